@@ -1,0 +1,110 @@
+package catalog
+
+// Product is one Shopify product as a payload carried it: a webhook body, a
+// GraphQL node or a joined set of bulk lines. Times are Unix milliseconds in
+// UTC; text is kept byte for byte as Shopify sent it.
+type Product struct {
+	ID          int64 // Shopify's numeric id, may exceed 2^53
+	Title       Field[string]
+	BodyHTML    Field[string]
+	Vendor      Field[string]
+	ProductType Field[string]
+	Handle      Field[string]
+	Tags        Field[[]string] // in the order sent, surrounding blanks removed, no empty ones
+	Status      Field[string]   // lower case: active, archived, draft, unlisted
+	Options     Field[[]Option]
+	Images      Field[[]Image]
+	PublishedAt Field[int64]
+	CreatedAt   Field[int64]
+	UpdatedAt   Field[int64]
+
+	// Variants are those the payload carries in full; absent when the payload
+	// has no list of variants at all.
+	Variants Field[[]Variant]
+	// Named are the ids of every variant the product has, when the payload
+	// lists them (variant_gids, or variant_ids in older bodies).
+	Named Field[[]VariantRef]
+
+	// Coverage says how much of the product the payload carries.
+	Coverage Coverage
+	// VariantsComplete is true when a variant missing from Variants no longer
+	// exists. Only then may one be removed.
+	VariantsComplete bool
+}
+
+// VariantRef names a variant. UpdatedAt (Unix milliseconds) is 0 when the
+// body does not say.
+type VariantRef struct {
+	ID        int64
+	UpdatedAt int64
+}
+
+// Coverage is how much of a product a payload carries.
+type Coverage uint8
+
+const (
+	// Complete: every field we keep and every variant in full.
+	Complete Coverage = iota + 1
+	// Truncated: the product has more variants than the payload carries in
+	// full. Webhooks carry at most the first 100
+	// (shopify.dev/docs/api/admin/migrate/new-product-model).
+	Truncated
+	// Partial: fields we keep are missing, as after include_fields.
+	Partial
+)
+
+// String returns "complete", "truncated" or "partial".
+func (c Coverage) String() string {
+	switch c {
+	case Complete:
+		return "complete"
+	case Truncated:
+		return "truncated"
+	case Partial:
+		return "partial"
+	}
+	return "unknown"
+}
+
+// Variant is one variant of a product.
+type Variant struct {
+	ID                int64
+	Title             Field[string]
+	SKU               Field[string]
+	Barcode           Field[string]
+	Price             Field[string] // decimal text as sent
+	CompareAtPrice    Field[string] // decimal text as sent
+	Position          Field[int64]
+	Option1           Field[string]
+	Option2           Field[string]
+	Option3           Field[string]
+	InventoryItemID   Field[int64]
+	InventoryQuantity Field[int64] // total over all locations, may be negative
+	InventoryPolicy   Field[string]
+	Taxable           Field[bool]
+	WeightGrams       Field[int64] // whole grams; not in webhook bodies since 2024-07
+	ImageID           Field[int64]
+	CreatedAt         Field[int64]
+	UpdatedAt         Field[int64]
+}
+
+// Option is one product option, for example Size. The JSON form is the one in
+// the column products.options.
+type Option struct {
+	ID       int64    `json:"id,omitempty"`
+	Name     string   `json:"name"`
+	Position int64    `json:"position"`
+	Values   []string `json:"values"`
+}
+
+// Image is one product image. The JSON form is the one in the column
+// products.images.
+type Image struct {
+	ID         int64   `json:"id,omitempty"`
+	Position   int64   `json:"position"`
+	Src        string  `json:"src"`
+	Alt        *string `json:"alt"`
+	Width      int64   `json:"width,omitempty"`
+	Height     int64   `json:"height,omitempty"`
+	VariantIDs []int64 `json:"variant_ids,omitempty"`
+}

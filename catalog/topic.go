@@ -1,0 +1,96 @@
+package catalog
+
+import "strings"
+
+// Topic is a webhook topic in its canonical spelling, for example
+// "products/update".
+type Topic string
+
+// The topics Stockroom acts on.
+const (
+	ProductsCreate        Topic = "products/create"
+	ProductsUpdate        Topic = "products/update"
+	ProductsDelete        Topic = "products/delete"
+	InventoryLevelsUpdate Topic = "inventory_levels/update"
+	InventoryItemsUpdate  Topic = "inventory_items/update"
+	AppUninstalled        Topic = "app/uninstalled"
+	AppScopesUpdate       Topic = "app/scopes_update"
+	BulkOperationsFinish  Topic = "bulk_operations/finish"
+	CustomersDataRequest  Topic = "customers/data_request"
+	CustomersRedact       Topic = "customers/redact"
+	ShopRedactTopic       Topic = "shop/redact"
+)
+
+// topicKinds is the closed set of topics; read only.
+var topicKinds = map[Topic]Kind{
+	ProductsCreate:        Upsert,
+	ProductsUpdate:        Upsert,
+	ProductsDelete:        Delete,
+	InventoryLevelsUpdate: Inventory,
+	InventoryItemsUpdate:  Inventory,
+	AppUninstalled:        Uninstalled,
+	AppScopesUpdate:       ScopesChanged,
+	BulkOperationsFinish:  BulkFinished,
+	CustomersDataRequest:  DataRequest,
+	CustomersRedact:       CustomerRedact,
+	ShopRedactTopic:       ShopRedact,
+}
+
+// Topics returns every topic Stockroom acts on, in no order.
+func Topics() []Topic {
+	all := make([]Topic, 0, len(topicKinds))
+	for t := range topicKinds {
+		all = append(all, t)
+	}
+	return all
+}
+
+// ParseTopic returns the canonical topic for a header value, which compares
+// without regard to case and surrounding blanks, and whether it is one we act
+// on. The spelling of the GraphQL enum (PRODUCTS_UPDATE) is understood too.
+func ParseTopic(header string) (Topic, bool) {
+	if _, ok := topicKinds[Topic(header)]; ok {
+		return Topic(header), true
+	}
+	t := strings.ToLower(strings.TrimSpace(header))
+	if _, ok := topicKinds[Topic(t)]; ok {
+		return Topic(t), true
+	}
+	for known := range topicKinds {
+		if strings.ReplaceAll(string(known), "/", "_") == t {
+			return known, true
+		}
+	}
+	return Topic(t), false
+}
+
+// Kind returns what the topic asks for, 0 for a topic we do not act on.
+func (t Topic) Kind() Kind { return topicKinds[t] }
+
+// Label returns the topic's value for metric labels, from a closed set:
+// create, update and delete for products, the topic with '_' for '/' for the
+// others, "other" for a topic we do not act on.
+func (t Topic) Label() string {
+	switch t {
+	case ProductsCreate:
+		return "create"
+	case ProductsUpdate:
+		return "update"
+	case ProductsDelete:
+		return "delete"
+	}
+	if _, ok := topicKinds[t]; !ok {
+		return "other"
+	}
+	return strings.ReplaceAll(string(t), "/", "_")
+}
+
+// Compliance reports whether the topic is one of the three privacy topics,
+// which are acknowledged even for a shop that was removed.
+func (t Topic) Compliance() bool {
+	switch t.Kind() {
+	case DataRequest, CustomerRedact, ShopRedact:
+		return true
+	}
+	return false
+}
