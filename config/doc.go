@@ -1,0 +1,14 @@
+// Package config knows every setting: its name, default, unit, environment
+// name, meaning, and where the value in force came from.
+//
+// A value is looked for in four places, the first one wins: the flag, the
+// environment variable, the settings file, the default. Secrets are never
+// flags and never in the settings file: they come from the environment or from
+// a file named there, and are held as [Secret], which prints as "[redacted]".
+//
+// Nothing is written, so there is nothing to lose in a crash. Load reads each
+// file once, when it is called; a changed file counts after the next start.
+//
+// Units: durations are time.Duration, sizes are bytes, budgets are Shopify's
+// query cost points.
+package config
