@@ -1,0 +1,161 @@
+package catalog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Mode is how a selection starts before its exclude list is applied.
+type Mode string
+
+const (
+	// SelectAll selects every product; it is the default.
+	SelectAll Mode = "all"
+	// SelectInclude selects the listed ids only; an empty list selects none.
+	SelectInclude Mode = "include"
+	// SelectRules selects products that at least one rule matches.
+	SelectRules Mode = "rules"
+)
+
+// Selection says which products of a shop are kept current. A product is
+// selected when the mode selects it and it is not in Exclude. The zero value
+// selects every product.
+type Selection struct {
+	Mode    Mode    `json:"mode"`
+	Include []int64 `json:"include,omitempty"`
+	Exclude []int64 `json:"exclude,omitempty"`
+	Rules   []Rule  `json:"rules,omitempty"`
+}
+
+// Rule matches a product by one of its fields, without regard to case.
+type Rule struct {
+	Field RuleField `json:"field"`
+	Value string    `json:"value"`
+}
+
+// RuleField is what a rule looks at.
+type RuleField string
+
+// The fields a rule can look at.
+const (
+	RuleTag    RuleField = "tag"
+	RuleVendor RuleField = "vendor"
+	RuleType   RuleField = "type"
+)
+
+// ParseRule reads "tag=x", "vendor=x" or "type=x".
+func ParseRule(s string) (Rule, error) {
+	field, value, ok := strings.Cut(s, "=")
+	r := Rule{Field: RuleField(strings.ToLower(strings.TrimSpace(field))), Value: strings.TrimSpace(value)}
+	if !ok || r.Value == "" {
+		return Rule{}, fmt.Errorf("%q is not a rule; write tag=x, vendor=x or type=x", s)
+	}
+	return r, r.validate()
+}
+
+func (r Rule) validate() error {
+	switch r.Field {
+	case RuleTag, RuleVendor, RuleType:
+		return nil
+	}
+	return fmt.Errorf("a rule can't look at %q; it looks at tag, vendor or type", r.Field)
+}
+
+// ParseSelection reads the JSON form and checks it.
+func ParseSelection(data []byte) (Selection, error) {
+	var s Selection
+	if err := json.Unmarshal(data, &s); err != nil {
+		return Selection{}, fmt.Errorf("read selection: %w", err)
+	}
+	return s, s.Validate()
+}
+
+// Validate returns an error that says what is wrong with the selection.
+func (s Selection) Validate() error {
+	switch s.Mode {
+	case "", SelectAll, SelectInclude, SelectRules:
+	default:
+		return fmt.Errorf("selection mode %q is unknown; it is all, include or rules", s.Mode)
+	}
+	if s.Mode != SelectInclude && len(s.Include) > 0 {
+		return errors.New("an include list needs the mode include")
+	}
+	if s.Mode != SelectRules && len(s.Rules) > 0 {
+		return errors.New("rules need the mode rules")
+	}
+	if s.Mode == SelectRules && len(s.Rules) == 0 {
+		return errors.New("the mode rules needs at least one rule")
+	}
+	for _, id := range slices.Concat(s.Include, s.Exclude) {
+		if id <= 0 {
+			return fmt.Errorf("%d is not a product id", id)
+		}
+	}
+	for _, r := range s.Rules {
+		if err := r.validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ByContent reports whether the product's fields decide, besides its id.
+func (s Selection) ByContent() bool { return s.Mode == SelectRules }
+
+// Selects reports whether a product with these fields is selected.
+func (s Selection) Selects(id int64, tags []string, vendor, productType string) bool {
+	if slices.Contains(s.Exclude, id) {
+		return false
+	}
+	switch s.Mode {
+	case SelectInclude:
+		return slices.Contains(s.Include, id)
+	case SelectRules:
+		return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.matches(tags, vendor, productType) })
+	}
+	return true
+}
+
+func (r Rule) matches(tags []string, vendor, productType string) bool {
+	switch r.Field {
+	case RuleTag:
+		return slices.ContainsFunc(tags, func(tag string) bool { return strings.EqualFold(tag, r.Value) })
+	case RuleVendor:
+		return strings.EqualFold(vendor, r.Value)
+	}
+	return strings.EqualFold(productType, r.Value)
+}
+
+// Judge reports whether the product is selected, and whether that can be
+// known: rules can't be judged on a payload that lacks the fields they look at.
+func (s Selection) Judge(p *Product) (selected, known bool) {
+	if s.ByContent() && !slices.Contains(s.Exclude, p.ID) && !(p.Tags.Present() && p.Vendor.Present() && p.ProductType.Present()) {
+		return false, false
+	}
+	return s.Selects(p.ID, p.Tags.Value(), p.Vendor.Value(), p.ProductType.Value()), true
+}
+
+// String says the selection in words.
+func (s Selection) String() string {
+	var b strings.Builder
+	switch s.Mode {
+	case SelectInclude:
+		fmt.Fprintf(&b, "%d listed products", len(s.Include))
+	case SelectRules:
+		for i, r := range s.Rules {
+			if i > 0 {
+				b.WriteString(" or ")
+			}
+			fmt.Fprintf(&b, "%s=%s", r.Field, r.Value)
+		}
+	default:
+		b.WriteString("all products")
+	}
+	if len(s.Exclude) > 0 {
+		fmt.Fprintf(&b, " except %d listed ones", len(s.Exclude))
+	}
+	return b.String()
+}

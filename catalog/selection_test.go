@@ -1,0 +1,77 @@
+package catalog
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestSelectionSelects(t *testing.T) {
+	shirt := &Product{ID: 7, Tags: Of([]string{"Summer", "new"}), Vendor: Of("Acme"), ProductType: Of("Shirts")}
+	for _, tc := range []struct {
+		name string
+		s    Selection
+		want bool
+	}{
+		{"the zero value selects every product", Selection{}, true},
+		{"an exclude list alone selects all but those", Selection{Mode: SelectAll, Exclude: []int64{7}}, false},
+		{"an exclude list leaves the others", Selection{Mode: SelectAll, Exclude: []int64{8}}, true},
+		{"an include list selects its ids", Selection{Mode: SelectInclude, Include: []int64{7}}, true},
+		{"an include list selects no other", Selection{Mode: SelectInclude, Include: []int64{8}}, false},
+		{"an empty include list selects none", Selection{Mode: SelectInclude}, false},
+		{"a tag rule matches without regard to case", Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "SUMMER"}}}, true},
+		{"a tag rule matches whole tags only", Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "sum"}}}, false},
+		{"one matching rule is enough", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "other"}, {RuleType, "shirts"}}}, true},
+		{"an excluded product stays out though a rule matches", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "acme"}}, Exclude: []int64{7}}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.s.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			got, known := tc.s.Judge(shirt)
+			if !known || got != tc.want {
+				t.Errorf("selected %v (known %v), want %v", got, known, tc.want)
+			}
+		})
+	}
+}
+
+func TestRulesCannotJudgeABodyWithoutTheirFields(t *testing.T) {
+	s := Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "x"}}}
+	if _, known := s.Judge(&Product{ID: 7, Vendor: Of("Acme"), ProductType: Of("")}); known {
+		t.Error("a body without tags was judged by a tag rule")
+	}
+	s.Exclude = []int64{7}
+	if selected, known := s.Judge(&Product{ID: 7}); !known || selected {
+		t.Error("an excluded id needs no fields to be judged")
+	}
+}
+
+func TestParseRule(t *testing.T) {
+	for in, want := range map[string]Rule{"tag=a=b": {RuleTag, "a=b"}, " Vendor = Acme ": {RuleVendor, "Acme"}, "type=Shirts": {RuleType, "Shirts"}} {
+		got, err := ParseRule(in)
+		if err != nil || got != want {
+			t.Errorf("ParseRule(%q) = %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "tag", "tag=", "price=3", "=x"} {
+		if got, err := ParseRule(in); err == nil {
+			t.Errorf("ParseRule(%q) = %v, want an error", in, got)
+		}
+	}
+}
+
+func TestParseSelectionRefusesWhatMakesNoSense(t *testing.T) {
+	good, err := ParseSelection([]byte(`{"mode":"rules","rules":[{"field":"tag","value":"x"}],"exclude":[5]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "x"}}, Exclude: []int64{5}}, good); d != "" {
+		t.Error(d)
+	}
+	for _, in := range []string{``, `{"mode":"some"}`, `{"mode":"all","include":[1]}`, `{"mode":"include","include":[0]}`, `{"mode":"rules"}`, `{"mode":"rules","rules":[{"field":"price","value":"1"}]}`} {
+		if s, err := ParseSelection([]byte(in)); err == nil {
+			t.Errorf("ParseSelection(%s) = %v, want an error", in, s)
+		}
+	}
+}
