@@ -1,0 +1,73 @@
+package catalog
+
+import "slices"
+
+// webhookVariants is how many variants a webhook body carries in full at most
+// (shopify.dev/docs/api/admin/migrate/new-product-model).
+const webhookVariants = 100
+
+// cover judges how much of the product a body carries, and refuses one that
+// carries a variant twice.
+func (r *reader) cover(p *Product) {
+	if r.err != nil {
+		return
+	}
+	list, carries := p.Variants.Get()
+	named, lists := p.Named.Get()
+	r.carried = r.carried[:0]
+	for i := range list {
+		r.carried = append(r.carried, list[i].ID)
+	}
+	slices.Sort(r.carried)
+	for i := 1; i < len(r.carried); i++ {
+		if r.carried[i] == r.carried[i-1] {
+			r.malformed("variants", "has a variant twice")
+			return
+		}
+	}
+	truncated := false
+	if lists {
+		r.listed = r.listed[:0]
+		for _, ref := range named {
+			r.listed = append(r.listed, ref.ID)
+		}
+		slices.Sort(r.listed)
+		r.listed = slices.Compact(r.listed)
+		// A variant in full that the list of all does not name means that one
+		// of the two is out of date. Neither may then remove anything.
+		truncated = !slices.Equal(r.carried, r.listed)
+	} else {
+		// A full page without a list of all: there may be more.
+		truncated = len(list) >= webhookVariants
+	}
+	p.VariantsComplete = carries && !truncated
+	switch {
+	case truncated:
+		p.Coverage = Truncated
+	case p.VariantsComplete && p.hasEveryField():
+		p.Coverage = Complete
+	default:
+		p.Coverage = Partial
+	}
+}
+
+// hasEveryField reports whether the payload named every field that is kept,
+// of the product and of each variant. Weight and image ids do not count:
+// current bodies have no weight, and other forms have other image ids.
+func (p *Product) hasEveryField() bool {
+	if !(p.Title.Present() && p.BodyHTML.Present() && p.Vendor.Present() && p.ProductType.Present() &&
+		p.Handle.Present() && p.Tags.Present() && p.Status.Present() && p.Options.Present() &&
+		p.Images.Present() && p.PublishedAt.Present() && p.UpdatedAt.Present() && p.Variants.Present()) {
+		return false
+	}
+	for i := range p.Variants.Value() {
+		v := &p.Variants.Value()[i]
+		if !(v.Title.Present() && v.SKU.Present() && v.Barcode.Present() && v.Price.Present() &&
+			v.CompareAtPrice.Present() && v.Position.Present() && v.Option1.Present() &&
+			v.InventoryItemID.Present() && v.InventoryQuantity.Present() &&
+			v.InventoryPolicy.Present() && v.Taxable.Present()) {
+			return false
+		}
+	}
+	return true
+}
