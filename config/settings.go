@@ -100,7 +100,7 @@ func (s *Settings) check() error {
 	if loopbackHost(public) && loopbackHost(base) {
 		return nil
 	}
-	return errors.New("Shopify only delivers to https:// addresses, and this one begins with http://")
+	return errors.New("it begins with http://, and Shopify only delivers to https:// addresses")
 }
 
 // mustHost returns the host of an address that was checked before.

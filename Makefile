@@ -1,0 +1,62 @@
+# Stockroom. `make help` lists the targets; run, test and build need only Go.
+
+SHELL := /bin/sh
+GO ?= go
+# The version shown by `stockroom version`: the tag, else the commit, else dev.
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# -buildvcs=false: the version is given above, and a tree of another owner builds too.
+BUILD = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$(VERSION)"
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+ARGS ?=
+PKG ?= ./...
+BENCH ?= .
+BENCHTIME ?= 1s
+FUZZTIME ?= 5s
+TESTFLAGS ?=
+
+.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/stockroom, one static binary
+	$(BUILD) -o bin/stockroom .
+
+run: build ## run the demo: the appliance against a simulated shop (ARGS="--chaos wild" adds flags)
+	./bin/stockroom demo $(ARGS)
+
+test: ## run the whole test suite
+	CGO_ENABLED=0 $(GO) test -timeout 20m $(TESTFLAGS) $(PKG)
+	@.ci/skipped
+
+check: fmt-check vet staticcheck race fuzz ## all that must pass before a commit lands: gofmt, vet, staticcheck, tests with -race, short fuzzing
+	@echo "check: all passed"
+
+fmt-check:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "check: gofmt would change these files, run gofmt -w on them:"; echo "$$files"; exit 1; fi
+
+vet:
+	CGO_ENABLED=0 $(GO) vet ./...
+
+staticcheck:
+	CGO_ENABLED=0 $(GO) run $(STATICCHECK) ./...
+
+# Generated files (docs/settings.md and the like) are compared by tests.
+race:
+	@command -v $${CC:-cc} >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || { \
+		echo "check: the race detector needs a C compiler, install one (apt-get install gcc libc6-dev)"; exit 1; }
+	CGO_ENABLED=1 $(GO) test -race -timeout 30m $(TESTFLAGS) $(PKG)
+
+fuzz: ## run every fuzz target for FUZZTIME (5s)
+	@FUZZTIME=$(FUZZTIME) .ci/fuzz
+
+bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s, PKG=./...)
+	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 -timeout 2h $(PKG)
+
+torture: ## run the long campaigns: crashes, power cuts, damage, random histories (hours)
+	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -count=1 -timeout 6h $(TESTFLAGS) $(PKG)
+	@.ci/skipped
+
+clean: ## remove what build made
+	rm -rf bin
