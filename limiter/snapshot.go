@@ -1,0 +1,150 @@
+package limiter
+
+import (
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+// Counts are the calls of a shop since the process started.
+type Counts struct {
+	Delayed   int64 // had to wait for points
+	Denied    int64 // not granted: no points now, the wait too long, or too dear
+	Throttled int64 // throttled by the shop although we had granted them
+}
+
+// Snapshot is what the page shows of one shop.
+type Snapshot struct {
+	Shop     string
+	Mode     string // "fixed", "default" (budget not learnt yet) or "adaptive"
+	Used     int    // points that count against the budget, calls under way included
+	Budget   int    // points a window may hold
+	Window   time.Duration
+	InFlight int       // calls under way
+	Waiting  [3]int    // calls in the queue, by Class
+	Next     time.Time // when the next call (the next in the queue, else one of one point) can go; zero when only an answer can tell
+	Penalty  time.Time // the shop asked to stay away until then; zero when it did not
+	Leased   int       // points leased and not granted: what a crash would burn
+	Counts   Counts
+
+	// What the shop says; zero while the budget is not learnt.
+	Server    ThrottleStatus // CurrentlyAvailable is our lower bound at this moment
+	ServerAge time.Duration  // since the last throttleStatus
+}
+
+// Snapshot is the state of a shop now; false when the limiter is closed.
+func (l *Limiter) Snapshot(shop string) (Snapshot, bool) { return l.SnapshotAt(time.Now(), shop) }
+
+// SnapshotAt is Snapshot at an explicit instant.
+func (l *Limiter) SnapshotAt(now time.Time, name string) (Snapshot, bool) {
+	s, t := l.shop(name, l.tick(now))
+	if s == nil {
+		return Snapshot{}, false
+	}
+	defer s.mu.Unlock()
+	snap := Snapshot{Shop: name, Mode: "adaptive", Used: int(s.used()), Budget: int(s.budget(t)),
+		Window: l.opts.Window, InFlight: s.flight.n, Leased: int(s.lease), Counts: s.counts}
+	for c := range s.queue {
+		snap.Waiting[c] = s.queue[c].n
+	}
+	cost := int64(1)
+	if g := s.pick(); g != nil {
+		cost = g.cost
+	}
+	if at, ok := s.when(t, cost); ok {
+		snap.Next = now.Add(time.Duration(at - t))
+	}
+	if s.penalty > t {
+		snap.Penalty = now.Add(time.Duration(s.penalty - t))
+	}
+	switch {
+	case l.opts.Fixed:
+		snap.Mode = "fixed"
+	case !s.bkt.known:
+		snap.Mode = "default"
+	}
+	if s.bkt.known {
+		snap.Server = ThrottleStatus{MaximumAvailable: float64(s.bkt.size) / nano,
+			CurrentlyAvailable: float64(max(s.bkt.levelAt(t), 0)) / nano, RestoreRate: float64(s.bkt.rate) / 1000}
+		snap.ServerAge = time.Duration(t - s.learned)
+	}
+	return snap, true
+}
+
+// Shops names the shops in memory, in no order.
+func (l *Limiter) Shops() []string {
+	var names []string
+	for _, s := range l.all() {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Compact writes the shops that have been idle for two windows to disk, returns
+// their leases and drops them from memory; they come back when they are asked
+// for. It reports how many. Call it now and then.
+func (l *Limiter) Compact() (int, error) { return l.CompactAt(time.Now()) }
+
+// CompactAt is Compact at an explicit instant.
+func (l *Limiter) CompactAt(now time.Time) (int, error) {
+	t := l.tick(now)
+	l.lease.io.Lock()
+	defer l.lease.io.Unlock()
+	var idle []*shop
+	for _, s := range l.all() {
+		s.mu.Lock()
+		if s.idle(t) {
+			s.enter(t)
+			// from here on, whoever wants points needs a new lease, which
+			// is written after this record
+			s.lease = 0
+			idle = append(idle, s)
+		}
+		s.mu.Unlock()
+	}
+	if len(idle) == 0 || l.lease.poison != nil || l.closed.Load() {
+		return 0, l.lease.poison
+	}
+	touched := map[*shop]bool{}
+	err := l.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(rootBucket).Bucket(shopsBucket)
+		for _, s := range idle {
+			s.mu.Lock()
+			ok, rec := s.unused() && s.last == t, s.record(s.flight.points+s.lease)
+			s.mu.Unlock()
+			if !ok {
+				touched[s] = true
+				continue
+			}
+			if err := b.Put([]byte(s.name), rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("limiter: compact: %w", err)
+	}
+	n := 0
+	for _, s := range idle {
+		s.mu.Lock()
+		drop := !touched[s] && s.unused() && s.last == t
+		if drop {
+			s.end()
+		}
+		s.mu.Unlock()
+		if drop {
+			l.drop(s)
+			n++
+		}
+	}
+	return n, nil
+}
+
+// idle tells that nothing of s is in use and nothing happened for two windows.
+func (s *shop) idle(t int64) bool { return s.unused() && t-s.last >= 2*s.log.span }
+
+func (s *shop) unused() bool {
+	return !s.dead && s.flight.n == 0 && s.queued == 0 && !s.pending && s.flushed == nil
+}
