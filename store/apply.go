@@ -1,0 +1,276 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"strconv"
+	"time"
+
+	"stockroom/catalog"
+)
+
+// Apply makes one delivery durable: it returns after the commit. The outcome
+// is applied, stale, duplicate or ignored; ErrOtherShop says that the body's
+// product belongs to another shop (a mismatch, nothing written);
+// ErrUnavailable that the catalogue can't be written now; any other error that
+// this one change can't be applied. ctx bounds the wait, not the commit.
+func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result, error) {
+	var res Result
+	err := s.write(ctx, s.urgent, weight(c), func(t *tx) error {
+		var err error
+		res, err = t.deliver(d, c)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
+}
+
+// Record writes a journal row for a delivery that changes nothing here, for
+// example one that was kept as a dead letter.
+func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string) error {
+	return s.write(ctx, s.urgent, 1, func(t *tx) error {
+		t.delivery++
+		return t.journal(d, entry{id: t.delivery, externalID: externalID, outcome: outcome, reason: reason})
+	})
+}
+
+func weight(c catalog.Change) int {
+	if c.Product == nil {
+		return 1
+	}
+	return 1 + len(c.Product.Variants.Value())
+}
+
+// head is what has to be known of a product before a change is judged.
+type head struct {
+	duplicate  bool
+	tombstone  int64 // when it was written, 0 for none
+	id         int64 // products.id, 0 when there is no row
+	status     string
+	selected   bool
+	updatedAt  int64
+	hasVersion bool
+	triggered  int64 // nanoseconds, 0 when unknown
+	hash       string
+}
+
+func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
+	var row [8]driver.Value
+	_, err := t.one(`
+		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),
+		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash
+		FROM (SELECT 1)
+		LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
+		LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`, row[:], shop, externalID, dedupe)
+	if err != nil {
+		return head{}, fmt.Errorf("read product: %w", err)
+	}
+	h := head{
+		duplicate: asInt(row[0]) != 0,
+		tombstone: asInt(row[1]),
+		id:        asInt(row[2]),
+		status:    asText(row[3]),
+		selected:  asInt(row[4]) != 0,
+		updatedAt: asInt(row[5]),
+		triggered: asInt(row[6]),
+		hash:      asText(row[7]),
+	}
+	_, h.hasVersion = row[5].(int64)
+	return h, nil
+}
+
+// deliver judges a delivery, writes what follows from it and its journal row.
+func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
+	t.delivery++
+	e := entry{id: t.delivery, externalID: c.ID}
+	o := origin{
+		source: "webhook", ref: d.WebhookID, delivery: e.id,
+		cause: "delivery:" + strconv.FormatInt(e.id, 10),
+	}
+	if !d.TriggeredAt.IsZero() {
+		o.triggered = d.TriggeredAt.UnixNano()
+	}
+
+	var v verdict
+	h, err := t.head(d.Shop, c.ID, d.Dedupe)
+	switch {
+	case err != nil:
+	case h.duplicate:
+		v = verdict{outcome: Duplicate, reason: "this delivery was already handled"}
+	case c.Kind == catalog.Upsert:
+		e.version, e.hasVersion = c.Product.UpdatedAt.Get()
+		v, err = t.upsert(d.Shop, c.Product, h, o)
+	case c.Kind == catalog.Delete:
+		v, err = t.remove(d.Shop, c.ID, h, o)
+	case c.Kind == catalog.Inventory:
+		v, err = t.inventory(d.Shop, c.ID)
+	default:
+		v, err = t.notice(d.Shop, c)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	e.outcome, e.reason = v.outcome, v.reason
+	if v.want != nil {
+		if err := t.want(*v.want); err != nil {
+			return Result{}, err
+		}
+	}
+	if err := t.fail("before journal"); err != nil {
+		return Result{}, err
+	}
+	if err := t.journal(d, e); err != nil {
+		return Result{}, err
+	}
+	return Result{Outcome: v.outcome, Reason: v.reason, DeliveryID: e.id, Wanted: v.want}, nil
+}
+
+// verdict is what was decided, and done, about one change.
+type verdict struct {
+	outcome Outcome
+	reason  string
+	want    *Wanted
+}
+
+// origin is where a change comes from; it becomes the provenance of the row.
+type origin struct {
+	source    string // webhook, fetch, bulk, reconcile
+	ref       string // webhook id, bulk operation id
+	cause     string // the change feed's cause
+	delivery  int64  // journal row, 0 for none
+	triggered int64  // nanoseconds, 0 when unknown
+	// authoritative is true for a read of the shop's present state; started
+	// (Unix milliseconds) is when that read began.
+	authoritative bool
+	started       int64
+}
+
+// notice handles the topics that change no product.
+func (t *tx) notice(shop string, c catalog.Change) (verdict, error) {
+	v := verdict{outcome: Applied}
+	switch c.Kind {
+	case catalog.Uninstalled:
+		v.reason = "the API is asked whether the app is still installed"
+		v.want = &Wanted{Shop: shop, Kind: WantUninstalled, Reason: "app/uninstalled arrived"}
+	case catalog.ScopesChanged:
+		v.want = &Wanted{Shop: shop, Kind: WantScopes, Reason: "app/scopes_update arrived"}
+	case catalog.BulkFinished:
+		v.want = &Wanted{Shop: shop, Kind: WantBulk, ID: c.ID, Reason: "bulk_operations/finish arrived"}
+	case catalog.DataRequest, catalog.CustomerRedact:
+		v.reason = "the copy holds no customer data"
+	case catalog.ShopRedact:
+		v.reason = "kept: the shop is not known to be uninstalled"
+	default:
+		return v, fmt.Errorf("store: no rule for a change of kind %d", c.Kind)
+	}
+	return v, nil
+}
+
+// inventory wants a fetch of the product that owns an inventory item. The
+// numbers of an inventory delivery are per location, so nothing of it is
+// copied.
+func (t *tx) inventory(shop string, itemID int64) (verdict, error) {
+	var row [2]driver.Value
+	found, err := t.one(`
+		SELECT p.external_id, p.selected
+		FROM variants v JOIN products p ON p.id = v.product_id
+		WHERE v.inventory_item_id = ? AND p.shop = ?`, row[:], itemID, shop)
+	if err != nil {
+		return verdict{}, fmt.Errorf("find product of inventory item: %w", err)
+	}
+	if !found {
+		// Every product of an include list has a row, so the item is no other's.
+		if t.s.selectionOf(shop).Mode == catalog.SelectInclude {
+			return verdict{outcome: Ignored, reason: "the inventory item belongs to no selected product"}, nil
+		}
+		return verdict{
+			outcome: Applied, reason: "no stored variant has this inventory item; its product is fetched",
+			want: &Wanted{Shop: shop, Kind: WantInventoryItem, ID: itemID, Reason: "inventory of an unknown item changed"},
+		}, nil
+	}
+	if asInt(row[1]) == 0 {
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+	}
+	return verdict{
+		outcome: Applied, reason: "the product is fetched again",
+		want: &Wanted{Shop: shop, Kind: WantProduct, ID: asInt(row[0]), Reason: "its inventory changed"},
+	}, nil
+}
+
+// entry is one journal row.
+type entry struct {
+	id         int64
+	externalID int64
+	outcome    Outcome
+	reason     string
+	version    int64
+	hasVersion bool
+}
+
+func (t *tx) journal(d Delivery, e entry) error {
+	_, err := t.exec(`
+		INSERT INTO deliveries (id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at,
+		                        version_at, outcome, duration_us, error, dedupe)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.id, d.Shop, d.Topic, orNull(d.WebhookID), orNull(d.EventID), idOrNull(e.externalID),
+		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), intOrNull(e.version, e.hasVersion),
+		string(e.outcome), time.Since(d.ReceivedAt).Microseconds(), orNull(e.reason), d.Dedupe)
+	if err != nil {
+		return fmt.Errorf("write journal: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) want(w Wanted) error {
+	_, err := t.exec(`
+		INSERT INTO wanted (shop, kind, external_id, reason, wanted_at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET reason = excluded.reason, wanted_at = excluded.wanted_at`,
+		w.Shop, string(w.Kind), w.ID, w.Reason, t.now)
+	if err != nil {
+		return fmt.Errorf("note wanted work: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) change(shop string, externalID int64, kind, cause string) error {
+	t.seq++
+	_, err := t.exec(`INSERT INTO changes (seq, shop, external_id, kind, at, cause) VALUES (?, ?, ?, ?, ?, ?)`,
+		t.seq, shop, externalID, kind, t.now, cause)
+	if err != nil {
+		return fmt.Errorf("write change feed: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) fail(point string) error { return t.s.fault(point) }
+
+func orNull(s string) any {
+	if s == "" {
+		return nil
+	}
+	return s
+}
+
+func idOrNull(id int64) any {
+	if id == 0 {
+		return nil
+	}
+	return id
+}
+
+func intOrNull(n int64, ok bool) any {
+	if !ok {
+		return nil
+	}
+	return n
+}
+
+func timeOrNull(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMilli()
+}

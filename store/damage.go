@@ -1,0 +1,80 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// replaceDamaged moves a damaged file aside, makes a fresh one and takes over
+// what is sound in the old one. The file is never deleted.
+func (s *Store) replaceDamaged(cause error) error {
+	s.dropConn()
+	now := time.Now().UTC()
+	moved, err := s.quarantine(now)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.health.Quarantined, s.health.Reason, s.health.At = moved, cause.Error(), now
+	s.mu.Unlock()
+	s.metrics.quarantines.Inc()
+	s.log.Error("products.db is damaged; it was moved aside and a fresh one is made", "moved_to", moved, "error", cause.Error())
+	if err := s.openConn(); err != nil {
+		return err
+	}
+	s.keepNumbering(moved)
+	s.background.Go(func() { s.salvage(moved) })
+	return nil
+}
+
+// quarantine renames products.db with its WAL; the shared-memory file is only
+// an index and is removed.
+func (s *Store) quarantine(now time.Time) (string, error) {
+	base := s.path + ".damaged-" + now.Format("20060102T150405.000000000Z")
+	if _, err := os.Stat(base); err == nil {
+		return "", &UnavailableError{Cause: CauseIO, Err: fmt.Errorf("%s exists already", filepath.Base(base))}
+	}
+	if err := os.Rename(s.path, base); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fileError("move the damaged products.db", err)
+	}
+	if err := os.Rename(s.path+"-wal", base+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fileError("move the damaged write-ahead log", err)
+	}
+	if err := removeAll(s.path + "-shm"); err != nil {
+		return "", fileError("remove the shared-memory file", err)
+	}
+	return base, fileError("sync the data dir", syncDir(filepath.Dir(s.path)))
+}
+
+// moveOrphans moves aside a WAL that was left without its database, and drops
+// the shared-memory file.
+func (s *Store) moveOrphans() error {
+	if _, err := os.Stat(s.path + "-wal"); err == nil {
+		base := s.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
+		if err := os.Rename(s.path+"-wal", base+"-wal"); err != nil {
+			return fileError("move a write-ahead log without its database", err)
+		}
+	}
+	return fileError("remove the shared-memory file", removeAll(s.path+"-shm"))
+}
+
+// dropConn throws the writer's connection and the readers away. After an I/O
+// error nothing on the old handle can be trusted, and a moved file would still
+// be written through it.
+func (s *Store) dropConn() {
+	if s.conn != nil {
+		if err := s.conn.close(); err != nil {
+			s.log.Warn("closing a failed connection", "error", err.Error())
+		}
+		s.conn = nil
+	}
+	if db := s.readers.Swap(nil); db != nil {
+		if err := db.Close(); err != nil {
+			s.log.Warn("closing the readers of a failed file", "error", err.Error())
+		}
+	}
+}

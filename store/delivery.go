@@ -1,0 +1,87 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+)
+
+// Outcome is what became of a delivery.
+type Outcome string
+
+// The outcomes, as in deliveries.outcome.
+const (
+	Applied   Outcome = "applied"
+	Stale     Outcome = "stale"
+	Duplicate Outcome = "duplicate"
+	Queued    Outcome = "queued"
+	Dead      Outcome = "dead"
+	Ignored   Outcome = "ignored"
+	Mismatch  Outcome = "mismatch"
+)
+
+// Outcomes are all of them, in the order reports show them.
+func Outcomes() []Outcome {
+	return []Outcome{Applied, Stale, Duplicate, Queued, Dead, Ignored, Mismatch}
+}
+
+// Delivery is what is known of a webhook besides its body.
+type Delivery struct {
+	Shop        string
+	Topic       string
+	WebhookID   string // "" when the header was missing
+	EventID     string
+	ReceivedAt  time.Time
+	TriggeredAt time.Time // zero when the header was missing or unreadable
+	Dedupe      int64     // from DedupeKey
+}
+
+// DedupeKey returns 64 bits that are equal for two deliveries exactly when
+// they are duplicates: same shop, topic, webhook id (or none) and body. The
+// body is part of it because the same webhook id with another body is no
+// duplicate, the topic because it is not covered by the signature: a body
+// replayed under a wrong topic must not use up the genuine one.
+func DedupeKey(shop, topic, webhookID string, body []byte) int64 {
+	h := sha256.New()
+	var head [512]byte
+	b := head[:0]
+	for _, part := range [...]string{shop, topic, webhookID} {
+		b = binary.AppendUvarint(b, uint64(len(part)))
+		b = append(b, part...)
+	}
+	h.Write(b)
+	h.Write(body)
+	var sum [sha256.Size]byte
+	return int64(binary.BigEndian.Uint64(h.Sum(sum[:0])))
+}
+
+// Result is what a write did.
+type Result struct {
+	Outcome    Outcome
+	Reason     string // one sentence for people, "" when nothing needs explaining
+	DeliveryID int64  // the journal row, 0 for a write that is no delivery
+	Wanted     *Wanted
+}
+
+// Wanted is work that a commit asked for: it stays in the table of the same
+// name until it is done.
+type Wanted struct {
+	Shop   string
+	Kind   WantedKind
+	ID     int64 // product, inventory item or bulk operation; 0 for the shop itself
+	Reason string
+	At     int64 // Unix milliseconds
+}
+
+// WantedKind is the kind of wanted work.
+type WantedKind string
+
+// The kinds of wanted work.
+const (
+	WantProduct       WantedKind = "fetch_product"        // fetch the product ID
+	WantInventoryItem WantedKind = "fetch_inventory_item" // find and fetch the product that owns inventory item ID
+	WantUninstalled   WantedKind = "confirm_uninstall"    // ask the API whether the app is still installed
+	WantScopes        WantedKind = "check_scopes"         // read the granted scopes
+	WantBulk          WantedKind = "poll_bulk"            // look at bulk operation ID
+	WantSync          WantedKind = "full_sync"            // read the whole catalogue
+)

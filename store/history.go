@@ -1,0 +1,146 @@
+package store
+
+import (
+	"context"
+	"errors"
+)
+
+// DeliveryRow is one journal row.
+type DeliveryRow struct {
+	ID          int64   `json:"id"`
+	Shop        string  `json:"shop"`
+	Topic       string  `json:"topic"`
+	WebhookID   *string `json:"webhook_id"`
+	EventID     *string `json:"event_id"`
+	ExternalID  *int64  `json:"external_id"`
+	ReceivedAt  int64   `json:"received_at"`
+	TriggeredAt *int64  `json:"triggered_at"`
+	VersionAt   *int64  `json:"version_at"`
+	Outcome     Outcome `json:"outcome"`
+	DurationUS  int64   `json:"duration_us"`
+	Error       *string `json:"error"`
+}
+
+const deliveryColumns = `id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at, version_at, outcome, duration_us, error`
+
+func scanDelivery(scan func(...any) error) (DeliveryRow, error) {
+	var d DeliveryRow
+	err := scan(&d.ID, &d.Shop, &d.Topic, &d.WebhookID, &d.EventID, &d.ExternalID, &d.ReceivedAt, &d.TriggeredAt,
+		&d.VersionAt, &d.Outcome, &d.DurationUS, &d.Error)
+	return d, err
+}
+
+// Deliveries returns the newest journal rows, before a row when before is not
+// 0.
+func (s *Store) Deliveries(ctx context.Context, shop string, before int64, limit int) ([]DeliveryRow, error) {
+	return query(ctx, s, scanDelivery, `
+		SELECT `+deliveryColumns+` FROM deliveries
+		WHERE (?1 = '' OR shop = ?1) AND (?2 = 0 OR id < ?2) ORDER BY id DESC LIMIT ?3`, shop, before, limit)
+}
+
+// Change is one row of the change feed.
+type Change struct {
+	Seq        int64  `json:"seq"`
+	Shop       string `json:"shop"`
+	ExternalID int64  `json:"external_id"`
+	Kind       string `json:"kind"`
+	At         int64  `json:"at"`
+	Cause      string `json:"cause"`
+}
+
+// Changes returns up to limit changes after seq in commit order, and the oldest
+// seq that is kept (0 for an empty feed).
+func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Change, oldest int64, err error) {
+	list, err = query(ctx, s, scanChange, `
+		SELECT seq, shop, external_id, kind, at, cause FROM changes WHERE seq > ? ORDER BY seq LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, 0, err
+	}
+	oldest, err = queryOne(ctx, s, func(scan func(...any) error) (n int64, err error) {
+		err = scan(&n)
+		return n, err
+	}, `SELECT coalesce(min(seq), 0) FROM changes`)
+	return list, oldest, err
+}
+
+func scanChange(scan func(...any) error) (Change, error) {
+	var c Change
+	err := scan(&c.Seq, &c.Shop, &c.ExternalID, &c.Kind, &c.At, &c.Cause)
+	return c, err
+}
+
+// Explanation is what is known of how a product came to be as it is.
+type Explanation struct {
+	Shop       string        `json:"shop"`
+	ExternalID int64         `json:"external_id"`
+	Product    *ProductRow   `json:"product"`    // nil when there is no row
+	DeletedAt  *int64        `json:"deleted_at"` // tombstone
+	DeletedBy  string        `json:"deleted_by,omitempty"`
+	WrittenBy  *DeliveryRow  `json:"written_by"` // the delivery behind the present state, while the journal keeps it
+	Wanted     []Wanted      `json:"wanted"`
+	Deliveries []DeliveryRow `json:"deliveries"` // newest first, at most 100
+	Changes    []Change      `json:"changes"`    // newest first, at most 100
+}
+
+// Explain tells which delivery wrote the present state of a product, what came
+// since and why it was ignored. A product nothing is known of is ErrNotFound.
+func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Explanation, error) {
+	e := Explanation{Shop: shop, ExternalID: externalID}
+	p, err := s.Product(ctx, shop, externalID)
+	switch {
+	case err == nil:
+		e.Product = &p
+	case !errors.Is(err, ErrNotFound):
+		return e, err
+	}
+	type tombstone struct {
+		at    int64
+		cause string
+	}
+	b, err := queryOne(ctx, s, func(scan func(...any) error) (t tombstone, err error) {
+		err = scan(&t.at, &t.cause)
+		return t, err
+	}, `SELECT written_at, cause FROM tombstones WHERE shop = ? AND external_id = ?`, shop, externalID)
+	switch {
+	case err == nil:
+		e.DeletedAt, e.DeletedBy = &b.at, b.cause
+	case !errors.Is(err, ErrNotFound):
+		return e, err
+	}
+	e.Deliveries, err = query(ctx, s, scanDelivery, `
+		SELECT `+deliveryColumns+` FROM deliveries
+		WHERE shop = ?1 AND (external_id = ?2 AND topic LIKE 'products/%'
+		   OR topic LIKE 'inventory%' AND external_id IN (
+		      SELECT v.inventory_item_id FROM variants v JOIN products p ON p.id = v.product_id
+		      WHERE p.shop = ?1 AND p.external_id = ?2 AND v.inventory_item_id IS NOT NULL))
+		ORDER BY id DESC LIMIT 100`, shop, externalID)
+	if err != nil {
+		return e, err
+	}
+	if e.Product != nil && e.Product.DeliveryID != nil {
+		d, err := queryOne(ctx, s, scanDelivery, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = ?`, *e.Product.DeliveryID)
+		switch {
+		case err == nil:
+			e.WrittenBy = &d
+		case !errors.Is(err, ErrNotFound):
+			return e, err
+		}
+	}
+	e.Wanted, err = query(ctx, s, func(scan func(...any) error) (w Wanted, err error) {
+		err = scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
+		return w, err
+	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, externalID)
+	if err != nil {
+		return e, err
+	}
+	e.Changes, err = query(ctx, s, scanChange, `
+		SELECT seq, shop, external_id, kind, at, cause FROM changes
+		WHERE shop = ? AND external_id = ? ORDER BY seq DESC LIMIT 100`, shop, externalID)
+	if err != nil {
+		return e, err
+	}
+	if e.Product == nil && e.DeletedAt == nil && len(e.Deliveries) == 0 && len(e.Wanted) == 0 {
+		return e, ErrNotFound
+	}
+	return e, nil
+}

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+const (
+	pruneEvery = time.Minute
+	pruneBatch = 500 // rows in one transaction, so that deliveries do not wait
+)
+
+// housekeeping drops journal and feed rows past their retention, in small
+// bites on the bulk lane.
+func (s *Store) housekeeping() {
+	tick := time.NewTicker(pruneEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-tick.C:
+		}
+		if _, err := s.Prune(context.Background(), time.Now()); err != nil {
+			s.log.Warn("old journal rows stay until the next minute", "error", err.Error())
+		}
+	}
+}
+
+// Prune drops the rows that are past their retention at now and returns how
+// many. The newest row of either table stays, so that its numbering goes on
+// after a restart.
+func (s *Store) Prune(ctx context.Context, now time.Time) (int, error) {
+	total := 0
+	for _, job := range []struct {
+		sql  string
+		keep time.Duration
+	}{
+		{`DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?1)
+		  AND received_at < ?2 AND id < (SELECT max(id) FROM deliveries)`, s.opt.KeepDeliveries},
+		{`DELETE FROM changes WHERE seq IN (SELECT seq FROM changes ORDER BY seq LIMIT ?1)
+		  AND at < ?2 AND seq < (SELECT max(seq) FROM changes)`, s.opt.KeepChanges},
+	} {
+		for {
+			var n int64
+			err := s.write(ctx, s.bulk, pruneBatch, func(t *tx) error {
+				res, err := t.exec(job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())
+				if err != nil {
+					return fmt.Errorf("prune: %w", err)
+				}
+				n, err = res.RowsAffected()
+				return err
+			})
+			if err != nil {
+				return total, err
+			}
+			total += int(n)
+			if n == 0 {
+				break
+			}
+		}
+	}
+	return total, nil
+}

@@ -1,0 +1,264 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"modernc.org/sqlite"
+
+	"stockroom/catalog"
+)
+
+//go:embed migrations/*.sql
+var migrationFiles embed.FS
+
+// reopenPause is how long the writer waits after a failed attempt to open the
+// file before it tries again.
+const reopenPause = 200 * time.Millisecond
+
+// dsn builds a data source name. PRAGMAs belong here: by Exec they would reach
+// one connection of a pool only.
+func dsn(path string, query url.Values) string {
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+}
+
+func writerDSN(path string) string {
+	return dsn(path, url.Values{
+		"mode": {"rw"},
+		"_pragma": {
+			"busy_timeout(250)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+			"cache_size(-16000)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
+		},
+	})
+}
+
+func readerDSN(path string) string {
+	return dsn(path, url.Values{
+		"mode":    {"ro"},
+		"_pragma": {"busy_timeout(250)", "query_only(ON)", "cache_size(-4000)", "temp_store(MEMORY)"},
+	})
+}
+
+// ensureConn opens the file when it is not open. Only the writer calls it.
+func (s *Store) ensureConn() error {
+	if s.conn != nil {
+		return nil
+	}
+	if s.openErr != nil && time.Since(s.openFailed) < reopenPause {
+		return s.openErr
+	}
+	err := s.openConn()
+	if CauseOf(err) == CauseDamaged {
+		err = s.replaceDamaged(err)
+	}
+	s.openErr, s.openFailed = err, time.Now()
+	return err
+}
+
+// openConn opens or creates the file and loads what the writer keeps in
+// memory.
+func (s *Store) openConn() error {
+	info, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := s.createFile(); err != nil {
+			return err
+		}
+	case err != nil:
+		return fileError("look at products.db", err)
+	case info.Size() == 0:
+		return &UnavailableError{Cause: CauseDamaged, Err: errors.New("the file is empty")}
+	}
+
+	connector, err := sqlite.NewConnector(writerDSN(s.path))
+	if err != nil {
+		return fmt.Errorf("data source name: %w", err)
+	}
+	c, err := connect(context.Background(), connector)
+	if err != nil {
+		return classify(fmt.Errorf("open products.db: %w", err))
+	}
+	if err := s.prepareConn(c); err != nil {
+		return errors.Join(err, c.close())
+	}
+	s.conn = c
+	if s.readers.Load() == nil {
+		db, err := sql.Open("sqlite", readerDSN(s.path))
+		if err != nil {
+			return fmt.Errorf("open readers: %w", err)
+		}
+		db.SetMaxOpenConns(4)
+		db.SetConnMaxIdleTime(time.Minute)
+		s.readers.Store(db)
+	}
+	return nil
+}
+
+func (s *Store) prepareConn(c *conn) error {
+	if err := migrate(c); err != nil {
+		return err
+	}
+	seq, err := c.count(`SELECT coalesce(max(seq), 0) FROM changes`)
+	if err != nil {
+		return classify(fmt.Errorf("read change feed: %w", err))
+	}
+	delivery, err := c.count(`SELECT coalesce(max(id), 0) FROM deliveries`)
+	if err != nil {
+		return classify(fmt.Errorf("read journal: %w", err))
+	}
+	if behind := max(s.opt.Watermark, s.lastSeq.Load()) - seq; behind > 0 {
+		s.mu.Lock()
+		s.health.Behind = behind
+		s.mu.Unlock()
+		s.log.Error("catalogue is behind its watermark: committed changes are missing and have to be fetched again", "missing", behind)
+	}
+	s.seq = max(s.seq, seq)
+	s.delivery = max(s.delivery, delivery)
+	s.lastSeq.Store(s.seq)
+	st, err := loadSettings(c)
+	if err != nil {
+		return err
+	}
+	s.settings = st
+	return nil
+}
+
+func loadSettings(c *conn) (settings, error) {
+	st := settings{merchants: map[string]string{}, selections: map[string]catalog.Selection{}}
+	err := c.each(`SELECT shop, merchant_id FROM shops`, 2, func(row []driver.Value) error {
+		st.merchants[asText(row[0])] = asText(row[1])
+		return nil
+	})
+	if err != nil {
+		return st, classify(fmt.Errorf("read shops: %w", err))
+	}
+	err = c.each(`SELECT shop, selection FROM selections`, 2, func(row []driver.Value) error {
+		sel, err := catalog.ParseSelection([]byte(asText(row[1])))
+		if err != nil {
+			return fmt.Errorf("selection of %s: %w", asText(row[0]), err)
+		}
+		st.selections[asText(row[0])] = sel
+		return nil
+	})
+	if err != nil {
+		return st, classify(fmt.Errorf("read selections: %w", err))
+	}
+	return st, nil
+}
+
+// createFile makes a fresh products.db. It is built under another name with a
+// rollback journal, synced and renamed, so that a power cut leaves either no
+// file or a whole one.
+func (s *Store) createFile() error {
+	tmp := s.path + ".new"
+	if err := removeAll(tmp, tmp+"-journal"); err != nil {
+		return fileError("remove an unfinished products.db.new", err)
+	}
+	// A journal without its database would be applied to the new file.
+	if err := s.moveOrphans(); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err != nil {
+		return fileError("create products.db", err)
+	}
+	defer f.Close()
+	connector, err := sqlite.NewConnector(dsn(tmp, url.Values{
+		"mode": {"rw"}, "_pragma": {"journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)"},
+	}))
+	if err != nil {
+		return fmt.Errorf("data source name: %w", err)
+	}
+	c, err := connect(context.Background(), connector)
+	if err != nil {
+		return classify(fmt.Errorf("create products.db: %w", err))
+	}
+	err = migrate(c)
+	if e := c.close(); err == nil {
+		err = classify(e)
+	}
+	if err == nil {
+		err = fileError("sync products.db", f.Sync())
+	}
+	if err == nil {
+		err = fileError("rename products.db", os.Rename(tmp, s.path))
+	}
+	if err == nil {
+		err = fileError("sync the data dir", syncDir(filepath.Dir(s.path)))
+	}
+	if err != nil {
+		return errors.Join(err, removeAll(tmp, tmp+"-journal"))
+	}
+	return nil
+}
+
+// migrate brings the schema up to date, one transaction a step. user_version
+// holds the number of the last step.
+func migrate(c *conn) error {
+	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
+	if err != nil {
+		return fmt.Errorf("list migrations: %w", err)
+	}
+	have, err := c.count(`PRAGMA user_version`)
+	if err != nil {
+		return classify(fmt.Errorf("read schema version: %w", err))
+	}
+	if have > int64(len(names)) {
+		return ErrNewerSchema
+	}
+	for i := int(have); i < len(names); i++ {
+		text, err := migrationFiles.ReadFile(names[i])
+		if err != nil {
+			return fmt.Errorf("read migration: %w", err)
+		}
+		script := "BEGIN IMMEDIATE;\n" + string(text) + "\nPRAGMA user_version = " + strconv.Itoa(i+1) + ";\nCOMMIT;"
+		if err := c.script(script); err != nil {
+			_ = c.script("ROLLBACK")
+			return classify(fmt.Errorf("migration %s: %w", strings.TrimPrefix(names[i], "migrations/"), err))
+		}
+	}
+	return nil
+}
+
+// script runs several statements once.
+func (c *conn) script(sql string) error {
+	_, err := c.dc.(driver.ExecerContext).ExecContext(context.Background(), sql, nil)
+	return err
+}
+
+// fileError classifies an error of the operating system.
+func fileError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &UnavailableError{Cause: causeOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
+}
+
+func removeAll(paths ...string) error {
+	var errs []error
+	for _, p := range paths {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

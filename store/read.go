@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// query runs a read and collects its rows.
+func query[T any](ctx context.Context, s *Store, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (list []T, err error) {
+	db := s.readers.Load()
+	if db == nil {
+		return nil, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+	}
+	rows, err := db.QueryContext(ctx, sqlText, args...)
+	if err != nil {
+		return nil, classify(fmt.Errorf("read catalogue: %w", err))
+	}
+	defer func() {
+		if e := rows.Close(); err == nil && e != nil {
+			err = classify(e)
+		}
+	}()
+	for rows.Next() {
+		v, err := read(rows.Scan)
+		if err != nil {
+			return nil, classify(fmt.Errorf("read row: %w", err))
+		}
+		list = append(list, v)
+	}
+	return list, classify(rows.Err())
+}
+
+func queryOne[T any](ctx context.Context, s *Store, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (T, error) {
+	list, err := query(ctx, s, read, sqlText, args...)
+	var zero T
+	switch {
+	case err != nil:
+		return zero, err
+	case len(list) == 0:
+		return zero, ErrNotFound
+	}
+	return list[0], nil
+}
+
+// ProductRow is one stored product.
+type ProductRow struct {
+	ID               int64   `json:"id"`
+	Shop             string  `json:"shop"`
+	MerchantID       *string `json:"merchant_id"`
+	ExternalID       int64   `json:"external_id"`
+	Title            *string `json:"title"`
+	BodyHTML         *string `json:"body_html"`
+	Vendor           *string `json:"vendor"`
+	ProductType      *string `json:"product_type"`
+	Handle           *string `json:"handle"`
+	Tags             RawJSON `json:"tags"`
+	Status           string  `json:"status"`
+	ShopifyStatus    *string `json:"shopify_status"`
+	Options          RawJSON `json:"options"`
+	Images           RawJSON `json:"images"`
+	PublishedAt      *int64  `json:"published_at"`
+	ShopifyCreatedAt *int64  `json:"shopify_created_at"`
+	ShopifyUpdatedAt *int64  `json:"shopify_updated_at"`
+	SyncedAt         int64   `json:"synced_at"`
+	Source           string  `json:"source"`
+	SourceRef        *string `json:"source_ref"`
+	DeliveryID       *int64  `json:"delivery_id"`
+	ContentHash      string  `json:"content_hash"`
+	Selected         bool    `json:"selected"`
+
+	Variants []VariantRow `json:"variants,omitempty"`
+}
+
+// VariantRow is one stored variant.
+type VariantRow struct {
+	ID                int64   `json:"id"`
+	ProductID         int64   `json:"product_id"`
+	ExternalID        int64   `json:"external_id"`
+	Title             *string `json:"title"`
+	SKU               *string `json:"sku"`
+	Barcode           *string `json:"barcode"`
+	Price             *string `json:"price"`
+	CompareAtPrice    *string `json:"compare_at_price"`
+	Position          *int64  `json:"position"`
+	Option1           *string `json:"option1"`
+	Option2           *string `json:"option2"`
+	Option3           *string `json:"option3"`
+	InventoryItemID   *int64  `json:"inventory_item_id"`
+	InventoryQuantity *int64  `json:"inventory_quantity"`
+	InventoryPolicy   *string `json:"inventory_policy"`
+	Taxable           *bool   `json:"taxable"`
+	WeightGrams       *int64  `json:"weight_grams"`
+	ImageID           *int64  `json:"image_id"`
+	ShopifyCreatedAt  *int64  `json:"shopify_created_at"`
+	ShopifyUpdatedAt  *int64  `json:"shopify_updated_at"`
+}
+
+// RawJSON is the text of a JSON column; NULL reads as "null".
+type RawJSON string
+
+// Scan implements sql.Scanner.
+func (r *RawJSON) Scan(v any) error {
+	var text sql.NullString
+	if err := text.Scan(v); err != nil {
+		return err
+	}
+	*r = "null"
+	if text.Valid {
+		*r = RawJSON(text.String)
+	}
+	return nil
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r RawJSON) MarshalJSON() ([]byte, error) {
+	if r == "" {
+		return []byte("null"), nil
+	}
+	return []byte(r), nil
+}
+
+const productRowColumns = `id, shop, merchant_id, external_id, title, body_html, vendor, product_type, handle, tags, status,
+	shopify_status, options, images, published_at, shopify_created_at, shopify_updated_at, synced_at, source, source_ref,
+	delivery_id, content_hash, selected`
+
+func scanProduct(scan func(...any) error) (ProductRow, error) {
+	var p ProductRow
+	err := scan(&p.ID, &p.Shop, &p.MerchantID, &p.ExternalID, &p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Tags,
+		&p.Status, &p.ShopifyStatus, &p.Options, &p.Images, &p.PublishedAt, &p.ShopifyCreatedAt, &p.ShopifyUpdatedAt, &p.SyncedAt,
+		&p.Source, &p.SourceRef, &p.DeliveryID, &p.ContentHash, &p.Selected)
+	return p, err
+}
+
+func scanVariant(scan func(...any) error) (VariantRow, error) {
+	var v VariantRow
+	err := scan(&v.ID, &v.ProductID, &v.ExternalID, &v.Title, &v.SKU, &v.Barcode, &v.Price, &v.CompareAtPrice, &v.Position,
+		&v.Option1, &v.Option2, &v.Option3, &v.InventoryItemID, &v.InventoryQuantity, &v.InventoryPolicy, &v.Taxable,
+		&v.WeightGrams, &v.ImageID, &v.ShopifyCreatedAt, &v.ShopifyUpdatedAt)
+	return v, err
+}
+
+const variantRowColumns = `v.id, v.product_id, v.external_id, v.title, v.sku, v.barcode, v.price, v.compare_at_price, v.position,
+	v.option1, v.option2, v.option3, v.inventory_item_id, v.inventory_quantity, v.inventory_policy, v.taxable,
+	v.weight_grams, v.image_id, v.shopify_created_at, v.shopify_updated_at`
+
+// Product returns one product with its variants by position, as one statement
+// saw them, or ErrNotFound.
+func (s *Store) Product(ctx context.Context, shop string, externalID int64) (ProductRow, error) {
+	db := s.readers.Load()
+	if db == nil {
+		return ProductRow{}, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+	}
+	// One transaction, so that the variants belong to the product's version.
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return ProductRow{}, classify(fmt.Errorf("begin read: %w", err))
+	}
+	defer tx.Rollback()
+	p, err := scanProduct(tx.QueryRowContext(ctx, `SELECT `+productRowColumns+` FROM products WHERE shop = ? AND external_id = ?`, shop, externalID).Scan)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return ProductRow{}, ErrNotFound
+	case err != nil:
+		return ProductRow{}, classify(fmt.Errorf("read product: %w", err))
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, p.ID)
+	if err != nil {
+		return ProductRow{}, classify(fmt.Errorf("read variants: %w", err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		v, err := scanVariant(rows.Scan)
+		if err != nil {
+			return ProductRow{}, classify(fmt.Errorf("read variant: %w", err))
+		}
+		p.Variants = append(p.Variants, v)
+	}
+	return p, classify(rows.Err())
+}
+
+// ProductFilter narrows a list of products. Zero fields do not narrow.
+type ProductFilter struct {
+	Shop   string
+	Status string
+	After  int64 // products.id to go on after
+	Limit  int   // 0 means 100
+	// Search finds a part of the title, or a whole SKU, barcode, handle or id.
+	Search string
+}
+
+// Products lists products by internal id, without their variants.
+func (s *Store) Products(ctx context.Context, f ProductFilter) ([]ProductRow, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	return query(ctx, s, scanProduct, `
+		SELECT `+productRowColumns+` FROM products
+		WHERE (?1 = '' OR shop = ?1) AND (?2 = '' OR status = ?2) AND id > ?3
+		  AND (?4 = '' OR title LIKE '%' || replace(replace(replace(?4, '\', '\\'), '%', '\%'), '_', '\_') || '%' ESCAPE '\'
+		       OR handle = ?4 OR CAST(external_id AS TEXT) = ?4
+		       OR id IN (SELECT product_id FROM variants WHERE sku = ?4 OR barcode = ?4))
+		ORDER BY id LIMIT ?5`, f.Shop, f.Status, f.After, f.Search, f.Limit)
+}
+
+// Variants returns the variants of one product by position.
+func (s *Store) Variants(ctx context.Context, productID int64) ([]VariantRow, error) {
+	return query(ctx, s, scanVariant, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, productID)
+}
+
+// Counts are numbers for one shop.
+type Counts struct {
+	Shop     string
+	Products int64
+	Active   int64
+	Wanted   int64
+	LastSync int64 // newest synced_at, 0 for none
+}
+
+// CountShop counts a shop's rows.
+func (s *Store) CountShop(ctx context.Context, shop string) (Counts, error) {
+	return queryOne(ctx, s, func(scan func(...any) error) (Counts, error) {
+		c := Counts{Shop: shop}
+		err := scan(&c.Products, &c.Active, &c.LastSync, &c.Wanted)
+		return c, err
+	}, `SELECT count(*), coalesce(sum(status = 'ACTIVE'), 0), coalesce(max(synced_at), 0),
+	           (SELECT count(*) FROM wanted WHERE shop = ?1)
+	    FROM products WHERE shop = ?1`, shop)
+}

@@ -1,0 +1,239 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"stockroom/catalog"
+)
+
+// Options are the store's settings.
+type Options struct {
+	// Path of products.db. Its directory must exist.
+	Path string
+	// Watermark is the newest change seq noted outside the file, 0 for none. A
+	// store found behind it has lost commits; see Health.Behind.
+	Watermark int64
+	// KeepDeliveries is how long journal rows are kept; 0 means 168 h.
+	KeepDeliveries time.Duration
+	// KeepChanges is how long change-feed rows are kept; 0 means 720 h.
+	KeepChanges time.Duration
+	// Logger gets one line per event a person should know; nil discards.
+	Logger *slog.Logger
+	// Metrics receives the store's metrics; nil makes a set of its own.
+	Metrics *metrics.Set
+	// Fault is called at the named points of a write and may return an error
+	// or stop the process there. For tests; nil does nothing.
+	Fault func(point string) error
+}
+
+// Store is the open catalogue.
+type Store struct {
+	opt     Options
+	path    string
+	log     *slog.Logger
+	metrics *storeMetrics
+	fault   func(point string) error
+
+	urgent           chan *request
+	bulk             chan *request
+	finishCheckpoint chan struct{}
+	stop             chan struct{}
+	stopped          chan struct{}
+	background       sync.WaitGroup
+	wakeCheckpoint   chan struct{}
+
+	// Owned by the writer goroutine (and by Open before it starts).
+	conn       *conn
+	openFailed time.Time
+	openErr    error
+	seq        int64
+	delivery   int64
+	settings   settings
+
+	lastSeq  atomic.Int64
+	groups   atomic.Int64
+	commitAt atomic.Int64
+
+	readers atomic.Pointer[sql.DB]
+
+	mu     sync.Mutex // guards health
+	health Health
+
+	closing sync.Once
+	closed  error
+}
+
+// Health is what a person should know of the file.
+type Health struct {
+	Cause       Cause     // why the last write failed, "" when it did not
+	Err         string    // the error behind it
+	Since       time.Time // when writes began to fail
+	Quarantined string    // where a damaged file was moved to, "" for none
+	Reason      string    // why it was moved
+	At          time.Time // when
+	Salvaged    int       // products taken over from the damaged file
+	Behind      int64     // changes the file lacks against the watermark
+}
+
+// Open opens the catalogue, creates it when there is none and migrates it to
+// the present schema. A damaged file is moved aside and replaced. When the file
+// can't be opened for a reason that may pass (disk full, locked, rights) the
+// store comes up all the same: writes fail with ErrUnavailable and each tries
+// again to open it. Open fails for a file of a newer schema.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.KeepDeliveries <= 0 {
+		o.KeepDeliveries = 168 * time.Hour
+	}
+	if o.KeepChanges <= 0 {
+		o.KeepChanges = 720 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.NewSet()
+	}
+	if o.Fault == nil {
+		o.Fault = func(string) error { return nil }
+	}
+	path, err := filepath.Abs(o.Path)
+	if err != nil {
+		return nil, fmt.Errorf("open catalogue: %w", err)
+	}
+	s := &Store{
+		opt: o, path: path, log: o.Logger, fault: o.Fault,
+		urgent:           make(chan *request, 1024),
+		bulk:             make(chan *request, 64),
+		finishCheckpoint: make(chan struct{}),
+		stop:             make(chan struct{}),
+		stopped:          make(chan struct{}),
+		wakeCheckpoint:   make(chan struct{}, 1),
+	}
+	s.metrics = newStoreMetrics(o.Metrics, s)
+	s.seq = o.Watermark
+
+	if err := s.ensureConn(); err != nil {
+		if !errors.Is(err, ErrUnavailable) {
+			return nil, fmt.Errorf("open catalogue: %w", err)
+		}
+		s.noteFailure(err)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, s.closeFiles())
+	}
+	go s.writer()
+	s.background.Go(s.checkpointer)
+	s.background.Go(s.housekeeping)
+	return s, nil
+}
+
+// Close refuses new writes, answers those waiting and closes the file. A
+// second call returns the first one's result.
+func (s *Store) Close() error {
+	s.closing.Do(func() {
+		close(s.stop)
+		<-s.stopped
+		s.background.Wait()
+		s.closed = s.closeFiles()
+	})
+	return s.closed
+}
+
+func (s *Store) closeFiles() error {
+	var errs []error
+	if db := s.readers.Swap(nil); db != nil {
+		errs = append(errs, db.Close())
+	}
+	if s.conn != nil {
+		errs = append(errs, s.conn.close())
+		s.conn = nil
+	}
+	return errors.Join(errs...)
+}
+
+// LastSeq is the newest committed change seq.
+func (s *Store) LastSeq() int64 { return s.lastSeq.Load() }
+
+// Path is the file's absolute path.
+func (s *Store) Path() string { return s.path }
+
+// Health returns what a person should know of the file.
+func (s *Store) Health() Health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
+}
+
+// Probe commits a small row. It is how a caller finds out that the catalogue
+// can be written again.
+func (s *Store) Probe(ctx context.Context) error {
+	return s.write(ctx, s.urgent, 1, func(t *tx) error {
+		_, err := t.exec(`INSERT INTO meta (key, value) VALUES ('probe', ?1) ON CONFLICT DO UPDATE SET value = ?1`,
+			time.UnixMilli(t.now).UTC().Format(time.RFC3339))
+		return err
+	})
+}
+
+// noteFailure is called by the writer when a group failed as a whole.
+func (s *Store) noteFailure(err error) {
+	cause := CauseOf(err)
+	s.metrics.failure(cause)
+	switch cause {
+	case CauseIO, CauseReadOnly:
+		s.dropConn()
+	case CauseDamaged:
+		if s.conn != nil {
+			s.openErr, s.openFailed = s.replaceDamaged(err), time.Now()
+		}
+	}
+	s.mu.Lock()
+	fresh := s.health.Cause != cause
+	if s.health.Cause == "" {
+		s.health.Since = time.Now()
+	}
+	s.health.Cause, s.health.Err = cause, err.Error()
+	s.mu.Unlock()
+	if fresh {
+		s.log.Error("catalogue can't be written", "cause", string(cause), "error", err.Error())
+	}
+}
+
+// noteCommit is called by the writer after each commit.
+func (s *Store) noteCommit(requests int, took time.Duration) {
+	s.metrics.group(requests, took)
+	s.commitAt.Store(time.Now().UnixMilli())
+	s.mu.Lock()
+	was, since := s.health.Cause, s.health.Since
+	s.health.Cause, s.health.Err, s.health.Since = "", "", time.Time{}
+	s.mu.Unlock()
+	if was != "" {
+		s.log.Info("catalogue can be written again", "cause", string(was), "after", time.Since(since).Round(time.Millisecond))
+	}
+	if s.groups.Add(1)%checkpointLook == 0 {
+		select {
+		case s.wakeCheckpoint <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// settings are the shops and selections, mirrored in memory because every
+// change is judged by them. The writer owns them.
+type settings struct {
+	merchants  map[string]string
+	selections map[string]catalog.Selection
+	touched    bool // a request of the open transaction changed them
+}
+
+func (s *Store) merchantOf(shop string) string             { return s.settings.merchants[shop] }
+func (s *Store) selectionOf(shop string) catalog.Selection { return s.settings.selections[shop] }

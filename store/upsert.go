@@ -1,0 +1,246 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+
+	"stockroom/catalog"
+)
+
+// upsert judges a product against what is stored and writes it when it is
+// newer. Order is decided by the body's updated_at, to the second: that is its
+// resolution in webhooks, so ties are normal (shopify.md 1.6). Two different
+// contents of one second are decided by a fetch; until then the one triggered
+// later stands.
+func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
+	if h.tombstone != 0 && (!o.authoritative || o.started <= h.tombstone) {
+		return verdict{outcome: Stale, reason: "the product was deleted, and Shopify never uses a product id again"}, nil
+	}
+	if h.id == 0 {
+		return t.create(shop, p, h, o)
+	}
+
+	version, known := p.UpdatedAt.Get()
+	switch {
+	case !known && !o.authoritative:
+		return verdict{
+			outcome: Stale, reason: "the body has no updated_at, so its place in the order is unknown; the product is fetched",
+			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a body without updated_at arrived"},
+		}, nil
+	case known && h.hasVersion && version/1000 < h.updatedAt/1000:
+		return verdict{outcome: Stale, reason: "a newer version is stored"}, nil
+	}
+	if !h.selected && !o.authoritative && !t.s.selectionOf(shop).ByContent() {
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+	}
+
+	full, err := t.full(p, h)
+	if err != nil {
+		return verdict{}, err
+	}
+	hash := full.ContentHash().String()
+	selected, judged := t.s.selectionOf(shop).Judge(full)
+	if !judged {
+		selected = h.selected
+	}
+	if !h.selected && !selected {
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+	}
+	if !h.selected && !o.authoritative {
+		if newer, err := t.passedOver(shop, p.ID, version); err != nil || newer {
+			return verdict{outcome: Stale, reason: "a newer version was passed over by the selection"}, err
+		}
+	}
+
+	var want *Wanted
+	if known && h.hasVersion && version/1000 == h.updatedAt/1000 {
+		if hash == h.hash && selected == h.selected {
+			if o.authoritative {
+				return verdict{outcome: Stale, reason: "the same version is stored"}, t.confirmed(shop, p.ID, o)
+			}
+			return verdict{outcome: Stale, reason: "the same version is stored"}, nil
+		}
+		if hash != h.hash && !o.authoritative {
+			want = &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"}
+			if o.triggered != 0 && h.triggered != 0 && o.triggered <= h.triggered {
+				return verdict{outcome: Stale, reason: "the same second as the stored version but triggered earlier; the product is fetched to decide", want: want}, nil
+			}
+		}
+	}
+	if w := wantedRest(shop, p); w != nil {
+		want = w
+	}
+	if err := t.update(shop, p, full, h, o, selected, hash); err != nil {
+		return verdict{}, err
+	}
+	return verdict{outcome: Applied, want: want}, nil
+}
+
+// create writes a product that has no row yet.
+func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
+	if err := t.ownID(shop, p.ID); err != nil {
+		return verdict{}, err
+	}
+	sel := t.s.selectionOf(shop)
+	selected, judged := sel.Judge(p)
+	switch {
+	case !judged && !o.authoritative:
+		return verdict{
+			outcome: Applied, reason: "the selection's rules need fields that the body lacks; the product is fetched",
+			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a new product's body lacks what the selection's rules look at"},
+		}, nil
+	case !selected:
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+	}
+	if sel.ByContent() && !o.authoritative {
+		if newer, err := t.passedOver(shop, p.ID, p.UpdatedAt.Value()); err != nil || newer {
+			return verdict{outcome: Stale, reason: "a newer version was passed over by the selection"}, err
+		}
+	}
+	if err := t.insertProduct(shop, p, o); err != nil {
+		return verdict{}, err
+	}
+	return verdict{outcome: Applied, want: wantedRest(shop, p)}, nil
+}
+
+// remove deletes a product for good. A delete carries no time, and Shopify
+// never uses a product id again, so it wins over every version of the product.
+func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
+	if err := t.ownID(shop, id); err != nil {
+		return verdict{}, err
+	}
+	if h.tombstone != 0 && h.id == 0 {
+		return verdict{outcome: Stale, reason: "the product was already deleted"}, nil
+	}
+	if h.id != 0 {
+		if _, err := t.exec(`DELETE FROM products WHERE id = ?`, h.id); err != nil {
+			return verdict{}, fmt.Errorf("delete product: %w", err)
+		}
+		if err := t.change(shop, id, "deleted", o.cause); err != nil {
+			return verdict{}, err
+		}
+	}
+	_, err := t.exec(`
+		INSERT INTO tombstones (shop, external_id, written_at, cause) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET written_at = excluded.written_at, cause = excluded.cause`,
+		shop, id, t.now, o.cause)
+	if err != nil {
+		return verdict{}, fmt.Errorf("write tombstone: %w", err)
+	}
+	if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
+		return verdict{}, fmt.Errorf("drop wanted fetch: %w", err)
+	}
+	return verdict{outcome: Applied}, nil
+}
+
+// ownID fails when another shop's row holds the id. Ids are unique over all
+// shops, so such a body was not meant for this shop.
+func (t *tx) ownID(shop string, id int64) error {
+	n, err := t.count(`SELECT count(*) FROM products WHERE external_id = ? AND shop <> ?`, id, shop)
+	if err != nil {
+		return fmt.Errorf("look for the id in other shops: %w", err)
+	}
+	if n > 0 {
+		return ErrOtherShop
+	}
+	return nil
+}
+
+// passedOver reports whether a version newer than the given one was ignored
+// because the selection did not match it. Such a version is kept nowhere else,
+// and without this an older one that does match would win over it.
+func (t *tx) passedOver(shop string, id, version int64) (bool, error) {
+	n, err := t.count(`
+		SELECT count(*) FROM deliveries
+		WHERE external_id = ? AND shop = ? AND outcome = 'ignored' AND version_at / 1000 > ?`, id, shop, version/1000)
+	if err != nil {
+		return false, fmt.Errorf("look for passed over versions: %w", err)
+	}
+	return n > 0, nil
+}
+
+// full returns the product with every field, taking from the stored row what
+// the payload does not carry.
+func (t *tx) full(p *catalog.Product, h head) (*catalog.Product, error) {
+	if p.Coverage == catalog.Complete && !anyVariantPartial(p) {
+		return p, nil
+	}
+	old, err := t.load(h.id)
+	if err != nil {
+		return nil, err
+	}
+	return catalog.Merge(old, p), nil
+}
+
+// anyVariantPartial reports whether a carried variant lacks a field that
+// webhooks carry; include_fields can cause that.
+func anyVariantPartial(p *catalog.Product) bool {
+	for i := range p.Variants.Value() {
+		v := &p.Variants.Value()[i]
+		if !v.Title.Present() || !v.SKU.Present() || !v.Barcode.Present() || !v.Price.Present() ||
+			!v.CompareAtPrice.Present() || !v.Position.Present() || !v.Option1.Present() ||
+			!v.Option2.Present() || !v.Option3.Present() || !v.InventoryItemID.Present() ||
+			!v.InventoryQuantity.Present() || !v.InventoryPolicy.Present() || !v.Taxable.Present() ||
+			!v.ImageID.Present() || !v.CreatedAt.Present() || !v.UpdatedAt.Present() {
+			return true
+		}
+	}
+	return false
+}
+
+// wantedRest returns the fetch that a payload makes necessary which does not
+// carry the whole product, nil for none.
+func wantedRest(shop string, p *catalog.Product) *Wanted {
+	w := &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID}
+	switch p.Coverage {
+	case catalog.Truncated:
+		named := len(p.Named.Value())
+		if named == 0 {
+			w.Reason = fmt.Sprintf("the webhook carried %d variants, the most it can, so there may be more", len(p.Variants.Value()))
+		} else {
+			w.Reason = fmt.Sprintf("the webhook carried %d of %d variants", len(p.Variants.Value()), named)
+		}
+	case catalog.Partial:
+		w.Reason = "the webhook carried only some of the product's fields"
+	default:
+		return nil
+	}
+	return w
+}
+
+// confirmed drops the wanted fetch that an authoritative read has answered.
+func (t *tx) confirmed(shop string, id int64, o origin) error {
+	_, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
+		shop, id, o.started)
+	if err != nil {
+		return fmt.Errorf("drop wanted fetch: %w", err)
+	}
+	return nil
+}
+
+// load reads a stored product with its variants, every field present.
+func (t *tx) load(id int64) (*catalog.Product, error) {
+	var row [productColumnCount]driver.Value
+	found, err := t.one(`SELECT `+productColumns+` FROM products WHERE id = ?`, row[:], id)
+	if err != nil {
+		return nil, fmt.Errorf("read product: %w", err)
+	}
+	if !found {
+		return nil, fmt.Errorf("read product %d: %w", id, ErrNotFound)
+	}
+	p, err := productFromRow(row[:])
+	if err != nil {
+		return nil, err
+	}
+	var variants []catalog.Variant
+	err = t.each(`SELECT `+variantColumns+` FROM variants WHERE product_id = ? ORDER BY external_id`, variantColumnCount,
+		func(row []driver.Value) error {
+			variants = append(variants, variantFromRow(row))
+			return nil
+		}, id)
+	if err != nil {
+		return nil, fmt.Errorf("read variants: %w", err)
+	}
+	p.Variants = catalog.Of(variants)
+	return p, nil
+}

@@ -1,0 +1,215 @@
+package store
+
+import (
+	"database/sql/driver"
+	"fmt"
+
+	"stockroom/catalog"
+)
+
+const (
+	active   = "ACTIVE"
+	inactive = "INACTIVE"
+)
+
+// statusOf returns products.status: ACTIVE means selected and active in
+// Shopify.
+func statusOf(selected bool, p *catalog.Product) string {
+	if selected && p.Status.Value() == "active" {
+		return active
+	}
+	return inactive
+}
+
+func (t *tx) insertProduct(shop string, p *catalog.Product, o origin) error {
+	return t.insertProductAs(nil, shop, p, o, true)
+}
+
+// insertProductAs writes a product under a given internal id, or the next one
+// when id is nil.
+func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool) error {
+	rowID, err := t.insert(`
+		INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns,
+		                      content_hash, synced_at, source, source_ref, delivery_id, published_at, shopify_created_at,
+		                      title, vendor, product_type, handle, tags, options, images, body_html)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, shop, orNull(t.s.merchantOf(shop)), p.ID, statusOf(selected, p), textArg(p.Status), boolArg(catalog.Of(selected)), intArg(p.UpdatedAt), idOrNull(o.triggered),
+		p.ContentHash().String(), t.now, o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
+		textArg(p.Title), textArg(p.Vendor), textArg(p.ProductType), textArg(p.Handle),
+		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML))
+	if err != nil {
+		return fmt.Errorf("insert product: %w", err)
+	}
+	if err := t.fail("between product and variants"); err != nil {
+		return err
+	}
+	for i := range p.Variants.Value() {
+		if err := t.insertVariant(rowID, &p.Variants.Value()[i]); err != nil {
+			return err
+		}
+	}
+	if o.authoritative {
+		if _, err := t.exec(`DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, shop, p.ID); err != nil {
+			return fmt.Errorf("lift tombstone: %w", err)
+		}
+		if err := t.confirmed(shop, p.ID, o); err != nil {
+			return err
+		}
+	}
+	if err := t.change(shop, p.ID, "created", o.cause); err != nil {
+		return err
+	}
+	return t.fail("after change feed")
+}
+
+// update writes what the payload says over the stored product. full is the
+// product as it will stand, with every field; p is what the payload carries.
+func (t *tx) update(shop string, p, full *catalog.Product, h head, o origin, selected bool, hash string) error {
+	status := statusOf(selected, full)
+	triggered := idOrNull(o.triggered)
+	_, err := t.exec(`
+		UPDATE products SET status = ?, shopify_status = ?, selected = ?, shopify_updated_at = ?, triggered_ns = ?,
+		       content_hash = ?, synced_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
+		       title = ?, vendor = ?, product_type = ?, handle = ?, tags = ?, options = ?, images = ?, body_html = ?
+		WHERE id = ?`,
+		status, textArg(full.Status), boolArg(catalog.Of(selected)), intArg(full.UpdatedAt), triggered,
+		hash, t.now, o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
+		textArg(full.Title), textArg(full.Vendor), textArg(full.ProductType), textArg(full.Handle),
+		tagsArg(full.Tags), optionsArg(full.Options), imagesArg(full.Images), textArg(full.BodyHTML),
+		h.id)
+	if err != nil {
+		return fmt.Errorf("update product: %w", err)
+	}
+	if err := t.fail("between product and variants"); err != nil {
+		return err
+	}
+	if p.Variants.Present() {
+		if err := t.updateVariants(h.id, p, full); err != nil {
+			return err
+		}
+	}
+	if o.authoritative {
+		if err := t.confirmed(shop, p.ID, o); err != nil {
+			return err
+		}
+	}
+	if err := t.changed(shop, p.ID, h.status, status, o.cause); err != nil {
+		return err
+	}
+	return t.fail("after change feed")
+}
+
+// changed writes the change feed's rows for an updated product: its content,
+// and its status when that turned.
+func (t *tx) changed(shop string, id int64, before, after, cause string) error {
+	if err := t.change(shop, id, "updated", cause); err != nil {
+		return err
+	}
+	return t.turned(shop, id, before, after, cause)
+}
+
+func (t *tx) turned(shop string, id int64, before, after, cause string) error {
+	switch {
+	case before == after:
+		return nil
+	case after == active:
+		return t.change(shop, id, "activated", cause)
+	default:
+		return t.change(shop, id, "deactivated", cause)
+	}
+}
+
+// updateVariants writes the carried variants that differ from the stored ones,
+// adds new ones and, only when the payload is known to carry all, removes those
+// it does not name. A variant that stays keeps its internal id.
+func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
+	type stored struct{ id, hash int64 }
+	have := make(map[int64]stored, len(p.Variants.Value()))
+	err := t.each(`SELECT external_id, id, row_hash FROM variants WHERE product_id = ?`, 3, func(row []driver.Value) error {
+		have[asInt(row[0])] = stored{id: asInt(row[1]), hash: asInt(row[2])}
+		return nil
+	}, productID)
+	if err != nil {
+		return fmt.Errorf("read variants: %w", err)
+	}
+
+	carried := p.Variants.Value()
+	var merged map[int64]*catalog.Variant
+	if full != p {
+		merged = make(map[int64]*catalog.Variant, len(carried))
+		for i := range full.Variants.Value() {
+			merged[full.Variants.Value()[i].ID] = &full.Variants.Value()[i]
+		}
+	}
+	for i := range carried {
+		v := &carried[i]
+		if merged != nil {
+			v = merged[v.ID]
+		}
+		old, ok := have[v.ID]
+		switch {
+		case !ok:
+			err = t.insertVariant(productID, v)
+		case old.hash != rowHash(v):
+			err = t.updateVariant(old.id, v)
+		}
+		if err != nil {
+			return err
+		}
+		delete(have, v.ID)
+	}
+	if !p.VariantsComplete {
+		return nil
+	}
+	for _, gone := range have {
+		if _, err := t.exec(`DELETE FROM variants WHERE id = ?`, gone.id); err != nil {
+			return fmt.Errorf("remove variant: %w", err)
+		}
+	}
+	return nil
+}
+
+func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
+	_, err := t.exec(`
+		INSERT INTO variants (product_id, external_id, row_hash, position, inventory_item_id, inventory_quantity,
+		                      title, sku, barcode, price, compare_at_price, option1, option2, option3,
+		                      inventory_policy, taxable, weight_grams, image_id, shopify_created_at, shopify_updated_at)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		productID, v.ID, rowHash(v), intArg(v.Position), intArg(v.InventoryItemID), intArg(v.InventoryQuantity),
+		textArg(v.Title), textArg(v.SKU), textArg(v.Barcode), textArg(v.Price), textArg(v.CompareAtPrice),
+		textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
+		boolArg(v.Taxable), intArg(v.WeightGrams), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt))
+	if err != nil {
+		return fmt.Errorf("insert variant: %w", err)
+	}
+	return nil
+}
+
+// updateVariant writes a variant's fields. The two indexed ones have a
+// statement of their own that does nothing when they are unchanged, since
+// SQLite would otherwise rewrite their index entries each time.
+func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
+	_, err := t.exec(`
+		UPDATE variants SET row_hash = ?, position = ?, inventory_quantity = ?, title = ?, barcode = ?, price = ?,
+		       compare_at_price = ?, option1 = ?, option2 = ?, option3 = ?, inventory_policy = ?, taxable = ?,
+		       image_id = ?, shopify_created_at = ?, shopify_updated_at = ?
+		WHERE id = ?`,
+		rowHash(v), intArg(v.Position), intArg(v.InventoryQuantity), textArg(v.Title), textArg(v.Barcode), textArg(v.Price),
+		textArg(v.CompareAtPrice), textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
+		boolArg(v.Taxable), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt), id)
+	if err != nil {
+		return fmt.Errorf("update variant: %w", err)
+	}
+	_, err = t.exec(`UPDATE variants SET sku = ?1, inventory_item_id = ?2 WHERE id = ?3 AND (sku IS NOT ?1 OR inventory_item_id IS NOT ?2)`,
+		textArg(v.SKU), intArg(v.InventoryItemID), id)
+	if err != nil {
+		return fmt.Errorf("update variant's keys: %w", err)
+	}
+	if !v.WeightGrams.Present() {
+		return nil
+	}
+	if _, err = t.exec(`UPDATE variants SET weight_grams = ? WHERE id = ?`, intArg(v.WeightGrams), id); err != nil {
+		return fmt.Errorf("update variant's weight: %w", err)
+	}
+	return nil
+}

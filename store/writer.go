@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	groupRequests = 64   // most requests in one transaction
+	groupRows     = 4096 // most rows in one transaction; a single larger request goes alone
+)
+
+// request is one unit of the group commit. run is called by the writer inside
+// a savepoint, at most once per attempt of the group.
+type request struct {
+	ctx  context.Context // when it has ended before its turn, the request is dropped
+	run  func(t *tx) error
+	rows int
+	err  error
+	done chan struct{}
+}
+
+// tx is what a request may use during its turn.
+type tx struct {
+	*conn
+	s   *Store
+	now int64 // Unix milliseconds, one instant for the whole group
+	// The next ids are kept here rather than asked from SQLite; a savepoint
+	// that rolls back takes them back, which keeps the feed free of gaps.
+	seq      int64
+	delivery int64
+}
+
+// write hands run to the writer and waits for the commit. When ctx ends first
+// the error is an UnavailableError with CauseTimeout, and the commit may still
+// happen.
+func (s *Store) write(ctx context.Context, lane chan *request, rows int, run func(t *tx) error) error {
+	r := &request{ctx: ctx, run: run, rows: rows, done: make(chan struct{})}
+	select {
+	case lane <- r:
+	case <-ctx.Done():
+		return &UnavailableError{Cause: CauseTimeout, Err: context.Cause(ctx)}
+	case <-s.stopped:
+		return &UnavailableError{Cause: CauseClosed, Err: errClosed}
+	}
+	select {
+	case <-r.done:
+		return r.err
+	case <-ctx.Done():
+		return &UnavailableError{Cause: CauseTimeout, Err: context.Cause(ctx)}
+	case <-s.stopped:
+		select {
+		case <-r.done:
+			return r.err
+		default:
+			return &UnavailableError{Cause: CauseClosed, Err: errClosed}
+		}
+	}
+}
+
+var errClosed = errors.New("the store is closed")
+
+// writer is the one goroutine that writes. It ends when stop is closed, after
+// answering what is waiting.
+func (s *Store) writer() {
+	defer close(s.stopped)
+	group := make([]*request, 0, groupRequests)
+	for {
+		group = group[:0]
+		// The checkpoint's small last step must not starve; then deliveries, and
+		// bulk rows when there are none.
+		select {
+		case <-s.finishCheckpoint:
+			s.resetWAL()
+		default:
+		}
+		select {
+		case r := <-s.urgent:
+			group = append(group, r)
+		default:
+			select {
+			case r := <-s.urgent:
+				group = append(group, r)
+			case r := <-s.bulk:
+				group = append(group, r)
+			case <-s.finishCheckpoint:
+				s.resetWAL()
+				continue
+			case <-s.stop:
+				s.refuseWaiting()
+				return
+			}
+		}
+		group = s.collect(group)
+		s.commitGroup(group)
+	}
+}
+
+// collect adds what is waiting now, deliveries before bulk rows, up to the
+// bounds of one transaction.
+func (s *Store) collect(group []*request) []*request {
+	rows := group[0].rows
+	for _, lane := range []chan *request{s.urgent, s.bulk} {
+		for len(group) < groupRequests && rows < groupRows {
+			select {
+			case r := <-lane:
+				group = append(group, r)
+				rows += r.rows
+				continue
+			default:
+			}
+			break
+		}
+	}
+	return group
+}
+
+func (s *Store) refuseWaiting() {
+	for {
+		select {
+		case r := <-s.urgent:
+			r.finish(&UnavailableError{Cause: CauseClosed, Err: errClosed})
+		case r := <-s.bulk:
+			r.finish(&UnavailableError{Cause: CauseClosed, Err: errClosed})
+		default:
+			return
+		}
+	}
+}
+
+func (r *request) finish(err error) {
+	r.err = err
+	close(r.done)
+}
+
+// commitGroup runs the group in one transaction and answers each request. A
+// request's own failure rolls back its savepoint alone; a failure of the file
+// fails the whole group, with nothing of it kept.
+func (s *Store) commitGroup(group []*request) {
+	started := time.Now()
+	err := s.tryGroup(group)
+	for _, r := range group {
+		e := r.err
+		if err != nil {
+			e = err
+		}
+		r.finish(e)
+	}
+	if err != nil {
+		s.noteFailure(err)
+		return
+	}
+	s.noteCommit(len(group), time.Since(started))
+}
+
+func (s *Store) tryGroup(group []*request) error {
+	if err := s.ensureConn(); err != nil {
+		return err
+	}
+	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli(), seq: s.seq, delivery: s.delivery}
+	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
+		return classify(fmt.Errorf("begin: %w", err))
+	}
+	for _, r := range group {
+		if r.ctx.Err() != nil {
+			r.err = &UnavailableError{Cause: CauseTimeout, Err: context.Cause(r.ctx)}
+			continue
+		}
+		if err := t.savepoint(r); err != nil {
+			s.rollback()
+			return err
+		}
+	}
+	if err := s.fault("before commit"); err != nil {
+		s.rollback()
+		return classify(err)
+	}
+	syncStarted := time.Now()
+	if _, err := t.exec(`COMMIT`); err != nil {
+		s.rollback()
+		return classify(fmt.Errorf("commit: %w", err))
+	}
+	s.metrics.commitSeconds(time.Since(syncStarted))
+	s.settings.touched = false
+	s.seq, s.delivery = t.seq, t.delivery
+	s.lastSeq.Store(t.seq)
+	if err := s.fault("after commit"); err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+// savepoint runs one request. It returns an error only when the whole group
+// has to be given up.
+func (t *tx) savepoint(r *request) error {
+	seq, delivery := t.seq, t.delivery
+	if _, err := t.exec(`SAVEPOINT request`); err != nil {
+		return classify(fmt.Errorf("savepoint: %w", err))
+	}
+	r.err = t.run(r)
+	if r.err != nil {
+		r.err = classify(r.err)
+		if errors.Is(r.err, ErrUnavailable) {
+			return r.err
+		}
+		t.seq, t.delivery = seq, delivery
+		if _, err := t.exec(`ROLLBACK TO request`); err != nil {
+			return classify(fmt.Errorf("rollback to savepoint: %w", err))
+		}
+		if err := t.s.reloadSettings(); err != nil {
+			return err
+		}
+	}
+	if _, err := t.exec(`RELEASE request`); err != nil {
+		return classify(fmt.Errorf("release savepoint: %w", err))
+	}
+	return nil
+}
+
+// run calls the request and turns a panic into its error, so that one poison
+// row neither stops the process nor the rest of its group.
+func (t *tx) run(r *request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("store: panic while applying a change: %v", p)
+		}
+	}()
+	return r.run(t)
+}
+
+func (s *Store) rollback() {
+	// SQLite has already rolled back after some errors; then this fails and
+	// there is nothing left to do.
+	_, _ = s.conn.exec(`ROLLBACK`)
+	if err := s.reloadSettings(); err != nil {
+		s.log.Error("selections can't be read back; the file is opened again", "error", err.Error())
+		s.dropConn()
+	}
+}
+
+// reloadSettings reads shops and selections again after a rollback that may
+// have taken back a change to them.
+func (s *Store) reloadSettings() error {
+	if !s.settings.touched {
+		return nil
+	}
+	st, err := loadSettings(s.conn)
+	if err != nil {
+		return err
+	}
+	s.settings = st
+	return nil
+}
