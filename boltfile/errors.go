@@ -1,0 +1,57 @@
+package boltfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+)
+
+var (
+	// ErrDamaged is what errors.Is finds when the content of a file is not what
+	// was written to it.
+	ErrDamaged = errors.New("damaged file")
+	// ErrLocked is returned when another process holds the file.
+	ErrLocked = errors.New("file is locked by another process")
+	// ErrMoved is returned when the path no longer names the open file: it was
+	// removed or replaced while in use. Opened.Rewrite puts it back.
+	ErrMoved = errors.New("file was moved or replaced while in use")
+)
+
+// DamageError says what is wrong with a file. errors.Is(err, ErrDamaged) holds.
+type DamageError struct {
+	// Reason is one plain phrase without data from the file.
+	Reason string
+	// Stack is where a recovered fault or panic came from, nil for a finding of
+	// the page check.
+	Stack []byte
+}
+
+func (e *DamageError) Error() string        { return "damaged file: " + e.Reason }
+func (e *DamageError) Is(target error) bool { return target == ErrDamaged }
+
+func damagef(format string, args ...any) error {
+	return &DamageError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// reasonOf returns the plain phrase of a damage error.
+func reasonOf(err error) string {
+	var d *DamageError
+	if errors.As(err, &d) {
+		return d.Reason
+	}
+	return err.Error()
+}
+
+// WroteNothing reports whether a failed commit was refused before any sync and
+// before the meta page could change: the disk or the quota is full, or a size
+// limit was hit. The handle is then as good as before. After any other failed
+// commit it is not known what the disk holds, and the file has to be copied
+// afresh with Opened.Rewrite before another commit may be acknowledged.
+func WroteNothing(err error) bool {
+	var pe *fs.PathError
+	if !errors.As(err, &pe) || pe.Op != "write" {
+		return false
+	}
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
+}
