@@ -1,0 +1,227 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"stockroom/catalog"
+)
+
+// header returns a header of either family; Shopify's own libraries take both.
+func header(h http.Header, name string) string {
+	if v := h.Get("X-Shopify-" + name); v != "" {
+		return v
+	}
+	return h.Get("Shopify-" + name)
+}
+
+// handle runs the checks in their order and, when all hold, makes the delivery
+// durable.
+func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejection) {
+	r := req.http
+	h := r.Header
+	req.address = in.clientAddress(r)
+	req.topic = strings.TrimSpace(header(h, "Topic"))
+	shopHeader := strings.TrimSpace(header(h, "Shop-Domain"))
+	req.shop = strings.ToLower(shopHeader)
+	signature := header(h, "Hmac-Sha256")
+
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return answer{}, &rejection{status: http.StatusMethodNotAllowed, reason: ReasonMethod,
+			title: "Only POST is accepted here", detail: "Shopify delivers webhooks with POST."}
+	}
+	if r.ContentLength > in.opt.MaxBody {
+		return answer{}, in.tooLarge()
+	}
+	if rej := missing(signature, shopHeader, req.topic); rej != nil {
+		return answer{}, rej
+	}
+
+	body, release, rej := in.readBody(w, r)
+	if rej != nil {
+		return answer{}, rej
+	}
+	defer release()
+
+	d := in.directory.Load()
+	if rej := in.authenticate(d, req, body, signature); rej != nil {
+		return answer{}, rej
+	}
+	topic, known := catalog.ParseTopic(req.topic)
+	req.topic = string(topic)
+	shop, rej := findShop(d, req.shop, topic)
+	if rej != nil {
+		return answer{}, rej
+	}
+	if !known {
+		return answer{success: true, ignored: true, outcome: outcomeIgnored, reason: "the topic is not one Stockroom uses"}, nil
+	}
+
+	req.envelope = Envelope{
+		Shop: req.shop, Topic: req.topic,
+		WebhookID: bounded(header(h, "Webhook-Id")), EventID: bounded(header(h, "Event-Id")),
+		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(header(h, "Triggered-At")), Body: body,
+	}
+	return in.accept(req, shop, topic)
+}
+
+func (in *Intake) tooLarge() *rejection {
+	return &rejection{status: http.StatusRequestEntityTooLarge, reason: ReasonTooLarge, title: "The body is too large",
+		detail: "The limit is " + strconv.FormatInt(in.opt.MaxBody, 10) + " bytes; it is set with --max-body."}
+}
+
+// missing names every absent header at once.
+func missing(signature, shop, topic string) *rejection {
+	var names []string
+	reason := ReasonMissingHeader
+	if signature == "" {
+		names = append(names, "X-Shopify-Hmac-Sha256")
+		reason = ReasonNoHMAC
+	}
+	if shop == "" {
+		names = append(names, "X-Shopify-Shop-Domain")
+	}
+	if topic == "" {
+		names = append(names, "X-Shopify-Topic")
+	}
+	if names == nil {
+		return nil
+	}
+	return &rejection{status: http.StatusUnauthorized, reason: reason, title: "A header is missing",
+		detail: "Missing: " + strings.Join(names, ", ") + "."}
+}
+
+// readBody reads the body once, within the limit and the budget of bytes in
+// flight. release gives both back; the body must not be used after it.
+func (in *Intake) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), rej *rejection) {
+	held := r.ContentLength
+	if held < 0 {
+		held = in.opt.MaxBody // chunked: it may be that long
+	}
+	held = max(held, 4096)
+	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+	defer cancel()
+	if !in.inFlight.TryAcquire(held) && in.inFlight.Acquire(ctx, held) != nil {
+		return nil, nil, &rejection{status: http.StatusServiceUnavailable, reason: ReasonBusy, retryAfter: 5,
+			title: "Too much is arriving at once", detail: "The memory for bodies in flight is used up. Send it again."}
+	}
+	buf, _ := in.bodies.Get().(*bytes.Buffer)
+	if buf == nil {
+		buf = new(bytes.Buffer)
+	}
+	release = func() {
+		in.inFlight.Release(held)
+		if buf.Cap() <= 64<<10 {
+			buf.Reset()
+			in.bodies.Put(buf)
+		}
+	}
+	if r.ContentLength > 0 {
+		buf.Grow(int(r.ContentLength) + bytes.MinRead)
+	}
+	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, in.opt.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		release()
+		return nil, nil, in.tooLarge()
+	case err != nil:
+		release()
+		detail := "The body did not arrive in time or the connection broke."
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			detail = "The connection ended before the declared length was reached."
+		}
+		return nil, nil, &rejection{status: http.StatusBadRequest, reason: ReasonAborted, title: "The body is incomplete", detail: detail}
+	}
+	return buf.Bytes(), release, nil
+}
+
+// authenticate checks the signature against every active secret, then that one
+// of those that fit belongs to the shop the header names.
+func (in *Intake) authenticate(d *Directory, req *request, body []byte, signature string) *rejection {
+	// A known shop without a secret is our fault, not the sender's.
+	if shop, ok := d.shops[req.shop]; ok && !shop.Removed && len(shop.Keys) == 0 {
+		return &rejection{status: http.StatusServiceUnavailable, reason: ReasonNoSecret, retryAfter: 60,
+			title: "The shop's client secret is not configured", detail: "Add it with `stockroom shop add`; until then Shopify sends this again."}
+	}
+	sum, wellFormed := decodeHMAC(signature)
+	var matched []*verifier
+	if wellFormed {
+		matched = d.verify(body, sum)
+	}
+	if len(matched) == 0 {
+		if !in.failures.allow(req.address, req.arrived) {
+			return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
+				title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
+		}
+		if !wellFormed {
+			return &rejection{status: http.StatusUnauthorized, reason: ReasonMalformedHMAC, title: "The signature is not one",
+				detail: "X-Shopify-Hmac-Sha256 must be 32 bytes in base64."}
+		}
+		rej := d.diagnose(body, sum, strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"))
+		return &rej
+	}
+	if _, known := d.shops[req.shop]; !known {
+		return nil // answered 404 by findShop
+	}
+	old := true
+	for _, v := range matched {
+		if v.shops[req.shop] {
+			old = old && v.old
+			if !v.old {
+				return nil
+			}
+		}
+	}
+	for _, v := range matched {
+		if v.shops[req.shop] {
+			if old {
+				in.counts.oldSecret.Inc()
+			}
+			return nil
+		}
+	}
+	if !in.failures.allow(req.address, req.arrived) {
+		return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
+			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
+	}
+	return &rejection{status: http.StatusUnauthorized, reason: ReasonOtherShop, title: "The signature does not fit",
+		detail: "The body is not signed with a secret of the shop that X-Shopify-Shop-Domain names."}
+}
+
+// findShop returns the shop; a removed one is known to compliance topics only.
+func findShop(d *Directory, domain string, topic catalog.Topic) (Shop, *rejection) {
+	shop, ok := d.shops[domain]
+	if ok && (!shop.Removed || topic.Compliance()) {
+		return shop, nil
+	}
+	return Shop{}, &rejection{status: http.StatusNotFound, reason: ReasonUnknownShop, title: "The shop is not connected",
+		detail: "Connect it with `stockroom shop add`, or remove the webhook subscription in that shop."}
+}
+
+// triggeredAt reads X-Shopify-Triggered-At; what can't be read counts as
+// missing.
+func triggeredAt(s string) time.Time {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil || t.Year() < 2000 || t.Year() > 2200 {
+		return time.Time{}
+	}
+	return t
+}
+
+// bounded keeps an id header as it is unless it is absurdly long; then only
+// its head counts, and the body's hash still tells deliveries apart.
+func bounded(s string) string {
+	const most = 256
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}

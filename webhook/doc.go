@@ -1,0 +1,20 @@
+// Package webhook takes Shopify's deliveries: it checks the signature, makes
+// the change durable and only then answers.
+//
+// What it promises. A 2xx answer means that the change is committed with fsync,
+// in the catalogue or, when that can't take it now, in the retry queue (the
+// answer then says queued), or as a dead letter when the body makes no sense.
+// Any other answer means that nothing of the request was kept, so Shopify's
+// next attempt starts from nothing. This holds over kill -9 and a power cut.
+//
+// Order of the checks: method, declared length, presence of the headers, the
+// signature over the raw bytes against every active secret, the shop, the
+// topic, the body. Nothing of a body is parsed before its signature holds, and
+// nothing but the body is trusted after it: topic, shop and ids in headers are
+// not signed.
+//
+// Time. Shopify gives up after five seconds (shopify.dev, verify deliveries).
+// The catalogue has the first three, the queue the next one; then the answer is
+// 503, which makes Shopify send it again. After one exhausted budget the
+// deliveries go straight to the queue until a probe commits to the catalogue.
+package webhook

@@ -1,0 +1,117 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"stockroom/store"
+)
+
+// gate keeps deliveries away from a catalogue that has just failed, so that
+// each need not find that out anew. A probe that commits opens it.
+type gate struct {
+	catalogue Catalogue
+	queue     Queue
+	log       *slog.Logger
+	closing   chan struct{} // one token: wakes the prober
+
+	mu    sync.Mutex
+	cause error
+	since time.Time
+}
+
+const (
+	probeEvery  = 500 * time.Millisecond
+	probeBudget = 2 * time.Second
+)
+
+func newGate(c Catalogue, q Queue, log *slog.Logger) *gate {
+	return &gate{catalogue: c, queue: q, log: log, closing: make(chan struct{}, 1)}
+}
+
+// err returns why the gate is closed, nil when it is open.
+func (g *gate) err() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cause
+}
+
+func (g *gate) state() (time.Time, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.since, g.cause != nil
+}
+
+func (g *gate) close(cause error) {
+	g.mu.Lock()
+	was := g.cause
+	if was == nil {
+		g.cause, g.since = cause, time.Now()
+	}
+	g.mu.Unlock()
+	if was == nil {
+		g.log.Error("deliveries go to the retry queue until the catalogue can be written again", "cause", string(store.CauseOf(cause)), "error", cause.Error())
+	}
+	select {
+	case g.closing <- struct{}{}:
+	default:
+	}
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	since := g.since
+	g.cause, g.since = nil, time.Time{}
+	g.mu.Unlock()
+	g.log.Info("deliveries go to the catalogue again", "after", time.Since(since).Round(time.Millisecond))
+	if _, err := g.queue.Wake(JobKind); err != nil {
+		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
+	}
+}
+
+// run probes the catalogue while the gate is closed, until ctx ends.
+func (g *gate) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-g.closing:
+		}
+		for g.err() != nil {
+			probe, cancel := context.WithTimeout(ctx, probeBudget)
+			err := g.catalogue.Probe(probe)
+			cancel()
+			if err == nil {
+				g.open()
+				break
+			}
+			if !sleep(ctx, probeEvery) {
+				return
+			}
+		}
+	}
+}
+
+// sleep waits for d and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// jitter spreads d over half to all of it.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
+
+func poisonKey(dedupe int64) string { return "body:" + strconv.FormatUint(uint64(dedupe), 16) }
+
+var errUnavailable = errors.New("the catalogue can't be written now")

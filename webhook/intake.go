@@ -1,0 +1,201 @@
+package webhook
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"golang.org/x/sync/semaphore"
+
+	"stockroom/catalog"
+	"stockroom/queue"
+	"stockroom/store"
+	"stockroom/telemetry"
+)
+
+// Catalogue is where deliveries go first.
+type Catalogue interface {
+	Apply(ctx context.Context, d store.Delivery, c catalog.Change) (store.Result, error)
+	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string) error
+	Probe(ctx context.Context) error
+}
+
+// Queue is where deliveries wait that the catalogue can't take now.
+type Queue interface {
+	Enqueue(ctx context.Context, j queue.NewJob) (id uint64, coalesced bool, err error)
+	Bury(ctx context.Context, j queue.NewJob, class queue.Class, cause error) (id uint64, err error)
+	Work(ctx context.Context, kind string, concurrency int, h queue.Handler) error
+	Wake(kind string) (int, error)
+}
+
+// Options are the intake's settings.
+type Options struct {
+	Catalogue Catalogue
+	Queue     Queue
+	Telemetry *telemetry.Recorder
+	Metrics   *metrics.Set
+	Logger    *slog.Logger
+	// MaxBody is the largest accepted body in bytes; 0 means 8 MiB.
+	MaxBody int64
+	// BytesInFlight bounds the bodies held in memory at a time; 0 means eight
+	// times MaxBody.
+	BytesInFlight int64
+	// CatalogueBudget is how long after its arrival a delivery may wait for the
+	// catalogue; 0 means 3 s. QueueBudget is the same for the queue after it; 0
+	// means 4.3 s.
+	CatalogueBudget, QueueBudget time.Duration
+	// TrustedProxies are the networks whose X-Forwarded-For counts.
+	TrustedProxies []netip.Prefix
+	// Wanted is told of work that a commit asked for. It must not block. The
+	// work is durable already. nil drops it.
+	Wanted func(store.Wanted)
+	// Redact deletes everything that is kept of a shop, after shop/redact for a
+	// shop that is known to be gone.
+	Redact func(ctx context.Context, shop string) error
+}
+
+// Intake handles deliveries.
+type Intake struct {
+	opt       Options
+	log       *slog.Logger
+	counts    counts
+	rejected  rejectedList
+	failures  *failureLimiter
+	inFlight  *semaphore.Weighted
+	gate      *gate
+	directory atomic.Pointer[Directory]
+	bodies    sync.Pool
+}
+
+// New returns an intake with an empty directory.
+func New(o Options) *Intake {
+	if o.MaxBody <= 0 {
+		o.MaxBody = 8 << 20
+	}
+	if o.BytesInFlight <= 0 {
+		o.BytesInFlight = 8 * o.MaxBody
+	}
+	if o.CatalogueBudget <= 0 {
+		o.CatalogueBudget = 3 * time.Second
+	}
+	if o.QueueBudget <= 0 {
+		o.QueueBudget = 4300 * time.Millisecond
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Metrics == nil {
+		o.Metrics = metrics.NewSet()
+	}
+	if o.Telemetry == nil {
+		o.Telemetry = telemetry.New(o.Metrics)
+	}
+	if o.Wanted == nil {
+		o.Wanted = func(store.Wanted) {}
+	}
+	in := &Intake{
+		opt: o, log: o.Logger,
+		counts:   newCounts(o.Metrics),
+		failures: newFailureLimiter(),
+		inFlight: semaphore.NewWeighted(o.BytesInFlight),
+		gate:     newGate(o.Catalogue, o.Queue, o.Logger),
+	}
+	in.directory.Store(NewDirectory(nil, nil))
+	return in
+}
+
+// SetDirectory replaces the shops and their secrets.
+func (in *Intake) SetDirectory(d *Directory) {
+	for domain := range d.shops {
+		in.opt.Telemetry.Shop(domain)
+	}
+	in.directory.Store(d)
+}
+
+// Rejected returns the newest refused requests, newest first.
+func (in *Intake) Rejected() []Rejected { return in.rejected.list() }
+
+// CatalogueClosed reports whether deliveries go straight to the queue, and
+// since when.
+func (in *Intake) CatalogueClosed() (since time.Time, closed bool) { return in.gate.state() }
+
+// request is one delivery on its way.
+type request struct {
+	http     *http.Request
+	arrived  time.Time
+	shop     string // as the header says, lower case
+	topic    string // as the header says
+	address  netip.Addr
+	envelope Envelope
+}
+
+// answer is a 2xx answer.
+type answer struct {
+	success, queued, ignored bool
+	outcome                  store.Outcome
+	reason                   string
+}
+
+func (a answer) body() string {
+	switch {
+	case a.ignored:
+		return `{"success":true,"ignored":true}`
+	case a.success:
+		return `{"success":true}`
+	case a.queued:
+		return `{"success":false,"queued":true}`
+	}
+	return `{"success":false,"queued":false}`
+}
+
+// ServeHTTP answers one delivery.
+func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	req := &request{http: r, arrived: time.Now()}
+	in.counts.received.Inc()
+	a, rej := in.handle(w, req)
+	if rej != nil {
+		in.refuse(w, req, *rej)
+		return
+	}
+	in.counts.accepted[a.outcome].Inc()
+	body := a.body()
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write([]byte(body)) // durable already; a client that left gets it again as a duplicate
+	took := time.Since(req.arrived)
+	in.opt.Telemetry.Webhook(req.shop, catalog.Topic(req.topic).Label(), a.success, took)
+	in.log.LogAttrs(r.Context(), levelOf(a), "webhook",
+		slog.String("outcome", string(a.outcome)), slog.String("shop", req.shop), slog.String("topic", clip(req.topic)),
+		slog.String("webhook_id", clip(req.envelope.WebhookID)), slog.Duration("took", took), slog.String("reason", a.reason))
+}
+
+var jsonType = []string{"application/json"} // read only
+
+func levelOf(a answer) slog.Level {
+	if a.success {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
+}
+
+func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
+	in.counts.rejected[rej.reason].Inc()
+	entry := Rejected{
+		At: req.arrived, Reason: rej.reason, Status: rej.status, Detail: rej.detail,
+		Address: req.address.String(), Shop: clip(req.shop), Topic: clip(req.topic),
+	}
+	in.rejected.add(entry)
+	if rej.status == http.StatusRequestEntityTooLarge || rej.reason == ReasonAborted {
+		// What is left of the body would otherwise be read from the connection.
+		w.Header().Set("Connection", "close")
+	}
+	writeProblem(w, rej)
+	in.log.Warn("webhook refused", "reason", string(rej.reason), "status", rej.status,
+		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", rej.detail)
+}

@@ -1,0 +1,216 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Reason is why a request was refused, from a closed set that serves as a
+// metric label.
+type Reason string
+
+// The reasons.
+const (
+	ReasonMethod        Reason = "method"
+	ReasonTooLarge      Reason = "too_large"
+	ReasonMissingHeader Reason = "missing_header"
+	ReasonNoHMAC        Reason = "no_hmac"
+	ReasonMalformedHMAC Reason = "malformed_hmac"
+	ReasonWrongSecret   Reason = "wrong_secret"
+	ReasonOldSecret     Reason = "old_secret"
+	ReasonOtherShop     Reason = "other_shops_secret"
+	ReasonBodyChanged   Reason = "body_changed"
+	ReasonTruncated     Reason = "truncated_body"
+	ReasonAborted       Reason = "aborted"
+	ReasonTooMany       Reason = "too_many_wrong_signatures"
+	ReasonUnknownShop   Reason = "unknown_shop"
+	ReasonNoSecret      Reason = "no_secret"
+	ReasonBusy          Reason = "busy"
+	ReasonStoresFailed  Reason = "stores_failed"
+)
+
+// Reasons are all of them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonMethod, ReasonTooLarge, ReasonMissingHeader, ReasonNoHMAC, ReasonMalformedHMAC, ReasonWrongSecret,
+		ReasonOldSecret, ReasonOtherShop, ReasonBodyChanged, ReasonTruncated, ReasonAborted, ReasonTooMany,
+		ReasonUnknownShop, ReasonNoSecret, ReasonBusy, ReasonStoresFailed,
+	}
+}
+
+// rejection is a refusal with what a person needs to mend it.
+type rejection struct {
+	status     int
+	reason     Reason
+	title      string
+	detail     string
+	retryAfter int // seconds, 0 for none
+}
+
+// Rejected is one refused request as the status page shows it. It never holds
+// a body, a signature or a secret.
+type Rejected struct {
+	At      time.Time `json:"at"`
+	Reason  Reason    `json:"reason"`
+	Status  int       `json:"status"`
+	Detail  string    `json:"detail"`
+	Address string    `json:"address"`
+	Shop    string    `json:"shop,omitempty"`  // as the header claims
+	Topic   string    `json:"topic,omitempty"` // as the header claims
+}
+
+const rejectedKept = 100
+
+// rejectedList keeps the newest refusals in memory.
+type rejectedList struct {
+	mu   sync.Mutex
+	ring [rejectedKept]Rejected
+	next int
+	n    int
+}
+
+func (l *rejectedList) add(r Rejected) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ring[l.next] = r
+	l.next = (l.next + 1) % rejectedKept
+	l.n = min(l.n+1, rejectedKept)
+}
+
+// list returns the refusals, newest first.
+func (l *rejectedList) list() []Rejected {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]Rejected, 0, l.n)
+	for i := 1; i <= l.n; i++ {
+		out = append(out, l.ring[(l.next-i+rejectedKept)%rejectedKept])
+	}
+	return out
+}
+
+// clip bounds text from a header before it is logged or shown.
+func clip(s string) string {
+	const most = 100
+	if len(s) > most {
+		return s[:most]
+	}
+	return s
+}
+
+// writeProblem answers with problem+json (RFC 9457).
+func writeProblem(w http.ResponseWriter, r rejection) {
+	body, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+		Reason Reason `json:"reason"`
+	}{"about:blank", r.title, r.status, r.detail, r.reason})
+	if err != nil {
+		body = []byte(`{}`)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if r.retryAfter > 0 {
+		w.Header().Set("Retry-After", fmt.Sprint(r.retryAfter))
+	}
+	w.WriteHeader(r.status)
+	_, _ = w.Write(body) // the client may be gone; there is nobody to tell
+}
+
+// diagnose says which cause of a failed signature is likely. It runs only
+// after every active secret has failed, and tells nothing of any secret.
+func (d *Directory) diagnose(body, sum []byte, captainHook bool) rejection {
+	refuse := func(reason Reason, detail string) rejection {
+		return rejection{status: http.StatusUnauthorized, reason: reason, title: "The signature does not fit", detail: detail}
+	}
+	for _, v := range d.retired {
+		if v.match(body, sum) {
+			return refuse(ReasonOldSecret, "The body is signed with a client secret that was replaced here. If Shopify still uses it, configure it as the previous secret.")
+		}
+	}
+	for _, changed := range unchanged(body) {
+		if len(d.verify(changed, sum)) > 0 {
+			return refuse(ReasonBodyChanged, "The body was changed on the way: something between Shopify and Stockroom reads the JSON and writes it anew. Pass the raw bytes through.")
+		}
+	}
+	if endsEarly(body) {
+		return refuse(ReasonTruncated, "The body ends in the middle of its JSON: something on the way cut it off. Look for a size limit in a proxy.")
+	}
+	if looksRewritten(body) {
+		return refuse(ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way has probably read it and written it anew. Pass the raw bytes through.")
+	}
+	if captainHook {
+		return refuse(ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; webhooks made under Settings, Notifications are signed with a secret of their own.")
+	}
+	return refuse(ReasonWrongSecret, "The body is signed with another secret, or not by Shopify at all.")
+}
+
+// unchanged returns what the body may have been before a proxy rewrote it.
+func unchanged(body []byte) [][]byte {
+	var list [][]byte
+	trimmed := bytes.TrimRight(body, "\r\n")
+	if len(trimmed) != len(body) {
+		list = append(list, trimmed)
+	}
+	if rest, ok := bytes.CutPrefix(body, []byte("\xef\xbb\xbf")); ok {
+		list = append(list, rest)
+	}
+	compact := jsontext.Value(bytes.Clone(trimmed))
+	if compact.Compact() == nil {
+		list = append(list, compact, shopifyEscaped(compact))
+	}
+	return list
+}
+
+// shopifyEscaped writes a JSON text with the escapes Shopify uses.
+func shopifyEscaped(body []byte) []byte {
+	out := make([]byte, 0, len(body)+len(body)/8)
+	inString := false
+	for i := 0; i < len(body); i++ {
+		c := body[i]
+		switch {
+		case c == '"':
+			inString = !inString
+		case inString && c == '\\' && i+1 < len(body):
+			out = append(out, c)
+			i++
+			c = body[i]
+		case inString && c == '/':
+			out = append(out, '\\')
+		case inString && (c == '<' || c == '>' || c == '&'):
+			out = fmt.Appendf(out, `\u%04x`, c)
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+func endsEarly(body []byte) bool {
+	if len(body) == 0 {
+		return false
+	}
+	var raw json.RawMessage
+	err := json.Unmarshal(body, &raw)
+	var syntax *json.SyntaxError
+	return errors.As(err, &syntax) && syntax.Offset >= int64(len(body))
+}
+
+// looksRewritten: Shopify writes gids with \/ and puts no blank after a colon.
+func looksRewritten(body []byte) bool {
+	return bytes.Contains(body, []byte("gid://shopify/")) || bytes.Contains(body, []byte(`": `))
+}
+
+// decodeHMAC returns the 32 bytes of a signature header.
+func decodeHMAC(header string) ([]byte, bool) {
+	sum, err := base64.StdEncoding.DecodeString(header)
+	return sum, err == nil && len(sum) == 32
+}

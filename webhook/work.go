@@ -1,0 +1,67 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/catalog"
+	"stockroom/queue"
+	"stockroom/store"
+)
+
+const (
+	workers     = 16
+	snoozeFor   = 5 * time.Second // while the catalogue is unavailable; a probe that commits wakes the jobs earlier
+	applyBudget = 10 * time.Second
+)
+
+// Run works the queued deliveries and watches over the catalogue until ctx
+// ends.
+func (in *Intake) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		in.gate.run(ctx)
+		return nil
+	})
+	g.Go(func() error { return in.opt.Queue.Work(ctx, JobKind, workers, in.work) })
+	return g.Wait()
+}
+
+// work applies one queued delivery. While the catalogue is unavailable it
+// spends no attempt.
+func (in *Intake) work(ctx context.Context, j queue.Job) error {
+	e, err := DecodeEnvelope(j.Payload)
+	if err != nil {
+		return queue.Permanent(err)
+	}
+	if err := in.gate.err(); err != nil {
+		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
+	}
+	topic, _ := catalog.ParseTopic(e.Topic)
+	c, err := decode(topic, e.Shop, e.Body)
+	if err != nil {
+		return queue.Permanent(err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, applyBudget)
+	defer cancel()
+	if shop, ok := in.directory.Load().shops[e.Shop]; ok && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
+		return in.opt.Redact(ctx, e.Shop)
+	}
+	res, err := in.opt.Catalogue.Apply(ctx, e.delivery(), c)
+	switch {
+	case err == nil:
+		if res.Wanted != nil {
+			in.opt.Wanted(*res.Wanted)
+		}
+		return nil
+	case errors.Is(err, store.ErrOtherShop):
+		return queue.Permanent(err)
+	case errors.Is(err, store.ErrUnavailable):
+		in.gate.close(err)
+		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
+	}
+	return err
+}
