@@ -1,6 +1,28 @@
 package catalog
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// BenchmarkTokensOnly is the reference beside BenchmarkDecode: the JSON
+// library reading every token of the same body and doing nothing with it.
+func BenchmarkTokensOnly(b *testing.B) {
+	body := typicalBody()
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	var dec jsontext.Decoder
+	for b.Loop() {
+		dec.Reset(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
+		for {
+			if _, err := dec.ReadToken(); err != nil {
+				break
+			}
+		}
+	}
+}
 
 func BenchmarkDecode(b *testing.B) {
 	body := typicalBody()

@@ -20,7 +20,7 @@ type bodySpec struct {
 
 // typicalBody is 7.5 KB with five variants, what the benchmarks measure.
 func typicalBody() []byte {
-	return bodySpec{id: 788032119674292922, variants: 5, images: 4, words: 72}.bytes()
+	return bodySpec{id: 788032119674292922, variants: 5, images: 3, words: 120}.bytes()
 }
 
 func (s bodySpec) bytes() []byte {
@@ -51,7 +51,13 @@ func (s bodySpec) bytes() []byte {
 	}
 	text(`{"admin_graphql_api_id":"gid:\/\/shopify\/Product\/%d","body_html":"`, s.id)
 	for i := range s.words {
-		text(`\u003cp\u003eword %d\u003c\/p\u003e\n`, i)
+		if i%12 == 0 {
+			text(`\u003cp\u003e`)
+		}
+		text(`Cotton%d `, i)
+		if i%12 == 11 {
+			text(`caf\u00e9.\u003c\/p\u003e\n`)
+		}
 	}
 	text(`","created_at":"2026-01-05T09:00:00-05:00","handle":"summer-shirt","id":%d`, s.id)
 	text(`,"product_type":"Shirts","published_at":"2026-01-06T09:00:00-05:00","template_suffix":null`)

@@ -151,16 +151,3 @@ func (d decimal) append(dst []byte) []byte {
 	}
 	return dst
 }
-
-// appendDecimal writes the canonical text of s, or s itself and false when s
-// is no decimal number.
-func appendDecimal(dst []byte, s string) ([]byte, bool) {
-	d, ok := parseDecimal(s)
-	switch {
-	case !ok:
-		return append(dst, s...), false
-	case d.plain:
-		return append(dst, s[d.from:d.to]...), true
-	}
-	return d.append(dst), true
-}

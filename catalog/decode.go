@@ -1,9 +1,5 @@
 package catalog
 
-import (
-	"github.com/go-json-experiment/json/jsontext"
-)
-
 // Decode turns a webhook body into the change it describes. It answers with a
 // *MalformedError when the body can't be understood and with a *MismatchError
 // when it is sound but has the shape of something else than its topic says;
@@ -41,14 +37,10 @@ func Decode(topic Topic, body []byte) (Change, error) {
 // openBody enters the object that every body is. Sound JSON of another kind is
 // a mismatch.
 func (r *reader) openBody() bool {
-	switch r.dec.PeekKind() {
-	case jsontext.KindBeginObject, jsontext.KindInvalid:
-		r.open()
-	default:
-		r.skip()
-		r.end()
+	if r.err == nil && r.peek() != '{' {
 		r.mismatch("the body is not a JSON object")
 	}
+	r.open()
 	return r.err == nil
 }
 

@@ -14,7 +14,6 @@ func (r *reader) notice(c *Change) {
 		at.members++
 		r.locate(at.slot(name))
 	}
-	r.end()
 	if r.err != nil {
 		return
 	}
@@ -41,7 +40,7 @@ func (r *reader) notice(c *Change) {
 }
 
 // span is where a value stands in the body; the zero span is an absent one.
-type span struct{ from, to int64 }
+type span struct{ from, to int }
 
 // places says where the members that matter to some topic stand.
 type places struct {
@@ -83,12 +82,11 @@ func (at *places) slot(name []byte) *span {
 // locate passes over the next value and notes its place, if asked to.
 func (r *reader) locate(s *span) {
 	if s == nil {
-		r.skip()
+		r.value()
 		return
 	}
 	raw := r.value()
-	to := r.dec.InputOffset()
-	*s = span{from: to - int64(len(raw)), to: to}
+	*s = span{from: r.pos - len(raw), to: r.pos}
 }
 
 // raw returns the value at a place, nil when it is absent or null.

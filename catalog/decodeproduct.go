@@ -45,16 +45,15 @@ func (r *reader) product() *Product {
 		case "variant_ids":
 			// The older spelling gives way to the newer one.
 			if seen |= ofProduct; gids {
-				r.skip()
+				r.value()
 			} else {
 				p.Named = r.namedField("variant_ids")
 			}
 		default:
 			seen |= evidenceOf(name)
-			r.skip()
+			r.value()
 		}
 	}
-	r.end()
 	if r.err != nil {
 		return nil
 	}
@@ -169,7 +168,7 @@ func (r *reader) variant(v *Variant, of *owners) {
 		case "updated_at":
 			v.UpdatedAt = r.timeField("variants.updated_at")
 		default:
-			r.skip()
+			r.value()
 		}
 	}
 	if is.id != 0 || is.gid != 0 {
@@ -178,8 +177,8 @@ func (r *reader) variant(v *Variant, of *owners) {
 }
 
 // namedField reads variant_gids or variant_ids: objects with an id, a global
-// id or both, and perhaps updated_at; or bare ids and global ids. As with
-// variants, a list with a nameless entry counts as absent.
+// id or both, and perhaps updated_at; or bare ids and global ids. Every entry
+// has to name a variant, since the list decides what may be removed.
 func (r *reader) namedField(field string) Field[[]VariantRef] {
 	r.named = drop(r.named)
 	enter, null := r.list(field)
@@ -189,27 +188,18 @@ func (r *reader) namedField(field string) Field[[]VariantRef] {
 	if !enter {
 		return Field[[]VariantRef]{}
 	}
-	usable := true
-	for r.more() {
-		if !r.bounded(field, len(r.named)) {
-			break
-		}
-		ref := r.namedEntry(field)
-		usable = usable && ref.ID != 0
-		r.named = append(r.named, ref)
+	for r.more() && r.bounded(field, len(r.named)) {
+		r.named = append(r.named, r.namedEntry(field))
 	}
 	list := take(r.named)
 	r.named = drop(r.named)
-	if !usable || r.err != nil {
-		return Field[[]VariantRef]{}
-	}
 	return Of(list)
 }
 
 func (r *reader) namedEntry(field string) VariantRef {
 	var ref VariantRef
 	var is resourceID
-	switch r.dec.PeekKind() {
+	switch r.peek() {
 	case '{':
 		r.open()
 		for r.more() {
@@ -221,19 +211,18 @@ func (r *reader) namedEntry(field string) VariantRef {
 			case "updated_at":
 				ref.UpdatedAt = r.timeField(field + ".updated_at").Value()
 			default:
-				r.skip()
+				r.value()
 			}
 		}
-	case '0':
-		is.id = r.idField(field).Value()
 	case '"':
 		is.gid = r.gidField("ProductVariant")
 	default:
-		r.wrongType(field, "a list of ids")
+		is.id = r.idField(field).Value()
 	}
-	if is.id != 0 || is.gid != 0 {
-		ref.ID = r.settle(is, "ProductVariant")
+	if is.id == 0 && is.gid == 0 {
+		r.malformed(field, "has an entry without id")
 	}
+	ref.ID = r.settle(is, "ProductVariant")
 	return ref
 }
 
@@ -263,7 +252,7 @@ func (r *reader) optionsField() Field[[]Option] {
 			case "values":
 				o.Values = r.valuesField()
 			default:
-				r.skip()
+				r.value()
 			}
 		}
 		r.options = append(r.options, o)
@@ -328,7 +317,7 @@ func (r *reader) image() Image {
 		case "variant_ids":
 			m.VariantIDs = r.idsField("images.variant_ids")
 		default:
-			r.skip()
+			r.value()
 		}
 	}
 	return m

@@ -16,13 +16,18 @@ import (
 // without a bound a body of a few megabytes of {} would grow a hundredfold.
 const maxItems = 10_000
 
-// reader reads one JSON body from front to back. The first error sticks: every
-// later call is a quick no-op, so callers look at err once, at the end.
+// reader reads one JSON body: the JSON library checks all of it once, then the
+// cursor walks over what is known to be sound. That takes half the time of
+// asking the library for one token after the other.
+//
+// The first error sticks and ends every loop over members, so callers look at
+// err once, at the end.
 type reader struct {
-	dec  jsontext.Decoder
-	src  bytes.Buffer
-	body []byte
-	err  error
+	cursor
+	err error
+
+	dec jsontext.Decoder
+	src bytes.Buffer
 
 	// text collects the strings that are kept, one allocation for many. They
 	// are copies, so the caller may reuse the body.
@@ -43,13 +48,11 @@ type reader struct {
 // to the next.
 var readers = sync.Pool{New: func() any { return new(reader) }}
 
+// newReader returns a reader of body, with err set when it is not JSON.
 func newReader(body []byte) *reader {
 	r := readers.Get().(*reader)
-	r.body = body
-	r.src = *bytes.NewBuffer(body)
-	// A repeated name is no reason to refuse a signed body; the last one wins,
-	// and the check would cost a quarter of the whole.
-	r.dec.Reset(&r.src, jsontext.AllowDuplicateNames(true))
+	r.cursor = cursor{body: body}
+	r.check()
 	return r
 }
 
@@ -57,9 +60,7 @@ func newReader(body []byte) *reader {
 // scratch space that one unusual body made large.
 func (r *reader) release() {
 	const many, long = 128, 64 << 10
-	r.src = bytes.Buffer{}
-	r.dec.Reset(&r.src)
-	r.body, r.err = nil, nil
+	r.cursor, r.err = cursor{}, nil
 	r.text = strings.Builder{}
 	r.unquoted = recycle(r.unquoted, long)
 	r.variants = recycle(r.variants, many)
@@ -72,8 +73,8 @@ func (r *reader) release() {
 	readers.Put(r)
 }
 
-// recycle empties s for its next use and drops it when it grew beyond limit.
-// Elements were cleared by drop as soon as they were done with.
+// recycle empties s for its next use, or lets go of it when it grew beyond
+// limit.
 func recycle[T any](s []T, limit int) []T {
 	if cap(s) > limit {
 		return nil
@@ -87,12 +88,41 @@ func drop[T any](s []T) []T {
 	return s[:0]
 }
 
-// take returns a copy of s that fits exactly; nil for an empty one.
+// take returns a copy of s that fits exactly, nil for an empty one.
 func take[T any](s []T) []T {
 	if len(s) == 0 {
 		return nil
 	}
 	return slices.Clone(s)
+}
+
+// check notes an error unless the body is one JSON value in UTF-8 and nothing
+// else. Nesting is bounded by the JSON library.
+func (r *reader) check() {
+	if len(r.body) == 0 {
+		r.fail(&MalformedError{Reason: "the body is empty"})
+		return
+	}
+	r.src = *bytes.NewBuffer(r.body)
+	// A name given twice is no reason to refuse a signed body, and looking for
+	// one would cost a quarter of the whole.
+	r.dec.Reset(&r.src, jsontext.AllowDuplicateNames(true))
+	_, err := r.dec.ReadValue()
+	if err == nil {
+		if _, more := r.dec.ReadToken(); more != io.EOF {
+			r.fail(&MalformedError{Reason: "the body goes on after its JSON value"})
+		}
+	} else {
+		// The library's own text may quote the body, so only the place is
+		// passed on.
+		at := r.dec.InputOffset()
+		if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+			at = bad.ByteOffset
+		}
+		r.fail(&MalformedError{Reason: fmt.Sprintf("the body is not JSON in UTF-8 (byte %d of %d)", at, len(r.body))})
+	}
+	r.src = bytes.Buffer{}
+	r.dec.Reset(&r.src)
 }
 
 func (r *reader) fail(err error) {
@@ -109,119 +139,36 @@ func (r *reader) mismatch(reason string) {
 	r.fail(&MismatchError{Reason: reason})
 }
 
-// syntax notes an error of the JSON decoder. Its own text may quote the body,
-// so only the place is passed on.
-func (r *reader) syntax(err error) {
-	if len(r.body) == 0 {
-		r.fail(&MalformedError{Reason: "the body is empty"})
-		return
-	}
-	at := r.dec.InputOffset()
-	if bad, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		at = bad.ByteOffset
-	}
-	r.fail(&MalformedError{Reason: fmt.Sprintf("the body is not valid JSON in UTF-8 (byte %d of %d)", at, len(r.body))})
-}
+// more reports whether the open object or array has another member, and leaves
+// it when not. After an error there are no more members anywhere.
+func (r *reader) more() bool { return r.err == nil && r.next() }
 
-// value returns the next value as raw JSON, valid until the next call; nil
-// after an error.
-func (r *reader) value() []byte {
-	if r.err != nil {
-		return nil
-	}
-	v, err := r.dec.ReadValue()
-	if err != nil {
-		r.syntax(err)
-		return nil
-	}
-	return v
-}
+// name returns the name of the next member, valid until the next call.
+func (r *reader) name() []byte { return r.unquote(r.rawName()) }
 
-// skip passes over the next value, checking its syntax.
-func (r *reader) skip() {
-	if r.err != nil {
-		return
-	}
-	if err := r.dec.SkipValue(); err != nil {
-		r.syntax(err)
-	}
-}
-
-// open enters the object or array that follows, whose kind the caller peeked.
-func (r *reader) open() {
-	if r.err != nil {
-		return
-	}
-	if _, err := r.dec.ReadToken(); err != nil {
-		r.syntax(err)
-	}
-}
-
-// more reports whether the object or array has another member, and leaves it
-// when not.
-func (r *reader) more() bool {
-	if r.err != nil {
-		return false
-	}
-	switch r.dec.PeekKind() {
-	case jsontext.KindEndObject, jsontext.KindEndArray, jsontext.KindInvalid:
-		r.open() // leaves it, or fetches the error that peeking met
-		return false
-	}
-	return true
-}
-
-// name returns the next member's name, valid until the next call.
-func (r *reader) name() []byte {
-	raw := r.value()
-	if len(raw) < 2 {
-		return nil
-	}
-	return r.unquote(raw)
-}
-
-// end checks that nothing follows the top-level value.
-func (r *reader) end() {
-	if r.err != nil {
-		return
-	}
-	if _, err := r.dec.ReadToken(); err != io.EOF {
-		r.fail(&MalformedError{Reason: "the body goes on after its JSON value"})
-	}
-}
-
-// list enters an array, or consumes null. It reports whether to go on with the
-// elements and whether the value was null.
+// list enters an array, or passes over null. It reports whether to go on with
+// the elements and whether the value was null.
 func (r *reader) list(field string) (enter, null bool) {
-	if r.err != nil {
-		return false, false
-	}
-	switch r.dec.PeekKind() {
-	case jsontext.KindBeginArray:
+	switch r.peek() {
+	case '[':
 		r.open()
-		return r.err == nil, false
-	case jsontext.KindNull:
-		r.skip()
-		return false, r.err == nil
+		return true, false
+	case 'n':
+		r.value()
+		return false, true
 	}
-	r.wrongType(field, "a list")
+	r.malformed(field, "is not a list")
 	return false, false
 }
 
 // element enters the object that is a list's next element.
 func (r *reader) element(field string) bool {
-	if r.err == nil && r.dec.PeekKind() != jsontext.KindBeginObject {
-		r.wrongType(field, "a list of objects")
+	if r.peek() != '{' {
+		r.malformed(field, "is not a list of objects")
+		return false
 	}
 	r.open()
-	return r.err == nil
-}
-
-// wrongType passes over the value first, so that broken JSON is reported as
-// such.
-func (r *reader) wrongType(field, want string) {
-	r.skip()
-	r.malformed(field, "is not "+want)
+	return true
 }
 
 // bounded reports whether a list may take one more element.
@@ -232,13 +179,13 @@ func (r *reader) bounded(field string, n int) bool {
 	return r.err == nil
 }
 
-// unquote returns the text of a JSON string. It is valid until the next call.
+// unquote returns the text of a JSON string, valid until the next call.
 func (r *reader) unquote(raw []byte) []byte {
 	inner := raw[1 : len(raw)-1]
 	if bytes.IndexByte(inner, '\\') < 0 {
 		return inner
 	}
-	r.unquoted, _ = jsontext.AppendUnquote(r.unquoted[:0], raw) // raw was checked when read
+	r.unquoted = appendUnquoted(r.unquoted[:0], inner)
 	return r.unquoted
 }
 

@@ -143,7 +143,10 @@ func (r *reader) gidField(resource string) int64 {
 	case 'n':
 		return 0
 	case '"':
-		got, id, ok := parseGID(r.unquote(raw))
+		got, id, ok := parseGID(raw[1 : len(raw)-1])
+		if !ok {
+			got, id, ok = parseGID(r.unquote(raw)) // escaped in some unusual way
+		}
 		if !ok || string(got) != resource {
 			r.mismatch("an admin_graphql_api_id does not name a " + resource)
 			return 0
@@ -162,7 +165,7 @@ func (r *reader) tagsField() Field[[]string] {
 		return Field[[]string]{}
 	}
 	r.texts = drop(r.texts)
-	if r.dec.PeekKind() == '[' {
+	if r.peek() == '[' {
 		r.open()
 		for r.more() {
 			tag := r.textField(field)

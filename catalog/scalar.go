@@ -35,13 +35,20 @@ func parseInt(b []byte) (int64, bool) {
 }
 
 // parseGID splits gid://shopify/TYPE/NUMBER. A query after the number, as
-// inventory levels have it, is left aside.
+// inventory levels have it, is left aside. Slashes may be written \/ as they
+// are in the JSON that Shopify sends, which saves undoing that first.
 func parseGID(b []byte) (resource []byte, id int64, ok bool) {
-	rest, ok := bytes.CutPrefix(b, []byte("gid://shopify/"))
-	if !ok {
-		return nil, 0, false
+	for _, want := range []byte("gid://shopify/") {
+		if want == '/' && len(b) > 1 && b[0] == '\\' {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != want {
+			return nil, 0, false
+		}
+		b = b[1:]
 	}
-	resource, number, ok := bytes.Cut(rest, []byte("/"))
+	resource, number, ok := bytes.Cut(b, []byte("/"))
+	resource = bytes.TrimSuffix(resource, []byte("\\"))
 	if !ok || len(resource) == 0 {
 		return nil, 0, false
 	}
