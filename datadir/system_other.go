@@ -1,0 +1,24 @@
+//go:build !unix || solaris || aix
+
+package datadir
+
+import (
+	"io/fs"
+	"math"
+	"os"
+)
+
+func openNoFollow(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+}
+
+// tryLock does nothing here: the stores' own locks have to do.
+func tryLock(*os.File, bool) error { return nil }
+
+func isFull(error) bool { return false }
+
+func otherOwner(fs.FileInfo) (int, bool) { return 0, false }
+
+func stored(info fs.FileInfo) int64 { return info.Size() }
+
+func available(string) (int64, error) { return math.MaxInt64, nil }
