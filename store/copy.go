@@ -2,9 +2,11 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 )
@@ -16,10 +18,13 @@ func (s *Store) CopyTo(ctx context.Context, path string) (err error) {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s exists already; choose another name", path)
 	}
-	db := s.readers.Load()
-	if db == nil {
-		return &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+	// query_only would refuse to write the copy, so this takes a connection of
+	// its own.
+	db, err := sql.Open("sqlite", dsn(s.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(250)"}}))
+	if err != nil {
+		return fmt.Errorf("open products.db: %w", err)
 	}
+	defer func() { err = errors.Join(err, db.Close()) }()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("create the copy: %w", err)

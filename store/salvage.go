@@ -47,6 +47,12 @@ func openDamaged(path string) (*conn, error) {
 // meanwhile, and it never overwrites what they wrote. The rest comes back with
 // the next full reconcile.
 func (s *Store) salvage(old string) {
+	defer func() {
+		select {
+		case s.salvaged <- struct{}{}:
+		default:
+		}
+	}()
 	taken, lost, err := s.salvageAll(old)
 	s.mu.Lock()
 	s.health.Salvaged = taken

@@ -51,6 +51,7 @@ type Store struct {
 	stopped          chan struct{}
 	background       sync.WaitGroup
 	wakeCheckpoint   chan struct{}
+	salvaged         chan struct{} // a token after each salvage that ended
 
 	// Owned by the writer goroutine (and by Open before it starts).
 	conn       *conn
@@ -118,6 +119,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		stop:             make(chan struct{}),
 		stopped:          make(chan struct{}),
 		wakeCheckpoint:   make(chan struct{}, 1),
+		salvaged:         make(chan struct{}, 1),
 	}
 	s.metrics = newStoreMetrics(o.Metrics, s)
 	s.seq = o.Watermark

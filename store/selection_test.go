@@ -1,0 +1,123 @@
+package store
+
+import (
+	"slices"
+	"testing"
+
+	"stockroom/catalog"
+)
+
+func TestADeselectedProductBecomesInactiveAndStaysAsItWas(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	b.want(upsertOf(product(2, "v1", 10_000, "1")), Applied)
+	e := b.selection(catalog.Selection{Mode: catalog.SelectAll, Exclude: []int64{1}})
+	if e.Deactivated != 1 || e.Activated != 0 {
+		t.Errorf("effect %+v", e)
+	}
+	if p := b.product(1); p.Status != "INACTIVE" {
+		t.Errorf("status %s", p.Status)
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "2")), Ignored)
+	b.title(1, "Shirt v1")
+	if p := b.product(1); p.Status != "INACTIVE" {
+		t.Errorf("a webhook made it %s", p.Status)
+	}
+	b.want(upsertOf(product(2, "v2", 20_000, "2")), Applied)
+
+	e = b.selection(catalog.Selection{})
+	if e.Activated != 1 {
+		t.Errorf("effect %+v", e)
+	}
+	if p := b.product(1); p.Status != "ACTIVE" {
+		t.Errorf("selected again it is %s", p.Status)
+	}
+	if !slices.ContainsFunc(b.wanted(), func(w Wanted) bool { return w.Kind == WantProduct && w.ID == 1 }) {
+		t.Errorf("selected again, no fetch is wanted: %v", b.wanted())
+	}
+	if got := b.kinds(0); !slices.Equal(got, []string{"created", "created", "deactivated", "updated", "activated"}) {
+		t.Errorf("feed %v", got)
+	}
+}
+
+func TestAnUnselectedProductIsNotCreated(t *testing.T) {
+	b := open(t)
+	b.selection(catalog.Selection{Mode: catalog.SelectInclude})
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Ignored)
+	b.absent(1)
+	e := b.selection(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{1}})
+	if e.ToFetch != 1 {
+		t.Errorf("effect %+v, want a fetch of the newly included id", e)
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	b.title(1, "Shirt v2")
+}
+
+func TestRulesJudgeTheIncomingBody(t *testing.T) {
+	b := open(t)
+	b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "summer"}}})
+	winter := func(version string, at int64) catalog.Change {
+		p := product(1, version, at, "1")
+		p.Tags = catalog.Of([]string{"winter"})
+		return upsertOf(p)
+	}
+	b.want(winter("v1", 10_000), Ignored)
+	b.absent(1)
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	b.want(winter("v3", 30_000), Applied)
+	if p := b.product(1); p.Status != "INACTIVE" {
+		t.Errorf("no rule matches any more and it is %s", p.Status)
+	}
+	b.want(winter("v4", 40_000), Ignored)
+	b.want(upsertOf(product(1, "v5", 50_000, "1")), Applied)
+	if p := b.product(1); p.Status != "ACTIVE" {
+		t.Errorf("a rule matches again and it is %s", p.Status)
+	}
+	b.title(1, "Shirt v5")
+}
+
+// An older version that matches must not win over a newer one that did not.
+func TestAVersionThatWasPassedOverStillOutranksOlderOnes(t *testing.T) {
+	b := open(t)
+	b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "summer"}}})
+	p := product(1, "v5", 50_000, "1")
+	p.Tags = catalog.Of([]string{"winter"})
+	b.want(upsertOf(p), Ignored)
+	b.want(upsertOf(product(1, "v4", 40_000, "1")), Stale)
+	b.absent(1)
+	b.want(upsertOf(product(1, "v6", 60_000, "1")), Applied)
+}
+
+func TestDraftsAreInactiveButKeptCurrent(t *testing.T) {
+	for _, status := range []string{"draft", "archived", "unlisted"} {
+		t.Run(status, func(t *testing.T) {
+			b := open(t)
+			b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+			p := product(1, "v2", 20_000, "1")
+			p.Status = catalog.Of(status)
+			b.want(upsertOf(p), Applied)
+			if row := b.product(1); row.Status != "INACTIVE" || *row.Title != "Shirt v2" {
+				t.Errorf("%s %s", row.Status, *row.Title)
+			}
+		})
+	}
+}
+
+func TestSelectionSurvivesARestartAndAFailedWrite(t *testing.T) {
+	b := open(t)
+	b.selection(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{5}})
+	b.fault = func(at string) error {
+		if at == "before commit" {
+			return &UnavailableError{Cause: CauseIO}
+		}
+		return nil
+	}
+	if _, err := b.s.SetSelection(t.Context(), testShop, catalog.Selection{}); err == nil {
+		t.Fatal("the fault did not reach the caller")
+	}
+	b.fault = nil
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Ignored)
+	b.reopen()
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Ignored)
+	b.want(upsertOf(product(5, "v1", 10_000, "1")), Applied)
+}

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"stockroom/catalog"
+)
+
+func TestVariantsKeepTheirIDsAndMissingOnesGo(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1", "2", "3")), Applied)
+	before := b.product(1).Variants
+	p := product(1, "v2", 20_000, "1", "2.50")
+	p.Variants = catalog.Of(append(p.Variants.Value(), variant(150, "9")))
+	b.want(upsertOf(p), Applied)
+	after := map[int64]VariantRow{}
+	for _, v := range b.product(1).Variants {
+		after[v.ExternalID] = v
+	}
+	if len(after) != 3 || after[100].ID != before[0].ID || after[101].ID != before[1].ID {
+		t.Errorf("variants %v after %v", after, before)
+	}
+	if *after[101].Price != "2.50" || *after[150].Price != "9" {
+		t.Errorf("prices %v %v", *after[101].Price, *after[150].Price)
+	}
+}
+
+func TestATruncatedBodyRemovesNothingAndWantsOneFetch(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1", "2", "3")), Applied)
+	for i := range 3 {
+		p := product(1, "v2", 20_000+int64(i)*1000, "7")
+		p.Coverage, p.VariantsComplete = catalog.Truncated, false
+		p.Named = catalog.Of([]catalog.VariantRef{{ID: 100}, {ID: 101}, {ID: 102}, {ID: 103}})
+		b.want(upsertOf(p), Applied)
+	}
+	row := b.product(1)
+	if len(row.Variants) != 3 || *row.Variants[0].Price != "7" || *row.Title != "Shirt v2" {
+		t.Errorf("%d variants, first price %s", len(row.Variants), *row.Variants[0].Price)
+	}
+	if w := b.wanted(); len(w) != 1 {
+		t.Errorf("wanted %v", w)
+	}
+}
+
+func TestAnAbsentFieldKeepsItsValueAndNullClearsIt(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	p := &catalog.Product{ID: 1, UpdatedAt: catalog.Of[int64](20_000), Vendor: catalog.Null[string](), Coverage: catalog.Partial}
+	b.want(upsertOf(p), Applied)
+	row := b.product(1)
+	if *row.Title != "Shirt v1" || row.Vendor != nil || len(row.Variants) != 1 {
+		t.Errorf("title %v vendor %v, %d variants", *row.Title, row.Vendor, len(row.Variants))
+	}
+	v := catalog.Variant{ID: 100, SKU: catalog.Null[string](), Price: catalog.Of("5")}
+	p = &catalog.Product{ID: 1, UpdatedAt: catalog.Of[int64](30_000), Variants: catalog.Of([]catalog.Variant{v}), VariantsComplete: true, Coverage: catalog.Partial}
+	b.want(upsertOf(p), Applied)
+	got := b.product(1).Variants[0]
+	if got.SKU != nil || *got.Price != "5" || *got.Option1 != "S" {
+		t.Errorf("sku %v price %s option %v", got.SKU, *got.Price, got.Option1)
+	}
+}
+
+func TestWeightOutlivesWebhooksThatCarryNone(t *testing.T) {
+	b := open(t)
+	p := product(1, "v1", 10_000, "1")
+	p.Variants.Value()[0].WeightGrams = catalog.Of[int64](250)
+	b.want(upsertOf(p), Applied)
+	b.want(upsertOf(product(1, "v2", 20_000, "2")), Applied)
+	got := b.product(1).Variants[0]
+	if got.WeightGrams == nil || *got.WeightGrams != 250 || *got.Price != "2" {
+		t.Errorf("weight %v price %s", got.WeightGrams, *got.Price)
+	}
+}
+
+// TestAProductAndItsVariantsChangeTogether is I4, and both fault cases of the
+// step between them: failed and not stored, failed but stored.
+func TestAProductAndItsVariantsChangeTogether(t *testing.T) {
+	boom := errors.New("the disk is on fire")
+	for _, point := range []string{"between product and variants", "after change feed", "before journal", "before commit"} {
+		t.Run("a fault "+point+" leaves the old product whole", func(t *testing.T) {
+			b := open(t)
+			b.want(upsertOf(product(1, "v1", 10_000, "1", "2")), Applied)
+			seq := b.s.LastSeq()
+			c := upsertOf(product(1, "v2", 20_000, "8", "9", "10"))
+			d := b.delivery(c)
+			b.fault = func(at string) error {
+				if at == point {
+					return boom
+				}
+				return nil
+			}
+			if _, err := b.s.Apply(context.Background(), d, c); !errors.Is(err, boom) {
+				t.Fatalf("error %v, want the fault", err)
+			}
+			b.fault = nil
+			b.reopen()
+			row := b.product(1)
+			if *row.Title != "Shirt v1" || len(row.Variants) != 2 || *row.Variants[0].Price != "1" {
+				t.Errorf("title %s, %d variants", *row.Title, len(row.Variants))
+			}
+			if got := b.kinds(seq); len(got) != 0 {
+				t.Errorf("the feed has %v of a change that was rolled back", got)
+			}
+			if res := b.deliver(d, c); res.Outcome != Applied {
+				t.Errorf("sent again: %s, want applied", res.Outcome)
+			}
+			b.title(1, "Shirt v2")
+		})
+	}
+	t.Run("a fault after the commit is a duplicate when sent again", func(t *testing.T) {
+		b := open(t)
+		b.want(upsertOf(product(1, "v1", 10_000, "1", "2")), Applied)
+		c := upsertOf(product(1, "v2", 20_000, "8", "9", "10"))
+		d := b.delivery(c)
+		b.fault = func(at string) error {
+			if at == "after commit" {
+				return boom
+			}
+			return nil
+		}
+		if _, err := b.s.Apply(context.Background(), d, c); !errors.Is(err, boom) {
+			t.Fatalf("error %v, want the fault", err)
+		}
+		b.fault = nil
+		if res := b.deliver(d, c); res.Outcome != Duplicate {
+			t.Errorf("sent again: %s, want duplicate", res.Outcome)
+		}
+		row := b.product(1)
+		if *row.Title != "Shirt v2" || len(row.Variants) != 3 {
+			t.Errorf("title %s, %d variants", *row.Title, len(row.Variants))
+		}
+		b.kinds(0)
+	})
+}
+
+func TestAPoisonChangeFailsAloneInItsGroup(t *testing.T) {
+	b := open(t)
+	bad := errors.New("poison")
+	var wg sync.WaitGroup
+	for i := range int64(40) {
+		wg.Go(func() {
+			err := b.s.write(context.Background(), b.s.urgent, 1, func(tx *tx) error {
+				if i%4 == 0 {
+					_, err := tx.exec(`INSERT INTO meta (key, value) VALUES (?, 'x')`, fmt.Sprint(i))
+					return errors.Join(bad, err)
+				}
+				if i%4 == 1 {
+					panic("poison")
+				}
+				_, err := tx.exec(`INSERT INTO meta (key, value) VALUES (?, 'x')`, fmt.Sprint(i))
+				return err
+			})
+			if (err != nil) != (i%4 < 2) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	wg.Wait()
+	n, err := queryOne(context.Background(), b.s, func(scan func(...any) error) (n int, err error) {
+		err = scan(&n)
+		return n, err
+	}, `SELECT count(*) FROM meta`)
+	if err != nil || n != 20 {
+		t.Errorf("%d rows (%v), want the 20 good ones", n, err)
+	}
+}
+
+func TestNoReaderSeesAMixtureOfVersions(t *testing.T) {
+	b := open(t)
+	const variants = 300
+	version := func(n int) *catalog.Product {
+		prices := make([]string, variants)
+		for i := range prices {
+			prices[i] = fmt.Sprint(n)
+		}
+		return product(1, fmt.Sprint(n), int64(n)*10_000, prices...)
+	}
+	b.want(upsertOf(version(1)), Applied)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				row, err := b.s.Product(context.Background(), testShop, 1)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if len(row.Variants) != variants {
+					t.Errorf("a reader saw %d variants", len(row.Variants))
+				}
+				for _, v := range row.Variants {
+					if "Shirt "+*v.Price != *row.Title {
+						t.Errorf("a reader saw price %s under %s", *v.Price, *row.Title)
+						return
+					}
+				}
+			}
+		})
+	}
+	for n := 2; n <= 12; n++ {
+		b.want(upsertOf(version(n)), Applied)
+	}
+	close(stop)
+	wg.Wait()
+}
