@@ -85,8 +85,9 @@ func (s *Store) resetWAL() {
 	}
 	var row [3]driver.Value
 	if _, err := s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:]); err != nil {
-		if CauseOf(classify(err)) != CauseLocked {
-			s.noteFailure(classify(err))
+		if err := classify(err); CauseOf(err) != CauseLocked {
+			s.noteFailure(err)
+			s.recoverFrom(err)
 		}
 	}
 }

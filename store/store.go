@@ -186,18 +186,10 @@ func (s *Store) Probe(ctx context.Context) error {
 	})
 }
 
-// noteFailure is called by the writer when a group failed as a whole.
+// noteFailure records why a group failed as a whole.
 func (s *Store) noteFailure(err error) {
 	cause := CauseOf(err)
 	s.metrics.failure(cause)
-	switch cause {
-	case CauseIO, CauseReadOnly:
-		s.dropConn()
-	case CauseDamaged:
-		if s.conn != nil {
-			s.openErr, s.openFailed = s.replaceDamaged(err), time.Now()
-		}
-	}
 	s.mu.Lock()
 	fresh := s.health.Cause != cause
 	if s.health.Cause == "" {
@@ -207,6 +199,19 @@ func (s *Store) noteFailure(err error) {
 	s.mu.Unlock()
 	if fresh {
 		s.log.Error("catalogue can't be written", "cause", string(cause), "error", err.Error())
+	}
+}
+
+// recoverFrom does what a failure asks for: after an I/O error nothing on the
+// handle can be trusted, and a damaged file is replaced.
+func (s *Store) recoverFrom(err error) {
+	switch CauseOf(err) {
+	case CauseIO, CauseReadOnly:
+		s.dropConn()
+	case CauseDamaged:
+		if s.conn != nil {
+			s.openErr, s.openFailed = s.replaceDamaged(err), time.Now()
+		}
 	}
 }
 

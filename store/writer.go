@@ -141,18 +141,18 @@ func (r *request) finish(err error) {
 func (s *Store) commitGroup(group []*request) {
 	started := time.Now()
 	err := s.tryGroup(group)
-	for _, r := range group {
-		e := r.err
-		if err != nil {
-			e = err
-		}
-		r.finish(e)
-	}
 	if err != nil {
 		s.noteFailure(err)
+		for _, r := range group {
+			r.finish(err)
+		}
+		s.recoverFrom(err)
 		return
 	}
 	s.noteCommit(len(group), time.Since(started))
+	for _, r := range group {
+		r.finish(r.err)
+	}
 }
 
 func (s *Store) tryGroup(group []*request) error {
