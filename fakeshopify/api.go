@@ -1,26 +1,173 @@
 package fakeshopify
 
-import "context"
-import "time"
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Plan is a Shopify plan's budget of GraphQL points.
+type Plan struct {
+	Name    string
+	Maximum float64 // points that the bucket holds
+	Restore float64 // points per second
+}
+
+// The plans. Standard and Advanced were measured on live shops; Plus is the
+// same 20 s of its documented restore rate.
+var (
+	Standard = Plan{"Basic", 2000, 100}
+	Advanced = Plan{"Advanced", 4000, 200}
+	Plus     = Plan{"Shopify Plus", 20000, 1000}
+)
 
 // APIOptions concern the Admin API.
-type APIOptions struct{}
+type APIOptions struct {
+	// Plan sizes the bucket. Zero: Standard.
+	Plan Plan
+	// Tokens are access tokens that never expire. Nil: none.
+	Tokens []string
+	// TokenLife is how long a token of the client credentials grant lives.
+	// Zero: 24 h.
+	TokenLife time.Duration
+	// Scopes are granted to the app. Nil: read_products, read_inventory and
+	// read_locations.
+	Scopes []string
+	// NotPermitted makes the token endpoint answer shop_not_permitted: app and
+	// shop belong to different organisations.
+	NotPermitted bool
+	// NoThrottleStatus leaves throttleStatus out of the answers, as some plans
+	// do.
+	NoThrottleStatus bool
+	// Latency is how long a query takes. While it runs the bucket lacks its
+	// requested cost; the difference to the actual cost is given back at the
+	// end. Zero: no time.
+	Latency time.Duration
+	// KeepCalls is how many call records are kept. Zero: 200,000.
+	KeepCalls int
+	// Bulk holds what concerns bulk operations.
+	Bulk BulkOptions
+}
 
-func (o *APIOptions) defaults() {}
+func (o *APIOptions) defaults() {
+	if o.Plan == (Plan{}) {
+		o.Plan = Standard
+	}
+	if o.TokenLife <= 0 {
+		o.TokenLife = 24 * time.Hour
+	}
+	if o.Scopes == nil {
+		o.Scopes = []string{"read_products", "read_inventory", "read_locations"}
+	}
+	if o.KeepCalls <= 0 {
+		o.KeepCalls = 200_000
+	}
+	o.Bulk.defaults()
+}
 
+// apiState is the part of a shop that belongs to its API.
 type apiState struct {
-	uninstalled bool
+	rand        *rand.Rand
+	plan        Plan
 	scopes      []string
+	bucket      bucket
+	tokens      map[string]time.Time // to the end of their life; zero: none
+	faults      []Fault
+	stats       APIStats
+	calls       []APICall // ring of keep
+	nextCall    int
+	keep        int
+	opened      time.Time
+	uninstalled bool
+
+	lists   map[string][]*Product // filtered and sorted lists of version listsOf
+	listsOf uint64
+
+	bulk []*bulkOp // oldest first
 }
 
-func (a *apiState) init(*Options) {
-	a.scopes = []string{"read_products", "read_inventory", "read_locations"}
+func (a *apiState) init(o *Options) {
+	now := o.Now()
+	a.rand = stream(o.Seed, streamAPI)
+	a.plan = o.API.Plan
+	a.scopes = o.API.Scopes
+	a.bucket = bucket{level: a.plan.Maximum, at: now}
+	a.tokens = make(map[string]time.Time)
+	for _, t := range o.API.Tokens {
+		a.tokens[t] = time.Time{}
+	}
+	a.keep = o.API.KeepCalls
+	a.opened = now.AddDate(-2, 0, 0).Truncate(time.Second)
 }
 
-type bulkOp struct {
-	id                 int64
-	status, errorCode  string
-	created, completed time.Time
+// SetPlan changes the shop's plan. The bucket keeps its level, up to the new
+// maximum.
+func (s *Shop) SetPlan(p Plan) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.api.bucket.refill(s.api.plan, s.opt.Now())
+	s.api.plan = p
+	s.api.bucket.level = min(s.api.bucket.level, p.Maximum)
 }
 
-func (s *Shop) bulkLoop(ctx context.Context) {}
+// Spend takes points from the bucket, as another client of the same app does.
+// The bucket may run into debt.
+func (s *Shop) Spend(points float64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.api.bucket.refill(s.api.plan, s.opt.Now())
+	s.api.bucket.level -= points
+}
+
+// Available is the bucket's level now, in points.
+func (s *Shop) Available() float64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.api.bucket.refill(s.api.plan, s.opt.Now())
+	return s.api.bucket.level
+}
+
+// SetScopes changes the app's access scopes and fires app/scopes_update.
+func (s *Shop) SetScopes(scopes ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.begin(nil)
+	body := s.scopesBody(s.api.scopes, scopes, at.updated)
+	s.api.scopes = scopes
+	s.fire(at, TopicScopes, 0, body)
+}
+
+// Uninstall removes the app: app/uninstalled is fired, tokens and
+// subscriptions are gone.
+func (s *Shop) Uninstall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := s.begin(nil)
+	s.fire(at, TopicUninstalled, 0, s.uninstalledBody())
+	s.api.uninstalled = true
+	s.subs = nil
+	clear(s.api.tokens)
+}
+
+// Reinstall takes the app in again, without subscriptions.
+func (s *Shop) Reinstall() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.api.uninstalled = false
+	for _, t := range s.opt.API.Tokens {
+		s.api.tokens[t] = time.Time{}
+	}
+}
+
+// bucket is Shopify's leaky bucket of points, one per app and shop, whatever
+// the token.
+type bucket struct {
+	level float64
+	at    time.Time
+}
+
+func (b *bucket) refill(p Plan, now time.Time) {
+	if d := now.Sub(b.at); d > 0 {
+		b.level = min(p.Maximum, b.level+d.Seconds()*p.Restore)
+	}
+	b.at = now
+}

@@ -1,6 +1,8 @@
 package fakeshopify
 
 import (
+	"bytes"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -8,16 +10,18 @@ import (
 
 // Subscription is a shop-specific webhook subscription.
 type Subscription struct {
-	ID            int64
-	Topic         string // products/update
-	Address       string
-	Format        string // JSON
-	Filter        string
-	Name          string
-	IncludeFields []string
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+	ID                  int64
+	Topic               string // products/update
+	Address             string
+	Format              string // JSON
+	Filter              string
+	Name                string
+	IncludeFields       []string // empty: all
+	MetafieldNamespaces []string
+	CreatedAt           time.Time
+	UpdatedAt           time.Time
 
+	version     string // of the API; empty: the shop's
 	lastSuccess time.Time
 	failures    int // in a row, whichever delivery
 }
@@ -89,4 +93,46 @@ func (s *Shop) subscription(id int64) *Subscription {
 		}
 	}
 	return nil
+}
+
+// wants evaluates the subscription's filter on the product as it is now. A
+// deletion and a topic without a product pass.
+func (s *Shop) wants(sub *Subscription, product int64) bool {
+	p := s.products[product]
+	if sub.Filter == "" || p == nil {
+		return true
+	}
+	return parseQuery(sub.Filter, productFields...).match(productSearch(p))
+}
+
+// onlyFields keeps the named top-level members of a body, byte for byte. The
+// part of a name after a dot is not looked at.
+func onlyFields(body []byte, fields []string) []byte {
+	if len(fields) == 0 {
+		return body
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	if _, err := d.Token(); err != nil {
+		return body
+	}
+	out := []byte{'{'}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return body
+		}
+		var v json.RawMessage
+		if err := d.Decode(&v); err != nil {
+			return body
+		}
+		if !slices.ContainsFunc(fields, func(f string) bool { name, _, _ := strings.Cut(f, "."); return name == key }) {
+			continue
+		}
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), key.(string)...), '"', ':')
+		out = append(out, v...)
+	}
+	return append(out, '}')
 }

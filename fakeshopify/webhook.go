@@ -1,6 +1,7 @@
 package fakeshopify
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -38,7 +39,7 @@ func (s *Shop) headers(d *pendingDelivery, secret string) http.Header {
 		"X-Shopify-Topic":        {d.topic},
 		"X-Shopify-Hmac-Sha256":  {Sign(secret, d.body)},
 		"X-Shopify-Shop-Domain":  {s.opt.Shop},
-		"X-Shopify-Api-Version":  {s.opt.APIVersion},
+		"X-Shopify-Api-Version":  {cmp.Or(d.version, s.opt.APIVersion)},
 		"X-Shopify-Webhook-Id":   {d.webhookID},
 		"X-Shopify-Triggered-At": {d.triggered.UTC().Format(time.RFC3339Nano)},
 		"X-Shopify-Event-Id":     {d.eventID},

@@ -1,0 +1,105 @@
+package fakeshopify
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// serveToken is the client credentials grant.
+func (s *Shop) serveToken(w http.ResponseWriter, r *http.Request) {
+	now := s.opt.Now()
+	request := s.requestID(now)
+	w.Header().Set("X-Request-Id", request)
+	if f := s.fault("token"); f != nil {
+		switch f.Kind {
+		case FaultTruncate, FaultSlow:
+			w = &damagedWriter{ResponseWriter: w, r: r, fault: f, left: f.Bytes}
+		default:
+			if serveFault(w, r, f, request, func() members { return nil }) {
+				return
+			}
+		}
+	}
+	in := tokenRequest(r)
+	refuse := func(code, text string) {
+		t := &jsonText{}
+		t.tree(members{{"error", code}, {"error_description", text}})
+		answerJSON(w, http.StatusBadRequest, t.b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	fresh := in.Get("client_secret") == s.secret
+	old := s.oldSecret != "" && in.Get("client_secret") == s.oldSecret && now.Before(s.rotatedAt.Add(s.opt.RotationWindow))
+	switch {
+	case in.Get("grant_type") != "client_credentials":
+		refuse("unsupported_grant_type", "The grant type is not supported by this endpoint")
+	case !fresh && !old || s.opt.ClientID != "" && in.Get("client_id") != s.opt.ClientID || in.Get("client_id") == "":
+		refuse("invalid_client", "Client authentication failed")
+	case s.opt.API.NotPermitted:
+		refuse("shop_not_permitted", "Client credentials cannot be performed on this shop.")
+	case s.api.uninstalled:
+		refuse("app_not_installed", "The application is not installed on this shop.")
+	default:
+		token := "shpat_" + strings.ReplaceAll(uuid(s.api.rand), "-", "")
+		life := s.opt.API.TokenLife
+		s.api.tokens[token] = now.Add(life)
+		s.api.stats.TokenGrants++
+		t := &jsonText{}
+		t.tree(members{{"access_token", token}, {"scope", strings.Join(s.api.scopes, ",")}, {"expires_in", max(int(life/time.Second)-1, 1)}})
+		answerJSON(w, http.StatusOK, t.b)
+	}
+}
+
+// tokenRequest reads a form or a JSON object of strings.
+func tokenRequest(r *http.Request) url.Values {
+	b, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
+	if err != nil {
+		return nil
+	}
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind == "application/json" {
+		var m map[string]string
+		if json.Unmarshal(b, &m) != nil {
+			return nil
+		}
+		v := make(url.Values)
+		for k, x := range m {
+			v.Set(k, x)
+		}
+		return v
+	}
+	v, err := url.ParseQuery(string(b))
+	if err != nil {
+		return nil
+	}
+	return v
+}
+
+// ExpireTokens ends every token of the client credentials grant now.
+func (s *Shop) ExpireTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t, end := range s.api.tokens {
+		if !end.IsZero() {
+			delete(s.api.tokens, t)
+		}
+	}
+}
+
+func (s *Shop) serveScopes(w http.ResponseWriter, r *http.Request) {
+	if !s.authorized(r) {
+		answerJSON(w, http.StatusUnauthorized, statusBody(401))
+		return
+	}
+	s.mu.Lock()
+	list := []any{}
+	for _, h := range s.api.scopes {
+		list = append(list, members{{"handle", h}})
+	}
+	s.mu.Unlock()
+	answerTree(w, members{{"access_scopes", list}})
+}
