@@ -46,8 +46,8 @@ type Options struct {
 	// for its whole cost. Longer than any call can take. Default 5 min.
 	MaxFlight time.Duration
 	// StaleAfter is the age of the shop's last answer from which only one call
-	// at a time goes out, since another client of the same app may have spent
-	// what we believe to be there. Default 10 s.
+	// goes out, and one more per StaleAfter, until it answers: another client
+	// of the same app may have spent what we believe to be there. Default 10 s.
 	StaleAfter time.Duration
 	// ProbePoints is the most a probe may cost. Default 10.
 	ProbePoints int

@@ -129,21 +129,26 @@ func (s *shop) fail(g *Grant, err error) {
 	close(g.ready)
 }
 
-// turn is the earliest instant at which g can be granted, given the calls of
-// its own class before it. ok is false when only an answer can tell.
+// turn is the earliest instant at which g can be granted: not before the call
+// whose turn it is, and not before the calls of its own class ahead of it. ok is
+// false when only an answer can tell.
 func (s *shop) turn(t int64, g *Grant) (int64, bool) {
-	cost := g.cost
-	if s.pick() != g {
-		for p := g.prev; p != nil; p = p.prev {
-			cost += p.cost
-		}
-		// all of them need not fit at once: a lower bound is what is wanted
-		cost = min(cost, max(g.cost, s.budget(t)))
-		if limit, ok := s.limit(); ok {
-			cost = min(cost, limit)
-		}
+	first := s.pick()
+	at, ok := s.when(t, first.cost)
+	if !ok || first == g {
+		return at, ok
 	}
-	return s.when(t, cost)
+	cost := g.cost
+	for p := g.prev; p != nil; p = p.prev {
+		cost += p.cost
+	}
+	// all of them need not fit at once: a lower bound is what is wanted
+	cost = min(cost, max(g.cost, s.budget(t)))
+	if limit, ok := s.limit(); ok {
+		cost = min(cost, limit)
+	}
+	own, ok := s.when(t, cost)
+	return max(at, own), ok
 }
 
 // tryNow grants at t without queueing when nobody waits. Needs enter(t).

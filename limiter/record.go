@@ -32,7 +32,7 @@ type record struct {
 	up, wall             int64 // ns
 	leased               int64 // points to count as spent at a restart
 	known                bool
-	size, rate, level    int64 // of the bucket at the writing
+	size, rate           int64 // of the bucket
 	held, heldLeft       int64 // points; ns
 	penaltyLeft          int64 // ns
 	probeAge, learnedAge int64 // ns, -1 for never
@@ -40,7 +40,7 @@ type record struct {
 }
 
 func (r *record) fields() []*int64 {
-	return []*int64{&r.window, &r.up, &r.wall, &r.leased, &r.size, &r.rate, &r.level,
+	return []*int64{&r.window, &r.up, &r.wall, &r.leased, &r.size, &r.rate,
 		&r.held, &r.heldLeft, &r.penaltyLeft, &r.probeAge, &r.learnedAge}
 }
 
@@ -104,7 +104,7 @@ func (r *record) sane() bool {
 	const most = maxPoints * nano
 	ok := r.window > 0 && r.leased <= most && r.heldLeft >= 0 && r.penaltyLeft >= 0 &&
 		r.size >= 0 && r.size <= most && r.rate >= 0 && r.rate <= maxPoints*1000 &&
-		r.level <= r.size && r.level >= -most && (!r.known || r.size >= nano && r.rate > 0)
+		(!r.known || r.size >= nano && r.rate > 0)
 	last := int64(1<<63 - 1)
 	for _, e := range r.log {
 		ok = ok && e.at >= 0 && e.at <= last && e.points > 0 && e.points <= most
@@ -123,9 +123,6 @@ func (s *shop) record(leased int64) []byte {
 		held: s.held, heldLeft: max(s.heldEnd-t, 0), penaltyLeft: max(s.penalty-t, 0),
 		probeAge: age(t, s.probed), learnedAge: age(t, s.learned),
 		wall: s.l.base.Add(time.Duration(t)).UnixNano(),
-	}
-	if s.bkt.known {
-		r.level = max(s.bkt.levelAt(t), -maxPoints*nano)
 	}
 	// read after t: a later stamp makes the record look younger, never older
 	if boot, up, ok := s.l.opts.Uptime(); ok {
@@ -178,10 +175,9 @@ func (s *shop) load(t int64) {
 	s.probed, s.learned = since(t, r.probeAge, gone), since(t, r.learnedAge, gone)
 	s.held, s.heldEnd = r.held, t+max(r.heldLeft-gone, 0)
 	if r.known {
-		s.bkt = bucket{known: true, size: r.size, rate: r.rate, level: r.level, at: t}
-		// nobody else's spending is known, and ours may have come at the very
-		// end; but a bucket is never below zero
-		s.bkt.level = max(s.bkt.levelAt(t+gone)-max(r.leased, 0)*nano, 0)
+		// what was there is unknown: another client may have spent since. But a
+		// bucket is never below zero, and the first answer tells the rest
+		s.bkt = bucket{known: true, size: r.size, rate: r.rate, at: t}
 	}
 	if r.window < s.log.span {
 		// the log does not reach back far enough

@@ -96,14 +96,19 @@ func (s *shop) alone(cost int64) bool {
 	return !s.l.opts.Fixed && !s.bkt.known && cost > int64(s.l.opts.Points)
 }
 
-// quiet tells that the shop's numbers are too old for two calls at once.
-func (s *shop) quiet(t int64) bool {
-	return s.bkt.known && s.flight.n > 0 && t-s.answer > int64(s.l.opts.StaleAfter)
+// quietEnd is the instant before which the shop's numbers are too old for
+// another call: while it does not answer, one call per StaleAfter goes out.
+func (s *shop) quietEnd(t int64) int64 {
+	stale := int64(s.l.opts.StaleAfter)
+	if s.bkt.known && s.flight.n > 0 && t-s.answer > stale {
+		return s.flight.tail.at + stale
+	}
+	return t
 }
 
 // fits tells whether a call of this cost may go out at t. Needs enter(t).
 func (s *shop) fits(t, cost int64) bool {
-	if t < s.penalty || s.quiet(t) {
+	if t < s.penalty || t < s.quietEnd(t) {
 		return false
 	}
 	if used := s.used(); used+cost > s.budget(t) && !(used == 0 && s.alone(cost)) {
@@ -115,10 +120,7 @@ func (s *shop) fits(t, cost int64) bool {
 // when is the instant at which a call of this cost will fit. It is exact unless
 // it depends on calls under way: then ok is false and nobody knows.
 func (s *shop) when(t, cost int64) (at int64, ok bool) {
-	at = max(t, s.penalty)
-	if s.quiet(t) {
-		return 0, false
-	}
+	at = max(t, s.penalty, s.quietEnd(t))
 	if s.alone(cost) {
 		if s.flight.n > 0 {
 			return 0, false
