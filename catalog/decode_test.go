@@ -206,6 +206,32 @@ func TestProductFieldsAreReadExactly(t *testing.T) {
 	}
 }
 
+func TestNullListsAreNull(t *testing.T) {
+	p := decodeProduct(t, `{"id":1,"variants":null,"options":null,"images":null,"variant_gids":null,"tags":null}`)
+	if !p.Variants.IsNull() || !p.Options.IsNull() || !p.Images.IsNull() || !p.Named.IsNull() || !p.Tags.IsNull() {
+		t.Errorf("%+v", p)
+	}
+	p = decodeProduct(t, `{"id":1,"variants":[],"options":[],"images":[],"variant_gids":[]}`)
+	if p.Variants.IsNull() || p.Options.IsNull() || p.Images.IsNull() || p.Named.IsNull() || !p.VariantsComplete {
+		t.Errorf("%+v", p)
+	}
+	v := decodeProduct(t, `{"id":1,"variants":[{"id":5,"price":null,"grams":null,"taxable":null,"position":null,"image_id":null,"title":null,"updated_at":null}]}`).Variants.Value()[0]
+	if !v.Price.IsNull() || !v.WeightGrams.IsNull() || !v.Taxable.IsNull() || !v.Position.IsNull() || !v.ImageID.IsNull() || !v.Title.IsNull() || !v.UpdatedAt.IsNull() {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestAWeightThatIsNoWholeGramCountsAsNotSent(t *testing.T) {
+	for grams, want := range map[string]Field[int64]{
+		"200": Of(int64(200)), "200.0": Of(int64(200)), "2e2": Of(int64(200)), "0.5": {}, "1e30": {}, "1e5000": {}, "null": Null[int64](),
+	} {
+		v := decodeProduct(t, `{"id":1,"variants":[{"id":5,"grams":`+grams+`}]}`).Variants.Value()[0]
+		if v.WeightGrams != want {
+			t.Errorf("%s: %+v, want %+v", grams, v.WeightGrams, want)
+		}
+	}
+}
+
 func TestTagsMayComeAsAList(t *testing.T) {
 	p := decodeProduct(t, `{"id":1,"tags":[" a ","","b, c",null]}`)
 	if got := p.Tags.Value(); !slices.Equal(got, []string{"a", "b, c"}) {
@@ -319,6 +345,18 @@ func TestBrokenBodiesAreMalformed(t *testing.T) {
 		"a named variant without id":      `{"id":1,"variant_gids":[{"updated_at":null}]}`,
 		"a named variant that is null":    `{"id":1,"variant_ids":[null]}`,
 		"named variants of booleans":      `{"id":1,"variant_gids":[true]}`,
+		"variant id that is null text":    `{"id":1,"variants":[{"id":"null"}]}`,
+		"variant gid that is a number":    `{"id":1,"variants":[{"admin_graphql_api_id":5}]}`,
+		"weight that is text":             variant(`"grams":"5"`),
+		"options that are text":           `{"id":1,"options":"Size"}`,
+		"options of text":                 `{"id":1,"options":["Size"]}`,
+		"option values that are text":     `{"id":1,"options":[{"values":"S"}]}`,
+		"option values of numbers":        `{"id":1,"options":[{"values":[5]}]}`,
+		"images that are an object":       `{"id":1,"images":{"src":"a"}}`,
+		"an image that is null":           `{"id":1,"images":[null]}`,
+		"an image's variants as text":     `{"id":1,"images":[{"variant_ids":"5"}]}`,
+		"an image's variant of id zero":   `{"id":1,"images":[{"variant_ids":[0]}]}`,
+		"variant_gids that are a text":    `{"id":1,"variant_gids":"gid://shopify/ProductVariant/5"}`,
 		"more variants than there can be": `{"id":1,"variants":[` + strings.Repeat("{},", maxItems) + `{}]}`,
 		"more tags than there can be":     `{"id":1,"tags":"` + strings.Repeat("a,", maxItems+1) + `"}`,
 	} {

@@ -147,7 +147,8 @@ func (d *differ) tags(a, b Field[[]string]) {
 	if !both(a, b) {
 		return
 	}
-	older, newer := appendTagSet(nil, a.Value()), appendTagSet(nil, b.Value())
+	older := appendTagSet(make([]string, 0, len(a.Value())), a.Value())
+	newer := appendTagSet(make([]string, 0, len(b.Value())), b.Value())
 	if !slices.Equal(older, newer) {
 		d.add("tags", listText(older), listText(newer))
 	}
@@ -168,14 +169,23 @@ func listText(list []string) string {
 	return string(b)
 }
 
+// inOrder returns list in the order that compare asks for, equal elements as
+// they stand. It copies only a list that is not in order yet.
+func inOrder[T any](list []T, compare func(a, b T) int) []T {
+	if slices.IsSortedFunc(list, compare) {
+		return list
+	}
+	list = slices.Clone(list)
+	slices.SortStableFunc(list, compare)
+	return list
+}
+
 func (d *differ) options(a, b Field[[]Option]) {
 	if !both(a, b) {
 		return
 	}
 	byPosition := func(x, y Option) int { return compareInt(x.Position, y.Position) }
-	older, newer := slices.Clone(a.Value()), slices.Clone(b.Value())
-	slices.SortStableFunc(older, byPosition)
-	slices.SortStableFunc(newer, byPosition)
+	older, newer := inOrder(a.Value(), byPosition), inOrder(b.Value(), byPosition)
 	for i := range max(len(older), len(newer)) {
 		path := "options[" + strconv.Itoa(i+1) + "]"
 		switch {
@@ -200,9 +210,7 @@ func (d *differ) images(a, b Field[[]Image]) {
 		return
 	}
 	byPosition := func(x, y Image) int { return compareInt(x.Position, y.Position) }
-	older, newer := slices.Clone(a.Value()), slices.Clone(b.Value())
-	slices.SortStableFunc(older, byPosition)
-	slices.SortStableFunc(newer, byPosition)
+	older, newer := inOrder(a.Value(), byPosition), inOrder(b.Value(), byPosition)
 	for i := range max(len(older), len(newer)) {
 		path := "images[" + strconv.Itoa(i+1) + "]"
 		switch {
@@ -234,9 +242,7 @@ func (d *differ) variants(p, other *Product) {
 		return
 	}
 	byID := func(x, y Variant) int { return compareInt(x.ID, y.ID) }
-	older, newer := slices.Clone(p.Variants.Value()), slices.Clone(other.Variants.Value())
-	slices.SortFunc(older, byID)
-	slices.SortFunc(newer, byID)
+	older, newer := inOrder(p.Variants.Value(), byID), inOrder(other.Variants.Value(), byID)
 	for len(older) > 0 || len(newer) > 0 {
 		switch {
 		case len(newer) == 0 || len(older) > 0 && older[0].ID < newer[0].ID:
