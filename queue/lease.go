@@ -1,0 +1,124 @@
+package queue
+
+import (
+	"bytes"
+	"math/rand/v2"
+)
+
+// lease takes up to n due jobs of a kind in hand: the attempt and the time of
+// the next one are written with this transaction, before any handler is called.
+func (t *txn) lease(kind string, n int) []Job {
+	if n <= 0 || t.paused.Get([]byte(kind)) != nil {
+		return nil
+	}
+	// A cursor does not survive changes: first look, then act.
+	type found struct {
+		due int64
+		id  uint64
+	}
+	var ready []found
+	next := int64(never)
+	prefix := append([]byte(kind), 0)
+	c := t.due.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		due, id, ok := dueOf(k)
+		if !ok || len(k) != len(prefix)+16 {
+			continue
+		}
+		if due > t.ns || len(ready) == n {
+			next = due
+			break
+		}
+		if !t.inHand(id) {
+			ready = append(ready, found{due, id})
+		}
+	}
+	var jobs []Job
+	for _, f := range ready {
+		r, ok := t.get(f.id)
+		if !ok || r.state != Waiting || r.dueAt != f.due || r.kind != kind {
+			// An entry without its job: drop it.
+			must(t.due.Delete(t.dueKey(kind, f.due, f.id)))
+			t.dirty = true
+			continue
+		}
+		if r.key != "" && t.q.busy[busyKey(&r)] != 0 {
+			continue // runs after the one in hand, whose end wakes this kind
+		}
+		if int(r.attempts) >= t.q.opt.MaxAttempts {
+			t.bury(&r, classOr(r.class), "") // the limit was lowered
+			continue
+		}
+		payload, ok := t.payload(&r)
+		if !ok {
+			t.bury(&r, ClassDamaged, "the payload on disk is not what was written")
+			continue
+		}
+		jobs = append(jobs, t.take(&r, payload))
+	}
+	t.kind(kind).next = next
+	return jobs
+}
+
+// take moves one job in hand.
+func (t *txn) take(r *record, payload []byte) Job {
+	before := *r
+	t.change(r, func(r *record) {
+		r.state, r.reason = Leased, ""
+		r.attempts++
+		r.lastAt = t.ns
+		if r.firstAt == 0 {
+			r.firstAt = t.ns
+		}
+		r.setAt = t.ns
+		r.dueAt = t.ns + int64(Backoff(t.q.opt.RetryDelay, r.failures(), rand.Float64()))
+	})
+	t.hold(before)
+	j := r.job(t.q.opt.MaxAttempts)
+	j.Payload = payload
+	return j
+}
+
+func busyKey(r *record) string { return r.kind + "\x00" + r.key }
+
+func (t *txn) inHand(id uint64) bool { _, ok := t.q.held[id]; return ok }
+
+// hold notes a lease in memory, letGo ends it; a failed commit undoes both.
+func (t *txn) hold(before record) {
+	q := t.q
+	q.held[before.id] = before
+	if before.key != "" {
+		q.busy[busyKey(&before)] = before.id
+	}
+	t.undo = append(t.undo, func() {
+		delete(q.held, before.id)
+		if before.key != "" {
+			delete(q.busy, busyKey(&before))
+		}
+	})
+}
+
+func (t *txn) letGo(before record) {
+	q := t.q
+	delete(q.held, before.id)
+	if before.key != "" {
+		delete(q.busy, busyKey(&before))
+		if t.waiter(before.kind, before.key) != 0 {
+			k := t.kind(before.kind)
+			k.next = min(k.next, t.ns) // it was passed over while this one ran
+		}
+	}
+	t.undo = append(t.undo, func() {
+		q.held[before.id] = before
+		if before.key != "" {
+			q.busy[busyKey(&before)] = before.id
+		}
+	})
+}
+
+func classOr(c Class) Class {
+	if c == "" {
+		return ClassUnknown
+	}
+	return c
+}

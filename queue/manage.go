@@ -1,0 +1,321 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// doubleClick is for how long after a retry another one of the same job is taken
+// for the same click.
+const doubleClick = 3 * time.Second
+
+// sweepBatch is how many jobs the calls that touch many do in one transaction.
+const sweepBatch = 500
+
+// Retry makes jobs due now and returns how many it changed. A dead letter starts
+// over with no attempts spent and keeps its history; a waiting job keeps its
+// attempts. A job in hand, one already due, an unknown id, and a second click
+// within 3 s change nothing and are not counted.
+func (q *Queue) Retry(ctx context.Context, ids ...uint64) (n int, err error) {
+	return call(ctx, q, "retry", 256*len(ids), func(t *txn) int { return t.each(ids, (*txn).retry) })
+}
+
+// each does something to jobs and counts those it changed.
+func (t *txn) each(ids []uint64, do func(*txn, uint64) bool) (n int) {
+	for _, id := range ids {
+		if do(t, id) {
+			n++
+		}
+	}
+	return n
+}
+
+func (t *txn) retry(id uint64) bool {
+	r, ok := t.get(id)
+	if !ok || r.state == Leased || r.state == Waiting && r.dueAt <= t.ns {
+		return false
+	}
+	if since := t.ns - r.retriedAt; r.retriedAt != 0 && since >= 0 && since < int64(doubleClick) {
+		return false
+	}
+	t.change(&r, func(r *record) {
+		if r.state == Dead {
+			r.attempts, r.reclaims, r.delayed = 0, 0, false
+			r.diedAt, r.class = 0, ""
+			r.redrives++
+			t.counts.Redriven++
+		}
+		r.retriedAt = t.ns
+		t.waitUntil(r, t.ns, "")
+	})
+	return true
+}
+
+// Discard deletes waiting jobs and dead letters for good and returns how many.
+// A job in hand is left alone, as is an unknown id.
+func (q *Queue) Discard(ctx context.Context, ids ...uint64) (n int, err error) {
+	return call(ctx, q, "discard", 256*len(ids), func(t *txn) int { return t.each(ids, (*txn).discard) })
+}
+
+func (t *txn) discard(id uint64) bool {
+	r, ok := t.get(id)
+	if !ok || r.state == Leased {
+		return false
+	}
+	t.remove(&r)
+	t.counts.Discarded++
+	t.q.log.Info("job discarded", "id", r.id, "kind", r.kind, "state", string(r.state))
+	return true
+}
+
+// RetryAll does what Retry does to every job the filter names; without a state
+// to the dead ones. After and Limit are ignored. On error n jobs are done.
+func (q *Queue) RetryAll(ctx context.Context, f Filter) (n int, err error) {
+	return q.sweep(ctx, "retry all", f, (*txn).retry)
+}
+
+// DiscardAll does what Discard does to every job the filter names; without a
+// state to the dead ones. After and Limit are ignored. On error n jobs are done.
+func (q *Queue) DiscardAll(ctx context.Context, f Filter) (n int, err error) {
+	return q.sweep(ctx, "discard all", f, (*txn).discard)
+}
+
+// sweep does something to all jobs of a filter that existed when it began, a
+// batch a transaction.
+func (q *Queue) sweep(ctx context.Context, name string, f Filter, do func(*txn, uint64) bool) (total int, err error) {
+	if f.State == "" {
+		f.State = Dead
+	}
+	f.After, f.NewestFirst, f.Limit = 0, false, sweepBatch
+	last := q.lastID()
+	for {
+		jobs, next, err := q.List(ctx, f)
+		if err != nil {
+			return total, err
+		}
+		n, err := call(ctx, q, name, 256*len(jobs), func(t *txn) (n int) {
+			for _, j := range jobs {
+				// The filter was looked at in an older state of the file.
+				if r, ok := t.get(j.ID); ok && j.ID <= last && r.state == f.State && do(t, j.ID) {
+					n++
+				}
+			}
+			return n
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+		if next == 0 || next > last {
+			return total, nil
+		}
+		f.After = next
+	}
+}
+
+// Resolve deletes the dead letters of a kind and key because what they were to
+// do has been done otherwise, and returns how many. The reason goes to the log.
+func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, err error) {
+	if key == "" || q.deadOf(kind) == 0 {
+		return 0, nil
+	}
+	return call(ctx, q, "resolve", 256, func(t *txn) (n int) {
+		prefix := append(bytes.Clone(t.coalesceKey(kind, key)), 0)
+		var ids []uint64
+		c := t.deadKeys.Cursor()
+		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+			if len(k) == len(prefix)+8 {
+				ids = append(ids, binary.BigEndian.Uint64(k[len(prefix):]))
+			}
+		}
+		for _, id := range ids {
+			if r, ok := t.get(id); ok && r.state == Dead && r.kind == kind && r.key == key {
+				t.remove(&r)
+				t.counts.Resolved++
+				t.q.log.Info("dead letter resolved", "id", id, "kind", kind, "reason", reason)
+				n++
+			}
+		}
+		return n
+	})
+}
+
+func (q *Queue) deadOf(kind string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if k := q.mem.kinds[kind]; k != nil {
+		return k.dead
+	}
+	return 0
+}
+
+// Pause keeps jobs of a kind from being handed out until Resume, across
+// restarts. Handlers already running go on.
+func (q *Queue) Pause(ctx context.Context, kind string) error {
+	if err := (NewJob{Kind: kind}).validate(); err != nil {
+		return err
+	}
+	return q.do(ctx, "pause", 64, func(t *txn) error {
+		if t.paused.Get([]byte(kind)) != nil {
+			return nil
+		}
+		t.setPaused(kind, t.ns)
+		return nil
+	})
+}
+
+// Resume ends a pause.
+func (q *Queue) Resume(ctx context.Context, kind string) error {
+	return q.do(ctx, "resume", 64, func(t *txn) error {
+		if t.paused.Get([]byte(kind)) != nil {
+			t.setPaused(kind, 0)
+		}
+		return nil
+	})
+}
+
+func (t *txn) setPaused(kind string, since int64) {
+	t.dirty = true
+	if since == 0 {
+		must(t.paused.Delete([]byte(kind)))
+	} else {
+		must(t.paused.Put([]byte(kind), binary.BigEndian.AppendUint64(nil, uint64(since))))
+	}
+	t.kind(kind).paused = &since
+}
+
+// isPaused tells what the last commit said.
+func (q *Queue) isPaused(kind string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := q.mem.kinds[kind]
+	return k != nil && k.pausedAt != 0
+}
+
+// Wake makes the snoozed jobs of a kind due now, because what they waited for is
+// back, and returns how many. Jobs in backoff stay where they are.
+func (q *Queue) Wake(ctx context.Context, kind string) (total int, err error) {
+	if q.snoozedOf(kind) == 0 {
+		return 0, nil
+	}
+	var at woken
+	for {
+		at, err = call(ctx, q, "wake", 128*sweepBatch, func(t *txn) woken { return t.wake(kind, at.last) })
+		if err != nil {
+			return total, err
+		}
+		total += at.n
+		if !at.more {
+			return total, nil
+		}
+	}
+}
+
+// woken says how far Wake has come.
+type woken struct {
+	n    int
+	more bool
+	last []byte // key of the due index that was looked at last
+}
+
+func (t *txn) wake(kind string, after []byte) (w woken) {
+	var ids []uint64
+	prefix := append([]byte(kind), 0)
+	start := prefix
+	if after != nil {
+		start = after
+	} else {
+		// What is due already needs no waking.
+		start = bytes.Clone(t.dueKey(kind, t.ns+1, 0))
+	}
+	c := t.due.Cursor()
+	looked := 0
+	for k, _ := c.Seek(start); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		if bytes.Equal(k, after) {
+			continue
+		}
+		if looked++; looked > sweepBatch {
+			w.more = true
+			break
+		}
+		w.last = append(w.last[:0], k...)
+		if _, id, ok := dueOf(k); ok {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
+		if r, ok := t.get(id); ok && r.snoozed() && r.kind == kind {
+			t.change(&r, func(r *record) { t.waitUntil(r, t.ns, "") })
+			w.n++
+		}
+	}
+	return w
+}
+
+func (q *Queue) snoozedOf(kind string) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if k := q.mem.kinds[kind]; k != nil {
+		return k.snoozed
+	}
+	return 0
+}
+
+// clockWentBack starts the waits again that were set at a time still to come.
+func (q *Queue) clockWentBack(ctx context.Context) {
+	q.log.Warn("the clock was put back; waits are counted from now")
+	if err := q.rebaseAll(ctx); err != nil {
+		q.log.Warn("waits could not be set again", "error", err)
+	}
+}
+
+func (q *Queue) rebaseAll(ctx context.Context) error {
+	for last := uint64(0); ; {
+		next, err := call(ctx, q, "rebase", 128*sweepBatch, func(t *txn) uint64 { return t.rebaseSome(last) })
+		if err != nil || next == 0 {
+			return err
+		}
+		last = next
+	}
+}
+
+// rebaseSome mends the waits of some jobs with ids above after; it returns the
+// last id it looked at, 0 at the end.
+func (t *txn) rebaseSome(after uint64) uint64 {
+	var ids []uint64
+	var last uint64
+	looked, more := 0, false
+	walkIDs(t.jobs, after+1, func(id uint64, v []byte) bool {
+		if looked++; looked > 10*sweepBatch || len(ids) == sweepBatch {
+			more = true
+			return false
+		}
+		last = id
+		if r, err := decodeRecord(id, v); err == nil && r.state == Waiting && r.setAt > t.ns {
+			ids = append(ids, id)
+		}
+		return true
+	})
+	for _, id := range ids {
+		t.rebase(id)
+	}
+	if !more {
+		return 0
+	}
+	return last
+}
+
+// walkIDs calls fn for each record of a bucket from an id on, while it returns
+// true.
+func walkIDs(b *bbolt.Bucket, from uint64, fn func(id uint64, v []byte) bool) {
+	c := b.Cursor()
+	for k, v := c.Seek(idKey(from)); k != nil; k, v = c.Next() {
+		if len(k) == 8 && !fn(binary.BigEndian.Uint64(k), v) {
+			return
+		}
+	}
+}

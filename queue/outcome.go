@@ -1,0 +1,136 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime/debug"
+	"time"
+)
+
+// minSnooze keeps a handler that snoozes until now from spinning.
+const minSnooze = 100 * time.Millisecond
+
+// verdict is what a handler's return means for its job.
+type verdict int
+
+const (
+	done     verdict = iota // forget the job
+	failed                  // retry with backoff, or dead when no attempt is left
+	final                   // dead
+	snoozed                 // later, no attempt spent
+	returned                // as it was before, no attempt spent
+)
+
+type outcome struct {
+	verdict verdict
+	text    string
+	class   Class
+	until   time.Time
+}
+
+// judge reads a handler's error. An error that comes after the handler's context
+// has ended says nothing of the job, unless the handler says it does.
+func judge(ctx context.Context, err error) outcome {
+	var pe *permanentError
+	var se *snoozeError
+	switch {
+	case err == nil:
+		return outcome{verdict: done}
+	case errors.As(err, &pe):
+		return outcome{verdict: final, text: err.Error(), class: pe.class}
+	case errors.As(err, &se):
+		return outcome{verdict: snoozed, text: se.reason, until: se.until}
+	case ctx.Err() != nil:
+		return outcome{verdict: returned}
+	default:
+		return outcome{verdict: failed, text: err.Error(), class: classOf(err, ClassUnknown)}
+	}
+}
+
+// call runs a handler; a panic is an attempt of class "bug".
+func (q *Queue) call(ctx context.Context, h Handler, j Job) (out outcome) {
+	defer func() {
+		if p := recover(); p != nil {
+			out = outcome{verdict: failed, text: fmt.Sprintf("panic: %v", p), class: ClassBug}
+			q.log.Error("handler panicked", "id", j.ID, "kind", j.Kind, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	return judge(ctx, h(ctx, j))
+}
+
+// finish records what became of a job in hand.
+func (t *txn) finish(id uint64, out outcome) {
+	before, ok := t.q.held[id]
+	if !ok {
+		return // returned at Close, or answered before
+	}
+	defer t.letGo(before)
+	r, ok := t.get(id)
+	if !ok || r.state != Leased {
+		// The file was set aside meanwhile, or this is the second try of a commit
+		// that was stored though it failed.
+		if out.verdict == done && !ok {
+			t.counts.Done++
+		}
+		return
+	}
+	switch out.verdict {
+	case done:
+		t.remove(&r)
+		t.counts.Done++
+	case failed:
+		if int(r.attempts) >= t.q.opt.MaxAttempts {
+			r.reclaims = 0
+			t.bury(&r, out.class, out.text)
+			return
+		}
+		t.change(&r, func(r *record) {
+			r.reclaims, r.class = 0, out.class
+			r.fail(out.text)
+			t.waitUntil(r, t.ns+int64(Backoff(t.q.opt.RetryDelay, r.failures(), rand.Float64())), "")
+		})
+		t.counts.Retried++
+	case final:
+		r.reclaims = 0
+		t.bury(&r, out.class, out.text)
+	case snoozed:
+		t.change(&r, func(r *record) {
+			r.giveBack(&before)
+			r.reclaims = 0
+			r.snoozes++
+			reason := clip(out.text)
+			if reason == "" {
+				reason = "snoozed"
+			}
+			t.waitUntil(r, max(stamp(out.until), t.ns+int64(minSnooze)), reason)
+		})
+		t.counts.Snoozed++
+	case returned:
+		t.restore(&r, &before)
+	}
+}
+
+// giveBack takes the present attempt back.
+func (r *record) giveBack(before *record) {
+	r.attempts, r.firstAt, r.lastAt = before.attempts, before.firstAt, before.lastAt
+}
+
+// restore makes a job in hand wait as it did before.
+func (t *txn) restore(r, before *record) {
+	t.change(r, func(r *record) {
+		r.giveBack(before)
+		r.state, r.setAt, r.dueAt, r.reason = Waiting, before.setAt, before.dueAt, before.reason
+	})
+}
+
+// returnAll puts back every job in hand.
+func (t *txn) returnAll() {
+	for id, before := range t.q.held {
+		if r, ok := t.get(id); ok && r.state == Leased {
+			t.restore(&r, &before)
+		}
+		t.letGo(before)
+	}
+}

@@ -1,0 +1,146 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+// Stats is the state of the queue in numbers.
+type Stats struct {
+	Kinds map[string]KindStats `json:"kinds"`
+	// Sums over all kinds.
+	Waiting int `json:"waiting"`
+	Leased  int `json:"leased"`
+	Dead    int `json:"dead"`
+	// Damaged counts records set aside because they can't be understood.
+	Damaged int      `json:"damaged"`
+	Counts  Counters `json:"counts"`
+}
+
+// KindStats is the state of one kind.
+type KindStats struct {
+	Waiting int `json:"waiting"` // due now or later
+	Due     int `json:"due"`     // of those, due now
+	Snoozed int `json:"snoozed"` // of those, put back by a handler
+	Leased  int `json:"leased"`
+	Dead    int `json:"dead"`
+	Workers int `json:"workers"` // calls of Work
+	// OldestEnqueuedAt is when the job that waits longest came; zero for none.
+	OldestEnqueuedAt time.Time `json:"oldest_enqueued_at,omitzero"`
+	// OldestAge is its age in nanoseconds, 0 for none.
+	OldestAge time.Duration `json:"oldest_age_ns"`
+	// NextDue is when the next waiting job is due, in the past when one is; zero
+	// for none.
+	NextDue time.Time `json:"next_due,omitzero"`
+	// PausedAt is when Pause was called; zero when it runs.
+	PausedAt time.Time `json:"paused_at,omitzero"`
+}
+
+// Counters count what has happened since Open.
+type Counters struct {
+	Enqueued  uint64 `json:"enqueued"`  // jobs handed in and stored, coalesced and buried ones too
+	Coalesced uint64 `json:"coalesced"` // jobs another one stands for
+	Done      uint64 `json:"done"`      // handlers that returned nil
+	Retried   uint64 `json:"retried"`   // failed attempts with another to come
+	Snoozed   uint64 `json:"snoozed"`   // put back by a handler
+	Died      uint64 `json:"died"`      // became dead letters
+	Reclaimed uint64 `json:"reclaimed"` // in hand when the process ended
+	Redriven  uint64 `json:"redriven"`  // brought back from the dead
+	Resolved  uint64 `json:"resolved"`  // dead letters mended by a later success
+	Discarded uint64 `json:"discarded"` // deleted by a person
+}
+
+func (c *Counters) add(d Counters) {
+	c.Enqueued += d.Enqueued
+	c.Coalesced += d.Coalesced
+	c.Done += d.Done
+	c.Retried += d.Retried
+	c.Snoozed += d.Snoozed
+	c.Died += d.Died
+	c.Reclaimed += d.Reclaimed
+	c.Redriven += d.Redriven
+	c.Resolved += d.Resolved
+	c.Discarded += d.Discarded
+}
+
+// Stats returns the state of the queue. Counts are kept in memory and are always
+// given. What depends on the time of day (Due, NextDue, OldestEnqueuedAt) is read
+// from the file's index; when the file can't be read it stays zero.
+func (q *Queue) Stats() Stats {
+	now := time.Now()
+	s := Stats{Kinds: map[string]KindStats{}}
+	lowest, entered := map[string]uint64{}, map[string]uint64{}
+	q.mu.Lock()
+	s.Counts, s.Damaged = q.mem.counts, q.mem.damaged
+	for name, k := range q.mem.kinds {
+		if k.waiting == 0 && k.leased == 0 && k.dead == 0 && k.pausedAt == 0 && len(k.workers) == 0 {
+			continue
+		}
+		s.Kinds[name] = KindStats{
+			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead,
+			Workers: len(k.workers), PausedAt: instant(k.pausedAt),
+		}
+		s.Waiting += k.waiting
+		s.Leased += k.leased
+		s.Dead += k.dead
+		if k.waiting > 0 {
+			lowest[name], entered[name] = k.lowest, k.entered
+		}
+	}
+	q.mu.Unlock()
+	if len(lowest) == 0 {
+		return s
+	}
+	found := map[string]uint64{}
+	_ = q.view(context.Background(), func(tx *bbolt.Tx) error {
+		for name, from := range lowest {
+			k := s.Kinds[name]
+			k.Due, k.NextDue = dueNow(tx.Bucket(bucketDue), name, stamp(now))
+			walkIDs(tx.Bucket(bucketJobs), from, func(id uint64, v []byte) bool {
+				r, err := decodeRecord(id, v)
+				if err != nil || r.kind != name || r.state != Waiting {
+					return true
+				}
+				k.OldestEnqueuedAt = instant(r.enqueuedAt)
+				k.OldestAge = max(0, now.Sub(k.OldestEnqueuedAt))
+				found[name] = id
+				return false
+			})
+			s.Kinds[name] = k
+		}
+		return nil
+	})
+	// The next look starts where this one found something, unless a job has come
+	// to wait meanwhile.
+	q.mu.Lock()
+	for name, id := range found {
+		if k := q.mem.kinds[name]; k != nil && k.entered == entered[name] && k.waiting > 0 {
+			k.lowest = max(k.lowest, id)
+		}
+	}
+	q.mu.Unlock()
+	return s
+}
+
+// dueNow counts the jobs of a kind that are due and finds when the next one is.
+func dueNow(b *bbolt.Bucket, kind string, now int64) (n int, next time.Time) {
+	prefix := append([]byte(kind), 0)
+	c := b.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		due, _, ok := dueOf(k)
+		if !ok || len(k) != len(prefix)+16 {
+			continue
+		}
+		if next.IsZero() {
+			next = instant(due)
+		}
+		if due > now {
+			break
+		}
+		n++
+	}
+	return n, next
+}

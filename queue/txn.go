@@ -1,0 +1,349 @@
+package queue
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"go.etcd.io/bbolt"
+)
+
+var (
+	bucketJobs     = []byte("jobs")
+	bucketDead     = []byte("dead")
+	bucketPayloads = []byte("payloads")
+	bucketDue      = []byte("due")
+	bucketKeys     = []byte("keys")
+	bucketDeadKeys = []byte("deadkeys")
+	bucketPaused   = []byte("paused")
+	bucketDamaged  = []byte("damaged")
+	bucketMeta     = []byte("meta")
+	keyFormat      = []byte("format")
+)
+
+const format = "1"
+
+// appendFill is how full pages are left that grow at their end only.
+const appendFill = 0.9
+
+const (
+	never = math.MaxInt64  // later than every due time
+	noID  = math.MaxUint64 // above every id
+)
+
+// txn is one write transaction. It keeps indexes and counts in step with the
+// records, so the operations need to say only what becomes of a record. What
+// they change in memory is applied by the writer after the commit, or undone.
+type txn struct {
+	q     *Queue
+	now   time.Time
+	ns    int64 // now as it is stored
+	dirty bool  // something was written
+
+	jobs, dead, payloads, due, keys, deadKeys, paused, damaged *bbolt.Bucket
+
+	kinds  map[string]*kindDelta
+	counts Counters
+	lastID uint64   // newest id given out
+	setBad int      // records set aside
+	undo   []func() // takes back what was changed in memory, in reverse order
+	buf    []byte   // for keys
+}
+
+// kindDelta is what a transaction changes in the counts of a kind.
+type kindDelta struct {
+	waiting, snoozed, leased, dead int
+	lowest                         uint64 // lowest id that began to wait
+	next                           int64  // when the next job is due, as far as known
+	paused                         *int64 // set when it was changed
+}
+
+func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
+	t := &txn{
+		q: q, now: now, ns: stamp(now), kinds: map[string]*kindDelta{}, lastID: q.lastID(),
+		jobs: tx.Bucket(bucketJobs), dead: tx.Bucket(bucketDead), payloads: tx.Bucket(bucketPayloads),
+		due: tx.Bucket(bucketDue), keys: tx.Bucket(bucketKeys), deadKeys: tx.Bucket(bucketDeadKeys),
+		paused: tx.Bucket(bucketPaused), damaged: tx.Bucket(bucketDamaged),
+	}
+	t.jobs.FillPercent, t.payloads.FillPercent = appendFill, appendFill
+	return t
+}
+
+func (t *txn) kind(name string) *kindDelta {
+	k := t.kinds[name]
+	if k == nil {
+		k = &kindDelta{lowest: noID, next: t.q.nextDue(name)}
+		t.kinds[name] = k
+	}
+	return k
+}
+
+// must turns an error of a write inside the transaction into a panic, which the
+// transaction reports as damage: bbolt returns errors there only for misuse and
+// for buckets that are not what they were.
+func must(err error) {
+	if err != nil {
+		panic(fmt.Errorf("write to queue: %w", err))
+	}
+}
+
+func idKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
+
+// Index keys. They are valid until the next one is made.
+
+func (t *txn) dueKey(kind string, due int64, id uint64) []byte {
+	t.buf = append(append(t.buf[:0], kind...), 0)
+	t.buf = binary.BigEndian.AppendUint64(t.buf, uint64(due))
+	t.buf = binary.BigEndian.AppendUint64(t.buf, id)
+	return t.buf
+}
+
+func (t *txn) coalesceKey(kind, key string) []byte {
+	t.buf = append(append(append(t.buf[:0], kind...), 0), key...)
+	return t.buf
+}
+
+func (t *txn) deadKey(kind, key string, id uint64) []byte {
+	t.buf = append(t.coalesceKey(kind, key), 0)
+	t.buf = binary.BigEndian.AppendUint64(t.buf, id)
+	return t.buf
+}
+
+// dueOf takes a key of the due index apart.
+func dueOf(k []byte) (due int64, id uint64, ok bool) {
+	if len(k) < 16 {
+		return 0, 0, false
+	}
+	k = k[len(k)-16:]
+	return int64(binary.BigEndian.Uint64(k)), binary.BigEndian.Uint64(k[8:]), true
+}
+
+// get returns the record with this id. One that can't be understood is set aside
+// and counts as missing.
+func (t *txn) get(id uint64) (record, bool) {
+	key := idKey(id)
+	for _, b := range [...]*bbolt.Bucket{t.jobs, t.dead} {
+		v := b.Get(key)
+		if v == nil {
+			continue
+		}
+		r, err := decodeRecord(id, v)
+		if err == nil {
+			return r, true
+		}
+		t.setAside(b, key, v)
+	}
+	return record{}, false
+}
+
+// setAside moves a record that can't be understood out of the way. Its payload
+// stays where it is.
+func (t *txn) setAside(from *bbolt.Bucket, key, val []byte) {
+	name := bucketJobs
+	if from == t.dead {
+		name = bucketDead
+	}
+	key = bytes.Clone(key)
+	must(t.damaged.Put(append(append(bytes.Clone(name), 0), key...), bytes.Clone(val)))
+	must(from.Delete(key))
+	t.dirty = true
+	t.setBad++
+	t.q.log.Error("job record can't be understood and was set aside", "bucket", string(name), "key", fmt.Sprintf("%x", key))
+}
+
+// add stores a new job with its payload.
+func (t *txn) add(r *record, payload []byte) {
+	id, err := t.jobs.NextSequence()
+	must(err)
+	if id <= t.lastID { // never twice, even if the sequence was damaged
+		id = t.lastID + 1
+		must(t.jobs.SetSequence(id))
+	}
+	r.id, t.lastID = id, id
+	must(t.payloads.Put(idKey(id), payload))
+	t.store(r)
+}
+
+// change rewrites a record: f changes it, and the indexes and counts follow.
+func (t *txn) change(r *record, f func(r *record)) {
+	wasDead := r.state == Dead
+	t.unindex(r)
+	f(r)
+	switch {
+	case wasDead && r.state != Dead:
+		must(t.dead.Delete(idKey(r.id)))
+	case !wasDead && r.state == Dead:
+		must(t.jobs.Delete(idKey(r.id)))
+	}
+	t.store(r)
+}
+
+// remove deletes a record and its payload.
+func (t *txn) remove(r *record) {
+	t.unindex(r)
+	b := t.jobs
+	if r.state == Dead {
+		b = t.dead
+	}
+	must(b.Delete(idKey(r.id)))
+	must(t.payloads.Delete(idKey(r.id)))
+}
+
+// unindex takes a record out of the indexes and the counts.
+func (t *txn) unindex(r *record) {
+	t.dirty = true
+	k := t.kind(r.kind)
+	switch r.state {
+	case Waiting:
+		must(t.due.Delete(t.dueKey(r.kind, r.dueAt, r.id)))
+		if r.key != "" && t.waiter(r.kind, r.key) == r.id {
+			must(t.keys.Delete(t.coalesceKey(r.kind, r.key)))
+		}
+		k.waiting--
+		if r.snoozed() {
+			k.snoozed--
+		}
+	case Leased:
+		k.leased--
+	case Dead:
+		if r.key != "" {
+			must(t.deadKeys.Delete(t.deadKey(r.kind, r.key, r.id)))
+		}
+		k.dead--
+	}
+}
+
+// store puts a record into its bucket, the indexes and the counts. A job that
+// comes to wait beside another one with its kind and key takes that one in.
+func (t *txn) store(r *record) {
+	t.dirty = true
+	k := t.kind(r.kind)
+	switch r.state {
+	case Waiting:
+		if r.key != "" {
+			if other := t.waiter(r.kind, r.key); other != 0 && other != r.id {
+				t.merge(r, other)
+			}
+			must(t.keys.Put(t.coalesceKey(r.kind, r.key), idKey(r.id)))
+		}
+		must(t.due.Put(t.dueKey(r.kind, r.dueAt, r.id), []byte{}))
+		k.waiting++
+		if r.snoozed() {
+			k.snoozed++
+		}
+		k.lowest = min(k.lowest, r.id)
+		k.next = min(k.next, r.dueAt)
+	case Leased:
+		k.leased++
+	case Dead:
+		if r.key != "" {
+			must(t.deadKeys.Put(t.deadKey(r.kind, r.key, r.id), []byte{}))
+		}
+		k.dead++
+		must(t.dead.Put(idKey(r.id), r.encode()))
+		return
+	}
+	must(t.jobs.Put(idKey(r.id), r.encode()))
+}
+
+// waiter returns the id of the job that waits with this kind and key, 0 for none.
+func (t *txn) waiter(kind, key string) uint64 {
+	v := t.keys.Get(t.coalesceKey(kind, key))
+	if len(v) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(v)
+}
+
+// merge ends the waiting job other in favour of r, which keeps its history and
+// its due time and takes the newer payload and labels of the two.
+func (t *txn) merge(r *record, other uint64) {
+	o, ok := t.get(other)
+	if !ok {
+		return
+	}
+	if o.id > r.id {
+		if p := t.payloads.Get(idKey(o.id)); p != nil {
+			must(t.payloads.Put(idKey(r.id), bytes.Clone(p)))
+		}
+		r.size, r.sum, r.labels = o.size, o.sum, o.labels
+	}
+	r.coalesced += o.coalesced + 1
+	t.remove(&o)
+	t.counts.Coalesced++
+}
+
+// payload returns a copy of a job's payload; false when it is not what was
+// written.
+func (t *txn) payload(r *record) ([]byte, bool) {
+	p := t.payloads.Get(idKey(r.id))
+	if p == nil || !r.payloadFits(p) {
+		return nil, false
+	}
+	return bytes.Clone(p), true
+}
+
+// bury makes a job a dead letter.
+func (t *txn) bury(r *record, class Class, text string) {
+	t.change(r, func(r *record) {
+		r.state, r.class, r.diedAt, r.reason, r.dueAt = Dead, class, t.ns, "", 0
+		r.fail(text)
+	})
+	t.counts.Died++
+	t.q.log.Warn("job is dead", "id", r.id, "kind", r.kind, "class", string(class), "attempts", r.attempts)
+}
+
+// fail notes an error text, "" for none.
+func (r *record) fail(text string) {
+	if text == "" {
+		return
+	}
+	r.lastError = clip(text)
+	if r.firstError == "" {
+		r.firstError = r.lastError
+	}
+}
+
+// waitUntil makes the record wait from now on.
+func (t *txn) waitUntil(r *record, due int64, reason string) {
+	r.state, r.setAt, r.dueAt, r.reason = Waiting, t.ns, max(due, t.ns), reason
+}
+
+// errNothing ends a transaction in which nothing was written.
+var errNothing = errors.New("nothing to commit")
+
+// makeBuckets creates what is missing. It returns errNothing when nothing is, and
+// ErrFormat for a file of a newer version. The first id of a new file is one
+// above lastID.
+func makeBuckets(tx *bbolt.Tx, lastID uint64) error {
+	if meta := tx.Bucket(bucketMeta); meta != nil {
+		if v := meta.Get(keyFormat); v != nil && string(v) != format {
+			return fmt.Errorf("%w (format %q)", ErrFormat, v)
+		}
+	}
+	made := false
+	for _, name := range [...][]byte{bucketJobs, bucketDead, bucketPayloads, bucketDue, bucketKeys,
+		bucketDeadKeys, bucketPaused, bucketDamaged, bucketMeta} {
+		if tx.Bucket(name) != nil {
+			continue
+		}
+		b, err := tx.CreateBucket(name)
+		if err == nil && bytes.Equal(name, bucketJobs) {
+			err = b.SetSequence(lastID)
+		}
+		if err == nil && bytes.Equal(name, bucketMeta) {
+			err = b.Put(keyFormat, []byte(format))
+		}
+		if err != nil {
+			return err
+		}
+		made = true
+	}
+	if !made {
+		return errNothing
+	}
+	return nil
+}

@@ -1,0 +1,207 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Handler works one job. nil: the job is done and forgotten. Permanent(err): it
+// is dead. Snooze(until, reason): it waits, no attempt spent. Any other error,
+// and a panic: the attempt is spent, and it waits with backoff or, after the
+// last attempt, is dead. ctx ends when Work's context does or the queue closes;
+// an error returned after that puts the job back as it was, no attempt spent.
+// The job's Payload belongs to the handler.
+type Handler func(ctx context.Context, j Job) error
+
+const (
+	// maxIdle is how long a worker sleeps at most, so that it notices a clock that
+	// was put back.
+	maxIdle = 30 * time.Second
+	// maxRetryPause bounds the pause between tries to reach a file that fails.
+	maxRetryPause = 2 * time.Second
+)
+
+// worker is one call of Work.
+type worker struct {
+	q    *Queue
+	kind string
+	h    Handler
+	free atomic.Int64  // handlers that may be started
+	wake chan struct{} // a token: something may have become due, or a handler ended
+}
+
+func (w *worker) signal() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Work hands due jobs of a kind to h, up to concurrency at a time, until ctx
+// ends; then it cancels the handlers' context and returns nil when they have
+// returned. It returns ErrClosed when the queue is closed. It may be called for
+// a kind more than once.
+func (q *Queue) Work(ctx context.Context, kind string, concurrency int, h Handler) error {
+	if concurrency < 1 {
+		return fmt.Errorf("work %s: concurrency must be at least 1", kind)
+	}
+	w := &worker{q: q, kind: kind, h: h, wake: make(chan struct{}, 1)}
+	w.free.Store(int64(concurrency))
+	q.mu.Lock()
+	if q.closing {
+		q.mu.Unlock()
+		return ErrClosed
+	}
+	q.workers.Add(1)
+	k := q.mem.kind(kind)
+	k.workers = append(k.workers, w)
+	q.mu.Unlock()
+	defer q.workers.Done()
+	defer q.forgetWorker(w)
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(q.ctx, cancel)()
+
+	var running sync.WaitGroup
+	w.dispatch(ctx, &running)
+	cancel()
+	running.Wait()
+	if q.isClosing() {
+		return ErrClosed
+	}
+	return nil
+}
+
+func (q *Queue) forgetWorker(w *worker) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := q.mem.kind(w.kind)
+	for i, other := range k.workers {
+		if other == w {
+			k.workers = append(k.workers[:i:i], k.workers[i+1:]...)
+			return
+		}
+	}
+}
+
+// HasWorker reports whether a call of Work for the kind is running.
+func (q *Queue) HasWorker(kind string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := q.mem.kinds[kind]
+	return k != nil && len(k.workers) > 0
+}
+
+// dispatch leases what is due and starts handlers until ctx ends.
+func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	pause := time.Duration(0)
+	last := time.Now()
+	for ctx.Err() == nil {
+		now := time.Now()
+		if clockWentBack(last, now) {
+			w.q.clockWentBack(ctx)
+		}
+		last = now
+		sleep := maxIdle
+		if w.free.Load() > 0 && !w.q.isPaused(w.kind) {
+			if due := w.q.nextDue(w.kind); due > stamp(now) {
+				sleep = min(sleep, time.Duration(due-stamp(now)))
+			} else if err := w.leaseAndStart(ctx, running); err != nil {
+				if errors.Is(err, ErrClosed) {
+					return
+				}
+				pause = min(max(2*pause, 100*time.Millisecond), maxRetryPause)
+				sleep = pause
+				w.drain() // what woke us is part of the failure
+			} else {
+				pause = 0
+				continue
+			}
+		}
+		timer.Reset(sleep)
+		select {
+		case <-ctx.Done():
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+func (w *worker) drain() {
+	select {
+	case <-w.wake:
+	default:
+	}
+}
+
+// leaseAndStart takes as many due jobs in hand as there are free handlers when
+// the writer comes to it, in one commit, and starts them.
+func (w *worker) leaseAndStart(ctx context.Context, running *sync.WaitGroup) error {
+	var jobs []Job
+	// Not bound to ctx: leases that were committed must be known.
+	o := newOp("lease", 4096, func(t *txn) error {
+		jobs = t.lease(w.kind, int(w.free.Load()))
+		return nil
+	})
+	if !w.q.in.put(o) {
+		return ErrClosed
+	}
+	if err := <-o.done; err != nil {
+		return err
+	}
+	for _, j := range jobs {
+		w.free.Add(-1)
+		running.Go(func() { w.handle(ctx, j) })
+	}
+	return nil
+}
+
+// handle runs the handler and sees to it that its outcome is on disk.
+func (w *worker) handle(ctx context.Context, j Job) {
+	out := outcome{verdict: returned}
+	if ctx.Err() == nil {
+		// What stands if the handler ends its goroutine, which is one of its own so
+		// that this one goes on.
+		out = outcome{verdict: failed, text: "handler ended its goroutine", class: ClassBug}
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			out = w.q.call(ctx, w.h, j)
+		}()
+		<-ended
+	}
+	finish := func() *op {
+		return newOp("finish", 1024, func(t *txn) error { t.finish(j.ID, out); return nil })
+	}
+	o := finish()
+	ok := w.q.in.put(o)
+	// Only now: a lease that this frees is in the inbox behind the outcome, and
+	// both share a commit.
+	w.free.Add(1)
+	w.signal()
+	for pause := 100 * time.Millisecond; ok && <-o.done != nil; pause = min(2*pause, maxRetryPause) {
+		// The job stays in hand until its outcome is on disk; should the process
+		// end before, it runs again.
+		if w.q.isClosing() {
+			return // Close puts it back
+		}
+		select {
+		case <-time.After(pause):
+		case <-w.q.ctx.Done():
+		}
+		o = finish()
+		ok = w.q.in.put(o)
+	}
+}
+
+// clockWentBack reports whether the wall clock moved back by more than a second.
+func clockWentBack(last, now time.Time) bool {
+	return now.Round(0).Before(last.Round(0).Add(-time.Second))
+}

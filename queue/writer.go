@@ -1,0 +1,234 @@
+package queue
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"stockroom/boltfile"
+)
+
+// failPause is for how long calls fail at once after a failed commit, so that a
+// full disk is not asked by every caller.
+const failPause = 200 * time.Millisecond
+
+// write is the one goroutine that writes. It takes what is waiting into one
+// transaction and never waits for more.
+func (q *Queue) write() {
+	defer close(q.stopped)
+	for {
+		ops := q.in.take()
+		if ops == nil {
+			return
+		}
+		q.commit(ops, time.Now())
+	}
+}
+
+// commit runs operations in one transaction and answers their callers.
+func (q *Queue) commit(ops []*op, now time.Time) {
+	for _, o := range ops {
+		if o.damaged != nil && q.health != gone && o.damaged == q.file.DB {
+			if err := q.reopen(now, o.damage); err != nil {
+				q.pause(now, err)
+			}
+		}
+	}
+	err := q.heal(now)
+	if err == nil {
+		err = q.transact(ops, now)
+	}
+	for _, o := range ops {
+		if err != nil {
+			o.done <- err
+		} else {
+			o.done <- o.err
+		}
+	}
+}
+
+// transact returns nil when the operations are on disk; each has its own result.
+func (q *Queue) transact(ops []*op, now time.Time) error {
+	start := time.Now()
+	var t *txn
+	err := q.update(func(tx *txn) error {
+		t = tx
+		for _, o := range ops {
+			o.err = o.run(t)
+		}
+		if !t.dirty {
+			return errNothing
+		}
+		return q.at("before", ops)
+	}, now)
+	if err == nil {
+		err = q.at("after", ops)
+	}
+	if errors.Is(err, errNothing) {
+		q.apply(t)
+		return nil
+	}
+	if q.opt.OnCommit != nil {
+		q.opt.OnCommit(Commit{Operations: len(ops), Took: time.Since(start), Err: err})
+	}
+	if err != nil {
+		if t != nil {
+			t.rollback()
+		}
+		q.failed(err, now)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	q.apply(t)
+	return nil
+}
+
+// at calls the fault hook for each operation of a commit.
+func (q *Queue) at(when string, ops []*op) error {
+	if q.opt.fault == nil {
+		return nil
+	}
+	for _, o := range ops {
+		if err := q.opt.fault(when + " " + o.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rollback takes back what the operations changed in memory.
+func (t *txn) rollback() {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		t.undo[i]()
+	}
+}
+
+// apply makes the changes of a committed transaction known and wakes workers.
+func (q *Queue) apply(t *txn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.mem.counts.add(t.counts)
+	q.mem.damaged += t.setBad
+	q.mem.lastID = max(q.mem.lastID, t.lastID)
+	for name, d := range t.kinds {
+		k := q.mem.kind(name)
+		k.waiting += d.waiting
+		k.snoozed += d.snoozed
+		k.leased += d.leased
+		k.dead += d.dead
+		if d.lowest != noID {
+			k.lowest = min(k.lowest, d.lowest)
+			k.entered++
+		}
+		k.next = d.next
+		if k.waiting == 0 {
+			k.lowest, k.next = noID, never
+		}
+		if d.paused != nil {
+			k.pausedAt = *d.paused
+		}
+		for _, w := range k.workers {
+			w.signal()
+		}
+	}
+}
+
+// failed decides what has to happen to the file after a failed transaction.
+func (q *Queue) failed(err error, now time.Time) {
+	switch {
+	case errors.Is(err, boltfile.ErrDamaged):
+		if rerr := q.reopen(now, err); rerr != nil {
+			q.pause(now, rerr)
+		}
+	case boltfile.WroteNothing(err):
+		q.log.Error("queue can't be written", "error", err)
+		q.pause(now, err)
+	default:
+		// A sync may have failed. What the system says is on disk need not be, so
+		// nothing may be acknowledged on this file any more.
+		q.log.Error("queue commit failed; the file will be copied afresh", "error", err)
+		q.setHealth(doubtful)
+		if herr := q.heal(now); herr != nil {
+			q.log.Error("queue can't be copied yet", "error", herr)
+		}
+	}
+}
+
+func (q *Queue) pause(now time.Time, err error) {
+	q.failUntil, q.failure = now.Add(failPause), err
+}
+
+func (q *Queue) setHealth(h health) {
+	q.fileMu.Lock()
+	q.health = h
+	q.fileMu.Unlock()
+}
+
+// heal makes the file usable for writing again. It returns nil when it is.
+func (q *Queue) heal(now time.Time) error {
+	if q.failure != nil {
+		if now.Before(q.failUntil) && q.failUntil.Sub(now) <= failPause {
+			return fmt.Errorf("%w: %w", ErrUnavailable, q.failure)
+		}
+		q.failure = nil
+	}
+	if q.health == sound {
+		return nil
+	}
+	var err error
+	switch q.health {
+	case gone:
+		err = q.openFile(now)
+	case doubtful:
+		err = q.rewrite()
+	}
+	if err == nil {
+		err = q.load(now, q.restarted)
+	}
+	if errors.Is(err, boltfile.ErrDamaged) && q.health != gone {
+		err = q.reopen(now, err)
+	}
+	if err != nil {
+		q.pause(now, err)
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// rewrite copies the file to a new one and goes on with that.
+func (q *Queue) rewrite() error {
+	q.fileMu.Lock()
+	defer q.fileMu.Unlock()
+	f, err := q.file.Rewrite(boltfile.Options{Logger: q.opt.Logger})
+	if err != nil {
+		return err
+	}
+	q.file, q.health = f, stale
+	return nil
+}
+
+// reopen gives up the handle after damage was met, opens the path again (which
+// sets the file aside if it is damaged) and reads it.
+func (q *Queue) reopen(now time.Time, cause error) error {
+	var d *boltfile.DamageError
+	if errors.As(cause, &d) {
+		q.log.Error("damage met in the queue file", "reason", d.Reason, "stack", string(d.Stack))
+	}
+	q.fileMu.Lock()
+	if q.health != gone {
+		q.file.Release()
+	}
+	q.health = gone
+	q.fileMu.Unlock()
+	if err := q.openFile(now); err != nil {
+		return err
+	}
+	err := q.load(now, q.restarted)
+	if errors.Is(err, boltfile.ErrDamaged) {
+		// Sound by every check, and yet it can't be read.
+		q.fileMu.Lock()
+		q.file.Release()
+		q.health = gone
+		q.fileMu.Unlock()
+	}
+	return err
+}
