@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"sync"
 	"testing"
 	"time"
 	"unsafe"
@@ -29,6 +30,7 @@ type campaign struct {
 	db   *bolt.DB
 	lim  *Limiter
 
+	mu     sync.Mutex    // the flusher asks for the uptime while we move on
 	now    time.Duration // true time
 	wall   int64         // seconds the wall clock is wrong
 	bios   time.Duration // true time of the last boot
@@ -85,7 +87,22 @@ func (c *campaign) after(d time.Duration, do func()) {
 func (c *campaign) instant() time.Time { return jumpWall(c.real.Add(c.now), c.wall) }
 
 func (c *campaign) uptime() (string, time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return fmt.Sprint("boot ", c.boot), c.now - c.bios, true
+}
+
+func (c *campaign) goTo(now time.Duration) {
+	c.mu.Lock()
+	c.now = max(c.now, now)
+	c.mu.Unlock()
+}
+
+func (c *campaign) reboot() {
+	c.mu.Lock()
+	c.boot++
+	c.bios = c.now
+	c.mu.Unlock()
 }
 
 func (c *campaign) open() {
@@ -269,7 +286,7 @@ func (c *campaign) stop() {
 	c.crashes++
 	if c.rng.IntN(3) == 0 {
 		c.lim.settled()
-		if err := c.lim.Close(); err != nil {
+		if err := c.lim.CloseAt(c.instant()); err != nil {
 			c.t.Fatal(err)
 		}
 	} else {
@@ -290,11 +307,10 @@ func (c *campaign) stop() {
 	c.events = c.events[:0]
 	lost := time.Duration(0) // under-granting that is allowed: one window
 	if c.rng.IntN(10) == 0 {
-		c.boot++
-		c.bios = c.now
+		c.reboot()
 		lost = c.opts.Window
 	}
-	c.now += c.spread(time.Millisecond, 20*time.Second)
+	c.goTo(c.now + c.spread(time.Millisecond, 20*time.Second))
 	if c.rng.IntN(3) == 0 {
 		jump := []int64{-86400, 86400, -30, 30, -1_700_000_000}[c.rng.IntN(5)]
 		c.wall += jump
@@ -331,7 +347,7 @@ func (c *campaign) disturb() {
 			c.events[i].at = max(c.events[i].at, c.now+d)
 		}
 		heap.Init(&c.events)
-		c.now += d
+		c.goTo(c.now + d)
 		c.tally(false)
 	case 2: // the wall clock is set while we run
 		c.wall += []int64{-86400, 86400, -30, 30}[c.rng.IntN(4)]
@@ -362,7 +378,7 @@ func (c *campaign) run(calls int) {
 
 func (c *campaign) step() {
 	e := heap.Pop(&c.events).(event)
-	c.now = max(c.now, e.at)
+	c.goTo(e.at)
 	if e.life == c.life {
 		e.do()
 	}

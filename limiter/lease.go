@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -161,7 +162,7 @@ func (s *shop) written(err error, block int64) {
 		return
 	}
 	s.lease += block
-	if again {
+	if again || s.lease < s.block(s.last)/2 {
 		s.request(0)
 	}
 	s.pump(s.last)
@@ -169,7 +170,10 @@ func (s *shop) written(err error, block int64) {
 
 // Close returns the unspent leases, fails whoever waits with ErrClosed and
 // writes every shop's record. Grants still under way count as spent.
-func (l *Limiter) Close() error {
+func (l *Limiter) Close() error { return l.CloseAt(time.Now()) }
+
+// CloseAt is Close at an explicit instant.
+func (l *Limiter) CloseAt(now time.Time) error {
 	if l.closed.Swap(true) {
 		return nil
 	}
@@ -182,6 +186,7 @@ func (l *Limiter) Close() error {
 			b := tx.Bucket(rootBucket).Bucket(shopsBucket)
 			for _, s := range shops {
 				s.mu.Lock()
+				s.enter(l.tick(now))
 				s.lease = 0 // nothing is granted beyond this record
 				s.end()
 				rec := s.record(s.flight.points)

@@ -29,11 +29,22 @@ func openDB(t testing.TB) *bolt.DB {
 
 // machine is a machine whose uptime the test decides.
 type machine struct {
+	mu   sync.Mutex
 	boot string
 	up   time.Duration
 }
 
-func (m *machine) uptime() (string, time.Duration, bool) { return m.boot, m.up, true }
+func (m *machine) uptime() (string, time.Duration, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.boot, m.up, true
+}
+
+func (m *machine) pass(d time.Duration) {
+	m.mu.Lock()
+	m.up += d
+	m.mu.Unlock()
+}
 
 func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Limiter {
 	t.Helper()
