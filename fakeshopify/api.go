@@ -82,13 +82,16 @@ type apiState struct {
 	lists   map[string][]*Product // filtered and sorted lists of version listsOf
 	listsOf uint64
 
-	bulk []*bulkOp // oldest first
+	bulk       []*bulkOp // oldest first
+	bulkFaults []BulkFault
+	bulkWake   chan struct{}
 }
 
 func (a *apiState) init(o *Options) {
 	now := o.Now()
 	a.rand = stream(o.Seed, streamAPI)
 	a.plan = o.API.Plan
+	a.bulkWake = make(chan struct{}, 1)
 	a.scopes = o.API.Scopes
 	a.bucket = bucket{level: a.plan.Maximum, at: now}
 	a.tokens = make(map[string]time.Time)

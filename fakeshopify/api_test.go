@@ -402,7 +402,7 @@ func (s *Shop) queryUnlimited(t *testing.T, e *exec, text string) members {
 	if errs != nil {
 		t.Fatal(errs)
 	}
-	fresh := &exec{s: s, schema: e.schema, now: e.now, version: e.version}
+	fresh := &exec{s: s, schema: e.schema, now: e.now, version: e.version, scopes: s.api.scopes}
 	data, _ := fresh.run(doc.Operations[0])
 	m := members{{"data", data}}
 	if len(fresh.errs) > 0 {

@@ -27,6 +27,7 @@ type APIStats struct {
 	Faults      int // answers that a Fault made
 	TokenGrants int
 	Downloads   int // of bulk results
+	TokenLeaks  int // of them that carried an access token
 	Requested   int // points of admitted calls
 	Actual      int
 }

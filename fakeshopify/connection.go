@@ -107,6 +107,13 @@ func (c *connection) pageInfo(fields []*fieldGroup) members {
 
 // page cuts a page out of the listing by first, last, after and before.
 func (e *exec) page(f *fieldGroup, l listing, most int) (any, *gqlError) {
+	if e.bulk {
+		c := &connection{typ: l.typ}
+		for i := range l.n {
+			c.items = append(c.items, l.item(i))
+		}
+		return c, nil
+	}
 	_, hasFirst := f.args["first"]
 	_, hasLast := f.args["last"]
 	hasFirst, hasLast = hasFirst && f.args["first"] != nil, hasLast && f.args["last"] != nil

@@ -186,8 +186,14 @@ type moment struct {
 	event     string
 }
 
+// begin starts an edit of p, or of none.
 func (s *Shop) begin(p *Product) moment {
+	s.advanceBulk(s.opt.Now())
 	s.version++
+	return s.moment(p)
+}
+
+func (s *Shop) moment(p *Product) moment {
 	now := s.opt.Now().UTC().Round(0)
 	m := moment{triggered: now, event: uuid(s.chaosRand)}
 	// Nanoseconds that a coarse clock does not have.

@@ -202,9 +202,6 @@ type damagedWriter struct {
 }
 
 func (d *damagedWriter) Write(b []byte) (int, error) {
-	// A length would tell the client early that something is missing, or, over
-	// HTTP, the server itself: leave it to the transfer's end.
-	d.Header().Del("Content-Length")
 	if d.fault.Kind == FaultTruncate {
 		n := min(d.left, len(b))
 		_, _ = d.ResponseWriter.Write(b[:n])

@@ -23,6 +23,10 @@ type exec struct {
 	// alone: the operation's only field is product, so that its variants may
 	// be asked for 2,000 at a time.
 	alone  bool
+	scopes []string
+	// bulk: connections are whole and their nodes go to nested.
+	bulk   bool
+	nested []nested
 	errs   []*gqlError
 	search []any
 	path   []any
@@ -147,6 +151,9 @@ func (e *exec) object(o object, set ast.SelectionSet) (any, float64, bool) {
 			return nil, cost, false
 		}
 		cost += c
+		if _, ok := v.(omitted); ok {
+			continue
+		}
 		out = append(out, member{f.Alias, v})
 	}
 	return out, cost, true
@@ -164,6 +171,10 @@ func (e *exec) complete(t *ast.Type, raw any, set ast.SelectionSet) (any, float6
 		}
 		return got, c, true
 	case *connection:
+		if e.bulk {
+			e.nested = append(e.nested, nested{v, nodeSelection(e, set, v.typ+"Connection")})
+			return omitted{}, 0, true
+		}
 		got, c, ok := e.connection(v, set)
 		if !ok {
 			return nil, c, !t.NonNull

@@ -155,7 +155,12 @@ func (s *Shop) query(ctx context.Context, version, text, name string, vars map[s
 		e.now = s.opt.Now()
 	}
 	s.advanceBulk(e.now)
-	data, cost := s.execute(e, op, denied)
+	for _, x := range s.api.scopes {
+		if x != denied {
+			e.scopes = append(e.scopes, x)
+		}
+	}
+	data, cost := e.run(op)
 	actual := int(cost)
 	b.refill(s.api.plan, e.now)
 	b.level = min(s.api.plan.Maximum, b.level+float64(requested-actual))
@@ -175,21 +180,6 @@ func (s *Shop) query(ctx context.Context, version, text, name string, vars map[s
 
 func parseDocument(schema *ast.Schema, text string) (*ast.QueryDocument, gqlerror.List) {
 	return gqlparser.LoadQueryWithRules(schema, text, rules.NewDefaultRules())
-}
-
-func (s *Shop) execute(e *exec, op *ast.OperationDefinition, denied string) (any, float64) {
-	if denied == "" {
-		return e.run(op)
-	}
-	granted := s.api.scopes
-	defer func() { s.api.scopes = granted }()
-	s.api.scopes = nil
-	for _, x := range granted {
-		if x != denied {
-			s.api.scopes = append(s.api.scopes, x)
-		}
-	}
-	return e.run(op)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -357,7 +357,7 @@ func (e *exec) itemField(r itemRef, f *fieldGroup) (any, *gqlError) {
 			item: func(int) object { return object{"ProductVariant", variantRef(r)} },
 			key:  func(int) orderKey { return orderKey{id: v.ID} }}, maxPage)
 	case "inventoryLevels":
-		if !e.s.allowed("read_inventory") {
+		if !e.allowed("read_inventory") {
 			return nil, accessDenied(f.Field, "read_inventory")
 		}
 		return e.page(f, listing{typ: "InventoryLevel", n: locations,
@@ -375,7 +375,7 @@ func (e *exec) levelField(r levelRef, f *fieldGroup) (any, *gqlError) {
 	case "item":
 		return object{"InventoryItem", itemRef(r.variantRef)}, nil
 	case "location":
-		if !e.s.allowed("read_locations") {
+		if !e.allowed("read_locations") {
 			return nil, accessDenied(f.Field, "read_locations")
 		}
 		return object{"Location", r.at}, nil

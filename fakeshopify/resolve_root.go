@@ -15,7 +15,7 @@ var scopeOf = map[string]string{
 	"inventoryItem": "read_inventory", "locations": "read_locations", "events": "read_products", "eventsCount": "read_products",
 }
 
-func (s *Shop) allowed(scope string) bool { return scope == "" || slices.Contains(s.api.scopes, scope) }
+func (e *exec) allowed(scope string) bool { return scope == "" || slices.Contains(e.scopes, scope) }
 
 func (e *exec) resolve(o object, f *fieldGroup) (any, *gqlError) {
 	switch o.typ {
@@ -51,7 +51,7 @@ func (e *exec) resolve(o object, f *fieldGroup) (any, *gqlError) {
 
 func (e *exec) rootField(f *fieldGroup) (any, *gqlError) {
 	s := e.s
-	if scope := scopeOf[f.Name]; !s.allowed(scope) {
+	if scope := scopeOf[f.Name]; !e.allowed(scope) {
 		return nil, accessDenied(f.Field, scope)
 	}
 	switch f.Name {
@@ -158,7 +158,7 @@ func (e *exec) nodes(f *fieldGroup) (any, *gqlError) {
 func (e *exec) nodeAllowed(f *fieldGroup, kind string, id int64) (any, *gqlError) {
 	scope := map[string]string{"Product": "read_products", "ProductVariant": "read_products", "InventoryItem": "read_inventory",
 		"Location": "read_locations"}[kind]
-	if !e.s.allowed(scope) {
+	if !e.allowed(scope) {
 		return nil, accessDenied(f.Field, scope)
 	}
 	return e.node(kind, id), nil

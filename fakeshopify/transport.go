@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 	"sync"
 )
 
@@ -66,9 +67,13 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel()
 		return nil, out.err
 	}
+	length, err := strconv.ParseInt(out.sent.Get("Content-Length"), 10, 64)
+	if err != nil {
+		length = -1
+	}
 	stop := context.AfterFunc(req.Context(), func() { r.CloseWithError(req.Context().Err()) })
 	res := &http.Response{Status: fmt.Sprintf("%d %s", out.status, http.StatusText(out.status)), StatusCode: out.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, ContentLength: -1, Request: req,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, ContentLength: length, Request: req,
 		Body: &pipeBody{r, func() { stop(); cancel() }}}
 	return res, nil
 }
