@@ -14,14 +14,13 @@ import (
 )
 
 // bulkURL is a signed address of the result, good for a while from now.
-func (s *Shop) bulkURL(op *bulkOp, now time.Time) string {
+func (s *Shop) bulkURL(op *bulkOp, now time.Time, base string) string {
 	end := now.Add(s.opt.API.Bulk.URLLife)
 	if last := op.completed.Add(bulkKept); end.After(last) {
 		end = last
 	}
-	base := s.opt.API.Bulk.BaseURL
-	if base == "" {
-		base = "https://" + s.opt.Shop
+	if b := s.opt.API.Bulk.BaseURL; b != "" {
+		base = b
 	}
 	path := fmt.Sprintf("/bulk/%d/bulk-%d.jsonl", op.id, op.id)
 	expires := strconv.FormatInt(end.Unix(), 10)

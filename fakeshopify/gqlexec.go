@@ -19,6 +19,7 @@ type exec struct {
 	schema  *ast.Schema
 	vars    map[string]any
 	version string
+	base    string // of the API, as the caller reached it
 	now     time.Time
 	// alone: the operation's only field is product, so that its variants may
 	// be asked for 2,000 at a time.

@@ -103,11 +103,18 @@ func (s *Shop) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusBadRequest, []byte(`{"errors":{"query":"Required parameter missing or invalid"}}`))
 		return
 	}
-	answerTree(w, s.query(r.Context(), version, in.Query, in.OperationName, in.Variables, denied))
+	answerTree(w, s.query(r.Context(), version, baseOf(r), in.Query, in.OperationName, in.Variables, denied))
+}
+
+func baseOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://" + r.Host
+	}
+	return "http://" + r.Host
 }
 
 // query runs a document and returns the whole answer.
-func (s *Shop) query(ctx context.Context, version, text, name string, vars map[string]any, denied string) members {
+func (s *Shop) query(ctx context.Context, version, base, text, name string, vars map[string]any, denied string) members {
 	schema := schemaFor(version)
 	refuse := func(errs ...*gqlError) members {
 		s.mu.Lock()
@@ -128,7 +135,7 @@ func (s *Shop) query(ctx context.Context, version, text, name string, vars map[s
 	if err != nil {
 		return refuse(&gqlError{message: err.Error(), code: "INVALID_VARIABLE"})
 	}
-	e := &exec{s: s, schema: schema, vars: vars, version: version}
+	e := &exec{s: s, schema: schema, vars: vars, version: version, base: base}
 	requested := e.requested(op)
 
 	s.mu.Lock()

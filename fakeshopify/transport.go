@@ -2,6 +2,7 @@ package fakeshopify
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,9 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	in.RemoteAddr = "192.0.2.1:1234"
 	if in.Host == "" {
 		in.Host = req.URL.Host
+	}
+	if in.URL.Scheme == "https" {
+		in.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: in.URL.Hostname()}
 	}
 	in.URL.Scheme, in.URL.Host = "", ""
 	r, w := io.Pipe()
