@@ -1,0 +1,215 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/store"
+)
+
+// exportPage is how many products are listed at a time.
+const exportPage = 200
+
+// exportPrefix begins the name of the folder of an sqlite export under way.
+const exportPrefix = ".export-"
+
+// apiExport streams the whole catalogue, or one shop of it. Each product is
+// read with its variants in one transaction; the list as a whole may hold
+// products changed while it was read. The header Stockroom-Seq holds the newest
+// number of the change feed when it began: whoever follows the feed from there
+// misses nothing.
+func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	q := r.URL.Query()
+	shop, format := q.Get("shop"), q.Get("format")
+	raw, err := strconv.ParseBool(orFalse(q.Get("raw")))
+	if err != nil {
+		return refuse(http.StatusBadRequest, "Not yes or no", "raw is true or false.")
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Stockroom-Seq", strconv.FormatInt(s.o.Store.LastSeq(), 10))
+	var kind string
+	switch format {
+	case "", "ndjson":
+		format, kind = "ndjson", "application/x-ndjson"
+	case "json":
+		kind = "application/json"
+	case "csv":
+		kind = "text/csv; charset=utf-8"
+	case "sqlite":
+		if shop != "" {
+			return refuse(http.StatusBadRequest, "One shop only is not possible", "An sqlite export holds every shop; leave shop out.")
+		}
+		return s.exportSQLite(w, r)
+	default:
+		return refuse(http.StatusBadRequest, "Unknown format", "format is ndjson, csv, json or sqlite.")
+	}
+
+	next, stop := s.products(r.Context(), shop)
+	defer stop()
+	// The first product is read before the answer begins, so that a catalogue
+	// that can't be read is an error and not an empty file.
+	first, err := next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	h.Set("Content-Type", kind)
+	h.Set("Content-Disposition", `attachment; filename="products.`+format+`"`)
+	out := bufio.NewWriterSize(w, 32<<10)
+	var put func(*store.ProductRow) error
+	var end func() error
+	switch format {
+	case "csv":
+		put, end = csvProducts(out, raw)
+	case "json":
+		put, end = jsonProducts(out)
+	default:
+		enc := json.NewEncoder(out)
+		put, end = func(p *store.ProductRow) error { return enc.Encode(p) }, func() error { return nil }
+	}
+	for row := first; err == nil; row, err = next() {
+		if err = put(row); err != nil {
+			break
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = end()
+	}
+	if err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		if r.Context().Err() == nil {
+			s.log.Error("an export broke off", "format", format, "error", err.Error())
+		}
+		// The answer has begun: only a broken connection tells that it is not whole.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+func orFalse(text string) string {
+	if text == "" {
+		return "false"
+	}
+	return text
+}
+
+// products returns a function that gives one product after the other with its
+// variants, and io.EOF at the end.
+func (s *Server) products(ctx context.Context, shop string) (next func() (*store.ProductRow, error), stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	var page []store.ProductRow
+	var after int64
+	last := false
+	return func() (*store.ProductRow, error) {
+		for {
+			if len(page) == 0 {
+				if last {
+					return nil, io.EOF
+				}
+				var err error
+				page, err = s.o.Store.Products(ctx, store.ProductFilter{Shop: shop, After: after, Limit: exportPage})
+				if err != nil {
+					return nil, err
+				}
+				last = len(page) < exportPage
+				if len(page) == 0 {
+					return nil, io.EOF
+				}
+				after = page[len(page)-1].ID
+			}
+			head := page[0]
+			page = page[1:]
+			row, err := s.o.Store.Product(ctx, head.Shop, head.ExternalID)
+			if errors.Is(err, store.ErrNotFound) {
+				continue // deleted meanwhile
+			}
+			return &row, err
+		}
+	}, stop
+}
+
+// jsonProducts writes one JSON array.
+func jsonProducts(out io.Writer) (put func(*store.ProductRow) error, end func() error) {
+	enc := json.NewEncoder(out)
+	separator := "[\n"
+	put = func(p *store.ProductRow) error {
+		if _, err := io.WriteString(out, separator); err != nil {
+			return err
+		}
+		separator = ","
+		return enc.Encode(p)
+	}
+	end = func() error {
+		tail := "]\n"
+		if separator != "," {
+			tail = "[]\n"
+		}
+		_, err := io.WriteString(out, tail)
+		return err
+	}
+	return put, end
+}
+
+// exportSQLite copies products.db into the data dir, streams the copy and
+// removes it. Only one at a time: a copy takes as much space again.
+func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
+	select {
+	case s.export <- struct{}{}:
+		defer func() { <-s.export }()
+	default:
+		return &Refusal{Status: http.StatusServiceUnavailable, Title: "Another export is under way", RetryAfter: 10,
+			Detail: "One sqlite export is made at a time; try again in a few seconds."}
+	}
+	base := s.o.DataDir
+	if base != "" {
+		s.removeUnfinished(base)
+	}
+	dir, err := os.MkdirTemp(base, exportPrefix)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := os.RemoveAll(dir); err != nil {
+			s.log.Warn("an export's temporary folder stays until the next export", "error", err.Error())
+		}
+	}()
+	path := filepath.Join(dir, "products.db")
+	if err := s.o.Store.CopyTo(r.Context(), path); err != nil {
+		return err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	h := w.Header()
+	h.Set("Content-Type", "application/vnd.sqlite3")
+	h.Set("Content-Disposition", `attachment; filename="products.db"`)
+	http.ServeContent(w, r, "", time.Time{}, f)
+	return nil
+}
+
+// removeUnfinished removes what an export left when the process ended in it.
+func (s *Server) removeUnfinished(base string) {
+	left, err := filepath.Glob(filepath.Join(base, exportPrefix+"*"))
+	if err != nil {
+		return // only for a malformed pattern
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			s.log.Warn("an unfinished export can't be removed", "error", err.Error())
+		}
+	}
+}

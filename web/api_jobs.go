@@ -1,0 +1,200 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/queue"
+)
+
+// jobFilter reads state, kind, shop and topic. The queue filters by one label,
+// so with shop and topic it is the shop's jobs and topic is returned apart.
+func jobFilter(r *http.Request) (f queue.Filter, topic string, err error) {
+	q := r.URL.Query()
+	f.Kind = q.Get("kind")
+	switch state := queue.State(q.Get("state")); state {
+	case "", queue.Waiting, queue.Leased, queue.Dead:
+		f.State = state
+	default:
+		return f, "", refuse(http.StatusBadRequest, "Unknown state", "state is waiting, leased or dead.")
+	}
+	topic = q.Get("topic")
+	switch shop := q.Get("shop"); {
+	case shop != "":
+		f.Label, f.Value = "shop", shop
+		return f, topic, nil
+	case topic != "":
+		f.Label, f.Value = "topic", topic
+	}
+	return f, "", nil
+}
+
+// listJobs returns up to f.Limit jobs of the filter and where to go on, 0 at the
+// end.
+func (s *Server) listJobs(ctx context.Context, f queue.Filter, topic string) (found []queue.Job, next uint64, err error) {
+	if topic == "" {
+		return s.o.Queue.List(ctx, f)
+	}
+	most := f.Limit
+	f.Limit = 1000
+	for {
+		jobs, next, err := s.o.Queue.List(ctx, f)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, j := range jobs {
+			if j.Labels["topic"] != topic {
+				continue
+			}
+			if len(found) == most {
+				return found, found[most-1].ID, nil
+			}
+			found = append(found, j)
+		}
+		if next == 0 {
+			return found, 0, nil
+		}
+		f.After = next
+	}
+}
+
+func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	f, topic, err := jobFilter(r)
+	if err != nil {
+		return err
+	}
+	after, limit, err := page(r, 100, 1000)
+	if err != nil {
+		return err
+	}
+	f.After, f.Limit, f.NewestFirst = uint64(after), limit, r.URL.Query().Get("order") == "newest"
+	jobs, next, err := s.listJobs(r.Context(), f, topic)
+	if err != nil {
+		return err
+	}
+	withData := r.URL.Query().Get("data") == "true"
+	views := make([]jobView, 0, len(jobs))
+	for _, j := range jobs {
+		if withData {
+			whole, err := s.o.Queue.Get(r.Context(), j.ID)
+			if err == nil {
+				j = whole
+			}
+		}
+		views = append(views, viewJob(j))
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Jobs []jobView `json:"jobs"`
+		Next *string   `json:"next"`
+	}{views, cursor(int64(next))})
+}
+
+func jobID(p httprouter.Params) (uint64, error) {
+	id, err := strconv.ParseUint(p.ByName("id"), 10, 64)
+	if err != nil {
+		return 0, refuse(http.StatusBadRequest, "Not a job's id", "A job's id is a number; /api/v1/jobs lists them.")
+	}
+	return id, nil
+}
+
+func (s *Server) apiJob(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	id, err := jobID(p)
+	if err != nil {
+		return err
+	}
+	j, err := s.o.Queue.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, viewJob(j))
+}
+
+func (s *Server) apiRetry(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	return s.actOnJob(w, r, p, "retried", s.o.Queue.Retry)
+}
+
+func (s *Server) apiDiscard(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	return s.actOnJob(w, r, p, "discarded", s.o.Queue.Discard)
+}
+
+// actOnJob does something to one job and answers how many were changed: 0 when
+// it was in hand, due already or the same click came twice.
+func (s *Server) actOnJob(w http.ResponseWriter, r *http.Request, p httprouter.Params, done string,
+	act func(context.Context, ...uint64) (int, error)) error {
+	id, err := jobID(p)
+	if err != nil {
+		return err
+	}
+	n, err := act(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		if _, err := s.o.Queue.Get(r.Context(), id); err != nil {
+			return err
+		}
+	}
+	s.log.Info("job "+done, "id", id, "changed", n)
+	return writeJSON(w, http.StatusOK, map[string]int{done: n})
+}
+
+func (s *Server) apiRetryAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll)
+}
+
+func (s *Server) apiDiscardAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll)
+}
+
+// actOnAll does something to every job of a filter, the dead ones without a
+// state.
+func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
+	act func(context.Context, queue.Filter) (int, error)) error {
+	f, topic, err := jobFilter(r)
+	if err != nil {
+		return err
+	}
+	if topic != "" {
+		return refuse(http.StatusBadRequest, "Too many filters", "Choose the jobs by shop or by topic, not by both.")
+	}
+	if f.State == queue.Leased {
+		return refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
+	}
+	n, err := act(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	s.log.Info("jobs "+done, "changed", n)
+	return writeJSON(w, http.StatusOK, map[string]int{done: n})
+}
+
+// page reads after (a cursor) and limit.
+func page(r *http.Request, normal, most int) (after int64, limit int, err error) {
+	q := r.URL.Query()
+	limit = normal
+	if text := q.Get("after"); text != "" {
+		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
+			return 0, 0, refuse(http.StatusBadRequest, "Not a cursor", `after is what "next" said on the page before.`)
+		}
+	}
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > most {
+			return 0, 0, refuse(http.StatusBadRequest, "Limit out of range", "limit is a number from 1 to "+strconv.Itoa(most)+".")
+		}
+		limit = n
+	}
+	return after, limit, nil
+}
+
+// cursor is the value of "next": text, or null on the last page.
+func cursor(id int64) *string {
+	if id == 0 {
+		return nil
+	}
+	text := strconv.FormatInt(id, 10)
+	return &text
+}

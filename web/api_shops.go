@@ -1,0 +1,165 @@
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/catalog"
+	"stockroom/config"
+	"stockroom/store"
+)
+
+func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	views, err := s.o.Shops.List(r.Context())
+	if err != nil {
+		return err
+	}
+	if views == nil {
+		views = []ShopView{}
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"shops": views})
+}
+
+// shopName reads the shop of the path.
+func shopName(p httprouter.Params) (string, error) {
+	name, err := catalog.ParseShop(p.ByName("shop"))
+	if err != nil {
+		return "", refuse(http.StatusBadRequest, "Not a shop's name", err.Error()+".")
+	}
+	return name, nil
+}
+
+// knownShop returns the view of a connected shop.
+func (s *Server) knownShop(r *http.Request, p httprouter.Params) (ShopView, error) {
+	name, err := shopName(p)
+	if err != nil {
+		return ShopView{}, err
+	}
+	views, err := s.o.Shops.List(r.Context())
+	if err != nil {
+		return ShopView{}, err
+	}
+	for _, v := range views {
+		if v.Shop == name {
+			return v, nil
+		}
+	}
+	return ShopView{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; stockroom shop list shows those that are.")
+}
+
+func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	name, err := shopName(p)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		MerchantID     string `json:"merchant_id"`
+		APIKey         string `json:"api_key"`
+		Secret         string `json:"secret"`
+		PreviousSecret string `json:"previous_secret"`
+		AccessToken    string `json:"access_token"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	err = s.o.Shops.Add(r.Context(), AddShop{
+		Shop: name, MerchantID: body.MerchantID, APIKey: body.APIKey, Secret: config.NewSecret(body.Secret),
+		PreviousSecret: config.NewSecret(body.PreviousSecret), AccessToken: config.NewSecret(body.AccessToken),
+	})
+	if err != nil {
+		return err
+	}
+	s.log.Info("shop connected or changed", "shop", name)
+	view, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	purge := false
+	if text := r.URL.Query().Get("purge"); text != "" {
+		if purge, err = strconv.ParseBool(text); err != nil {
+			return refuse(http.StatusBadRequest, "Not yes or no", "purge is true or false.")
+		}
+	}
+	n, err := s.o.Shops.Remove(r.Context(), shop.Shop, purge)
+	if err != nil {
+		return err
+	}
+	s.log.Info("shop removed", "shop", shop.Shop, "purge", purge, "products", n)
+	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop.Shop, "products_deleted": n})
+}
+
+func (s *Server) apiSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, selectionOf(shop.Selection))
+}
+
+// selectionOf names the mode of the zero selection.
+func selectionOf(sel catalog.Selection) catalog.Selection {
+	if sel.Mode == "" {
+		sel.Mode = catalog.SelectAll
+	}
+	return sel
+}
+
+func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	var sel catalog.Selection
+	if err := readJSON(r, &sel); err != nil {
+		return err
+	}
+	sel = selectionOf(sel)
+	if err := sel.Validate(); err != nil {
+		return refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
+	}
+	effect, err := s.o.Shops.Select(r.Context(), shop.Shop, sel)
+	if err != nil {
+		return err
+	}
+	s.log.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+	return writeJSON(w, http.StatusOK, struct {
+		Selection catalog.Selection `json:"selection"`
+		store.SelectionEffect
+	}{sel, effect})
+}
+
+// readJSON reads one JSON document without unknown members.
+func readJSON(r *http.Request, v any) error {
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	err := dec.Decode(v)
+	if err == nil {
+		if _, more := dec.Token(); more == io.EOF {
+			return nil
+		}
+		return refuse(http.StatusBadRequest, "Not one JSON document", "The body goes on behind its JSON document.")
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	// The decoder's error may quote the body, which may hold a secret.
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) {
+		return refuse(http.StatusBadRequest, "Wrong type", "The member "+wrongType.Field+" has the wrong type.")
+	}
+	return refuse(http.StatusBadRequest, "Not understood", "The body is not the JSON object that this path takes, or has a member it does not know.")
+}

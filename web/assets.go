@@ -1,0 +1,64 @@
+package web
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+//go:embed assets/*
+var assetFiles embed.FS
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// assets are the files the pages load, under names that carry a hash of their
+// content: they may be cached for ever.
+type assets struct {
+	byName map[string]asset
+	url    map[string]string // plain name to path
+	pages  *template.Template
+}
+
+type asset struct {
+	kind string
+	body []byte
+}
+
+func loadAssets() *assets {
+	a := &assets{byName: map[string]asset{}, url: map[string]string{}}
+	for _, file := range []struct{ name, kind string }{
+		{"stockroom.css", "text/css; charset=utf-8"},
+		{"icon.svg", "image/svg+xml"},
+	} {
+		body, err := assetFiles.ReadFile("assets/" + file.name)
+		if err != nil {
+			panic(err) // embedded at build time
+		}
+		sum := sha256.Sum256(body)
+		stem, ext, _ := strings.Cut(file.name, ".")
+		hashed := stem + "-" + hex.EncodeToString(sum[:6]) + "." + ext
+		a.byName[hashed] = asset{kind: file.kind, body: body}
+		a.url[file.name] = "/assets/" + hashed
+	}
+	a.pages = template.Must(template.New("").Funcs(template.FuncMap{
+		"asset": func(name string) string { return a.url[name] },
+	}).ParseFS(templateFiles, "templates/*.html"))
+	return a
+}
+
+func (s *Server) asset(w http.ResponseWriter, _ *http.Request, p httprouter.Params) error {
+	file, ok := s.assets.byName[p.ByName("name")]
+	if !ok {
+		return refuse(http.StatusNotFound, "Not found", "There is no such file; reload the page.")
+	}
+	w.Header().Set("Content-Type", file.kind)
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	_, _ = w.Write(file.body)
+	return nil
+}

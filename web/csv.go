@@ -1,0 +1,175 @@
+package web
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+// csvColumns are the columns of Shopify's product CSV that we know something
+// about, in Shopify's order (help.shopify.com, "Using CSV files to import and
+// export products").
+var csvColumns = []string{
+	"Handle", "Title", "Body (HTML)", "Vendor", "Type", "Tags", "Published",
+	"Option1 Name", "Option1 Value", "Option2 Name", "Option2 Value", "Option3 Name", "Option3 Value",
+	"Variant SKU", "Variant Grams", "Variant Inventory Qty", "Variant Inventory Policy",
+	"Variant Price", "Variant Compare At Price", "Variant Taxable", "Variant Barcode",
+	"Image Src", "Image Position", "Image Alt Text", "Variant Image", "Status",
+}
+
+// csvProducts writes products the way Shopify does: the first line of a product
+// has its fields, each further line one more variant, image or both under the
+// same handle. Unless raw, a cell that a spreadsheet would take for a formula
+// gets an apostrophe in front.
+func csvProducts(out io.Writer, raw bool) (put func(*store.ProductRow) error, end func() error) {
+	w := csv.NewWriter(out)
+	begun := false
+	begin := func() error {
+		if begun {
+			return nil
+		}
+		begun = true
+		return w.Write(csvColumns)
+	}
+	put = func(p *store.ProductRow) error {
+		if err := begin(); err != nil {
+			return err
+		}
+		lines, err := csvLines(p)
+		if err != nil {
+			return fmt.Errorf("product %d: %w", p.ExternalID, err)
+		}
+		for _, line := range lines {
+			record := make([]string, len(csvColumns))
+			for i, column := range csvColumns {
+				record[i] = line[column]
+				if !raw {
+					record[i] = guardedCell(record[i])
+				}
+			}
+			if err := w.Write(record); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	end = func() error {
+		if err := begin(); err != nil {
+			return err
+		}
+		w.Flush()
+		return w.Error()
+	}
+	return put, end
+}
+
+func csvLines(p *store.ProductRow) ([]map[string]string, error) {
+	var tags []string
+	var options []catalog.Option
+	var images []catalog.Image
+	for _, column := range []struct {
+		name string
+		text store.RawJSON
+		into any
+	}{{"tags", p.Tags, &tags}, {"options", p.Options, &options}, {"images", p.Images, &images}} {
+		if err := json.Unmarshal([]byte(column.text), column.into); err != nil {
+			return nil, fmt.Errorf("column %s: %w", column.name, err)
+		}
+	}
+	handle := text(p.Handle)
+	if handle == "" {
+		handle = strconv.FormatInt(p.ExternalID, 10)
+	}
+	lines := make([]map[string]string, max(1, len(p.Variants), len(images)))
+	for i := range lines {
+		lines[i] = map[string]string{"Handle": handle}
+	}
+	first := lines[0]
+	first["Title"], first["Body (HTML)"], first["Vendor"], first["Type"] = text(p.Title), text(p.BodyHTML), text(p.Vendor), text(p.ProductType)
+	first["Tags"], first["Status"] = strings.Join(tags, ", "), text(p.ShopifyStatus)
+	first["Published"] = strconv.FormatBool(p.PublishedAt != nil)
+	for i, o := range options {
+		if i < 3 {
+			first[fmt.Sprintf("Option%d Name", i+1)] = o.Name
+		}
+	}
+	source := map[int64]string{}
+	for i, m := range images {
+		source[m.ID] = m.Src
+		lines[i]["Image Src"], lines[i]["Image Position"] = m.Src, strconv.FormatInt(m.Position, 10)
+		if m.Alt != nil {
+			lines[i]["Image Alt Text"] = *m.Alt
+		}
+	}
+	for i := range p.Variants {
+		csvVariant(lines[i], &p.Variants[i], source)
+	}
+	return lines, nil
+}
+
+func csvVariant(line map[string]string, v *store.VariantRow, images map[int64]string) {
+	line["Option1 Value"], line["Option2 Value"], line["Option3 Value"] = text(v.Option1), text(v.Option2), text(v.Option3)
+	line["Variant SKU"], line["Variant Barcode"] = text(v.SKU), text(v.Barcode)
+	line["Variant Price"], line["Variant Compare At Price"] = text(v.Price), text(v.CompareAtPrice)
+	line["Variant Grams"], line["Variant Inventory Qty"] = whole(v.WeightGrams), whole(v.InventoryQuantity)
+	line["Variant Inventory Policy"] = strings.ToLower(text(v.InventoryPolicy))
+	if v.Taxable != nil {
+		line["Variant Taxable"] = strconv.FormatBool(*v.Taxable)
+	}
+	if v.ImageID != nil {
+		line["Variant Image"] = images[*v.ImageID]
+	}
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func whole(n *int64) string {
+	if n == nil {
+		return ""
+	}
+	return strconv.FormatInt(*n, 10)
+}
+
+// guardedCell puts an apostrophe before a cell that a spreadsheet would evaluate:
+// one that starts, blanks aside, with = + - @ or their wide forms, or with a tab
+// or line end. Plain numbers stay as they are.
+func guardedCell(cell string) string {
+	if cell == "" || plainNumber(cell) {
+		return cell
+	}
+	if strings.ContainsRune("\t\r\n", rune(cell[0])) {
+		return "'" + cell
+	}
+	for _, r := range strings.TrimLeft(cell, " \u00a0\u3000\ufeff\x00") {
+		if strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", r) {
+			return "'" + cell
+		}
+		break
+	}
+	return cell
+}
+
+func plainNumber(s string) bool {
+	whole, fraction, dotted := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return digits(whole) && (!dotted || digits(fraction))
+}
+
+func digits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

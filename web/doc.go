@@ -1,0 +1,24 @@
+// Package web serves what people and their tools look at: the status page, the
+// API, the metrics and the health endpoints. It keeps nothing of its own on
+// disk; after a crash there is nothing to repair but a left-over export, which
+// the next one removes.
+//
+// Two listeners. Public answers Shopify's deliveries and health checks and
+// nothing else. Admin answers everything else and is meant for loopback; Both
+// serves the two on one loopback address. On the admin side nothing is open by
+// default except /healthz: without a password a request has to come straight
+// from this machine, and one that changes something has to carry the token or
+// come from our own page; with a password every request needs it or the token.
+// The Host header must be a known name, so that a website can't reach the page
+// by pointing its own name at this machine (DNS rebinding).
+//
+// The API is JSON in snake_case; every error is problem+json (RFC 9457) whose
+// detail says what to do next. Lists are paged: "next" is the value of "after"
+// for the page that follows, null on the last one.
+//
+// Units: rows of products, variants, deliveries and changes are as in
+// products.db, so their times are Unix milliseconds in UTC and prices are
+// decimal text as Shopify sent them. Times of jobs, refused requests, shops and
+// health are RFC 3339. Ids of jobs are text; Shopify's ids are numbers and may
+// exceed 2^53.
+package web

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"stockroom/store"
+)
+
+// facts is everything that the page, the status of the API and readiness are
+// judged by, read once.
+type facts struct {
+	now       time.Time
+	catalogue storeFacts
+	queue     queueFacts
+	shops     []shopFacts
+	shopsErr  error
+	last      time.Time // newest product update, zero for none
+	notices   []Notice
+	demo      bool
+	publicURL string
+}
+
+// storeFacts is whether the catalogue takes changes.
+type storeFacts struct {
+	OK     bool
+	Closed bool // deliveries go straight to the queue
+	Cause  store.Cause
+	Since  time.Time
+}
+
+// queueFacts is whether the retry queue takes jobs, and what it holds.
+type queueFacts struct {
+	OK                    bool
+	Reason                string
+	Waiting, Leased, Dead int
+	Oldest                time.Time // when the oldest waiting job was enqueued
+	Next                  time.Time // when the next one is due
+	Paused                []string  // kinds that a person paused
+}
+
+// shopFacts is one shop with its numbers.
+type shopFacts struct {
+	ShopView
+	Counts    store.Counts
+	CountsErr error
+	Last      time.Time // newest product update, zero for none
+	Waiting   int
+	Dead      int
+	AtLeast   bool // there are more jobs than were counted
+	OldestJob time.Time
+}
+
+// recentDeliveries is how many journal rows are looked through for each shop's
+// newest update.
+const recentDeliveries = 200
+
+func (s *Server) gather(ctx context.Context, now time.Time) (facts, []store.DeliveryRow) {
+	f := facts{now: now, demo: s.o.Demo, publicURL: s.o.PublicURL}
+	f.catalogue = s.catalogueFacts()
+	f.queue = s.queueFacts(ctx)
+	recent, err := s.o.Store.Deliveries(ctx, "", 0, recentDeliveries)
+	if err != nil {
+		s.log.Debug("status: deliveries", "error", err.Error())
+	}
+	if len(recent) > 0 {
+		f.last = time.UnixMilli(recent[0].ReceivedAt)
+	}
+	f.shops, f.shopsErr = s.shopFacts(ctx, recent)
+	f.notices = s.notices(now)
+	return f, recent
+}
+
+func (s *Server) catalogueFacts() storeFacts {
+	h := s.o.Store.Health()
+	since, closed := s.o.CatalogueClosed()
+	f := storeFacts{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Since: h.Since}
+	if closed && !since.IsZero() {
+		f.Since = since
+	}
+	return f
+}
+
+func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]shopFacts, error) {
+	views, err := s.o.Shops.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	newest := map[string]int64{}
+	for _, d := range recent {
+		newest[d.Shop] = max(newest[d.Shop], d.ReceivedAt)
+	}
+	jobs := s.jobsByShop(ctx)
+	list := make([]shopFacts, 0, len(views))
+	for _, v := range views {
+		f := shopFacts{ShopView: v}
+		f.Counts, f.CountsErr = s.counts.get(ctx, v.Shop)
+		if at := max(newest[v.Shop], f.Counts.LastSync); at > 0 {
+			f.Last = time.UnixMilli(at)
+		}
+		j := jobs[v.Shop]
+		f.Waiting, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.dead, j.oldest, j.atLeast
+		list = append(list, f)
+	}
+	return list, nil
+}
+
+// notices are those of the wiring and what the two stores themselves tell.
+func (s *Server) notices(now time.Time) []Notice {
+	var list []Notice
+	h := s.o.Store.Health()
+	if h.Quarantined != "" {
+		list = append(list, Notice{Level: LevelWarn,
+			Text: "products.db was damaged and was moved aside " + ago(now, h.At) + "; " + count(int64(h.Salvaged), "product") + " could be taken over.",
+			Next: "What is missing is read from Shopify again by the next full sync. The damaged file is kept as " + fileName(h.Quarantined) + "."})
+	}
+	if h.Behind > 0 {
+		list = append(list, Notice{Level: LevelWarn,
+			Text: "products.db lacks " + count(h.Behind, "change") + " that were stored before the last start.",
+			Next: "They are read from Shopify again by the next full sync."})
+	}
+	if path, reason, at := s.o.Queue.Quarantined(); reason != "" {
+		n := Notice{Level: LevelWarn, Text: "The retry queue's file was damaged, found " + ago(now, at) + "; jobs that waited in it may be lost.",
+			Next: "The next full sync reads from Shopify what they would have changed."}
+		if path != "" {
+			n.Next += " The damaged file is kept as " + fileName(path) + "."
+		}
+		list = append(list, n)
+	}
+	return append(list, s.o.Notices()...)
+}
+
+// shopCounts keeps each shop's counts for a moment: counting reads every row.
+type shopCounts struct {
+	store *store.Store
+	mu    sync.Mutex
+	kept  map[string]keptCount
+}
+
+type keptCount struct {
+	counts store.Counts
+	seq    int64
+	at     time.Time
+	took   time.Duration
+}
+
+func newShopCounts(s *store.Store) *shopCounts {
+	return &shopCounts{store: s, kept: map[string]keptCount{}}
+}
+
+// get counts anew when something changed since, but spends at most a twentieth
+// of the time on it.
+func (c *shopCounts) get(ctx context.Context, shop string) (store.Counts, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seq, now := c.store.LastSeq(), time.Now()
+	if k, ok := c.kept[shop]; ok {
+		age := now.Sub(k.at)
+		if k.seq == seq && age < 30*time.Second || age < 20*k.took {
+			return k.counts, nil
+		}
+	}
+	counts, err := c.store.CountShop(ctx, shop)
+	if err != nil {
+		return store.Counts{}, err
+	}
+	if len(c.kept) > 4096 { // shops that were removed long ago
+		clear(c.kept)
+	}
+	c.kept[shop] = keptCount{counts: counts, seq: seq, at: now, took: time.Since(now)}
+	return counts, nil
+}
+
+// fileName is the last part of a path; the folder is nobody's business but the
+// operator's, who knows it.
+func fileName(path string) string { return filepath.Base(path) }

@@ -1,0 +1,103 @@
+package web
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+)
+
+// contentPolicy allows our own style, images and forms and nothing else: no
+// script, no inline style, no frame around the page.
+const contentPolicy = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// setSecurityHeaders sets what every answer of ours carries. There is no HSTS:
+// these listeners speak plain HTTP, and whoever puts TLS in front sets it there.
+func setSecurityHeaders(h http.Header) {
+	h.Set("Content-Security-Policy", contentPolicy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+}
+
+// guarded lets a request reach the admin side when its Host is known and it has
+// what it needs. Only /healthz is open to everybody.
+func (s *Server) guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		setSecurityHeaders(w.Header())
+		if r.URL.Path == "/healthz" {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if !s.hostAllowed(r) {
+			writeProblem(w, refuse(http.StatusMisdirectedRequest, "Unknown host name",
+				"This page does not answer to that host name. Open it under 127.0.0.1 or localhost, or allow the name with --admin-host."))
+			return
+		}
+		if refusal := s.auth.judge(w.Header(), r); refusal != nil {
+			writeProblem(w, refusal)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// allowedHosts normalises names, with or without a port.
+func allowedHosts(names []string) map[string]bool {
+	set := map[string]bool{"localhost": true}
+	for _, name := range names {
+		if name = hostOf(name); name != "" {
+			set[name] = true
+		}
+	}
+	return set
+}
+
+// hostOf returns the host of "host", "host:port", "[v6]" or "[v6]:port" in
+// lower case without the root dot, "" for anything else.
+func hostOf(hostport string) string {
+	host := hostport
+	if h, _, err := net.SplitHostPort(hostport); err == nil {
+		host = h
+	} else if inner, ok := strings.CutPrefix(host, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		if !ok {
+			return ""
+		}
+		host = inner
+	}
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a.Unmap().WithZone("").String()
+	}
+	if strings.ContainsAny(host, ":[]/@ ") {
+		return ""
+	}
+	return host
+}
+
+// hostAllowed reports whether the Host header is a name of ours. The port is
+// left out of it: a tunnel may give the page another one, and a rebinding
+// website can choose its port anyway. An address as the host can't be rebound,
+// so loopback ones and that of the connection are allowed.
+func (s *Server) hostAllowed(r *http.Request) bool {
+	host := hostOf(r.Host)
+	if host == "" {
+		return false
+	}
+	if s.hosts[host] || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	if a.IsLoopback() {
+		return true
+	}
+	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	return ok && hostOf(local.String()) == host
+}

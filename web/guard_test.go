@@ -1,0 +1,247 @@
+package web
+
+import (
+	"context"
+	"encoding/base64"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestTheHostHeaderHasToBeAKnownName(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Hosts = []string{"stock.example", "NAS.local:8081", "[2001:db8::7]:80"} })
+	for _, tt := range []struct {
+		host string
+		ok   bool
+	}{
+		{"127.0.0.1", true}, {"127.0.0.1:8081", true}, {"127.3.4.5:1", true}, {"localhost", true}, {"LOCALHOST:9", true}, {"localhost.:9", true},
+		{"app.localhost:8081", true}, {"[::1]", true}, {"[::1]:8081", true}, {"[::ffff:127.0.0.1]:8081", true},
+		{"stock.example", true}, {"Stock.Example:443", true}, {"nas.local", true}, {"nas.local:1", true}, {"[2001:db8::7]:8081", true},
+		{"10.0.0.5:8081", true}, // the address of the connection
+		{"evil.example", false}, {"evil.example:8081", false}, {"127.0.0.1.evil.example", false}, {"localhost.evil.example", false},
+		{"10.0.0.6:8081", false}, {"8.8.8.8", false}, {"[2001:db8::8]", false}, {"[::2]:8081", false}, {"", false}, {"localhost@evil.example", false},
+		{"evillocalhost", false}, {"[::1", false}, {"::1]", false}, {"stock.example.", true}, {"0.0.0.0:8081", false},
+	} {
+		req := request("GET", "/api/v1/status", "")
+		req.Host = tt.host
+		local := &net.TCPAddr{IP: net.IPv4(10, 0, 0, 5), Port: 8081}
+		req = req.WithContext(context.WithValue(req.Context(), http.LocalAddrContextKey, net.Addr(local)))
+		if got := serve(r.Admin(), req).Code; (got == 200) != tt.ok {
+			t.Errorf("Host %q: status %d, allowed should be %v", tt.host, got, tt.ok)
+		}
+	}
+}
+
+func TestEveryAnswerCarriesTheSecurityHeaders(t *testing.T) {
+	r := newRig(t, nil)
+	for _, path := range []string{"/", "/api/v1/status", "/nothing", "/metrics", "/healthz", r.assets.url["stockroom.css"]} {
+		h := serve(r.Admin(), request("GET", path, "")).Header()
+		for name, want := range map[string]string{
+			"Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+			"X-Frame-Options": "DENY", "Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if !strings.HasPrefix(h.Get(name), want) {
+				t.Errorf("%s: %s is %q", path, name, h.Get(name))
+			}
+		}
+		if strings.Contains(h.Get("Content-Security-Policy"), "unsafe") || !strings.Contains(h.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+			t.Errorf("%s: policy %q", path, h.Get("Content-Security-Policy"))
+		}
+		if h.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%s: HSTS on http", path)
+		}
+	}
+}
+
+// exampleOf fills the parameters of a route's path.
+func exampleOf(path string) string {
+	return strings.NewReplacer(":shop", testShop, ":id", "1", ":action", "retry", ":name", "stockroom.css").Replace(path)
+}
+
+func TestWithAPasswordEveryRouteButHealthzNeedsCredentials(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { return p == "linen and wool" } })
+	for _, line := range r.adminRoutes() {
+		for _, method := range []string{line.method, "HEAD", "OPTIONS", "POST"} {
+			got := serve(r.Admin(), request(method, exampleOf(line.path), "", "Sec-Fetch-Site", "same-origin"))
+			open := line.path == "/healthz"
+			if open == (got.Code == http.StatusUnauthorized) {
+				t.Errorf("%s %s without credentials: %d", method, line.path, got.Code)
+			}
+			if !open && got.Header().Get("WWW-Authenticate") == "" {
+				t.Errorf("%s %s: 401 without WWW-Authenticate", method, line.path)
+			}
+		}
+	}
+	if got := serve(r.Admin(), request("GET", "/no/such/path", "")).Code; got != 401 {
+		t.Errorf("an unknown path without credentials: %d", got)
+	}
+}
+
+func basic(password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte("me:"+password))
+}
+
+func TestPasswordAndTokenOpenTheAdminSide(t *testing.T) {
+	calls := 0
+	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { calls++; return p == "linen and wool" } })
+	h := r.Admin()
+	for _, tt := range []struct {
+		name, method string
+		header       []string
+		want         int
+	}{
+		{"token", "GET", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"token changes things", "POST", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"wrong token", "GET", []string{"Authorization", "Bearer " + testToken + "x"}, 401},
+		{"empty token", "GET", []string{"Authorization", "Bearer "}, 401},
+		{"password", "GET", []string{"Authorization", basic("linen and wool")}, 200},
+		{"password from another machine", "GET", []string{"Authorization", basic("linen and wool"), "X-Forwarded-For", "203.0.113.9"}, 200},
+		{"password, same origin", "POST", []string{"Authorization", basic("linen and wool"), "Sec-Fetch-Site", "same-origin"}, 200},
+		{"password, curl", "POST", []string{"Authorization", basic("linen and wool")}, 200},
+		{"password, another website's form", "POST", []string{"Authorization", basic("linen and wool"), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
+		{"password, another website's origin", "POST", []string{"Authorization", basic("linen and wool"), "Origin", "https://evil.example"}, 403},
+		{"wrong password", "GET", []string{"Authorization", basic("linen")}, 401},
+	} {
+		path := "/api/v1/status"
+		if tt.method == "POST" {
+			path = "/api/v1/jobs-retry"
+		}
+		if got := serve(h, request(tt.method, path, "", tt.header...)); got.Code != tt.want {
+			t.Errorf("%s: %d, want %d: %s", tt.name, got.Code, tt.want, got.Body)
+		}
+	}
+	if calls != 2 {
+		t.Errorf("the password was verified %d times; a right one is known for a while", calls)
+	}
+}
+
+func TestWrongPasswordsAreLimitedAndRightOnesKnownNotBlocked(t *testing.T) {
+	calls := 0
+	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { calls++; return p == "right" } })
+	h := r.Admin()
+	get := func(password, from string) int {
+		req := request("GET", "/api/v1/status", "", "Authorization", basic(password))
+		req.RemoteAddr = from
+		return serve(h, req).Code
+	}
+	if get("right", "192.0.2.1:9") != 200 {
+		t.Fatal("right password refused")
+	}
+	refused := 0
+	for range 100 {
+		if get("wrong", "192.0.2.1:9") == 429 {
+			refused++
+		}
+	}
+	if refused < 85 || calls > 16 {
+		t.Errorf("of 100 wrong passwords %d were limited, %d verified", refused, calls)
+	}
+	if got := get("right", "192.0.2.1:9"); got != 200 {
+		t.Errorf("a password known to be right is refused after failures: %d", got)
+	}
+	if got := get("wrong", "192.0.2.2:9"); got != 401 {
+		t.Errorf("another address is limited, too: %d", got)
+	}
+	if got := get("other", "[2001:db8::1]:9"); got != 401 {
+		t.Errorf("IPv6: %d", got)
+	}
+}
+
+func TestWithoutAPasswordReadingIsOpenOnThisMachineOnly(t *testing.T) {
+	r := newRig(t, nil)
+	for _, tt := range []struct {
+		name, from string
+		header     []string
+		want       int
+	}{
+		{"loopback", "127.0.0.1:1", nil, 200},
+		{"loopback v6", "[::1]:1", nil, 200},
+		{"another machine", "192.0.2.1:1", nil, 403},
+		{"another machine with the token", "192.0.2.1:1", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"a proxy on this machine", "127.0.0.1:1", []string{"X-Forwarded-For", "203.0.113.9"}, 403},
+		{"a tunnel on this machine", "127.0.0.1:1", []string{"Forwarded", "for=203.0.113.9"}, 403},
+		{"a link on another website", "127.0.0.1:1", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 200},
+		{"an image on another website", "127.0.0.1:1", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
+		{"a script on another port", "127.0.0.1:1", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors"}, 403},
+	} {
+		req := request("GET", "/api/v1/status", "", tt.header...)
+		req.RemoteAddr = tt.from
+		if got := serve(r.Admin(), req).Code; got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+}
+
+func TestWithoutAPasswordChangesNeedTheTokenOrOurOwnPage(t *testing.T) {
+	r := newRig(t, nil)
+	for _, tt := range []struct {
+		name   string
+		header []string
+		want   int
+	}{
+		{"curl without token", nil, 403},
+		{"curl with token", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"wrong token", []string{"Authorization", "Bearer nope"}, 401},
+		{"our own page", []string{"Sec-Fetch-Site", "same-origin"}, 200},
+		{"our own page in an older browser", []string{"Origin", "http://127.0.0.1:8081"}, 200},
+		{"typed or bookmarked", []string{"Sec-Fetch-Site", "none"}, 403},
+		{"another website", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
+		{"another port", []string{"Sec-Fetch-Site", "same-site"}, 403},
+		{"another website in an older browser", []string{"Origin", "https://evil.example"}, 403},
+		{"another port in an older browser", []string{"Origin", "http://127.0.0.1:3000"}, 403},
+		{"a sandboxed frame", []string{"Origin", "null"}, 403},
+		{"another website that knows the header of old", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://127.0.0.1:8081"}, 403},
+	} {
+		got := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "", tt.header...))
+		if got.Code != tt.want {
+			t.Errorf("%s: %d, want %d: %s", tt.name, got.Code, tt.want, got.Body)
+		}
+	}
+	if body := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "")).Body.String(); !strings.Contains(body, "Authorization: Bearer") {
+		t.Errorf("curl is not told how to send the token: %s", body)
+	}
+}
+
+func TestEveryUnsafeRouteIsClosedWithoutCredentials(t *testing.T) {
+	r := newRig(t, nil)
+	unsafe := 0
+	for _, line := range r.adminRoutes() {
+		if safe(line.method) {
+			continue
+		}
+		unsafe++
+		if got := serve(r.Admin(), request(line.method, exampleOf(line.path), "{}")).Code; got != 403 {
+			t.Errorf("%s %s: %d", line.method, line.path, got)
+		}
+	}
+	if unsafe < 7 {
+		t.Errorf("only %d unsafe routes", unsafe)
+	}
+}
+
+func TestAnEmptyTokenOpensNothing(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Token = "" })
+	for _, header := range []string{"Bearer ", "Bearer x"} {
+		if got := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "", "Authorization", header)).Code; got != 401 {
+			t.Errorf("%q: %d", header, got)
+		}
+	}
+}
+
+func TestReadingChangesNothing(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(1, "Shirt", "")
+	r.deadJob(`{"id":1}`)
+	before := r.store.LastSeq()
+	stats := r.queue.Stats().Counts
+	for _, line := range r.adminRoutes() {
+		path := exampleOf(line.path)
+		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
+			serve(r.Admin(), request(method, path, "", "Authorization", "Bearer "+testToken))
+		}
+	}
+	if r.store.LastSeq() != before || r.queue.Stats().Counts != stats {
+		t.Error("a safe method changed something")
+	}
+}

@@ -1,0 +1,158 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"runtime/debug"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+const (
+	webhookRoot = "/webhooks/shopify/"
+	maxAPIBody  = 1 << 20 // bytes of a request to the API
+)
+
+// endpoint answers one request or returns the error to be told.
+type endpoint func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error
+
+// route is one line of the routing table.
+type route struct {
+	method, path string
+	serve        endpoint
+}
+
+// adminRoutes is everything the admin listener answers.
+func (s *Server) adminRoutes() []route {
+	const v1 = "/api/v1/"
+	return []route{
+		{http.MethodGet, "/", s.statusPage},
+		{http.MethodGet, "/assets/:name", s.asset},
+		{http.MethodPost, "/jobs/:id/:action", s.pageAction},
+		{http.MethodGet, "/healthz", s.healthz},
+		{http.MethodGet, "/readyz", s.readyz},
+		{http.MethodGet, "/metrics", s.allMetrics},
+		{http.MethodGet, "/metrics/shopify", s.shopifyMetrics},
+
+		{http.MethodGet, v1 + "status", s.apiStatus},
+		{http.MethodGet, v1 + "shops", s.apiShops},
+		{http.MethodPut, v1 + "shops/:shop", s.apiPutShop},
+		{http.MethodDelete, v1 + "shops/:shop", s.apiDeleteShop},
+		{http.MethodGet, v1 + "shops/:shop/selection", s.apiSelection},
+		{http.MethodPut, v1 + "shops/:shop/selection", s.apiPutSelection},
+		{http.MethodGet, v1 + "jobs", s.apiJobs},
+		{http.MethodGet, v1 + "jobs/:id", s.apiJob},
+		{http.MethodPost, v1 + "jobs/:id/retry", s.apiRetry},
+		{http.MethodPost, v1 + "jobs/:id/discard", s.apiDiscard},
+		{http.MethodPost, v1 + "jobs-retry", s.apiRetryAll},
+		{http.MethodPost, v1 + "jobs-discard", s.apiDiscardAll},
+		{http.MethodGet, v1 + "products", s.apiProducts},
+		{http.MethodGet, v1 + "products/:shop/:id", s.apiProduct},
+		{http.MethodGet, v1 + "products-export", s.apiExport},
+		{http.MethodGet, v1 + "explain/:shop/:id", s.apiExplain},
+		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
+		{http.MethodGet, v1 + "rejected", s.apiRejected},
+		{http.MethodGet, v1 + "changes", s.apiChanges},
+	}
+}
+
+// router serves a table. HEAD is served where GET is; nothing is redirected.
+func (s *Server) router(table []route) *httprouter.Router {
+	r := httprouter.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
+	r.HandleMethodNotAllowed = true
+	r.NotFound = http.HandlerFunc(notFound)
+	r.MethodNotAllowed = http.HandlerFunc(methodNotAllowed)
+	for _, line := range table {
+		handle := s.endpoint(line.serve)
+		r.Handle(line.method, line.path, handle)
+		if line.method == http.MethodGet {
+			r.Handle(http.MethodHead, line.path, handle)
+		}
+	}
+	return r
+}
+
+// endpoint turns the error of an endpoint into an answer.
+func (s *Server) endpoint(serve endpoint) httprouter.Handle {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
+		if r.Body != nil {
+			r.Body = http.MaxBytesReader(w, r.Body, maxAPIBody)
+		}
+		err := serve(w, r, p)
+		if err == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+			return
+		}
+		refusal, unexpected := refusalOf(err)
+		if unexpected {
+			s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
+		}
+		writeProblem(w, refusal)
+	}
+}
+
+// public serves deliveries and health. Every method of a delivery goes to
+// webhooks, which answers the wrong ones itself.
+func (s *Server) public(webhooks http.Handler) http.Handler {
+	rest := s.router([]route{
+		{http.MethodGet, "/", publicRoot},
+		{http.MethodGet, "/healthz", s.healthz},
+		{http.MethodGet, "/readyz", s.readyz},
+	})
+	deliver := func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) { webhooks.ServeHTTP(w, r) }
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		rest.Handle(method, webhookRoot+"*path", deliver)
+	}
+	rest.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isDelivery(r) {
+			webhooks.ServeHTTP(w, r)
+			return
+		}
+		methodNotAllowed(w, r)
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isDelivery(r) {
+			setSecurityHeaders(w.Header())
+		}
+		rest.ServeHTTP(w, r)
+	})
+}
+
+func isDelivery(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, webhookRoot) }
+
+func publicRoot(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = w.Write([]byte("This is Stockroom's public address. It takes webhooks from Shopify and nothing else.\n" +
+		"The status page is elsewhere: on the admin address, see --admin-listen.\n"))
+	return nil
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, refuse(http.StatusNotFound, "Not found", "There is nothing at this path."))
+}
+
+func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
+	writeProblem(w, refuse(http.StatusMethodNotAllowed, "Wrong method",
+		"This path takes other methods: "+w.Header().Get("Allow")+"."))
+}
+
+// recovered answers 500 when a handler panics; one bad page must not cost the
+// connection of another.
+func (s *Server) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(p)
+			}
+			s.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			writeProblem(w, refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,187 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"stockroom/catalog"
+	"stockroom/config"
+	"stockroom/queue"
+	"stockroom/store"
+	"stockroom/telemetry"
+)
+
+// Options are the server's settings. Store, Queue and Shops are required.
+type Options struct {
+	Store *store.Store
+	Queue *queue.Queue
+	Shops Shops
+	// Sets are served under /metrics together with Telemetry and the server's
+	// own gauges.
+	Sets      []*metrics.Set
+	Telemetry *telemetry.Recorder
+	// QueueWatch knows whether the queue can be written; nil takes it for
+	// writable as long as it can be read.
+	QueueWatch *QueueWatch
+	// Rejected returns the newest refused deliveries, newest first; nil for none.
+	Rejected func() []Rejected
+	// CatalogueClosed reports whether deliveries go straight to the retry queue
+	// because the catalogue has just failed, and since when; nil for never.
+	CatalogueClosed func() (since time.Time, closed bool)
+	// Notices returns what a person should know; nil for none.
+	Notices func() []Notice
+	// Token is the admin token; "" accepts none.
+	Token string
+	// Password verifies the password of the status page; nil means that none is
+	// configured, which is right on loopback only. It may be slow.
+	Password func(string) bool
+	// Hosts are further names under which the admin side may be opened, with or
+	// without a port. Loopback names and the address of the connection are
+	// always allowed.
+	Hosts   []string
+	Version string
+	Started time.Time    // of the process; zero means New's call
+	Logger  *slog.Logger // nil discards
+	// DataDir takes the temporary file of an sqlite export; "" means the
+	// system's temporary folder.
+	DataDir   string
+	PublicURL string // where Shopify reaches the public listener, "" when not known
+	Demo      bool   // the shop is simulated; the page says so
+}
+
+// Shops is how shop connections are read and changed. Errors that a person can
+// mend are a *Refusal.
+type Shops interface {
+	List(ctx context.Context) ([]ShopView, error)
+	Add(ctx context.Context, shop AddShop) error
+	// Remove forgets the connection; with purge everything else that is kept of
+	// the shop too. It returns how many products were deleted.
+	Remove(ctx context.Context, shop string, purge bool) (int, error)
+	Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
+}
+
+// ShopView is one shop connection as it may be shown. It holds no secret.
+type ShopView struct {
+	Shop       string            `json:"shop"` // my-shop.myshopify.com
+	MerchantID string            `json:"merchant_id,omitempty"`
+	State      string            `json:"state"`            // active, paused or uninstalled
+	Reason     string            `json:"reason,omitempty"` // why it is not active
+	Selection  catalog.Selection `json:"selection"`
+	AddedAt    time.Time         `json:"added_at,omitzero"`
+	// FromEnvironment: the environment declares it, so it can't be removed here.
+	FromEnvironment bool `json:"from_environment"`
+	HasSecret       bool `json:"has_secret"`      // deliveries can be verified
+	HasToken        bool `json:"has_token"`       // a static access token
+	PreviousSecret  bool `json:"previous_secret"` // the secret before a rotation is still accepted
+}
+
+// AddShop is a new shop connection, or what changes of one.
+type AddShop struct {
+	Shop           string
+	MerchantID     string
+	APIKey         string
+	Secret         config.Secret // client secret, signs deliveries
+	PreviousSecret config.Secret // the one before a rotation
+	AccessToken    config.Secret // static token; unset for the client-credentials grant
+}
+
+// Rejected is one refused delivery. It never holds a body, a signature or a
+// secret; Shop and Topic are what the headers claim.
+type Rejected struct {
+	At      time.Time `json:"at"`
+	Reason  string    `json:"reason"` // closed set, as in stockroom_webhooks_rejected_total
+	Status  int       `json:"status"`
+	Detail  string    `json:"detail"` // the likely cause, in words
+	Address string    `json:"address"`
+	Shop    string    `json:"shop,omitempty"`
+	Topic   string    `json:"topic,omitempty"`
+}
+
+// Level is how grave a notice is.
+type Level string
+
+// The levels.
+const (
+	LevelInfo Level = "info" // good to know
+	LevelWarn Level = "warn" // works, but not as it should
+	LevelBad  Level = "bad"  // something does not work
+)
+
+// Notice is something a person should know.
+type Notice struct {
+	Level Level  `json:"level"`
+	Text  string `json:"text"`           // one sentence
+	Next  string `json:"next,omitempty"` // what happens next by itself or has to be done
+}
+
+// Server builds the handlers. It is safe for concurrent use and needs no
+// closing.
+type Server struct {
+	o      Options
+	log    *slog.Logger
+	hosts  map[string]bool
+	auth   *gatekeeper
+	assets *assets
+	counts *shopCounts
+	own    *metrics.Set
+	export chan struct{} // one token: one sqlite export at a time
+	probe  chan struct{} // one token: one probe of the catalogue at a time
+}
+
+// New returns a server.
+func New(o Options) *Server {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Started.IsZero() {
+		o.Started = time.Now()
+	}
+	if o.Rejected == nil {
+		o.Rejected = func() []Rejected { return nil }
+	}
+	if o.CatalogueClosed == nil {
+		o.CatalogueClosed = func() (time.Time, bool) { return time.Time{}, false }
+	}
+	if o.Notices == nil {
+		o.Notices = func() []Notice { return nil }
+	}
+	s := &Server{
+		o: o, log: o.Logger,
+		hosts:  allowedHosts(o.Hosts),
+		auth:   newGatekeeper(o.Token, o.Password),
+		assets: loadAssets(),
+		counts: newShopCounts(o.Store),
+		own:    metrics.NewSet(),
+		export: make(chan struct{}, 1),
+		probe:  make(chan struct{}, 1),
+	}
+	s.registerGauges()
+	return s
+}
+
+// Admin handles the admin listener.
+func (s *Server) Admin() http.Handler {
+	return s.recovered(s.guarded(s.router(s.adminRoutes())))
+}
+
+// Public handles the public listener: deliveries, which webhooks answers
+// whatever their method, and health.
+func (s *Server) Public(webhooks http.Handler) http.Handler {
+	return s.recovered(s.public(webhooks))
+}
+
+// Both handles one loopback listener that serves the two sides.
+func (s *Server) Both(webhooks http.Handler) http.Handler {
+	public, admin := s.public(webhooks), s.guarded(s.router(s.adminRoutes()))
+	return s.recovered(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if isDelivery(r) {
+			public.ServeHTTP(w, r)
+			return
+		}
+		admin.ServeHTTP(w, r)
+	}))
+}

@@ -1,0 +1,235 @@
+package web
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"stockroom/queue"
+	"stockroom/store"
+)
+
+// ago says in words how long before now t was. Less than a second, or a moment
+// that lies ahead because a clock was put back, is "just now".
+func ago(now, t time.Time) string {
+	d := now.Sub(t)
+	if d < time.Second {
+		return "just now"
+	}
+	return span(d) + " ago"
+}
+
+// until says in words how long after now t is.
+func until(now, t time.Time) string {
+	d := t.Sub(now)
+	if d < time.Second {
+		return "any moment"
+	}
+	return "in " + span(d)
+}
+
+// span says a length of time in its largest whole unit, two for hours.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return count(int64(d/time.Second), "second")
+	case d < time.Hour:
+		return count(int64(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		h, m := int64(d/time.Hour), int64(d%time.Hour/time.Minute)
+		if m == 0 || h >= 10 {
+			return count(h, "hour")
+		}
+		return count(h, "hour") + " " + count(m, "minute")
+	}
+	return count(int64(d/(24*time.Hour)), "day")
+}
+
+// count says a number of things; the plural takes an s.
+func count(n int64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return number(n) + " " + thing + "s"
+}
+
+// number writes an integer with commas.
+func number(n int64) string {
+	if n < 0 {
+		return "-" + number(-n)
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// shortShop is a shop's name without the domain that all of them share.
+func shortShop(shop string) string { return strings.TrimSuffix(shop, ".myshopify.com") }
+
+// arrival says what a delivery is about, as the start of a sentence.
+func arrival(topic string) string {
+	switch topic {
+	case "products/create":
+		return "New product"
+	case "products/update":
+		return "Product changed"
+	case "products/delete":
+		return "Product deleted"
+	case "inventory_levels/update":
+		return "Stock changed"
+	case "inventory_items/update":
+		return "Inventory item changed"
+	case "app/uninstalled":
+		return "App removed from the shop"
+	case "app/scopes_update":
+		return "Permissions changed"
+	case "bulk_operations/finish":
+		return "Bulk export finished"
+	case "customers/data_request":
+		return "Request for customer data"
+	case "customers/redact":
+		return "Request to delete customer data"
+	case "shop/redact":
+		return "Request to delete the shop's data"
+	}
+	return "Message of another kind"
+}
+
+// outcomeWords says what became of a delivery: a short label and what it means.
+func outcomeWords(o store.Outcome) (label, meaning string) {
+	switch o {
+	case store.Applied:
+		return "Stored", ""
+	case store.Stale:
+		return "Older", "what is stored is newer, so nothing changed"
+	case store.Duplicate:
+		return "Repeat", "it came before and was stored once"
+	case store.Queued:
+		return "Waiting", "kept safely, stored as soon as possible"
+	case store.Dead:
+		return "Not understood", "kept whole under Needs a look"
+	case store.Ignored:
+		return "Not selected", "the selection leaves this product out"
+	case store.Mismatch:
+		return "Does not fit", "its content is not what it claims to be; kept whole under Needs a look"
+	}
+	return string(o), ""
+}
+
+// changeWords says what a row of the change feed did.
+func changeWords(kind string) string {
+	switch kind {
+	case "created":
+		return "Added"
+	case "updated":
+		return "Updated"
+	case "deleted":
+		return "Deleted"
+	case "activated":
+		return "On sale again"
+	case "deactivated":
+		return "Off sale"
+	}
+	return kind
+}
+
+// jobWords says what a job does.
+func jobWords(kind string, labels map[string]string) string {
+	switch kind {
+	case "webhook":
+		return arrival(labels["topic"])
+	case string(store.WantProduct):
+		return "Fetch a product from Shopify"
+	case string(store.WantInventoryItem):
+		return "Fetch the product of a stock change"
+	case string(store.WantUninstalled):
+		return "Ask whether the app is still installed"
+	case string(store.WantScopes):
+		return "Read the app's permissions"
+	case string(store.WantBulk):
+		return "Look at a bulk export"
+	case string(store.WantSync):
+		return "Read the whole catalogue"
+	}
+	return strings.ReplaceAll(kind, "_", " ")
+}
+
+// classWords says why a job failed for good.
+func classWords(c queue.Class) string {
+	switch c {
+	case queue.ClassUpstream:
+		return "Shopify did not answer properly"
+	case queue.ClassAuth:
+		return "Shopify refused the access token or a permission is missing"
+	case queue.ClassValidation:
+		return "Shopify understood the request and refused it"
+	case queue.ClassConflict:
+		return "what is stored does not allow it"
+	case queue.ClassStorage:
+		return "the disk or the database failed"
+	case queue.ClassBug:
+		return "a fault in Stockroom, please report it"
+	case queue.ClassCrash:
+		return "Stockroom stopped each time it worked on this"
+	case queue.ClassPoison:
+		return "the content can't be understood"
+	case queue.ClassDamaged:
+		return "what was kept of it is damaged"
+	case "mismatch":
+		return "the content is not what it claims to be"
+	}
+	return "it failed each time"
+}
+
+// rejectedWords says the likely cause of a refused delivery in a few words.
+func rejectedWords(reason string) string {
+	switch reason {
+	case "method":
+		return "Not a webhook"
+	case "too_large":
+		return "Too large"
+	case "missing_header", "no_hmac":
+		return "Not signed"
+	case "malformed_hmac":
+		return "Unreadable signature"
+	case "wrong_secret":
+		return "Signed with another secret"
+	case "old_secret":
+		return "Signed with a replaced secret"
+	case "other_shops_secret":
+		return "Signed with another shop's secret"
+	case "body_changed":
+		return "Changed on the way"
+	case "truncated_body":
+		return "Cut off on the way"
+	case "aborted":
+		return "Broken off"
+	case "too_many_wrong_signatures":
+		return "Too many wrong signatures"
+	case "unknown_shop":
+		return "Unknown shop"
+	case "no_secret":
+		return "No secret for this shop yet"
+	case "busy":
+		return "Too much at once"
+	case "stores_failed":
+		return "Nothing could be stored"
+	}
+	return strings.ReplaceAll(reason, "_", " ")
+}
+
+// bytesWords says a size.
+func bytesWords(n int64) string {
+	switch {
+	case n < 1<<10:
+		return count(n, "byte")
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	case n < 1<<30:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+}
