@@ -44,8 +44,9 @@ func layers() map[string]layer {
 		"syncer":      {level: 2, imports: []string{"catalog", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 2, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"web":         {level: 3, imports: core, tests: all},
-		"cli":         {level: 4, imports: all, tests: all},
-		".":           {level: 5, imports: append([]string{"cli"}, all...), tests: append([]string{"cli"}, all...)},
+		"appliance":   {level: 4, imports: all, tests: all},
+		"cli":         {level: 5, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},
+		".":           {level: 6, imports: []string{"cli"}, tests: append([]string{"appliance", "cli"}, all...)},
 	}
 }
 

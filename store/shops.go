@@ -237,3 +237,29 @@ func sameSelection(a, b catalog.Selection) (bool, error) {
 	y, err := json.Marshal(b)
 	return string(x) == string(y), err
 }
+
+// Shops returns the shops' rows, by domain.
+func (s *Store) Shops(ctx context.Context) ([]Shop, error) {
+	return query(ctx, s, func(scan func(...any) error) (Shop, error) {
+		var row Shop
+		err := scan(&row.Shop, &row.MerchantID, &row.State, &row.Reason, &row.AddedAt)
+		return row, err
+	}, `SELECT shop, coalesce(merchant_id, ''), state, coalesce(reason, ''), added_at FROM shops ORDER BY shop`)
+}
+
+// Selection returns a shop's selection, or ErrNotFound when none is stored.
+func (s *Store) Selection(ctx context.Context, shop string) (catalog.Selection, error) {
+	return queryOne(ctx, s, func(scan func(...any) error) (catalog.Selection, error) {
+		var text string
+		if err := scan(&text); err != nil {
+			return catalog.Selection{}, err
+		}
+		return catalog.ParseSelection([]byte(text))
+	}, `SELECT selection FROM selections WHERE shop = ?`, shop)
+}
+
+// SameSelection reports whether two selections are written the same.
+func SameSelection(a, b catalog.Selection) bool {
+	same, err := sameSelection(a, b)
+	return err == nil && same
+}

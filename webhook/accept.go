@@ -36,7 +36,7 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 	res, err := in.apply(ctx, req.envelope, change)
 	switch {
 	case err == nil:
-		return answer{success: true, outcome: res.Outcome, reason: res.Reason, ignored: false}, nil
+		return answer{success: true, outcome: res.Outcome, reason: res.Reason}, nil
 	case errors.Is(err, store.ErrOtherShop):
 		return in.bury(context.WithoutCancel(ctx), req, change, &catalog.MismatchError{Reason: "another shop's product has this id"})
 	}
@@ -94,7 +94,13 @@ func (in *Intake) enqueue(req *request, cause error) (answer, *rejection) {
 	if err == nil {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
 		defer cancel()
-		_, _, err = in.opt.Queue.Enqueue(ctx, queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(), Payload: payload})
+		job := queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(), Payload: payload}
+		if c := store.CauseOf(cause); c != "" {
+			job.Labels["waits_for"] = c.Words()
+		} else {
+			job.Delay = true // the catalogue works and this change does not
+		}
+		_, _, err = in.opt.Queue.Enqueue(ctx, job)
 	}
 	if err != nil {
 		in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
@@ -114,7 +120,7 @@ func (in *Intake) bury(ctx context.Context, req *request, c catalog.Change, caus
 	outcome, class, typ := store.Dead, queue.ClassPoison, telemetry.ErrMalformed
 	var mismatch *catalog.MismatchError
 	if errors.As(cause, &mismatch) {
-		outcome, class, typ = store.Mismatch, queue.ClassMismatch, telemetry.ErrMismatch
+		outcome, class, typ = store.Mismatch, queue.ClassValidation, telemetry.ErrMismatch
 	}
 	d := req.envelope.delivery()
 	unnamed := req.envelope

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strconv"
@@ -20,9 +19,10 @@ type gate struct {
 	log       *slog.Logger
 	closing   chan struct{} // one token: wakes the prober
 
-	mu    sync.Mutex
-	cause error
-	since time.Time
+	mu     sync.Mutex
+	cause  error
+	since  time.Time
+	turned chan struct{} // closed and replaced when the gate opens or closes
 }
 
 const (
@@ -31,7 +31,7 @@ const (
 )
 
 func newGate(c Catalogue, q Queue, log *slog.Logger) *gate {
-	return &gate{catalogue: c, queue: q, log: log, closing: make(chan struct{}, 1)}
+	return &gate{catalogue: c, queue: q, log: log, closing: make(chan struct{}, 1), turned: make(chan struct{})}
 }
 
 // err returns why the gate is closed, nil when it is open.
@@ -52,6 +52,7 @@ func (g *gate) close(cause error) {
 	was := g.cause
 	if was == nil {
 		g.cause, g.since = cause, time.Now()
+		g.turn()
 	}
 	g.mu.Unlock()
 	if was == nil {
@@ -63,15 +64,61 @@ func (g *gate) close(cause error) {
 	}
 }
 
-func (g *gate) open() {
+func (g *gate) open(ctx context.Context) {
 	g.mu.Lock()
 	since := g.since
 	g.cause, g.since = nil, time.Time{}
+	g.turn()
 	g.mu.Unlock()
 	g.log.Info("deliveries go to the catalogue again", "after", time.Since(since).Round(time.Millisecond))
-	if _, err := g.queue.Wake(JobKind); err != nil {
+	if _, err := g.queue.Wake(ctx, JobKind); err != nil {
 		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
 	}
+}
+
+// turn tells who waits for a change of state. mu is held.
+func (g *gate) turn() {
+	close(g.turned)
+	g.turned = make(chan struct{})
+}
+
+// waitOpen waits until the gate is open; false means that ctx ended first.
+func (g *gate) waitOpen(ctx context.Context) bool {
+	for ctx.Err() == nil {
+		g.mu.Lock()
+		open, turned := g.cause == nil, g.turned
+		g.mu.Unlock()
+		if open {
+			return true
+		}
+		select {
+		case <-turned:
+		case <-ctx.Done():
+		}
+	}
+	return false
+}
+
+// whileOpen runs fn with a context that ends when the gate closes.
+func (g *gate) whileOpen(ctx context.Context, fn func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g.mu.Lock()
+	open, turned := g.cause == nil, g.turned
+	g.mu.Unlock()
+	if !open {
+		return nil
+	}
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-turned:
+			cancel()
+		case <-ended:
+		}
+	}()
+	return fn(ctx)
 }
 
 // run probes the catalogue while the gate is closed, until ctx ends.
@@ -87,7 +134,7 @@ func (g *gate) run(ctx context.Context) {
 			err := g.catalogue.Probe(probe)
 			cancel()
 			if err == nil {
-				g.open()
+				g.open(ctx)
 				break
 			}
 			if !sleep(ctx, probeEvery) {
@@ -113,5 +160,3 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2+1) }
 
 func poisonKey(dedupe int64) string { return "body:" + strconv.FormatUint(uint64(dedupe), 16) }
-
-var errUnavailable = errors.New("the catalogue can't be written now")

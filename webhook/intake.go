@@ -30,7 +30,7 @@ type Queue interface {
 	Enqueue(ctx context.Context, j queue.NewJob) (id uint64, coalesced bool, err error)
 	Bury(ctx context.Context, j queue.NewJob, class queue.Class, cause error) (id uint64, err error)
 	Work(ctx context.Context, kind string, concurrency int, h queue.Handler) error
-	Wake(kind string) (int, error)
+	Wake(ctx context.Context, kind string) (int, error)
 }
 
 // Options are the intake's settings.

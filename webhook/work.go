@@ -26,7 +26,18 @@ func (in *Intake) Run(ctx context.Context) error {
 		in.gate.run(ctx)
 		return nil
 	})
-	g.Go(func() error { return in.opt.Queue.Work(ctx, JobKind, workers, in.work) })
+	g.Go(func() error {
+		// While the catalogue can't be written the jobs just wait; leasing them
+		// would only move them about.
+		for in.gate.waitOpen(ctx) {
+			if err := in.gate.whileOpen(ctx, func(ctx context.Context) error {
+				return in.opt.Queue.Work(ctx, JobKind, workers, in.work)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return g.Wait()
 }
 

@@ -1,0 +1,142 @@
+package appliance
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"stockroom/config"
+	"stockroom/datadir"
+	"stockroom/queue"
+	"stockroom/state"
+	"stockroom/store"
+	"stockroom/telemetry"
+	"stockroom/web"
+	"stockroom/webhook"
+)
+
+// Options are what the appliance needs besides the settings.
+type Options struct {
+	Settings config.Settings
+	Version  string
+	Logger   *slog.Logger
+	// Demo: the shop is simulated; the page says so.
+	Demo bool
+	// StoreFault is handed to the catalogue, for tests.
+	StoreFault func(point string) error
+}
+
+// Appliance is an opened data dir with everything that works on it.
+type Appliance struct {
+	opt       Options
+	log       *slog.Logger
+	started   time.Time
+	dir       *datadir.Dir
+	state     *state.Store
+	store     *store.Store
+	queue     *queue.Queue
+	set       *metrics.Set
+	telemetry *telemetry.Recorder
+	intake    *webhook.Intake
+	wants     *wants
+	web       *web.Server
+	token     string
+}
+
+// Open opens the data dir and its stores without serving anything. Errors that
+// concern the dir or its lock are a *datadir.DirError or *datadir.LockedError.
+func Open(ctx context.Context, o Options) (*Appliance, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	a := &Appliance{opt: o, log: o.Logger, started: time.Now(), set: metrics.NewSet()}
+	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
+	if err := a.open(ctx); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+func (a *Appliance) open(ctx context.Context) error {
+	s := a.opt.Settings
+	var err error
+	if a.dir, err = datadir.Open(s.DataDir, datadir.Options{}); err != nil {
+		return err
+	}
+	for _, w := range a.dir.Warnings {
+		a.log.Warn(w)
+	}
+	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop}); err != nil {
+		return err
+	}
+	a.store, err = store.Open(ctx, store.Options{
+		Path: a.dir.File("products.db"), Watermark: a.state.Watermark().Seq,
+		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
+		Logger: a.log, Metrics: a.set, Fault: a.opt.StoreFault,
+	})
+	if err != nil {
+		return err
+	}
+	a.queue, err = queue.Open(queue.Options{
+		Path: a.dir.File("queue.db"), RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log,
+	})
+	if err != nil {
+		return err
+	}
+	a.wants = newWants(a.store, a.queue, a.log)
+	a.intake = webhook.New(webhook.Options{
+		Catalogue: a.store, Queue: a.queue, Telemetry: a.telemetry, Metrics: a.set, Logger: a.log,
+		MaxBody: s.MaxBody, TrustedProxies: s.TrustedProxies,
+		Wanted: a.wants.add, Redact: a.redact,
+	})
+	if err := a.loadShops(ctx); err != nil {
+		return err
+	}
+	if a.token, err = newToken(); err != nil {
+		return err
+	}
+	a.web = web.New(a.webOptions())
+	return nil
+}
+
+// Close closes what Open opened. Run has ended before.
+func (a *Appliance) Close() error {
+	var errs []error
+	if a.queue != nil {
+		errs = append(errs, a.queue.Close())
+	}
+	if a.store != nil {
+		if a.state != nil {
+			errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))
+		}
+		errs = append(errs, a.store.Close())
+	}
+	if a.state != nil {
+		errs = append(errs, a.state.Close())
+	}
+	if a.dir != nil {
+		errs = append(errs, a.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func newToken() (string, error) {
+	b := make([]byte, 32)
+	if _, err := rand.Read(b); err != nil {
+		return "", fmt.Errorf("make the admin token: %w", err)
+	}
+	return hex.EncodeToString(b), nil
+}
+
+// Token is the admin token of this run.
+func (a *Appliance) Token() string { return a.token }
+
+// Admin is the handler of the status page and the API.
+func (a *Appliance) Admin() http.Handler { return a.web.Admin() }

@@ -1,0 +1,82 @@
+package appliance
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"stockroom/web"
+)
+
+func (a *Appliance) webOptions() web.Options {
+	s := a.opt.Settings
+	o := web.Options{
+		Store: a.store, Queue: a.queue, Shops: shops{a},
+		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
+		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices,
+		Token: a.token, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
+		DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
+	}
+	if s.AdminPassword.IsSet() {
+		o.Password = newPassword(s.AdminPassword.Reveal()).verify
+	}
+	return o
+}
+
+func (a *Appliance) rejected() []web.Rejected {
+	var list []web.Rejected
+	for _, r := range a.intake.Rejected() {
+		list = append(list, web.Rejected{At: r.At, Reason: string(r.Reason), Status: r.Status, Detail: r.Detail, Address: r.Address, Shop: r.Shop, Topic: r.Topic})
+	}
+	return list
+}
+
+// notices are what a person should know of the files.
+func (a *Appliance) notices() []web.Notice {
+	var list []web.Notice
+	if h := a.store.Health(); h.Quarantined != "" {
+		list = append(list, web.Notice{
+			Level: web.LevelBad,
+			Text:  fmt.Sprintf("products.db was damaged and was moved to %s at %s; %d products were taken over from it.", h.Quarantined, h.At.Format(time.RFC3339), h.Salvaged),
+			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
+		})
+	} else if h.Behind > 0 {
+		list = append(list, web.Notice{
+			Level: web.LevelBad,
+			Text:  fmt.Sprintf("products.db lacks %d changes that were stored before the last stop; its write-ahead log was lost or damaged.", h.Behind),
+			Next:  "A full sync brings them back.",
+		})
+	}
+	if path, reason, at := a.queue.Quarantined(); path != "" {
+		list = append(list, web.Notice{
+			Level: web.LevelBad,
+			Text:  fmt.Sprintf("queue.db was damaged (%s) and was moved to %s at %s.", reason, path, at.Format(time.RFC3339)),
+			Next:  "Waiting deliveries in it are lost; a full sync brings their content back.",
+		})
+	}
+	if d, ok := a.state.Damage(); ok {
+		list = append(list, web.Notice{
+			Level: web.LevelBad,
+			Text:  fmt.Sprintf("state.db was damaged (%s); the old file is %s.", d.Reason, d.File),
+			Next:  "Check the shops and their selections; add those that are missing with `stockroom shop add`.",
+		})
+	}
+	for _, shop := range a.state.Shops() {
+		if _, known := a.state.Selection(shop.Domain); !known {
+			list = append(list, web.Notice{
+				Level: web.LevelBad,
+				Text:  "The selection of " + shop.Domain + " is not known any more.",
+				Next:  "Say it again with `stockroom select " + shop.Domain + "`.",
+			})
+		}
+	}
+	if a.dir.BallastReleased() {
+		list = append(list, web.Notice{
+			Level: web.LevelWarn,
+			Text:  "The disk is full or was; the reserve kept in the data dir was given up.",
+			Next:  "It is made again by itself when there is space.",
+		})
+	}
+	return list
+}

@@ -1,0 +1,204 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"stockroom/catalog"
+	"stockroom/queue"
+	"stockroom/state"
+	"stockroom/store"
+	"stockroom/web"
+	"stockroom/webhook"
+)
+
+// loadShops brings the catalogue in line with state.db, which is where shops
+// and selections are kept first, and tells the intake about them.
+func (a *Appliance) loadShops(ctx context.Context) error {
+	for _, shop := range a.state.Shops() {
+		if err := a.mirrorShop(ctx, shop); err != nil {
+			if !errors.Is(err, store.ErrUnavailable) {
+				return err
+			}
+			a.log.Warn("the catalogue does not know the shop yet; it is told at the next start", "shop", shop.Domain, "error", err.Error())
+		}
+	}
+	a.refreshDirectory()
+	return nil
+}
+
+// mirrorShop writes a shop's row and selection into the catalogue. A selection
+// that state.db has lost is taken from there.
+func (a *Appliance) mirrorShop(ctx context.Context, shop state.Shop) error {
+	if err := a.store.PutShop(ctx, store.Shop{Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: string(shop.Pause.Reason)}); err != nil {
+		return fmt.Errorf("mirror shop %s: %w", shop.Domain, err)
+	}
+	stored, err := a.store.Selection(ctx, shop.Domain)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	missing := err != nil
+	sel, known := a.state.Selection(shop.Domain)
+	switch {
+	case !known && missing:
+		return nil // shown as a notice; nothing is selected away meanwhile
+	case !known:
+		a.log.Warn("the selection was lost with state.db and is taken from products.db", "shop", shop.Domain, "selection", stored.String())
+		return a.state.SetSelection(shop.Domain, stored)
+	case missing && store.SameSelection(sel, catalog.Selection{}):
+		return nil
+	case !missing && store.SameSelection(sel, stored):
+		return nil
+	}
+	_, err = a.store.SetSelection(ctx, shop.Domain, sel)
+	return err
+}
+
+func stateWord(shop state.Shop) string {
+	switch {
+	case !shop.UninstalledAt.IsZero():
+		return "uninstalled"
+	case shop.Pause.Paused():
+		return "paused"
+	}
+	return "active"
+}
+
+// refreshDirectory tells the intake which shops there are and what signs their
+// deliveries.
+func (a *Appliance) refreshDirectory() {
+	var shops []webhook.Shop
+	for _, shop := range a.state.Shops() {
+		w := webhook.Shop{Domain: shop.Domain, Uninstalled: !shop.UninstalledAt.IsZero()}
+		c, _ := a.state.Credentials(shop.Domain)
+		for i, secret := range a.state.Secrets(shop.Domain) {
+			w.Keys = append(w.Keys, webhook.Key{Secret: secret, Old: i > 0 && string(secret) == c.PreviousSecret.Reveal()})
+		}
+		shops = append(shops, w)
+	}
+	for _, domain := range a.state.Removed() {
+		w := webhook.Shop{Domain: domain, Removed: true}
+		for _, secret := range a.state.Secrets(domain) {
+			w.Keys = append(w.Keys, webhook.Key{Secret: secret, Old: true})
+		}
+		shops = append(shops, w)
+	}
+	a.intake.SetDirectory(webhook.NewDirectory(shops, nil))
+}
+
+// redact deletes everything that is kept of a shop.
+func (a *Appliance) redact(ctx context.Context, shop string) error {
+	if _, err := a.store.RemoveShop(ctx, shop, true, "shop/redact"); err != nil {
+		return err
+	}
+	if _, err := a.queue.DiscardAll(ctx, queue.Filter{Label: "shop", Value: shop}); err != nil {
+		return err
+	}
+	if err := a.state.ForgetShop(shop); err != nil && !errors.Is(err, state.ErrUnknownShop) {
+		return err
+	}
+	a.refreshDirectory()
+	return nil
+}
+
+// shops implements web.Shops.
+type shops struct{ a *Appliance }
+
+// List returns the shops as they may be shown.
+func (s shops) List(context.Context) ([]web.ShopView, error) {
+	var list []web.ShopView
+	for _, shop := range s.a.state.Shops() {
+		sel, _ := s.a.state.Selection(shop.Domain)
+		c, _ := s.a.state.Credentials(shop.Domain)
+		list = append(list, web.ShopView{
+			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), Selection: sel,
+			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
+			HasToken: c.AccessToken.IsSet(), PreviousSecret: c.PreviousSecret.IsSet(),
+		})
+	}
+	return list, nil
+}
+
+func pauseWords(shop state.Shop) string {
+	if shop.Pause.Detail == "" {
+		return string(shop.Pause.Reason)
+	}
+	return string(shop.Pause.Reason) + ": " + shop.Pause.Detail
+}
+
+// Add stores a connection: state.db first, which is the intent, then the
+// catalogue, which is the effect and is repeated at the next start.
+func (s shops) Add(ctx context.Context, in web.AddShop) error {
+	domain, err := catalog.ParseShop(in.Shop)
+	if err != nil {
+		return &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
+	}
+	if err := s.a.state.AddShop(domain, in.MerchantID, time.Now()); err != nil {
+		return declared(err)
+	}
+	old, _ := s.a.state.Credentials(domain)
+	if err := s.a.state.SetCredentials(domain, merge(old, in)); err != nil {
+		return declared(err)
+	}
+	shop, _ := s.a.state.Shop(domain)
+	s.a.refreshDirectory()
+	return s.a.mirrorShop(ctx, shop)
+}
+
+// merge keeps what is not given anew. A new secret makes the old one the
+// previous one, unless that is given too.
+func merge(c state.Credentials, in web.AddShop) state.Credentials {
+	if in.APIKey != "" {
+		c.APIKey = in.APIKey
+	}
+	if in.Secret.IsSet() && !in.Secret.Equal(c.APISecret) {
+		if c.APISecret.IsSet() {
+			c.PreviousSecret, c.ReplacedAt = c.APISecret, time.Now()
+		}
+		c.APISecret = in.Secret
+	}
+	if in.PreviousSecret.IsSet() {
+		c.PreviousSecret, c.ReplacedAt = in.PreviousSecret, time.Now()
+	}
+	if in.AccessToken.IsSet() {
+		c.AccessToken = in.AccessToken
+	}
+	return c
+}
+
+// Remove forgets a connection.
+func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {
+	if err := s.a.state.RemoveShop(shop, time.Now()); err != nil {
+		return 0, declared(err)
+	}
+	s.a.refreshDirectory()
+	return s.a.store.RemoveShop(ctx, shop, purge, "shop removed")
+}
+
+// Select changes which products are kept current.
+func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
+	if err := s.a.state.SetSelection(shop, sel); err != nil {
+		return store.SelectionEffect{}, declared(err)
+	}
+	effect, err := s.a.store.SetSelection(ctx, shop, sel)
+	for _, w := range effect.Wanted {
+		s.a.wants.add(w)
+	}
+	return effect, err
+}
+
+// declared turns what a person can mend into words.
+func declared(err error) error {
+	switch {
+	case errors.Is(err, state.ErrDeclared):
+		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Detail: err.Error() + "."}
+	case errors.Is(err, state.ErrUnknownShop):
+		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `stockroom shop list` shows those that are."}
+	}
+	return err
+}
+
+var _ web.Shops = shops{}

@@ -1,0 +1,189 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/lmittmann/tint"
+	"golang.org/x/term"
+
+	"stockroom/boltfile"
+	"stockroom/config"
+	"stockroom/datadir"
+	"stockroom/state"
+	"stockroom/store"
+)
+
+// Process is what a command gets from the operating system.
+type Process struct {
+	Args    []string // without the program's name
+	Environ []string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Version string
+}
+
+// commands is the command line as kong parses it.
+type commands struct {
+	config.Flags `embed:""`
+
+	JSON bool `name:"json" help:"Write a JSON document to standard output."`
+
+	Serve       serveCommand       `cmd:"" help:"Run the appliance: take deliveries, keep the catalogue, serve the status page."`
+	Demo        demoCommand        `cmd:"" help:"Run the appliance against a simulated shop."`
+	Simulate    simulateCommand    `cmd:"" help:"Run the simulated shop alone, for developing other Shopify software offline."`
+	Shop        shopCommand        `cmd:"" help:"Connect, list or remove shops."`
+	Select      selectCommand      `cmd:"" help:"Say which products of a shop are kept current."`
+	Queue       queueCommand       `cmd:"" help:"Look at waiting jobs and dead letters, retry or discard them."`
+	Products    productsCommand    `cmd:"" help:"List, show or export stored products."`
+	Explain     explainCommand     `cmd:"" help:"Tell what wrote a product's present state and what was ignored since."`
+	Webhooks    webhooksCommand    `cmd:"" help:"Send a signed sample delivery to the running server."`
+	Config      configCommand      `cmd:"" help:"Show the settings in force and where each comes from."`
+	Version     versionCommand     `cmd:"" help:"Show the version."`
+	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the running server can store deliveries, else 1. For containers and supervisors."`
+	Completion  completionCommand  `cmd:"" help:"Write a completion script for bash, zsh or fish."`
+}
+
+// env is what a command runs with.
+type env struct {
+	Process
+	ctx   context.Context
+	flags config.Flags
+	json  bool
+	model *kong.Application
+}
+
+// codeError carries an exit code.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
+
+func withCode(code int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &codeError{code, err}
+}
+
+// exited is how kong's own exits (help) leave the parser.
+type exited int
+
+// Run parses and runs one command and returns its exit code.
+func Run(ctx context.Context, p Process) (code int) {
+	var c commands
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case exited:
+			code = int(e)
+		default:
+			panic(e)
+		}
+	}()
+	parser, err := kong.New(&c,
+		kong.Name("stockroom"),
+		kong.Description("Keeps an exact local copy of a Shopify shop's products in SQLite."),
+		kong.Vars(config.FlagVars()), kong.Writers(p.Stdout, p.Stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also STOCKROOM_* in the environment, or in the file named by --config):"}}),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+	)
+	if err != nil {
+		panic(err) // the struct above is wrong; every test would see it
+	}
+	args := p.Args
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	if args[0] == "help" {
+		args = append(args[1:len(args):len(args)], "--help")
+	}
+	k, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(p.Stderr, "stockroom: %s\nSee stockroom --help.\n", err)
+		return config.ExitUsage
+	}
+	ctx, stop := notify(ctx, p.Stderr)
+	defer stop()
+	e := &env{Process: p, ctx: ctx, flags: c.Flags, json: c.JSON, model: parser.Model}
+	if err := k.Run(e); err != nil {
+		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
+		return exitCode(err)
+	}
+	return config.ExitOK
+}
+
+// notify ends ctx at the first SIGINT or SIGTERM; a second one ends the process
+// at once, which loses nothing that was acknowledged.
+func notify(ctx context.Context, stderr io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-signals:
+			fmt.Fprintln(stderr, "stockroom: stopped at once; nothing acknowledged is lost")
+			os.Exit(config.ExitFailed)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(done)
+		cancel()
+	}
+}
+
+func exitCode(err error) int {
+	var coded *codeError
+	var locked *datadir.LockedError
+	var dir *datadir.DirError
+	switch {
+	case errors.As(err, &coded):
+		return coded.code
+	case errors.As(err, &locked), errors.As(err, &dir), errors.Is(err, boltfile.ErrLocked):
+		return config.ExitData
+	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, state.ErrNewer):
+		return config.ExitIntegrity
+	}
+	return config.ExitFailed
+}
+
+// settings loads the settings; a wrong one exits with ExitConfig.
+func (e *env) settings() (config.Settings, error) {
+	s, err := config.Load(config.Sources{Flags: e.flags.Given(), Environ: e.Environ})
+	return s, withCode(config.ExitConfig, err)
+}
+
+// logger writes to standard error: text on a terminal, else JSON.
+func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
+	terminal := isTerminal(e.Stderr)
+	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && terminal {
+		return slog.New(tint.NewHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !terminal}))
+	}
+	return slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,221 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"stockroom/appliance"
+	"stockroom/config"
+	"stockroom/datadir"
+)
+
+// client speaks the admin API.
+type client struct {
+	base  string
+	token string
+	http  *http.Client
+	close func() error
+}
+
+// admin connects to the running server, or opens the data dir when there is
+// none. create says that a missing data dir may be made.
+func (e *env) admin(create bool) (*client, error) {
+	s, err := e.settings()
+	if err != nil {
+		return nil, err
+	}
+	found, err := datadir.ReadAdmin(s.DataDir)
+	switch {
+	case err == nil:
+		return &client{base: found.URL, token: found.Token, http: &http.Client{CheckRedirect: noRedirect}, close: func() error { return nil }}, nil
+	case !errors.Is(err, datadir.ErrNoServer):
+		return nil, withCode(config.ExitData, err)
+	}
+	if _, err := os.Stat(s.DataDir); errors.Is(err, fs.ErrNotExist) && !create {
+		return nil, withCode(config.ExitData, fmt.Errorf("there is no data dir %s; name it with --data, or start `stockroom serve` first", s.DataDir))
+	}
+	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.logger(s, slog.LevelWarn)})
+	if err != nil {
+		return nil, err
+	}
+	return &client{
+		base: "http://localhost", token: a.Token(), http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close,
+	}, nil
+}
+
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// inProcess hands requests to a handler without a socket. The answer streams
+// through a pipe, so an export of any size needs little memory.
+type inProcess struct{ h http.Handler }
+
+func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := r.Clone(r.Context())
+	in.RequestURI = r.URL.RequestURI()
+	in.Host = r.URL.Host
+	in.RemoteAddr = "127.0.0.1:0"
+	if in.Body == nil {
+		in.Body = http.NoBody
+	}
+	pr, pw := io.Pipe()
+	w := &pipeWriter{header: make(http.Header), body: pw, started: make(chan struct{})}
+	go func() {
+		t.h.ServeHTTP(w, in)
+		w.WriteHeader(http.StatusOK)
+		pw.Close()
+	}()
+	<-w.started
+	return &http.Response{
+		StatusCode: w.status, Status: http.StatusText(w.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: w.sent, Body: pr, Request: r, ContentLength: -1,
+	}, nil
+}
+
+type pipeWriter struct {
+	header, sent http.Header
+	status       int
+	body         *io.PipeWriter
+	started      chan struct{}
+}
+
+func (w *pipeWriter) Header() http.Header { return w.header }
+
+func (w *pipeWriter) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status, w.sent = status, w.header.Clone()
+	close(w.started)
+}
+
+func (w *pipeWriter) Write(b []byte) (int, error) {
+	w.WriteHeader(http.StatusOK)
+	return w.body.Write(b)
+}
+
+// problem is an answer in problem+json.
+type problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+}
+
+func (p *problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Detail
+}
+
+// do sends a request and returns the answer's body, or a *problem.
+func (c *client) do(ctx context.Context, method, path string, query url.Values, in any) (io.ReadCloser, error) {
+	var body io.Reader
+	if in != nil {
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	target := c.base + path
+	if len(query) > 0 {
+		target += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("the running server does not answer: %w", err)
+	}
+	if res.StatusCode < 300 {
+		return res.Body, nil
+	}
+	defer res.Body.Close()
+	p := &problem{Status: res.StatusCode, Title: res.Status}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/problem+json") {
+		if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p); err != nil {
+			p.Detail = res.Status
+		}
+	}
+	if p.Title == "Declared by the environment" {
+		return nil, withCode(config.ExitConfig, p)
+	}
+	return nil, p
+}
+
+// call sends a request and reads the JSON answer into out, nil to drop it.
+func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
+	body, err := c.do(ctx, method, path, query, in)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, body)
+		return err
+	}
+	if err := json.NewDecoder(body).Decode(out); err != nil {
+		return fmt.Errorf("read the server's answer: %w", err)
+	}
+	return nil
+}
+
+// with runs fn with a client and closes it.
+func (e *env) with(create bool, fn func(c *client) error) error {
+	c, err := e.admin(create)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c), c.close())
+}
+
+// print writes a document to standard output as indented JSON.
+func (e *env) print(v any) error {
+	enc := json.NewEncoder(e.Stdout)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// ago says how long ago an instant was.
+func ago(t, now time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	d := now.Sub(t)
+	switch {
+	case d < 0:
+		return "in " + short(-d)
+	default:
+		return short(d) + " ago"
+	}
+}
+
+func short(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}

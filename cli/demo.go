@@ -1,0 +1,119 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/appliance"
+	"stockroom/config"
+	"stockroom/fakeshopify"
+)
+
+type demoCommand struct {
+	Seed     uint64  `default:"1" help:"Seed of the simulated shop; the same seed makes the same shop."`
+	Rate     float64 `default:"2" help:"Edits a second in the simulated shop."`
+	Chaos    string  `default:"mild" enum:"off,mild,wild" help:"How much goes wrong on the way: off, mild or wild."`
+	Products int     `default:"60" help:"Products the simulated shop starts with."`
+}
+
+const demoShop = "demo-shop.myshopify.com"
+
+// Run serves the appliance and the simulated shop in one process. Of the
+// settings only --data and --log-format count: a demo must not touch the data
+// or the credentials of a real shop.
+func (c demoCommand) Run(e *env) (err error) {
+	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
+	if err != nil {
+		return withCode(config.ExitUsage, err)
+	}
+	given := e.flags.Given()
+	flags := map[string]string{"listen": freeAddress("127.0.0.1:8080"), "admin-listen": freeAddress("127.0.0.1:8081")}
+	for _, name := range []string{"data", "log-format"} {
+		if v, ok := given[name]; ok {
+			flags[name] = v
+		}
+	}
+	if _, ok := flags["data"]; !ok {
+		dir, err := os.MkdirTemp("", "stockroom-demo-")
+		if err != nil {
+			return withCode(config.ExitData, fmt.Errorf("make a temporary data dir: %w", err))
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		flags["data"] = dir
+	}
+	s, err := config.Load(config.Sources{Flags: flags})
+	if err != nil {
+		return withCode(config.ExitConfig, err)
+	}
+
+	shop := fakeshopify.New(fakeshopify.Options{
+		Shop: demoShop, Seed: c.Seed, Target: "http://" + s.Listen, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
+	})
+	s.Shop = config.EnvShop{Domain: demoShop, APIKey: "demo", APISecret: config.NewSecret(shop.Secret()), MerchantID: "demo"}
+	level := slog.LevelWarn
+	if _, ok := given["log-format"]; ok {
+		level = slog.LevelInfo
+	}
+	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.logger(s, level), Demo: true})
+	if err != nil {
+		return err
+	}
+	l, err := a.Listen()
+	if err != nil {
+		return errors.Join(err, a.Close())
+	}
+	greet(e.Stdout, l.AdminURL(), s.DataDir)
+
+	g, ctx := errgroup.WithContext(e.ctx)
+	g.Go(func() error { return a.Serve(ctx, l) })
+	g.Go(func() error {
+		for range c.Products {
+			shop.CreateProduct(nil)
+		}
+		return shop.Run(ctx, c.Rate)
+	})
+	err = errors.Join(g.Wait(), a.Close())
+	if e.ctx.Err() != nil && err == nil {
+		fmt.Fprintln(e.Stdout, "\nDemo ended.")
+	}
+	return err
+}
+
+// freeAddress returns the address, or one with a port the system chooses when
+// that one is taken.
+func freeAddress(address string) string {
+	for _, try := range []string{address, "127.0.0.1:0"} {
+		l, err := net.Listen("tcp", try)
+		if err != nil {
+			continue
+		}
+		free := l.Addr().String()
+		if l.Close() == nil {
+			return free
+		}
+	}
+	return address
+}
+
+func greet(w io.Writer, url, data string) {
+	fmt.Fprintf(w, `
+  Stockroom demo: a simulated shop edits its products, and this copy follows.
+
+  Status page   %[1]s
+
+  Try next, in another terminal:
+    curl %[1]s/api/v1/products?limit=3
+    sqlite3 %[2]s/products.db 'SELECT title, status, datetime(synced_at/1000, "unixepoch") FROM products ORDER BY synced_at DESC LIMIT 5'
+    stockroom explain %[3]s PRODUCT --data %[2]s
+    stockroom demo --chaos wild --rate 20
+
+  Stop with Ctrl-C.
+
+`, url, data, demoShop)
+}

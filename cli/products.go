@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"stockroom/config"
+	"stockroom/store"
+)
+
+type productsCommand struct {
+	List   productsListCommand   `cmd:"" help:"List stored products."`
+	Get    productsGetCommand    `cmd:"" help:"Show one product with its variants, as JSON."`
+	Export productsExportCommand `cmd:"" help:"Export the catalogue as ndjson, csv, json or sqlite."`
+}
+
+// copyJSON writes an answer of the API to standard output, indented.
+func (c *client) copyJSON(e *env, path string, q url.Values) error {
+	var doc json.RawMessage
+	if err := c.call(e.ctx, http.MethodGet, path, q, nil, &doc); err != nil {
+		return err
+	}
+	return e.print(doc)
+}
+
+type productsListCommand struct {
+	Shop   string `help:"Only products of this shop."`
+	Status string `enum:",ACTIVE,INACTIVE" default:"" help:"Only ACTIVE or INACTIVE ones."`
+	Search string `short:"q" help:"Part of a title, or a whole SKU, barcode, handle or id."`
+	Limit  int    `default:"50" help:"Most products to list, 1 to 1000."`
+}
+
+func (c productsListCommand) Run(e *env) error {
+	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+	for name, v := range map[string]string{"shop": c.Shop, "status": c.Status, "q": c.Search} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return e.with(false, func(cl *client) error {
+		if e.json {
+			return cl.copyJSON(e, "/api/v1/products", q)
+		}
+		var out struct {
+			Products []struct {
+				ExternalID int64   `json:"external_id"`
+				Title      *string `json:"title"`
+				Status     string  `json:"status"`
+				Shop       string  `json:"shop"`
+				SyncedAt   int64   `json:"synced_at"`
+			} `json:"products"`
+			Next *string `json:"next"`
+		}
+		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/products", q, nil, &out); err != nil {
+			return err
+		}
+		if len(out.Products) == 0 {
+			fmt.Fprintln(e.Stdout, "No product is stored that fits.")
+			return nil
+		}
+		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tSTATUS\tTITLE\tSHOP\tSYNCED")
+		for _, p := range out.Products {
+			title := "-"
+			if p.Title != nil {
+				title = printable(*p.Title)
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", p.ExternalID, p.Status, title, p.Shop, ago(time.UnixMilli(p.SyncedAt), time.Now()))
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if out.Next != nil {
+			fmt.Fprintln(e.Stdout, "There are more; raise --limit or use products export.")
+		}
+		return nil
+	})
+}
+
+// printable replaces control characters, so that a title can't steer the
+// terminal.
+func printable(s string) string {
+	out := []rune(s)
+	for i, r := range out {
+		if !strconv.IsPrint(r) {
+			out[i] = '\uFFFD'
+		}
+	}
+	return string(out)
+}
+
+type productsGetCommand struct {
+	Shop string `arg:"" help:"The shop's domain."`
+	ID   int64  `arg:"" help:"Shopify's product id."`
+}
+
+func (c productsGetCommand) Run(e *env) error {
+	return e.with(false, func(cl *client) error {
+		return cl.copyJSON(e, fmt.Sprintf("/api/v1/products/%s/%d", url.PathEscape(c.Shop), c.ID), nil)
+	})
+}
+
+type productsExportCommand struct {
+	File   string `arg:"" optional:"" help:"File to write; without it standard output. It must not exist."`
+	Format string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
+	Shop   string `help:"Only products of this shop; not with sqlite."`
+	Raw    bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
+}
+
+func (c productsExportCommand) Run(e *env) (err error) {
+	if c.Format == "sqlite" {
+		switch {
+		case c.Shop != "":
+			return withCode(config.ExitUsage, errors.New("--shop does not go with --format sqlite, which copies the whole catalogue"))
+		case c.File == "" && isTerminal(e.Stdout):
+			return withCode(config.ExitUsage, errors.New("--format sqlite needs a FILE to write"))
+		}
+	}
+	q := url.Values{"format": {c.Format}}
+	if c.Shop != "" {
+		q.Set("shop", c.Shop)
+	}
+	if c.Raw {
+		q.Set("raw", "true")
+	}
+	return e.with(false, func(cl *client) (err error) {
+		out := e.Stdout
+		if c.File != "" {
+			f, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			if errors.Is(err, fs.ErrExist) {
+				return withCode(config.ExitUsage, fmt.Errorf("%s exists already; choose another name", c.File))
+			}
+			if err != nil {
+				return err
+			}
+			defer func() {
+				err = errors.Join(err, f.Close())
+				if err != nil {
+					_ = os.Remove(c.File) // an unfinished export must not pass for one
+				}
+			}()
+			out = f
+		}
+		body, err := cl.do(e.ctx, http.MethodGet, "/api/v1/products-export", q, nil)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		if _, err := io.Copy(out, body); err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+		return nil
+	})
+}
+
+type explainCommand struct {
+	Shop string `arg:"" help:"The shop's domain."`
+	ID   int64  `arg:"" name:"product" help:"Shopify's product id."`
+}
+
+func (c explainCommand) Run(e *env) error {
+	path := fmt.Sprintf("/api/v1/explain/%s/%d", url.PathEscape(c.Shop), c.ID)
+	return e.with(false, func(cl *client) error {
+		if e.json {
+			return cl.copyJSON(e, path, nil)
+		}
+		var x store.Explanation
+		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &explainJSON{&x}); err != nil {
+			return err
+		}
+		return explain(e.Stdout, x, time.Now())
+	})
+}
+
+// explainJSON reads an explanation; its raw JSON columns are not needed here.
+type explainJSON struct{ *store.Explanation }
+
+func (x *explainJSON) UnmarshalJSON(data []byte) error {
+	var doc struct {
+		Shop       string `json:"shop"`
+		ExternalID int64  `json:"external_id"`
+		Product    *struct {
+			Title    *string `json:"title"`
+			Status   string  `json:"status"`
+			Source   string  `json:"source"`
+			SyncedAt int64   `json:"synced_at"`
+			Selected bool    `json:"selected"`
+			Updated  *int64  `json:"shopify_updated_at"`
+		} `json:"product"`
+		DeletedAt  *int64              `json:"deleted_at"`
+		DeletedBy  string              `json:"deleted_by"`
+		WrittenBy  *store.DeliveryRow  `json:"written_by"`
+		Wanted     []store.Wanted      `json:"wanted"`
+		Deliveries []store.DeliveryRow `json:"deliveries"`
+	}
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return err
+	}
+	*x.Explanation = store.Explanation{
+		Shop: doc.Shop, ExternalID: doc.ExternalID, DeletedAt: doc.DeletedAt, DeletedBy: doc.DeletedBy,
+		WrittenBy: doc.WrittenBy, Wanted: doc.Wanted, Deliveries: doc.Deliveries,
+	}
+	if p := doc.Product; p != nil {
+		x.Product = &store.ProductRow{Title: p.Title, Status: p.Status, Source: p.Source, SyncedAt: p.SyncedAt, Selected: p.Selected, ShopifyUpdatedAt: p.Updated}
+	}
+	return nil
+}
+
+// explain tells the story of a product to a person.
+func explain(w io.Writer, x store.Explanation, now time.Time) error {
+	p := x.Product
+	switch {
+	case p != nil && p.Title != nil:
+		fmt.Fprintf(w, "%s (%d in %s)\n", printable(*p.Title), x.ExternalID, x.Shop)
+	default:
+		fmt.Fprintf(w, "Product %d in %s\n", x.ExternalID, x.Shop)
+	}
+	switch {
+	case p != nil:
+		fmt.Fprintf(w, "  Stored, %s. Written by %s", p.Status, p.Source)
+		if x.WrittenBy != nil && x.WrittenBy.WebhookID != nil {
+			fmt.Fprintf(w, " %s (delivery %d)", *x.WrittenBy.WebhookID, x.WrittenBy.ID)
+		}
+		fmt.Fprintf(w, ", %s.\n", ago(time.UnixMilli(p.SyncedAt), now))
+		if p.ShopifyUpdatedAt != nil {
+			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", time.UnixMilli(*p.ShopifyUpdatedAt).UTC().Format(time.RFC3339))
+		}
+		if !p.Selected {
+			fmt.Fprintln(w, "  It is not selected, so it stays as it was when it was deselected.")
+		}
+	case x.DeletedAt != nil:
+		fmt.Fprintf(w, "  Deleted %s, by %s. Shopify never uses a product id again.\n", ago(time.UnixMilli(*x.DeletedAt), now), x.DeletedBy)
+	default:
+		fmt.Fprintln(w, "  Not stored.")
+	}
+	for _, want := range x.Wanted {
+		fmt.Fprintf(w, "  It is to be fetched from Shopify: %s.\n", want.Reason)
+	}
+	if len(x.Deliveries) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w, "\nDeliveries, newest first:")
+	t := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
+	for _, d := range x.Deliveries {
+		reason := ""
+		if d.Error != nil {
+			reason = *d.Error
+		}
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\n", d.ID, time.UnixMilli(d.ReceivedAt).Local().Format("2006-01-02 15:04:05"), d.Topic, d.Outcome, reason)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,197 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"stockroom/config"
+)
+
+type queueCommand struct {
+	List    queueListCommand    `cmd:"" help:"List waiting jobs and dead letters."`
+	Show    queueShowCommand    `cmd:"" help:"Show one job, its payload included."`
+	Retry   queueRetryCommand   `cmd:"" help:"Try jobs again now; dead letters start anew."`
+	Discard queueDiscardCommand `cmd:"" help:"Drop jobs for good."`
+}
+
+// job is a job as the API shows it.
+type job struct {
+	ID             string            `json:"id"`
+	Kind           string            `json:"kind"`
+	Key            string            `json:"key"`
+	Shop           string            `json:"shop"`
+	Topic          string            `json:"topic"`
+	WebhookID      string            `json:"webhook_id"`
+	State          string            `json:"state"`
+	Attempts       int               `json:"attempts"`
+	MaxAttempts    int               `json:"max_attempts"`
+	Class          string            `json:"class"`
+	Reason         string            `json:"reason"`
+	FirstError     string            `json:"first_error"`
+	LastError      string            `json:"last_error"`
+	EnqueuedAt     time.Time         `json:"enqueued_at"`
+	ReceivedAt     time.Time         `json:"received_at"`
+	FirstAttemptAt time.Time         `json:"first_attempt_at"`
+	LastAttemptAt  time.Time         `json:"last_attempt_at"`
+	DueAt          time.Time         `json:"due_at"`
+	DiedAt         time.Time         `json:"died_at"`
+	Labels         map[string]string `json:"labels"`
+	Data           json.RawMessage   `json:"data"`
+}
+
+type queueListCommand struct {
+	State string `enum:",waiting,leased,dead" default:"" help:"Only waiting, leased or dead jobs."`
+	Shop  string `help:"Only jobs of this shop."`
+	Kind  string `help:"Only jobs of this kind."`
+	Limit int    `default:"100" help:"Most jobs to list, 1 to 1000."`
+}
+
+func (c queueListCommand) Run(e *env) error {
+	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+	for name, v := range map[string]string{"state": c.State, "shop": c.Shop, "kind": c.Kind} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return e.with(false, func(cl *client) error {
+		if e.json {
+			return cl.copyJSON(e, "/api/v1/jobs", q)
+		}
+		var out struct {
+			Jobs []job   `json:"jobs"`
+			Next *string `json:"next"`
+		}
+		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/jobs", q, nil, &out); err != nil {
+			return err
+		}
+		if len(out.Jobs) == 0 {
+			fmt.Fprintln(e.Stdout, "Nothing is waiting, and there are no dead letters.")
+			return nil
+		}
+		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "ID\tSTATE\tKIND\tSHOP\tTOPIC\tATTEMPTS\tNEXT TRY\tREASON")
+		now := time.Now()
+		for _, j := range out.Jobs {
+			next := ago(j.DueAt, now)
+			if j.State == "dead" {
+				next = "-"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d of %d\t%s\t%s\n", j.ID, j.State, j.Kind, orDash(j.Shop), orDash(j.Topic), j.Attempts, j.MaxAttempts, next, j.why())
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if out.Next != nil {
+			fmt.Fprintln(e.Stdout, "There are more; raise --limit.")
+		}
+		return nil
+	})
+}
+
+func (j job) why() string {
+	for _, s := range []string{j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]} {
+		if s != "" {
+			return s
+		}
+	}
+	return "-"
+}
+
+type queueShowCommand struct {
+	ID string `arg:"" help:"The job's id, as queue list shows it."`
+}
+
+func (c queueShowCommand) Run(e *env) error {
+	path := "/api/v1/jobs/" + url.PathEscape(c.ID)
+	return e.with(false, func(cl *client) error {
+		if e.json {
+			return cl.copyJSON(e, path, nil)
+		}
+		var j job
+		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &j); err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
+		for _, line := range [][2]string{
+			{"Job", j.ID + ", " + j.State}, {"Kind", j.Kind}, {"Shop", j.Shop}, {"Topic", j.Topic}, {"Webhook id", j.WebhookID},
+			{"Attempts", fmt.Sprintf("%d of %d", j.Attempts, j.MaxAttempts)}, {"Class", j.Class}, {"Reason", j.Reason},
+			{"First error", j.FirstError}, {"Last error", j.LastError}, {"Received", stamp(j.ReceivedAt)}, {"Enqueued", stamp(j.EnqueuedAt)},
+			{"First attempt", stamp(j.FirstAttemptAt)}, {"Last attempt", stamp(j.LastAttemptAt)}, {"Next try", stamp(j.DueAt)}, {"Died", stamp(j.DiedAt)},
+		} {
+			if line[1] != "" {
+				fmt.Fprintf(w, "%s\t%s\n", line[0], line[1])
+			}
+		}
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		if len(j.Data) > 0 {
+			fmt.Fprintf(e.Stdout, "\n%s\n", j.Data)
+		}
+		return nil
+	})
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST") + " (" + ago(t, time.Now()) + ")"
+}
+
+type queueRetryCommand struct {
+	IDs  []string `arg:"" optional:"" name:"id" help:"Jobs to try again."`
+	All  bool     `help:"All dead letters."`
+	Shop string   `help:"With --all: only those of this shop."`
+}
+
+func (c queueRetryCommand) Run(e *env) error {
+	return e.act("retry", "retried", c.IDs, c.All, c.Shop)
+}
+
+type queueDiscardCommand struct {
+	IDs  []string `arg:"" optional:"" name:"id" help:"Jobs to drop."`
+	All  bool     `help:"All dead letters."`
+	Shop string   `help:"With --all: only those of this shop."`
+}
+
+func (c queueDiscardCommand) Run(e *env) error {
+	return e.act("discard", "discarded", c.IDs, c.All, c.Shop)
+}
+
+func (e *env) act(verb, done string, ids []string, all bool, shop string) error {
+	if all == (len(ids) > 0) {
+		return withCode(config.ExitUsage, errors.New("name jobs by their ids, or give --all for every dead letter"))
+	}
+	return e.with(false, func(cl *client) error {
+		total := 0
+		var out map[string]int
+		if all {
+			q := url.Values{"state": {"dead"}}
+			if shop != "" {
+				q.Set("shop", shop)
+			}
+			if err := cl.call(e.ctx, http.MethodPost, "/api/v1/jobs-"+verb, q, nil, &out); err != nil {
+				return err
+			}
+			total = out[done]
+		}
+		for _, id := range ids {
+			if err := cl.call(e.ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, nil, nil, &out); err != nil {
+				return fmt.Errorf("job %s: %w", id, err)
+			}
+			total += out[done]
+		}
+		if e.json {
+			return e.print(map[string]int{done: total})
+		}
+		fmt.Fprintf(e.Stdout, "%d %s.\n", total, done)
+		return nil
+	})
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/config"
+	"stockroom/fakeshopify"
+)
+
+type simulateCommand struct {
+	Address  string  `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
+	Shop     string  `default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
+	Seed     uint64  `default:"1" help:"Seed; the same seed makes the same shop."`
+	Rate     float64 `default:"1" help:"Edits a second, 0 for none."`
+	Chaos    string  `default:"off" enum:"off,mild,wild" help:"How much goes wrong: off, mild or wild."`
+	Products int     `default:"100" help:"Products the shop starts with."`
+	Target   string  `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
+}
+
+func (c simulateCommand) Run(e *env) error {
+	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
+	if err != nil {
+		return withCode(config.ExitUsage, err)
+	}
+	host, _, err := net.SplitHostPort(c.Address)
+	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return withCode(config.ExitUsage, fmt.Errorf("--address: %q is not a loopback address; the simulated shop is not made to face a network", c.Address))
+	}
+	s, err := e.settings()
+	if err != nil {
+		return err
+	}
+	shop := fakeshopify.New(fakeshopify.Options{
+		Shop: c.Shop, Seed: c.Seed, Products: c.Products, Chaos: chaos, Target: c.Target, AllowHTTP: true,
+		Logger: e.logger(s, slog.LevelInfo),
+	})
+	ln, err := net.Listen("tcp", c.Address)
+	if err != nil {
+		return fmt.Errorf("--address: %w", err)
+	}
+	fmt.Fprintf(e.Stdout, `Simulated shop %[1]s
+  Admin API      http://%[2]s/admin/api/2026-10/graphql.json
+  Token          POST http://%[2]s/admin/oauth/access_token (client_credentials)
+  Client secret  %[3]s   (simulated; signs the webhooks)
+Stop with Ctrl-C.
+`, c.Shop, ln.Addr(), shop.Secret())
+	srv := &http.Server{Handler: shop.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	g, ctx := errgroup.WithContext(e.ctx)
+	g.Go(func() error { return shop.Run(ctx, c.Rate) })
+	g.Go(func() error {
+		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return srv.Close()
+	})
+	return g.Wait()
+}
