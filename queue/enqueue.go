@@ -53,20 +53,19 @@ func (q *Queue) Bury(ctx context.Context, j NewJob, class Class, cause error) (i
 	if cause != nil {
 		text = cause.Error()
 	}
-	err = q.do(ctx, "bury", n.bytes(), func(t *txn) error {
-		r := n.record
-		r.state, r.class, r.enqueuedAt, r.diedAt = Dead, classes[class.number()], t.ns, t.ns
-		r.fail(text)
-		t.add(&r, n.payload)
-		n.id = r.id
-		t.counts.Enqueued++
-		t.counts.Died++
-		return nil
-	})
-	if err != nil {
-		return 0, err
-	}
-	return n.id, nil
+	return call(ctx, q, "bury", n.bytes(), func(t *txn) uint64 { return t.buryNew(n, class, text) })
+}
+
+func (t *txn) buryNew(n *incoming, class Class, text string) uint64 {
+	r := n.record
+	r.state, r.class, r.enqueuedAt, r.diedAt = Dead, classes[class.number()], t.ns, t.ns
+	r.fail(text)
+	t.add(&r, n.payload)
+	n.id = r.id
+	t.counts.Enqueued++
+	t.counts.Died++
+	t.q.log.Warn("job was handed in as a dead letter", "id", r.id, "kind", r.kind, "class", string(r.class))
+	return r.id
 }
 
 // incoming is a checked copy of a NewJob and what became of it.
@@ -101,7 +100,7 @@ func (q *Queue) prepare(j NewJob) (*incoming, error) {
 func (t *txn) enqueue(n *incoming) {
 	due := t.ns + n.wait
 	if n.notBefore != 0 {
-		due = n.notBefore
+		due = max(n.notBefore, t.ns)
 	}
 	if n.record.key != "" {
 		if id := t.waiter(n.record.kind, n.record.key); id != 0 {

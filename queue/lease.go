@@ -12,49 +12,47 @@ func (t *txn) lease(kind string, n int) []Job {
 		return nil
 	}
 	// A cursor does not survive changes: first look, then act.
-	type found struct {
-		due int64
-		id  uint64
-	}
-	var ready []found
+	var ready []record
+	var stray [][]byte // entries without a job that waits for them
 	next := int64(never)
 	prefix := append([]byte(kind), 0)
 	c := t.due.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
 		due, id, ok := dueOf(k)
-		if !ok || len(k) != len(prefix)+16 {
-			continue
-		}
-		if due > t.ns || len(ready) == n {
+		if ok && (due > t.ns || len(ready) == n) {
 			next = due
 			break
 		}
-		if !t.inHand(id) {
-			ready = append(ready, found{due, id})
+		r, err := decodeRecord(id, t.jobs.Get(idKey(id)))
+		switch {
+		case !ok || len(k) != len(prefix)+16 || err != nil || r.state != Waiting || r.dueAt != due || r.kind != kind:
+			stray = append(stray, bytes.Clone(k))
+		case t.inHand(id), r.key != "" && t.q.busy[busyKey(&r)] != 0:
+			// Runs after the one in hand, whose end wakes this kind.
+		default:
+			ready = append(ready, r)
+		}
+	}
+	for _, k := range stray {
+		must(t.due.Delete(k))
+		t.dirty, t.reload = true, true
+		if _, id, ok := dueOf(k); ok {
+			t.get(id) // sets aside what can't be understood
 		}
 	}
 	var jobs []Job
-	for _, f := range ready {
-		r, ok := t.get(f.id)
-		if !ok || r.state != Waiting || r.dueAt != f.due || r.kind != kind {
-			// An entry without its job: drop it.
-			must(t.due.Delete(t.dueKey(kind, f.due, f.id)))
-			t.dirty = true
-			continue
-		}
-		if r.key != "" && t.q.busy[busyKey(&r)] != 0 {
-			continue // runs after the one in hand, whose end wakes this kind
-		}
+	for i := range ready {
+		r := &ready[i]
 		if int(r.attempts) >= t.q.opt.MaxAttempts {
-			t.bury(&r, classOr(r.class), "") // the limit was lowered
+			t.bury(r, classOr(r.class), "") // the limit was lowered
 			continue
 		}
-		payload, ok := t.payload(&r)
+		payload, ok := t.payload(r)
 		if !ok {
-			t.bury(&r, ClassDamaged, "the payload on disk is not what was written")
+			t.bury(r, ClassDamaged, "the payload on disk is not what was written")
 			continue
 		}
-		jobs = append(jobs, t.take(&r, payload))
+		jobs = append(jobs, t.take(r, payload))
 	}
 	t.kind(kind).next = next
 	return jobs

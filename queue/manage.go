@@ -123,25 +123,27 @@ func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, e
 	if key == "" || q.deadOf(kind) == 0 {
 		return 0, nil
 	}
-	return call(ctx, q, "resolve", 256, func(t *txn) (n int) {
-		prefix := append(bytes.Clone(t.coalesceKey(kind, key)), 0)
-		var ids []uint64
-		c := t.deadKeys.Cursor()
-		for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-			if len(k) == len(prefix)+8 {
-				ids = append(ids, binary.BigEndian.Uint64(k[len(prefix):]))
-			}
+	return call(ctx, q, "resolve", 256, func(t *txn) int { return t.resolve(kind, key, reason) })
+}
+
+func (t *txn) resolve(kind, key, reason string) (n int) {
+	prefix := append(bytes.Clone(t.coalesceKey(kind, key)), 0)
+	var ids []uint64
+	c := t.deadKeys.Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
+		if len(k) == len(prefix)+8 {
+			ids = append(ids, binary.BigEndian.Uint64(k[len(prefix):]))
 		}
-		for _, id := range ids {
-			if r, ok := t.get(id); ok && r.state == Dead && r.kind == kind && r.key == key {
-				t.remove(&r)
-				t.counts.Resolved++
-				t.q.log.Info("dead letter resolved", "id", id, "kind", kind, "reason", reason)
-				n++
-			}
+	}
+	for _, id := range ids {
+		if r, ok := t.get(id); ok && r.state == Dead && r.kind == kind && r.key == key {
+			t.remove(&r)
+			t.counts.Resolved++
+			t.q.log.Info("dead letter resolved", "id", id, "kind", kind, "reason", reason)
+			n++
 		}
-		return n
-	})
+	}
+	return n
 }
 
 func (q *Queue) deadOf(kind string) int {

@@ -114,9 +114,16 @@ const (
 // hand when the last process ended are due at once. A damaged file is set aside
 // (see Quarantined). Errors: ErrFormat, boltfile.ErrLocked, and what the system
 // says when the file can't be reached.
-func Open(o Options) (*Queue, error) { return open(o, time.Now()) }
+func Open(o Options) (*Queue, error) {
+	q, err := open(o, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	go q.write()
+	return q, nil
+}
 
-// open is Open at a given time.
+// open is Open at a given time and without the writer.
 func open(o Options, now time.Time) (*Queue, error) {
 	o = o.withDefaults()
 	if o.Path == "" {
@@ -149,7 +156,6 @@ func open(o Options, now time.Time) (*Queue, error) {
 		}
 		return nil, fmt.Errorf("open queue: %w", err)
 	}
-	go q.write()
 	return q, nil
 }
 

@@ -69,8 +69,9 @@ func (c *Counters) add(d Counters) {
 // Stats returns the state of the queue. Counts are kept in memory and are always
 // given. What depends on the time of day (Due, NextDue, OldestEnqueuedAt) is read
 // from the file's index; when the file can't be read it stays zero.
-func (q *Queue) Stats() Stats {
-	now := time.Now()
+func (q *Queue) Stats() Stats { return q.statsAt(time.Now()) }
+
+func (q *Queue) statsAt(now time.Time) Stats {
 	s := Stats{Kinds: map[string]KindStats{}}
 	lowest, entered := map[string]uint64{}, map[string]uint64{}
 	q.mu.Lock()
