@@ -47,6 +47,7 @@ type Appliance struct {
 	intake    *webhook.Intake
 	wants     *wants
 	web       *web.Server
+	watch     web.QueueWatch
 	token     string
 }
 
@@ -85,7 +86,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log,
+		Path: a.dir.File("queue.db"), RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit,
 	})
 	if err != nil {
 		return err

@@ -105,7 +105,7 @@ func newServer(h http.Handler) *http.Server {
 	}
 }
 
-// keepWatermark notes the end of the change feed in state.db from time to
+// keepWatermark makes the disk reserve again when there is space, and notes the end of the change feed in state.db from time to
 // time, so that a catalogue that lost commits is found out at the next start.
 func (a *Appliance) keepWatermark(ctx context.Context) {
 	tick := time.NewTicker(watermarkGap)
@@ -116,6 +116,11 @@ func (a *Appliance) keepWatermark(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		}
+		if a.dir.BallastReleased() {
+			if err := a.dir.RestoreBallast(); err != nil {
+				a.log.Debug("the reserve can't be made again yet", "error", err.Error())
+			}
 		}
 		seq := a.store.LastSeq()
 		if seq == noted {
