@@ -3,6 +3,8 @@ package fakeshopify
 import (
 	"math/rand/v2"
 	"time"
+
+	"github.com/vektah/gqlparser/v2/ast"
 )
 
 // Plan is a Shopify plan's budget of GraphQL points.
@@ -82,6 +84,8 @@ type apiState struct {
 	lists   map[string][]*Product // filtered and sorted lists of version listsOf
 	listsOf uint64
 
+	documents map[documentKey]*ast.QueryDocument // checked; never changed
+
 	bulk       []*bulkOp // oldest first
 	bulkFaults []BulkFault
 	bulkWake   chan struct{}
@@ -159,6 +163,11 @@ func (s *Shop) Reinstall() {
 	for _, t := range s.opt.API.Tokens {
 		s.api.tokens[t] = time.Time{}
 	}
+}
+
+type documentKey struct {
+	schema *ast.Schema
+	text   string
 }
 
 // bucket is Shopify's leaky bucket of points, one per app and shop, whatever

@@ -183,7 +183,7 @@ func (s *Shop) backoff(n int) time.Duration {
 }
 
 func (s *Shop) countFailure(sub *Subscription, d *pendingDelivery, now time.Time) {
-	if sub == nil {
+	if sub == nil || sub.App {
 		return
 	}
 	sub.failures++

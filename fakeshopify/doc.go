@@ -10,6 +10,29 @@
 // It imports nothing else of this module. The encoding here and the decoding
 // there are written apart, so that one mistake cannot hide on both sides.
 //
+// # What it does
+//
+// [New] makes a shop with a catalogue. Edits are made with [Shop.RandomEdit],
+// [Shop.UpdateProduct] and their like; each queues webhooks for the topics
+// subscribed. They are sent by [Shop.Run] at the clock's pace, or by
+// [Shop.Drain], [Shop.DeliverDue] and [Shop.DrainAll] one after the other, for
+// tests. [Shop.Handler] serves the Admin API: GraphQL checked and executed
+// against schema.graphql, a subset of Shopify's own made by gen; costs and the
+// bucket of points; tokens; bulk operations and their results. [Transport]
+// calls a handler without a socket, so all of it works in a synctest bubble.
+//
+// # What goes wrong
+//
+// [Chaos] makes trouble by the seed, [Shop.Fail] and [Shop.FailBulk] on
+// demand. [Shop.Deliveries], [Shop.Stats], [Shop.APICalls] and [Shop.APIStats]
+// say what happened, [Shop.Snapshot] what is true.
+//
+// # What it is not
+//
+// Costs follow the formula in gqlcost.go, which agrees with the measured
+// figures and is not Shopify's. Where no text of an error was recorded, the
+// words are ours. Introspection is not answered.
+//
 // Units: times are instants at 1 s resolution where Shopify has 1 s, money is
 // decimal text, weights are a number and a unit, probabilities are 0 to 1.
 package fakeshopify

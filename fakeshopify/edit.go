@@ -32,7 +32,7 @@ func (s *Shop) create(variants int, edit func(*Product)) *Product {
 	if edit != nil {
 		id := p.ID
 		edit(p)
-		p.ID = id
+		p.ID, p.CreatedAt, p.UpdatedAt = id, at.updated, at.updated
 		s.adopt(p, nil, at.updated)
 	}
 	s.insert(p)

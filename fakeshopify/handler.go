@@ -123,7 +123,7 @@ func (s *Shop) query(ctx context.Context, version, base, text, name string, vars
 		s.api.record(APICall{At: now, Done: now, Outcome: "invalid", Operation: name})
 		return members{{"errors", errorTrees(errs)}}
 	}
-	doc, list := parseDocument(schema, text)
+	doc, list := s.document(schema, text)
 	if list != nil {
 		return refuse(documentErrors(list)...)
 	}
@@ -187,6 +187,29 @@ func (s *Shop) query(ctx context.Context, version, base, text, name string, vars
 
 func parseDocument(schema *ast.Schema, text string) (*ast.QueryDocument, gqlerror.List) {
 	return gqlparser.LoadQueryWithRules(schema, text, rules.NewDefaultRules())
+}
+
+// document parses and checks a document, or takes it from the last ones: a
+// client sends the same few again and again.
+func (s *Shop) document(schema *ast.Schema, text string) (*ast.QueryDocument, gqlerror.List) {
+	key := documentKey{schema, text}
+	s.mu.Lock()
+	doc := s.api.documents[key]
+	s.mu.Unlock()
+	if doc != nil {
+		return doc, nil
+	}
+	doc, list := parseDocument(schema, text)
+	if list != nil {
+		return nil, list
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.api.documents) >= 64 || s.api.documents == nil {
+		s.api.documents = make(map[documentKey]*ast.QueryDocument)
+	}
+	s.api.documents[key] = doc
+	return doc, nil
 }
 
 func sleep(ctx context.Context, d time.Duration) {

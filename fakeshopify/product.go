@@ -80,6 +80,19 @@ func (v Variant) Quantity() int {
 	return n
 }
 
+// Grams is the weight in grams.
+func (v Variant) Grams() float64 {
+	switch v.WeightUnit {
+	case "KILOGRAMS":
+		return v.Weight * 1000
+	case "POUNDS":
+		return v.Weight * 453.59237
+	case "OUNCES":
+		return v.Weight * 28.349523125
+	}
+	return v.Weight
+}
+
 // Image is a product's picture. Shopify numbers it twice: as an image in
 // REST-shaped bodies and as a media object in both forms.
 type Image struct {

@@ -37,7 +37,7 @@ func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
 	case "webhookSubscriptionUpdate":
 		kind, id, _ := splitGID(argString(f, "id"))
 		old := e.s.subscription(id)
-		if old == nil || kind != "WebhookSubscription" {
+		if old == nil || old.App || kind != "WebhookSubscription" {
 			return payload("WebhookSubscriptionUpdatePayload", "webhookSubscription", nil,
 				userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
 		}
@@ -51,7 +51,7 @@ func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
 		return payload("WebhookSubscriptionUpdatePayload", "webhookSubscription", object{"WebhookSubscription", old}, nil), nil
 	case "webhookSubscriptionDelete":
 		kind, id, _ := splitGID(argString(f, "id"))
-		if kind != "WebhookSubscription" || !e.s.unsubscribe(id) {
+		if sub := e.s.subscription(id); kind != "WebhookSubscription" || sub == nil || sub.App || !e.s.unsubscribe(id) {
 			return payload("WebhookSubscriptionDeletePayload", "deletedWebhookSubscriptionId", nil,
 				userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
 		}
@@ -140,7 +140,7 @@ func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []a
 		return userErrors([]any{"webhookSubscription", "format"}, "Format 'xml' is invalid for this webhook topic. Allowed formats: json")
 	}
 	for _, x := range e.s.subs {
-		if x != old && x.Topic == sub.Topic && x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
+		if x != old && !x.App && x.Topic == sub.Topic && x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
 			return userErrors(address, "Address for this topic has already been taken")
 		}
 	}
@@ -158,7 +158,7 @@ func (e *exec) subscriptionList(f *fieldGroup) []*Subscription {
 	}
 	var list []*Subscription
 	for _, x := range e.s.subs {
-		if len(topics) > 0 && !slices.Contains(topics, any(enumOf(x.Topic))) ||
+		if x.App || len(topics) > 0 && !slices.Contains(topics, any(enumOf(x.Topic))) ||
 			address != "" && x.Address != address ||
 			f.args["format"] != nil && f.args["format"] != x.Format {
 			continue

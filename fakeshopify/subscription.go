@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// Subscription is a shop-specific webhook subscription.
+// Subscription is a webhook subscription.
 type Subscription struct {
+	// App marks one of the app's configuration file: the API does not list it
+	// and failures do not delete it. The others are the shop's own.
+	App                 bool
 	ID                  int64
 	Topic               string // products/update
 	Address             string
@@ -43,11 +46,18 @@ func defaultPath(topic string) string {
 }
 
 // Subscribe adds a subscription, duplicates included, and returns its id.
-func (s *Shop) Subscribe(topic, address string) int64 {
+func (s *Shop) Subscribe(topic, address string) int64 { return s.subscribe(topic, address, false) }
+
+// SubscribeApp adds an app-specific subscription, as the app's configuration
+// file would, and returns its id. Beside a shop-specific one of the same topic
+// it doubles every delivery.
+func (s *Shop) SubscribeApp(topic, address string) int64 { return s.subscribe(topic, address, true) }
+
+func (s *Shop) subscribe(topic, address string, app bool) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.opt.Now().UTC()
-	sub := &Subscription{ID: s.idSource.next(idSubscription, false), Topic: topic, Address: address, Format: "JSON",
+	sub := &Subscription{App: app, ID: s.idSource.next(idSubscription, false), Topic: topic, Address: address, Format: "JSON",
 		CreatedAt: now, UpdatedAt: now}
 	s.subs = append(s.subs, sub)
 	return sub.ID
@@ -67,7 +77,7 @@ func (s *Shop) unsubscribe(id int64) bool {
 	return len(s.subs) < n
 }
 
-// Subscriptions lists the subscriptions, oldest first.
+// Subscriptions lists the subscriptions, app-specific ones too, oldest first.
 func (s *Shop) Subscriptions() []Subscription {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -90,6 +90,22 @@ func (s *Shop) ExpireTokens() {
 	}
 }
 
+// SetTokens replaces the tokens that never expire, as a merchant does who makes
+// a new one and revokes the old.
+func (s *Shop) SetTokens(tokens ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t, end := range s.api.tokens {
+		if end.IsZero() {
+			delete(s.api.tokens, t)
+		}
+	}
+	for _, t := range tokens {
+		s.api.tokens[t] = time.Time{}
+	}
+	s.opt.API.Tokens = tokens
+}
+
 func (s *Shop) serveScopes(w http.ResponseWriter, r *http.Request) {
 	if !s.authorized(r) {
 		answerJSON(w, http.StatusUnauthorized, statusBody(401))
