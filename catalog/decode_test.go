@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -201,12 +202,12 @@ func TestProductFieldsAreReadExactly(t *testing.T) {
 		images[1].Alt == nil || *images[1].Alt != "" {
 		t.Errorf("images %+v", images)
 	}
-	if options[0].ID != 5 || !slices.Equal(options[0].Values, []string{"S", "M"}) || options[1].Values != nil {
+	if options[0].ID != 5 || !slices.Equal(options[0].Values, []string{"S", "M"}) || options[1].Values == nil || len(options[1].Values) != 0 {
 		t.Errorf("options %+v", options)
 	}
 }
 
-func TestNullListsAreNull(t *testing.T) {
+func TestNullListsAreNullAndEmptyOnesEmpty(t *testing.T) {
 	p := decodeProduct(t, `{"id":1,"variants":null,"options":null,"images":null,"variant_gids":null,"tags":null}`)
 	if !p.Variants.IsNull() || !p.Options.IsNull() || !p.Images.IsNull() || !p.Named.IsNull() || !p.Tags.IsNull() {
 		t.Errorf("%+v", p)
@@ -214,6 +215,11 @@ func TestNullListsAreNull(t *testing.T) {
 	p = decodeProduct(t, `{"id":1,"variants":[],"options":[],"images":[],"variant_gids":[]}`)
 	if p.Variants.IsNull() || p.Options.IsNull() || p.Images.IsNull() || p.Named.IsNull() || !p.VariantsComplete {
 		t.Errorf("%+v", p)
+	}
+	for name, list := range map[string]any{"tags": decodeProduct(t, `{"id":1,"tags":""}`).Tags.Value(), "options": p.Options.Value(), "images": p.Images.Value()} {
+		if text, err := json.Marshal(list); err != nil || string(text) != "[]" {
+			t.Errorf("empty %s are written as %s, %v", name, text, err)
+		}
 	}
 	v := decodeProduct(t, `{"id":1,"variants":[{"id":5,"price":null,"grams":null,"taxable":null,"position":null,"image_id":null,"title":null,"updated_at":null}]}`).Variants.Value()[0]
 	if !v.Price.IsNull() || !v.WeightGrams.IsNull() || !v.Taxable.IsNull() || !v.Position.IsNull() || !v.ImageID.IsNull() || !v.Title.IsNull() || !v.UpdatedAt.IsNull() {

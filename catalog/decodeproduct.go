@@ -266,7 +266,7 @@ func (r *reader) valuesField() []string {
 	const field = "options.values"
 	r.texts = drop(r.texts)
 	if enter, _ := r.list(field); !enter {
-		return nil
+		return r.takeTexts()
 	}
 	for r.more() && r.bounded(field, len(r.texts)) {
 		r.texts = append(r.texts, r.textField(field).Value())

@@ -48,9 +48,6 @@ func (p *Product) Diff(other *Product) []FieldDiff {
 	return d.found
 }
 
-// Equal reports whether Diff finds nothing.
-func (p *Product) Equal(other *Product) bool { return len(p.Diff(other)) == 0 }
-
 // differ gathers differences. While in is set, paths are those of a variant.
 type differ struct {
 	found []FieldDiff
@@ -85,23 +82,9 @@ func (d *differ) decimal(path string, a, b Field[string]) {
 	if !both(a, b) {
 		return
 	}
-	older, okOlder := canonicalPrice(a.Value())
-	newer, okNewer := canonicalPrice(b.Value())
-	if older != newer || okOlder != okNewer {
+	if older, newer := canonicalPrice(a.Value()), canonicalPrice(b.Value()); older != newer {
 		d.add(path, older, newer)
 	}
-}
-
-// canonicalPrice returns the canonical text, or s itself and false when it is
-// no decimal number.
-func canonicalPrice(s string) (string, bool) {
-	if s == "" {
-		return "", true
-	}
-	if text, ok := CanonicalDecimal(s); ok {
-		return text, true
-	}
-	return s, false
 }
 
 func (d *differ) int(path string, a, b Field[int64]) {

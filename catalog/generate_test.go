@@ -33,7 +33,7 @@ var (
 // drawVariants draws variants with different ids, in any order.
 var drawVariants = rapid.Custom(func(t *rapid.T) []Variant {
 	ids := rapid.SliceOfNDistinct(rapid.Int64Range(1, 6), 0, 5, rapid.ID).Draw(t, "variant ids")
-	var list []Variant
+	list := []Variant{}
 	for _, id := range ids {
 		list = append(list, Variant{
 			ID:                id,
@@ -60,7 +60,7 @@ var drawVariants = rapid.Custom(func(t *rapid.T) []Variant {
 })
 
 var drawOptions = rapid.Custom(func(t *rapid.T) []Option {
-	var list []Option
+	list := []Option{}
 	for i := range rapid.IntRange(0, 3).Draw(t, "options") {
 		list = append(list, Option{ID: int64(i + 1), Name: drawText.Draw(t, "name"), Position: int64(i + 1),
 			Values: rapid.SliceOfN(drawText, 0, 3).Draw(t, "values")})
@@ -69,7 +69,7 @@ var drawOptions = rapid.Custom(func(t *rapid.T) []Option {
 })
 
 var drawImages = rapid.Custom(func(t *rapid.T) []Image {
-	var list []Image
+	list := []Image{}
 	for i := range rapid.IntRange(0, 3).Draw(t, "images") {
 		m := Image{ID: drawID.Draw(t, "id"), Position: int64(i + 1), Src: drawText.Draw(t, "src"),
 			Width: drawInt.Draw(t, "width"), VariantIDs: rapid.SliceOfN(drawID, 0, 2).Draw(t, "variant ids")}

@@ -167,11 +167,10 @@ func compareInt(a, b int64) int {
 	return 0
 }
 
-// Marks before values that may be missing or come in two kinds.
+// Marks before values that may be missing.
 const (
-	markNone    = 0
-	markValue   = 1
-	markUnusual = 2 // a price that is no decimal number: its text as it stands
+	markNone  = 0
+	markValue = 1
 )
 
 func (e *encoder) count(n int) { e.buf = binary.AppendUvarint(e.buf, uint64(n)) }
@@ -225,17 +224,15 @@ func (e *encoder) decimalField(f Field[string]) {
 		e.buf = append(e.buf, markNone)
 		return
 	}
-	d, ok := parseDecimal(s)
-	switch {
-	case !ok:
-		e.buf = append(e.buf, markUnusual)
-		e.text(s)
-	case d.plain:
-		e.buf = append(e.buf, markValue)
-		e.text(s[d.from:d.to])
-	default:
-		e.buf = append(e.buf, markValue)
-		text, _ := CanonicalDecimal(s)
-		e.text(text)
+	e.buf = append(e.buf, markValue)
+	e.text(canonicalPrice(s))
+}
+
+// canonicalPrice returns the canonical text of a price. What is no decimal
+// number, which no decoder lets through, stands for itself.
+func canonicalPrice(s string) string {
+	if text, ok := CanonicalDecimal(s); ok {
+		return text
 	}
+	return s
 }

@@ -16,11 +16,8 @@ func TestEveryFormOfOneContentHasOneHash(t *testing.T) {
 		if p.ContentHash() != other.ContentHash() {
 			t.Fatalf("%+v\n%+v", p, other)
 		}
-		if diff := p.Diff(other); diff != nil {
+		if diff := append(p.Diff(other), other.Diff(p)...); diff != nil {
 			t.Fatalf("equal products differ: %v", diff)
-		}
-		if !p.Equal(other) || !other.Equal(p) {
-			t.Fatal("not equal")
 		}
 	})
 }
@@ -52,23 +49,62 @@ func TestHashesDifferExactlyWhenADiffIsFound(t *testing.T) {
 // mutate changes one thing in p, perhaps into what it was.
 func mutate(t *rapid.T, p *Product) {
 	list := p.Variants.Value()
-	switch what := rapid.IntRange(0, 6).Draw(t, "what"); {
+	switch what := rapid.IntRange(0, 5).Draw(t, "what"); {
 	case what == 0:
 		p.Tags = Of(rapid.SliceOfN(drawTag, 0, 3).Draw(t, "tags"))
 	case what == 1:
 		p.Options = Of(drawOptions.Draw(t, "options"))
 	case what == 2:
 		p.Images = Of(drawImages.Draw(t, "images"))
-	case what == 3:
+	case what == 3 || len(list) == 0:
 		p.PublishedAt = Of(drawInstant.Draw(t, "instant"))
-	case len(list) == 0:
-		p.Vendor = Of(drawText.Draw(t, "vendor"))
 	case what == 4:
 		list[0].Price = Of(drawPrice.Draw(t, "price"))
-	case what == 5:
-		list[0].Option2 = Of(drawText.Draw(t, "option2"))
 	default:
 		p.Variants = Of(list[1:])
+	}
+}
+
+// TestEachFieldCountsOrIsLeftOutOnPurpose changes every field in turn. It finds
+// them by reflection, so that one added later has to be decided about here.
+func TestEachFieldCountsOrIsLeftOutOnPurpose(t *testing.T) {
+	leftOut := []string{"Product.UpdatedAt", "Product.Named", "Variant.WeightGrams", "Variant.ImageID", "Variant.UpdatedAt"}
+	older, newer := alike("1"), alike("2")
+	check := func(in string, kind reflect.Type, change func(p *Product, field int)) {
+		for i := range kind.NumField() {
+			field := kind.Field(i)
+			if field.Type.Kind() != reflect.Struct || field.Name == "Variants" {
+				continue
+			}
+			p := alike("1")
+			change(p, i)
+			counts := !slices.Contains(leftOut, in+"."+field.Name)
+			if (p.ContentHash() != older.ContentHash()) != counts || (len(older.Diff(p)) > 0) != counts || len(p.Diff(older)) > 1 {
+				t.Errorf("%s.%s: hash differs %t, diff %v, want %t", in, field.Name, p.ContentHash() != older.ContentHash(), older.Diff(p), counts)
+			}
+		}
+	}
+	check("Product", reflect.TypeFor[Product](), func(p *Product, i int) {
+		reflect.ValueOf(p).Elem().Field(i).Set(reflect.ValueOf(newer).Elem().Field(i))
+	})
+	check("Variant", reflect.TypeFor[Variant](), func(p *Product, i int) {
+		reflect.ValueOf(&p.Variants.Value()[0]).Elem().Field(i).Set(reflect.ValueOf(newer.Variants.Value()[0]).Field(i))
+	})
+}
+
+// alike returns a product in which every text is s and every number follows
+// from it.
+func alike(s string) *Product {
+	text, number := Of(s), Of(int64(s[0]))
+	return &Product{
+		ID: 1, Title: text, BodyHTML: text, Vendor: text, ProductType: text, Handle: text, Tags: Of([]string{s}), Status: text,
+		Options: Of([]Option{{Name: "o", Values: []string{s}}}), Images: Of([]Image{{Src: s}}),
+		PublishedAt: number, CreatedAt: number, UpdatedAt: number, Named: Of([]VariantRef{{ID: int64(s[0])}}),
+		Variants: Of([]Variant{{
+			ID: 5, Title: text, SKU: text, Barcode: text, Price: text, CompareAtPrice: text, Position: number, Option1: text,
+			Option2: text, Option3: text, InventoryItemID: number, InventoryQuantity: number, InventoryPolicy: text,
+			Taxable: Of(s == "1"), WeightGrams: number, ImageID: number, CreatedAt: number, UpdatedAt: number,
+		}}),
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 
@@ -88,12 +87,12 @@ func drop[T any](s []T) []T {
 	return s[:0]
 }
 
-// take returns a copy of s that fits exactly, nil for an empty one.
+// take returns a copy of s that fits exactly. It is never nil, so that an empty
+// list stays one when it is written as JSON.
 func take[T any](s []T) []T {
-	if len(s) == 0 {
-		return nil
-	}
-	return slices.Clone(s)
+	out := make([]T, len(s))
+	copy(out, s)
+	return out
 }
 
 // check notes an error unless the body is one JSON value in UTF-8 and nothing

@@ -97,6 +97,7 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 		{"a data request by its number", CustomersDataRequest, `{"shop_domain":"a.myshopify.com","customer":{},"data_request":{}}`, fits},
 		{"a data request by its orders", CustomersDataRequest, `{"shop_domain":"a.myshopify.com","customer":{},"orders_requested":[]}`, fits},
 		{"a redaction under data request", CustomersDataRequest, `{"shop_domain":"a.myshopify.com","customer":{},"orders_to_redact":[]}`, mismatch},
+		{"a data request that redacts as well", CustomersDataRequest, `{"shop_domain":"a.myshopify.com","customer":{},"data_request":{},"orders_to_redact":[]}`, mismatch},
 		{"a data request without customer", CustomersDataRequest, `{"shop_domain":"a.myshopify.com","data_request":{}}`, mismatch},
 		{"a data request without shop", CustomersDataRequest, `{"customer":{},"data_request":{}}`, mismatch},
 		{"a customer's redaction", CustomersRedact, `{"shop_domain":"a.myshopify.com","customer":{},"orders_to_redact":[]}`, fits},
@@ -128,6 +129,23 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 				t.Errorf("%v, want a mismatch", err)
 			}
 		})
+	}
+}
+
+// TestADeleteMayCarryNoFieldOfAnyOtherBody goes through every name that the
+// sample bodies of other topics have at their top level.
+func TestADeleteMayCarryNoFieldOfAnyOtherBody(t *testing.T) {
+	for _, name := range strings.Fields(`
+		title body_html vendor product_type handle tags status published_at published_scope template_suffix created_at updated_at
+		variants variant_gids variant_ids options images image media has_variants_that_requires_components
+		inventory_item_id location_id available sku cost tracked requires_shipping country_code_of_origin province_code_of_origin
+		harmonized_system_code country_harmonized_system_codes weight_value myshopify_domain domain shop_owner plan_name
+		plan_display_name iana_timezone current previous completed_at error_code shop_id shop_domain customer data_request
+		orders_requested orders_to_redact product_listing publication_id product_id line_items scopes name email address1
+		published sort_order rules collection_id financial_status fulfillment_status topic action fields_changed`) {
+		if _, err := Decode(ProductsDelete, []byte(`{"id":1,"`+name+`":null}`)); !isMismatch(err) {
+			t.Errorf("%s: %v, want a mismatch", name, err)
+		}
 	}
 }
 
