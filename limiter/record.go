@@ -170,7 +170,10 @@ func (s *shop) load(t int64) {
 		s.request(0) // so that the next start finds this one
 		return
 	}
-	gone := s.l.elapsed(t, &r)
+	gone, known := s.l.elapsed(t, &r)
+	if !known {
+		s.request(0) // noted again as of now, so that the next start knows more
+	}
 	s.penalty = t + min(max(r.penaltyLeft-gone, 0), int64(s.l.opts.MaxPenalty))
 	s.probed, s.learned = since(t, r.probeAge, gone), since(t, r.learnedAge, gone)
 	s.held, s.heldEnd = r.held, t+max(r.heldLeft-gone, 0)
@@ -202,12 +205,12 @@ func since(t, age, gone int64) int64 {
 // elapsed is the time since the record was written, never more than really
 // passed: by the clock since boot, which nobody sets, and the wall clock,
 // whichever says less. After a reboot, and where the boot is unknown, none.
-func (l *Limiter) elapsed(t int64, r *record) int64 {
+func (l *Limiter) elapsed(t int64, r *record) (gone int64, known bool) {
 	boot, up, ok := l.opts.Uptime()
 	if !ok || r.boot == 0 || bootID(boot) != r.boot {
-		return 0
+		return 0, false
 	}
 	wall := l.base.Add(time.Duration(t)).UnixNano()
 	const far = 1 << 61
-	return min(max(min(int64(up)-r.up, wall-r.wall), 0), far)
+	return min(max(min(int64(up)-r.up, wall-r.wall), 0), far), true
 }

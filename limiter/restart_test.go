@@ -98,6 +98,27 @@ func TestACleanCloseReturnsTheLease(t *testing.T) {
 	}
 }
 
+func TestAProcessThatDiesOverAndOverAfterARebootRecovers(t *testing.T) {
+	db, m := openDB(t), &machine{boot: "one"}
+	spentThenCrash(t, db, m)
+	m.mu.Lock()
+	m.boot, m.up = "two", 0
+	m.mu.Unlock()
+	now := at(2 * time.Minute)
+	for range 7 { // never alive for a whole window
+		l := openAt(t, now, db, Options{Fixed: true, Uptime: m.uptime})
+		l.SnapshotAt(now, shopA)
+		l.settled()
+		l.crash()
+		now = now.Add(10 * time.Second)
+		m.pass(10 * time.Second)
+	}
+	l := openAt(t, now, db, Options{Fixed: true, Uptime: m.uptime})
+	if n := most(l, now); n < 50 {
+		t.Errorf("%d points to be had a whole window after the reboot", n)
+	}
+}
+
 func TestGrantsUnderWayAtACloseCountAsSpent(t *testing.T) {
 	db, m := openDB(t), &machine{boot: "one"}
 	o := Options{Fixed: true, Uptime: m.uptime}

@@ -1,0 +1,377 @@
+package breaker
+
+import (
+	"errors"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+)
+
+var (
+	epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	key   = Key{"a.myshopify.com", "graphql"}
+)
+
+func at(d time.Duration) time.Time { return epoch.Add(d) }
+
+func openDB(t testing.TB) *bolt.DB {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(t.TempDir(), "state.db"), 0o600, &bolt.Options{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Breaker {
+	t.Helper()
+	b, err := OpenAt(now, db, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// call makes one call at d that ends at once, and tells whether it went out.
+func call(t testing.TB, b *Breaker, d time.Duration, o Outcome) bool {
+	t.Helper()
+	p, err := b.Allow(at(d), key)
+	if err != nil {
+		return false
+	}
+	p.DoneAt(at(d), o, 0)
+	return true
+}
+
+func trip(t testing.TB, b *Breaker, d time.Duration) {
+	t.Helper()
+	for range 5 {
+		if !call(t, b, d, Failure) {
+			t.Fatal("refused before it tripped")
+		}
+	}
+}
+
+func refusal(t testing.TB, b *Breaker, d time.Duration) *OpenError {
+	t.Helper()
+	_, err := b.Allow(at(d), key)
+	var oe *OpenError
+	if !errors.As(err, &oe) {
+		t.Fatalf("at %v: %v, want an OpenError", d, err)
+	}
+	return oe
+}
+
+func TestABreaker(t *testing.T) {
+	const s = time.Second
+	cases := []struct {
+		name string
+		opts Options
+		run  func(t *testing.T, b *Breaker)
+	}{
+		{"trips at the threshold and not before", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if e := refusal(t, b, 0); !e.RetryAt.Equal(at(30*s)) || e.Reason != ReasonFailures {
+				t.Errorf("%+v", e)
+			}
+		}},
+		{"starts counting again after a success", Options{}, func(t *testing.T, b *Breaker) {
+			for i := range 20 {
+				o := Failure
+				if i%5 == 4 {
+					o = Success
+				}
+				call(t, b, time.Duration(i)*10*s, o)
+			}
+			trip(t, b, 300*s)
+		}},
+		{"never trips on what says nothing about the service", Options{}, func(t *testing.T, b *Breaker) {
+			for range 1000 {
+				if !call(t, b, 0, Ignored) {
+					t.Fatal("tripped by throttled, refused or cancelled calls")
+				}
+			}
+			for range 4 {
+				call(t, b, 0, Failure)
+			}
+			call(t, b, 0, Ignored)
+			call(t, b, 0, Failure)
+			refusal(t, b, 0) // neither does it excuse the failures around it
+		}},
+		{"trips on the share of failures", Options{Failures: 100}, func(t *testing.T, b *Breaker) {
+			for range 9 {
+				call(t, b, 0, Success)
+			}
+			for range 10 {
+				call(t, b, s, Failure)
+			}
+			if !call(t, b, s, Failure) {
+				t.Error("tripped before the minimum of calls")
+			}
+			if e := refusal(t, b, s); e.Reason != ReasonRate {
+				t.Errorf("%+v", e)
+			}
+		}},
+		{"forgets failures that left the window", Options{Failures: 100}, func(t *testing.T, b *Breaker) {
+			for range 19 {
+				call(t, b, 0, Failure)
+			}
+			if !call(t, b, 61*s, Failure) || !call(t, b, 61*s, Success) {
+				t.Error("tripped by failures of an earlier window")
+			}
+		}},
+		{"lets one probe through at its deadline and closes on success", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			refusal(t, b, 30*s-1)
+			p, err := b.Allow(at(30*s), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e := refusal(t, b, 30*s); e.Reason != ReasonProbing {
+				t.Errorf("%+v", e)
+			}
+			p.DoneAt(at(31*s), Success, 0)
+			if !call(t, b, 31*s, Success) {
+				t.Error("still open")
+			}
+		}},
+		{"doubles its wait when the probe fails, up to the cap", Options{MaxReset: 200 * s}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			now := 30 * s
+			for _, wait := range []time.Duration{60, 120, 200, 200} {
+				if !call(t, b, now, Failure) {
+					t.Fatalf("no probe at %v", now)
+				}
+				if e := refusal(t, b, now); !e.RetryAt.Equal(at(now+wait*s)) || e.Reason != ReasonProbe {
+					t.Fatalf("%v, want a wait of %v s", e.RetryAt.Sub(epoch)-now, wait)
+				}
+				now += wait * s
+			}
+			call(t, b, now, Success)
+			trip(t, b, now)
+			if e := refusal(t, b, now); !e.RetryAt.Equal(at(now + 30*s)) {
+				t.Error("the wait did not start anew after it had closed")
+			}
+		}},
+		{"waits as long as the server asks, in reason", Options{}, func(t *testing.T, b *Breaker) {
+			for _, c := range []struct{ asks, waits time.Duration }{{7 * s, 7 * s}, {90 * s, 90 * s}, {48 * time.Hour, time.Hour}} {
+				b.Force(epoch, key, Auto)
+				for range 4 {
+					call(t, b, 0, Failure)
+				}
+				p, _ := b.Allow(epoch, key)
+				p.DoneAt(epoch, Failure, c.asks)
+				if e := refusal(t, b, 0); !e.RetryAt.Equal(at(c.waits)) {
+					t.Errorf("asked for %v, waits %v", c.asks, e.RetryAt.Sub(epoch))
+				}
+			}
+		}},
+		{"lets exactly its probes through and needs all of them", Options{Probes: 3}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			var ps []Permit
+			for range 10 {
+				if p, err := b.Allow(at(30*s), key); err == nil {
+					ps = append(ps, p)
+				}
+			}
+			if len(ps) != 3 {
+				t.Fatalf("%d probes", len(ps))
+			}
+			ps[0].DoneAt(at(30*s), Success, 0)
+			ps[0].DoneAt(at(30*s), Success, 0) // told twice counts once
+			ps[1].DoneAt(at(30*s), Success, 0)
+			refusal(t, b, 30*s)
+			ps[2].DoneAt(at(30*s), Success, 0)
+			if !call(t, b, 30*s, Success) {
+				t.Error("did not close")
+			}
+		}},
+		{"gives an ignored probe's place to another", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if !call(t, b, 30*s, Ignored) || !call(t, b, 31*s, Success) || !call(t, b, 31*s, Success) {
+				t.Error("a throttled probe blocked the circuit")
+			}
+		}},
+		{"opens again when a probe never answers", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if _, err := b.Allow(at(30*s), key); err != nil {
+				t.Fatal(err)
+			}
+			if e := refusal(t, b, 150*s); e.Reason != ReasonSilence || !e.RetryAt.Equal(at(210*s)) {
+				t.Errorf("%+v", e)
+			}
+		}},
+		{"ignores answers to calls of an earlier state", Options{}, func(t *testing.T, b *Breaker) {
+			var late []Permit
+			for range 20 {
+				p, _ := b.Allow(epoch, key)
+				late = append(late, p)
+			}
+			trip(t, b, 0)
+			late[0].DoneAt(at(s), Success, 0)
+			refusal(t, b, 2*s)
+			probe, err := b.Allow(at(30*s), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late[1].DoneAt(at(30*s), Success, 0)
+			refusal(t, b, 30*s)
+			for _, p := range late[2:] {
+				p.DoneAt(at(30*s), Failure, time.Hour)
+			}
+			probe.DoneAt(at(31*s), Success, 0)
+			for _, p := range late {
+				p.DoneAt(at(31*s), Failure, time.Hour)
+			}
+			if c := b.SnapshotAt(at(31 * s))[0]; c.State != StateClosed || c.Run != 0 || c.Calls != 0 {
+				t.Errorf("a late answer changed the new state: %+v", c)
+			}
+			probe.DoneAt(at(32*s), Failure, 0)
+			if !call(t, b, 32*s, Success) {
+				t.Error("a late probe reopened the circuit")
+			}
+		}},
+		{"is held open and closed by hand", Options{}, func(t *testing.T, b *Breaker) {
+			if err := b.Force(epoch, key, HeldOpen); err != nil {
+				t.Fatal(err)
+			}
+			if e := refusal(t, b, 1000*time.Hour); !e.RetryAt.IsZero() || e.Reason != ReasonHand {
+				t.Errorf("%+v", e)
+			}
+			b.Force(epoch, key, HeldClosed)
+			for range 100 {
+				if !call(t, b, 0, Failure) {
+					t.Fatal("tripped while held closed")
+				}
+			}
+			b.Force(epoch, key, Auto)
+			trip(t, b, 0)
+			refusal(t, b, 0)
+		}},
+		{"probes at once when asked to", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			b.TryNow(at(s), key)
+			if !call(t, b, s, Success) || !call(t, b, s, Success) {
+				t.Error("did not probe and close")
+			}
+		}},
+		{"keeps its keys apart", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			for _, k := range []Key{{key.Shop, "bulk"}, {"b.myshopify.com", key.Class}} {
+				if _, err := b.Allow(epoch, k); err != nil {
+					t.Errorf("%v: %v", k, err)
+				}
+			}
+		}},
+		{"does not wait longer when the clock is set back", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if e := refusal(t, b, -24*time.Hour); !e.RetryAt.Equal(at(-24*time.Hour + 30*s)) {
+				t.Errorf("retry at %v", e.RetryAt)
+			}
+			if !call(t, b, -24*time.Hour+30*s, Success) {
+				t.Error("stuck")
+			}
+		}},
+		{"forgets a shop", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if err := b.Forget(key.Shop); err != nil {
+				t.Fatal(err)
+			}
+			if !call(t, b, 0, Success) {
+				t.Error("still open")
+			}
+		}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) { tc.run(t, openAt(t, epoch, openDB(t), tc.opts)) })
+	}
+}
+
+func TestSixtyFourGoroutinesGetExactlyTheProbes(t *testing.T) {
+	for _, probes := range []int{1, 3, 64} {
+		b := openAt(t, epoch, openDB(t), Options{Probes: probes})
+		trip(t, b, 0)
+		var n atomic.Int64
+		var wg sync.WaitGroup
+		for range 128 {
+			wg.Go(func() {
+				for range 20 {
+					if _, err := b.Allow(at(30*time.Second), key); err == nil {
+						n.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if n.Load() != int64(probes) {
+			t.Errorf("%d probes, want %d", n.Load(), probes)
+		}
+	}
+}
+
+func TestATransitionIsToldUnderNoLock(t *testing.T) {
+	var b *Breaker
+	var got []Transition
+	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
+		got = append(got, tr)
+		b.SnapshotAt(epoch) // would deadlock under a lock
+		b.Allow(at(0), key)
+	}})
+	trip(t, b, 0)
+	call(t, b, 30*time.Second, Success)
+	if len(got) != 3 || got[0].To != StateOpen || got[1].To != StateHalfOpen || got[2].To != StateClosed {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestProbesNeedTheDisk(t *testing.T) {
+	db := openDB(t)
+	b := openAt(t, epoch, db, Options{})
+	trip(t, b, 0)
+	db.Close()
+	e := refusal(t, b, 30*time.Second)
+	if e.Reason != ReasonDisk || e.Err == nil {
+		t.Errorf("%+v", e)
+	}
+	refusal(t, b, 60*time.Second-1)
+}
+
+func TestOnTheRealClockOfABubble(t *testing.T) {
+	db := openDB(t)
+	synctest.Test(t, func(t *testing.T) {
+		b, err := Open(db, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			p, err := b.Allow(time.Now(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(10 * time.Second) // the call
+			p.Done(Failure, 0)
+		}
+		tripped := time.Now()
+		_, err = b.Allow(time.Now(), key)
+		var oe *OpenError
+		if !errors.As(err, &oe) || oe.RetryAt.Sub(tripped) != 30*time.Second {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(oe.RetryAt))
+		p, err := b.Allow(time.Now(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		p.Done(Success, 0)
+		if _, err := b.Allow(time.Now(), key); err != nil {
+			t.Error(err)
+		}
+	})
+}

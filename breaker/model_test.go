@@ -1,0 +1,151 @@
+package breaker
+
+import (
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// oracle is a breaker in its plainest form: one probe, everything recounted
+// from a list of outcomes.
+type oracle struct {
+	failures, min int
+	state         State
+	gen, trips    int
+	until         time.Time
+	probing       bool
+	log           []struct {
+		slice  int64
+		failed bool
+	}
+}
+
+func (o *oracle) allow(now time.Time) bool {
+	if o.state == StateOpen && !now.Before(o.until) {
+		o.state, o.probing = StateHalfOpen, false
+		o.gen++
+	}
+	if o.state != StateHalfOpen {
+		return o.state == StateClosed
+	}
+	ok := !o.probing
+	o.probing = true
+	return ok
+}
+
+func (o *oracle) done(now time.Time, gen int, out Outcome) {
+	if gen != o.gen {
+		return
+	}
+	if o.state == StateHalfOpen {
+		switch out {
+		case Ignored:
+			o.probing = false
+		case Success:
+			*o = oracle{failures: o.failures, min: o.min, gen: o.gen + 1}
+		case Failure:
+			o.open(now)
+		}
+		return
+	}
+	if out == Ignored {
+		return
+	}
+	slice := now.Sub(epoch.Add(-origin)) / (6 * time.Second)
+	o.log = append(o.log, struct {
+		slice  int64
+		failed bool
+	}{int64(slice), out == Failure})
+	run, calls, failed := 0, 0, 0
+	for _, e := range o.log {
+		run++
+		if !e.failed {
+			run = 0
+		}
+		if e.slice > int64(slice)-10 {
+			calls++
+			if e.failed {
+				failed++
+			}
+		}
+	}
+	if out == Failure && (run >= o.failures || calls >= o.min && failed*2 >= calls) {
+		o.open(now)
+	}
+}
+
+func (o *oracle) open(now time.Time) {
+	wait := min(30*time.Second<<o.trips, 10*time.Minute)
+	o.trips++
+	o.state, o.until, o.log = StateOpen, now.Add(wait), nil
+	o.gen++
+}
+
+func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
+	db := openDB(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		o := oracle{failures: rapid.IntRange(1, 8).Draw(rt, "failures"), min: rapid.IntRange(2, 20).Draw(rt, "min")}
+		m := &machine{boot: "b"}
+		opts := Options{Failures: o.failures, MinCalls: o.min, ProbeTimeout: 1e6 * time.Hour, Uptime: m.uptime}
+		b, err := OpenAt(epoch, db, opts)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		if err := b.Forget(key.Shop); err != nil {
+			rt.Fatal(err)
+		}
+		now := epoch
+		type flight struct {
+			p   Permit
+			gen int
+		}
+		var flights []flight
+		rt.Repeat(map[string]func(*rapid.T){
+			"time passes": func(rt *rapid.T) {
+				now = now.Add(time.Duration(rapid.Int64Range(0, int64(time.Minute)).Draw(rt, "d")))
+			},
+			"a call": func(rt *rapid.T) {
+				p, err := b.Allow(now, key)
+				if want := o.allow(now); (err == nil) != want {
+					rt.Fatalf("allow: %v, want %v", err, want)
+				}
+				if err == nil {
+					flights = append(flights, flight{p, o.gen})
+				}
+			},
+			"an answer": func(rt *rapid.T) {
+				if len(flights) == 0 {
+					rt.Skip()
+				}
+				i := rapid.IntRange(0, len(flights)-1).Draw(rt, "which")
+				f := flights[i]
+				flights = append(flights[:i], flights[i+1:]...)
+				out := rapid.SampledFrom([]Outcome{Failure, Success, Failure, Ignored}).Draw(rt, "outcome")
+				f.p.DoneAt(now, out, 0)
+				o.done(now, f.gen, out)
+			},
+			"the process is killed and started": func(rt *rapid.T) {
+				if o.state == StateClosed {
+					rt.Skip() // its counts are lost, which the oracle's are not
+				}
+				flights = nil
+				m.up = now.Sub(epoch)
+				if b, err = OpenAt(now, db, opts); err != nil {
+					rt.Fatal(err)
+				}
+				if o.state == StateHalfOpen {
+					o.state, o.until = StateOpen, now.Add(30*time.Second)
+				}
+				o.gen++
+			},
+			"": func(rt *rapid.T) {
+				for _, c := range b.SnapshotAt(now) {
+					if c.Key == key && c.State != o.state {
+						rt.Fatalf("%v, want %v", c.State, o.state)
+					}
+				}
+			},
+		})
+	})
+}

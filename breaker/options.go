@@ -1,0 +1,144 @@
+package breaker
+
+import (
+	"fmt"
+	"time"
+)
+
+// Key names a circuit.
+type Key struct {
+	Shop  string
+	Class string // endpoint class, such as "graphql"
+}
+
+// State is what a circuit does with calls.
+type State uint8
+
+const (
+	StateClosed   State = iota // lets every call through and counts
+	StateOpen                  // refuses every call until its deadline
+	StateHalfOpen              // lets its probes through
+)
+
+// String names the state as metrics show it.
+func (s State) String() string { return [...]string{"closed", "open", "half-open"}[s%3] }
+
+// Hand is what a person decided about a circuit.
+type Hand uint8
+
+const (
+	Auto       Hand = iota // nothing: the circuit decides
+	HeldOpen               // refuse every call until told otherwise
+	HeldClosed             // let every call through and count nothing
+)
+
+// Outcome is what came of a call.
+type Outcome uint8
+
+const (
+	Success Outcome = iota // the service works
+	Failure                // it does not: 5xx, timeout, reset, unreadable answer
+	Ignored                // says nothing about it: throttled, refused, our own ctx ended
+)
+
+// Reasons why a circuit is open.
+const (
+	ReasonFailures = "failures in a row"
+	ReasonRate     = "share of failures"
+	ReasonProbe    = "a probe failed"
+	ReasonProbing  = "probes are under way"
+	ReasonSilence  = "a probe did not answer"
+	ReasonRestart  = "restarted while probing"
+	ReasonHand     = "held open by hand"
+	ReasonDisk     = "state could not be written"
+)
+
+// Options are the settings of a Breaker.
+type Options struct {
+	// Failures in a row that open a circuit. Default 5.
+	Failures int
+	// Reset is the first wait of an open circuit. Default 30 s.
+	Reset time.Duration
+	// MaxReset caps the doubled wait. Default 10 min, at least Reset.
+	MaxReset time.Duration
+	// MaxRetryAfter caps what the server may ask for. Default 1 h.
+	MaxRetryAfter time.Duration
+	// Rate is the share of failures, 0 to 1, that opens a circuit. Default
+	// 0.5; above 1 never.
+	Rate float64
+	// Window is the time over which the share is taken, in ten slices.
+	// Default 60 s.
+	Window time.Duration
+	// MinCalls is how many calls of the window make a share. Default 20.
+	MinCalls int
+	// Probes is how many calls a half-open circuit lets through, 1 to 64.
+	// Default 1.
+	Probes int
+	// ProbeTimeout is when a probe that never reported counts as failed.
+	// Longer than a call can take. Default 2 min.
+	ProbeTimeout time.Duration
+	// OnTransition is called after every transition, by the goroutine that
+	// caused it and under no lock. Default none.
+	OnTransition func(Transition)
+	// Uptime names the boot of the machine and the time since; ok is false
+	// where that is unknown, and then a restart counts as no time passed.
+	// Default: the machine's own (Linux).
+	Uptime func() (boot string, up time.Duration, ok bool)
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d <= 0 {
+			*d = v
+		}
+	}
+	if o.Failures <= 0 {
+		o.Failures = 5
+	}
+	if o.Rate <= 0 {
+		o.Rate = 0.5
+	}
+	if o.MinCalls <= 0 {
+		o.MinCalls = 20
+	}
+	o.Probes = min(max(o.Probes, 1), 64)
+	def(&o.Reset, 30*time.Second)
+	def(&o.MaxReset, 10*time.Minute)
+	o.MaxReset = max(o.MaxReset, o.Reset)
+	def(&o.MaxRetryAfter, time.Hour)
+	def(&o.Window, time.Minute)
+	def(&o.ProbeTimeout, 2*time.Minute)
+	if o.Uptime == nil {
+		o.Uptime = machineUptime
+	}
+	return o
+}
+
+// OpenError refuses a call.
+type OpenError struct {
+	Key Key
+	// RetryAt is when to try again; zero when only a person can tell.
+	RetryAt time.Time
+	Reason  string
+	Err     error // why the state could not be written, if that is the reason
+}
+
+func (e *OpenError) Error() string {
+	s := fmt.Sprintf("breaker: %s %s: open, %s", e.Key.Shop, e.Key.Class, e.Reason)
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *OpenError) Unwrap() error { return e.Err }
+
+// Transition is a change of state.
+type Transition struct {
+	Key      Key
+	From, To State
+	Hand     Hand
+	Reason   string
+	At       time.Time
+	RetryAt  time.Time // for StateOpen: its deadline
+}

@@ -1,0 +1,45 @@
+package breaker
+
+import "time"
+
+// Circuit is what the page shows of one key.
+type Circuit struct {
+	Key     Key
+	State   State
+	Hand    Hand
+	Reason  string    // why it is open
+	Since   time.Time // of the last transition; zero if before the start
+	RetryAt time.Time // open: when the first probe may go, perhaps past; else zero
+	Run     int       // failures in a row
+	Calls   int       // in the window
+	Failed  int       // of them
+	Trips   int       // waits in a row
+	Err     error     // the last transition could not be written
+}
+
+// Snapshot is the state of every circuit, in no order.
+func (b *Breaker) Snapshot() []Circuit { return b.SnapshotAt(time.Now()) }
+
+// SnapshotAt is Snapshot at an explicit instant.
+func (b *Breaker) SnapshotAt(now time.Time) []Circuit {
+	t := b.tick(now)
+	b.mu.Lock()
+	b.publish(*b.ready.Load())
+	b.mu.Unlock()
+	var list []Circuit
+	for _, c := range *b.ready.Load() {
+		c.mu.Lock()
+		s := Circuit{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.failures(),
+			Trips: c.trips, Err: c.writeErr}
+		s.Calls, s.Failed = c.rate(t)
+		if c.since > 0 {
+			s.Since = now.Add(time.Duration(c.since - t))
+		}
+		if c.state == StateOpen {
+			s.RetryAt = now.Add(time.Duration(c.until - t))
+		}
+		c.mu.Unlock()
+		list = append(list, s)
+	}
+	return list
+}
