@@ -107,11 +107,23 @@ func (b *Breaker) publish(ready map[Key]*circuit) {
 // Allow lets a call through at now, or refuses it with an *OpenError. No lock
 // is held while the call runs.
 func (b *Breaker) Allow(now time.Time, key Key) (Permit, error) {
-	c := b.circuit(key)
+	return Circuit{b.circuit(key)}.Allow(now)
+}
+
+// Circuit is a key that was looked up once, for callers that ask often. It is
+// good until its shop is forgotten.
+type Circuit struct{ c *circuit }
+
+// Circuit looks a key up.
+func (b *Breaker) Circuit(key Key) Circuit { return Circuit{b.circuit(key)} }
+
+// Allow is Breaker.Allow for the circuit's key.
+func (h Circuit) Allow(now time.Time) (Permit, error) {
+	c := h.c
 	if gate := c.gate.Load(); gate&1 != 0 {
-		return Permit{c: c, gen: gate >> 1, at: b.tick(now)}, nil
+		return Permit{c: c, gen: gate >> 1, at: c.b.tick(now)}, nil
 	}
-	return b.admit(now, c)
+	return c.b.admit(now, c)
 }
 
 // admit decides for a circuit that is not closed, and writes the step to

@@ -2,8 +2,8 @@ package breaker
 
 import "time"
 
-// Circuit is what the page shows of one key.
-type Circuit struct {
+// Status is what the page shows of one key.
+type Status struct {
 	Key     Key
 	State   State
 	Hand    Hand
@@ -18,18 +18,18 @@ type Circuit struct {
 }
 
 // Snapshot is the state of every circuit, in no order.
-func (b *Breaker) Snapshot() []Circuit { return b.SnapshotAt(time.Now()) }
+func (b *Breaker) Snapshot() []Status { return b.SnapshotAt(time.Now()) }
 
 // SnapshotAt is Snapshot at an explicit instant.
-func (b *Breaker) SnapshotAt(now time.Time) []Circuit {
+func (b *Breaker) SnapshotAt(now time.Time) []Status {
 	t := b.tick(now)
 	b.mu.Lock()
 	b.publish(*b.ready.Load())
 	b.mu.Unlock()
-	var list []Circuit
+	var list []Status
 	for _, c := range *b.ready.Load() {
 		c.mu.Lock()
-		s := Circuit{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.failures(),
+		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.failures(),
 			Trips: c.trips, Err: c.writeErr}
 		s.Calls, s.Failed = c.rate(t)
 		if c.since > 0 {

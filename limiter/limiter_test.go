@@ -46,6 +46,12 @@ func (m *machine) pass(d time.Duration) {
 	m.mu.Unlock()
 }
 
+func (m *machine) reboot(boot string, up time.Duration) {
+	m.mu.Lock()
+	m.boot, m.up = boot, up
+	m.mu.Unlock()
+}
+
 func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Limiter {
 	t.Helper()
 	l, err := OpenAt(now, db, o)

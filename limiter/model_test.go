@@ -96,7 +96,7 @@ func TestTheWindowDecidesAsTheOracleDoes(t *testing.T) {
 					g.CancelAt(now)
 				}
 				flying = nil
-				m.pass(now.Sub(epoch) - m.up)
+				m.reboot("b", now.Sub(epoch))
 				if err := l.CloseAt(now); err != nil {
 					rt.Fatal(err)
 				}

@@ -63,7 +63,7 @@ func TestAfterACrash(t *testing.T) {
 			spentThenCrash(t, db, m)
 			m.pass(tc.passed)
 			if tc.boot != "" {
-				m.boot, m.up = tc.boot, 48*time.Hour
+				m.reboot(tc.boot, 48*time.Hour)
 			}
 			now := spent.Add(tc.passed + tc.jump)
 			l := openAt(t, now, db, Options{Fixed: true, Uptime: m.uptime})
@@ -101,9 +101,7 @@ func TestACleanCloseReturnsTheLease(t *testing.T) {
 func TestAProcessThatDiesOverAndOverAfterARebootRecovers(t *testing.T) {
 	db, m := openDB(t), &machine{boot: "one"}
 	spentThenCrash(t, db, m)
-	m.mu.Lock()
-	m.boot, m.up = "two", 0
-	m.mu.Unlock()
+	m.reboot("two", 0)
 	now := at(2 * time.Minute)
 	for range 7 { // never alive for a whole window
 		l := openAt(t, now, db, Options{Fixed: true, Uptime: m.uptime})
