@@ -167,7 +167,7 @@ func (e *exec) appendLines(out []bulkText, o object, set ast.SelectionSet, paren
 	if parent != "" {
 		m = append(m, member{"__parentId", parent})
 	}
-	w := &jsonText{slash: true}
+	w := &jsonText{slash: true, b: make([]byte, 0, 256)}
 	w.tree(m)
 	out = append(out, bulkText{append(w.b, '\n'), parent, o.typ})
 	id, _ := m.get("id").(string)

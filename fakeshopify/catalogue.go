@@ -3,6 +3,7 @@ package fakeshopify
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,8 +166,7 @@ func (c *catalogue) variants(p *Product, n int, kind kind, big bool, at time.Tim
 		p.Variants = append(p.Variants, c.variant(p, []string{"Default Title"}, big, at))
 		return
 	}
-	sizes, third := kind.sizes, materials
-	axes := [][]string{sizes, colors, third}
+	axes := [][]string{kind.sizes, colors, materials}
 	names := []string{"Size", "Color", "Material"}
 	used := 1
 	for ; used < 3 && product(axes[:used]) < n; used++ {
@@ -174,24 +174,23 @@ func (c *catalogue) variants(p *Product, n int, kind kind, big bool, at time.Tim
 	if used == 1 && r.IntN(2) == 0 {
 		used = 2
 	}
-	axes = axes[:used:used]
-	for i := used - 1; product(axes) < n; i = (i + 1) % used {
+	axes = slices.Clone(axes[:used])
+	for i := 0; product(axes) < n; i = (i + 1) % used {
 		// A shop with thousands of variants of one thing has numbers for names.
-		for len(axes[i]) < 16 || product(axes) < n {
-			axes[i] = append(axes[i][:len(axes[i]):len(axes[i])], names[i]+" "+strconv.Itoa(len(axes[i])+1))
-			if i != used-1 && len(axes[i]) >= 16 {
-				break
-			}
-		}
+		axes[i] = append(slices.Clone(axes[i]), names[i]+" "+strconv.Itoa(len(axes[i])+1))
 	}
 	for i := range axes {
 		p.Options = append(p.Options, Option{ID: c.ids.next(idOption, big), Name: names[i]})
+		if i > 0 { // sizes keep their order
+			axes[i] = slices.Clone(axes[i])
+			r.Shuffle(len(axes[i]), func(a, b int) { axes[i][a], axes[i][b] = axes[i][b], axes[i][a] })
+		}
 	}
-	// A step through the combinations that visits each at most once.
+	// Every combination at most once, the sizes changing fastest.
 	for k := range n {
 		values := make([]string, used)
 		x := k
-		for i := used - 1; i >= 0; i-- {
+		for i := range used {
 			values[i] = axes[i][x%len(axes[i])]
 			x /= len(axes[i])
 		}
@@ -212,7 +211,7 @@ func (c *catalogue) variant(p *Product, values []string, big bool, at time.Time)
 	v := Variant{
 		ID: c.ids.next(idVariant, big), InventoryItemID: c.ids.next(idItem, big),
 		Options: values, InventoryPolicy: "deny", Taxable: r.IntN(10) > 0, Tracked: true,
-		Price: c.price(), CreatedAt: at, UpdatedAt: at,
+		Price: c.priceBeside(p), CreatedAt: at, UpdatedAt: at,
 		Weight: float64(r.IntN(3000)), WeightUnit: "GRAMS",
 	}
 	if r.IntN(6) == 0 {
@@ -225,7 +224,7 @@ func (c *catalogue) variant(p *Product, values []string, big bool, at time.Time)
 		v.Barcode = ptr(fmt.Sprintf("%013d", 4000000000000+r.Int64N(999999999999)))
 	}
 	if r.IntN(4) == 0 {
-		v.CompareAtPrice = ptr(c.price())
+		v.CompareAtPrice = ptr(dearer(v.Price))
 	}
 	if r.IntN(8) == 0 {
 		v.InventoryPolicy = "continue"
@@ -252,6 +251,29 @@ func initials(values []string) string {
 	return b.String()
 }
 
+// priceBeside is mostly the price of the product's other variants.
+func (c *catalogue) priceBeside(p *Product) string {
+	n := len(p.Variants)
+	if n == 0 || c.rand.IntN(40) == 0 {
+		return c.price()
+	}
+	if c.rand.IntN(8) == 0 {
+		return dearer(p.Variants[n-1].Price)
+	}
+	return p.Variants[n-1].Price
+}
+
+// dearer is a price about a tenth higher, with the same cents.
+func dearer(price string) string {
+	whole, cents, ok := strings.Cut(price, ".")
+	n, _ := strconv.Atoi(whole)
+	whole = strconv.Itoa(n + n/10 + 2)
+	if !ok {
+		return whole
+	}
+	return whole + "." + cents
+}
+
 func (c *catalogue) price() string {
 	r := c.rand
 	switch r.IntN(12) {
@@ -260,7 +282,9 @@ func (c *catalogue) price() string {
 	case 1:
 		return fmt.Sprintf("%d.%d0", 1+r.IntN(90), r.IntN(10))
 	case 2:
-		return "0.00"
+		if r.IntN(8) == 0 {
+			return "0.00"
+		}
 	}
 	return fmt.Sprintf("%d.%02d", 3+r.IntN(240), pick(r, []int{0, 49, 50, 90, 95, 99}))
 }

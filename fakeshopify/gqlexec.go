@@ -29,9 +29,11 @@ type exec struct {
 	bulk   bool
 	nested []nested
 	errs   []*gqlError
-	search []any
-	path   []any
-	fields map[fieldsKey][]*fieldGroup
+	// deprecated: a field was asked for that the schema marks so.
+	deprecated bool
+	search     []any
+	path       []any
+	fields     map[fieldsKey][]*fieldGroup
 }
 
 type fieldsKey struct {
@@ -73,6 +75,9 @@ func (e *exec) gather(set ast.SelectionSet, typ string, out *[]*fieldGroup) {
 		case *ast.Field:
 			if !e.included(s.Directives) {
 				continue
+			}
+			if s.Definition != nil && s.Definition.Directives.ForName("deprecated") != nil {
+				e.deprecated = true
 			}
 			i := slices.IndexFunc(*out, func(g *fieldGroup) bool { return g.Alias == s.Alias })
 			if i < 0 {

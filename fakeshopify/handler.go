@@ -103,7 +103,11 @@ func (s *Shop) serveGraphQL(w http.ResponseWriter, r *http.Request) {
 		answerJSON(w, http.StatusBadRequest, []byte(`{"errors":{"query":"Required parameter missing or invalid"}}`))
 		return
 	}
-	answerTree(w, s.query(r.Context(), version, baseOf(r), in.Query, in.OperationName, in.Variables, denied))
+	answer, deprecated := s.query(r.Context(), version, baseOf(r), in.Query, in.OperationName, in.Variables, denied)
+	if deprecated {
+		w.Header().Set("X-Shopify-Api-Deprecated-Reason", usageDocs+"versioning#deprecation-practices")
+	}
+	answerTree(w, answer)
 }
 
 func baseOf(r *http.Request) string {
@@ -113,15 +117,16 @@ func baseOf(r *http.Request) string {
 	return "http://" + r.Host
 }
 
-// query runs a document and returns the whole answer.
-func (s *Shop) query(ctx context.Context, version, base, text, name string, vars map[string]any, denied string) members {
+// query runs a document and returns the whole answer, and whether a deprecated
+// field was asked for.
+func (s *Shop) query(ctx context.Context, version, base, text, name string, vars map[string]any, denied string) (answer members, deprecated bool) {
 	schema := schemaFor(version)
-	refuse := func(errs ...*gqlError) members {
+	refuse := func(errs ...*gqlError) (members, bool) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		now := s.opt.Now()
 		s.api.record(APICall{At: now, Done: now, Outcome: "invalid", Operation: name})
-		return members{{"errors", errorTrees(errs)}}
+		return members{{"errors", errorTrees(errs)}}, false
 	}
 	doc, list := s.document(schema, text)
 	if list != nil {
@@ -145,14 +150,14 @@ func (s *Shop) query(ctx context.Context, version, base, text, name string, vars
 	if requested > maxQueryCost {
 		call.Outcome = "too-dear"
 		s.api.record(call)
-		return members{{"errors", []any{tooDear(requested).tree()}}}
+		return members{{"errors", []any{tooDear(requested).tree()}}}, false
 	}
 	b := &s.api.bucket
 	b.refill(s.api.plan, e.now)
 	if float64(requested) > b.level {
 		call.Outcome = "throttled"
 		s.api.record(call)
-		return members{{"errors", []any{throttledError().tree()}}, {"extensions", members{{"cost", s.costBlock(e.now, requested, -1)}}}}
+		return members{{"errors", []any{throttledError().tree()}}, {"extensions", members{{"cost", s.costBlock(e.now, requested, -1)}}}}, false
 	}
 	b.level -= float64(requested)
 	if d := s.opt.API.Latency; d > 0 {
@@ -182,7 +187,7 @@ func (s *Shop) query(ctx context.Context, version, base, text, name string, vars
 	if len(e.search) > 0 {
 		ext = append(ext, member{"search", e.search})
 	}
-	return append(out, member{"extensions", ext})
+	return append(out, member{"extensions", ext}), e.deprecated
 }
 
 func parseDocument(schema *ast.Schema, text string) (*ast.QueryDocument, gqlerror.List) {

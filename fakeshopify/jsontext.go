@@ -73,10 +73,23 @@ func (w *jsonText) local(k string, t time.Time, zone *time.Location) {
 	w.b = append(w.b, '"')
 }
 
+func (w *jsonText) plain(c byte) bool {
+	return c >= 0x20 && c < utf8.RuneSelf && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&' && (c != '/' || !w.slash)
+}
+
 func (w *jsonText) quote(s string) {
 	const hex = "0123456789abcdef"
 	b := append(w.b, '"')
 	for i := 0; i < len(s); {
+		// Runs that need no escape go over in one piece.
+		plain := i
+		for plain < len(s) && w.plain(s[plain]) {
+			plain++
+		}
+		if b = append(b, s[i:plain]...); plain == len(s) {
+			break
+		}
+		i = plain
 		c := s[i]
 		if c < utf8.RuneSelf {
 			i++

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/time/rate"
 	"pgregory.net/rapid"
 )
 
@@ -107,6 +108,30 @@ func TestTheActualCostNeverExceedsTheRequestedOne(t *testing.T) {
 		}
 		if c := r.Extensions.Cost; *c.ActualQueryCost > c.RequestedQueryCost || *c.ActualQueryCost < 1 {
 			rt.Fatalf("%s: requested %d, actual %d", query, c.RequestedQueryCost, *c.ActualQueryCost)
+		}
+	})
+}
+
+func TestTheBucketAgreesWithAnotherOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		plan := rapid.SampledFrom([]Plan{Standard, Advanced, Plus}).Draw(t, "plan")
+		now := epoch
+		b := bucket{level: plan.Maximum, at: now}
+		oracle := rate.NewLimiter(rate.Limit(plan.Restore), int(plan.Maximum))
+		for range rapid.IntRange(1, 200).Draw(t, "calls") {
+			now = now.Add(time.Duration(rapid.IntRange(0, 20).Draw(t, "centiseconds")) * 10 * time.Millisecond)
+			cost := rapid.IntRange(1, 1000).Draw(t, "cost")
+			b.refill(plan, now)
+			if d := b.level - float64(cost); d > -1e-6 && d < 1e-6 {
+				continue // too near to call for either
+			}
+			ok := float64(cost) <= b.level
+			if ok {
+				b.level -= float64(cost)
+			}
+			if want := oracle.AllowN(now, cost); ok != want {
+				t.Fatalf("cost %d at level %v: %v, the other says %v with %v", cost, b.level, ok, want, oracle.TokensAt(now))
+			}
 		}
 	})
 }

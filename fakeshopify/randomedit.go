@@ -86,7 +86,7 @@ func (s *Shop) change(kind string, p *Product) {
 		v.Price = s.cat.price()
 		v.CompareAtPrice = nil
 		if r.IntN(3) == 0 {
-			v.CompareAtPrice = ptr(s.cat.price())
+			v.CompareAtPrice = ptr(dearer(v.Price))
 		}
 	case "title":
 		p.Title = pick(r, lines) + " " + pick(r, adjectives) + " " + p.ProductType + " " + strconv.Itoa(r.IntN(1000))

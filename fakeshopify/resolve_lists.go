@@ -30,7 +30,12 @@ func (e *exec) filtered(f *fieldGroup, path string) []*Product {
 		return c
 	}
 	var list []*Product
-	for _, id := range s.ids {
+	lo, hi := q.idBounds()
+	first, _ := slices.BinarySearch(s.ids, lo)
+	for _, id := range s.ids[first:] {
+		if id > hi {
+			break
+		}
 		if p := s.products[id]; q.match(productSearch(p)) {
 			list = append(list, p)
 		}

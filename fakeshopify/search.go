@@ -1,6 +1,7 @@
 package fakeshopify
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,13 @@ type (
 	andNode  []queryNode
 	orNode   []queryNode
 	notNode  struct{ queryNode }
-	termNode struct{ field, op, value string }
+	termNode struct {
+		field, op, value string
+		// value as a number and as a time, where it is one
+		num           int64
+		at            time.Time
+		isNum, isTime bool
+	}
 )
 
 func (n andNode) match(f fieldsOf, q *query) bool {
@@ -66,11 +73,9 @@ func (n termNode) match(f fieldsOf, q *query) bool {
 func (n termNode) matches(v any) bool {
 	switch v := v.(type) {
 	case time.Time:
-		t, ok := searchTime(n.value)
-		return ok && compared(n.op, v.Truncate(time.Second).Compare(t))
+		return n.isTime && compared(n.op, v.Truncate(time.Second).Compare(n.at))
 	case int64:
-		x, err := strconv.ParseInt(n.value, 10, 64)
-		return err == nil && compared(n.op, cmpInt(v, x))
+		return n.isNum && compared(n.op, cmpInt(v, n.num))
 	case string:
 		if n.field == "" {
 			return strings.Contains(strings.ToLower(v), strings.ToLower(n.value))
@@ -195,7 +200,7 @@ func (p *queryParser) term() queryNode {
 		return andNode{}
 	}
 	if quoted || !strings.HasPrefix(p.text, ":") {
-		return termNode{"", "", first}
+		return termNode{value: first}
 	}
 	p.text = p.text[1:]
 	t := termNode{field: strings.ToLower(first)}
@@ -218,7 +223,34 @@ func (p *queryParser) term() queryNode {
 			{"code", "invalid_field"}})
 		return andNode{}
 	}
+	n, err := strconv.ParseInt(t.value, 10, 64)
+	t.num, t.isNum = n, err == nil
+	t.at, t.isTime = searchTime(t.value)
 	return t
+}
+
+// idBounds are ids that everything found lies between, both included.
+func (q *query) idBounds() (lo, hi int64) {
+	lo, hi = math.MinInt64, math.MaxInt64
+	list, ok := q.root.(andNode)
+	if !ok {
+		return lo, hi
+	}
+	for _, n := range list {
+		t, ok := n.(termNode)
+		if !ok || t.field != "id" || !t.isNum {
+			continue
+		}
+		switch t.op {
+		case "":
+			lo, hi = max(lo, t.num), min(hi, t.num)
+		case ">", ">=":
+			lo = max(lo, t.num)
+		case "<", "<=":
+			hi = min(hi, t.num)
+		}
+	}
+	return lo, hi
 }
 
 // value reads a quoted text, or one up to any of the stop characters.

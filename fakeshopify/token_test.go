@@ -57,6 +57,16 @@ func TestTheTokenEndpointGrantsAndTokensExpire(t *testing.T) {
 	}
 }
 
+func TestDeprecatedFieldsAreAnnounced(t *testing.T) {
+	s := apiShop(Options{Products: 1, Now: fixed(epoch)})
+	for query, want := range map[string]bool{`{products(first:1){nodes{bodyHtml}}}`: true, `{products(first:1){nodes{descriptionHtml}}}`: false} {
+		_, h, _ := post(t, s, "/admin/api/2026-10/graphql.json", testToken, `{"query":"`+query+`"}`)
+		if got := h.Get("X-Shopify-API-Deprecated-Reason") != ""; got != want {
+			t.Errorf("%s: announced %v", query, got)
+		}
+	}
+}
+
 func TestVersionsFallForward(t *testing.T) {
 	for _, c := range []struct {
 		at           string
