@@ -13,7 +13,7 @@ import (
 )
 
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	after, limit, err := page(r, 50, 250)
+	after, limit, err := page(r, 50, 1000)
 	if err != nil {
 		return err
 	}

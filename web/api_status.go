@@ -58,7 +58,7 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 	h := headlineOf(f)
 	v := statusView{
 		Version: s.o.Version, StartedAt: s.o.Started.UTC(), Now: f.now.UTC(), Demo: s.o.Demo,
-		Mood: h.Mood, Sentence: h.Text, Next: h.Next, Command: h.Command,
+		Mood: h.Mood, Sentence: h.sentence(f.now), Next: h.Next, Command: h.Command,
 		Ready: readinessOf(f), Notices: f.notices, LastSeq: s.o.Store.LastSeq(), LastAt: optional(f.last),
 		PublicURL: s.o.PublicURL, DataDir: s.o.DataDir,
 		Queue: queueStatus{f.queue.Waiting, f.queue.Leased, f.queue.Dead, optional(f.queue.Oldest), optional(f.queue.Next), f.queue.Paused},
@@ -71,9 +71,9 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		v.Queue.Paused = []string{}
 	}
 	for _, shop := range f.shops {
-		line := shopLine(f.now, shop)
+		line := shopLine(shop)
 		view := shopStatus{
-			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.Text, LastUpdateAt: optional(shop.Last),
+			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.sentence(f.now), LastUpdateAt: optional(shop.Last),
 			Waiting: shop.Waiting, Dead: shop.Dead, AtLeast: shop.AtLeast, Selection: selectionWords(shop.Selection),
 		}
 		if shop.CountsErr == nil {
@@ -93,4 +93,26 @@ func selectionWords(sel catalog.Selection) string {
 		return "products with " + sel.String()
 	}
 	return sel.String()
+}
+
+// apiSendSample sends a signed sample delivery: only the server knows the
+// secret that signs it.
+func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if s.o.SendSample == nil {
+		return refuse(http.StatusConflict, "Not listening", "A sample is sent through the public address, which is open while stockroom serve runs.")
+	}
+	var body struct {
+		Shop  string `json:"shop"`
+		Topic string `json:"topic"`
+		Body  string `json:"body"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	sent, err := s.o.SendSample(r.Context(), Sample{Shop: body.Shop, Topic: body.Topic, Body: []byte(body.Body)})
+	if err != nil {
+		return err
+	}
+	sent.Answer = dataOf(sent.Answer)
+	return writeJSON(w, http.StatusOK, sent)
 }

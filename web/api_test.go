@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -354,4 +355,22 @@ func TestAClosedCatalogueIsAnAnswerNotACrash(t *testing.T) {
 	r.admin(200, "GET", "/api/v1/status", "")
 	r.admin(200, "GET", "/", "")
 	r.admin(200, "GET", "/metrics", "")
+}
+
+func TestASampleDeliveryIsSentByTheServer(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.SendSample = func(_ context.Context, s Sample) (SampleSent, error) {
+			if s.Shop == "unknown" {
+				return SampleSent{}, refuse(404, "", "This shop is not connected.")
+			}
+			return SampleSent{URL: "http://127.0.0.1:8080/webhooks/shopify/products", Shop: testShop, Topic: s.Topic, Status: 200, Answer: []byte("<busy>")}, nil
+		}
+	})
+	got := r.admin(200, "POST", samplePath, `{"topic":"products/update","body":"{}"}`)
+	if !strings.Contains(got, `"status":200,"answer":"\u003cbusy\u003e"`) {
+		t.Error(got)
+	}
+	r.admin(404, "POST", samplePath, `{"shop":"unknown"}`)
+	r.admin(200, "POST", samplePath, `{"body":"`+strings.Repeat("x", 3*maxAPIBody)+`"}`)
+	newRig(t, nil).admin(409, "POST", samplePath, `{}`)
 }

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -36,6 +35,9 @@ type queueFacts struct {
 	OK                    bool
 	Reason                string
 	Waiting, Leased, Dead int
+	Updates               int       // of the waiting and leased: deliveries
+	Reads                 int       // of them: other work that is being done
+	Unworked              int       // of them: work that nobody does
 	Oldest                time.Time // when the oldest waiting job was enqueued
 	Next                  time.Time // when the next one is due
 	Paused                []string  // kinds that a person paused
@@ -69,7 +71,7 @@ func (s *Server) gather(ctx context.Context, now time.Time) (facts, []store.Deli
 		f.last = time.UnixMilli(recent[0].ReceivedAt)
 	}
 	f.shops, f.shopsErr = s.shopFacts(ctx, recent)
-	f.notices = s.notices(now)
+	f.notices = s.o.Notices()
 	return f, recent
 }
 
@@ -105,31 +107,6 @@ func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]s
 		list = append(list, f)
 	}
 	return list, nil
-}
-
-// notices are those of the wiring and what the two stores themselves tell.
-func (s *Server) notices(now time.Time) []Notice {
-	var list []Notice
-	h := s.o.Store.Health()
-	if h.Quarantined != "" {
-		list = append(list, Notice{Level: LevelWarn,
-			Text: "products.db was damaged and was moved aside " + ago(now, h.At) + "; " + count(int64(h.Salvaged), "product") + " could be taken over.",
-			Next: "What is missing is read from Shopify again by the next full sync. The damaged file is kept as " + fileName(h.Quarantined) + "."})
-	}
-	if h.Behind > 0 {
-		list = append(list, Notice{Level: LevelWarn,
-			Text: "products.db lacks " + count(h.Behind, "change") + " that were stored before the last start.",
-			Next: "They are read from Shopify again by the next full sync."})
-	}
-	if path, reason, at := s.o.Queue.Quarantined(); reason != "" {
-		n := Notice{Level: LevelWarn, Text: "The retry queue's file was damaged, found " + ago(now, at) + "; jobs that waited in it may be lost.",
-			Next: "The next full sync reads from Shopify what they would have changed."}
-		if path != "" {
-			n.Next += " The damaged file is kept as " + fileName(path) + "."
-		}
-		list = append(list, n)
-	}
-	return append(list, s.o.Notices()...)
 }
 
 // shopCounts keeps each shop's counts for a moment: counting reads every row.
@@ -172,7 +149,3 @@ func (c *shopCounts) get(ctx context.Context, shop string) (store.Counts, error)
 	c.kept[shop] = keptCount{counts: counts, seq: seq, at: now, took: time.Since(now)}
 	return counts, nil
 }
-
-// fileName is the last part of a path; the folder is nobody's business but the
-// operator's, who knows it.
-func fileName(path string) string { return filepath.Base(path) }

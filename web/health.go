@@ -36,7 +36,7 @@ type check struct {
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	s.probeCatalogue(r.Context())
 	f := facts{now: time.Now(), catalogue: s.catalogueFacts(), queue: s.queueFacts(r.Context())}
-	f.notices = s.notices(f.now)
+	f.notices = s.o.Notices()
 	ready := readinessOf(f)
 	status := http.StatusOK
 	if ready.Status == "unavailable" {

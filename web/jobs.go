@@ -13,6 +13,9 @@ import (
 	"stockroom/queue"
 )
 
+// deliveryKind is the kind of a queued delivery.
+const deliveryKind = "webhook"
+
 // jobView is a job as people see it. Times are RFC 3339, absent when the thing
 // has not happened.
 type jobView struct {
@@ -134,6 +137,14 @@ func (s *Server) queueFacts(ctx context.Context) queueFacts {
 		// A kind that nobody works or that is paused has no next try.
 		if k.Workers > 0 && k.PausedAt.IsZero() && !k.NextDue.IsZero() && (f.Next.IsZero() || k.NextDue.Before(f.Next)) {
 			f.Next = k.NextDue
+		}
+		switch n := k.Waiting + k.Leased; {
+		case name == deliveryKind:
+			f.Updates += n
+		case k.Workers > 0:
+			f.Reads += n
+		default:
+			f.Unworked += n
 		}
 		if !k.PausedAt.IsZero() && k.Waiting > 0 {
 			f.Paused = append(f.Paused, name)

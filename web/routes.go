@@ -12,7 +12,9 @@ import (
 
 const (
 	webhookRoot = "/webhooks/shopify/"
-	maxAPIBody  = 1 << 20 // bytes of a request to the API
+	samplePath  = "/api/v1/webhooks-test"
+	maxAPIBody  = 1 << 20  // bytes of a request to the API
+	maxSample   = 96 << 20 // of one that carries a sample delivery, escaped
 )
 
 // endpoint answers one request or returns the error to be told.
@@ -55,6 +57,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
 		{http.MethodGet, v1 + "rejected", s.apiRejected},
 		{http.MethodGet, v1 + "changes", s.apiChanges},
+		{http.MethodPost, samplePath, s.apiSendSample},
 	}
 }
 
@@ -79,7 +82,11 @@ func (s *Server) router(table []route) *httprouter.Router {
 func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
 		if r.Body != nil {
-			r.Body = http.MaxBytesReader(w, r.Body, maxAPIBody)
+			most := int64(maxAPIBody)
+			if r.URL.Path == samplePath {
+				most = maxSample
+			}
+			r.Body = http.MaxBytesReader(w, r.Body, most)
 		}
 		err := serve(w, r, p)
 		if err == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/state"
 	"stockroom/store"
 )
 
@@ -31,54 +32,79 @@ func (m mood) label() string {
 	return "Needs attention"
 }
 
-// headline is the overall state: one sentence, what happens next and, where
+// headline is how something stands: a sentence, the words before a moment and
+// the moment itself ("Last product update", 14:03), what happens next and, where
 // something has to be typed, the command.
 type headline struct {
 	Mood    mood
 	Text    string
+	Lead    string
+	When    time.Time
 	Next    string
 	Command string
 }
 
-// probeWords is how often a failing catalogue is tried, as the page says it.
-const probeWords = "Tried again every half second."
+// sentence is the whole text with the moment in words.
+func (h headline) sentence(now time.Time) string {
+	if h.When.IsZero() {
+		return h.Text
+	}
+	return strings.TrimSpace(h.Text+" "+h.Lead) + " " + ago(now, h.When) + "."
+}
+
+const (
+	// probeWords is how often a failing catalogue is tried, as the page says it.
+	probeWords = "Tried again every half second."
+	// credentialWords is when a refused credential is tried again.
+	credentialWords = "Asked again every 15 minutes and when the credentials change. Give new ones with this command:"
+)
 
 // headlineOf says how things stand, the gravest thing first.
 func headlineOf(f facts) headline {
 	c, q := f.catalogue, f.queue
 	switch {
 	case !c.OK && !q.OK:
-		return headline{moodBad, "Nothing can be stored now: " + causeWords(c) + ".",
-			probeWords + " Shopify is told to send each product update again, which it does for four hours.", ""}
-	case c.Closed:
-		return headline{moodWait, "Product updates wait to be stored: " + causeWords(c) + ".",
-			probeWords + " " + waitingSafely(q), ""}
+		return headline{Mood: moodBad, Text: "Nothing can be stored now: " + causeWords(c) + ".",
+			Next: probeWords + " Shopify is told to send each product update again, which it does for four hours."}
+	case !c.OK:
+		return headline{Mood: moodWait, Text: "Product updates wait to be stored: " + causeWords(c) + ".",
+			Next: probeWords + " " + keptWords(q)}
 	case !q.OK:
-		return headline{moodWait, "Product updates are stored, but the retry queue can't be used: " + q.Reason + ".",
-			"It is tried again by itself. Should the catalogue fail too, Shopify is told to send updates again.", ""}
+		return headline{Mood: moodWait, Text: "Product updates are stored, but the retry queue can't be used: " + q.Reason + ".",
+			Next: "It is tried again by itself. Should the catalogue fail too, Shopify is told to send updates again."}
 	case f.shopsErr != nil:
-		return headline{moodWait, "The list of shops can't be read now.", "It is read again when this page reloads.", ""}
+		return headline{Mood: moodWait, Text: "The list of shops can't be read now.", Next: "It is read again when this page reloads."}
 	case len(f.shops) == 0:
-		return headline{moodIdle, "No shop is connected yet.",
-			"Connect one with this command; it asks for the app's secret:", "stockroom shop add my-shop.myshopify.com"}
+		return headline{Mood: moodIdle, Text: "No shop is connected yet.",
+			Next: "Connect one with this command; it asks for the app's secret:", Command: "stockroom shop add my-shop.myshopify.com"}
 	}
-	if h, ok := pausedHeadline(f); ok {
+	if h, ok := pausedHeadline(f.shops); ok {
 		return h
 	}
-	switch {
-	case q.Dead > 0:
-		return headline{moodBad, fmt.Sprintf("%s a look; everything else that arrived is stored.", need(q.Dead)),
-			"They are kept, whole, until you retry or discard them below.", ""}
-	case f.unverifiable() != "":
-		shop := f.unverifiable()
-		return headline{moodBad, "Product updates of " + shortShop(shop) + " can't be checked: the app's secret is missing.",
-			"Shopify is told to send them again. Give the secret with this command:", "stockroom shop add " + shop}
-	case q.Waiting+q.Leased > 0:
-		return headline{moodWait, fmt.Sprintf("%s to be stored or fetched; the rest is stored.", wait(q.Waiting+q.Leased)), nextTry(f.now, q), ""}
-	case f.last.IsZero():
-		return headline{moodIdle, "Ready. No product update has arrived yet.", expect(f), ""}
+	if shop := unverifiable(f.shops); shop != "" {
+		return headline{Mood: moodBad, Text: "Product updates of " + shortShop(shop) + " can't be checked: the app's secret is missing.",
+			Next: "Shopify is told to send them again. Give the secret with this command:", Command: "stockroom shop add " + shop}
 	}
-	return headline{moodGood, "Everything that arrived is stored. Last product update " + ago(f.now, f.last) + ".", "", ""}
+	rest := "; everything else that arrived is stored."
+	switch {
+	case q.Dead > 0 && q.Updates > 0:
+		return headline{Mood: moodBad, Text: need(q.Dead) + " a look; " + wait(q.Updates) + " to be stored.",
+			Next: nextTry(f.now, q) + " What needs a look is kept whole until you retry or discard it."}
+	case q.Dead > 0:
+		return headline{Mood: moodBad, Text: need(q.Dead) + " a look" + rest,
+			Next: "Kept whole until you retry or discard them; they are listed below."}
+	case q.Updates > 0:
+		return headline{Mood: moodWait, Text: capital(wait(q.Updates)) + " to be stored" + rest, Next: nextTry(f.now, q)}
+	case q.Reads > 0:
+		return headline{Mood: moodWait, Text: "Everything that arrived is stored. " + reads(q.Reads) + ".", Next: nextTry(f.now, q)}
+	case f.last.IsZero():
+		return headline{Mood: moodIdle, Text: "Ready. No product update has arrived yet.", Next: expect(f)}
+	}
+	h := headline{Mood: moodGood, Text: "Everything that arrived is stored.", Lead: "Last product update", When: f.last}
+	if q.Unworked > 0 {
+		h.Next = count(int64(q.Unworked), "further job") + " will be done when the part of Stockroom that does them runs."
+	}
+	return h
 }
 
 // causeWords says why the catalogue does not take changes.
@@ -89,18 +115,21 @@ func causeWords(c storeFacts) string {
 	return c.Cause.Words()
 }
 
-func waitingSafely(q queueFacts) string {
-	if q.Waiting+q.Leased == 0 {
+func keptWords(q queueFacts) string {
+	switch q.Updates {
+	case 0:
 		return "Whatever arrives meanwhile is kept safely."
+	case 1:
+		return "1 update is kept safely meanwhile."
 	}
-	return count(int64(q.Waiting+q.Leased), "update") + " kept safely meanwhile."
+	return number(int64(q.Updates)) + " updates are kept safely meanwhile."
 }
 
 func need(n int) string {
 	if n == 1 {
-		return "1 product update needs"
+		return "1 item needs"
 	}
-	return number(int64(n)) + " product updates need"
+	return number(int64(n)) + " items need"
 }
 
 func wait(n int) string {
@@ -110,14 +139,21 @@ func wait(n int) string {
 	return number(int64(n)) + " product updates wait"
 }
 
+func reads(n int) string {
+	if n == 1 {
+		return "1 read from Shopify is still to be done"
+	}
+	return number(int64(n)) + " reads from Shopify are still to be done"
+}
+
 func nextTry(now time.Time, q queueFacts) string {
 	switch {
-	case q.Leased > 0 && q.Waiting == 0:
+	case q.Leased > 0:
 		return "Being worked on now."
 	case len(q.Paused) > 0:
-		return "Retries of " + strings.Join(q.Paused, ", ") + " are paused by hand."
+		return "Paused by hand: " + strings.Join(q.Paused, ", ") + "."
 	case q.Next.IsZero():
-		return "They go on by themselves."
+		return "Tried again when the part of Stockroom that does it runs."
 	}
 	return "Next try " + until(now, q.Next) + "."
 }
@@ -134,8 +170,8 @@ func expect(f facts) string {
 }
 
 // unverifiable is the first active shop without a secret, "" for none.
-func (f facts) unverifiable() string {
-	for _, s := range f.shops {
+func unverifiable(shops []shopFacts) string {
+	for _, s := range shops {
 		if s.State == "active" && !s.HasSecret {
 			return s.Shop
 		}
@@ -143,11 +179,12 @@ func (f facts) unverifiable() string {
 	return ""
 }
 
-func pausedHeadline(f facts) (headline, bool) {
+// pausedHeadline speaks of the shops that are not active.
+func pausedHeadline(shops []shopFacts) (headline, bool) {
 	var names []string
 	var first shopFacts
-	for _, s := range f.shops {
-		if s.State == "active" || s.State == "" {
+	for _, s := range shops {
+		if s.State == "active" {
 			continue
 		}
 		if names == nil {
@@ -155,28 +192,55 @@ func pausedHeadline(f facts) (headline, bool) {
 		}
 		names = append(names, shortShop(s.Shop))
 	}
-	switch {
-	case names == nil:
+	switch len(names) {
+	case 0:
 		return headline{}, false
-	case len(names) > 1:
-		return headline{moodBad, fmt.Sprintf("%d of %d shops are paused: %s.", len(names), len(f.shops), list(names)),
-			"The reason of each is below.", ""}, true
-	case first.State == "uninstalled":
-		return headline{moodBad, "The app was removed from " + names[0] + ", so nothing new comes from it.",
-			"Install the app again, or remove the shop here with this command:", "stockroom shop remove " + first.Shop}, true
+	case 1:
+		h := pausedLine(first)
+		if first.State == "uninstalled" {
+			h.Text = "The app was removed from " + names[0] + ", so nothing new comes from it."
+		} else {
+			h.Text = "Paused for " + names[0] + h.Text[len("Paused"):]
+		}
+		return h, true
 	}
-	return headline{moodBad, "Paused for " + names[0] + ": " + reasonOr(first.Reason) + ".", "Product updates that still arrive are stored.", ""}, true
+	return headline{Mood: moodBad, Text: fmt.Sprintf("%d of %d shops are paused: %s.", len(names), len(shops), enumerate(names)),
+		Next: "Each shop says below why, and what happens next."}, true
 }
 
-func reasonOr(reason string) string {
-	if reason == "" {
-		return "no reason was given"
+// pausedLine says why a shop is not active and what happens next.
+func pausedLine(s shopFacts) headline {
+	if s.State == "uninstalled" {
+		return headline{Mood: moodBad, Text: "The app was removed from this shop.",
+			Next: "Install the app again, or remove the shop here with this command:", Command: "stockroom shop remove " + s.Shop}
 	}
-	return strings.TrimSuffix(reason, ".")
+	code, detail, _ := strings.Cut(s.Reason, ": ")
+	h := headline{Mood: moodBad, Next: "Goes on when it is resumed."}
+	var why string
+	switch state.PauseReason(code) {
+	case state.PauseToken:
+		why, h.Next, h.Command = "Shopify does not accept the access token", credentialWords, "stockroom shop add "+s.Shop
+	case state.PauseScope:
+		why, h.Next = "the app lacks a permission", "Asked again every 15 minutes. Give the app the permission in the shop's admin."
+	case state.PauseFrozen:
+		why, h.Next = "Shopify has frozen the shop", "Asked again from time to time; product updates that arrive are stored."
+	case state.PauseOperator:
+		why = "somebody paused it here"
+	default:
+		why, detail = s.Reason, ""
+	}
+	if detail != "" {
+		why += " (" + strings.TrimSuffix(detail, ".") + ")"
+	}
+	if why == "" {
+		why = "no reason was given"
+	}
+	h.Text = "Paused: " + strings.TrimSuffix(why, ".") + "."
+	return h
 }
 
-// list joins names, at most four of them.
-func list(names []string) string {
+// enumerate joins names, at most four of them.
+func enumerate(names []string) string {
 	const most = 4
 	if len(names) > most {
 		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
@@ -185,25 +249,24 @@ func list(names []string) string {
 }
 
 // shopLine says how one shop stands.
-func shopLine(now time.Time, s shopFacts) headline {
+func shopLine(s shopFacts) headline {
 	switch {
-	case s.State == "uninstalled":
-		return headline{Mood: moodBad, Text: "The app was removed from this shop."}
-	case s.State == "paused":
-		return headline{Mood: moodBad, Text: "Paused: " + reasonOr(s.Reason) + "."}
+	case s.State != "active":
+		return pausedLine(s)
 	case !s.HasSecret:
-		return headline{Mood: moodBad, Text: "The app's secret is missing, so its updates can't be checked.", Command: "stockroom shop add " + s.Shop}
+		return headline{Mood: moodBad, Text: "The app's secret is missing, so its updates can't be checked.",
+			Next: "Give it with this command:", Command: "stockroom shop add " + s.Shop}
 	case s.Dead > 0:
-		return headline{Mood: moodBad, Text: "Something needs a look."}
+		return headline{Mood: moodBad, Text: need(s.Dead) + " a look."}
 	case s.Waiting > 0:
-		return headline{Mood: moodWait, Text: "Some updates wait, the oldest for " + span(now.Sub(s.OldestJob)) + "."}
+		return headline{Mood: moodWait, Text: count(int64(s.Waiting), "job") + " to be done.", Lead: "The oldest came", When: s.OldestJob}
 	case s.Last.IsZero():
 		return headline{Mood: moodIdle, Text: "Connected; no product update yet."}
 	}
-	return headline{Mood: moodGood, Text: "Last update " + ago(now, s.Last) + "."}
+	return headline{Mood: moodGood, Lead: "Last update", When: s.Last}
 }
 
-// causeOutcome is the mood of a delivery's outcome.
+// outcomeMood is the mood of a delivery's outcome.
 func outcomeMood(o store.Outcome) mood {
 	switch o {
 	case store.Applied:

@@ -1,10 +1,11 @@
 package web
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"stockroom/queue"
 	"stockroom/store"
@@ -98,6 +99,48 @@ func arrival(topic string) string {
 	return "Message of another kind"
 }
 
+// happened says what a delivery tells of the product that is named before it, ""
+// when it is not about one product.
+func happened(topic string) string {
+	switch topic {
+	case "products/create":
+		return "was added"
+	case "products/update":
+		return "was changed"
+	case "products/delete":
+		return "was deleted"
+	}
+	return ""
+}
+
+// capital writes the first letter large.
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
+}
+
+// sentences joins parts to sentences: each starts large and ends with a stop.
+// Empty parts are left out.
+func sentences(parts ...string) string {
+	var b strings.Builder
+	for _, p := range parts {
+		if p = strings.TrimSpace(p); p == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(capital(p))
+		if !strings.ContainsAny(p[len(p)-1:], ".!?:") {
+			b.WriteByte('.')
+		}
+	}
+	return b.String()
+}
+
 // outcomeWords says what became of a delivery: a short label and what it means.
 func outcomeWords(o store.Outcome) (label, meaning string) {
 	switch o {
@@ -129,9 +172,9 @@ func changeWords(kind string) string {
 	case "deleted":
 		return "Deleted"
 	case "activated":
-		return "On sale again"
+		return "Active again"
 	case "deactivated":
-		return "Off sale"
+		return "Inactive now"
 	}
 	return kind
 }
@@ -139,7 +182,7 @@ func changeWords(kind string) string {
 // jobWords says what a job does.
 func jobWords(kind string, labels map[string]string) string {
 	switch kind {
-	case "webhook":
+	case deliveryKind:
 		return arrival(labels["topic"])
 	case string(store.WantProduct):
 		return "Fetch a product from Shopify"
@@ -219,17 +262,4 @@ func rejectedWords(reason string) string {
 		return "Nothing could be stored"
 	}
 	return strings.ReplaceAll(reason, "_", " ")
-}
-
-// bytesWords says a size.
-func bytesWords(n int64) string {
-	switch {
-	case n < 1<<10:
-		return count(n, "byte")
-	case n < 1<<20:
-		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
-	case n < 1<<30:
-		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
-	}
-	return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 }
