@@ -61,6 +61,7 @@ func (c queueListCommand) Run(e *env) error {
 	}
 	return e.with(false, func(cl *client) error {
 		if e.json {
+			q.Set("data", "true") // a document is for programs, which want the whole job
 			return cl.copyJSON(e, "/api/v1/jobs", q)
 		}
 		var out struct {

@@ -31,7 +31,11 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 		if err := in.opt.Redact(ctx, req.shop); err != nil {
 			return in.enqueue(req, err)
 		}
-		return answer{success: true, outcome: store.Applied, reason: "everything kept of the shop was deleted"}, nil
+		const done = "everything kept of the shop was deleted"
+		if err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done); err != nil {
+			in.log.Warn("the journal lacks a row for an erasure", "shop", req.shop, "error", err.Error())
+		}
+		return answer{success: true, outcome: store.Applied, reason: done}, nil
 	}
 	res, err := in.apply(ctx, req.envelope, change)
 	switch {
@@ -125,9 +129,13 @@ func (in *Intake) bury(ctx context.Context, req *request, c catalog.Change, caus
 	d := req.envelope.delivery()
 	unnamed := req.envelope
 	unnamed.WebhookID = ""
+	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
-	if err == nil {
-		_, err = in.opt.Queue.Bury(ctx, queue.NewJob{Kind: JobKind, Key: poisonKey(unnamed.delivery().Dedupe), Labels: req.envelope.labels(), Payload: payload}, class, cause)
+	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
+		var id uint64
+		if id, err = in.opt.Queue.Bury(ctx, queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: req.envelope.labels(), Payload: payload}, class, cause); err == nil {
+			in.buried.add(body, id)
+		}
 	}
 	if err != nil {
 		in.log.Error("a dead letter can't be kept", "error", err.Error())

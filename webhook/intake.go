@@ -31,6 +31,7 @@ type Queue interface {
 	Bury(ctx context.Context, j queue.NewJob, class queue.Class, cause error) (id uint64, err error)
 	Work(ctx context.Context, kind string, concurrency int, h queue.Handler) error
 	Wake(ctx context.Context, kind string) (int, error)
+	Get(ctx context.Context, id uint64) (queue.Job, error)
 }
 
 // Options are the intake's settings.
@@ -68,6 +69,7 @@ type Intake struct {
 	failures  *failureLimiter
 	inFlight  *semaphore.Weighted
 	gate      *gate
+	buried    *buried
 	directory atomic.Pointer[Directory]
 	bodies    sync.Pool
 }
@@ -104,6 +106,7 @@ func New(o Options) *Intake {
 		failures: newFailureLimiter(),
 		inFlight: semaphore.NewWeighted(o.BytesInFlight),
 		gate:     newGate(o.Catalogue, o.Queue, o.Logger),
+		buried:   newBuried(),
 	}
 	in.directory.Store(NewDirectory(nil, nil))
 	return in
@@ -162,14 +165,15 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		in.refuse(w, req, *rej)
 		return
 	}
+	// Counted before the answer leaves: whoever has got it finds it counted.
+	took := time.Since(req.arrived)
 	in.counts.accepted[a.outcome].Inc()
+	in.opt.Telemetry.Webhook(req.shop, catalog.Topic(req.topic).Label(), a.success, took)
 	body := a.body()
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write([]byte(body)) // durable already; a client that left gets it again as a duplicate
-	took := time.Since(req.arrived)
-	in.opt.Telemetry.Webhook(req.shop, catalog.Topic(req.topic).Label(), a.success, took)
 	in.log.LogAttrs(r.Context(), levelOf(a), "webhook",
 		slog.String("outcome", string(a.outcome)), slog.String("shop", req.shop), slog.String("topic", clip(req.topic)),
 		slog.String("webhook_id", clip(req.envelope.WebhookID)), slog.Duration("took", took), slog.String("reason", a.reason))
