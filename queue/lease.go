@@ -35,7 +35,7 @@ func (t *txn) lease(kind string, n int) []Job {
 	}
 	for _, k := range stray {
 		must(t.due.Delete(k))
-		t.dirty, t.reload = true, true
+		t.dirty, t.doubt = true, true
 		if _, id, ok := dueOf(k); ok {
 			t.get(id) // sets aside what can't be understood
 		}
@@ -49,6 +49,7 @@ func (t *txn) lease(kind string, n int) []Job {
 		}
 		payload, ok := t.payload(r)
 		if !ok {
+			t.doubt = true
 			t.bury(r, ClassDamaged, "the payload on disk is not what was written")
 			continue
 		}

@@ -35,8 +35,9 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 		f.Limit = 100
 	}
 	f.Limit = min(f.Limit, 1000)
+	bad := false
 	err = q.view(ctx, func(tx *bbolt.Tx) error {
-		jobs, next = nil, 0
+		jobs, next, bad = nil, 0, false
 		var sources []*source
 		if f.State != Dead {
 			sources = append(sources, newSource(tx.Bucket(bucketJobs), f))
@@ -60,9 +61,13 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 				}
 				jobs = append(jobs, r.job(q.opt.MaxAttempts))
 			}
+			bad = bad || err != nil
 			s.advance()
 		}
 	})
+	if bad {
+		q.doubt()
+	}
 	return jobs, next, err
 }
 
@@ -120,6 +125,7 @@ func first(sources []*source, newest bool) (best *source) {
 // Get returns a job with its payload, or ErrNotFound. The payload is nil when it
 // is no longer what was written.
 func (q *Queue) Get(ctx context.Context, id uint64) (j Job, err error) {
+	bad := false
 	err = q.view(ctx, func(tx *bbolt.Tx) error {
 		key := idKey(id)
 		for _, name := range [...][]byte{bucketJobs, bucketDead} {
@@ -129,15 +135,22 @@ func (q *Queue) Get(ctx context.Context, id uint64) (j Job, err error) {
 			}
 			r, err := decodeRecord(id, v)
 			if err != nil {
+				bad = true
 				return ErrNotFound
 			}
 			t := &txn{payloads: tx.Bucket(bucketPayloads)}
 			j = r.job(q.opt.MaxAttempts)
-			j.Payload, _ = t.payload(&r)
+			var ok bool
+			if j.Payload, ok = t.payload(&r); !ok {
+				bad = r.class != ClassDamaged // else it is known
+			}
 			return nil
 		}
 		return ErrNotFound
 	})
+	if bad {
+		q.doubt()
+	}
 	if err != nil {
 		return Job{}, err
 	}

@@ -176,7 +176,16 @@ func (q *Queue) openFile(now time.Time) error {
 	if path, _, _ := q.Quarantined(); f.Fresh && path != "" {
 		lastID = max(q.lastID(), uint64(max(0, now.UnixMilli())))
 	}
-	if err = f.Update(func(tx *bbolt.Tx) error { return makeBuckets(tx, lastID) }); err != nil && !errors.Is(err, errNothing) {
+	err = f.Update(func(tx *bbolt.Tx) error {
+		err := makeBuckets(tx, lastID)
+		if errors.Is(err, errNothing) && f.Suspect != "" {
+			// The lost commit gave out ids, too.
+			b := tx.Bucket(bucketJobs)
+			return b.SetSequence(b.Sequence() + idsOfACommit)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, errNothing) {
 		_ = f.Close()
 		return err
 	}
@@ -185,6 +194,9 @@ func (q *Queue) openFile(now time.Time) error {
 	q.fileMu.Unlock()
 	return nil
 }
+
+// idsOfACommit is more than one commit gives out.
+const idsOfACommit = 1_000_000
 
 func (q *Queue) noteQuarantine(path, reason string, now time.Time) {
 	q.mu.Lock()
@@ -312,6 +324,16 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	}
 	<-o.done
 	return err
+}
+
+// doubt has the writer check the file because a reader met content that is not
+// what was written. A damaged file is set aside by the time it returns; in a
+// sound one, what can't be understood has been by the next write.
+func (q *Queue) doubt() {
+	o := newOp("doubt", 0, func(t *txn) error { t.doubt = true; return nil })
+	if q.in.put(o) {
+		<-o.done
+	}
 }
 
 // nextDue returns when the next job of a kind is due, as far as the writer knows.

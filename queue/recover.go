@@ -87,7 +87,7 @@ func (q *Queue) load(now time.Time, restarted bool) error {
 			if !t.dirty {
 				return errNothing
 			}
-			return nil
+			return q.at("before", []*op{{name: "mend"}})
 		}, now)
 		if err != nil && !errors.Is(err, errNothing) {
 			return err

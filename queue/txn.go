@@ -43,8 +43,9 @@ type txn struct {
 	ns    int64 // now as it is stored
 	dirty bool  // something was written
 
-	// reload: the file is not what memory says, and has to be read again.
-	reload bool
+	// doubt: something in the file is not what was written. The pages are checked
+	// before this transaction commits, and the records are read again after it.
+	doubt bool
 
 	jobs, dead, payloads, due, keys, deadKeys, paused, damaged *bbolt.Bucket
 
@@ -152,7 +153,7 @@ func (t *txn) setAside(from *bbolt.Bucket, key, val []byte) {
 	key = bytes.Clone(key)
 	must(t.damaged.Put(append(append(bytes.Clone(name), 0), key...), bytes.Clone(val)))
 	must(from.Delete(key))
-	t.dirty, t.reload = true, true
+	t.dirty, t.doubt = true, true
 	t.setBad++
 	t.q.log.Error("job record can't be understood and was set aside", "bucket", string(name), "key", fmt.Sprintf("%x", key))
 }

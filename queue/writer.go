@@ -62,6 +62,11 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 		for _, o := range ops {
 			o.err = o.run(t)
 		}
+		if t.doubt {
+			if err := q.file.Verify(); err != nil {
+				return err
+			}
+		}
 		if !t.dirty {
 			return errNothing
 		}
@@ -72,6 +77,9 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 	}
 	if errors.Is(err, errNothing) {
 		q.apply(t)
+		if t.doubt {
+			q.setHealth(stale)
+		}
 		return nil
 	}
 	if q.opt.OnCommit != nil {
@@ -85,7 +93,7 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	q.apply(t)
-	if t.reload {
+	if t.doubt {
 		q.setHealth(stale)
 	}
 	return nil
