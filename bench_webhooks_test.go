@@ -26,6 +26,8 @@ import (
 const (
 	benchShop   = "bench-shop.myshopify.com"
 	benchSecret = "bench-secret"
+
+	benchProducts = 10_000
 )
 
 // BenchmarkWebhooks measures durable deliveries a second over real sockets with
@@ -104,9 +106,7 @@ func drive(b *testing.B, address string, connections int) []time.Duration {
 	var mu sync.Mutex
 	var all []time.Duration
 	var wg sync.WaitGroup
-	for id := int64(1); id <= 3; id++ { // warm up
-		newBenchClient(b, address, uint64(id)).post(id)
-	}
+	preload(b, address)
 	b.ResetTimer()
 	for c := range connections {
 		wg.Go(func() {
@@ -117,7 +117,7 @@ func drive(b *testing.B, address string, connections int) []time.Duration {
 				if n > int64(b.N) {
 					break
 				}
-				id := client.rng.Int64N(10_000) + 1
+				id := client.rng.Int64N(benchProducts) + 1
 				if n%10 == 0 {
 					id = 1_000_000 + n
 				}
@@ -135,6 +135,24 @@ func drive(b *testing.B, address string, connections int) []time.Duration {
 	wg.Wait()
 	b.StopTimer()
 	return all
+}
+
+// preload posts each of the 10,000 products once, so that what is measured is a
+// catalogue that is kept current.
+func preload(b *testing.B, address string) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for c := range 64 {
+		wg.Go(func() {
+			client := newBenchClient(b, address, uint64(1000+c))
+			for id := next.Add(1); id <= benchProducts; id = next.Add(1) {
+				if !client.post(id) {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func report(b *testing.B, took []time.Duration) {
@@ -167,6 +185,7 @@ type benchClient struct {
 }
 
 func newBenchClient(b *testing.B, address string, seed uint64) *benchClient {
+	b.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		b.Error(err)

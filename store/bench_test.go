@@ -21,6 +21,9 @@ func BenchmarkApply(b *testing.B) {
 	for _, callers := range []int{1, 8, 32, 64} {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			s := benchStore(b)
+			for id := int64(1); id <= 9000; id++ {
+				applyOne(b, s, id, -id)
+			}
 			var next atomic.Int64
 			b.ReportAllocs()
 			b.ResetTimer()
