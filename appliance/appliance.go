@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -48,7 +49,9 @@ type Appliance struct {
 	wants     *wants
 	web       *web.Server
 	watch     web.QueueWatch
-	token     string
+	// unmirrored: the catalogue could not be told of a shop or selection yet.
+	unmirrored atomic.Bool
+	token      string
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -98,6 +101,9 @@ func (a *Appliance) open(ctx context.Context) error {
 		Wanted: a.wants.add, Redact: a.redact,
 	})
 	if err := a.loadShops(ctx); err != nil {
+		return err
+	}
+	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	if a.token, err = newToken(); err != nil {

@@ -122,6 +122,7 @@ func (a *Appliance) keepWatermark(ctx context.Context) {
 				a.log.Debug("the reserve can't be made again yet", "error", err.Error())
 			}
 		}
+		a.mirrorAgain(ctx)
 		seq := a.store.LastSeq()
 		if seq == noted {
 			continue

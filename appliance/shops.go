@@ -23,11 +23,41 @@ func (a *Appliance) loadShops(ctx context.Context) error {
 			if !errors.Is(err, store.ErrUnavailable) {
 				return err
 			}
-			a.log.Warn("the catalogue does not know the shop yet; it is told at the next start", "shop", shop.Domain, "error", err.Error())
+			a.unmirrored.Store(true)
+			a.log.Warn("the catalogue does not know the shop yet; it is told when it can be written", "shop", shop.Domain, "error", err.Error())
 		}
 	}
 	a.refreshDirectory()
 	return nil
+}
+
+// mirrorAgain repeats what a failing catalogue could not be told.
+func (a *Appliance) mirrorAgain(ctx context.Context) {
+	if !a.unmirrored.CompareAndSwap(true, false) {
+		return
+	}
+	if err := a.loadShops(ctx); err != nil {
+		a.unmirrored.Store(true)
+		a.log.Warn("the catalogue still does not know every shop", "error", err.Error())
+	}
+}
+
+// wantSyncs asks for a full sync of every shop when the catalogue has lost
+// something. The wish is a row in it, so it outlives a restart.
+func (a *Appliance) wantSyncs(ctx context.Context) error {
+	h := a.store.Health()
+	if h.Behind == 0 && h.Quarantined == "" {
+		return nil
+	}
+	reason := "products.db was damaged and replaced"
+	if h.Quarantined == "" {
+		reason = "products.db lost changes"
+	}
+	var list []store.Wanted
+	for _, shop := range a.state.Shops() {
+		list = append(list, store.Wanted{Shop: shop.Domain, Kind: store.WantSync, Reason: reason})
+	}
+	return a.store.Want(ctx, list...)
 }
 
 // mirrorShop writes a shop's row and selection into the catalogue. A selection
@@ -184,6 +214,9 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 		return store.SelectionEffect{}, declared(err)
 	}
 	effect, err := s.a.store.SetSelection(ctx, shop, sel)
+	if errors.Is(err, store.ErrUnavailable) {
+		s.a.unmirrored.Store(true)
+	}
 	for _, w := range effect.Wanted {
 		s.a.wants.add(w)
 	}

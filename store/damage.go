@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,11 +24,61 @@ func (s *Store) replaceDamaged(cause error) error {
 	s.mu.Unlock()
 	s.metrics.quarantines.Inc()
 	s.log.Error("products.db is damaged; it was moved aside and a fresh one is made", "moved_to", moved, "error", cause.Error())
+	known := s.settings
 	if err := s.openConn(); err != nil {
+		return err
+	}
+	if err := s.keepSettings(known); err != nil {
+		s.dropConn()
 		return err
 	}
 	s.keepNumbering(moved)
 	s.background.Go(func() { s.salvage(moved) })
+	return nil
+}
+
+// keepSettings writes the shops and selections that were in force into the
+// fresh file, so that nothing is synced under a wrong selection, and asks for a
+// full sync of each shop. At the start of the process there are none; then the
+// caller of Open knows them.
+func (s *Store) keepSettings(known settings) error {
+	if len(known.merchants) == 0 {
+		return nil
+	}
+	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli()}
+	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
+		return classify(fmt.Errorf("keep shops: %w", err))
+	}
+	if err := t.keep(known); err != nil {
+		s.rollback()
+		return classify(fmt.Errorf("keep shops: %w", err))
+	}
+	if _, err := t.exec(`COMMIT`); err != nil {
+		return classify(fmt.Errorf("keep shops: %w", err))
+	}
+	known.touched = false
+	s.settings = known
+	return nil
+}
+
+func (t *tx) keep(known settings) error {
+	for shop, merchant := range known.merchants {
+		if _, err := t.exec(`INSERT INTO shops (shop, merchant_id, added_at) VALUES (?, ?, ?)`, shop, orNull(merchant), t.now); err != nil {
+			return err
+		}
+		if err := t.want(Wanted{Shop: shop, Kind: WantSync, Reason: "products.db was damaged and replaced"}); err != nil {
+			return err
+		}
+	}
+	for shop, sel := range known.selections {
+		text, err := json.Marshal(sel)
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(`INSERT INTO selections (shop, selection, changed_at) VALUES (?, ?, ?)`, shop, string(text), t.now); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

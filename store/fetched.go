@@ -85,6 +85,19 @@ func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 	return res, nil
 }
 
+// Want notes work that is not asked for by a change, for example a full sync
+// after a loss.
+func (s *Store) Want(ctx context.Context, list ...Wanted) error {
+	return s.write(ctx, s.urgent, len(list), func(t *tx) error {
+		for _, w := range list {
+			if err := t.want(w); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // WantedList returns the work that commits asked for and that is not done, the
 // oldest first.
 func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {

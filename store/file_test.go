@@ -6,9 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"stockroom/catalog"
 )
 
 // other opens the file as another program would.
@@ -119,6 +122,10 @@ func TestDamageFoundWhileRunningKeepsEverySoundProduct(t *testing.T) {
 		b.want(upsertOf(product(id, "v1", 10_000, "1", "2")), Applied)
 	}
 	b.want(deleteOf(120), Applied)
+	if err := b.s.PutShop(t.Context(), Shop{Shop: testShop, MerchantID: "m1"}); err != nil {
+		t.Fatal(err)
+	}
+	b.selection(catalog.Selection{Mode: catalog.SelectAll, Exclude: []int64{500}})
 	// The writer meets the damage in the middle of a change.
 	b.fault = func(at string) error {
 		if at == "before journal" {
@@ -140,6 +147,10 @@ func TestDamageFoundWhileRunningKeepsEverySoundProduct(t *testing.T) {
 	b.title(1, "Shirt v2")
 	b.title(77, "Shirt v1")
 	b.want(upsertOf(product(120, "v9", 90_000, "1")), Stale)
+	b.want(upsertOf(product(500, "v1", 10_000, "1")), Ignored)
+	if !slices.ContainsFunc(b.wanted(), func(w Wanted) bool { return w.Kind == WantSync }) {
+		t.Errorf("no full sync is wanted: %v", b.wanted())
+	}
 }
 
 func TestAFileOfANewerVersionIsRefused(t *testing.T) {
