@@ -1,8 +1,6 @@
 package webhook
 
 import (
-	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -44,7 +42,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 		return answer{}, rej
 	}
 
-	body, release, rej := in.readBody(w, r)
+	body, release, rej := in.readBody(w, req)
 	if rej != nil {
 		return answer{}, rej
 	}
@@ -99,48 +97,24 @@ func missing(signature, shop, topic string) *rejection {
 }
 
 // readBody reads the body once, within the limit and the budget of bytes in
-// flight. release gives both back; the body must not be used after it.
-func (in *Intake) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), rej *rejection) {
-	held := r.ContentLength
-	if held < 0 {
-		held = in.opt.MaxBody // chunked: it may be that long
-	}
-	held = max(held, 4096)
-	ctx, cancel := context.WithTimeout(r.Context(), time.Second)
-	defer cancel()
-	if !in.inFlight.TryAcquire(held) && in.inFlight.Acquire(ctx, held) != nil {
+// flight. release gives its memory back; the body must not be used after it.
+func (in *Intake) readBody(w http.ResponseWriter, req *request) (body []byte, release func(), rej *rejection) {
+	body, release, err := in.bodies.read(w, req.http, in.opt.MaxBody, req.arrived)
+	var large *http.MaxBytesError
+	switch {
+	case err == nil:
+		return body, release, nil
+	case errors.As(err, &large):
+		return nil, nil, in.tooLarge()
+	case errors.Is(err, errNoMemory):
 		return nil, nil, &rejection{status: http.StatusServiceUnavailable, reason: ReasonBusy, retryAfter: 5,
 			title: "Too much is arriving at once", detail: "The memory for bodies in flight is used up. Send it again."}
 	}
-	buf, _ := in.bodies.Get().(*bytes.Buffer)
-	if buf == nil {
-		buf = new(bytes.Buffer)
+	detail := "The body did not arrive in time or the connection broke."
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		detail = "The connection ended before the declared length was reached."
 	}
-	release = func() {
-		in.inFlight.Release(held)
-		if buf.Cap() <= 64<<10 {
-			buf.Reset()
-			in.bodies.Put(buf)
-		}
-	}
-	if r.ContentLength > 0 {
-		buf.Grow(int(r.ContentLength) + bytes.MinRead)
-	}
-	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, in.opt.MaxBody))
-	var large *http.MaxBytesError
-	switch {
-	case errors.As(err, &large):
-		release()
-		return nil, nil, in.tooLarge()
-	case err != nil:
-		release()
-		detail := "The body did not arrive in time or the connection broke."
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			detail = "The connection ended before the declared length was reached."
-		}
-		return nil, nil, &rejection{status: http.StatusBadRequest, reason: ReasonAborted, title: "The body is incomplete", detail: detail}
-	}
-	return buf.Bytes(), release, nil
+	return nil, nil, &rejection{status: http.StatusBadRequest, reason: ReasonAborted, title: "The body is incomplete", detail: detail}
 }
 
 // authenticate checks the signature against every active secret, then that one

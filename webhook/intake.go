@@ -5,12 +5,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"golang.org/x/sync/semaphore"
 
 	"stockroom/catalog"
 	"stockroom/queue"
@@ -67,11 +65,10 @@ type Intake struct {
 	counts    counts
 	rejected  rejectedList
 	failures  *failureLimiter
-	inFlight  *semaphore.Weighted
+	bodies    *bodies
 	gate      *gate
 	buried    *buried
 	directory atomic.Pointer[Directory]
-	bodies    sync.Pool
 }
 
 // New returns an intake with an empty directory.
@@ -104,7 +101,7 @@ func New(o Options) *Intake {
 		opt: o, log: o.Logger,
 		counts:   newCounts(o.Metrics),
 		failures: newFailureLimiter(),
-		inFlight: semaphore.NewWeighted(o.BytesInFlight),
+		bodies:   newBodies(o.BytesInFlight),
 		gate:     newGate(o.Catalogue, o.Queue, o.Logger),
 		buried:   newBuried(),
 	}
@@ -195,7 +192,7 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 		Address: req.address.String(), Shop: clip(req.shop), Topic: clip(req.topic),
 	}
 	in.rejected.add(entry)
-	if rej.status == http.StatusRequestEntityTooLarge || rej.reason == ReasonAborted {
+	if rej.status == http.StatusRequestEntityTooLarge || rej.reason == ReasonAborted || rej.reason == ReasonBusy {
 		// What is left of the body would otherwise be read from the connection.
 		w.Header().Set("Connection", "close")
 	}
