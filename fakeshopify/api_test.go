@@ -179,7 +179,7 @@ func TestMaxWindowCountsTheFullestStretch(t *testing.T) {
 		at = at.Add(step)
 		ask(t, s, `{shop{plan{publicDisplayName}}}`, nil) // 2 points
 	}
-	for d, want := range map[time.Duration]int{time.Second: 4, 10 * time.Second: 6, 20 * time.Second: 6, 21 * time.Second: 6, time.Hour: 12} {
+	for d, want := range map[time.Duration]int{time.Second: 4, 9 * time.Second: 4, 10 * time.Second: 6, 20 * time.Second: 6, 21 * time.Second: 6, time.Hour: 12} {
 		if got, req := s.MaxWindow(d); got != want || req != want {
 			t.Errorf("in %v: %d actual, %d requested, want %d", d, got, req, want)
 		}
