@@ -363,7 +363,7 @@ func TestBrokenBodiesAreMalformed(t *testing.T) {
 		"an image's variants as text":     `{"id":1,"images":[{"variant_ids":"5"}]}`,
 		"an image's variant of id zero":   `{"id":1,"images":[{"variant_ids":[0]}]}`,
 		"variant_gids that are a text":    `{"id":1,"variant_gids":"gid://shopify/ProductVariant/5"}`,
-		"more variants than there can be": `{"id":1,"variants":[` + strings.Repeat("{},", maxItems) + `{}]}`,
+		"more variants than there can be": `{"id":1,"variants":[` + strings.Repeat("{},", maxVariants) + `{}]}`,
 		"more tags than there can be":     `{"id":1,"tags":"` + strings.Repeat("a,", maxItems+1) + `"}`,
 	} {
 		t.Run(name, func(t *testing.T) {

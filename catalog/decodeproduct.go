@@ -5,7 +5,7 @@ func (r *reader) product() *Product {
 	p := new(Product)
 	var is resourceID
 	var seen evidence
-	var owners owners
+	var of owners
 	gids := false
 	for r.more() {
 		switch name := r.name(); string(name) {
@@ -38,8 +38,8 @@ func (r *reader) product() *Product {
 		case "images":
 			p.Images, seen = r.imagesField(), seen|ofProduct
 		case "variants":
-			owners = owners.none()
-			p.Variants, seen = r.variantsField(&owners), seen|ofProduct
+			of = owners{} // of a list given twice the last one counts
+			p.Variants, seen = r.variantsField(&of), seen|ofProduct
 		case "variant_gids":
 			p.Named, seen, gids = r.namedField("variant_gids"), seen|ofProduct, true
 		case "variant_ids":
@@ -64,7 +64,7 @@ func (r *reader) product() *Product {
 		r.mismatch("the body carries no field of a product")
 	}
 	p.ID = r.settle(is, "Product")
-	if owners.clash || owners.id != 0 && owners.id != p.ID {
+	if of.clash || of.id != 0 && of.id != p.ID {
 		r.mismatch("a variant in the body belongs to another product")
 	}
 	r.cover(p)
@@ -79,8 +79,6 @@ type owners struct {
 	id    int64
 	clash bool
 }
-
-func (owners) none() owners { return owners{} }
 
 func (o *owners) add(id int64) {
 	if id != 0 && o.id != 0 && id != o.id {
@@ -106,7 +104,7 @@ func (r *reader) variantsField(of *owners) Field[[]Variant] {
 	}
 	usable := true
 	for r.more() {
-		if !r.element(field) || !r.bounded(field, len(r.variants)) {
+		if !r.element(field) || !r.atMost(maxVariants, field, len(r.variants)) {
 			break
 		}
 		r.variants = append(r.variants, Variant{})

@@ -11,9 +11,13 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxItems bounds every list in a body. Shopify's largest is 2,048 variants;
-// without a bound a body of a few megabytes of {} would grow a hundredfold.
-const maxItems = 10_000
+// Every list in a body is bounded: without that, a few megabytes of {} would
+// grow a hundredfold. Shopify's largest list names 2,048 variants, and at most
+// 100 of them come in full.
+const (
+	maxItems    = 10_000
+	maxVariants = 4_096
+)
 
 // reader reads one JSON body: the JSON library checks all of it once, then the
 // cursor walks over what is known to be sound. That takes half the time of
@@ -170,10 +174,12 @@ func (r *reader) element(field string) bool {
 	return true
 }
 
-// bounded reports whether a list may take one more element.
-func (r *reader) bounded(field string, n int) bool {
-	if n >= maxItems {
-		r.malformed(field, fmt.Sprintf("has more than %d entries", maxItems))
+// bounded reports whether a list of n may take one more element.
+func (r *reader) bounded(field string, n int) bool { return r.atMost(maxItems, field, n) }
+
+func (r *reader) atMost(limit int, field string, n int) bool {
+	if n >= limit {
+		r.malformed(field, fmt.Sprintf("has more than %d entries", limit))
 	}
 	return r.err == nil
 }
