@@ -1,0 +1,141 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Watermark is how far the catalogue's change feed had come at an instant.
+type Watermark struct {
+	Seq int64     `json:"seq"`
+	At  time.Time `json:"at"`
+}
+
+// RaiseWatermark notes that the change seq is in the catalogue. A lower one
+// than what is noted changes nothing.
+func (s *Store) RaiseWatermark(seq int64, at time.Time) error {
+	return s.write(func(b *batch) error {
+		if seq > s.marks.rows[changeMark].Seq {
+			put(b, s.marks, changeMark, Watermark{seq, millis(at)})
+		}
+		return nil
+	})
+}
+
+// Watermark returns the newest change that was noted; zero: none was. A
+// catalogue whose newest change is older has lost something.
+func (s *Store) Watermark() Watermark {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.marks.rows[changeMark]
+}
+
+// Run is the last run of a schedule.
+type Run struct {
+	Shop        string    `json:"shop,omitempty"` // "" for a schedule of no shop
+	Name        string    `json:"name"`
+	Started     time.Time `json:"started"`
+	Finished    time.Time `json:"finished,omitzero"` // zero while it runs, or when the process ended during it
+	OK          bool      `json:"ok"`
+	Error       string    `json:"error,omitempty"`
+	LastSuccess time.Time `json:"last_success,omitzero"` // when a run last finished well
+}
+
+// runKey is a run's key; no shop's domain has a slash in it.
+func runKey(shop, name string) string { return shop + "/" + name }
+
+// RunStarted notes that a schedule's run begins.
+func (s *Store) RunStarted(shop, name string, at time.Time) error {
+	return s.write(func(b *batch) error {
+		key := runKey(shop, name)
+		put(b, s.runs, key, Run{Shop: shop, Name: name, Started: millis(at), LastSuccess: s.runs.rows[key].LastSuccess})
+		return nil
+	})
+}
+
+// RunFinished notes how the run ended; failed is "" when it went well.
+func (s *Store) RunFinished(shop, name string, at time.Time, failed string) error {
+	return s.write(func(b *batch) error {
+		key := runKey(shop, name)
+		r := s.runs.rows[key]
+		r.Shop, r.Name, r.Finished, r.OK, r.Error = shop, name, millis(at), failed == "", failed
+		if r.OK {
+			r.LastSuccess = r.Finished
+		}
+		put(b, s.runs, key, r)
+		return nil
+	})
+}
+
+// Run returns the last run of a schedule; false: it never ran.
+func (s *Store) Run(shop, name string) (Run, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, ok := s.runs.rows[runKey(shop, name)]
+	return r, ok
+}
+
+// Runs returns the last run of every schedule, by shop and name.
+func (s *Store) Runs() []Run {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var runs []Run
+	for _, key := range slices.Sorted(maps.Keys(s.runs.rows)) {
+		runs = append(runs, s.runs.rows[key])
+	}
+	return runs
+}
+
+// maxValue bounds one value of Put, in bytes: all of them are kept in memory.
+const maxValue = 64 << 10
+
+// Put stores a small value under a name of a namespace, such as the hash of the
+// admin password. A namespace has no slash in its name.
+func (s *Store) Put(namespace, name string, value []byte) error {
+	if namespace == "" || name == "" || strings.Contains(namespace, "/") {
+		return fmt.Errorf("store value: %q and %q are no names", namespace, name)
+	}
+	if len(value) > maxValue {
+		return fmt.Errorf("store value %s/%s: %d bytes are too many", namespace, name, len(value))
+	}
+	value = slices.Clone(value)
+	return s.write(func(b *batch) error {
+		put(b, s.values, namespace+"/"+name, value)
+		return nil
+	})
+}
+
+// Get returns a value; false: there is none.
+func (s *Store) Get(namespace, name string) ([]byte, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, ok := s.values.rows[namespace+"/"+name]
+	return slices.Clone(v), ok
+}
+
+// Delete removes values; names that have none are fine. They go together.
+func (s *Store) Delete(namespace string, names ...string) error {
+	return s.write(func(b *batch) error {
+		for _, name := range names {
+			drop(b, s.values, namespace+"/"+name)
+		}
+		return nil
+	})
+}
+
+// Names returns the names that have a value in a namespace, sorted.
+func (s *Store) Names(namespace string) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []string
+	for key := range s.values.rows {
+		if name, ok := strings.CutPrefix(key, namespace+"/"); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
