@@ -161,7 +161,7 @@ func constantVariable(v *ast.ValueSpec, d *ast.GenDecl) bool {
 				continue // []byte("name")
 			}
 			fn, ok := value.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains([]string{"New", "Errorf", "NewReplacer", "OnceValue", "OnceValues"}, fn.Sel.Name) && !strings.HasPrefix(fn.Sel.Name, "Must") {
+			if !ok || !slices.Contains([]string{"New", "Errorf", "NewReplacer", "OnceValue", "OnceValues", "MakeTable", "Date"}, fn.Sel.Name) && !strings.HasPrefix(fn.Sel.Name, "Must") {
 				return false
 			}
 		default:
