@@ -211,7 +211,7 @@ func TestEachKindOfChaosHappensAboutAsOftenAsAsked(t *testing.T) {
 	run := func(c Chaos) (Stats, []received) {
 		rec := &receiver{}
 		at := epoch
-		s := New(Options{Products: 20, Target: "https://r.example", Client: &http.Client{Transport: rec}, Chaos: c,
+		s := New(Options{Products: 20, MaxVariants: 2, Lean: true, Target: "https://r.example", Client: &http.Client{Transport: rec}, Chaos: c,
 			Now: func() time.Time { at = at.Add(10 * time.Millisecond); return at }})
 		for range 1000 {
 			s.RandomEdit()

@@ -60,7 +60,7 @@ func TestSameSeedSameCallsSameBytes(t *testing.T) {
 		rec := &receiver{}
 		chaos, _ := ChaosLevel("wild")
 		at := epoch
-		s := New(Options{Seed: seed, Products: 40, Target: "https://receiver.example", Client: &http.Client{Transport: rec},
+		s := New(Options{Seed: seed, Products: 40, MaxVariants: 4, Target: "https://receiver.example", Client: &http.Client{Transport: rec},
 			Chaos: chaos, Now: func() time.Time { at = at.Add(37 * time.Millisecond); return at },
 			Topics: []string{TopicCreate, TopicUpdate, TopicDelete, TopicInventoryLevel, TopicInventoryItem}})
 		for range 300 {
