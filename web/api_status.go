@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -86,13 +87,16 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 
 // selectionWords says the selection to a merchant.
 func selectionWords(sel catalog.Selection) string {
-	if sel.Mode == catalog.SelectInclude && len(sel.Include) == 0 {
+	words := sel.String()
+	switch {
+	case sel.Mode == catalog.SelectInclude && len(sel.Include) == 0:
 		return "no products"
+	case sel.Mode == catalog.SelectInclude && len(sel.Include) == 1:
+		return strings.Replace(words, "1 listed products", "1 listed product", 1)
+	case sel.Mode == catalog.SelectRules:
+		return "products with " + words
 	}
-	if sel.Mode == catalog.SelectRules {
-		return "products with " + sel.String()
-	}
-	return sel.String()
+	return words
 }
 
 // apiSendSample sends a signed sample delivery: only the server knows the

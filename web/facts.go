@@ -50,6 +50,7 @@ type shopFacts struct {
 	CountsErr error
 	Last      time.Time // newest product update, zero for none
 	Waiting   int
+	Unworked  int // of the waiting: work that nobody does
 	Dead      int
 	AtLeast   bool // there are more jobs than were counted
 	OldestJob time.Time
@@ -103,7 +104,7 @@ func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]s
 			f.Last = time.UnixMilli(at)
 		}
 		j := jobs[v.Shop]
-		f.Waiting, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.dead, j.oldest, j.atLeast
+		f.Waiting, f.Unworked, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.unworked, j.dead, j.oldest, j.atLeast
 		list = append(list, f)
 	}
 	return list, nil

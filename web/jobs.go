@@ -85,6 +85,7 @@ func utc(t time.Time) time.Time {
 // shopJobs are the jobs of one shop in numbers.
 type shopJobs struct {
 	waiting, dead int
+	unworked      int // of the waiting: work that nobody does
 	oldest        time.Time
 	atLeast       bool
 }
@@ -110,6 +111,9 @@ func (s *Server) jobsByShop(ctx context.Context) map[string]shopJobs {
 				n.dead++
 			} else {
 				n.waiting++
+				if j.Kind != deliveryKind && !s.o.Queue.HasWorker(j.Kind) {
+					n.unworked++
+				}
 				if n.oldest.IsZero() || j.EnqueuedAt.Before(n.oldest) {
 					n.oldest = j.EnqueuedAt
 				}

@@ -334,6 +334,8 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	row.Subject = s.jobSubject(ctx, j, names)
 	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == deliveryKind && row.Subject != "" {
 		row.What = verb
+	} else if j.Kind == string(store.WantProduct) && row.Subject != "" {
+		row.What = "is to be read from Shopify again"
 	}
 	if j.State == queue.Dead {
 		why := classWords(j.Class)

@@ -258,7 +258,7 @@ func shopLine(s shopFacts) headline {
 			Next: "Give it with this command:", Command: "stockroom shop add " + s.Shop}
 	case s.Dead > 0:
 		return headline{Mood: moodBad, Text: need(s.Dead) + " a look."}
-	case s.Waiting > 0:
+	case s.Waiting > s.Unworked:
 		return headline{Mood: moodWait, Text: count(int64(s.Waiting), "job") + " to be done.", Lead: "The oldest came", When: s.OldestJob}
 	case s.Last.IsZero():
 		return headline{Mood: moodIdle, Text: "Connected; no product update yet."}

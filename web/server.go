@@ -36,6 +36,11 @@ type Options struct {
 	// SendSample sends a signed sample delivery through the public address; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
+	// TestDelivery sends a delivery, signed with the shop's current secret, to
+	// the public listener: shop "" for the only one, body nil for the topic's
+	// sample. Errors that a person can mend are a *Refusal. nil: nothing takes
+	// deliveries.
+	TestDelivery func(ctx context.Context, shop, topic string, body []byte) (TestAnswer, error)
 	// Notices returns what a person should know; nil for none.
 	Notices func() []Notice
 	// Token is the admin token; "" accepts none.
