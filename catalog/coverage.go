@@ -40,7 +40,8 @@ func (r *reader) cover(p *Product) {
 		// A full page without a list of all: there may be more.
 		truncated = len(list) >= webhookVariants
 	}
-	p.VariantsComplete = carries && !truncated
+	// A product always has a variant, so an empty list is no knowledge of any.
+	p.VariantsComplete = carries && len(list) > 0 && !truncated
 	switch {
 	case truncated:
 		p.Coverage = Truncated
