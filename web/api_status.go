@@ -98,25 +98,3 @@ func selectionWords(sel catalog.Selection) string {
 	}
 	return words
 }
-
-// apiSendSample sends a signed sample delivery: only the server knows the
-// secret that signs it.
-func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if s.o.SendSample == nil {
-		return refuse(http.StatusConflict, "Not listening", "A sample is sent through the public address, which is open while stockroom serve runs.")
-	}
-	var body struct {
-		Shop  string `json:"shop"`
-		Topic string `json:"topic"`
-		Body  string `json:"body"`
-	}
-	if err := readJSON(r, &body); err != nil {
-		return err
-	}
-	sent, err := s.o.SendSample(r.Context(), Sample{Shop: body.Shop, Topic: body.Topic, Body: []byte(body.Body)})
-	if err != nil {
-		return err
-	}
-	sent.Answer = dataOf(sent.Answer)
-	return writeJSON(w, http.StatusOK, sent)
-}
