@@ -98,3 +98,27 @@ func selectionWords(sel catalog.Selection) string {
 	}
 	return words
 }
+
+// apiSendSample sends a signed sample delivery: only the server knows the
+// secret that signs it.
+func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if s.o.SendSample == nil {
+		return refuse(http.StatusConflict, "Not listening", "A sample is sent through the public address, which is open while stockroom serve runs.")
+	}
+	var body struct {
+		Shop  string `json:"shop"`
+		Topic string `json:"topic"`
+		Body  string `json:"body"`
+		Bytes []byte `json:"body_base64"` // instead of body, for one that is not UTF-8
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	sent, err := s.o.SendSample(r.Context(), Sample{Shop: body.Shop, Topic: body.Topic, Body: append([]byte(body.Body), body.Bytes...)})
+	if err != nil {
+		return err
+	}
+	sent.Answer = dataOf(sent.Answer) // a proxy may answer with a page
+	s.log.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status)
+	return writeJSON(w, http.StatusOK, sent)
+}

@@ -358,18 +358,25 @@ func TestAClosedCatalogueIsAnAnswerNotACrash(t *testing.T) {
 }
 
 func TestASampleDeliveryIsSentByTheServer(t *testing.T) {
+	var body string
 	r := newRig(t, func(o *Options) {
 		o.SendSample = func(_ context.Context, s Sample) (SampleSent, error) {
 			if s.Shop == "unknown" {
 				return SampleSent{}, refuse(404, "", "This shop is not connected.")
 			}
+			body = string(s.Body)
 			return SampleSent{URL: "http://127.0.0.1:8080/webhooks/shopify/products", Shop: testShop, Topic: s.Topic, Status: 200, Answer: []byte("<busy>")}, nil
 		}
 	})
 	got := r.admin(200, "POST", samplePath, `{"topic":"products/update","body":"{}"}`)
-	if !strings.Contains(got, `"status":200,"answer":"\u003cbusy\u003e"`) {
-		t.Error(got)
+	if !strings.Contains(got, `"status":200,"answer":"\u003cbusy\u003e"`) || body != "{}" {
+		t.Error(got, body)
 	}
+	r.admin(200, "POST", samplePath, `{"body_base64":"/w=="}`)
+	if body != "\xff" {
+		t.Errorf("sent %q", body)
+	}
+	r.admin(400, "POST", samplePath, `{"body_base64":"!"}`)
 	r.admin(404, "POST", samplePath, `{"shop":"unknown"}`)
 	r.admin(200, "POST", samplePath, `{"body":"`+strings.Repeat("x", 3*maxAPIBody)+`"}`)
 	newRig(t, nil).admin(409, "POST", samplePath, `{}`)

@@ -12,9 +12,9 @@ import (
 
 const (
 	webhookRoot = "/webhooks/shopify/"
-	testPath  = "/api/v1/webhooks-test"
+	samplePath  = "/api/v1/webhooks-test"
 	maxAPIBody  = 1 << 20  // bytes of a request to the API
-	maxTest   = 96 << 20 // of one that carries a test delivery, escaped
+	maxSample   = 96 << 20 // of one that carries a sample delivery, escaped
 )
 
 // endpoint answers one request or returns the error to be told.
@@ -57,6 +57,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
 		{http.MethodGet, v1 + "rejected", s.apiRejected},
 		{http.MethodGet, v1 + "changes", s.apiChanges},
+		{http.MethodPost, samplePath, s.apiSendSample},
 	}
 }
 
@@ -82,8 +83,8 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
 		if r.Body != nil {
 			most := int64(maxAPIBody)
-			if r.URL.Path == testPath {
-				most = maxTest
+			if r.URL.Path == samplePath {
+				most = maxSample
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, most)
 		}

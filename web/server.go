@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -32,6 +33,9 @@ type Options struct {
 	// CatalogueClosed reports whether deliveries go straight to the retry queue
 	// because the catalogue has just failed, and since when; nil for never.
 	CatalogueClosed func() (since time.Time, closed bool)
+	// SendSample sends a signed sample delivery through the public address; nil
+	// when the server does not listen.
+	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
 	// Notices returns what a person should know; nil for none.
 	Notices func() []Notice
 	// Token is the admin token; "" accepts none.
@@ -87,6 +91,23 @@ type AddShop struct {
 	Secret         config.Secret // client secret, signs deliveries
 	PreviousSecret config.Secret // the one before a rotation
 	AccessToken    config.Secret // static token; unset for the client-credentials grant
+}
+
+// Sample is a delivery to be sent for a try. An empty Shop means the only one
+// there is, an empty Body a sample of the topic.
+type Sample struct {
+	Shop  string
+	Topic string
+	Body  []byte
+}
+
+// SampleSent is what became of it.
+type SampleSent struct {
+	URL    string          `json:"url"`
+	Shop   string          `json:"shop"`
+	Topic  string          `json:"topic"`
+	Status int             `json:"status"` // of the answer
+	Answer json.RawMessage `json:"answer"` // its body
 }
 
 // Rejected is one refused delivery. It never holds a body, a signature or a
