@@ -74,6 +74,10 @@ type handle struct {
 	file *os.File
 	id   fs.FileInfo   // which file path named when it was opened
 	txid atomic.Uint64 // newest commit known to be in the file
+
+	// copied is a copy of ours that got the name although Rewrite failed, nil for
+	// none. It is no stranger to be set aside.
+	copied fs.FileInfo
 }
 
 // Open opens the file at path, making it when there is none. It returns an

@@ -27,7 +27,7 @@ func (o Opened) Rewrite(opt Options) (_ Opened, err error) {
 			err = fmt.Errorf("copy bolt file: %w", err)
 		}
 	}()
-	if st, err := os.Stat(o.h.path); err == nil && !os.SameFile(o.h.id, st) {
+	if st, err := os.Stat(o.h.path); err == nil && !os.SameFile(o.h.id, st) && (o.h.copied == nil || !os.SameFile(o.h.copied, st)) {
 		moved, err := Quarantine(o.h.path, time.Now())
 		if err != nil {
 			return Opened{}, err
@@ -51,7 +51,14 @@ func (o Opened) Rewrite(opt Options) (_ Opened, err error) {
 	if err = o.copyTo(tmp); err != nil {
 		return Opened{}, err
 	}
+	made, err := os.Stat(tmp)
+	if err != nil {
+		return Opened{}, err
+	}
 	if err = publish(tmp, o.h.path, opt, "rewrite"); err != nil {
+		if st, serr := os.Stat(o.h.path); serr == nil && os.SameFile(made, st) {
+			o.h.copied = made // it has the name, but that may not be on disk
+		}
 		return Opened{}, err
 	}
 	once := opt

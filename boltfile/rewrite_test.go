@@ -1,0 +1,41 @@
+package boltfile
+
+import (
+	"errors"
+	"math/rand/v2"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// A copy whose last step failed has the name already. The next try must take it
+// for what it is and not for another program's file.
+func TestACopyThatFailedAtTheDirectorySyncIsNotSetAside(t *testing.T) {
+	path := boltPath(t)
+	writeSample(t, path, rand.New(rand.NewPCG(9, 9)))
+	o := mustOpen(t, path, Options{CompactAbove: -1})
+	fails := 3
+	opt := Options{fault: func(step string) error {
+		if step == "rewrite: before directory sync" && fails > 0 {
+			fails--
+			return syscall.EIO
+		}
+		return nil
+	}}
+	for fails > 0 {
+		if _, err := o.Rewrite(opt); !errors.Is(err, syscall.EIO) {
+			t.Fatalf("rewrite: %v, want EIO", err)
+		}
+	}
+	fresh, err := o.Rewrite(opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, broken := census(t, fresh); n < sampleKeys || broken != 0 {
+		t.Errorf("%d records, %d broken", n, broken)
+	}
+	requireUsable(t, fresh, path, rand.New(rand.NewPCG(10, 10)))
+	if aside, _ := filepath.Glob(path + ".damaged-*"); len(aside) > 0 {
+		t.Errorf("set aside: %v", aside)
+	}
+}
