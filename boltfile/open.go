@@ -91,7 +91,14 @@ func Open(path string, o Options) (Opened, error) {
 	opened, err := openSound(path, o)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return openNew(path, o)
+		// A damaged file without a fresh one beside it: a start that set it aside
+		// ended before it could say so.
+		left := newestAside(path)
+		opened, err := openNew(path, o)
+		if left != "" {
+			opened.Quarantined, opened.Reason = left, "set aside by an earlier start that did not finish"
+		}
+		return opened, err
 	case errors.Is(err, ErrDamaged):
 		reason := reasonOf(err)
 		moved, err := Quarantine(path, time.Now())

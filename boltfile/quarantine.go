@@ -7,16 +7,20 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"time"
 )
+
+// aside is what stands between a file's name and the time it was set aside.
+const aside = ".damaged-"
 
 // Quarantine renames the file at path to "<path>.damaged-<UTC time>", with a
 // number behind it when that name is taken, syncs the directory and returns the
 // new name. It never deletes, overwrites or changes a file. One process owns
 // the directory, so nobody takes the name between the look and the rename.
 func Quarantine(path string, now time.Time) (newPath string, err error) {
-	base := path + ".damaged-" + now.UTC().Format("20060102T150405Z")
+	base := path + aside + now.UTC().Format("20060102T150405Z")
 	for i := 1; ; i++ {
 		newPath = base
 		if i > 1 {
@@ -35,6 +39,20 @@ func Quarantine(path string, now time.Time) (newPath string, err error) {
 		return newPath, fmt.Errorf("set damaged file aside: %w", err)
 	}
 	return newPath, nil
+}
+
+// newestAside returns the file that was set aside last, "" for none.
+func newestAside(path string) (newest string) {
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		return ""
+	}
+	for _, e := range entries { // in the order of their names, and so of time
+		if strings.HasPrefix(e.Name(), filepath.Base(path)+aside) {
+			newest = filepath.Join(filepath.Dir(path), e.Name())
+		}
+	}
+	return newest
 }
 
 // syncDir makes a rename in dir durable. File systems that can't sync a

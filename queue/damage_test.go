@@ -84,6 +84,7 @@ func hurt(b []byte, trial int, rnd *rand.Rand) (string, []byte) {
 func TestDamagedFileIsUsedSoundOrSetAsideAndTheQueueWorks(t *testing.T) {
 	sample := filepath.Join(t.TempDir(), "queue.db")
 	q := started(t, Options{Path: sample})
+	q.file.DB.NoSync = true
 	stored := fill(t, q, rand.New(rand.NewPCG(1, 1)))
 	if err := q.Close(); err != nil {
 		t.Fatal(err)
@@ -135,6 +136,7 @@ func TestDamagedFileIsUsedSoundOrSetAsideAndTheQueueWorks(t *testing.T) {
 func TestDamageWhileRunningIsNoticedReplacedAndTheQueueWorks(t *testing.T) {
 	sample := filepath.Join(t.TempDir(), "queue.db")
 	q := started(t, Options{Path: sample})
+	q.file.DB.NoSync = true
 	stored := fill(t, q, rand.New(rand.NewPCG(2, 2)))
 	if err := q.Close(); err != nil {
 		t.Fatal(err)

@@ -58,6 +58,7 @@
 //	paused    kind                 -> time
 //	damaged   bucket 0 key         -> a record that could not be understood
 //	meta      "format"             -> "1"
+//	          "quarantine"         -> JSON, what was set aside last, until it is healed
 //
 // due, keys and deadkeys follow from the records and are rebuilt at Open when
 // they disagree with them. Records and payloads carry checksums.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -203,19 +204,22 @@ func TestAfterAFailedSyncTheFileIsCopiedBeforeTheNextCommit(t *testing.T) {
 	})
 }
 
-func TestWhileCommitsFailCallersAreToldAndWorkGoesOnAfterwards(t *testing.T) {
-	broken := true
-	bubble(t, Options{}, func(t *testing.T, q *Queue) {
-		q.in.mu.Lock() // the writer sleeps: nobody reads the hook
-		q.opt.fault = func(step string) error {
-			if broken && strings.HasPrefix(step, "before") {
-				return &fs.PathError{Op: "write", Path: "queue.db", Err: syscall.ENOSPC}
-			}
-			return nil
+// noSpaceFor fails commits of one operation, or of all for "", while on is set.
+func noSpaceFor(name string, on *atomic.Bool) func(step string) error {
+	return func(step string) error {
+		if on.Load() && strings.HasPrefix(step, "before "+name) {
+			return &fs.PathError{Op: "write", Path: "queue.db", Err: syscall.ENOSPC}
 		}
-		q.in.mu.Unlock()
-		ran := 0
-		defer work(t, q, "apply", 2, func(context.Context, Job) error { ran++; return nil })()
+		return nil
+	}
+}
+
+func TestWhileCommitsFailCallersAreToldAndWorkGoesOnAfterwards(t *testing.T) {
+	var broken atomic.Bool
+	bubble(t, Options{fault: noSpaceFor("", &broken)}, func(t *testing.T, q *Queue) {
+		broken.Store(true)
+		var ran atomic.Int64
+		defer work(t, q, "apply", 2, func(context.Context, Job) error { ran.Add(1); return nil })()
 		for range 20 {
 			if _, _, err := q.Enqueue(t.Context(), NewJob{Kind: "apply"}); !errors.Is(err, ErrUnavailable) || !errors.Is(err, syscall.ENOSPC) {
 				t.Fatalf("got %v", err)
@@ -225,37 +229,33 @@ func TestWhileCommitsFailCallersAreToldAndWorkGoesOnAfterwards(t *testing.T) {
 		if n := q.Stats().Waiting; n != 0 {
 			t.Errorf("%d jobs were kept", n)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(failPause)
 		mustEnqueue(t, q, NewJob{Kind: "apply"})
 		time.Sleep(3 * time.Second)
-		if ran != 1 {
-			t.Errorf("%d ran", ran)
+		synctest.Wait()
+		if ran.Load() != 1 {
+			t.Errorf("%d ran", ran.Load())
 		}
 	})
 }
 
 func TestOutcomeThatCanNotBeWrittenIsWrittenLaterAndTheHandlerRunsOnce(t *testing.T) {
-	var broken bool
-	fault := func(step string) error {
-		if broken && strings.HasSuffix(step, " finish") && strings.HasPrefix(step, "before") {
-			return &fs.PathError{Op: "write", Path: "queue.db", Err: syscall.ENOSPC}
-		}
-		return nil
-	}
-	bubble(t, Options{fault: fault}, func(t *testing.T, q *Queue) {
-		ran := 0
-		defer work(t, q, "apply", 1, func(context.Context, Job) error { ran++; broken = true; return nil })()
+	var broken atomic.Bool
+	bubble(t, Options{fault: noSpaceFor("finish", &broken)}, func(t *testing.T, q *Queue) {
+		var ran atomic.Int64
+		defer work(t, q, "apply", 1, func(context.Context, Job) error { ran.Add(1); broken.Store(true); return nil })()
 		id := mustEnqueue(t, q, NewJob{Kind: "apply"})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		if j := mustGet(t, q, id); j.State != Leased {
 			t.Errorf("got %+v", j)
 		}
-		broken = false
+		broken.Store(false)
 		time.Sleep(5 * time.Second)
-		if _, err := q.Get(t.Context(), id); !errors.Is(err, ErrNotFound) || ran != 1 {
-			t.Errorf("%v, ran %d times", err, ran)
+		synctest.Wait()
+		if _, err := q.Get(t.Context(), id); !errors.Is(err, ErrNotFound) || ran.Load() != 1 {
+			t.Errorf("%v, ran %d times", err, ran.Load())
 		}
 	})
 }

@@ -22,6 +22,7 @@ var (
 	bucketDamaged  = []byte("damaged")
 	bucketMeta     = []byte("meta")
 	keyFormat      = []byte("format")
+	keyQuarantine  = []byte("quarantine")
 )
 
 const format = "1"
@@ -54,6 +55,7 @@ type txn struct {
 	lastID uint64   // newest id given out
 	setBad int      // records set aside
 	undo   []func() // takes back what was changed in memory, in reverse order
+	after  []func() // run after the commit, with Queue.mu held
 	buf    []byte   // for keys
 }
 
@@ -319,16 +321,15 @@ func (t *txn) waitUntil(r *record, due int64, reason string) {
 // errNothing ends a transaction in which nothing was written.
 var errNothing = errors.New("nothing to commit")
 
-// makeBuckets creates what is missing. It returns errNothing when nothing is, and
-// ErrFormat for a file of a newer version. The first id of a new file is one
-// above lastID.
-func makeBuckets(tx *bbolt.Tx, lastID uint64) error {
+// makeBuckets creates what is missing and reports whether something was. It
+// returns ErrFormat for a file of a newer version. The first id of a new file is
+// one above lastID.
+func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 	if meta := tx.Bucket(bucketMeta); meta != nil {
 		if v := meta.Get(keyFormat); v != nil && string(v) != format {
-			return fmt.Errorf("%w (format %q)", ErrFormat, v)
+			return false, fmt.Errorf("%w (format %q)", ErrFormat, v)
 		}
 	}
-	made := false
 	for _, name := range [...][]byte{bucketJobs, bucketDead, bucketPayloads, bucketDue, bucketKeys,
 		bucketDeadKeys, bucketPaused, bucketDamaged, bucketMeta} {
 		if tx.Bucket(name) != nil {
@@ -342,12 +343,9 @@ func makeBuckets(tx *bbolt.Tx, lastID uint64) error {
 			err = b.Put(keyFormat, []byte(format))
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		made = true
 	}
-	if !made {
-		return errNothing
-	}
-	return nil
+	return made, nil
 }

@@ -147,6 +147,9 @@ func (q *Queue) apply(t *txn) {
 			w.signal()
 		}
 	}
+	for _, f := range t.after {
+		f()
+	}
 }
 
 // failed decides what has to happen to the file after a failed transaction.

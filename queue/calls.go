@@ -1,0 +1,86 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
+)
+
+func (q *Queue) isClosing() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closing
+}
+
+// do runs an operation in the writer and waits for its commit. When ctx ends
+// first it returns ctx's error, though the commit may still happen.
+func (q *Queue) do(ctx context.Context, name string, bytes int, run func(t *txn) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if q.isClosing() {
+		return ErrClosed
+	}
+	o := newOp(name, bytes, run)
+	if !q.in.put(o) {
+		return ErrClosed
+	}
+	select {
+	case err := <-o.done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// call is do for an operation with a result, which is zero on error.
+func call[T any](ctx context.Context, q *Queue, name string, bytes int, run func(t *txn) T) (T, error) {
+	var v, zero T
+	if err := q.do(ctx, name, bytes, func(t *txn) error { v = run(t); return nil }); err != nil {
+		return zero, err // v may still be written
+	}
+	return v, nil
+}
+
+// view runs fn in a read transaction.
+func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	q.fileMu.RLock()
+	f, usable := q.file, q.health != gone
+	err := ErrUnavailable
+	if usable {
+		err = f.View(fn)
+	}
+	q.fileMu.RUnlock()
+	if usable && !errors.Is(err, boltfile.ErrDamaged) {
+		return err
+	}
+	// Let the writer look at the file before we answer, so that the next call
+	// works.
+	o := newOp("repair", 0, func(*txn) error { return nil })
+	if usable {
+		o.damaged, o.damage = f.DB, err
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if !q.in.put(o) {
+		return ErrClosed
+	}
+	<-o.done
+	return err
+}
+
+// doubt has the writer check the file because a reader met content that is not
+// what was written. A damaged file is set aside by the time it returns; in a
+// sound one, what can't be understood has been by the next write.
+func (q *Queue) doubt() {
+	o := newOp("doubt", 0, func(t *txn) error { t.doubt = true; return nil })
+	if q.in.put(o) {
+		<-o.done
+	}
+}

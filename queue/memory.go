@@ -1,0 +1,44 @@
+package queue
+
+// nextDue returns when the next job of a kind is due, as far as the writer knows.
+func (q *Queue) nextDue(kind string) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if k := q.mem.kinds[kind]; k != nil {
+		return k.next
+	}
+	return never
+}
+
+func (q *Queue) lastID() uint64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.mem.lastID
+}
+
+// memory is what is known without reading the file.
+type memory struct {
+	kinds   map[string]*kindState
+	counts  Counters
+	damaged int    // records set aside, in the file
+	lastID  uint64 // newest id given out
+}
+
+// kindState is what is known of a kind.
+type kindState struct {
+	waiting, snoozed, leased, dead int
+	lowest                         uint64 // no job with a lower id waits
+	entered                        uint64 // how often lowest was looked at for a job that began to wait
+	next                           int64  // no job is due earlier; never when none waits
+	pausedAt                       int64  // 0 when not paused
+	workers                        []*worker
+}
+
+func (m *memory) kind(name string) *kindState {
+	k := m.kinds[name]
+	if k == nil {
+		k = &kindState{lowest: noID, next: never}
+		m.kinds[name] = k
+	}
+	return k
+}

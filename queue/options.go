@@ -1,0 +1,59 @@
+package queue
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options says how to open a queue.
+type Options struct {
+	// Path of the file, made when there is none. Required.
+	Path string
+	// RetryDelay is the wait after the first failure; it doubles with each
+	// further one. Default 60 s (zero or less).
+	RetryDelay time.Duration
+	// MaxAttempts is the number of tries before a job is dead. Default 5 (zero or
+	// less).
+	MaxAttempts int
+	// CloseTimeout is how long Close waits for handlers that are still running.
+	// Default 5 s (zero or less).
+	CloseTimeout time.Duration
+	// CompactAbove: see boltfile.Options. Default 1 MiB (zero); negative: never.
+	CompactAbove int64
+	// Logger gets deaths, reclaims, damage. Never a payload. Nil: none.
+	Logger *slog.Logger
+	// OnCommit, when set, is told of each commit by the goroutine that writes; it
+	// must return at once and must not call the queue.
+	OnCommit func(Commit)
+	// OnQuarantine, when set, is told when a damaged file was set aside, at Open
+	// or while running, under the same rules. What the file held has to be found
+	// again elsewhere (a full reconcile).
+	OnQuarantine func(path, reason string)
+
+	// fault is called in tests before and after each commit with the names of the
+	// operations in it; an error stands for a failure there.
+	fault func(step string) error
+}
+
+// Commit describes one commit, for metrics.
+type Commit struct {
+	Operations int           // that shared it
+	Took       time.Duration // from the start of the transaction to the end of its last sync
+	Err        error         // nil when it succeeded
+}
+
+func (o Options) withDefaults() Options {
+	if o.RetryDelay <= 0 {
+		o.RetryDelay = 60 * time.Second
+	}
+	if o.MaxAttempts <= 0 {
+		o.MaxAttempts = 5
+	}
+	if o.CloseTimeout <= 0 {
+		o.CloseTimeout = 5 * time.Second
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

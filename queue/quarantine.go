@@ -1,0 +1,138 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
+)
+
+// openFile opens the file and makes what it lacks. It notes a quarantine, in the
+// file too, so that a start that ends early does not hide it from the next.
+func (q *Queue) openFile(now time.Time) error {
+	f, err := boltfile.Open(q.opt.Path, boltfile.Options{Logger: q.opt.Logger, CompactAbove: q.opt.CompactAbove})
+	event := quarantine{Path: f.Quarantined, Reason: f.Reason, At: now.UTC()}
+	if f.Suspect != "" {
+		event.Reason = f.Suspect
+	}
+	if event.Reason != "" {
+		q.noteQuarantine(event)
+	}
+	if err != nil {
+		return err
+	}
+	event = q.quarantineNoted()
+	var known quarantine
+	err = f.Update(func(tx *bbolt.Tx) error {
+		var err error
+		known, err = q.prepareFile(tx, event, f.Suspect != "")
+		return err
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		_ = f.Close()
+		return err
+	}
+	q.mu.Lock()
+	q.quarantine = known
+	q.mu.Unlock()
+	q.fileMu.Lock()
+	q.file, q.health = f, sound
+	q.fileMu.Unlock()
+	return nil
+}
+
+// idsOfACommit is more than one commit gives out.
+const idsOfACommit = 1_000_000
+
+// prepareFile makes missing buckets and keeps the file's own note of a
+// quarantine and the one in memory the same. It returns errNothing when there
+// was nothing to do.
+func (q *Queue) prepareFile(tx *bbolt.Tx, event quarantine, suspect bool) (known quarantine, err error) {
+	// After a quarantine the ids that were given out are not known: go on above
+	// any of them. Milliseconds since 1970 grow faster than ids do.
+	lastID := q.lastID()
+	if event.Path != "" {
+		lastID = max(lastID, uint64(max(0, event.At.UnixMilli())))
+	}
+	made, err := makeBuckets(tx, lastID)
+	if err != nil {
+		return event, err
+	}
+	if suspect {
+		// The lost commit gave out ids, too.
+		jobs := tx.Bucket(bucketJobs)
+		if err = jobs.SetSequence(jobs.Sequence() + idsOfACommit); err != nil {
+			return event, err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
+	if event.Reason == "" {
+		if v := meta.Get(keyQuarantine); v != nil {
+			_ = json.Unmarshal(v, &event) // a note that can't be read is no note
+		}
+		if !made && !suspect {
+			return event, errNothing
+		}
+		return event, nil
+	}
+	v, err := json.Marshal(event)
+	if err != nil {
+		return event, err
+	}
+	if bytes.Equal(v, meta.Get(keyQuarantine)) && !made && !suspect {
+		return event, errNothing
+	}
+	return event, meta.Put(keyQuarantine, v)
+}
+
+// quarantine is what is known of the newest damage.
+type quarantine struct {
+	Path   string    `json:"path"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+}
+
+func (q *Queue) noteQuarantine(event quarantine) {
+	q.mu.Lock()
+	q.quarantine = event
+	q.mu.Unlock()
+	if q.opt.OnQuarantine != nil {
+		q.opt.OnQuarantine(event.Path, event.Reason)
+	}
+}
+
+func (q *Queue) quarantineNoted() quarantine {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.quarantine
+}
+
+// Quarantined returns where the damaged file was moved to, what was wrong with
+// it and when that was found, at an Open or while running; "" when the file was
+// sound. An empty path with a reason means that the file was kept but may lack
+// its newest commit. The newest event is remembered, across restarts too, until
+// ForgetQuarantine.
+func (q *Queue) Quarantined() (path, reason string, at time.Time) {
+	e := q.quarantineNoted()
+	return e.Path, e.Reason, e.At
+}
+
+// ForgetQuarantine ends what Quarantined says, because what the damaged file held
+// has been found again elsewhere. The file set aside stays where it is.
+func (q *Queue) ForgetQuarantine(ctx context.Context) error {
+	return q.do(ctx, "forget quarantine", 64, func(t *txn) error {
+		meta := t.jobs.Tx().Bucket(bucketMeta)
+		if meta.Get(keyQuarantine) == nil {
+			return nil
+		}
+		t.dirty = true
+		must(meta.Delete(keyQuarantine))
+		t.after = append(t.after, func() { q.quarantine = quarantine{} })
+		return nil
+	})
+}
