@@ -98,6 +98,7 @@ type ledger struct {
 	open     []*event // since the last settled check
 	held     []*event // made, and sent after newer ones
 	number   int
+	padding  int         // bytes of description in each body
 	refused  map[int]int // answers that were neither 2xx nor none, by status
 	counts   struct{ acked, queued, redelivered int }
 }
@@ -174,7 +175,11 @@ func (l *ledger) next() *event {
 		if h.version == 1 {
 			topic = "products/create"
 		}
-		e := l.event(topic, h.id, h.version, campaignBody(h.id, h.version))
+		body := campaignBody(h.id, h.version)
+		if l.padding > 0 {
+			body = bytes.Replace(body, []byte(`"body_html":"`), []byte(`"body_html":"`+strings.Repeat("x", l.padding)), 1)
+		}
+		e := l.event(topic, h.id, h.version, body)
 		if l.rng.IntN(12) == 0 {
 			l.held = append(l.held, e) // the next version overtakes it
 			continue
