@@ -172,10 +172,9 @@ func (s *Server) queueFacts(ctx context.Context) queueFacts {
 // QueueWatch learns from the queue's commits whether the queue can be written.
 // Give its Commit to queue.Options.OnCommit. The zero value is ready.
 type QueueWatch struct {
-	mu      sync.Mutex
-	failed  string // why the newest commit failed, "" when it did not
-	at      time.Time
-	observe func(seconds float64)
+	mu     sync.Mutex
+	failed string // why the newest commit failed, "" when it did not
+	at     time.Time
 }
 
 // forgetFailure is after how long a failed commit that no other one followed
@@ -189,9 +188,6 @@ func (q *QueueWatch) Commit(c queue.Commit) {
 	q.failed, q.at = "", time.Now()
 	if c.Err != nil {
 		q.failed = "its file can't be written"
-	}
-	if q.observe != nil {
-		q.observe(c.Took.Seconds())
 	}
 }
 
