@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"stockroom/catalog"
 	"stockroom/store"
@@ -151,11 +152,9 @@ func guardedCell(cell string) string {
 	if strings.ContainsRune("\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}
-	for _, r := range strings.TrimLeft(cell, " \u00a0\u3000\ufeff\x00") {
-		if strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", r) {
-			return "'" + cell
-		}
-		break
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " \u00a0\u3000\ufeff\x00"))
+	if strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", first) {
+		return "'" + cell
 	}
 	return cell
 }
