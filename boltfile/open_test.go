@@ -193,13 +193,13 @@ func TestMostlyFreeFileIsCompactedWithItsSequences(t *testing.T) {
 		}
 		return nil
 	})
-	requireUsable(t, o, path, rand.New(rand.NewPCG(6, 6)))
+	_ = o.Close()
 
 	o = mustOpen(t, path, Options{CompactAbove: 1})
 	if o.Compacted {
 		t.Error("a full file was compacted again")
 	}
-	_ = o.Close()
+	requireUsable(t, o, path, rand.New(rand.NewPCG(6, 6)))
 }
 
 func TestCommitToAFileThatLostItsNameIsRefusedAndRewritePutsItBack(t *testing.T) {
