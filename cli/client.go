@@ -71,9 +71,18 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	pr, pw := io.Pipe()
 	w := &pipeWriter{header: make(http.Header), body: pw, started: make(chan struct{})}
 	go func() {
+		defer func() {
+			// A handler that can't go on after it has begun to answer panics with
+			// http.ErrAbortHandler; the reader must not take its part for all.
+			cause := error(nil)
+			if p := recover(); p != nil {
+				cause = fmt.Errorf("the answer broke off: %v", p)
+			}
+			w.WriteHeader(http.StatusInternalServerError) // nothing when it has begun
+			pw.CloseWithError(cause)
+		}()
 		t.h.ServeHTTP(w, in)
 		w.WriteHeader(http.StatusOK)
-		pw.Close()
 	}()
 	<-w.started
 	return &http.Response{
