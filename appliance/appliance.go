@@ -52,6 +52,7 @@ type Appliance struct {
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
 	token      string
+	public     atomic.Pointer[string] // host:port of the public listener while it serves
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that

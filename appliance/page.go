@@ -14,7 +14,7 @@ func (a *Appliance) webOptions() web.Options {
 	o := web.Options{
 		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
-		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices,
+		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
 		Token: a.token, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
 	}

@@ -67,6 +67,9 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		start(l.Public, a.web.Public(a.intake))
 		start(l.Admin, a.web.Admin())
 	}
+	public := dialable(l.Public.Addr())
+	a.public.Store(&public)
+	defer a.public.Store(nil)
 	if err := a.dir.Announce(l.AdminURL(), a.token); err != nil {
 		a.log.Warn("commands can't find this server", "error", err.Error())
 	}
