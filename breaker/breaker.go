@@ -16,6 +16,7 @@ type Breaker struct {
 	db    *bolt.DB
 	opts  Options
 	base  time.Time // tick origin
+	start stamp     // at base, or just before
 	slice time.Duration
 
 	// circuits in ready are found without a lock; new ones wait in young until
@@ -37,15 +38,31 @@ type Permit struct {
 	probe uint64 // its bit among the probes; 0 while closed
 }
 
-// StateOpen makes a breaker whose state lives in a bucket of its own in db. db stays
+// Open makes a breaker whose state lives in a bucket of its own in db. db stays
 // the caller's. There is nothing to close: every transition is on disk when the
 // call that made it returns.
-func Open(db *bolt.DB, opts Options) (*Breaker, error) { return OpenAt(time.Now(), db, opts) }
+func Open(db *bolt.DB, opts Options) (*Breaker, error) {
+	opts = opts.withDefaults()
+	boot, up, ok := opts.Uptime() // before the base is taken: no record may look too old
+	return open(time.Now(), db, opts, stamp{boot, up, ok})
+}
 
-// OpenAt is StateOpen at an explicit instant.
+// OpenAt is Open at an explicit instant.
 func OpenAt(now time.Time, db *bolt.DB, opts Options) (*Breaker, error) {
-	b := &Breaker{db: db, opts: opts.withDefaults(), young: map[Key]*circuit{}}
-	b.base = now
+	opts = opts.withDefaults()
+	boot, up, ok := opts.Uptime()
+	return open(now, db, opts, stamp{boot, up, ok})
+}
+
+// stamp is a reading of the clock since boot.
+type stamp struct {
+	boot string
+	up   time.Duration
+	ok   bool
+}
+
+func open(now time.Time, db *bolt.DB, opts Options, start stamp) (*Breaker, error) {
+	b := &Breaker{db: db, opts: opts, start: start, base: now, young: map[Key]*circuit{}}
 	b.slice = max(b.opts.Window/slices, 1)
 	ready := map[Key]*circuit{}
 	b.ready.Store(&ready)

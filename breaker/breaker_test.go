@@ -207,6 +207,25 @@ func TestABreaker(t *testing.T) {
 				t.Errorf("%+v", e)
 			}
 		}},
+		{"ignores a late probe while another is under way", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			old, err := b.Allow(at(30*s), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			refusal(t, b, 150*s) // it never answered: open until 210 s
+			probe, err := b.Allow(at(210*s), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old.DoneAt(at(210*s), Success, 0)
+			refusal(t, b, 210*s)
+			old.DoneAt(at(210*s), Failure, 0)
+			probe.DoneAt(at(211*s), Success, 0)
+			if !call(t, b, 211*s, Success) {
+				t.Error("the late probe decided")
+			}
+		}},
 		{"ignores answers to calls of an earlier state", Options{}, func(t *testing.T, b *Breaker) {
 			var late []Permit
 			for range 20 {
@@ -231,6 +250,10 @@ func TestABreaker(t *testing.T) {
 			}
 			if c := b.SnapshotAt(at(31 * s))[0]; c.State != StateClosed || c.Run != 0 || c.Calls != 0 {
 				t.Errorf("a late answer changed the new state: %+v", c)
+			}
+			late[2].DoneAt(at(32*s), Success, 0)
+			if c := b.SnapshotAt(at(32 * s))[0]; c.Calls != 0 {
+				t.Errorf("a late success was counted: %+v", c)
 			}
 			probe.DoneAt(at(32*s), Failure, 0)
 			if !call(t, b, 32*s, Success) {
@@ -321,7 +344,11 @@ func TestATransitionIsToldUnderNoLock(t *testing.T) {
 	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
 		got = append(got, tr)
 		b.SnapshotAt(epoch) // would deadlock under a lock
-		b.Allow(at(0), key)
+		if tr.To == StateHalfOpen {
+			if _, err := b.Allow(at(30*time.Second), key); err == nil {
+				t.Error("a second probe beside the one that is being let through")
+			}
+		}
 	}})
 	trip(t, b, 0)
 	call(t, b, 30*time.Second, Success)

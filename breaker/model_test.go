@@ -15,6 +15,7 @@ type oracle struct {
 	gen, trips    int
 	until         time.Time
 	probing       bool
+	base          time.Time // slices are counted from the start of the process
 	log           []struct {
 		slice  int64
 		failed bool
@@ -43,7 +44,7 @@ func (o *oracle) done(now time.Time, gen int, out Outcome) {
 		case Ignored:
 			o.probing = false
 		case Success:
-			*o = oracle{failures: o.failures, min: o.min, gen: o.gen + 1}
+			*o = oracle{failures: o.failures, min: o.min, base: o.base, gen: o.gen + 1}
 		case Failure:
 			o.open(now)
 		}
@@ -52,7 +53,7 @@ func (o *oracle) done(now time.Time, gen int, out Outcome) {
 	if out == Ignored {
 		return
 	}
-	slice := now.Sub(epoch.Add(-origin)) / (6 * time.Second)
+	slice := now.Sub(o.base.Add(-origin)) / (6 * time.Second)
 	o.log = append(o.log, struct {
 		slice  int64
 		failed bool
@@ -85,7 +86,7 @@ func (o *oracle) open(now time.Time) {
 func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 	db := openDB(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		o := oracle{failures: rapid.IntRange(1, 8).Draw(rt, "failures"), min: rapid.IntRange(2, 20).Draw(rt, "min")}
+		o := oracle{base: epoch, failures: rapid.IntRange(1, 8).Draw(rt, "failures"), min: rapid.IntRange(2, 20).Draw(rt, "min")}
 		m := &machine{boot: "b"}
 		opts := Options{Failures: o.failures, MinCalls: o.min, ProbeTimeout: 1e6 * time.Hour, Uptime: m.uptime}
 		b, err := OpenAt(epoch, db, opts)
@@ -138,6 +139,7 @@ func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 					o.state, o.until = StateOpen, now.Add(30*time.Second)
 				}
 				o.gen++
+				o.base = now
 			},
 			"": func(rt *rapid.T) {
 				for _, c := range b.SnapshotAt(now) {

@@ -182,9 +182,8 @@ func (c *circuit) restore(r record) {
 // passed: by the clock since boot, which nobody sets, and the wall clock,
 // whichever says less. After a reboot, and where the boot is unknown, none.
 func (b *Breaker) elapsed(r *record) int64 {
-	boot, up, ok := b.opts.Uptime()
-	if !ok || r.boot == 0 || bootID(boot) != r.boot {
+	if !b.start.ok || r.boot == 0 || bootID(b.start.boot) != r.boot {
 		return 0
 	}
-	return max(min(int64(up)-r.up, b.base.UnixNano()-r.wall), 0)
+	return max(min(int64(b.start.up)-r.up, b.base.UnixNano()-r.wall), 0)
 }

@@ -28,6 +28,9 @@ type Limiter struct {
 	now  chan struct{} // closed: the Ready of a grant that never waited
 	seed maphash.Seed
 
+	// the uptime at base: never later, so that no record looks too old
+	start stamp
+
 	closed atomic.Bool
 	shards [shards]shard
 	lease  flusher
@@ -36,11 +39,28 @@ type Limiter struct {
 
 // Open makes a limiter whose state lives in db, in buckets of its own. db stays
 // the caller's: close it after the limiter.
-func Open(db *bolt.DB, opts Options) (*Limiter, error) { return OpenAt(time.Now(), db, opts) }
+func Open(db *bolt.DB, opts Options) (*Limiter, error) {
+	opts = opts.withDefaults()
+	boot, up, ok := opts.Uptime() // before the base is taken
+	return open(time.Now(), db, opts, stamp{boot, up, ok})
+}
 
 // OpenAt is Open at an explicit instant, for callers that use the At forms.
 func OpenAt(now time.Time, db *bolt.DB, opts Options) (*Limiter, error) {
-	l := &Limiter{db: db, opts: opts.withDefaults(), base: now, now: make(chan struct{}), seed: maphash.MakeSeed()}
+	opts = opts.withDefaults()
+	boot, up, ok := opts.Uptime()
+	return open(now, db, opts, stamp{boot, up, ok})
+}
+
+// stamp is a reading of the clock since boot.
+type stamp struct {
+	boot string
+	up   time.Duration
+	ok   bool
+}
+
+func open(now time.Time, db *bolt.DB, opts Options, start stamp) (*Limiter, error) {
+	l := &Limiter{db: db, opts: opts, base: now, now: make(chan struct{}), seed: maphash.MakeSeed(), start: start}
 	close(l.now)
 	for i := range l.shards {
 		l.shards[i].m.Store(&map[string]*shop{})

@@ -206,11 +206,11 @@ func since(t, age, gone int64) int64 {
 // passed: by the clock since boot, which nobody sets, and the wall clock,
 // whichever says less. After a reboot, and where the boot is unknown, none.
 func (l *Limiter) elapsed(t int64, r *record) (gone int64, known bool) {
-	boot, up, ok := l.opts.Uptime()
-	if !ok || r.boot == 0 || bootID(boot) != r.boot {
+	if !l.start.ok || r.boot == 0 || bootID(l.start.boot) != r.boot {
 		return 0, false
 	}
+	up := int64(l.start.up) + t
 	wall := l.base.Add(time.Duration(t)).UnixNano()
 	const far = 1 << 61
-	return min(max(min(int64(up)-r.up, wall-r.wall), 0), far), true
+	return min(max(min(up-r.up, wall-r.wall), 0), far), true
 }

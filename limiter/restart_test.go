@@ -165,6 +165,9 @@ func TestStateThatIsDamagedCountsAsAFullSpentWindow(t *testing.T) {
 		try(fmt.Sprint("byte ", i, " flipped"), bad)
 		try(fmt.Sprint("cut at ", i), good[:i])
 	}
+	db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), good)
+	})
 	l, _ := OpenAt(now, db, Options{Fixed: true, Window: 2 * time.Minute, Uptime: m.uptime})
 	defer l.crash()
 	l.SnapshotAt(now, shopA)

@@ -193,8 +193,15 @@ func (s *shop) settle(t int64, g *Grant, actual int64, st *ThrottleStatus) {
 	// The shop's number includes this call. Others that overlapped it may have
 	// been charged after it was taken; those still under way are subtracted by
 	// fits. So this is a lower bound of the level now.
+	before := s.bkt.levelAt(t)
 	s.bkt.set(t, *st)
+	said := s.bkt.level
 	s.bkt.level -= others * nano
+	if known && t-g.at > int64(s.l.opts.StaleAfter) {
+		// a slow answer is a poor bound: it may lower ours to what it says,
+		// not to what it leaves open
+		s.bkt.level = max(s.bkt.level, min(before, said))
+	}
 	s.learned = t
 	if known && s.learnedBudget() < old {
 		if t >= s.heldEnd {

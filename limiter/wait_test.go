@@ -273,3 +273,45 @@ func TestAHigherClassDoesNotWaitBehindALongQueueOfALowerOne(t *testing.T) {
 		t.Errorf("waits %v", d)
 	}
 }
+
+func TestAnIdleClassCannotSaveUpItsShare(t *testing.T) {
+	l := fresh(t, Options{})
+	teach(t, l, epoch, ThrottleStatus{2000, 0, 100})
+	now := epoch
+	var bulk, late []*Grant
+	for range 40 {
+		g, _ := l.ReserveAt(now, shopA, Bulk, 100)
+		bulk = append(bulk, g)
+	}
+	settle := func(gs []*Grant) (n int) {
+		for _, g := range gs {
+			if g.DelayFrom(now) == 0 {
+				g.SettleAt(now, g.Cost(), nil)
+				n++
+			}
+		}
+		return n
+	}
+	for range 20 {
+		now = now.Add(time.Second)
+		settle(bulk)
+	}
+	for range 40 { // comes now, with nothing served so far
+		g, _ := l.ReserveAt(now, shopA, Reconcile, 100)
+		late = append(late, g)
+	}
+	for range 8 {
+		now = now.Add(time.Second)
+		settle(late)
+		settle(bulk)
+	}
+	waiting := 0
+	for _, g := range late {
+		if g.DelayFrom(now) > 0 {
+			waiting++
+		}
+	}
+	if got := 40 - waiting; got < 5 || got > 7 {
+		t.Errorf("%d of 8 calls were its own, want 6", got)
+	}
+}
