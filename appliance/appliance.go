@@ -6,8 +6,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -78,7 +80,10 @@ func (a *Appliance) open(ctx context.Context) error {
 	for _, w := range a.dir.Warnings {
 		a.log.Warn(w)
 	}
-	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop}); err != nil {
+	// The files are made in the order in which they are opened here, so that one
+	// that is missing beside a later one was lost.
+	stateLost := exists(a.dir.File("products.db")) || exists(a.dir.File("queue.db"))
+	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
 	a.store, err = store.Open(ctx, store.Options{
@@ -90,7 +95,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit,
 	})
 	if err != nil {
 		return err
@@ -133,6 +138,12 @@ func (a *Appliance) Close() error {
 		errs = append(errs, a.dir.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// exists reports whether there may be a file at path.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func newToken() (string, error) {

@@ -48,7 +48,13 @@ func (a *Appliance) notices() []web.Notice {
 			Next:  "A full sync brings them back.",
 		})
 	}
-	if path, reason, at := a.queue.Quarantined(); path != "" {
+	if path, reason, at := a.queue.Quarantined(); reason != "" && path == "" {
+		list = append(list, web.Notice{
+			Level: web.LevelBad,
+			Text:  fmt.Sprintf("queue.db lost jobs (%s), found at %s.", reason, at.Format(time.RFC3339)),
+			Next:  "A full sync brings back what waiting deliveries in it would have changed.",
+		})
+	} else if path != "" {
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
 			Text:  fmt.Sprintf("queue.db was damaged (%s) and was moved to %s at %s.", reason, path, at.Format(time.RFC3339)),
@@ -56,9 +62,13 @@ func (a *Appliance) notices() []web.Notice {
 		})
 	}
 	if d, ok := a.state.Damage(); ok {
+		text := fmt.Sprintf("state.db was damaged (%s); the old file is %s.", d.Reason, d.File)
+		if d.File == "" {
+			text = fmt.Sprintf("state.db was lost: %s.", d.Reason)
+		}
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
-			Text:  fmt.Sprintf("state.db was damaged (%s); the old file is %s.", d.Reason, d.File),
+			Text:  text,
 			Next:  "Check the shops and their selections; add those that are missing with `stockroom shop add`.",
 		})
 	}

@@ -42,16 +42,21 @@ func (a *Appliance) mirrorAgain(ctx context.Context) {
 	}
 }
 
-// wantSyncs asks for a full sync of every shop when the catalogue has lost
-// something. The wish is a row in it, so it outlives a restart.
+// wantSyncs asks for a full sync of every shop when the catalogue or the queue
+// has lost something. The wish is a row in it, so it outlives a restart.
 func (a *Appliance) wantSyncs(ctx context.Context) error {
+	var reason string
 	h := a.store.Health()
-	if h.Behind == 0 && h.Quarantined == "" {
-		return nil
-	}
-	reason := "products.db was damaged and replaced"
-	if h.Quarantined == "" {
+	_, queueLost, _ := a.queue.Quarantined()
+	switch {
+	case h.Quarantined != "":
+		reason = "products.db was damaged and replaced"
+	case h.Behind != 0:
 		reason = "products.db lost changes"
+	case queueLost != "":
+		reason = "queue.db was lost or damaged"
+	default:
+		return nil
 	}
 	var list []store.Wanted
 	for _, shop := range a.state.Shops() {

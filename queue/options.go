@@ -9,6 +9,9 @@ import (
 type Options struct {
 	// Path of the file, made when there is none. Required.
 	Path string
+	// Existing says that jobs may have been stored before, so that a missing file
+	// means a lost one, which Quarantined tells. False: it means a first start.
+	Existing bool
 	// RetryDelay is the wait after the first failure; it doubles with each
 	// further one. Default 60 s (zero or less).
 	RetryDelay time.Duration

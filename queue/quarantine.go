@@ -20,6 +20,9 @@ func (q *Queue) openFile(now time.Time) error {
 	if f.Suspect != "" {
 		event.Reason = f.Suspect
 	}
+	if err == nil && f.Fresh && event.Reason == "" && q.opt.Existing && q.health == gone && q.restarted {
+		event.Reason = "the file was missing"
+	}
 	if event.Reason != "" {
 		q.noteQuarantine(event)
 	}
@@ -56,7 +59,7 @@ func (q *Queue) prepareFile(tx *bbolt.Tx, event quarantine, suspect bool) (known
 	// After a quarantine the ids that were given out are not known: go on above
 	// any of them. Milliseconds since 1970 grow faster than ids do.
 	lastID := q.lastID()
-	if event.Path != "" {
+	if event.Reason != "" && !suspect {
 		lastID = max(lastID, uint64(max(0, event.At.UnixMilli())))
 	}
 	made, err := makeBuckets(tx, lastID)
@@ -115,7 +118,7 @@ func (q *Queue) quarantineNoted() quarantine {
 // Quarantined returns where the damaged file was moved to, what was wrong with
 // it and when that was found, at an Open or while running; "" when the file was
 // sound. An empty path with a reason means that the file was kept but may lack
-// its newest commit. The newest event is remembered, across restarts too, until
+// its newest commit, or that it was missing. The newest event is remembered, across restarts too, until
 // ForgetQuarantine.
 func (q *Queue) Quarantined() (path, reason string, at time.Time) {
 	e := q.quarantineNoted()

@@ -41,6 +41,38 @@ func TestQuarantineIsRememberedAcrossRestartsUntilItIsHealed(t *testing.T) {
 	}
 }
 
+func TestAMissingFileIsALossWhereThereWasOne(t *testing.T) {
+	opt := Options{Path: filepath.Join(t.TempDir(), "queue.db")}
+	q := started(t, opt)
+	if _, reason, _ := q.Quarantined(); reason != "" {
+		t.Errorf("a first start says %q", reason)
+	}
+	_ = q.Close()
+	opt.Existing = true
+	q = started(t, opt)
+	if _, reason, _ := q.Quarantined(); reason != "" {
+		t.Errorf("a file that is there says %q", reason)
+	}
+	last, _, err := q.Enqueue(t.Context(), NewJob{Kind: "apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = q.Close()
+	if err := os.Remove(opt.Path); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		q = started(t, opt)
+		if path, reason, at := q.Quarantined(); path != "" || reason == "" || at.IsZero() {
+			t.Errorf("a lost file says %q, %q, %v", path, reason, at)
+		}
+		if id, _, err := q.Enqueue(t.Context(), NewJob{Kind: "apply"}); err != nil || id <= last {
+			t.Errorf("id %d after %d, %v: an id was used twice", id, last, err)
+		}
+		_ = q.Close()
+	}
+}
+
 func TestOpenTwiceWritesNothingTheSecondTime(t *testing.T) {
 	d := deskFor(t, Options{})
 	d.enqueue(NewJob{Kind: "apply"})
