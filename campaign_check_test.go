@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"context"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -79,7 +80,12 @@ func withCatalogue(tb testing.TB, dir string, fn func(db *sql.DB)) {
 	fn(db)
 }
 
-func eachRow(tb testing.TB, db *sql.DB, query string, args []any, fn func(scan func(...any) error) error) {
+// querier is a database or a transaction on it.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func eachRow(tb testing.TB, db querier, query string, args []any, fn func(scan func(...any) error) error) {
 	tb.Helper()
 	rows, err := db.QueryContext(tb.Context(), query, args...)
 	if err != nil {
