@@ -97,6 +97,34 @@ func TestSameSecondWithTheSameContentIsStaleAndFetchesNothing(t *testing.T) {
 	}
 }
 
+// The same content triggered again later in its second stands against what was
+// triggered in between, and its variants' own times are taken.
+func TestSameContentTriggeredLaterInItsSecondStands(t *testing.T) {
+	b := open(t)
+	send := func(version string, triggered, variantUpdated int64) Outcome {
+		p := product(1, version, 10_000, "1")
+		p.Variants.Value()[0].UpdatedAt = catalog.Of(variantUpdated)
+		c := upsertOf(p)
+		d := b.delivery(c)
+		d.TriggeredAt = time.Unix(100, triggered)
+		return b.deliver(d, c).Outcome
+	}
+	for i, step := range []struct {
+		version   string
+		triggered int64
+		want      Outcome
+	}{{"v1", 1, Applied}, {"v1", 3, Stale}, {"v2", 2, Stale}} {
+		if got := send(step.version, step.triggered, 20_000+step.triggered*1000); got != step.want {
+			t.Errorf("step %d: outcome %s, want %s", i, got, step.want)
+		}
+	}
+	b.title(1, "Shirt v1")
+	p, err := b.s.Product(t.Context(), testShop, 1)
+	if err != nil || len(p.Variants) == 0 || *p.Variants[0].ShopifyUpdatedAt != 23_000 {
+		t.Errorf("product %+v, %v: want the variant's time of the later one", p, err)
+	}
+}
+
 func TestDeleteIsFinal(t *testing.T) {
 	b := open(t)
 	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)

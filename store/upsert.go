@@ -55,10 +55,11 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	var want *Wanted
 	if known && h.hasVersion && version/1000 == h.updatedAt/1000 {
 		if hash == h.hash && selected == h.selected {
+			v := verdict{outcome: Stale, reason: "the same version is stored"}
 			if o.authoritative {
-				return verdict{outcome: Stale, reason: "the same version is stored"}, t.confirmed(shop, p.ID, o)
+				return v, t.confirmed(shop, p.ID, o)
 			}
-			return verdict{outcome: Stale, reason: "the same version is stored"}, nil
+			return v, t.retime(p, full, h, o)
 		}
 		if hash != h.hash && !o.authoritative {
 			want = &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"}
@@ -74,6 +75,22 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		return verdict{}, err
 	}
 	return verdict{outcome: Applied, want: want}, nil
+}
+
+// retime notes that the stored content was triggered again later in its second,
+// so that it stands against others of that second. What the content's hash
+// leaves out, a variant's own time, is taken from it.
+func (t *tx) retime(p, full *catalog.Product, h head, o origin) error {
+	if o.triggered == 0 || o.triggered <= h.triggered {
+		return nil
+	}
+	if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, o.triggered, h.id); err != nil {
+		return fmt.Errorf("note trigger time: %w", err)
+	}
+	if !p.Variants.Present() {
+		return nil
+	}
+	return t.updateVariants(h.id, p, full)
 }
 
 // create writes a product that has no row yet.
