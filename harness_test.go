@@ -112,6 +112,7 @@ type serveOptions struct {
 	Args   []string // after serve
 	Env    []string // beyond cleanEnv; nil means shopEnv
 	Prefix []string // a command to run it under, such as strace with its flags
+	Demo   []string // runs demo with these arguments instead of serve
 }
 
 // server is a running `stockroom serve`.
@@ -211,6 +212,9 @@ func launch(tb testing.TB, o serveOptions) *server {
 	args := append(append([]string{}, o.Prefix...), o.Binary, "serve", "--data", o.Dir,
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
 	args = append(args, o.Args...)
+	if o.Demo != nil {
+		args = append([]string{o.Binary, "demo"}, o.Demo...)
+	}
 	s := &server{
 		tb: tb, Dir: o.Dir, log: &logBuffer{}, done: make(chan struct{}),
 		client: &http.Client{
