@@ -136,6 +136,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	go s.writer()
 	s.background.Go(s.checkpointer)
 	s.background.Go(s.housekeeping)
+	s.background.Go(s.examine)
 	return s, nil
 }
 

@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+)
+
+const (
+	examineAtOnce = 64 << 20         // bytes of a file that is looked through right after Open
+	examineLater  = 10 * time.Second // a larger one has to wait for the first rush to be over
+)
+
+// examine looks through the whole file once after Open, beside the readers and
+// the writer. SQLite finds damage only when it comes to the page, which for a
+// product that nobody asks for may be never. A file found damaged is replaced
+// by the writer, as if the writer had met the damage.
+func (s *Store) examine() {
+	info, err := os.Stat(s.path)
+	if err != nil {
+		return // not open yet, or just being replaced
+	}
+	if info.Size() > examineAtOnce {
+		select {
+		case <-time.After(examineLater):
+		case <-s.stop:
+			return
+		}
+	}
+	before := s.Health().Quarantined
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	found := s.integrity(ctx)
+	if CauseOf(found) != CauseDamaged {
+		if found != nil && ctx.Err() == nil {
+			s.log.Debug("the file could not be looked through", "error", found.Error())
+		}
+		return
+	}
+	err = s.write(ctx, s.urgent, 1, func(t *tx) error {
+		if s.Health().Quarantined != before {
+			return nil // another file by now
+		}
+		return found
+	})
+	if err != nil && CauseOf(err) != CauseDamaged {
+		s.log.Warn("damage was found and the file could not be replaced yet", "error", found.Error())
+	}
+}
+
+// integrity returns a CauseDamaged error for a file that fails SQLite's own
+// check, indexes against tables included.
+func (s *Store) integrity(ctx context.Context) (err error) {
+	db, err := sql.Open("sqlite", readerDSN(s.path))
+	if err != nil {
+		return fmt.Errorf("open for a check: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var text string
+	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&text); err != nil {
+		return classify(fmt.Errorf("check products.db: %w", err))
+	}
+	if text != "ok" {
+		return &UnavailableError{Cause: CauseDamaged, Err: fmt.Errorf("check products.db: %s", text)}
+	}
+	return nil
+}
