@@ -11,9 +11,22 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
+// DB is where the state is kept: a *bolt.DB, or what stands before one that may
+// be exchanged for another after damage. Whoever exchanges it calls Buckets
+// first, so that the new one is ready.
+type DB interface {
+	Update(fn func(*bolt.Tx) error) error
+}
+
+// Buckets makes the breaker's bucket where it is missing.
+func Buckets(tx *bolt.Tx) error {
+	_, err := tx.CreateBucketIfNotExists(bucketName)
+	return err
+}
+
 // Breaker holds the circuits of all keys. It is safe for concurrent use.
 type Breaker struct {
-	db    *bolt.DB
+	db    DB
 	opts  Options
 	base  time.Time // tick origin
 	start stamp     // at base, or just before
@@ -41,14 +54,14 @@ type Permit struct {
 // Open makes a breaker whose state lives in a bucket of its own in db. db stays
 // the caller's. There is nothing to close: every transition is on disk when the
 // call that made it returns.
-func Open(db *bolt.DB, opts Options) (*Breaker, error) {
+func Open(db DB, opts Options) (*Breaker, error) {
 	opts = opts.withDefaults()
 	boot, up, ok := opts.Uptime() // before the base is taken: no record may look too old
 	return open(time.Now(), db, opts, stamp{boot, up, ok})
 }
 
 // OpenAt is Open at an explicit instant.
-func OpenAt(now time.Time, db *bolt.DB, opts Options) (*Breaker, error) {
+func OpenAt(now time.Time, db DB, opts Options) (*Breaker, error) {
 	opts = opts.withDefaults()
 	boot, up, ok := opts.Uptime()
 	return open(now, db, opts, stamp{boot, up, ok})
@@ -61,7 +74,7 @@ type stamp struct {
 	ok   bool
 }
 
-func open(now time.Time, db *bolt.DB, opts Options, start stamp) (*Breaker, error) {
+func open(now time.Time, db DB, opts Options, start stamp) (*Breaker, error) {
 	b := &Breaker{db: db, opts: opts, start: start, base: now, young: map[Key]*circuit{}}
 	b.slice = max(b.opts.Window/slices, 1)
 	ready := map[Key]*circuit{}

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -336,69 +335,4 @@ func TestSixtyFourGoroutinesGetExactlyTheProbes(t *testing.T) {
 			t.Errorf("%d probes, want %d", n.Load(), probes)
 		}
 	}
-}
-
-func TestATransitionIsToldUnderNoLock(t *testing.T) {
-	var b *Breaker
-	var got []Transition
-	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
-		got = append(got, tr)
-		b.SnapshotAt(epoch) // would deadlock under a lock
-		if tr.To == StateHalfOpen {
-			if _, err := b.Allow(at(30*time.Second), key); err == nil {
-				t.Error("a second probe beside the one that is being let through")
-			}
-		}
-	}})
-	trip(t, b, 0)
-	call(t, b, 30*time.Second, Success)
-	if len(got) != 3 || got[0].To != StateOpen || got[1].To != StateHalfOpen || got[2].To != StateClosed {
-		t.Errorf("%+v", got)
-	}
-}
-
-func TestProbesNeedTheDisk(t *testing.T) {
-	db := openDB(t)
-	b := openAt(t, epoch, db, Options{})
-	trip(t, b, 0)
-	db.Close()
-	e := refusal(t, b, 30*time.Second)
-	if e.Reason != ReasonDisk || e.Err == nil {
-		t.Errorf("%+v", e)
-	}
-	refusal(t, b, 60*time.Second-1)
-}
-
-func TestOnTheRealClockOfABubble(t *testing.T) {
-	db := openDB(t)
-	synctest.Test(t, func(t *testing.T) {
-		b, err := Open(db, Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for range 5 {
-			p, err := b.Allow(time.Now(), key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(10 * time.Second) // the call
-			p.Done(Failure, 0)
-		}
-		tripped := time.Now()
-		_, err = b.Allow(time.Now(), key)
-		var oe *OpenError
-		if !errors.As(err, &oe) || oe.RetryAt.Sub(tripped) != 30*time.Second {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Until(oe.RetryAt))
-		p, err := b.Allow(time.Now(), key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(time.Second)
-		p.Done(Success, 0)
-		if _, err := b.Allow(time.Now(), key); err != nil {
-			t.Error(err)
-		}
-	})
 }

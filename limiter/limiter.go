@@ -1,7 +1,6 @@
 package limiter
 
 import (
-	"context"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -20,9 +19,31 @@ type shard struct {
 	m  atomic.Pointer[map[string]*shop]
 }
 
+// DB is where the state is kept: a *bolt.DB, or what stands before one that may
+// be exchanged for another after damage. Whoever exchanges it calls Buckets
+// first, so that the new one is ready.
+type DB interface {
+	Update(fn func(*bolt.Tx) error) error
+	View(fn func(*bolt.Tx) error) error
+}
+
+// Buckets makes the limiter's buckets where they are missing.
+func Buckets(tx *bolt.Tx) error {
+	b, err := tx.CreateBucketIfNotExists(rootBucket)
+	if err != nil {
+		return err
+	}
+	for _, name := range [][]byte{shopsBucket, costsBucket} {
+		if _, err := b.CreateBucketIfNotExists(name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Limiter decides for all shops. It is safe for concurrent use.
 type Limiter struct {
-	db   *bolt.DB
+	db   DB
 	opts Options
 	base time.Time     // tick 0
 	now  chan struct{} // closed: the Ready of a grant that never waited
@@ -39,14 +60,14 @@ type Limiter struct {
 
 // Open makes a limiter whose state lives in db, in buckets of its own. db stays
 // the caller's: close it after the limiter.
-func Open(db *bolt.DB, opts Options) (*Limiter, error) {
+func Open(db DB, opts Options) (*Limiter, error) {
 	opts = opts.withDefaults()
 	boot, up, ok := opts.Uptime() // before the base is taken
 	return open(time.Now(), db, opts, stamp{boot, up, ok})
 }
 
 // OpenAt is Open at an explicit instant, for callers that use the At forms.
-func OpenAt(now time.Time, db *bolt.DB, opts Options) (*Limiter, error) {
+func OpenAt(now time.Time, db DB, opts Options) (*Limiter, error) {
 	opts = opts.withDefaults()
 	boot, up, ok := opts.Uptime()
 	return open(now, db, opts, stamp{boot, up, ok})
@@ -59,25 +80,17 @@ type stamp struct {
 	ok   bool
 }
 
-func open(now time.Time, db *bolt.DB, opts Options, start stamp) (*Limiter, error) {
+func open(now time.Time, db DB, opts Options, start stamp) (*Limiter, error) {
 	l := &Limiter{db: db, opts: opts, base: now, now: make(chan struct{}), seed: maphash.MakeSeed(), start: start}
 	close(l.now)
 	for i := range l.shards {
 		l.shards[i].m.Store(&map[string]*shop{})
 	}
 	err := db.Update(func(tx *bolt.Tx) error {
-		b, err := tx.CreateBucketIfNotExists(rootBucket)
-		if err != nil {
+		if err := Buckets(tx); err != nil {
 			return err
 		}
-		if _, err := b.CreateBucketIfNotExists(shopsBucket); err != nil {
-			return err
-		}
-		c, err := b.CreateBucketIfNotExists(costsBucket)
-		if err != nil {
-			return err
-		}
-		return l.costs.load(c)
+		return l.costs.load(tx.Bucket(rootBucket).Bucket(costsBucket))
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limiter: open: %w", err)
@@ -259,148 +272,6 @@ func (s *shop) reserve(t int64, class Class, cost int, wait bool) (*Grant, error
 		s.join(g)
 	}
 	return g, nil
-}
-
-// Wait blocks until cost points of the shop are granted, first come first
-// served within the class. It gives up with a *WaitError, which carries the
-// instant of the next possible grant, when Options.MaxWait or ctx's deadline
-// runs out; at once when it is certain that they will. When ctx ends, nothing
-// has been spent.
-func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) (*Grant, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("limiter: wait: %w", err)
-	}
-	start := time.Now()
-	s, t := l.shop(name, l.tick(start))
-	if s == nil {
-		return nil, ErrClosed
-	}
-	g, err := s.reserve(t, class, cost, true)
-	if err != nil || g.state == inFlight {
-		s.mu.Unlock()
-		return g, err
-	}
-	dry := s.pump(t)
-	if g.state == waiting && !dry {
-		s.counts.Delayed++
-	}
-	limit, cause := start.Add(l.opts.MaxWait), error(nil)
-	if dl, ok := ctx.Deadline(); ok && dl.Before(limit) {
-		limit, cause = dl, context.DeadlineExceeded
-	}
-	if g.state == waiting && s.flight.n == 0 {
-		if at, ok := s.turn(t, g); ok && at-t > int64(limit.Sub(start)) {
-			err := s.giveUp(t, start, g, cause)
-			s.mu.Unlock()
-			return nil, err
-		}
-	}
-	s.mu.Unlock()
-
-	bound := time.NewTimer(limit.Sub(start))
-	defer bound.Stop()
-	select {
-	case <-g.ready:
-	case <-ctx.Done():
-		cause = ctx.Err()
-	case <-bound.C:
-	}
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	t = s.enter(l.tick(now))
-	if g.state == waiting {
-		t = s.enter(t)
-		s.pump(t)
-	}
-	switch {
-	case g.err != nil:
-		return nil, g.err
-	case cause != nil && ctx.Err() != nil && g.state == inFlight:
-		s.cancel(t, g)
-		s.pump(t)
-		return nil, &WaitError{Shop: s.name, Next: now, Err: ctx.Err()}
-	case g.state == waiting:
-		return nil, s.giveUp(t, now, g, cause)
-	}
-	return g, nil
-}
-
-// giveUp leaves the queue and says when to try again.
-func (s *shop) giveUp(t int64, now time.Time, g *Grant, cause error) error {
-	at, ok := s.turn(t, g)
-	if !ok {
-		at = t + int64(pollFlight)
-	}
-	s.leave(g)
-	s.counts.Denied++
-	s.pump(t)
-	return &WaitError{Shop: s.name, Next: now.Add(time.Duration(at - t)), Err: cause}
-}
-
-// NeedsProbe tells that the shop's budget is not known and that a cheap call
-// should teach it before any other: see Probe.
-func (l *Limiter) NeedsProbe(shop string) bool { return l.NeedsProbeAt(time.Now(), shop) }
-
-// NeedsProbeAt is NeedsProbe at an explicit instant.
-func (l *Limiter) NeedsProbeAt(now time.Time, name string) bool {
-	s, t := l.shop(name, l.tick(now))
-	if s == nil {
-		return false
-	}
-	defer s.mu.Unlock()
-	return s.needsProbe(t)
-}
-
-func (s *shop) needsProbe(t int64) bool {
-	return !s.l.opts.Fixed && !s.bkt.known && t >= s.penalty &&
-		(s.probed == never || t-s.probed >= s.log.span)
-}
-
-// Probe grants the first call of a shop whose budget is not known, even while
-// its window counts as spent: at most one per window, of at most
-// Options.ProbePoints, noted on disk before it is given. Settle it with the
-// answer's throttleStatus. ErrNoProbe when none is wanted.
-func (l *Limiter) Probe(shop string, cost int) (*Grant, error) {
-	return l.ProbeAt(time.Now(), shop, cost)
-}
-
-// ProbeAt is Probe at an explicit instant.
-func (l *Limiter) ProbeAt(now time.Time, name string, cost int) (*Grant, error) {
-	s, t := l.shop(name, l.tick(now))
-	if s == nil {
-		return nil, ErrClosed
-	}
-	defer s.mu.Unlock()
-	g := &Grant{s: s, cost: int64(max(cost, 1))}
-	if g.cost > int64(l.opts.ProbePoints) {
-		return nil, &CostError{int(g.cost), l.opts.ProbePoints}
-	}
-	if !s.needsProbe(t) {
-		return nil, ErrNoProbe
-	}
-	before := s.probed
-	s.probed = t
-	for s.pending { // perhaps being written without the probe
-		s.awaitLease()
-	}
-	for noted := false; !noted || s.lease < g.cost; noted = true {
-		s.request(g.cost)
-		if err := s.awaitLease(); err != nil || s.dead {
-			s.probed = before
-			return nil, fmt.Errorf("limiter: probe: %w", orClosed(err))
-		}
-	}
-	s.take(s.enter(t), g)
-	return g, nil
-}
-
-func orClosed(err error) error {
-	if err == nil {
-		return ErrClosed
-	}
-	return err
 }
 
 // Penalty keeps every call of the shop back until then: see Grant.Penalty.

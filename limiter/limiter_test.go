@@ -2,7 +2,6 @@ package limiter
 
 import (
 	"errors"
-	"math"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -335,114 +334,5 @@ func TestInstantsThatGoBackStandStill(t *testing.T) {
 	}
 	if !l.AllowAt(at(61*time.Second), shopA, Bulk, 80) {
 		t.Error("did not recover")
-	}
-}
-
-func TestABudget(t *testing.T) {
-	reserve := func(t *testing.T, l *Limiter, d time.Duration, cost int) *Grant {
-		g, err := l.ReserveAt(at(d), shopA, Bulk, cost)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return g
-	}
-	t.Run("follows the shop's numbers, floats too", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{4000.0, 3999.5, 200.5})
-		if l.AllowAt(epoch, shopA, Bulk, 4000) || !l.AllowAt(epoch, shopA, Bulk, 3999) {
-			t.Error("not bounded by currentlyAvailable")
-		}
-		g := reserve(t, l, time.Second, 50)
-		g.SettleAt(at(time.Second), 50, &ThrottleStatus{1000, 20, 50}) // lowered, and somebody else spends
-		if l.AllowAt(at(time.Second), shopA, Bulk, 21) || !l.AllowAt(at(time.Second), shopA, Bulk, 20) {
-			t.Error("did not follow")
-		}
-		if _, err := l.ReserveAt(at(2*time.Second), shopA, Bulk, 1001); !errors.Is(err, ErrCostAboveBudget) {
-			t.Errorf("got %v", err)
-		}
-	})
-	t.Run("stays when an answer has no numbers or wrong ones", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
-		nan := math.NaN()
-		for _, st := range []*ThrottleStatus{nil, {}, {-1, 5, 50}, {1000, 1000, 0}, {nan, nan, nan}, {1e300, 1e300, 1e300}} {
-			reserve(t, l, 0, 10).SettleAt(epoch, 10, st)
-		}
-		if l.AllowAt(epoch, shopA, Bulk, 941) || !l.AllowAt(epoch, shopA, Bulk, 940) {
-			t.Error("the bucket is not 1000 - 6 x 10")
-		}
-	})
-	t.Run("counts answers that overtook each other once", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
-		slow, quick := reserve(t, l, 0, 100), reserve(t, l, 0, 100)
-		quick.SettleAt(epoch, 100, nil)
-		slow.SettleAt(epoch, 100, &ThrottleStatus{1000, 900, 50}) // taken before the quick one
-		if l.AllowAt(epoch, shopA, Bulk, 801) || !l.AllowAt(epoch, shopA, Bulk, 800) {
-			t.Error("believed an answer that did not know of the other call")
-		}
-	})
-	t.Run("is not trusted by more than one call when it is old", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
-		now := 11 * time.Second
-		g := reserve(t, l, now, 10)
-		if g.DelayFrom(at(now)) != 0 {
-			t.Fatal("no call at all")
-		}
-		h := reserve(t, l, now, 10)
-		if d := h.DelayFrom(at(now)); d != 10*time.Second {
-			t.Errorf("second call after %v", d)
-		}
-		g.SettleAt(at(now+time.Second), 10, &ThrottleStatus{1000, 3, 50}) // the other client was busy
-		if d := h.DelayFrom(at(now + time.Second)); d != 140*time.Millisecond {
-			t.Errorf("second call after %v, want 140ms", d)
-		}
-	})
-	t.Run("that was lowered leaves the window what it held", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{4000, 4000, 200})
-		reserve(t, l, 0, 4000).SettleAt(epoch, 4000, nil)
-		reserve(t, l, 20*time.Second, 4000).SettleAt(at(20*time.Second), 4000, &ThrottleStatus{1000, 500, 50})
-		if !l.AllowAt(at(20*time.Second), shopA, Bulk, 500) {
-			t.Error("the shop has 500 points and we stand still")
-		}
-	})
-	t.Run("that was learnt is on disk before the next lease", func(t *testing.T) {
-		db, m := openDB(t), &machine{boot: "one"}
-		l := openAt(t, epoch, db, Options{Uptime: m.uptime})
-		g, err := l.ProbeAt(epoch, shopA, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.settled()
-		g.SettleAt(epoch, 1, &ThrottleStatus{1000, 999, 50})
-		l.settled()
-		l.crash()
-		l = openAt(t, epoch, db, Options{Uptime: m.uptime})
-		if s, _ := l.SnapshotAt(epoch, shopA); s.Mode != "adaptive" {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
-func TestLearntCosts(t *testing.T) {
-	l := fresh(t, Options{})
-	for _, step := range []struct {
-		ask   int
-		times int
-		want  int
-	}{{100, 1, 100}, {80, 7, 100}, {167, 1, 167}, {90, 3, 167}, {95, 1, 167}, {60, 4, 95}} {
-		for range step.times {
-			if err := l.Learn("products/250", step.ask); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if got := l.Bound("products/250", 1); got != step.want {
-			t.Errorf("after %d x %d: bound %d, want %d", step.times, step.ask, got, step.want)
-		}
-	}
-	if l.Bound("unknown", 42) != 42 {
-		t.Error("the computed bound is not used")
 	}
 }
