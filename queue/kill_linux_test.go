@@ -30,9 +30,11 @@ func TestMain(m *testing.M) {
 	case "limited":
 		limitedProgram(path)
 	default:
+		// Few long lives of a queue find more than many short ones.
+		_ = flag.Set("rapid.steps", "120")
+		_ = flag.Set("rapid.checks", "40")
 		if torture() {
-			_ = flag.Set("rapid.checks", "3000")
-			_ = flag.Set("rapid.steps", "60")
+			_ = flag.Set("rapid.checks", "1500")
 		}
 		os.Exit(m.Run())
 	}
