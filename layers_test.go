@@ -37,11 +37,11 @@ func layers() map[string]layer {
 		"fakeshopify": {level: 0, tests: core}, // nothing of ours: a decoding mistake must not hide on both sides
 		"limiter":     {level: 0, tests: []string{"boltfile"}},
 		"queue":       {level: 1, imports: []string{"boltfile"}},
-		"shopify":     {level: 1, imports: []string{"breaker", "catalog", "limiter", "telemetry"}, tests: []string{"fakeshopify", "boltfile"}},
+		"shopify":     {level: 1, imports: []string{"breaker", "catalog", "config", "limiter", "telemetry"}, tests: []string{"fakeshopify", "boltfile"}},
 		"state":       {level: 1, imports: []string{"boltfile", "catalog", "config"}},
 		"store":       {level: 1, imports: []string{"catalog"}, tests: []string{"fakeshopify"}},
 		"telemetry":   {level: 0},
-		"syncer":      {level: 2, imports: []string{"catalog", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
+		"syncer":      {level: 2, imports: []string{"catalog", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 2, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"web":         {level: 3, imports: core, tests: all},
 		"appliance":   {level: 4, imports: all, tests: all},

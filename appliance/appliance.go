@@ -15,11 +15,15 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/breaker"
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/limiter"
 	"stockroom/queue"
+	"stockroom/shopify"
 	"stockroom/state"
 	"stockroom/store"
+	"stockroom/syncer"
 	"stockroom/telemetry"
 	"stockroom/web"
 	"stockroom/webhook"
@@ -34,6 +38,8 @@ type Options struct {
 	Demo bool
 	// StoreFault is handed to the catalogue, for tests.
 	StoreFault func(point string) error
+	// QueueFault is handed to the queue, for tests.
+	QueueFault func(step string) error
 }
 
 // Appliance is an opened data dir with everything that works on it.
@@ -49,6 +55,10 @@ type Appliance struct {
 	telemetry *telemetry.Recorder
 	intake    *webhook.Intake
 	wants     *wants
+	limiter   *limiter.Limiter
+	breaker   *breaker.Breaker
+	client    *shopify.Client
+	syncer    *syncer.Syncer
 	web       *web.Server
 	watch     web.QueueWatch
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
@@ -95,9 +105,12 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
+		return err
+	}
+	if err := a.openOutbound(); err != nil {
 		return err
 	}
 	a.wants = newWants(a.store, a.queue, a.log)
@@ -125,6 +138,7 @@ func (a *Appliance) Close() error {
 	if a.queue != nil {
 		errs = append(errs, a.queue.Close())
 	}
+	errs = append(errs, a.closeOutbound())
 	if a.store != nil {
 		if a.state != nil {
 			errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))

@@ -80,6 +80,8 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	work, wctx := errgroup.WithContext(workers)
 	work.Go(func() error { return a.intake.Run(wctx) })
 	work.Go(func() error { a.wants.run(wctx); return nil })
+	work.Go(func() error { return a.syncer.Run(wctx) })
+	work.Go(func() error { a.limiterRest(wctx); return nil })
 	work.Go(func() error { a.keepWatermark(wctx); return nil })
 
 	<-gctx.Done()

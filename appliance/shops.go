@@ -180,6 +180,7 @@ func (s shops) Add(ctx context.Context, in web.AddShop) error {
 	}
 	shop, _ := s.a.state.Shop(domain)
 	s.a.refreshDirectory()
+	s.a.syncer.CredentialsChanged(ctx, domain)
 	return s.a.mirrorShop(ctx, shop)
 }
 
@@ -210,6 +211,9 @@ func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error)
 		return 0, declared(err)
 	}
 	s.a.refreshDirectory()
+	if err := s.a.forgetOutbound(shop); err != nil {
+		s.a.log.Warn("what is kept about calls to a removed shop can't be dropped now", "shop", shop, "error", err.Error())
+	}
 	return s.a.store.RemoveShop(ctx, shop, purge, "shop removed")
 }
 

@@ -2,13 +2,12 @@ package appliance
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"stockroom/queue"
 	"stockroom/store"
+	"stockroom/syncer"
 )
 
 // wants turns the work that commits asked for into queue jobs. The catalogue's
@@ -83,26 +82,9 @@ func (w *wants) enqueue(ctx context.Context, list []store.Wanted) {
 	}
 	jobs := make([]queue.NewJob, 0, len(list))
 	for _, item := range list {
-		jobs = append(jobs, JobOf(item))
+		jobs = append(jobs, syncer.JobOf(item))
 	}
 	if err := w.queue.EnqueueAll(ctx, jobs); err != nil && ctx.Err() == nil {
 		w.log.Warn("jobs for wanted work can't be stored now; they are made at the next look", "jobs", len(jobs), "error", err.Error())
 	}
-}
-
-// JobOf is the queue job for a piece of wanted work. Equal work coalesces.
-func JobOf(item store.Wanted) queue.NewJob {
-	id := strconv.FormatInt(item.ID, 10)
-	return queue.NewJob{
-		Kind: string(item.Kind), Key: item.Shop + "/" + id,
-		Labels:  map[string]string{"shop": item.Shop, "id": id, "reason": clip(item.Reason)},
-		Payload: fmt.Appendf(nil, `{"shop":%q,"id":%s}`, item.Shop, id),
-	}
-}
-
-func clip(s string) string {
-	if len(s) > queue.MaxLabel {
-		return s[:queue.MaxLabel]
-	}
-	return s
 }

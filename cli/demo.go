@@ -54,7 +54,13 @@ func (c demoCommand) Run(e *env) (err error) {
 
 	shop := fakeshopify.New(fakeshopify.Options{
 		Shop: demoShop, Seed: c.Seed, Target: "http://" + s.Listen, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
+		Topics: []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel},
 	})
+	api, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return withCode(config.ExitFailed, fmt.Errorf("serve the simulated shop: %w", err))
+	}
+	s.APIBase = "http://" + api.Addr().String()
 	s.Shop = config.EnvShop{Domain: demoShop, APIKey: "demo", APISecret: config.NewSecret(shop.Secret()), MerchantID: "demo"}
 	level := slog.LevelWarn
 	if _, ok := given["log-format"]; ok {
@@ -78,6 +84,7 @@ func (c demoCommand) Run(e *env) (err error) {
 		}
 		return shop.Run(ctx, c.Rate)
 	})
+	g.Go(func() error { return serveAPI(ctx, api, shop) })
 	err = errors.Join(g.Wait(), a.Close())
 	if e.ctx.Err() != nil && err == nil {
 		fmt.Fprintln(e.Stdout, "\nDemo ended.")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,18 +52,19 @@ func (c simulateCommand) Run(e *env) error {
   Client secret  %[3]s   (simulated; signs the webhooks)
 Stop with Ctrl-C.
 `, c.Shop, ln.Addr(), shop.Secret())
-	srv := &http.Server{Handler: shop.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return shop.Run(ctx, c.Rate) })
-	g.Go(func() error {
-		if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	g.Go(func() error {
-		<-ctx.Done()
-		return srv.Close()
-	})
+	g.Go(func() error { return serveAPI(ctx, ln, shop) })
 	return g.Wait()
+}
+
+// serveAPI serves the simulated shop's Admin API until ctx ends.
+func serveAPI(ctx context.Context, ln net.Listener, shop *fakeshopify.Shop) error {
+	srv := &http.Server{Handler: shop.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { _ = srv.Close() })
+	defer stop()
+	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
 }

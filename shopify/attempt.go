@@ -1,0 +1,229 @@
+package shopify
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"time"
+
+	"stockroom/breaker"
+	"stockroom/config"
+	"stockroom/limiter"
+)
+
+// call makes one try of an operation, and after a 401 a second one with a new
+// token. out gets the answer's data; after an error it must not be used. The
+// error is an *Error.
+func (c *Client) call(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
+	c.teach(ctx, name, op)
+	err := c.try(ctx, name, class, op, out, config.Secret{})
+	var refused *refusedToken
+	if errors.As(err, &refused) && !refused.static {
+		c.dropToken(ctx, name, refused.token)
+		err = c.try(ctx, name, class, op, out, refused.token)
+	}
+	if errors.As(err, &refused) {
+		return refused.err
+	}
+	return err
+}
+
+// refusedToken is a KindToken of the API itself, with the token it refused.
+type refusedToken struct {
+	err    *Error
+	token  config.Secret
+	static bool
+}
+
+func (r *refusedToken) Error() string { return r.err.Error() }
+func (r *refusedToken) Unwrap() error { return r.err }
+
+// try is the chain: circuit, points, token, one request, and what follows.
+func (c *Client) try(ctx context.Context, name string, class limiter.Class, op operation, out any, refused config.Secret) error {
+	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
+	if err != nil {
+		return openError(name, op.name, err)
+	}
+	grant, err := c.o.Limiter.Wait(ctx, name, class, c.o.Limiter.Bound(op.cost, op.bound))
+	c.countLimited(name)
+	if err != nil {
+		permit.Done(breaker.Ignored, 0)
+		return c.noPoints(ctx, name, op, err)
+	}
+	return c.send(ctx, name, op, out, permit, grant, refused)
+}
+
+// send uses a permit and a grant for one request, and ends both.
+func (c *Client) send(ctx context.Context, name string, op operation, out any, permit breaker.Permit, grant *limiter.Grant, refused config.Secret) error {
+	token, static, err := c.token(ctx, name, refused)
+	if err != nil {
+		grant.Cancel()
+		permit.Done(breaker.Ignored, 0)
+		return err
+	}
+	grant.Sent()
+	cost, res, err := c.post(ctx, name, op, out, token)
+	now := time.Now()
+	v := Judge(err)
+	switch v.Budget {
+	case GiveBack:
+		grant.Cancel() // charged all the same: it has left
+	default:
+		grant.SettleAt(now, charged(cost, res, err), cost.throttle)
+	}
+	var e *Error
+	errors.As(err, &e)
+	if v.Budget == SlowDown {
+		grant.PenaltyAt(now, e.RetryAt)
+		c.countLimited(name)
+	}
+	permit.DoneAt(now, v.Breaker, retryAfterOf(err))
+	learn := cost.requested
+	if e != nil && e.Kind == KindTooDear {
+		learn = e.Cost
+	}
+	if learn > 0 {
+		if err := c.o.Limiter.Learn(op.cost, learn); err != nil {
+			c.log.Warn("the cost of a query can't be kept over a restart", "query", op.cost, "error", err.Error())
+		}
+	}
+	if e != nil && e.Kind == KindToken {
+		return &refusedToken{e, token, static}
+	}
+	if e != nil {
+		return e
+	}
+	return nil
+}
+
+// charged is what a call cost, for the limiter. Shopify charges nothing for a
+// call that it turns away before the query runs.
+func charged(cost costBlock, res *http.Response, err error) int {
+	if err == nil || cost.actual != limiter.Unknown {
+		return cost.actual
+	}
+	switch KindOf(err) {
+	case KindThrottled, KindTooDear, KindToken, KindFrozen:
+		return 0
+	case KindScope, KindRefused:
+		if res != nil && res.StatusCode != http.StatusOK {
+			return 0
+		}
+	}
+	return limiter.Unknown
+}
+
+// post sends one request and reads its answer.
+func (c *Client) post(ctx context.Context, name string, op operation, out any, token config.Secret) (costBlock, *http.Response, error) {
+	none := costBlock{actual: limiter.Unknown}
+	body, err := json.Marshal(struct {
+		Query     string         `json:"query"`
+		Variables map[string]any `json:"variables,omitempty"`
+	}{op.text, op.vars})
+	if err != nil {
+		return none, nil, &Error{Kind: KindLocal, Shop: name, Op: op.name, Err: err}
+	}
+	try, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(try, http.MethodPost, c.o.BaseURL(name)+"/admin/api/"+c.o.Version+"/graphql.json", bytes.NewReader(body))
+	if err != nil {
+		return none, nil, &Error{Kind: KindLocal, Shop: name, Op: op.name, Err: err}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("X-Shopify-Access-Token", token.Reveal())
+	sent := time.Now()
+	res, answer, err := c.exchange(ctx, req, name, op.name, c.o.MaxBody)
+	if err != nil {
+		return none, nil, err
+	}
+	now := time.Now()
+	c.notice(name, res.Header, sent, now)
+	cost, e := readAnswer(res, answer, out, now)
+	if e != nil {
+		e.Shop, e.Op = name, op.name
+		setRetryAt(e, now)
+		return cost, res, e
+	}
+	return cost, res, nil
+}
+
+// noPoints is what a call that got no points returns.
+func (c *Client) noPoints(ctx context.Context, name string, op operation, err error) error {
+	var dear *limiter.CostError
+	var wait *limiter.WaitError
+	e := &Error{Kind: KindLocal, Shop: name, Op: op.name, Err: err}
+	switch {
+	case ctx.Err() != nil:
+		return cancelled(name, op.name, ctx)
+	case errors.As(err, &dear):
+		e.Kind, e.Cost = KindTooDear, dear.Cost
+	case errors.As(err, &wait):
+		e.Kind, e.RetryAt = KindBudget, wait.Next
+	}
+	return e
+}
+
+// teach sends a cheap query first while the shop's budget is not known: its
+// answer says what the shop allows. Others wait for it instead of for the
+// default window. What goes wrong shows again in the call itself.
+func (c *Client) teach(ctx context.Context, name string, op operation) {
+	if !c.o.Limiter.NeedsProbe(name) {
+		return
+	}
+	s := c.shop(name)
+	select {
+	case <-s.probe:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { s.probe <- struct{}{} }()
+	if !c.o.Limiter.NeedsProbe(name) {
+		return
+	}
+	ask := c.queries["Shop"].call(nil)
+	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
+	if err != nil {
+		return
+	}
+	grant, err := c.o.Limiter.Probe(name, c.o.Limiter.Bound(ask.cost, ask.bound))
+	if err != nil {
+		permit.Done(breaker.Ignored, 0)
+		return
+	}
+	var out struct{}
+	var refused *refusedToken
+	if err := c.send(ctx, name, ask, &out, permit, grant, config.Secret{}); errors.As(err, &refused) && !refused.static {
+		// The one probe of this window was spent on a stale token; the next call
+		// must find a good one.
+		c.dropToken(ctx, name, refused.token)
+	} else if err != nil {
+		c.log.Debug("the shop's budget is not known yet", "shop", name, "for", op.name, "error", err.Error())
+	}
+}
+
+// countLimited counts the calls that the limiter delayed or denied, and those
+// that the shop throttled, each once.
+func (c *Client) countLimited(name string) {
+	if c.o.Telemetry == nil {
+		return
+	}
+	snap, ok := c.o.Limiter.Snapshot(name)
+	if !ok {
+		return
+	}
+	s := c.shop(name)
+	s.mu.Lock()
+	total := snap.Counts.Delayed + snap.Counts.Denied + snap.Counts.Throttled
+	n := total - s.limited
+	if n < 0 { // the limiter forgot the shop meanwhile
+		n = total
+	}
+	s.limited = total
+	s.mu.Unlock()
+	if n > 0 {
+		c.o.Telemetry.RateLimited(name, int(n))
+	}
+}

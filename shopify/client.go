@@ -1,0 +1,140 @@
+package shopify
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"stockroom/breaker"
+	"stockroom/limiter"
+	"stockroom/telemetry"
+)
+
+// Endpoint classes, each with a circuit of its own per shop.
+const (
+	EndpointGraphQL = "graphql"
+	EndpointToken   = "token"
+)
+
+// Options are the client's settings.
+type Options struct {
+	// BaseURL gives the address of a shop's API without a slash at its end.
+	// Required.
+	BaseURL func(shop string) string
+	// Version of the Admin API, such as 2026-10. Required.
+	Version string
+	// Credentials of the shops. Required.
+	Credentials Credentials
+	// Limiter and Breaker decide about each call. Required.
+	Limiter *limiter.Limiter
+	Breaker *breaker.Breaker
+	// Telemetry counts calls that were delayed or denied. Nil: nothing.
+	Telemetry *telemetry.Recorder
+	// Transport carries the calls. Nil: one of its own with a connect timeout
+	// of 5 s.
+	Transport http.RoundTripper
+	// Timeout is one try's time from dial to the end of the answer. Default 30 s.
+	Timeout time.Duration
+	// MaxBody is the most bytes of an answer that are read. Default 32 MiB.
+	MaxBody int64
+	// Tries is how often a read is tried in this process. Default 3.
+	Tries int
+	// RetryBase is the unit of the waits between them: 2^try times it, and
+	// jitter. Default 100 ms.
+	RetryBase time.Duration
+	// Logger gets one line for each thing a person should know. Nil: none.
+	Logger *slog.Logger
+}
+
+func (o *Options) defaults() {
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.MaxBody <= 0 {
+		o.MaxBody = 32 << 20
+	}
+	if o.Tries <= 0 {
+		o.Tries = 3
+	}
+	if o.RetryBase <= 0 {
+		o.RetryBase = 100 * time.Millisecond
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Transport == nil {
+		o.Transport = &http.Transport{
+			Proxy:                 http.ProxyFromEnvironment,
+			DialContext:           (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			TLSHandshakeTimeout:   5 * time.Second,
+			ForceAttemptHTTP2:     true,
+			MaxIdleConns:          64,
+			MaxIdleConnsPerHost:   8,
+			IdleConnTimeout:       90 * time.Second,
+			ExpectContinueTimeout: time.Second,
+		}
+	}
+}
+
+// Client calls the Admin API for all shops. It is safe for concurrent use.
+type Client struct {
+	o       Options
+	http    *http.Client
+	log     *slog.Logger
+	queries map[string]*query
+
+	mu    sync.Mutex
+	shops map[string]*shop
+}
+
+// shop is what the client remembers of a shop while the process runs.
+type shop struct {
+	token *tokenBox
+	probe chan struct{} // holds one while nobody teaches the limiter the budget
+
+	mu      sync.Mutex
+	limited int64 // calls delayed or denied that were counted already
+	seen    Seen
+}
+
+// New makes a client. Nothing is sent before the first call.
+func New(o Options) (*Client, error) {
+	o.defaults()
+	queries, err := loadQueries()
+	if err != nil {
+		return nil, fmt.Errorf("shopify: %w", err)
+	}
+	return &Client{
+		o: o, log: o.Logger, queries: queries, shops: map[string]*shop{},
+		http: &http.Client{
+			Transport: o.Transport,
+			// A token must not follow a redirect to another host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Close drops idle connections. Calls still under way end by their contexts.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// Forget drops what is remembered of a shop that was removed.
+func (c *Client) Forget(name string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.shops, name)
+}
+
+func (c *Client) shop(name string) *shop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.shops[name]
+	if s == nil {
+		s = &shop{token: newTokenBox(), probe: make(chan struct{}, 1)}
+		s.probe <- struct{}{}
+		c.shops[name] = s
+	}
+	return s
+}

@@ -1,0 +1,85 @@
+package shopify
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Seen is what a shop's answers have told besides their data, since the process
+// started. The zero value: no answer yet.
+type Seen struct {
+	At time.Time // of the newest answer
+	// Version is the one that served it. Another than the one asked for means
+	// that Shopify does not serve that any more, or not yet.
+	Version string
+	// Deprecated is the X-Shopify-API-Deprecated-Reason of the newest answer that
+	// had one, "" for none.
+	Deprecated string
+	// Skew is how far our clock is ahead of the shop's, to the second; Dated
+	// tells whether the newest answer had a date to compare.
+	Skew  time.Duration
+	Dated bool
+}
+
+// Seen returns what the shop's answers have told.
+func (c *Client) Seen(name string) Seen {
+	s := c.shop(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen
+}
+
+// Version is the version that is asked for.
+func (c *Client) Version() string { return c.o.Version }
+
+func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
+	s := c.shop(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen.At = now
+	if v := h.Get("X-Shopify-API-Version"); v != "" {
+		if v != s.seen.Version && v != c.o.Version {
+			c.log.Warn("Shopify answers with another API version than was asked for", "shop", name, "asked", c.o.Version, "served", v)
+		}
+		s.seen.Version = v
+	}
+	if d := h.Get("X-Shopify-API-Deprecated-Reason"); d != "" {
+		if s.seen.Deprecated == "" {
+			c.log.Warn("Shopify will drop something that is asked for", "shop", name, "see", clip(d))
+		}
+		s.seen.Deprecated = clip(d)
+	}
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		// The date has whole seconds, so half of one is its middle.
+		s.seen.Skew = sent.Add(now.Sub(sent) / 2).Sub(date.Add(time.Second / 2)).Round(time.Second)
+		s.seen.Dated = true
+	} else {
+		s.seen.Dated = false
+	}
+}
+
+// SupportEnds is when a version stops being served: a year after its release,
+// on the 16th day of that month at 15:00 UTC
+// (shopify.dev/docs/api/usage/versioning). False for what is no version.
+func SupportEnds(version string) (time.Time, bool) {
+	if len(version) != len("2026-10") || version[4] != '-' {
+		return time.Time{}, false
+	}
+	year, err1 := strconv.Atoi(version[:4])
+	month, err2 := strconv.Atoi(version[5:])
+	if err1 != nil || err2 != nil || month < 1 || month > 10 || month%3 != 1 {
+		return time.Time{}, false
+	}
+	return time.Date(year+1, time.Month(month), 16, 15, 0, 0, 0, time.UTC), true
+}
+
+// DaysLeft is how many whole days a version will still be served, 0 when it is
+// not any more. False for what is no version.
+func DaysLeft(version string, now time.Time) (int, bool) {
+	end, ok := SupportEnds(version)
+	if !ok {
+		return 0, false
+	}
+	return max(0, int(end.Sub(now)/(24*time.Hour))), true
+}

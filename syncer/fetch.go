@@ -1,0 +1,61 @@
+package syncer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"stockroom/limiter"
+	"stockroom/store"
+)
+
+// fetchProduct reads a product and stores what the shop shows.
+func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) error {
+	p, err := s.o.API.Product(ctx, t.Shop, limiter.WebhookRefetch, t.ID)
+	if err != nil {
+		return err
+	}
+	read := store.Read{Shop: t.Shop, Source: "fetch", Started: started}
+	if p == nil {
+		if _, err := s.o.Store.PutGone(ctx, read, t.ID); err != nil {
+			return fmt.Errorf("store the end of product %d: %w", t.ID, err)
+		}
+	} else if _, err := s.o.Store.PutFetched(ctx, read, p); err != nil {
+		return fmt.Errorf("store product %d: %w", t.ID, err)
+	}
+	s.resolve(ctx, store.WantProduct, t, "a later fetch brought the product")
+	return nil
+}
+
+// fetchOwner finds the product that owns an inventory item and asks for it.
+func (s *Syncer) fetchOwner(ctx context.Context, t task, started time.Time) error {
+	id, err := s.o.API.ProductOfItem(ctx, t.Shop, limiter.WebhookRefetch, t.ID)
+	if err != nil {
+		return err
+	}
+	if id != 0 {
+		// The wish first: the row of the item must not go before it is there.
+		w := store.Wanted{Shop: t.Shop, Kind: store.WantProduct, ID: id, Reason: "inventory of an unknown item changed"}
+		if err := s.o.Store.Want(ctx, w); err != nil {
+			return fmt.Errorf("want product %d: %w", id, err)
+		}
+		if _, _, err := s.o.Queue.Enqueue(ctx, JobOf(w)); err != nil {
+			return fmt.Errorf("queue the fetch of product %d: %w", id, err)
+		}
+	}
+	if err := s.o.Store.WantedDone(ctx, store.Wanted{Shop: t.Shop, Kind: store.WantInventoryItem, ID: t.ID}, started); err != nil {
+		return err
+	}
+	s.resolve(ctx, store.WantInventoryItem, t, "a later try found the product")
+	return nil
+}
+
+// resolve drops dead letters of the same work: it is done now.
+func (s *Syncer) resolve(ctx context.Context, kind store.WantedKind, t task, why string) {
+	if s.o.Queue.Stats().Kinds[string(kind)].Dead == 0 {
+		return
+	}
+	if _, err := s.o.Queue.Resolve(ctx, string(kind), keyOf(t.Shop, t.ID), why); err != nil {
+		s.log.Warn("dead letters that are mended can't be removed now", "shop", t.Shop, "error", err.Error())
+	}
+}

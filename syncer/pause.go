@@ -1,0 +1,230 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"stockroom/limiter"
+	"stockroom/shopify"
+	"stockroom/state"
+	"stockroom/store"
+)
+
+// pause notes why a shop's calls wait and when it is asked again.
+func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e *shopify.Error) state.Pause {
+	now := time.Now()
+	p := state.Pause{Reason: state.PauseToken, Detail: e.Message, Since: now, NextProbe: now.Add(s.o.ProbeEvery)}
+	switch why {
+	case shopify.ForScope:
+		p.Reason = state.PauseScope
+		if e.Scope != "" {
+			p.Detail = e.Scope
+		}
+	case shopify.ForFrozen:
+		p.Reason, p.NextProbe = state.PauseFrozen, now.Add(s.o.SlowProbeEvery)
+	case shopify.ForInstall:
+		p.Reason, p.NextProbe = state.PauseUninstalled, now.Add(s.o.SlowProbeEvery)
+	}
+	s.setPause(ctx, shop, p)
+	return p
+}
+
+// setPause stores a pause, or ends one, and tells of it.
+func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
+	before, ok := s.o.State.Shop(shop)
+	if !ok {
+		return
+	}
+	if err := s.o.State.SetPause(shop, p); err != nil {
+		s.log.Warn("a shop's pause can't be stored; its jobs wait all the same", "shop", shop, "error", err.Error())
+		return
+	}
+	if before.Pause.Reason == p.Reason && before.Pause.Detail == p.Detail {
+		return
+	}
+	if p.Paused() {
+		s.log.Warn("a shop is paused", "shop", shop, "reason", string(p.Reason), "detail", p.Detail, "next_try", p.NextProbe)
+	} else {
+		s.log.Info("a shop goes on", "shop", shop, "was", string(before.Pause.Reason))
+	}
+	s.o.Changed(ctx, shop)
+	s.tick()
+}
+
+// pausedUntil is when the jobs of a paused shop look again: just after the shop
+// was asked.
+func (s *Syncer) pausedUntil(p state.Pause, now time.Time) time.Time {
+	if p.NextProbe.Before(now) {
+		return now.Add(time.Minute)
+	}
+	return p.NextProbe.Add(5 * time.Second)
+}
+
+func pauseWords(p state.Pause) string {
+	var s string
+	switch p.Reason {
+	case state.PauseToken:
+		s = "the shop is paused: Shopify does not accept the access token"
+	case state.PauseScope:
+		s = "the shop is paused: an access scope is missing"
+	case state.PauseFrozen:
+		s = "the shop is paused: Shopify has frozen it"
+	case state.PauseUninstalled:
+		s = "the shop is paused: the app is not installed"
+	default:
+		s = "the shop was paused by hand"
+	}
+	if p.Detail != "" {
+		s += " (" + p.Detail + ")"
+	}
+	return s
+}
+
+// CredentialsChanged asks a paused shop again at once.
+func (s *Syncer) CredentialsChanged(ctx context.Context, shop string) {
+	if have, ok := s.o.State.Shop(shop); ok && have.Pause.Paused() && have.Pause.Reason != state.PauseOperator {
+		p := have.Pause
+		p.NextProbe = time.Now()
+		if err := s.o.State.SetPause(shop, p); err != nil {
+			s.log.Warn("a paused shop can't be asked earlier", "shop", shop, "error", err.Error())
+		}
+	}
+	s.tick()
+}
+
+func (s *Syncer) tick() {
+	select {
+	case s.poke <- struct{}{}:
+	default:
+	}
+}
+
+// probeLook is how often the pauses are looked through at least.
+const probeLook = time.Minute
+
+// probe asks paused shops again when their time has come.
+func (s *Syncer) probe(ctx context.Context) {
+	for {
+		now, next := time.Now(), time.Now().Add(probeLook)
+		for _, shop := range s.o.State.Shops() {
+			p := shop.Pause
+			if !p.Paused() || p.Reason == state.PauseOperator || p.NextProbe.IsZero() {
+				continue
+			}
+			if p.NextProbe.After(now) {
+				if p.NextProbe.Before(next) {
+					next = p.NextProbe
+				}
+				continue
+			}
+			s.ask(ctx, shop)
+			if ctx.Err() != nil {
+				return
+			}
+		}
+		t := time.NewTimer(max(time.Until(next), time.Second))
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-s.poke:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// ask finds out whether a paused shop can go on.
+func (s *Syncer) ask(ctx context.Context, shop state.Shop) {
+	started := time.Now()
+	access, err := s.o.API.Access(ctx, shop.Domain, limiter.WebhookRefetch)
+	if ctx.Err() != nil {
+		return
+	}
+	if s.o.Telemetry != nil && err == nil {
+		s.o.Telemetry.Duration(shop.Domain, "probe", time.Since(started))
+	}
+	if err == nil {
+		s.judgeAccess(ctx, shop.Domain, access)
+		return
+	}
+	s.count(shop.Domain, "probe", err)
+	var e *shopify.Error
+	if v := shopify.Judge(err); v.Job == shopify.Pause && v.Pause != shopify.ForOneThing && errors.As(err, &e) {
+		if shop.Pause.Reason == state.PauseUninstalled && v.Pause == shopify.ForToken {
+			v.Pause = shopify.ForInstall // no token is accepted where the app is not installed
+		}
+		s.pause(ctx, shop.Domain, v.Pause, e)
+		return
+	}
+	p := shop.Pause // no news
+	p.NextProbe = time.Now().Add(s.o.ProbeEvery)
+	s.setPause(ctx, shop.Domain, p)
+}
+
+// judgeAccess pauses a shop whose app lacks a scope, and ends a pause that has no
+// reason any more.
+func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access) {
+	if missing := a.Missing(); len(missing) > 0 {
+		now := time.Now()
+		s.setPause(ctx, shop, state.Pause{Reason: state.PauseScope, Detail: strings.Join(missing, ", "), Since: now, NextProbe: now.Add(s.o.ProbeEvery)})
+		return
+	}
+	have, ok := s.o.State.Shop(shop)
+	if !ok || have.Pause.Reason == state.PauseOperator {
+		return
+	}
+	if !have.UninstalledAt.IsZero() {
+		if err := s.o.State.SetUninstalled(shop, time.Time{}); err != nil {
+			s.log.Warn("that the app is installed again can't be stored", "shop", shop, "error", err.Error())
+			return
+		}
+	}
+	if !have.Pause.Paused() && have.UninstalledAt.IsZero() {
+		return
+	}
+	s.setPause(ctx, shop, state.Pause{})
+	for _, kind := range s.kinds() {
+		if _, err := s.o.Queue.Wake(ctx, kind); err != nil && ctx.Err() == nil {
+			s.log.Warn("jobs of a shop that goes on can't be woken; they come by themselves", "shop", shop, "kind", kind, "error", err.Error())
+		}
+	}
+}
+
+// checkScopes reads the granted scopes after app/scopes_update.
+func (s *Syncer) checkScopes(ctx context.Context, t task, started time.Time) error {
+	a, err := s.o.API.Access(ctx, t.Shop, limiter.WebhookRefetch)
+	if err != nil {
+		return err
+	}
+	s.judgeAccess(ctx, t.Shop, a)
+	if err := s.o.Store.WantedDone(ctx, store.Wanted{Shop: t.Shop, Kind: store.WantScopes, ID: t.ID}, started); err != nil {
+		return fmt.Errorf("forget that scopes were to be checked: %w", err)
+	}
+	return nil
+}
+
+// confirmUninstalled asks the API after app/uninstalled: the topic of a webhook
+// is not signed, so the delivery alone proves nothing.
+func (s *Syncer) confirmUninstalled(ctx context.Context, t task, started time.Time) error {
+	_, err := s.o.API.Shop(ctx, t.Shop, limiter.WebhookRefetch)
+	switch shopify.KindOf(err) {
+	case shopify.KindToken, shopify.KindUninstalled:
+		now := time.Now()
+		if err := s.o.State.SetUninstalled(t.Shop, now); err != nil {
+			return fmt.Errorf("note that the app is gone: %w", err)
+		}
+		s.setPause(ctx, t.Shop, state.Pause{Reason: state.PauseUninstalled, Since: now, NextProbe: now.Add(s.o.SlowProbeEvery)})
+	default:
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.o.Store.WantedDone(ctx, store.Wanted{Shop: t.Shop, Kind: store.WantUninstalled, ID: t.ID}, started); err != nil {
+		return fmt.Errorf("forget that the app was to be looked for: %w", err)
+	}
+	return nil
+}

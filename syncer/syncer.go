@@ -1,0 +1,219 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/catalog"
+	"stockroom/limiter"
+	"stockroom/queue"
+	"stockroom/shopify"
+	"stockroom/state"
+	"stockroom/store"
+	"stockroom/telemetry"
+)
+
+// API is what the workers ask a shop.
+type API interface {
+	Product(ctx context.Context, shop string, class limiter.Class, id int64) (*catalog.Product, error)
+	ProductOfItem(ctx context.Context, shop string, class limiter.Class, item int64) (int64, error)
+	Shop(ctx context.Context, shop string, class limiter.Class) (shopify.Shop, error)
+	Access(ctx context.Context, shop string, class limiter.Class) (shopify.Access, error)
+}
+
+// Options are the syncer's parts and settings.
+type Options struct {
+	API       API
+	Store     *store.Store
+	State     *state.Store
+	Queue     *queue.Queue
+	Telemetry *telemetry.Recorder // nil: none
+	Logger    *slog.Logger        // nil: none
+	// Workers is how many product fetches run at a time. Default 4.
+	Workers int
+	// ProbeEvery is how long a shop stays paused for a token or scope before it
+	// is asked again. Default 15 min.
+	ProbeEvery time.Duration
+	// SlowProbeEvery is the same for a frozen shop and one without the app.
+	// Default 1 h.
+	SlowProbeEvery time.Duration
+	// Changed, when set, is told when a shop was paused, resumed or found to be
+	// uninstalled.
+	Changed func(ctx context.Context, shop string)
+}
+
+// Syncer works the queue's jobs for all shops.
+type Syncer struct {
+	o    Options
+	log  *slog.Logger
+	poke chan struct{}
+}
+
+// New makes a syncer; Run starts it.
+func New(o Options) *Syncer {
+	if o.Workers <= 0 {
+		o.Workers = 4
+	}
+	if o.ProbeEvery <= 0 {
+		o.ProbeEvery = 15 * time.Minute
+	}
+	if o.SlowProbeEvery <= 0 {
+		o.SlowProbeEvery = time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Changed == nil {
+		o.Changed = func(context.Context, string) {}
+	}
+	return &Syncer{o: o, log: o.Logger, poke: make(chan struct{}, 1)}
+}
+
+// worker is one kind of job.
+type worker struct {
+	kind      store.WantedKind
+	operation string // its name in metrics
+	parallel  int
+	always    bool // also for a paused shop: it finds out whether it still has to be
+	do        func(ctx context.Context, t task, started time.Time) error
+}
+
+// workers are the kinds that are worked. WantBulk and WantSync have none yet:
+// their jobs wait, and the page says so.
+func (s *Syncer) workers() []worker {
+	return []worker{
+		{store.WantProduct, "refetch", s.o.Workers, false, s.fetchProduct},
+		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, false, s.fetchOwner},
+		{store.WantUninstalled, "confirm_uninstall", 1, true, s.confirmUninstalled},
+		{store.WantScopes, "check_scopes", 1, true, s.checkScopes},
+	}
+}
+
+// kinds are the kinds that wait while a shop is paused.
+func (s *Syncer) kinds() []string {
+	var list []string
+	for _, w := range s.workers() {
+		list = append(list, string(w.kind))
+	}
+	return list
+}
+
+// Run works until ctx ends.
+func (s *Syncer) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, w := range s.workers() {
+		g.Go(func() error { return s.o.Queue.Work(ctx, string(w.kind), w.parallel, s.handler(w)) })
+	}
+	g.Go(func() error {
+		s.probe(ctx)
+		return nil
+	})
+	return g.Wait()
+}
+
+// handler turns a worker into what the queue calls.
+func (s *Syncer) handler(w worker) queue.Handler {
+	return func(ctx context.Context, j queue.Job) error {
+		t, err := parseTask(j.Payload)
+		if err != nil {
+			return queue.Permanent(err, queue.ClassPoison)
+		}
+		shop, ok := s.o.State.Shop(t.Shop)
+		if !ok {
+			return nil // removed meanwhile, with all that was wanted for it
+		}
+		if shop.Pause.Paused() && (!w.always || shop.Pause.Reason == state.PauseOperator) {
+			return queue.Snooze(s.pausedUntil(shop.Pause, time.Now()), pauseWords(shop.Pause))
+		}
+		started := time.Now()
+		err = w.do(ctx, t, started)
+		return s.outcome(ctx, w, t, started, err)
+	}
+}
+
+// catalogueWait is how long a job waits while the catalogue can't be written.
+const catalogueWait = 5 * time.Second
+
+// outcome turns what a worker returned into what the queue does.
+func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Time, err error) error {
+	if err == nil {
+		if s.o.Telemetry != nil {
+			s.o.Telemetry.Duration(t.Shop, w.operation, time.Since(started))
+		}
+		return nil
+	}
+	if ctx.Err() != nil {
+		return err // the queue puts it back as it was
+	}
+	s.count(t.Shop, w.operation, err)
+	if errors.Is(err, store.ErrUnavailable) {
+		return queue.Snooze(time.Now().Add(catalogueWait), "the catalogue can't be written now")
+	}
+	var e *shopify.Error
+	if !errors.As(err, &e) {
+		return queue.WithClass(err, queue.ClassStorage)
+	}
+	v := shopify.Judge(err)
+	switch v.Job {
+	case shopify.Snooze:
+		return queue.Snooze(s.retryAt(e, time.Now()), snoozeWords(e))
+	case shopify.Pause:
+		if v.Pause == shopify.ForOneThing {
+			return queue.Snooze(time.Now().Add(s.o.ProbeEvery), e.Words())
+		}
+		p := s.pause(ctx, t.Shop, v.Pause, e)
+		return queue.Snooze(s.pausedUntil(p, time.Now()), pauseWords(p))
+	case shopify.Permanent:
+		return queue.Permanent(err, queue.ClassValidation)
+	case shopify.AsBefore:
+		return queue.Snooze(time.Now(), e.Words())
+	}
+	return queue.WithClass(err, queue.ClassUpstream)
+}
+
+// heldWait is how long a job waits when only a person can tell.
+const heldWait = time.Minute
+
+func (s *Syncer) retryAt(e *shopify.Error, now time.Time) time.Time {
+	if e.RetryAt.IsZero() {
+		return now.Add(heldWait)
+	}
+	return e.RetryAt
+}
+
+func snoozeWords(e *shopify.Error) string {
+	switch e.Kind {
+	case shopify.KindOpen:
+		return "Shopify is not answering; calls are paused"
+	case shopify.KindBudget:
+		return "the shop's budget of points is used up for now"
+	}
+	return e.Words()
+}
+
+// count notes a failed operation. One that was never sent is no failure.
+func (s *Syncer) count(shop, operation string, err error) {
+	if s.o.Telemetry == nil {
+		return
+	}
+	typ := telemetry.ErrInternal
+	switch shopify.KindOf(err) {
+	case shopify.KindOpen, shopify.KindBudget, shopify.KindCancelled:
+		return
+	case shopify.KindTimeout:
+		typ = telemetry.ErrTimeout
+	case shopify.KindThrottled, shopify.KindBusy:
+		typ = telemetry.ErrThrottled
+	case shopify.KindToken, shopify.KindScope, shopify.KindFrozen, shopify.KindUninstalled:
+		typ = telemetry.ErrAuth
+	case shopify.KindUnreadable:
+		typ = telemetry.ErrMalformed
+	case shopify.KindServer, shopify.KindNetwork, shopify.KindPartial, shopify.KindChanging, shopify.KindRefused, shopify.KindTooDear:
+		typ = telemetry.ErrUpstream
+	}
+	s.o.Telemetry.Error(shop, operation, typ)
+}
