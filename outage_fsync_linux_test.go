@@ -182,4 +182,3 @@ func TestSlowSyncs(t *testing.T) {
 		})
 	}
 }
-

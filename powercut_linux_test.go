@@ -250,4 +250,3 @@ func (c *cutCampaign) finish(t *testing.T) {
 		t.Fatal(err)
 	}
 }
-

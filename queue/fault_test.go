@@ -76,7 +76,7 @@ func TestFailedCommitsKeepNothingByHalvesAndRecover(t *testing.T) {
 		for _, way := range ways {
 			t.Run(s.name+", "+way.name, func(t *testing.T) {
 				fail := false
-				d := deskFor(t, Options{fault: func(step string) error {
+				d := deskFor(t, Options{Fault: func(step string) error {
 					if fail && step == way.when+" "+s.name {
 						fail = false
 						return way.err
@@ -164,7 +164,7 @@ func requireSame(t *testing.T, d *desk) {
 // process that lives on.
 func TestLeaseThatWasStoredThoughItFailedIsHandedOutAgain(t *testing.T) {
 	fail := false
-	d := deskFor(t, Options{fault: func(step string) error {
+	d := deskFor(t, Options{Fault: func(step string) error {
 		if fail && step == "after lease" {
 			fail = false
 			return syscall.EIO
@@ -185,7 +185,7 @@ func TestLeaseThatWasStoredThoughItFailedIsHandedOutAgain(t *testing.T) {
 // After a failed sync nothing may be acknowledged on the same file.
 func TestAfterAFailedSyncTheFileIsCopiedBeforeTheNextCommit(t *testing.T) {
 	fail := false
-	d := deskFor(t, Options{fault: func(step string) error {
+	d := deskFor(t, Options{Fault: func(step string) error {
 		if fail {
 			fail = false
 			return syscall.EIO
@@ -216,7 +216,7 @@ func noSpaceFor(name string, on *atomic.Bool) func(step string) error {
 
 func TestWhileCommitsFailCallersAreToldAndWorkGoesOnAfterwards(t *testing.T) {
 	var broken atomic.Bool
-	bubble(t, Options{fault: noSpaceFor("", &broken)}, func(t *testing.T, q *Queue) {
+	bubble(t, Options{Fault: noSpaceFor("", &broken)}, func(t *testing.T, q *Queue) {
 		broken.Store(true)
 		var ran atomic.Int64
 		defer work(t, q, "apply", 2, func(context.Context, Job) error { ran.Add(1); return nil })()
@@ -242,7 +242,7 @@ func TestWhileCommitsFailCallersAreToldAndWorkGoesOnAfterwards(t *testing.T) {
 
 func TestOutcomeThatCanNotBeWrittenIsWrittenLaterAndTheHandlerRunsOnce(t *testing.T) {
 	var broken atomic.Bool
-	bubble(t, Options{fault: noSpaceFor("finish", &broken)}, func(t *testing.T, q *Queue) {
+	bubble(t, Options{Fault: noSpaceFor("finish", &broken)}, func(t *testing.T, q *Queue) {
 		var ran atomic.Int64
 		defer work(t, q, "apply", 1, func(context.Context, Job) error { ran.Add(1); broken.Store(true); return nil })()
 		id := mustEnqueue(t, q, NewJob{Kind: "apply"})
@@ -265,7 +265,7 @@ func TestOpenOnAFullDiskComesUpAndPutsJobsBackWhenThereIsSpace(t *testing.T) {
 	d := deskFor(t, Options{})
 	id, _ := d.enqueue(NewJob{Kind: "apply"})
 	d.leaseOne("apply")
-	d.opt.fault = func(step string) error {
+	d.opt.Fault = func(step string) error {
 		if full {
 			return &fs.PathError{Op: "write", Path: "queue.db", Err: syscall.ENOSPC}
 		}

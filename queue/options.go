@@ -33,9 +33,10 @@ type Options struct {
 	// again elsewhere (a full reconcile).
 	OnQuarantine func(path, reason string)
 
-	// fault is called in tests before and after each commit with the names of the
-	// operations in it; an error stands for a failure there.
-	fault func(step string) error
+	// Fault is called before and after each commit with the names of the
+	// operations in it ("before lease"); an error stands for a failure there. For
+	// tests, which may also end the process in it; nil does nothing.
+	Fault func(step string) error
 }
 
 // Commit describes one commit, for metrics.

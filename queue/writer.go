@@ -101,11 +101,11 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 
 // at calls the fault hook for each operation of a commit.
 func (q *Queue) at(when string, ops []*op) error {
-	if q.opt.fault == nil {
+	if q.opt.Fault == nil {
 		return nil
 	}
 	for _, o := range ops {
-		if err := q.opt.fault(when + " " + o.name); err != nil {
+		if err := q.opt.Fault(when + " " + o.name); err != nil {
 			return err
 		}
 	}
