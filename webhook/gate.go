@@ -123,6 +123,7 @@ func (g *gate) whileOpen(ctx context.Context, fn func(context.Context) error) er
 
 // run probes the catalogue while the gate is closed, until ctx ends.
 func (g *gate) run(ctx context.Context) {
+	g.wakeFirst(ctx)
 	for {
 		select {
 		case <-ctx.Done():
@@ -141,6 +142,19 @@ func (g *gate) run(ctx context.Context) {
 				return
 			}
 		}
+	}
+}
+
+// wakeFirst wakes what an outage put off in an earlier process, as the commit
+// that ends an outage does.
+func (g *gate) wakeFirst(ctx context.Context) {
+	probe, cancel := context.WithTimeout(ctx, probeBudget)
+	defer cancel()
+	if err := g.catalogue.Probe(probe); err != nil {
+		return // they wait for their own time, or for the end of this outage
+	}
+	if _, err := g.queue.Wake(ctx, JobKind); err != nil {
+		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
 	}
 }
 
