@@ -127,9 +127,11 @@ func (l *Limiter) flush(batch []*shop) {
 		})
 		if err != nil {
 			err = fmt.Errorf("limiter: lease: %w", err)
-			// a full disk may have room again; after any other failed write
-			// nothing on this handle can be trusted to be durable
-			if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+			// A full disk may have room again; after any other failed write
+			// nothing on a bare handle can be trusted to be durable. Whatever
+			// stands before one mends it or refuses by itself.
+			_, bare := l.db.(*bolt.DB)
+			if bare && !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 				f.poison = err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -241,6 +242,40 @@ func TestNoLeaseNoGrant(t *testing.T) {
 	}
 	if _, err := l.Wait(t.Context(), shopA, Bulk, 1); err == nil {
 		t.Error("no error")
+	}
+}
+
+// flaky is a store that fails and is mended.
+type flaky struct {
+	*bolt.DB
+	down atomic.Bool
+}
+
+func (f *flaky) Update(fn func(*bolt.Tx) error) error {
+	if f.down.Load() {
+		return syscall.EIO
+	}
+	return f.DB.Update(fn)
+}
+
+func TestAStoreThatIsMendedGrantsAgain(t *testing.T) {
+	db := &flaky{DB: openDB(t)}
+	l, err := OpenAt(epoch, db, Options{Fixed: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.crash()
+	l.SnapshotAt(epoch, shopA)
+	l.settled()
+	db.down.Store(true)
+	now := at(time.Minute)
+	lost := most(l, now)
+	if lost > 15 {
+		t.Errorf("granted %d points that were not on disk", lost)
+	}
+	db.down.Store(false)
+	if n := most(l, now); n != 80-lost {
+		t.Errorf("%d points after the mending, want %d", n, 80-lost)
 	}
 }
 
