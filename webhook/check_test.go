@@ -1,0 +1,319 @@
+package webhook
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"stockroom/store"
+)
+
+// Every pair of faults: the check that comes first in the order decides.
+func TestFirstCheckInTheOrderDecides(t *testing.T) {
+	faults := []struct {
+		name   string
+		status int
+		do     func(r *http.Request)
+	}{
+		{"method", 405, func(r *http.Request) { r.Method = "GET" }},
+		{"length", 413, func(r *http.Request) { r.ContentLength = 9 << 20 }},
+		{"header", 401, func(r *http.Request) { r.Header.Del("X-Shopify-Topic") }},
+		{"signature", 401, func(r *http.Request) { r.Header.Set("X-Shopify-Hmac-Sha256", mac("wrong", nil)) }},
+		{"shop", 404, func(r *http.Request) { r.Header.Set("X-Shopify-Shop-Domain", "stranger.myshopify.com") }},
+		{"topic", 200, func(r *http.Request) { r.Header.Set("X-Shopify-Topic", "orders/create") }},
+	}
+	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
+	for i, first := range faults {
+		for j := i; j < len(faults); j++ {
+			b := newBench(nil)
+			r := signed(update(1))
+			faults[j].do(r)
+			first.do(r)
+			if first.name == "header" && faults[j].name == "topic" {
+				continue // they undo each other
+			}
+			w := b.send(r)
+			if w.Code != first.status || !strings.Contains(w.Body.String(), string(reasons[i])) {
+				t.Errorf("%s and %s: %d %s", first.name, faults[j].name, w.Code, w.Body)
+			}
+			if b.catalogue.count() != 0 || len(b.queue.list()) != 0 {
+				t.Errorf("%s and %s: something was kept", first.name, faults[j].name)
+			}
+		}
+	}
+}
+
+func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
+	body := []byte(`{"admin_graphql_api_id":"gid:\/\/shopify\/Product\/1","id":1,"title":"A \u0026 B \u003cb\u003e","vendor":"Acme"}`)
+	plain := []byte(`{"admin_graphql_api_id":"gid://shopify/Product/1","id":1,"title":"A & B <b>","vendor":"Acme"}`)
+	indented := []byte("{\n  \"admin_graphql_api_id\": \"gid:\\/\\/shopify\\/Product\\/1\",\n  \"id\": 1,\n  \"title\": \"A \\u0026 B \\u003cb\\u003e\",\n  \"vendor\": \"Acme\"\n}\n")
+	for name, test := range map[string]struct {
+		sent, arrived []byte
+		secret        string
+		want          Reason
+	}{
+		"a secret of nobody":             {body, body, "stranger", ReasonWrongSecret},
+		"a secret that was replaced":     {body, body, replaced, ReasonOldSecret},
+		"a newline at the end":           {body, append(bytes.Clone(body), '\n'), testSecret, ReasonBodyChanged},
+		"a carriage return at the end":   {body, append(bytes.Clone(body), "\r\n"...), testSecret, ReasonBodyChanged},
+		"a byte order mark":              {body, append([]byte("\xef\xbb\xbf"), body...), testSecret, ReasonBodyChanged},
+		"indented on the way":            {body, indented, testSecret, ReasonBodyChanged},
+		"unescaped on the way":           {body, plain, testSecret, ReasonBodyChanged},
+		"rewritten and reordered":        {body, []byte(`{"title": "A & B", "id": 1}`), testSecret, ReasonBodyChanged},
+		"cut off":                        {body, body[:40], testSecret, ReasonTruncated},
+		"cut off in a string":            {body, body[:len(body)-3], testSecret, ReasonTruncated},
+		"a body that is not JSON":        {[]byte("hello"), []byte("hello"), "stranger", ReasonWrongSecret},
+		"an empty body":                  {body, nil, testSecret, ReasonWrongSecret},
+		"the previous secret, rewritten": {body, append(bytes.Clone(body), '\n'), oldSecret, ReasonBodyChanged},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(nil)
+			r := signed(test.arrived)
+			r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, test.sent))
+			w := b.send(r)
+			if want := fmt.Sprintf(`"reason":%q`, test.want); w.Code != 401 || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+			}
+			for _, secret := range []string{testSecret, oldSecret, replaced, otherKey, mac(testSecret, test.arrived)} {
+				if strings.Contains(w.Body.String()+b.log.String()+fmt.Sprint(b.Rejected()), secret) {
+					t.Errorf("the refusal tells %q", secret)
+				}
+			}
+		})
+	}
+}
+
+func TestBothHeaderFamiliesAreRead(t *testing.T) {
+	for _, family := range []string{"X-Shopify-", "Shopify-"} {
+		b := newBench(nil)
+		body := update(1)
+		r := httptest.NewRequest("POST", "/webhooks/shopify/x", bytes.NewReader(body))
+		for name, v := range map[string]string{
+			"Topic": "PRODUCTS/Update", "Shop-Domain": strings.ToUpper(testShop), "Hmac-Sha256": mac(testSecret, body),
+			"Webhook-Id": "w", "Event-Id": "e", "Triggered-At": "2026-11-01T10:00:00.123456789Z",
+		} {
+			r.Header.Set(family+name, v)
+		}
+		want(t, b.send(r), 200, success)
+		d := b.catalogue.applied[0]
+		if d.WebhookID != "w" || d.EventID != "e" || d.Topic != "products/update" || d.Shop != testShop || d.TriggeredAt.Nanosecond() != 123456789 {
+			t.Errorf("%s: %+v", family, d)
+		}
+	}
+}
+
+func TestUnreadableTriggerTimeCountsAsMissing(t *testing.T) {
+	for text, want := range map[string]string{
+		"2026-11-01T10:00:00.123456789Z": "2026-11-01T10:00:00.123456789Z",
+		"2026-11-01T05:00:00-05:00":      "2026-11-01T10:00:00Z",
+		"":                               "0001-01-01T00:00:00Z",
+		"yesterday":                      "0001-01-01T00:00:00Z",
+		"1926-11-01T10:00:00Z":           "0001-01-01T00:00:00Z",
+		"9999-11-01T10:00:00Z":           "0001-01-01T00:00:00Z",
+		"1793527200":                     "0001-01-01T00:00:00Z",
+	} {
+		if got := triggeredAt(text).UTC().Format(time.RFC3339Nano); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestLongIdsAreCutAndTheBodyStillTellsDeliveriesApart(t *testing.T) {
+	if s := strings.Repeat("x", 256); bounded(s) != s || bounded(s+"y") != s {
+		t.Error("256 bytes are not kept, or more are")
+	}
+	b := newBench(nil)
+	for i := range 2 {
+		r := signed(update(int64(i + 1)))
+		r.Header.Set("X-Shopify-Webhook-Id", strings.Repeat("w", 10_000)+fmt.Sprint(i))
+		want(t, b.send(r), 200, success)
+	}
+	if a, c := b.catalogue.applied[0], b.catalogue.applied[1]; len(a.WebhookID) != 256 || a.Dedupe == c.Dedupe {
+		t.Errorf("webhook id of %d bytes, dedupe keys %d and %d", len(a.WebhookID), a.Dedupe, c.Dedupe)
+	}
+}
+
+func TestAddressBehindTrustedProxies(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("::1/128"), netip.MustParsePrefix("127.0.0.1/32")}
+	for name, test := range map[string]struct {
+		remote    string
+		forwarded []string
+		trusted   bool
+		want      string
+	}{
+		"straight":                         {"192.0.2.7:1", nil, true, "192.0.2.7"},
+		"a stranger's header says nothing": {"192.0.2.7:1", []string{"198.51.100.1"}, true, "192.0.2.7"},
+		"no proxy is trusted by default":   {"10.0.0.1:1", []string{"198.51.100.1"}, false, "10.0.0.1"},
+		"through one proxy":                {"10.0.0.1:1", []string{"198.51.100.1"}, true, "198.51.100.1"},
+		"the last that is no proxy counts": {"10.0.0.1:1", []string{"203.0.113.9, 198.51.100.1, 10.9.9.9"}, true, "198.51.100.1"},
+		"several headers are one list":     {"10.0.0.1:1", []string{"203.0.113.9", "198.51.100.1"}, true, "198.51.100.1"},
+		"nonsense ends the list":           {"10.0.0.1:1", []string{"198.51.100.1, unknown"}, true, "10.0.0.1"},
+		"nonsense behind a proxy":          {"10.0.0.1:1", []string{"nonsense, 10.0.0.2"}, true, "10.0.0.2"},
+		"only proxies":                     {"10.0.0.1:1", []string{"10.0.0.3, 10.0.0.2"}, true, "10.0.0.3"},
+		"no header":                        {"10.0.0.1:1", nil, true, "10.0.0.1"},
+		"an IPv6 peer":                     {"[2001:db8::7%eth0]:1", nil, true, "2001:db8::7"},
+		"an IPv4 address in IPv6 form":     {"[::ffff:10.0.0.1]:1", []string{"::ffff:198.51.100.1"}, true, "198.51.100.1"},
+		"a tunnel on this machine":         {"[::1]:1", []string{"2001:db8::9"}, true, "2001:db8::9"},
+		"an address that is none":          {"@", nil, true, "invalid IP"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(func(o *Options) {
+				if test.trusted {
+					o.TrustedProxies = trusted
+				}
+			})
+			r := httptest.NewRequest("POST", "/", nil)
+			r.RemoteAddr = test.remote
+			for _, v := range test.forwarded {
+				r.Header.Add("X-Forwarded-For", v)
+			}
+			if got := b.clientAddress(r); got.String() != test.want {
+				t.Errorf("%s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWrongSignaturesAreLimitedByNetworkAndForgiven(t *testing.T) {
+	l := newFailureLimiter()
+	now := time.Unix(1_790_000_000, 0)
+	spend := func(a string, n int, at time.Time) (allowed int) {
+		for range n {
+			if l.allow(netip.MustParseAddr(a), at) {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	if n := spend("192.0.2.1", 50, now); n != failureBurst {
+		t.Errorf("%d wrong signatures of one address, want %d", n, failureBurst)
+	}
+	if n := spend("192.0.2.2", 5, now); n != 5 {
+		t.Errorf("its neighbour got %d of 5", n)
+	}
+	if n := spend("2001:db8::1", 50, now) + spend("2001:db8::ffff", 50, now); n != failureBurst {
+		t.Errorf("%d of one /64, want %d", n, failureBurst)
+	}
+	if n := spend("2001:db8:0:1::1", 5, now); n != 5 {
+		t.Errorf("the next /64 got %d of 5", n)
+	}
+	if n := spend("192.0.2.1", 50, now.Add(10*failureEvery)); n != 10 {
+		t.Errorf("%d after ten times %s, want 10", n, failureEvery)
+	}
+	// Memory is bounded: the addresses seen longest ago are forgotten.
+	for i := range 2 * failureSource {
+		spend(fmt.Sprintf("10.%d.%d.1", i/256, i%256), 1, now)
+	}
+	if n := l.sources.Len(); n != failureSource {
+		t.Errorf("%d addresses are remembered, want %d", n, failureSource)
+	}
+}
+
+func TestSignatureOfTheOldSecretIsCounted(t *testing.T) {
+	b := newBench(nil)
+	body := update(1)
+	r := signed(body)
+	r.Header.Set("X-Shopify-Hmac-Sha256", mac(oldSecret, body))
+	want(t, b.send(r), 200, success)
+	if n := b.counts.oldSecret.Get(); n != 1 {
+		t.Errorf("%d deliveries with the previous secret, want 1", n)
+	}
+	want(t, b.send(signed(body)), 200, success)
+	if n := b.counts.oldSecret.Get(); n != 1 {
+		t.Errorf("%d after one with the current secret, want 1", n)
+	}
+}
+
+// Two shops whose apps share one secret.
+func TestSharedSecretSignsForBothShops(t *testing.T) {
+	b := newBench(nil)
+	b.SetDirectory(NewDirectory([]Shop{
+		{Domain: testShop, Keys: []Key{{Secret: []byte(testSecret)}}},
+		{Domain: otherShop, Keys: []Key{{Secret: []byte(otherKey)}, {Secret: []byte(testSecret), Old: true}}},
+	}, nil))
+	for _, shop := range []string{testShop, otherShop} {
+		r := signed(update(1))
+		r.Header.Set("X-Shopify-Shop-Domain", shop)
+		want(t, b.send(r), 200, success)
+	}
+}
+
+func TestPoisonSentAgainIsOneDeadLetterUntilItIsDiscarded(t *testing.T) {
+	b := newBench(nil)
+	for range 3 {
+		want(t, b.send(signed([]byte("poison"))), 200, kept)
+	}
+	jobs := b.queue.list()
+	if len(jobs) != 1 || len(b.catalogue.records) != 3 {
+		t.Fatalf("%d dead letters and %d journal rows, want 1 and 3", len(jobs), len(b.catalogue.records))
+	}
+	b.queue.drop(jobs[0].ID)
+	want(t, b.send(signed([]byte("poison"))), 200, kept)
+	if len(b.queue.list()) != 1 {
+		t.Error("a discarded dead letter is not kept again when it comes again")
+	}
+	other := signed([]byte("poison"))
+	other.Header.Set("X-Shopify-Topic", "products/delete")
+	want(t, b.send(other), 200, kept)
+	if len(b.queue.list()) != 2 {
+		t.Error("the same body under another topic is not kept")
+	}
+}
+
+func TestRefusedRequestsAreRememberedWithinBounds(t *testing.T) {
+	b := newBench(nil)
+	for i := range 3 * rejectedKept {
+		r := signed(update(1))
+		r.Header.Set("X-Shopify-Shop-Domain", fmt.Sprintf("stranger-%d.myshopify.com", i))
+		r.Header.Set("X-Shopify-Topic", strings.Repeat("t", 5000))
+		b.send(r)
+	}
+	list := b.Rejected()
+	if len(list) != rejectedKept || list[0].Shop != fmt.Sprintf("stranger-%d.myshopify.com", 3*rejectedKept-1) || len(list[0].Topic) > 100 {
+		t.Errorf("%d entries, the first %+v", len(list), list[0])
+	}
+}
+
+// Each answer is counted once, by a closed set of names (I13).
+func TestEachRequestIsCountedOnce(t *testing.T) {
+	b := newBench(nil)
+	b.send(signed(update(1)))
+	b.send(signed([]byte("poison")))
+	b.send(httptest.NewRequest("GET", "/", nil))
+	b.send(httptest.NewRequest("POST", "/", nil))
+	unknown := signed(update(1))
+	unknown.Header.Set("X-Shopify-Topic", "x/y")
+	b.send(unknown)
+	total := uint64(0)
+	for _, o := range store.Outcomes() {
+		total += b.counts.accepted[o].Get()
+	}
+	for _, r := range Reasons() {
+		total += b.counts.rejected[r].Get()
+	}
+	if got := b.counts.received.Get(); got != 5 || total != 5 {
+		t.Errorf("received %d, counted %d, want 5", got, total)
+	}
+}
+
+func TestHMACHeaderIsStrictBase64Of32Bytes(t *testing.T) {
+	good := mac("x", nil)
+	raw, err := base64.StdEncoding.DecodeString(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for header, want := range map[string]bool{
+		good: true, "": false, good[:43]: false, good + "A": false, good + good: false, strings.ToUpper(good): true,
+		fmt.Sprintf("%x", raw): false, base64.RawURLEncoding.EncodeToString(raw): false, "====": false,
+	} {
+		if _, ok := decodeHMAC(header); ok != want {
+			t.Errorf("%q: %v, want %v", header, ok, want)
+		}
+	}
+}

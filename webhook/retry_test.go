@@ -1,0 +1,241 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stockroom/queue"
+	"stockroom/store"
+)
+
+func TestTransientFailureIsTriedAgainInsideTheBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		b.catalogue.set(func(n int) (store.Result, error) {
+			if n < 5 {
+				return locked(n)
+			}
+			return store.Result{Outcome: store.Applied}, nil
+		}, nil)
+		began := time.Now()
+		want(t, b.send(signed(update(1))), 200, success)
+		// Pauses of 25, 50, 100 and 200 ms, each between half and all of it.
+		if took := since(began); took < 187*time.Millisecond || took > 375*time.Millisecond {
+			t.Errorf("four pauses took %s", took)
+		}
+		if _, closed := b.CatalogueClosed(); closed {
+			t.Error("the gate closed although the delivery got through")
+		}
+	})
+}
+
+// A budget used up closes the gate: what comes next goes straight to the queue
+// until a probe commits, and then the waiting jobs are applied.
+func TestOutageSendsDeliveriesToTheQueueUntilAProbeCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		probes := 0
+		b.catalogue.set(locked, func() error { probes++; return errDisk })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		synctest.Wait()
+
+		began := time.Now()
+		want(t, b.send(signed(update(1))), 200, queued)
+		if took := since(began); took > 3*time.Second || took < 2500*time.Millisecond {
+			t.Errorf("the first delivery was answered after %s, want the 3 s budget", took)
+		}
+		calls := b.catalogue.count()
+		for id := int64(2); id <= 20; id++ {
+			began = time.Now()
+			want(t, b.send(signed(update(id))), 200, queued)
+			if since(began) > 0 {
+				t.Errorf("delivery %d waited %s behind a closed gate", id, since(began))
+			}
+		}
+		if b.catalogue.count() != calls {
+			t.Errorf("%d tries went to a catalogue that is known to fail", b.catalogue.count()-calls)
+		}
+		jobs := b.queue.list()
+		if len(jobs) != 20 || jobs[0].State != queue.Waiting || jobs[0].Labels["shop"] != testShop || jobs[0].Labels["waits_for"] == "" {
+			t.Fatalf("queue: %+v", jobs)
+		}
+		time.Sleep(5 * time.Second)
+		if probes < 8 || probes > 12 {
+			t.Errorf("%d probes in 5 s, want one in 500 ms", probes)
+		}
+		b.catalogue.set(nil, nil)
+		time.Sleep(time.Second)
+		if _, closed := b.CatalogueClosed(); closed {
+			t.Error("the gate is still closed a second after a probe can commit")
+		}
+		if n := len(b.queue.list()); n != 0 || b.queue.woken != 1 || len(b.catalogue.applied) != 20 {
+			t.Errorf("%d jobs wait, woken %d times, %d applied", n, b.queue.woken, len(b.catalogue.applied))
+		}
+		want(t, b.send(signed(update(21))), 200, success)
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestLastingFailureIsNotTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		b.catalogue.set(full, nil)
+		began := time.Now()
+		want(t, b.send(signed(update(1))), 200, queued)
+		if since(began) > 0 || b.catalogue.count() != 1 {
+			t.Errorf("%d tries in %s", b.catalogue.count(), since(began))
+		}
+	})
+}
+
+// An error of this one change says nothing of the others.
+func TestChangeThatCannotBeAppliedIsQueuedAndClosesNothing(t *testing.T) {
+	b := newBench(nil)
+	b.catalogue.set(func(int) (store.Result, error) { return store.Result{}, errors.New("constraint failed") }, nil)
+	want(t, b.send(signed(update(1))), 200, queued)
+	if _, closed := b.CatalogueClosed(); closed {
+		t.Error("the gate closed")
+	}
+	b.catalogue.set(nil, nil)
+	want(t, b.send(signed(update(2))), 200, success)
+}
+
+func TestNothingIsKeptWhenNeitherStoreTakesIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		b.catalogue.set(full, nil)
+		b.queue.fail = func() error { return queue.ErrUnavailable }
+		for _, body := range [][]byte{update(1), []byte("not json")} {
+			w := b.send(signed(body))
+			want(t, w, 503, "")
+			if w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "stores_failed") {
+				t.Errorf("answer %v %s", w.Header(), w.Body)
+			}
+		}
+		if len(b.queue.list()) != 0 || len(b.catalogue.records) != 0 {
+			t.Error("something was kept")
+		}
+		// When there is room again the same delivery is taken.
+		b.queue.fail = nil
+		want(t, b.send(signed(update(1))), 200, queued)
+	})
+}
+
+// Shopify hangs up after 5 s; a slow queue must have been given up before.
+func TestAnswerComesBeforeShopifyGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		b.catalogue.set(locked, nil)
+		b.Intake.opt.Queue = slowQueue{&b.queue}
+		began := time.Now()
+		want(t, b.send(signed(update(1))), 503, "")
+		if took := since(began); took > 4500*time.Millisecond {
+			t.Errorf("answered after %s", took)
+		}
+	})
+}
+
+// slowQueue never gets a commit done.
+type slowQueue struct{ *jobs }
+
+func (slowQueue) Enqueue(ctx context.Context, _ queue.NewJob) (uint64, bool, error) {
+	<-ctx.Done()
+	return 0, false, ctx.Err()
+}
+
+// What is durable does not depend on the client staying.
+func TestClientThatLeavesChangesNothing(t *testing.T) {
+	b := newBench(nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	b.catalogue.set(func(int) (store.Result, error) {
+		cancel()
+		return store.Result{Outcome: store.Applied}, nil
+	}, nil)
+	want(t, b.send(signed(update(1)).WithContext(ctx)), 200, success)
+	if len(b.catalogue.applied) != 1 {
+		t.Error("the change was not applied")
+	}
+}
+
+func TestQueuedJobOfAClosedCatalogueSpendsNoAttempt(t *testing.T) {
+	e := Envelope{Shop: testShop, Topic: "products/update", ReceivedAt: time.Now(), Body: update(1)}
+	payload, err := e.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		apply   func(int) (store.Result, error)
+		payload []byte
+		want    string
+	}{
+		"applied":                 {nil, payload, ""},
+		"unavailable":             {full, payload, "snooze"},
+		"behind the closed gate":  {nil, payload, "snooze"},
+		"a payload that is none":  {nil, []byte("x"), "permanent"},
+		"a body that is poison":   {nil, append(payload[:len(payload)-len(e.Body):len(payload)-len(e.Body)], '{'), "permanent"},
+		"another shop's product":  {func(int) (store.Result, error) { return store.Result{}, store.ErrOtherShop }, payload, "permanent"},
+		"an error of this change": {func(int) (store.Result, error) { return store.Result{}, errDisk }, payload, "retry"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(nil)
+			if strings.Contains(name, "gate") {
+				b.gate.close(&store.UnavailableError{Cause: store.CauseIO, Err: errDisk})
+			}
+			b.catalogue.set(test.apply, nil)
+			err := b.work(t.Context(), queue.Job{Payload: test.payload})
+			got := "retry"
+			switch {
+			case err == nil:
+				got = ""
+			case strings.Contains(fmt.Sprintf("%T", err), "snooze"):
+				got = "snooze"
+			case strings.Contains(fmt.Sprintf("%T", err), "permanent"):
+				got = "permanent"
+			}
+			if got != test.want {
+				t.Errorf("%v is %q, want %q", err, got, test.want)
+			}
+		})
+	}
+}
+
+func TestErasureOfAShopThatIsGoneDeletesAndIsJournalled(t *testing.T) {
+	body := []byte(`{"shop_id":1,"shop_domain":"` + testShop + `"}`)
+	for name, test := range map[string]struct {
+		shop    Shop
+		deletes bool
+	}{
+		"connected":   {Shop{}, false},
+		"uninstalled": {Shop{Uninstalled: true}, true},
+		"removed":     {Shop{Removed: true}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deleted := ""
+			b := newBench(func(o *Options) {
+				o.Redact = func(_ context.Context, shop string) error { deleted = shop; return nil }
+			})
+			test.shop.Domain, test.shop.Keys = testShop, []Key{{Secret: []byte(testSecret)}}
+			b.SetDirectory(NewDirectory([]Shop{test.shop}, nil))
+			r := signed(body)
+			r.Header.Set("X-Shopify-Topic", "shop/redact")
+			want(t, b.send(r), http.StatusOK, success)
+			if (deleted == testShop) != test.deletes {
+				t.Errorf("deleted %q", deleted)
+			}
+			if test.deletes && len(b.catalogue.records) != 1 {
+				t.Errorf("journal: %v", b.catalogue.records)
+			}
+		})
+	}
+}
