@@ -1,5 +1,3 @@
-//go:build failsafe
-
 package breaker
 
 import (
