@@ -55,7 +55,10 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	f, usable := q.file, q.health != gone
 	err := ErrUnavailable
 	if usable {
-		err = f.View(fn)
+		var own error // what fn says is the caller's business
+		if err = f.View(func(tx *bbolt.Tx) error { own = fn(tx); return own }); err != nil && own == nil {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 	}
 	q.fileMu.RUnlock()
 	if usable && !errors.Is(err, boltfile.ErrDamaged) {
@@ -66,7 +69,6 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	o := newOp("repair", 0, func(*txn) error { return nil })
 	if usable {
 		o.damaged, o.damage = f.DB, err
-		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	if !q.in.put(o) {
 		return ErrClosed

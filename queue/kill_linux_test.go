@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	default:
 		// Few long lives of a queue find more than many short ones.
 		_ = flag.Set("rapid.steps", "120")
-		_ = flag.Set("rapid.checks", "40")
+		_ = flag.Set("rapid.checks", "25")
 		if torture() {
 			_ = flag.Set("rapid.checks", "1500")
 		}
