@@ -43,7 +43,6 @@ func (l Listeners) AdminURL() string {
 
 const (
 	stopRequests = 6 * time.Second // for requests in flight at a stop
-	watermarkGap = 5 * time.Second // between two notes of the change feed's end
 )
 
 // Serve serves and works until ctx ends, then finishes what is in flight. It
@@ -82,10 +81,15 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	work.Go(func() error { a.wants.run(wctx); return nil })
 	work.Go(func() error { return a.syncer.Run(wctx) })
 	work.Go(func() error { a.limiterRest(wctx); return nil })
-	work.Go(func() error { a.keepWatermark(wctx); return nil })
+	work.Go(func() error { a.upkeep(wctx); return nil })
 
-	<-gctx.Done()
-	a.log.Info("stopping: finishing requests in flight")
+	select {
+	case <-gctx.Done():
+		a.log.Info("stopping: finishing requests in flight")
+	case <-wctx.Done():
+		// Better to end, and be started anew, than to serve without a worker.
+		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(wctx).Error())
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRequests)
 	defer cancel()
 	var errs []error
@@ -107,35 +111,5 @@ func newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-	}
-}
-
-// keepWatermark makes the disk reserve again when there is space, and notes the end of the change feed in state.db from time to
-// time, so that a catalogue that lost commits is found out at the next start.
-func (a *Appliance) keepWatermark(ctx context.Context) {
-	tick := time.NewTicker(watermarkGap)
-	defer tick.Stop()
-	noted := int64(-1)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if a.dir.BallastReleased() {
-			if err := a.dir.RestoreBallast(); err != nil {
-				a.log.Debug("the reserve can't be made again yet", "error", err.Error())
-			}
-		}
-		a.mirrorAgain(ctx)
-		seq := a.store.LastSeq()
-		if seq == noted {
-			continue
-		}
-		if err := a.state.RaiseWatermark(seq, time.Now()); err != nil {
-			a.log.Warn("the watermark can't be noted now", "error", err.Error())
-			continue
-		}
-		noted = seq
 	}
 }
