@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,8 +41,8 @@ func TestTransientFailureIsTriedAgainInsideTheBudget(t *testing.T) {
 func TestOutageSendsDeliveriesToTheQueueUntilAProbeCommits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(nil)
-		probes := 0
-		b.catalogue.set(locked, func() error { probes++; return errDisk })
+		var probes atomic.Int64
+		b.catalogue.set(locked, func() error { probes.Add(1); return errDisk })
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Run(ctx) }()
@@ -68,16 +69,19 @@ func TestOutageSendsDeliveriesToTheQueueUntilAProbeCommits(t *testing.T) {
 			t.Fatalf("queue: %+v", jobs)
 		}
 		time.Sleep(5 * time.Second)
-		if probes < 8 || probes > 12 {
-			t.Errorf("%d probes in 5 s, want one in 500 ms", probes)
+		if n := probes.Load(); n < 8 || n > 12 {
+			t.Errorf("%d probes in 5 s, want one in 500 ms", n)
 		}
 		b.catalogue.set(nil, nil)
 		time.Sleep(time.Second)
 		if _, closed := b.CatalogueClosed(); closed {
 			t.Error("the gate is still closed a second after a probe can commit")
 		}
-		if n := len(b.queue.list()); n != 0 || b.queue.woken != 1 || len(b.catalogue.applied) != 20 {
-			t.Errorf("%d jobs wait, woken %d times, %d applied", n, b.queue.woken, len(b.catalogue.applied))
+		b.queue.mu.Lock()
+		woken := b.queue.woken
+		b.queue.mu.Unlock()
+		if n := len(b.queue.list()); n != 0 || woken != 1 || b.catalogue.count() != calls+20 {
+			t.Errorf("%d jobs wait, woken %d times, %d of 20 applied", n, woken, b.catalogue.count()-calls)
 		}
 		want(t, b.send(signed(update(21))), 200, success)
 		cancel()
