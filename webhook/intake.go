@@ -173,7 +173,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(body)) // durable already; a client that left gets it again as a duplicate
 	in.log.LogAttrs(r.Context(), levelOf(a), "webhook",
 		slog.String("outcome", string(a.outcome)), slog.String("shop", req.shop), slog.String("topic", clip(req.topic)),
-		slog.String("webhook_id", clip(req.envelope.WebhookID)), slog.Duration("took", took), slog.String("reason", a.reason))
+		slog.String("webhook_id", clip(req.envelope.WebhookID)), slog.Int64("took_us", took.Microseconds()), slog.String("reason", a.reason))
 }
 
 var jsonType = []string{"application/json"} // read only
