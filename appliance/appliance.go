@@ -63,6 +63,7 @@ type Appliance struct {
 	watch     web.QueueWatch
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
+	retired    retired
 	token      string
 	public     atomic.Pointer[string] // host:port of the public listener while it serves
 }

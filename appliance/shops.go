@@ -121,7 +121,7 @@ func (a *Appliance) refreshDirectory() {
 		}
 		shops = append(shops, w)
 	}
-	a.intake.SetDirectory(webhook.NewDirectory(shops, nil))
+	a.intake.SetDirectory(webhook.NewDirectory(shops, a.retired.list()))
 }
 
 // redact deletes everything that is kept of a shop.
@@ -175,9 +175,11 @@ func (s shops) Add(ctx context.Context, in web.AddShop) error {
 		return declared(err)
 	}
 	old, _ := s.a.state.Credentials(domain)
-	if err := s.a.state.SetCredentials(domain, merge(old, in)); err != nil {
+	merged := merge(old, in)
+	if err := s.a.state.SetCredentials(domain, merged); err != nil {
 		return declared(err)
 	}
+	s.a.retired.add(old, merged)
 	shop, _ := s.a.state.Shop(domain)
 	s.a.refreshDirectory()
 	s.a.syncer.CredentialsChanged(ctx, domain)
