@@ -17,7 +17,7 @@ import (
 // token. out gets the answer's data; after an error it must not be used. The
 // error is an *Error.
 func (c *Client) call(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
-	c.teach(ctx, name, op)
+	c.teach(ctx, name, op.name)
 	err := c.try(ctx, name, class, op, out, config.Secret{})
 	var refused *refusedToken
 	if errors.As(err, &refused) && !refused.static {
@@ -169,7 +169,7 @@ func (c *Client) noPoints(ctx context.Context, name string, op operation, err er
 // teach sends a cheap query first while the shop's budget is not known: its
 // answer says what the shop allows. Others wait for it instead of for the
 // default window. What goes wrong shows again in the call itself.
-func (c *Client) teach(ctx context.Context, name string, op operation) {
+func (c *Client) teach(ctx context.Context, name, op string) {
 	if !c.o.Limiter.NeedsProbe(name) {
 		return
 	}
@@ -200,7 +200,7 @@ func (c *Client) teach(ctx context.Context, name string, op operation) {
 		// must find a good one.
 		c.dropToken(ctx, name, refused.token)
 	} else if err != nil {
-		c.log.Debug("the shop's budget is not known yet", "shop", name, "for", op.name, "error", err.Error())
+		c.log.Debug("the shop's budget is not known yet", "shop", name, "for", op, "error", err.Error())
 	}
 }
 

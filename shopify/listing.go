@@ -1,0 +1,179 @@
+package shopify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"stockroom/limiter"
+)
+
+// Listed is one product of a listing, with what tells whether it has changed.
+type Listed struct {
+	ID        int64
+	UpdatedAt int64 // Unix milliseconds
+	Variants  int   // how many there are, -1 when Shopify did not count exactly
+}
+
+type listedNode struct {
+	ID            string     `json:"id"`
+	UpdatedAt     time.Time  `json:"updatedAt"`
+	VariantsCount *countNode `json:"variantsCount"`
+}
+
+type listedPage struct {
+	Products connection[listedNode] `json:"products"`
+}
+
+// Page is one page of a listing. More says that there is another; ask for it
+// with After.
+type Page[T any] struct {
+	List  []T
+	More  bool
+	After string
+}
+
+// Changed lists the products that changed at or after since (to the second), the
+// longest unchanged first. after is "" for the first page. Cursors are good for
+// one run only: keep an instant between runs, and overlap.
+func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, after string) (Page[Listed], error) {
+	// Without the quotes Shopify splits the time at its colons and finds others.
+	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'", "first": largestPage}
+	return c.listed(ctx, name, class, "ProductsChanged", vars, after)
+}
+
+// IDs lists products by id, those with from <= id < to; to is 0 for no end.
+// Shopify pages through at most 25,000 objects, so a large catalogue is read in
+// slices: go on from the last id of the slice before.
+func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from, to int64, after string) (Page[Listed], error) {
+	query := fmt.Sprintf("id:>=%d", from)
+	if to > 0 {
+		query += fmt.Sprintf(" AND id:<%d", to)
+	}
+	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query, "first": largestPage}, after)
+}
+
+// DeepestPage is how many objects Shopify pages through in one listing.
+const DeepestPage = 25_000
+
+func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, after string) (Page[Listed], error) {
+	if after != "" {
+		vars["after"] = after
+	}
+	var out listedPage
+	if err := c.read(ctx, name, class, c.queries[query].call(vars), &out); err != nil {
+		return Page[Listed]{}, err
+	}
+	p := Page[Listed]{More: out.Products.PageInfo.HasNextPage, After: out.Products.PageInfo.EndCursor}
+	for _, n := range out.Products.Nodes {
+		id, err := parseGID("Product", n.ID)
+		if err != nil {
+			return Page[Listed]{}, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
+		}
+		l := Listed{ID: id, UpdatedAt: n.UpdatedAt.UnixMilli(), Variants: -1}
+		if n.VariantsCount != nil && n.VariantsCount.Precision == "EXACT" {
+			l.Variants = n.VariantsCount.Count
+		}
+		p.List = append(p.List, l)
+	}
+	if p.More && (p.After == "" || len(p.List) == 0) {
+		return Page[Listed]{}, &Error{Kind: KindUnreadable, Shop: name, Op: query, Message: "there is a next page but no way to it"}
+	}
+	return p, nil
+}
+
+// Count returns how many products the shop has. exact is false when Shopify only
+// knows a lower bound.
+func (c *Client) Count(ctx context.Context, name string, class limiter.Class) (n int, exact bool, err error) {
+	var out struct {
+		Count *countNode `json:"productsCount"`
+	}
+	if err := c.read(ctx, name, class, c.queries["ProductsCount"].call(nil), &out); err != nil {
+		return 0, false, err
+	}
+	if out.Count == nil {
+		return 0, false, &Error{Kind: KindUnreadable, Shop: name, Op: "ProductsCount", Message: "it counts nothing"}
+	}
+	return out.Count.Count, out.Count.Precision == "EXACT", nil
+}
+
+// MostIDs is how many ids one call of Existing may ask for.
+const MostIDs = 250
+
+// Existing returns those of the products that the shop still has, at most
+// MostIDs at a time.
+func (c *Client) Existing(ctx context.Context, name string, class limiter.Class, ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	gids := make([]string, len(ids))
+	for i, id := range ids {
+		gids[i] = gid("Product", id)
+	}
+	var out struct {
+		Nodes []*struct {
+			ID string `json:"id"`
+		} `json:"nodes"`
+	}
+	if err := c.read(ctx, name, class, c.queries["Existing"].call(map[string]any{"ids": gids}), &out); err != nil {
+		return nil, err
+	}
+	if len(out.Nodes) != len(ids) {
+		return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Existing", Message: "it answers for another number of ids"}
+	}
+	var list []int64
+	for i, n := range out.Nodes {
+		if n == nil {
+			continue
+		}
+		if n.ID != gids[i] {
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Existing", Message: "it answers for other ids"}
+		}
+		list = append(list, ids[i])
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// Deletion is a product that was deleted.
+type Deletion struct {
+	Product int64
+	At      time.Time
+}
+
+// Deletions lists the products deleted at or after since, the oldest first.
+// Shopify keeps events for a year.
+func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, after string) (Page[Deletion], error) {
+	vars := map[string]any{
+		"query": "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'",
+		"first": largestPage,
+	}
+	if after != "" {
+		vars["after"] = after
+	}
+	var out struct {
+		Events connection[struct {
+			Action      string    `json:"action"`
+			CreatedAt   time.Time `json:"createdAt"`
+			SubjectID   string    `json:"subjectId"`
+			SubjectType string    `json:"subjectType"`
+		}] `json:"events"`
+	}
+	if err := c.read(ctx, name, class, c.queries["Deletions"].call(vars), &out); err != nil {
+		return Page[Deletion]{}, err
+	}
+	p := Page[Deletion]{More: out.Events.PageInfo.HasNextPage, After: out.Events.PageInfo.EndCursor}
+	for _, n := range out.Events.Nodes {
+		// The search is not the proof: what it finds says itself what it is.
+		if n.Action != "destroy" || n.SubjectType != "PRODUCT" {
+			continue
+		}
+		id, err := parseGID("Product", n.SubjectID)
+		if err != nil {
+			return Page[Deletion]{}, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
+		}
+		p.List = append(p.List, Deletion{id, n.CreatedAt})
+	}
+	return p, nil
+}

@@ -1,0 +1,154 @@
+package shopify
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"stockroom/limiter"
+)
+
+// Subscription is a webhook subscription that was made through the API. Those
+// of the app's configuration file are not listed by Shopify.
+type Subscription struct {
+	ID            string // its global id
+	Topic         string // as in the header: products/update
+	URI           string
+	Format        string // JSON or XML
+	Filter        string
+	IncludeFields []string // empty: all
+	APIVersion    string   // that its bodies are written in
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Subscriptions lists a shop's subscriptions by id.
+func (c *Client) Subscriptions(ctx context.Context, name string, class limiter.Class) ([]Subscription, error) {
+	var list []Subscription
+	vars := map[string]any{"first": 100}
+	for {
+		var out struct {
+			Subscriptions connection[struct {
+				ID            string    `json:"id"`
+				Topic         string    `json:"topic"`
+				URI           string    `json:"uri"`
+				Format        string    `json:"format"`
+				Filter        *string   `json:"filter"`
+				IncludeFields []string  `json:"includeFields"`
+				CreatedAt     time.Time `json:"createdAt"`
+				UpdatedAt     time.Time `json:"updatedAt"`
+				APIVersion    struct {
+					Handle string `json:"handle"`
+				} `json:"apiVersion"`
+			}] `json:"webhookSubscriptions"`
+		}
+		if err := c.read(ctx, name, class, c.queries["Subscriptions"].call(vars), &out); err != nil {
+			return nil, err
+		}
+		for _, n := range out.Subscriptions.Nodes {
+			list = append(list, Subscription{
+				ID: n.ID, Topic: headerTopic(n.Topic), URI: n.URI, Format: n.Format, Filter: text(n.Filter), IncludeFields: n.IncludeFields,
+				APIVersion: n.APIVersion.Handle, CreatedAt: n.CreatedAt, UpdatedAt: n.UpdatedAt,
+			})
+		}
+		if !out.Subscriptions.PageInfo.HasNextPage || len(out.Subscriptions.Nodes) == 0 {
+			return list, nil
+		}
+		vars["after"] = out.Subscriptions.PageInfo.EndCursor
+	}
+}
+
+// enumTopics are the spellings of GraphQL. The slash can't be found again from
+// the underscores alone.
+var enumTopics = map[string]string{
+	"inventory_levels/update": "INVENTORY_LEVELS_UPDATE", "inventory_items/update": "INVENTORY_ITEMS_UPDATE",
+	"app/uninstalled": "APP_UNINSTALLED", "app/scopes_update": "APP_SCOPES_UPDATE", "bulk_operations/finish": "BULK_OPERATIONS_FINISH",
+	"products/create": "PRODUCTS_CREATE", "products/update": "PRODUCTS_UPDATE", "products/delete": "PRODUCTS_DELETE",
+}
+
+// headerTopic is the spelling of headers: products/update. A topic that is not
+// ours stays as it is, in lower case.
+func headerTopic(enum string) string {
+	for header, e := range enumTopics {
+		if e == enum {
+			return header
+		}
+	}
+	return strings.ToLower(enum)
+}
+
+// enumTopic is the spelling of GraphQL: PRODUCTS_UPDATE.
+func enumTopic(header string) string {
+	if e, ok := enumTopics[header]; ok {
+		return e
+	}
+	return strings.ToUpper(strings.ReplaceAll(header, "/", "_"))
+}
+
+// Subscribe makes a subscription and returns its id. taken says that there is
+// one for this topic and address already: list them to find it.
+func (c *Client) Subscribe(ctx context.Context, name string, class limiter.Class, topic, uri string) (id string, taken bool, err error) {
+	var out struct {
+		Create *subscriptionPayload `json:"webhookSubscriptionCreate"`
+	}
+	vars := map[string]any{"topic": enumTopic(topic), "subscription": map[string]any{"uri": uri, "format": "JSON"}}
+	if err := c.mutate(ctx, name, class, "SubscriptionCreate", vars, &out); err != nil {
+		return "", false, err
+	}
+	id, err = out.Create.result(name, "SubscriptionCreate")
+	var e *Error
+	if errors.As(err, &e) && strings.Contains(e.Message, "has already been taken") {
+		return "", true, nil
+	}
+	return id, false, err
+}
+
+// MoveSubscription gives a subscription another address.
+func (c *Client) MoveSubscription(ctx context.Context, name string, class limiter.Class, id, uri string) error {
+	var out struct {
+		Update *subscriptionPayload `json:"webhookSubscriptionUpdate"`
+	}
+	vars := map[string]any{"id": id, "subscription": map[string]any{"uri": uri}}
+	if err := c.mutate(ctx, name, class, "SubscriptionUpdate", vars, &out); err != nil {
+		return err
+	}
+	_, err := out.Update.result(name, "SubscriptionUpdate")
+	return err
+}
+
+// Unsubscribe deletes a subscription.
+func (c *Client) Unsubscribe(ctx context.Context, name string, class limiter.Class, id string) error {
+	var out struct {
+		Delete *struct {
+			ID     *string     `json:"deletedWebhookSubscriptionId"`
+			Errors []userError `json:"userErrors"`
+		} `json:"webhookSubscriptionDelete"`
+	}
+	if err := c.mutate(ctx, name, class, "SubscriptionDelete", map[string]any{"id": id}, &out); err != nil {
+		return err
+	}
+	if out.Delete == nil {
+		return &Error{Kind: KindUnreadable, Shop: name, Op: "SubscriptionDelete", Message: "it says nothing"}
+	}
+	return refusal(name, "SubscriptionDelete", out.Delete.Errors)
+}
+
+type subscriptionPayload struct {
+	Subscription *struct {
+		ID string `json:"id"`
+	} `json:"webhookSubscription"`
+	Errors []userError `json:"userErrors"`
+}
+
+func (p *subscriptionPayload) result(name, op string) (string, error) {
+	if p != nil {
+		if err := refusal(name, op, p.Errors); err != nil {
+			return "", err
+		}
+	}
+	if p == nil || p.Subscription == nil {
+		return "", &Error{Kind: KindUnreadable, Shop: name, Op: op, Message: "it names no subscription"}
+	}
+	return p.Subscription.ID, nil
+}
