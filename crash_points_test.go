@@ -54,10 +54,6 @@ func TestKilledAtAnyNamedStepLosesNothingAcknowledged(t *testing.T) {
 			total.counts.queued += l.counts.queued
 			total.counts.redelivered += l.counts.redelivered
 			slowest = max(slowest, took)
-			// What the outage put off for five seconds is woken by the new process.
-			if took > 4500*time.Millisecond {
-				t.Errorf("the backlog was worked off only %v after the start", took)
-			}
 			if t.Failed() {
 				t.Fatalf("at %q", point)
 			}
@@ -82,7 +78,7 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 	defer cancel()
 	// Inventory of unknown items asks for fetches, which are jobs too.
 	go func() {
-		for i := 0; ctx.Err() == nil; i++ {
+		for i := 0; ctx.Err() == nil && victim.Public != ""; i++ {
 			body := fmt.Appendf(nil, `{"inventory_item_id":%d,"location_id":1,"available":%d,"updated_at":"2026-11-01T00:00:00Z"}`, 5_000_000+i, i)
 			if _, err := victim.try(ctx, delivery{Topic: "inventory_levels/update", WebhookID: "inv-" + strconv.Itoa(i), Body: body}); err != nil {
 				return
@@ -92,7 +88,9 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		l.load(ctx, victim, 16)
+		if victim.Public != "" {
+			l.load(ctx, victim, 16)
+		}
 	}()
 	select {
 	case <-victim.done:
@@ -106,6 +104,15 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 		t.Fatalf("it ended otherwise than at %q:\n%s", point, tail(victim.log.String(), 20))
 	}
 	s := startServer(t, serveOptions{Dir: dir})
+	// What the outage put off for five seconds is woken by the new process.
+	await(t, 2*time.Second, "no delivery put off any more", func() bool {
+		for _, j := range s.pagedJobs("waiting") {
+			if j.Kind == "webhook" && j.Reason != "" {
+				return false
+			}
+		}
+		return true
+	})
 	l.requireKept(t, s, 0)
 	drainedIn = drained(t, s, 20*time.Second)
 	l.settle(t, s, &marks{})
@@ -123,12 +130,27 @@ func startVictim(t *testing.T, dir, point string, n int) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return startServer(t, serveOptions{
+	s := launch(t, serveOptions{
 		Dir: dir, Binary: self,
-		// What startServer adds for the real binary comes after these and is left
-		// to the test flags' end.
+		// What launch adds for the real binary comes after these and is not read.
 		Prefix: []string{"/usr/bin/env", "CRASH_POINT=" + point, "CRASH_HIT=" + strconv.Itoa(n), "CRASH_DIR=" + dir, self, "-test.run=^TestServeAndDieAtAStep$", "-test.count=1", "--"},
 	})
+	select {
+	case line := <-s.log.wait(`"serving"`):
+		s.Public = publicOf(line)
+	case <-s.done: // the step came before it served
+	case <-time.After(20 * time.Second):
+		t.Fatalf("neither served nor reached %q:\n%s", point, s.log)
+	}
+	return s
+}
+
+// publicOf reads the public address from a server's "serving" line. Its
+// admin.json may come too late for a process that is about to die.
+func publicOf(line string) string {
+	_, rest, _ := strings.Cut(line, `"webhooks":"`)
+	url, _, _ := strings.Cut(rest, "/webhooks/")
+	return url
 }
 
 // TestServeAndDieAtAStep is the process that dies; alone it does nothing.

@@ -222,8 +222,7 @@ func TestNoFreeInodesStopNothing(t *testing.T) {
 	s = launch(t, serveOptions{Dir: s.Dir})
 	select {
 	case line := <-s.log.wait(`"serving"`):
-		_, rest, _ := strings.Cut(line, `"webhooks":"`)
-		s.Public, _, _ = strings.Cut(rest, "/webhooks/")
+		s.Public = publicOf(line)
 		run("started without", true)
 	case <-s.done:
 		t.Fatalf("it does not start without free inodes:\n%s", s.log)

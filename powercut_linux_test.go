@@ -164,30 +164,17 @@ func (c *cutCampaign) firstStart(t *testing.T) {
 	cut := time.After(time.Duration(c.rng.IntN(80_000)) * time.Microsecond)
 	select {
 	case line := <-s.log.wait(`"serving"`):
-		if c.announce(s, line) {
-			c.l.loadUntil(t, s, 4, func() {
-				<-cut
-				c.cutPower(t, s)
-			})
-			break
-		}
-		<-cut
-		c.cutPower(t, s)
+		s.Public = publicOf(line)
+		c.l.loadUntil(t, s, 4, func() {
+			<-cut
+			c.cutPower(t, s)
+		})
 	case <-cut:
 		c.unserved++
 		c.cutPower(t, s)
 	}
 	c.first++
 	c.restart(t)
-}
-
-// announce takes the public address from the line alone: admin.json may come
-// too late for a cut.
-func (c *cutCampaign) announce(s *server, line string) bool {
-	_, rest, ok := strings.Cut(line, `"webhooks":"`)
-	url, _, ok2 := strings.Cut(rest, `/webhooks/`)
-	s.Public = url
-	return ok && ok2
 }
 
 func (c *cutCampaign) cutPower(t *testing.T, s *server) {
