@@ -154,7 +154,7 @@ type row struct {
 	variants           int
 	lowest, highest    int64 // inventory of the variants, which is the version
 	hash               string
-	known, unvarianted bool
+	known              bool
 }
 
 func (l *ledger) rows(tb testing.TB, db *sql.DB) map[int64]row {

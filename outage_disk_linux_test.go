@@ -324,7 +324,7 @@ func TestStoppedProcessGoesOnWhereItWas(t *testing.T) {
 	requireOnlyPoisonDead(t, s)
 	l.settle(t, s, m)
 	requireNothingSetAside(t, s)
-	t.Log(fmt.Sprintf("%s, seed %d", l.summary(), seed))
+	t.Logf("%s, seed %d", l.summary(), seed)
 }
 
 // dialShort opens a connection and sends nothing.

@@ -178,7 +178,7 @@ func (e *env) settings() (config.Settings, error) {
 func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
 	terminal := isTerminal(e.Stderr)
 	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && terminal {
-		return slog.New(tint.NewHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !terminal}))
+		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !terminal}))
 	}
 	return slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
 }
