@@ -149,12 +149,12 @@ func deliveriesInQueue(s *server) int {
 
 // row is a stored product with what its variants say.
 type row struct {
-	title              string
-	version            int64 // of updated_at, in seconds since version 0
-	variants           int
-	lowest, highest    int64 // inventory of the variants, which is the version
-	hash               string
-	known              bool
+	title           string
+	version         int64 // of updated_at, in seconds since version 0
+	variants        int
+	lowest, highest int64 // inventory of the variants, which is the version
+	hash            string
+	known           bool
 }
 
 func (l *ledger) rows(tb testing.TB, db *sql.DB) map[int64]row {
