@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 		_ = flag.Set("rapid.steps", "120")
 		_ = flag.Set("rapid.checks", "25")
 		if torture() {
-			_ = flag.Set("rapid.checks", "1500")
+			_ = flag.Set("rapid.checks", "500")
 		}
 		os.Exit(m.Run())
 	}
