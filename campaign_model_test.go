@@ -74,8 +74,9 @@ type event struct {
 	poison  bool // signed, but makes no sense
 
 	sent   bool
-	acked  bool // 2xx
-	queued bool // and the answer said so
+	acked  bool      // 2xx
+	queued bool      // and the answer said so
+	at     time.Time // of the first 2xx
 }
 
 func (e *event) delivery() delivery {
@@ -201,6 +202,7 @@ func (l *ledger) answered(e *event, r reply) {
 	case r.Status/100 == 2:
 		if !e.acked {
 			l.counts.acked++
+			e.at = time.Now()
 		}
 		e.acked = true
 		if strings.Contains(r.Body, `"queued":true`) {
@@ -246,6 +248,24 @@ func (l *ledger) loadUntil(tb testing.TB, s *server, connections int, do func())
 	do()
 	cancel()
 	<-ended
+}
+
+// doubt takes back answers that came at or after an instant, and returns how
+// many.
+func (l *ledger) doubt(since time.Time) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.open {
+		if e.acked && !e.at.Before(since) {
+			if e.queued {
+				l.counts.queued--
+			}
+			e.acked, e.queued = false, false
+			l.counts.acked--
+			n++
+		}
+	}
+	return n
 }
 
 // unacked returns what Shopify would send again.

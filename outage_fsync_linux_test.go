@@ -87,6 +87,7 @@ func TestFailedSyncAcknowledgesNothingThatIsNotOnDisk(t *testing.T) {
 			undo()
 			<-time.After(time.Duration(rng.IntN(800)) * time.Millisecond)
 		}
+		began := time.Now()
 		if err := d.cut(); err != nil {
 			t.Fatal(err)
 		}
@@ -94,6 +95,7 @@ func TestFailedSyncAcknowledgesNothingThatIsNotOnDisk(t *testing.T) {
 		s.kill()
 		stop()
 		s.client.CloseIdleConnections()
+		l.doubt(began)
 		d.back(t)
 		s = startServer(t, serveOptions{Dir: s.Dir})
 		l.settle(t, s, m)
