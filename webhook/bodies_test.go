@@ -64,36 +64,61 @@ func TestBodyThatStallsIsGivenUpWhenShopifyWouldBeGone(t *testing.T) {
 	})
 }
 
-// A declared length takes no memory, and when the memory is used up the bodies
-// that have been arriving for longest give way.
+// A declared length takes no memory.
+func TestDeclaredLengthTakesNoMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil) // 64 MiB in flight
+		var stalled []<-chan *httptest.ResponseRecorder
+		for range 200 {
+			stalled = append(stalled, stall(b, 8<<20, 10))
+		}
+		synctest.Wait()
+		began := time.Now()
+		large := append(update(99), bytes.Repeat([]byte(" "), 7<<20)...)
+		want(t, b.send(signed(large)), 200, success)
+		if took := since(began); took > 0 {
+			t.Errorf("it waited %s", took)
+		}
+		for _, c := range stalled {
+			want(t, <-c, 400, "")
+		}
+	})
+}
+
+// When the memory is used up the bodies that have been arriving for longest
+// give way.
 func TestStalledBodiesKeepNoSignedDeliveryOut(t *testing.T) {
-	for name, part := range map[string]int{"nothing of the body came": 0, "half of it came": 4 << 20} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				b := newBench(nil) // 64 MiB in flight
-				var stalled []<-chan *httptest.ResponseRecorder
-				for range 20 {
-					stalled = append(stalled, stall(b, 8<<20, part))
-				}
-				synctest.Wait()
-				time.Sleep(bodyPatience)
-				for id := range int64(50) {
-					began := time.Now()
-					want(t, b.send(signed(update(id+1))), 200, success)
-					if took := since(began); took > bodyWait {
-						t.Errorf("delivery %d waited %s", id, took)
-					}
-				}
-				large := append(update(99), bytes.Repeat([]byte(" "), 7<<20)...)
-				want(t, b.send(signed(large)), 200, success)
-				for _, c := range stalled {
-					if w := <-c; w.Code != 400 && w.Code != 503 {
-						t.Errorf("a stalled body got %d", w.Code)
-					}
-				}
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		const large, small = 12, 60 // bodies that hold 4 MiB and 64 KiB
+		b := newBench(func(o *Options) { o.BytesInFlight = large*(4<<20+bodySlack) + small*(bodyFirst+bodySlack) })
+		var stalled []<-chan *httptest.ResponseRecorder
+		for range large {
+			stalled = append(stalled, stall(b, 8<<20, 3<<20))
+		}
+		synctest.Wait()
+		for range small {
+			stalled = append(stalled, stall(b, 8<<20, 60<<10))
+		}
+		time.Sleep(bodyWait)
+		if b.bodies.free.TryAcquire(1) {
+			t.Fatal("there is memory left, so this shows nothing")
+		}
+		for id := range int64(50) {
+			began := time.Now()
+			want(t, b.send(signed(update(id+1))), 200, success)
+			if took := since(began); took > bodyPatience {
+				t.Errorf("delivery %d waited %s", id, took)
+			}
+		}
+		want(t, b.send(signed(append(update(99), bytes.Repeat([]byte(" "), 7<<20)...))), 200, success)
+		codes := map[int]int{}
+		for _, c := range stalled {
+			codes[(<-c).Code]++
+		}
+		if codes[503] < 1 || codes[503] > 4 || codes[400]+codes[503] != large+small {
+			t.Errorf("answers %v, want 503 for the few that gave way and 400 for the rest", codes)
+		}
+	})
 }
 
 func TestMemoryOfEveryBodyIsGivenBack(t *testing.T) {

@@ -230,6 +230,20 @@ func TestSignatureOfTheOldSecretIsCounted(t *testing.T) {
 	}
 }
 
+func TestSecretOfAnotherShopSignsForThatShopOnly(t *testing.T) {
+	b := newBench(nil)
+	for _, test := range []struct{ shop, secret string }{{testShop, otherKey}, {otherShop, testSecret}, {otherShop, oldSecret}} {
+		body := update(1)
+		r := signed(body)
+		r.Header.Set("X-Shopify-Shop-Domain", test.shop)
+		r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, body))
+		w := b.send(r)
+		if w.Code != 401 || !strings.Contains(w.Body.String(), string(ReasonOtherShop)) || b.catalogue.count() != 0 {
+			t.Errorf("%s signed with %s: %d %s", test.shop, test.secret, w.Code, w.Body)
+		}
+	}
+}
+
 // Two shops whose apps share one secret.
 func TestSharedSecretSignsForBothShops(t *testing.T) {
 	b := newBench(nil)

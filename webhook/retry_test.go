@@ -100,6 +100,9 @@ func TestLastingFailureIsNotTriedAgain(t *testing.T) {
 		if since(began) > 0 || b.catalogue.count() != 1 {
 			t.Errorf("%d tries in %s", b.catalogue.count(), since(began))
 		}
+		if _, closed := b.CatalogueClosed(); !closed {
+			t.Error("the gate is open after a failure that lasts")
+		}
 	})
 }
 
