@@ -198,17 +198,20 @@ func (c *cutCampaign) cutPower(t *testing.T, s *server) {
 // the restart.
 func (c *cutCampaign) underLoad(t *testing.T) {
 	var lock *catalogueLock
-	if c.rng.IntN(20) == 0 {
+	if c.cuts == 2 || c.rng.IntN(20) == 0 {
 		lock = lockCatalogue(t, c.dir) // this one cuts a backlog in the queue
 	}
 	c.l.loadUntil(t, c.s, 16, func() {
 		if lock != nil {
-			<-time.After(3200 * time.Millisecond)
-			lock.release(t)
+			before := c.l.queuedCount()
+			await(t, 15*time.Second, "deliveries in the queue", func() bool { return c.l.queuedCount() > before+30 })
 		}
 		<-time.After(time.Duration(c.rng.IntN(150)) * time.Millisecond)
 		c.cutPower(t, c.s)
 	})
+	if lock != nil {
+		lock.release(t)
+	}
 	c.cuts++
 	if (c.cuts+c.first)%20 == 0 {
 		progress("power cut, %s: %d cuts", c.disk.kind, c.cuts+c.first)
