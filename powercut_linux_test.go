@@ -246,7 +246,15 @@ func (c *cutCampaign) finish(t *testing.T) {
 	for status, n := range c.l.refused {
 		c.all.refused[status] += n
 	}
+	// Without a sync the next cut would bring the files back.
 	if err := os.RemoveAll(filepath.Dir(c.dir)); err != nil {
+		t.Fatal(err)
+	}
+	mount, err := os.Open(c.disk.mount)
+	if err == nil {
+		err = errors.Join(unix.Syncfs(int(mount.Fd())), mount.Close())
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }
