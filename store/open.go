@@ -92,6 +92,9 @@ func (s *Store) openConn() error {
 	if err := s.prepareConn(c); err != nil {
 		return errors.Join(err, c.close())
 	}
+	if err := s.startWALAnew(c); err != nil {
+		return errors.Join(err, c.close())
+	}
 	s.conn = c
 	if s.readers.Load() == nil {
 		db, err := sql.Open("sqlite", readerDSN(s.path))
@@ -131,6 +134,26 @@ func (s *Store) prepareConn(c *conn) error {
 		return err
 	}
 	s.settings = st
+	return nil
+}
+
+// startWALAnew makes sure, after a failed sync, that no commit is written behind
+// frames that may not be on disk: the kernel holds them for written and never
+// writes them again, and a power cut would take with them all that follows. They
+// are copied into the database, which is synced, and the WAL starts anew. While
+// a reader of another program is in the WAL that can't be done.
+func (s *Store) startWALAnew(c *conn) error {
+	if !s.unsynced {
+		return nil
+	}
+	var row [3]driver.Value
+	if _, err := c.one(`PRAGMA wal_checkpoint(TRUNCATE)`, row[:]); err != nil {
+		return classify(fmt.Errorf("start the write-ahead log anew: %w", err))
+	}
+	if asInt(row[0]) != 0 {
+		return &UnavailableError{Cause: CauseIO, Err: errors.New("a sync failed, and another program's reader keeps the write-ahead log from being started anew")}
+	}
+	s.unsynced = false
 	return nil
 }
 

@@ -57,6 +57,7 @@ type Store struct {
 	conn       *conn
 	openFailed time.Time
 	openErr    error
+	unsynced   bool // a sync failed: the WAL may hold frames that are not on disk
 	seq        int64
 	delivery   int64
 	settings   settings
@@ -207,7 +208,10 @@ func (s *Store) noteFailure(err error) {
 // handle can be trusted, and a damaged file is replaced.
 func (s *Store) recoverFrom(err error) {
 	switch CauseOf(err) {
-	case CauseIO, CauseReadOnly:
+	case CauseIO:
+		s.unsynced = true
+		s.dropConn()
+	case CauseReadOnly:
 		s.dropConn()
 	case CauseDamaged:
 		if s.conn != nil {
