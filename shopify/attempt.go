@@ -17,7 +17,9 @@ import (
 // token. out gets the answer's data; after an error it must not be used. The
 // error is an *Error.
 func (c *Client) call(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
-	c.teach(ctx, name, op.name)
+	if err := c.teach(ctx, name); err != nil {
+		return err
+	}
 	err := c.try(ctx, name, class, op, out, config.Secret{})
 	var refused *refusedToken
 	if errors.As(err, &refused) && !refused.static {
@@ -168,40 +170,53 @@ func (c *Client) noPoints(ctx context.Context, name string, op operation, err er
 
 // teach sends a cheap query first while the shop's budget is not known: its
 // answer says what the shop allows. Others wait for it instead of for the
-// default window. What goes wrong shows again in the call itself.
-func (c *Client) teach(ctx context.Context, name, op string) {
-	if !c.o.Limiter.NeedsProbe(name) {
-		return
-	}
+// default window. What it finds wrong is what the call would find, so that is
+// its error.
+func (c *Client) teach(ctx context.Context, name string) error {
 	s := c.shop(name)
+	// In this order: while a probe is under way no other is needed.
+	if !c.o.Limiter.NeedsProbe(name) && !s.probing.Load() {
+		return nil
+	}
 	select {
 	case <-s.probe:
 	case <-ctx.Done():
-		return
+		return cancelled(name, "Shop", ctx)
 	}
 	defer func() { s.probe <- struct{}{} }()
 	if !c.o.Limiter.NeedsProbe(name) {
-		return
+		return nil
+	}
+	s.probing.Store(true)
+	defer s.probing.Store(false)
+	// A token first: there is one probe in a window, and none to waste.
+	if _, _, err := c.token(ctx, name, config.Secret{}); err != nil {
+		return err
 	}
 	ask := c.queries["Shop"].call(nil)
 	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
 	if err != nil {
-		return
+		return openError(name, ask.name, err)
 	}
 	grant, err := c.o.Limiter.Probe(name, c.o.Limiter.Bound(ask.cost, ask.bound))
 	if err != nil {
 		permit.Done(breaker.Ignored, 0)
-		return
+		if errors.Is(err, limiter.ErrNoProbe) {
+			return nil
+		}
+		return c.noPoints(ctx, name, ask, err)
 	}
-	var out struct{}
+	err = c.send(ctx, name, ask, &struct{}{}, permit, grant, config.Secret{})
 	var refused *refusedToken
-	if err := c.send(ctx, name, ask, &out, permit, grant, config.Secret{}); errors.As(err, &refused) && !refused.static {
-		// The one probe of this window was spent on a stale token; the next call
-		// must find a good one.
+	if errors.As(err, &refused) {
+		if refused.static {
+			return refused.err
+		}
+		// The token was stale. The call itself gets a new one.
 		c.dropToken(ctx, name, refused.token)
-	} else if err != nil {
-		c.log.Debug("the shop's budget is not known yet", "shop", name, "for", op, "error", err.Error())
+		return nil
 	}
+	return err
 }
 
 // countLimited counts the calls that the limiter delayed or denied, and those

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"stockroom/breaker"
@@ -92,8 +93,9 @@ type Client struct {
 
 // shop is what the client remembers of a shop while the process runs.
 type shop struct {
-	token *tokenBox
-	probe chan struct{} // holds one while nobody teaches the limiter the budget
+	token   *tokenBox
+	probe   chan struct{} // holds one while nobody teaches the limiter the budget
+	probing atomic.Bool   // somebody does
 
 	mu      sync.Mutex
 	limited int64 // calls delayed or denied that were counted already

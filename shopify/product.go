@@ -29,7 +29,9 @@ const sameSecond = 2 * time.Second
 // state of the product: when it changes on the way the reading starts again, and
 // after some rounds ends with KindChanging.
 func (c *Client) Product(ctx context.Context, name string, class limiter.Class, id int64) (*catalog.Product, error) {
-	c.teach(ctx, name, "Product") // the budget decides how large the pages are
+	if err := c.teach(ctx, name); err != nil { // the budget decides how large the pages are
+		return nil, err
+	}
 	for round := 1; ; round++ {
 		n, whole, err := c.productOnce(ctx, name, class, id, c.sizes(name))
 		if err != nil || n == nil {
