@@ -9,7 +9,9 @@ import (
 
 // otherVariables are the documented variables that begin with STOCKROOM_ and
 // are no settings.
-func otherVariables() []string { return []string{"STOCKROOM_TORTURE"} }
+func otherVariables() []string {
+	return []string{"STOCKROOM_TORTURE", "STOCKROOM_TORTURE_MINUTES", "STOCKROOM_SEED"}
+}
 
 // testPrefix begins variables with which test programs talk to themselves.
 const testPrefix = "STOCKROOM_TEST_"

@@ -61,9 +61,16 @@ func settingsPage() string {
 	}
 	b.WriteString(pageOther)
 	for _, name := range otherVariables() {
-		fmt.Fprintf(&b, "- `%s`: not empty: `go test` and `make torture` run the long campaigns.\n", name)
+		fmt.Fprintf(&b, "- `%s`: %s\n", name, otherMeanings[name])
 	}
 	return b.String()
+}
+
+// otherMeanings says what the variables are for that are no settings.
+var otherMeanings = map[string]string{
+	"STOCKROOM_TORTURE":         "not empty: `go test` and `make torture` run the long campaigns.",
+	"STOCKROOM_TORTURE_MINUTES": "ends the longest of these campaigns, each after this many minutes.",
+	"STOCKROOM_SEED":            "replays the random draws of a campaign of the root's tests; each prints its seed.",
 }
 
 const pageIntro = `# Settings
