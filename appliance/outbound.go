@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
+
 	"stockroom/breaker"
 	"stockroom/limiter"
 	"stockroom/shopify"
@@ -25,6 +27,9 @@ func (a *Appliance) openOutbound() error {
 		if err := create(); err != nil {
 			return fmt.Errorf("open state.db for the limiter and the breaker: %w", err)
 		}
+	}
+	for _, to := range []breaker.State{breaker.StateClosed, breaker.StateOpen, breaker.StateHalfOpen} {
+		a.transitions(to)
 	}
 	var err error
 	a.limiter, err = limiter.Open(a.state, limiter.Options{Points: s.LimitPoints, Window: s.LimitWindow, Fixed: !s.LimitAdaptive})
@@ -62,8 +67,12 @@ func (a *Appliance) closeOutbound() error {
 	return nil
 }
 
+func (a *Appliance) transitions(to breaker.State) *metrics.Counter {
+	return a.set.GetOrCreateCounter(fmt.Sprintf(`stockroom_breaker_transitions_total{to=%q}`, to.String()))
+}
+
 func (a *Appliance) breakerTurned(t breaker.Transition) {
-	a.set.GetOrCreateCounter(fmt.Sprintf(`stockroom_breaker_transitions_total{to=%q}`, t.To.String())).Inc()
+	a.transitions(t.To).Inc()
 	if t.To == breaker.StateOpen {
 		a.log.Warn("calls to Shopify are paused", "shop", t.Key.Shop, "endpoint", t.Key.Class, "reason", t.Reason, "next_try", t.RetryAt)
 		return

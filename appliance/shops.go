@@ -149,7 +149,7 @@ func (s shops) List(context.Context) ([]web.ShopView, error) {
 		sel, _ := s.a.state.Selection(shop.Domain)
 		c, _ := s.a.state.Credentials(shop.Domain)
 		list = append(list, web.ShopView{
-			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), Selection: sel,
+			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), NextTry: shop.Pause.NextProbe, Selection: sel,
 			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
 			HasToken: c.AccessToken.IsSet(), PreviousSecret: c.PreviousSecret.IsSet(),
 		})

@@ -79,6 +79,9 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	errors.As(err, &e)
 	if v.Budget == SlowDown {
 		grant.PenaltyAt(now, e.RetryAt)
+		if e.Code == "THROTTLED" && (cost.throttle == nil || cost.throttle.CurrentlyAvailable < float64(cost.requested)) {
+			c.selfThrottled.Add(1)
+		}
 		c.countLimited(name)
 	}
 	permit.DoneAt(now, v.Breaker, retryAfterOf(err))

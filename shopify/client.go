@@ -87,6 +87,8 @@ type Client struct {
 	log     *slog.Logger
 	queries map[string]*query
 
+	selfThrottled atomic.Int64
+
 	mu    sync.Mutex
 	shops map[string]*shop
 }
@@ -121,6 +123,11 @@ func New(o Options) (*Client, error) {
 
 // Close drops idle connections. Calls still under way end by their contexts.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// SelfThrottled is how many calls were throttled because the shop's points were
+// gone, since the process started. The limiter is there to keep it 0; another
+// client of the same app can raise it.
+func (c *Client) SelfThrottled() int64 { return c.selfThrottled.Load() }
 
 // Forget drops what is remembered of a shop that was removed.
 func (c *Client) Forget(name string) {

@@ -52,6 +52,8 @@ type shopStatus struct {
 	Dead         int        `json:"dead"`
 	AtLeast      bool       `json:"at_least"` // waiting and dead were not counted to the end
 	Selection    string     `json:"selection"`
+	NextTryAt    *time.Time `json:"next_try_at"` // when a paused shop is asked again
+	Calls        *Calls     `json:"calls"`
 }
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -72,10 +74,11 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		v.Queue.Paused = []string{}
 	}
 	for _, shop := range f.shops {
-		line := shopLine(shop)
+		line := shopLine(f.now, shop)
 		view := shopStatus{
 			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.sentence(f.now), LastUpdateAt: optional(shop.Last),
 			Waiting: shop.Waiting, Dead: shop.Dead, AtLeast: shop.AtLeast, Selection: selectionWords(shop.Selection),
+			NextTryAt: optional(shop.NextTry), Calls: shop.Calls,
 		}
 		if shop.CountsErr == nil {
 			view.Products, view.Active, view.Wanted = &shop.Counts.Products, &shop.Counts.Active, &shop.Counts.Wanted

@@ -54,6 +54,7 @@ type shopFacts struct {
 	Dead      int
 	AtLeast   bool // there are more jobs than were counted
 	OldestJob time.Time
+	Calls     *Calls // nil when nothing is known of them
 }
 
 // recentDeliveries is how many journal rows are looked through for each shop's
@@ -102,6 +103,10 @@ func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]s
 		f.Counts, f.CountsErr = s.counts.get(ctx, v.Shop)
 		if at := max(newest[v.Shop], f.Counts.LastSync); at > 0 {
 			f.Last = time.UnixMilli(at)
+		}
+		if s.o.Outbound != nil {
+			c := s.o.Outbound.Calls(v.Shop, time.Now())
+			f.Calls = &c
 		}
 		j := jobs[v.Shop]
 		f.Waiting, f.Unworked, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.unworked, j.dead, j.oldest, j.atLeast

@@ -42,6 +42,13 @@ var families = []family{
 	{"stockroom_queue_dead_letters", gauge, "Jobs that need a person: they failed for good and are kept."},
 
 	{"stockroom_shops", gauge, "Connected shops by state."},
+	{"stockroom_shops_paused", gauge, "Connected shops whose calls wait, by reason."},
+	{"stockroom_breaker_state", gauge, "Circuit of calls to the shop: 0 closed, 1 half-open, 2 open."},
+	{"stockroom_breaker_transitions_total", counter, "Changes of circuits by the state they changed to."},
+	{"stockroom_limiter_points_used", gauge, "Shopify points that are spent or under way in the present window, by shop."},
+	{"stockroom_limiter_points_budget", gauge, "Shopify points that a window may hold, by shop."},
+	{"stockroom_throttled_self_total", counter, "Calls that Shopify throttled because of what we had sent ourselves. Should stay 0."},
+	{"stockroom_api_version_days_left", gauge, "Days for which the version of the Admin API in use is still served."},
 	{"stockroom_build_info", gauge, "1, with the version and the Go release in its labels."},
 
 	{"process_start_time_seconds", gauge, "When the process started, in seconds since 1970."},

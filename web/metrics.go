@@ -88,6 +88,7 @@ func (s *Server) state(ctx context.Context) *vm.Set {
 		s.log.Warn("metrics: shops", "error", err.Error())
 		return set
 	}
+	s.callGauges(set, views)
 	byState := map[string]int{}
 	for _, v := range views {
 		byState[v.State]++

@@ -80,6 +80,7 @@ type shopCard struct {
 	HasDead          bool
 	HasWaiting       bool
 	Selection        string
+	Points           string // "38 of 2,000 points used", "" when not known
 	FromEnvironment  bool
 }
 
@@ -175,11 +176,11 @@ func (l Level) label() string {
 }
 
 func cardOf(now time.Time, s shopFacts) shopCard {
-	line := shopLine(s)
+	line := shopLine(now, s)
 	c := shopCard{
 		Name: shortShop(s.Shop), Domain: s.Shop, Line: line, LineWhen: since(now, line.When), Label: line.Mood.label(),
 		Waiting: atLeast(s.Waiting, s.AtLeast), Dead: atLeast(s.Dead, s.AtLeast), HasDead: s.Dead > 0, HasWaiting: s.Waiting > 0,
-		Selection: selectionWords(s.Selection), FromEnvironment: s.FromEnvironment,
+		Selection: selectionWords(s.Selection), FromEnvironment: s.FromEnvironment, Points: pointsWords(s.Calls, now),
 	}
 	if s.CountsErr == nil {
 		c.Products, c.Active = number(s.Counts.Products), number(s.Counts.Active)

@@ -85,6 +85,16 @@ func headlineOf(f facts) headline {
 		return headline{Mood: moodBad, Text: "Product updates of " + shortShop(shop) + " can't be checked: the app's secret is missing.",
 			Next: "Shopify is told to send them again. Give the secret with this command:", Command: "stockroom shop add " + shop}
 	}
+	for _, s := range f.shops {
+		if s.Calls.open() {
+			h := callsLine(s.Calls, f.now)
+			h.Text = "Paused for " + shortShop(s.Shop) + h.Text[len("Paused"):]
+			if q.Dead > 0 {
+				h.Mood, h.Next = moodBad, h.Next+" "+capital(need(q.Dead))+" a look meanwhile."
+			}
+			return h
+		}
+	}
 	rest := "; everything else that arrived is stored."
 	switch {
 	case q.Dead > 0 && q.Updates > 0:
@@ -214,7 +224,7 @@ func pausedLine(s shopFacts) headline {
 		return headline{Mood: moodBad, Text: "The app was removed from this shop.",
 			Next: "Install the app again, or remove the shop here with this command:", Command: "stockroom shop remove " + s.Shop}
 	}
-	code, detail, _ := strings.Cut(s.Reason, ": ")
+	code, detail := pauseParts(s.Reason)
 	h := headline{Mood: moodBad, Next: "Goes on when it is resumed."}
 	var why string
 	switch state.PauseReason(code) {
@@ -224,6 +234,9 @@ func pausedLine(s shopFacts) headline {
 		why, h.Next = "the app lacks a permission", "Asked again every 15 minutes. Give the app the permission in the shop's admin."
 	case state.PauseFrozen:
 		why, h.Next = "Shopify has frozen the shop", "Asked again from time to time; product updates that arrive are stored."
+	case state.PauseUninstalled:
+		why, h.Next = "the app is not installed", "Asked again every hour, and when the credentials change. Install the app again, or remove the shop here with this command:"
+		h.Command = "stockroom shop remove " + s.Shop
 	case state.PauseOperator:
 		why = "somebody paused it here"
 	default:
@@ -239,6 +252,12 @@ func pausedLine(s shopFacts) headline {
 	return h
 }
 
+// pauseParts splits a reason into its code and what it is about.
+func pauseParts(reason string) (code, detail string) {
+	code, detail, _ = strings.Cut(reason, ": ")
+	return code, detail
+}
+
 // enumerate joins names, at most four of them.
 func enumerate(names []string) string {
 	const most = 4
@@ -249,10 +268,12 @@ func enumerate(names []string) string {
 }
 
 // shopLine says how one shop stands.
-func shopLine(s shopFacts) headline {
+func shopLine(now time.Time, s shopFacts) headline {
 	switch {
 	case s.State != "active":
 		return pausedLine(s)
+	case s.Calls.open():
+		return callsLine(s.Calls, now)
 	case !s.HasSecret:
 		return headline{Mood: moodBad, Text: "The app's secret is missing, so its updates can't be checked.",
 			Next: "Give it with this command:", Command: "stockroom shop add " + s.Shop}

@@ -111,7 +111,7 @@ func TestTheSentenceOfAShop(t *testing.T) {
 		if tt.change != nil {
 			tt.change(&s)
 		}
-		h := shopLine(s)
+		h := shopLine(time.Now(), s)
 		if got := strings.TrimSpace(h.sentence(noon)); h.Mood != tt.mood || got != tt.text {
 			t.Errorf("%s: %s %q", tt.name, h.Mood, got)
 		}

@@ -28,6 +28,8 @@ type Options struct {
 	// QueueWatch knows whether the queue can be written; nil takes it for
 	// writable as long as it can be read.
 	QueueWatch *QueueWatch
+	// Outbound tells of the calls to Shopify; nil shows nothing of them.
+	Outbound Outbound
 	// Rejected returns the newest refused deliveries, newest first; nil for none.
 	Rejected func() []Rejected
 	// CatalogueClosed reports whether deliveries go straight to the retry queue
@@ -72,8 +74,9 @@ type Shops interface {
 type ShopView struct {
 	Shop       string            `json:"shop"` // my-shop.myshopify.com
 	MerchantID string            `json:"merchant_id,omitempty"`
-	State      string            `json:"state"`            // active, paused or uninstalled
-	Reason     string            `json:"reason,omitempty"` // why it is not active
+	State      string            `json:"state"`                // active, paused or uninstalled
+	Reason     string            `json:"reason,omitempty"`     // why it is not active
+	NextTry    time.Time         `json:"next_try_at,omitzero"` // when a paused shop is asked again
 	Selection  catalog.Selection `json:"selection"`
 	AddedAt    time.Time         `json:"added_at,omitzero"`
 	// FromEnvironment: the environment declares it, so it can't be removed here.

@@ -1,0 +1,117 @@
+package web
+
+import (
+	"fmt"
+	"time"
+
+	vm "github.com/VictoriaMetrics/metrics"
+)
+
+// Calls is how the calls to one shop's API stand: points and circuit.
+type Calls struct {
+	// Used of Budget points are spent or under way in the present window of
+	// Window seconds. Learnt: the shop has told its budget.
+	Used    int  `json:"points_used"`
+	Budget  int  `json:"points_budget"`
+	Window  int  `json:"window_seconds"`
+	Learnt  bool `json:"budget_learnt"`
+	Waiting int  `json:"calls_waiting"` // for points
+	// NextGrant is when the next call can go; zero: now, or when an answer comes.
+	NextGrant time.Time `json:"next_grant_at,omitzero"`
+	// Circuit is closed, half-open or open, the worst of the shop's endpoints.
+	Circuit string    `json:"circuit"`
+	Reason  string    `json:"circuit_reason,omitempty"`
+	RetryAt time.Time `json:"circuit_next_try_at,omitzero"`
+	Held    bool      `json:"circuit_held"` // by hand
+	// Version served, and what Shopify will drop of what is asked for.
+	Version    string `json:"api_version,omitempty"`
+	Deprecated string `json:"api_deprecated,omitempty"`
+}
+
+// Outbound tells of the calls to Shopify. nil shows nothing of them.
+type Outbound interface {
+	Calls(shop string, now time.Time) Calls
+	// DaysLeft is for how many days the API version in use is still served; false
+	// when that is not known.
+	DaysLeft(now time.Time) (int, bool)
+	// SelfThrottled is how many calls the shops throttled by our own doing.
+	SelfThrottled() int64
+}
+
+// circuitStates are the values of stockroom_breaker_state.
+var circuitStates = map[string]float64{"closed": 0, "half-open": 1, "open": 2}
+
+// open reports whether calls are refused now.
+func (c *Calls) open() bool { return c != nil && c.Circuit == "open" }
+
+// callsLine says that a shop's calls are stopped.
+func callsLine(c *Calls, now time.Time) headline {
+	h := headline{Mood: moodWait, Text: "Paused: Shopify is not answering.", Next: "Product updates that arrive are stored; what has to be read waits. "}
+	switch {
+	case c.Held:
+		h.Text, h.Next = "Paused: calls to Shopify are held back by hand.", "They go on when somebody lets them."
+	case c.RetryAt.After(now):
+		h.Next += "Next try at " + c.RetryAt.Format("15:04:05") + ", " + until(now, c.RetryAt) + "."
+	default:
+		h.Next += "Next try with the next job."
+	}
+	return h
+}
+
+// pointsWords says how much of the budget is used: "38 of 2,000 points used".
+func pointsWords(c *Calls, now time.Time) string {
+	if c == nil || c.Budget == 0 {
+		return ""
+	}
+	words := fmt.Sprintf("%s of %s points used", number(int64(c.Used)), number(int64(c.Budget)))
+	if !c.Learnt {
+		words += " (Shopify has not told the shop's budget yet)"
+	}
+	if c.NextGrant.After(now.Add(time.Second)) {
+		words += ", next call " + until(now, c.NextGrant)
+	}
+	return words
+}
+
+// callGauges adds what concerns calls to a scrape. Shops that share a label are
+// added up; of their circuits the worst counts.
+func (s *Server) callGauges(set *vm.Set, views []ShopView) {
+	if s.o.Outbound == nil {
+		return
+	}
+	now := time.Now()
+	used, budget, circuit := map[string]float64{}, map[string]float64{}, map[string]float64{}
+	paused := map[string]float64{"token": 0, "scope": 0, "frozen": 0, "uninstalled": 0, "operator": 0}
+	for _, v := range views {
+		label := v.Shop
+		if s.o.Telemetry != nil {
+			label = s.o.Telemetry.Label(v.Shop)
+		}
+		c := s.o.Outbound.Calls(v.Shop, now)
+		used[label] += float64(c.Used)
+		budget[label] += float64(c.Budget)
+		circuit[label] = max(circuit[label], circuitStates[c.Circuit])
+		if v.State != "active" {
+			reason, _ := pauseParts(v.Reason)
+			if v.State == "uninstalled" {
+				reason = "uninstalled"
+			}
+			if _, known := paused[reason]; known {
+				paused[reason]++
+			}
+		}
+	}
+	add := func(name string, v float64) { set.NewGauge(name, func() float64 { return v }) }
+	for label := range used {
+		add(fmt.Sprintf(`stockroom_limiter_points_used{shop=%q}`, label), used[label])
+		add(fmt.Sprintf(`stockroom_limiter_points_budget{shop=%q}`, label), budget[label])
+		add(fmt.Sprintf(`stockroom_breaker_state{shop=%q}`, label), circuit[label])
+	}
+	for reason, n := range paused {
+		add(fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason), n)
+	}
+	add(`stockroom_throttled_self_total`, float64(s.o.Outbound.SelfThrottled()))
+	if days, ok := s.o.Outbound.DaysLeft(now); ok {
+		add(`stockroom_api_version_days_left`, float64(days))
+	}
+}
