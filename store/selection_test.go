@@ -88,6 +88,23 @@ func TestAVersionThatWasPassedOverStillOutranksOlderOnes(t *testing.T) {
 	b.want(upsertOf(product(1, "v6", 60_000, "1")), Applied)
 }
 
+// Products that were never stored may match now, so the shop has to be read.
+func TestAWidenedSelectionWantsAFullSync(t *testing.T) {
+	b := open(t)
+	wantsSync := func() bool {
+		return slices.ContainsFunc(b.wanted(), func(w Wanted) bool { return w.Kind == WantSync })
+	}
+	if b.selection(catalog.Selection{Mode: catalog.SelectAll}); wantsSync() {
+		t.Error("saying the default again asks for a sync")
+	}
+	if b.selection(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{1}}); wantsSync() {
+		t.Error("an include list asks for a sync; its ids are fetched one by one")
+	}
+	if e := b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "x"}}}); !wantsSync() || e.ToFetch != 1 {
+		t.Errorf("rules ask for no sync: %+v", e)
+	}
+}
+
 func TestDraftsAreInactiveButKeptCurrent(t *testing.T) {
 	for _, status := range []string{"draft", "archived", "unlisted"} {
 		t.Run(status, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -167,6 +168,45 @@ func TestAPoisonChangeFailsAloneInItsGroup(t *testing.T) {
 	}, `SELECT count(*) FROM meta`)
 	if err != nil || n != 20 {
 		t.Errorf("%d rows (%v), want the 20 good ones", n, err)
+	}
+}
+
+// A change that wrote its feed row before it failed must not leave a gap in the
+// feed of the others in its group.
+func TestAFailedChangeLeavesNoGapInTheFeed(t *testing.T) {
+	b := open(t)
+	// The writer is held up once, so that all the rest becomes one group.
+	held, entered := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := b.s.write(t.Context(), b.s.urgent, 1, func(*tx) error { close(entered); <-held; return nil }); err != nil {
+			t.Error(err)
+		}
+	})
+	<-entered
+	for i := range int64(30) {
+		wg.Go(func() {
+			err := b.s.write(t.Context(), b.s.urgent, 1, func(tx *tx) error {
+				if err := tx.change(testShop, i, "created", "test"); err != nil {
+					return err
+				}
+				if i%3 == 0 {
+					return errors.New("poison")
+				}
+				return nil
+			})
+			if (err != nil) != (i%3 == 0) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+	}
+	for len(b.s.urgent) < 30 {
+		runtime.Gosched()
+	}
+	close(held)
+	wg.Wait()
+	if got := b.kinds(0); len(got) != 20 {
+		t.Errorf("%d rows in the feed, want the 20 good ones", len(got))
 	}
 }
 
