@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -54,7 +55,8 @@ func (c *Client) Product(ctx context.Context, name string, class limiter.Class, 
 	}
 }
 
-// sizes are the largest pages whose cost fits the shop's budget.
+// sizes are the largest pages whose cost fits the shop's budget, with room for
+// the probes that go on while the shop has not told it.
 func (c *Client) sizes(name string) pageSizes {
 	budget := 0
 	if snap, ok := c.o.Limiter.Snapshot(name); ok {
@@ -63,6 +65,7 @@ func (c *Client) sizes(name string) pageSizes {
 			budget = min(budget, m)
 		}
 	}
+	budget -= budget / 10
 	for _, s := range sizesLargestFirst {
 		first := c.queries["Product"].call(map[string]any{"id": "", "variants": s.variants, "media": s.media})
 		next := c.queries["ProductVariants"].call(map[string]any{"id": "", "variants": s.more})
@@ -101,7 +104,7 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 			} `json:"product"`
 		}
 		vars := map[string]any{"id": gid("Product", id), "variants": size.more, "after": n.Variants.PageInfo.EndCursor}
-		if err := c.read(ctx, name, class, c.queries["ProductVariants"].call(vars), &next); err != nil {
+		if err := c.readOn(ctx, name, class, c.queries["ProductVariants"].call(vars), &next); err != nil {
 			return nil, false, err
 		}
 		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Variants.Nodes) == 0 {
@@ -118,7 +121,7 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 			} `json:"product"`
 		}
 		vars := map[string]any{"id": gid("Product", id), "media": size.media, "after": n.Media.PageInfo.EndCursor}
-		if err := c.read(ctx, name, class, c.queries["ProductMedia"].call(vars), &next); err != nil {
+		if err := c.readOn(ctx, name, class, c.queries["ProductMedia"].call(vars), &next); err != nil {
 			return nil, false, err
 		}
 		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Media.Nodes) == 0 {
@@ -128,6 +131,26 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 		n.Media.PageInfo = next.Product.Media.PageInfo
 	}
 	return n, complete(n), nil
+}
+
+// patience bounds the wait for points between two pages of a product.
+const patience = 15 * time.Minute
+
+// readOn reads a further page. It waits for points where a first page would be
+// put off: giving up now would spend the pages read so far, and where the budget
+// is small no reading would ever end.
+func (c *Client) readOn(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
+	limit := time.Now().Add(patience)
+	for {
+		err := c.read(ctx, name, class, op, out)
+		var e *Error
+		if !errors.As(err, &e) || e.Kind != KindBudget || e.RetryAt.After(limit) {
+			return err
+		}
+		if err := pause(ctx, name, max(time.Until(e.RetryAt), 100*time.Millisecond)); err != nil {
+			return err
+		}
+	}
 }
 
 // complete reports whether every variant that the shop counts is there, once.
