@@ -131,7 +131,12 @@ func (l *ledger) requireKept(tb testing.TB, s *server, from int64) (waiting int)
 func drained(tb testing.TB, s *server, most time.Duration) time.Duration {
 	tb.Helper()
 	began := time.Now()
-	await(tb, most, "an empty queue", func() bool { return deliveriesInQueue(s) == 0 })
+	for deliveriesInQueue(s) > 0 {
+		if time.Since(began) > most {
+			tb.Fatalf("deliveries still wait after %v, the first of them: %.600s", most, s.admin(http.MethodGet, "/api/v1/jobs?limit=1&kind=webhook&state=waiting", ""))
+		}
+		<-time.After(10 * time.Millisecond)
+	}
 	return time.Since(began)
 }
 

@@ -107,7 +107,9 @@ type ledger struct {
 const ledgerProducts = 24
 
 func newLedger(rng *rand.Rand) *ledger {
-	l := &ledger{rng: rng, base: 7_000_000_000_000 + rng.Int64N(1<<30)*1000, refused: map[int]int{}}
+	// Its own, as connections draw from it.
+	own := rand.New(rand.NewPCG(rng.Uint64(), rng.Uint64()))
+	l := &ledger{rng: own, base: 7_000_000_000_000 + rng.Int64N(1<<30)*1000, refused: map[int]int{}}
 	for range ledgerProducts {
 		l.addProduct()
 	}
@@ -235,6 +237,12 @@ func (l *ledger) load(ctx context.Context, s *server, connections int) {
 		})
 	}
 	g.Wait()
+}
+
+func (l *ledger) queuedCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts.queued
 }
 
 // loadUntil sends until do has returned and the connections have ended.

@@ -31,7 +31,7 @@ func TestDamagedFilesLoseNothingInSilence(t *testing.T) {
 		}
 		c.trial(t, n)
 		if t.Failed() {
-			t.Fatalf("trial %d: %s", n, c.what)
+			t.FailNow()
 		}
 		if (n+1)%50 == 0 {
 			progress("damage: %d trials", n+1)
@@ -227,6 +227,11 @@ func (c *damageCampaign) trial(t *testing.T, n int) {
 	copyDir(t, c.image.dir, dir)
 	defer os.RemoveAll(dir)
 	c.damage(t, dir)
+	defer func() {
+		if t.Failed() {
+			t.Logf("trial %d: %s", n, c.what)
+		}
+	}()
 	s := startServer(t, serveOptions{Dir: dir})
 	defer func() {
 		s.client.CloseIdleConnections()

@@ -41,12 +41,6 @@ func (l *ledger) steady(tb testing.TB, s *server, connections int, every time.Du
 	return sync.OnceFunc(func() { cancel(); g.Wait() })
 }
 
-func (l *ledger) queuedCount() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.counts.queued
-}
-
 // requireOnlyPoisonDead checks that no delivery became a dead letter because of
 // an outage.
 func requireOnlyPoisonDead(tb testing.TB, s *server) {
