@@ -12,7 +12,7 @@ import (
 func (a *Appliance) webOptions() web.Options {
 	s := a.opt.Settings
 	o := web.Options{
-		Store: a.store, Outbound: outbound{a}, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
+		Store: a.store, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
 		Token: a.token, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,

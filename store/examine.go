@@ -58,6 +58,10 @@ func (s *Store) examine() {
 	}
 }
 
+// Check reads the whole file and returns an error whose CauseOf is CauseDamaged
+// when SQLite's own check finds fault with it. It takes a while for a large one.
+func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
+
 // integrity returns a CauseDamaged error for a file that fails SQLite's own
 // check, indexes against tables included.
 func (s *Store) integrity(ctx context.Context) (err error) {

@@ -57,6 +57,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
 		{http.MethodGet, v1 + "rejected", s.apiRejected},
 		{http.MethodGet, v1 + "changes", s.apiChanges},
+		{http.MethodPost, v1 + "doctor", s.apiDoctor},
 		{http.MethodPost, samplePath, s.apiSendSample},
 	}
 }

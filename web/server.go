@@ -38,6 +38,8 @@ type Options struct {
 	// SendSample sends a signed sample delivery through the public address; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
+	// Doctor looks at everything that can be wrong; nil when there is none.
+	Doctor func(ctx context.Context) []Finding
 	// Notices returns what a person should know; nil for none.
 	Notices func() []Notice
 	// Token is the admin token; "" accepts none.

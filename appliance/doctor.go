@@ -1,0 +1,169 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"stockroom/limiter"
+	"stockroom/shopify"
+	"stockroom/state"
+	"stockroom/store"
+	"stockroom/web"
+)
+
+// The levels of a finding, and the causes that have an exit code of their own.
+const (
+	levelOK, levelWarn, levelFail    = "ok", "warn", "fail"
+	causeIntegrity, causeUnreachable = "integrity", "unreachable"
+)
+
+const (
+	fewDays  = 60               // of support left: time to move to another version
+	noDays   = 14               // high time
+	skewOK   = 5 * time.Second  // of our clock against Shopify's
+	skewMost = 60 * time.Second // beyond this tokens and orders by time suffer
+)
+
+// doctor looks at the stores and asks every shop.
+func (a *Appliance) doctor(ctx context.Context) []web.Finding {
+	list := a.examineStores(ctx)
+	shops := a.state.Shops()
+	if len(shops) == 0 {
+		list = append(list, web.Finding{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: "stockroom shop add my-shop.myshopify.com"})
+	}
+	for _, shop := range shops {
+		list = append(list, a.examineShop(ctx, shop)...)
+	}
+	return list
+}
+
+func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
+	const restore = "restart Stockroom: a damaged file is set aside by itself and what it held is read again"
+	list := []web.Finding{{Check: "catalogue", Level: levelOK, Text: "products.db is sound"}}
+	if err := a.store.Check(ctx); err != nil {
+		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}
+		if store.CauseOf(err) == store.CauseDamaged {
+			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
+		}
+	} else if h := a.store.Health(); h.Quarantined != "" || h.Behind > 0 {
+		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
+	}
+	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}
+	if _, reason, _ := a.queue.Quarantined(); reason != "" {
+		queue = web.Finding{Check: "queue", Level: levelWarn, Text: "queue.db was damaged: " + reason, Fix: "a full sync brings back what waited in it: stockroom sync --full"}
+	} else if n := a.queue.Stats().Damaged; n > 0 {
+		queue = web.Finding{Check: "queue", Level: levelFail, Text: fmt.Sprintf("queue.db holds %d records that can't be read", n), Fix: restore, Cause: causeIntegrity}
+	}
+	kept := web.Finding{Check: "state", Level: levelOK, Text: "state.db is sound"}
+	err := a.state.View(func(tx *bbolt.Tx) error {
+		var found error
+		for err := range tx.Check() {
+			if found == nil {
+				found = err
+			}
+		}
+		return found
+	})
+	if err != nil {
+		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
+	} else if d, ok := a.state.Damage(); ok {
+		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at stockroom shop list and stockroom select, and say again what is missing"}
+	}
+	return append(list, queue, kept)
+}
+
+// examineShop asks one shop about token, scopes, version and time.
+func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Finding {
+	name := shop.Domain
+	var list []web.Finding
+	add := func(check, level, text, fix, cause string) {
+		list = append(list, web.Finding{Check: check, Shop: name, Level: level, Text: text, Fix: fix, Cause: cause})
+	}
+	if len(a.state.Secrets(name)) == 0 {
+		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", "stockroom shop add "+name, "")
+	}
+	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
+	if err != nil {
+		var e *shopify.Error
+		if !errors.As(err, &e) {
+			e = &shopify.Error{Kind: shopify.KindLocal, Message: err.Error()}
+		}
+		switch e.Kind {
+		case shopify.KindToken:
+			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organisation", "")
+		case shopify.KindUninstalled:
+			add("token", levelFail, e.Words(), "install the app on the shop, or stockroom shop remove "+name, "")
+		case shopify.KindScope:
+			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
+		case shopify.KindFrozen:
+			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
+		case shopify.KindBudget, shopify.KindThrottled:
+			add("token", levelWarn, e.Words(), "run it again in a minute", "")
+		default:
+			add("reach", levelFail, e.Words(), "check the network, --api-base, and status.shopify.com", causeUnreachable)
+		}
+		return list
+	}
+	add("token", levelOK, "Shopify accepts the credentials", "", "")
+	if missing := access.Missing(); len(missing) > 0 {
+		add("scopes", levelFail, "the app lacks "+strings.Join(missing, ", "), "give it the scopes in the app's settings and install it again", "")
+	} else {
+		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
+	}
+	list = append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)))
+	return list
+}
+
+func (a *Appliance) examineVersion(name string, access shopify.Access) web.Finding {
+	asked, seen := a.client.Version(), a.client.Seen(name)
+	f := web.Finding{Check: "version", Shop: name, Level: levelOK}
+	newest := ""
+	if n := len(access.Supported); n > 0 {
+		newest = access.Supported[n-1]
+	}
+	days, known := shopify.DaysLeft(asked, time.Now())
+	f.Fix = "set --api-version " + newest
+	switch {
+	case seen.Version != "" && seen.Version != asked:
+		f.Level, f.Text = levelFail, fmt.Sprintf("Shopify does not serve version %s and answers with %s", asked, seen.Version)
+	case len(access.Supported) > 0 && !slices.Contains(access.Supported, asked):
+		f.Level, f.Text = levelWarn, fmt.Sprintf("version %s is not among those that Shopify supports (%s)", asked, strings.Join(access.Supported, ", "))
+	case known && days < noDays:
+		f.Level, f.Text = levelFail, fmt.Sprintf("version %s is served for %d more days", asked, days)
+	case known && days < fewDays:
+		f.Level, f.Text = levelWarn, fmt.Sprintf("version %s is served for %d more days", asked, days)
+	default:
+		f.Text, f.Fix = fmt.Sprintf("version %s is served for %d more days", asked, days), ""
+	}
+	if f.Level == levelOK && seen.Deprecated != "" {
+		f.Level, f.Text, f.Fix = levelWarn, "Shopify will drop something that is asked for: "+seen.Deprecated, "update Stockroom"
+	}
+	return f
+}
+
+func examineClock(name string, seen shopify.Seen) web.Finding {
+	f := web.Finding{Check: "clock", Shop: name, Level: levelOK, Text: "the clock agrees with Shopify's"}
+	if !seen.Dated {
+		f.Text = "the answer had no date to compare the clock with"
+		return f
+	}
+	off := seen.Skew.Abs()
+	if off <= skewOK {
+		return f
+	}
+	way := "ahead of"
+	if seen.Skew < 0 {
+		way = "behind"
+	}
+	f.Level, f.Text, f.Fix = levelWarn, fmt.Sprintf("the clock is %s %s Shopify's", off, way), "set this machine's clock by NTP"
+	if off > skewMost {
+		f.Level = levelFail
+	}
+	return f
+}

@@ -1,0 +1,110 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"stockroom/config"
+	"stockroom/datadir"
+	"stockroom/web"
+)
+
+type doctorCommand struct{}
+
+// Run prints a line for each thing that was looked at and exits with the code
+// of the gravest failure: a setting, the data dir, damage, Shopify, anything
+// else.
+func (doctorCommand) Run(e *env) error {
+	var list []web.Finding
+	add := func(check, level, text, fix string) {
+		list = append(list, web.Finding{Check: check, Level: level, Text: text, Fix: fix})
+	}
+	code := config.ExitOK
+	s, err := e.settings()
+	if err == nil {
+		err = s.CheckServe(false)
+	}
+	if err != nil {
+		add("config", "fail", err.Error(), "stockroom config print shows where each setting comes from")
+		code = config.ExitConfig
+	} else {
+		add("config", "ok", "the settings make sense", "")
+		for _, w := range s.Warnings {
+			add("config", "warn", w, "")
+		}
+		code = e.examineDir(s, &list)
+	}
+	for _, f := range list {
+		if f.Level != "fail" || code == config.ExitConfig || code == config.ExitData {
+			continue
+		}
+		switch {
+		case f.Cause == "integrity":
+			code = config.ExitIntegrity
+		case f.Cause == "unreachable" && code != config.ExitIntegrity:
+			code = config.ExitUnreachable
+		case code == config.ExitOK:
+			code = config.ExitFailed
+		}
+	}
+	if err := e.report(list); err != nil {
+		return err
+	}
+	if code != config.ExitOK {
+		return withCode(code, errors.New("something is wrong, see above"))
+	}
+	return nil
+}
+
+// examineDir looks at the data dir and, through whoever holds it, at all that is
+// in it and at the shops.
+func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
+	dir := web.Finding{Check: "lock", Level: "ok", Text: "a server runs on " + s.DataDir}
+	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
+		dir.Text = "no server runs on " + s.DataDir + "; it can be opened"
+	}
+	var found struct {
+		Findings []web.Finding `json:"findings"`
+	}
+	err := e.with(false, func(c *client) error {
+		return c.call(e.ctx, http.MethodPost, "/api/v1/doctor", nil, nil, &found)
+	})
+	if err != nil {
+		dir.Level, dir.Text = "fail", err.Error()
+		code := exitCode(err)
+		switch code {
+		case config.ExitData:
+			dir.Fix = "stop the process that holds the data dir, or name another with --data"
+		case config.ExitIntegrity:
+			dir.Fix = "use the version of Stockroom that wrote it"
+		default:
+			dir.Fix = "look at the log of the running server"
+		}
+		*list = append(*list, dir)
+		return code
+	}
+	*list = append(append(*list, dir), found.Findings...)
+	return config.ExitOK
+}
+
+func (e *env) report(list []web.Finding) error {
+	if e.json {
+		return e.print(map[string]any{"findings": list})
+	}
+	for _, f := range list {
+		what := f.Check
+		if f.Shop != "" {
+			what += " of " + f.Shop
+		}
+		if _, err := fmt.Fprintf(e.Stdout, "%-4s  %s: %s\n", f.Level, what, f.Text); err != nil {
+			return err
+		}
+		if f.Fix != "" {
+			if _, err := fmt.Fprintf(e.Stdout, "      %s\n", f.Fix); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
