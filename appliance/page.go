@@ -61,6 +61,13 @@ func (a *Appliance) notices() []web.Notice {
 			Next:  "Waiting deliveries in it are lost; a full sync brings their content back.",
 		})
 	}
+	if n := a.queue.Stats().Damaged; n > 0 {
+		list = append(list, web.Notice{
+			Level: web.LevelWarn,
+			Text:  fmt.Sprintf("%d waiting jobs in queue.db could not be understood and were put aside in it.", n),
+			Next:  "A full sync brings back what deliveries among them would have changed.",
+		})
+	}
 	if d, ok := a.state.Damage(); ok {
 		text := fmt.Sprintf("state.db was damaged (%s); the old file is %s.", d.Reason, d.File)
 		if d.File == "" {
