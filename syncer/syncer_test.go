@@ -108,10 +108,14 @@ func TestAnOpenCircuitPutsJobsBackWithoutAnAttempt(t *testing.T) {
 		if probes < 3 || probes > 8 {
 			t.Errorf("%d calls in ten minutes of an open circuit", probes)
 		}
+		attempts = 0
 		for _, j := range r.jobs() {
-			if j.State == queue.Dead {
+			if attempts += j.Attempts; j.State == queue.Dead {
 				t.Errorf("dead because a circuit was open: %+v", j)
 			}
+		}
+		if sent := r.shop.APIStats().Calls - 1; attempts > sent {
+			t.Errorf("%d attempts were spent on %d calls", attempts, sent)
 		}
 		r.shop.Heal()
 		time.Sleep(30 * time.Minute)
@@ -133,6 +137,12 @@ func TestASpentBudgetPutsJobsBackWithoutAnAttempt(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 4, API: fakeshopify.APIOptions{NoThrottleStatus: true}})
 		for _, id := range r.shop.IDs() {
 			r.want(store.WantProduct, id)
+		}
+		time.Sleep(30 * time.Second)
+		for _, j := range r.jobs() {
+			if j.Attempts != 0 || j.Snoozes == 0 {
+				t.Errorf("an attempt was spent on a call that was not sent: %+v", j)
+			}
 		}
 		time.Sleep(time.Hour)
 		for _, j := range r.jobs() {
