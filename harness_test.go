@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,6 +213,9 @@ func launch(tb testing.TB, o serveOptions) *server {
 	args := append(append([]string{}, o.Prefix...), o.Binary, "serve", "--data", o.Dir,
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
 	args = append(args, o.Args...)
+	if !slices.Contains(o.Args, "--api-base") {
+		args = append(args, "--api-base", "http://127.0.0.1:1") // tests call nobody
+	}
 	if o.Demo != nil {
 		args = append([]string{o.Binary, "demo"}, o.Demo...)
 	}

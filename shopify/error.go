@@ -74,6 +74,9 @@ func (e *Error) words() string {
 	case KindBusy:
 		return "other bulk operations are running"
 	case KindToken:
+		if e.Status == 0 {
+			return "the app's credentials are missing"
+		}
 		return "Shopify does not accept the access token"
 	case KindScope:
 		if e.Scope != "" {
