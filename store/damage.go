@@ -24,16 +24,34 @@ func (s *Store) replaceDamaged(cause error) error {
 	s.mu.Unlock()
 	s.metrics.quarantines.Inc()
 	s.log.Error("products.db is damaged; it was moved aside and a fresh one is made", "moved_to", moved, "error", cause.Error())
-	known := s.settings
-	if err := s.openConn(); err != nil {
-		return err
+	if s.replacing == nil {
+		s.replacing = &replacement{known: s.settings}
 	}
-	if err := s.keepSettings(known); err != nil {
+	s.replacing.moved = moved
+	return s.openConn()
+}
+
+// replacement is what has to be done with the fresh file that takes a damaged
+// one's place. It is kept until it was done: on a full disk the fresh file can
+// only be made later.
+type replacement struct {
+	moved string   // where the damaged file is now
+	known settings // the shops and selections that were in force
+}
+
+// replace finishes a replacement after the fresh file was opened.
+func (s *Store) replace() error {
+	r := s.replacing
+	if r == nil {
+		return nil
+	}
+	if err := s.keepSettings(r.known); err != nil {
 		s.dropConn()
 		return err
 	}
-	s.keepNumbering(moved)
-	s.background.Go(func() { s.salvage(moved) })
+	s.replacing = nil
+	s.keepNumbering(r.moved)
+	s.background.Go(func() { s.salvage(r.moved) })
 	return nil
 }
 

@@ -153,6 +153,53 @@ func TestDamageFoundWhileRunningKeepsEverySoundProduct(t *testing.T) {
 	}
 }
 
+// On a full disk, for example, the fresh file can only be made later. What was
+// in force and what was sound must not be forgotten until then.
+func TestAReplacementThatCannotBeMadeYetIsMadeLater(t *testing.T) {
+	b := open(t)
+	for id := int64(1); id <= 5; id++ {
+		b.want(upsertOf(product(id, "v1", 10_000, "1")), Applied)
+	}
+	if err := b.s.PutShop(t.Context(), Shop{Shop: testShop}); err != nil {
+		t.Fatal(err)
+	}
+	b.selection(catalog.Selection{Mode: catalog.SelectAll, Exclude: []int64{500}})
+	obstacle := filepath.Join(b.path+".new", "x")
+	if err := os.MkdirAll(obstacle, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.fault = func(at string) error {
+		if at == "before journal" {
+			return &UnavailableError{Cause: CauseDamaged, Err: errors.New("malformed")}
+		}
+		return nil
+	}
+	c := upsertOf(product(1, "v2", 20_000, "1"))
+	d := b.delivery(c)
+	if _, err := b.s.Apply(t.Context(), d, c); CauseOf(err) != CauseDamaged {
+		t.Fatalf("error %v, want damaged", err)
+	}
+	b.fault = nil
+	if _, err := b.s.Apply(t.Context(), d, c); !errors.Is(err, ErrUnavailable) {
+		t.Fatalf("error %v, want unavailable while no file can be made", err)
+	}
+	if err := os.RemoveAll(b.path + ".new"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		_, err := b.s.Apply(t.Context(), d, c)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	<-b.s.salvaged
+	b.title(5, "Shirt v1")
+	b.want(upsertOf(product(500, "v1", 10_000, "1")), Ignored)
+}
+
 func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	b := open(t)
 	if _, err := b.other().Exec(`PRAGMA user_version = 99`); err != nil {

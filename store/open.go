@@ -105,7 +105,7 @@ func (s *Store) openConn() error {
 		db.SetConnMaxIdleTime(time.Minute)
 		s.readers.Store(db)
 	}
-	return nil
+	return s.replace()
 }
 
 func (s *Store) prepareConn(c *conn) error {

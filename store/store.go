@@ -61,6 +61,7 @@ type Store struct {
 	seq        int64
 	delivery   int64
 	settings   settings
+	replacing  *replacement // nil for none
 
 	lastSeq  atomic.Int64
 	groups   atomic.Int64
