@@ -111,7 +111,13 @@ func headlineOf(f facts) headline {
 		return headline{Mood: moodIdle, Text: "Ready. No product update has arrived yet.", Next: expect(f)}
 	}
 	h := headline{Mood: moodGood, Text: "Everything that arrived is stored.", Lead: "Last product update", When: f.last}
+	for _, n := range f.notices {
+		if n.Level == LevelBad {
+			return headline{Mood: moodBad, Text: "Something was lost or damaged here; what arrives is stored.", Next: n.Text + " " + n.Next}
+		}
+	}
 	if q.Unworked > 0 {
+		h.Mood = moodWait
 		h.Next = count(int64(q.Unworked), "further job") + " will be done when the part of Stockroom that does them runs."
 	}
 	return h
