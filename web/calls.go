@@ -112,6 +112,6 @@ func (s *Server) callGauges(set *vm.Set, views []ShopView) {
 	}
 	add(`stockroom_throttled_self_total`, float64(s.o.Outbound.SelfThrottled()))
 	if days, ok := s.o.Outbound.DaysLeft(now); ok {
-		add(`stockroom_api_version_days_left`, float64(days))
+		add(`stockroom_api_version_support_seconds`, float64(days)*24*3600)
 	}
 }

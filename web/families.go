@@ -48,7 +48,7 @@ var families = []family{
 	{"stockroom_limiter_points_used", gauge, "Shopify points that are spent or under way in the present window, by shop."},
 	{"stockroom_limiter_points_budget", gauge, "Shopify points that a window may hold, by shop."},
 	{"stockroom_throttled_self_total", counter, "Calls that Shopify throttled because of what we had sent ourselves. Should stay 0."},
-	{"stockroom_api_version_days_left", gauge, "Days for which the version of the Admin API in use is still served."},
+	{"stockroom_api_version_support_seconds", gauge, "For how long the version of the Admin API in use is still served, to the day."},
 	{"stockroom_build_info", gauge, "1, with the version and the Go release in its labels."},
 
 	{"process_start_time_seconds", gauge, "When the process started, in seconds since 1970."},
