@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"stockroom/queue"
@@ -18,6 +19,9 @@ type wants struct {
 	queue *queue.Queue
 	log   *slog.Logger
 	in    chan store.Wanted
+
+	looked time.Time // when the table was last read, zero: read all of it
+	lost   string    // the queue's last quarantine
 }
 
 const wantsLook = 30 * time.Second
@@ -38,15 +42,17 @@ func (w *wants) add(item store.Wanted) {
 func (w *wants) run(ctx context.Context) {
 	look := time.NewTicker(wantsLook)
 	defer look.Stop()
-	w.rebuild(ctx)
+	w.rebuild(ctx, time.Now())
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case item := <-w.in:
-			w.enqueue(ctx, w.collect(item))
+			if !w.enqueue(ctx, w.collect(item)) {
+				w.looked = time.Time{}
+			}
 		case <-look.C:
-			w.rebuild(ctx)
+			w.rebuild(ctx, time.Now())
 		}
 	}
 }
@@ -65,7 +71,14 @@ func (w *wants) collect(first store.Wanted) []store.Wanted {
 	return list
 }
 
-func (w *wants) rebuild(ctx context.Context) {
+// lookBack is how far a look goes back behind the one before it.
+const lookBack = 2 * time.Minute
+
+// rebuild makes jobs of wanted rows: of all of them at the start and when jobs
+// were lost, else of the newest, whose notice may have been dropped. Work that
+// ended as a dead letter waits for a person or for news about it: its row alone
+// does not bring it back, or there would be a dead letter more with every look.
+func (w *wants) rebuild(ctx context.Context, now time.Time) {
 	list, err := w.store.WantedList(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -73,18 +86,68 @@ func (w *wants) rebuild(ctx context.Context) {
 		}
 		return
 	}
-	w.enqueue(ctx, list)
+	path, reason, _ := w.queue.Quarantined()
+	if lost := path + reason; lost != w.lost || now.Before(w.looked) {
+		w.lost, w.looked = lost, time.Time{}
+	}
+	dead, err := w.dead(ctx, list)
+	if err != nil {
+		return // the queue can't be read; the next look starts where this one did
+	}
+	list = slices.DeleteFunc(list, func(item store.Wanted) bool {
+		j := syncer.JobOf(item)
+		return dead[j.Kind+" "+j.Key] || !w.looked.IsZero() && item.At < w.looked.Add(-lookBack).UnixMilli()
+	})
+	if w.enqueue(ctx, list) {
+		w.looked = now
+	} else {
+		w.looked = time.Time{}
+	}
 }
 
-func (w *wants) enqueue(ctx context.Context, list []store.Wanted) {
-	if len(list) == 0 {
-		return
-	}
-	jobs := make([]queue.NewJob, 0, len(list))
+// dead names the kinds and keys of dead letters among the kinds of list.
+func (w *wants) dead(ctx context.Context, list []store.Wanted) (map[string]bool, error) {
+	found, kinds := map[string]bool{}, w.queue.Stats().Kinds
+	seen := map[store.WantedKind]bool{}
 	for _, item := range list {
-		jobs = append(jobs, syncer.JobOf(item))
+		if seen[item.Kind] || kinds[string(item.Kind)].Dead == 0 {
+			continue
+		}
+		seen[item.Kind] = true
+		f := queue.Filter{State: queue.Dead, Kind: string(item.Kind), Limit: 1000}
+		for {
+			jobs, next, err := w.queue.List(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			for _, j := range jobs {
+				found[j.Kind+" "+j.Key] = true
+			}
+			if next == 0 {
+				break
+			}
+			f.After = next
+		}
 	}
-	if err := w.queue.EnqueueAll(ctx, jobs); err != nil && ctx.Err() == nil {
-		w.log.Warn("jobs for wanted work can't be stored now; they are made at the next look", "jobs", len(jobs), "error", err.Error())
+	return found, nil
+}
+
+// atOnce is how many jobs are stored in one commit.
+const atOnce = 5000
+
+// enqueue makes jobs of wanted work and reports whether all were stored.
+func (w *wants) enqueue(ctx context.Context, list []store.Wanted) bool {
+	for part := range slices.Chunk(list, atOnce) {
+		jobs := make([]queue.NewJob, 0, len(part))
+		for _, item := range part {
+			jobs = append(jobs, syncer.JobOf(item))
+		}
+		if err := w.queue.EnqueueAll(ctx, jobs); err != nil {
+			if ctx.Err() == nil {
+				w.log.Warn("jobs for wanted work can't be stored now; they are made at the next look", "jobs", len(jobs), "error", err.Error())
+			}
+			return false
+		}
 	}
+	return true
 }

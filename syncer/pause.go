@@ -57,6 +57,9 @@ func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
 // pausedUntil is when the jobs of a paused shop look again: just after the shop
 // was asked.
 func (s *Syncer) pausedUntil(p state.Pause, now time.Time) time.Time {
+	if p.NextProbe.IsZero() { // a person ends it
+		return now.Add(s.o.ProbeEvery)
+	}
 	if p.NextProbe.Before(now) {
 		return now.Add(time.Minute)
 	}
