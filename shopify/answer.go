@@ -139,7 +139,8 @@ func readAnswer(res *http.Response, body []byte, out any, now time.Time) (costBl
 		judgeErrors(e, list, hasData(in.Data))
 		if e.Kind == KindThrottled && cost.throttle != nil && e.RetryAfter == 0 {
 			short := float64(cost.requested) - cost.throttle.CurrentlyAvailable
-			e.RetryAfter = time.Duration(math.Max(short/cost.throttle.RestoreRate, 1) * float64(time.Second))
+			wait := math.Min(math.Max(short/cost.throttle.RestoreRate, 1), 3600)
+			e.RetryAfter = time.Duration(wait * float64(time.Second))
 		}
 		return cost, e
 	}

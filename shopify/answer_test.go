@@ -193,6 +193,9 @@ func FuzzAnAnswerIsReadOrRefused(f *testing.F) {
 		if e != nil && (e.Kind == 0 || len(e.Message) > 4*clipAt) {
 			t.Errorf("an error without kind, or a long one: %v", e)
 		}
+		if e != nil && (e.RetryAfter < 0 || e.RetryAfter > 24*time.Hour) {
+			t.Errorf("wait %v", e.RetryAfter)
+		}
 		if e == nil && status != 200 {
 			t.Errorf("status %d taken for an answer", status)
 		}

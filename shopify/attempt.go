@@ -155,6 +155,10 @@ func (c *Client) post(ctx context.Context, name string, op operation, out any, t
 	return cost, res, nil
 }
 
+// askedToWait is the code of a KindBudget whose points are there, but Shopify
+// asked us to stay away.
+const askedToWait = "ASKED_TO_WAIT"
+
 // noPoints is what a call that got no points returns.
 func (c *Client) noPoints(ctx context.Context, name string, op operation, err error) error {
 	var dear *limiter.CostError
@@ -167,6 +171,9 @@ func (c *Client) noPoints(ctx context.Context, name string, op operation, err er
 		e.Kind, e.Cost = KindTooDear, dear.Cost
 	case errors.As(err, &wait):
 		e.Kind, e.RetryAt = KindBudget, wait.Next
+		if snap, ok := c.o.Limiter.Snapshot(name); ok && snap.Penalty.After(time.Now()) {
+			e.Code = askedToWait
+		}
 	}
 	return e
 }

@@ -110,6 +110,23 @@ func TestACallThatWeCutShortSaysNothingAndIsCharged(t *testing.T) {
 	})
 }
 
+func TestAWaitThatShopifyAskedForIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{static: "token"})
+		if _, err := r.Shop(t.Context(), testShop, limiter.Reconcile); err != nil {
+			t.Fatal(err)
+		}
+		r.shop.Fail(fakeshopify.Fault{Status: 430})
+		for _, kind := range []Kind{KindThrottled, KindBudget} {
+			_, err := r.Shop(t.Context(), testShop, limiter.Reconcile)
+			e := err.(*Error)
+			if e.Kind != kind || e.RetryAt.Sub(time.Now()) != time.Minute || kind == KindBudget && e.Words() != "Shopify asked us to wait" {
+				t.Errorf("%v: %v until %v", e.Kind, e, e.RetryAt.Sub(time.Now()))
+			}
+		}
+	})
+}
+
 // TestWeNeverThrottleOurselves saturates a shop for ten minutes with calls of
 // all sizes and counts at the shop.
 func TestWeNeverThrottleOurselves(t *testing.T) {

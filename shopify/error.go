@@ -98,6 +98,9 @@ func (e *Error) words() string {
 	case KindOpen:
 		return "Shopify is not answering"
 	case KindBudget:
+		if e.Code == askedToWait {
+			return "Shopify asked us to wait"
+		}
 		return "the shop's budget of points is used up"
 	case KindCancelled:
 		return "the call was cut short"

@@ -189,8 +189,6 @@ func snoozeWords(e *shopify.Error) string {
 	switch e.Kind {
 	case shopify.KindOpen:
 		return "Shopify is not answering; calls are paused"
-	case shopify.KindBudget:
-		return "the shop's budget of points is used up for now"
 	}
 	return e.Words()
 }
