@@ -108,16 +108,17 @@ func (s *Syncer) tick() {
 // probeLook is how often the pauses are looked through at least.
 const probeLook = time.Minute
 
-// probe asks paused shops again when their time has come.
+// probe asks paused shops again when their time has come, and at the start:
+// what the environment declares may have changed.
 func (s *Syncer) probe(ctx context.Context) {
-	for {
+	for start := true; ; start = false {
 		now, next := time.Now(), time.Now().Add(probeLook)
 		for _, shop := range s.o.State.Shops() {
 			p := shop.Pause
 			if !p.Paused() || p.Reason == state.PauseOperator || p.NextProbe.IsZero() {
 				continue
 			}
-			if p.NextProbe.After(now) {
+			if p.NextProbe.After(now) && !start {
 				if p.NextProbe.Before(next) {
 					next = p.NextProbe
 				}

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -222,6 +223,32 @@ func TestNewCredentialsEndAPauseAtOnce(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		if p := r.pauseNow(); p.Paused() || !r.stored(id) {
 			t.Errorf("pause %+v, stored %v, jobs %+v", p, r.stored(id), r.jobs())
+		}
+	})
+}
+
+func TestARestartAsksPausedShopsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fakeshopify.Options{Products: 1})
+		time.Sleep(time.Second)
+		p := state.Pause{Reason: state.PauseToken, Since: time.Now(), NextProbe: time.Now().Add(15 * time.Minute)}
+		if err := r.state.SetPause(testShop, p); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		if !r.pauseNow().Paused() {
+			t.Fatal("asked without a reason")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- New(r.o).Run(ctx) }()
+		time.Sleep(5 * time.Second)
+		if r.pauseNow().Paused() {
+			t.Error("still paused")
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
 		}
 	})
 }
