@@ -32,7 +32,6 @@ type rig struct {
 	queue *queue.Queue
 	api   *shopify.Client
 	brk   *breaker.Breaker
-	stop  func()
 }
 
 type credentials struct{ *state.Store }

@@ -98,7 +98,7 @@ func TestAnOpenCircuitPutsJobsBackWithoutAnAttempt(t *testing.T) {
 				t.Errorf("%+v", j)
 			}
 			if j.Attempts == 0 && (j.Snoozes == 0 || j.DueAt.After(time.Now().Add(30*time.Second))) {
-				t.Errorf("put back until %v: %+v", j.DueAt.Sub(time.Now()), j)
+				t.Errorf("put back until %v: %+v", time.Until(j.DueAt), j)
 			}
 		}
 		if len(r.jobs()) != 8 || attempts < 1 || attempts > 8 {
