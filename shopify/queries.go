@@ -31,8 +31,6 @@ type query struct {
 	op   *ast.OperationDefinition
 }
 
-func (q *query) mutation() bool { return q.op.Operation == ast.Mutation }
-
 // call is a query with its variables.
 func (q *query) call(vars map[string]any) operation {
 	return operation{query: q, vars: vars, cost: q.costName(vars), bound: bound(q.doc, q.op, vars)}
