@@ -121,7 +121,7 @@ func TestAWaitThatShopifyAskedForIsNamed(t *testing.T) {
 			_, err := r.Shop(t.Context(), testShop, limiter.Reconcile)
 			e := err.(*Error)
 			if e.Kind != kind || e.RetryAt.Sub(time.Now()) != time.Minute || kind == KindBudget && e.Words() != "Shopify asked us to wait" {
-				t.Errorf("%v: %v until %v", e.Kind, e, e.RetryAt.Sub(time.Now()))
+				t.Errorf("%v: %v until %v", e.Kind, e, time.Until(e.RetryAt))
 			}
 		}
 	})
