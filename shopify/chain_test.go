@@ -120,7 +120,7 @@ func TestAWaitThatShopifyAskedForIsNamed(t *testing.T) {
 		for _, kind := range []Kind{KindThrottled, KindBudget} {
 			_, err := r.Shop(t.Context(), testShop, limiter.Reconcile)
 			e := err.(*Error)
-			if e.Kind != kind || e.RetryAt.Sub(time.Now()) != time.Minute || kind == KindBudget && e.Words() != "Shopify asked us to wait" {
+			if e.Kind != kind || time.Until(e.RetryAt) != time.Minute || kind == KindBudget && e.Words() != "Shopify asked us to wait" {
 				t.Errorf("%v: %v until %v", e.Kind, e, time.Until(e.RetryAt))
 			}
 		}
