@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	checkpointLook  = 64                     // groups between two looks at the WAL
-	checkpointAt    = 4 << 20                // bytes of WAL below which it may stay
-	checkpointPause = 250 * time.Millisecond // least time between two checkpoints
-	checkpointIdle  = 5 * time.Second        // after which any WAL is copied back
+	checkpointLook  = 64              // groups between two looks at the WAL
+	checkpointAt    = 4 << 20         // bytes of WAL below which it may stay
+	checkpointPause = 3 * time.Second // least time between two checkpoints
+	checkpointIdle  = 5 * time.Second // after which any WAL is copied back
 )
 
 // checkpointer copies the WAL back into the database on a connection of its
@@ -36,7 +36,11 @@ func (s *Store) checkpointer() {
 		if size < least {
 			continue
 		}
-		if err := s.checkpoint(); err != nil {
+		err := s.checkpoint()
+		if err == nil && size > checkpointAt {
+			err = s.checkpoint() // what came meanwhile, so that the writer's part stays small
+		}
+		if err != nil {
 			s.log.Debug("checkpoint", "error", err.Error())
 			continue
 		}
