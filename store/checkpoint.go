@@ -12,7 +12,8 @@ import (
 const (
 	checkpointLook  = 64              // groups between two looks at the WAL
 	checkpointAt    = 4 << 20         // bytes of WAL below which it may stay
-	checkpointPause = 3 * time.Second // least time between two checkpoints
+	checkpointPause = time.Second     // least time between two checkpoints
+	walKept         = 64 << 20        // bytes of WAL file left on disk after a burst
 	checkpointIdle  = 5 * time.Second // after which any WAL is copied back
 )
 
@@ -82,13 +83,18 @@ func (s *Store) checkpoint() error {
 	return err
 }
 
-// resetWAL copies the last frames back. PASSIVE never waits for a reader.
+// resetWAL copies the last frames back. PASSIVE never waits for a reader. When
+// a burst is over, the file is cut too; during one that would stall commits.
 func (s *Store) resetWAL() {
 	if s.conn == nil {
 		return
 	}
+	pragma := `PRAGMA wal_checkpoint(PASSIVE)`
+	if quiet := time.Since(time.UnixMilli(s.commitAt.Load())); quiet > checkpointPause && s.walSize() > walKept {
+		pragma = `PRAGMA wal_checkpoint(TRUNCATE)`
+	}
 	var row [3]driver.Value
-	if _, err := s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:]); err != nil {
+	if _, err := s.conn.one(pragma, row[:]); err != nil {
 		if err := classify(err); CauseOf(err) != CauseLocked {
 			s.noteFailure(err)
 			s.recoverFrom(err)

@@ -39,7 +39,6 @@ func writerDSN(path string) string {
 		"_pragma": {
 			"busy_timeout(250)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 			"cache_size(-16000)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
-			"journal_size_limit(67108864)", // what a burst leaves of the WAL on disk
 		},
 	})
 }
