@@ -217,7 +217,7 @@ func TestEveryAnswerHasItsConsequencesEverywhere(t *testing.T) {
 			if shop.Pause.Reason != tt.pause {
 				t.Errorf("pause: %+v", shop.Pause)
 			}
-			if wait := shop.Pause.NextProbe.Sub(time.Now()); tt.pause == token && (wait < 14*time.Minute || wait > 15*time.Minute) || tt.pause == frozen && wait < 50*time.Minute {
+			if wait := time.Until(shop.Pause.NextProbe); tt.pause == token && (wait < 14*time.Minute || wait > 15*time.Minute) || tt.pause == frozen && wait < 50*time.Minute {
 				t.Errorf("asked again in %v", wait)
 			}
 			m := p.get(t, "/metrics")

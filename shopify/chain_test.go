@@ -32,15 +32,15 @@ func TestFailuresOpenTheCircuitAndAProbeClosesIt(t *testing.T) {
 		}
 		calls := r.shop.APIStats().Calls
 		err := ask()
-		if e := err.(*Error); e.Kind != KindOpen || e.RetryAt.Sub(time.Now()) != 30*time.Second || r.shop.APIStats().Calls != calls {
+		if e := err.(*Error); e.Kind != KindOpen || time.Until(e.RetryAt) != 30*time.Second || r.shop.APIStats().Calls != calls {
 			t.Errorf("open: %+v after %d calls", e, r.shop.APIStats().Calls-calls)
 		}
 		time.Sleep(30 * time.Second)
 		if err := ask(); KindOf(err) != KindServer { // the probe
 			t.Errorf("probe: %v", err)
 		}
-		if e := ask().(*Error); e.RetryAt.Sub(time.Now()) != time.Minute {
-			t.Errorf("the second wait is not doubled: %v", e.RetryAt.Sub(time.Now()))
+		if e := ask().(*Error); time.Until(e.RetryAt) != time.Minute {
+			t.Errorf("the second wait is not doubled: %v", time.Until(e.RetryAt))
 		}
 		r.shop.Heal()
 		time.Sleep(time.Minute)
