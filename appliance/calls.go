@@ -1,10 +1,12 @@
 package appliance
 
 import (
+	"context"
 	"time"
 
 	"stockroom/breaker"
 	"stockroom/shopify"
+	"stockroom/store"
 	"stockroom/web"
 )
 
@@ -28,11 +30,15 @@ func (o outbound) Calls(shop string, now time.Time) web.Calls {
 	}
 	worst := breaker.StateClosed
 	for _, s := range o.a.breaker.SnapshotAt(now) {
-		if s.Key.Shop != shop || s.State == breaker.StateClosed || worst == breaker.StateOpen {
+		state := s.State
+		if s.Hand == breaker.HeldOpen {
+			state = breaker.StateOpen // for whoever calls it is
+		}
+		if s.Key.Shop != shop || state == breaker.StateClosed || worst == breaker.StateOpen {
 			continue
 		}
-		worst = s.State
-		c.Circuit, c.Reason, c.RetryAt, c.Held = s.State.String(), s.Reason, s.RetryAt, s.Hand == breaker.HeldOpen
+		worst = state
+		c.Circuit, c.Reason, c.RetryAt, c.Held = state.String(), s.Reason, s.RetryAt, s.Hand == breaker.HeldOpen
 	}
 	seen := o.a.client.Seen(shop)
 	c.Version, c.Deprecated = seen.Version, seen.Deprecated
@@ -57,3 +63,29 @@ func (o outbound) DaysLeft(now time.Time) (int, bool) {
 func (o outbound) SelfThrottled() int64 { return o.a.client.SelfThrottled() }
 
 var _ web.Outbound = outbound{}
+
+// Hold decides about the circuits of both endpoints by hand.
+func (o outbound) Hold(shop string, h web.Hold) error {
+	hand := map[web.Hold]breaker.Hand{web.HoldOpen: breaker.HeldOpen, web.HoldClosed: breaker.HeldClosed, web.HoldAuto: breaker.Auto}
+	now := time.Now()
+	for _, class := range []string{shopify.EndpointGraphQL, shopify.EndpointToken} {
+		key := breaker.Key{Shop: shop, Class: class}
+		if h == web.HoldTry {
+			o.a.breaker.TryNow(now, key)
+			continue
+		}
+		if err := o.a.breaker.Force(now, key, hand[h]); err != nil {
+			return err
+		}
+	}
+	if h == web.HoldOpen {
+		return nil
+	}
+	// What was put off until the circuit's next try need not wait for it.
+	for _, kind := range []store.WantedKind{store.WantProduct, store.WantInventoryItem, store.WantUninstalled, store.WantScopes} {
+		if _, err := o.a.queue.Wake(context.Background(), string(kind)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

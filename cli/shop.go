@@ -23,6 +23,7 @@ type shopCommand struct {
 	Add    shopAddCommand    `cmd:"" help:"Connect a shop, or change its credentials."`
 	List   shopListCommand   `cmd:"" help:"List the connected shops."`
 	Remove shopRemoveCommand `cmd:"" help:"Disconnect a shop. Its stored products stay unless --purge is given."`
+	Calls  shopCallsCommand  `cmd:"" help:"Hold the calls to a shop's API back, let them go, or have the next try made now."`
 }
 
 type shopAddCommand struct {
@@ -168,6 +169,42 @@ func (c shopRemoveCommand) Run(e *env) error {
 		} else {
 			fmt.Fprintln(e.Stdout, " Its stored products stay; remove them with --purge.")
 		}
+		return nil
+	})
+}
+
+type shopCallsCommand struct {
+	Shop  string `arg:"" help:"The shop's domain."`
+	Hold  bool   `xor:"hand" required:"" help:"Make no calls until told otherwise. Deliveries are stored all the same."`
+	Allow bool   `xor:"hand" required:"" help:"Make every call, however many fail."`
+	Auto  bool   `xor:"hand" required:"" help:"Stop calls by themselves when too many fail; this is how it starts."`
+	Try   bool   `xor:"hand" required:"" help:"End the present wait: the next call is the next try."`
+}
+
+func (c shopCallsCommand) Run(e *env) error {
+	hold := web.HoldTry
+	switch {
+	case c.Hold:
+		hold = web.HoldOpen
+	case c.Allow:
+		hold = web.HoldClosed
+	case c.Auto:
+		hold = web.HoldAuto
+	}
+	return e.with(false, func(cl *client) error {
+		var calls web.Calls
+		err := cl.call(e.ctx, http.MethodPost, "/api/v1/shops/"+url.PathEscape(c.Shop)+"/circuit", nil, map[string]web.Hold{"hold": hold}, &calls)
+		if err != nil {
+			return err
+		}
+		if e.json {
+			return e.print(calls)
+		}
+		words := map[web.Hold]string{
+			web.HoldOpen: "are held back until you let them go", web.HoldClosed: "are all made, however many fail",
+			web.HoldAuto: "stop by themselves when too many fail", web.HoldTry: "are tried again now",
+		}
+		fmt.Fprintf(e.Stdout, "Calls to %s %s.\n", c.Shop, words[hold])
 		return nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -139,6 +140,34 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 		Selection catalog.Selection `json:"selection"`
 		store.SelectionEffect
 	}{sel, effect})
+}
+
+// apiCircuit holds the calls to a shop back, lets them go, or has the next try
+// made now.
+func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Hold Hold `json:"hold"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	switch body.Hold {
+	case HoldOpen, HoldClosed, HoldAuto, HoldTry:
+	default:
+		return refuse(http.StatusBadRequest, "Unknown decision", "hold is open (no calls), closed (all calls), auto or try (the next try now).")
+	}
+	if s.o.Outbound == nil {
+		return refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+	}
+	if err := s.o.Outbound.Hold(shop.Shop, body.Hold); err != nil {
+		return err
+	}
+	s.log.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
+	return writeJSON(w, http.StatusOK, s.o.Outbound.Calls(shop.Shop, time.Now()))
 }
 
 // readJSON reads one JSON document without unknown members.

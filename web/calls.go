@@ -36,7 +36,21 @@ type Outbound interface {
 	DaysLeft(now time.Time) (int, bool)
 	// SelfThrottled is how many calls the shops throttled by our own doing.
 	SelfThrottled() int64
+	// Hold decides about a shop's circuits by hand; it is on disk when it returns
+	// nil.
+	Hold(shop string, h Hold) error
 }
+
+// Hold is what a person decides about the calls to a shop.
+type Hold string
+
+// The decisions.
+const (
+	HoldOpen   Hold = "open"   // make no call until told otherwise
+	HoldClosed Hold = "closed" // make every call, however many fail
+	HoldAuto   Hold = "auto"   // let the circuit decide again
+	HoldTry    Hold = "try"    // end the wait: the next call is the next try
+)
 
 // circuitStates are the values of stockroom_breaker_state.
 var circuitStates = map[string]float64{"closed": 0, "half-open": 1, "open": 2}

@@ -44,6 +44,7 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodDelete, v1 + "shops/:shop", s.apiDeleteShop},
 		{http.MethodGet, v1 + "shops/:shop/selection", s.apiSelection},
 		{http.MethodPut, v1 + "shops/:shop/selection", s.apiPutSelection},
+		{http.MethodPost, v1 + "shops/:shop/circuit", s.apiCircuit},
 		{http.MethodGet, v1 + "jobs", s.apiJobs},
 		{http.MethodGet, v1 + "jobs/:id", s.apiJob},
 		{http.MethodPost, v1 + "jobs/:id/retry", s.apiRetry},
