@@ -107,10 +107,10 @@ func (w *wants) rebuild(ctx context.Context, now time.Time) {
 
 // dead names the kinds and keys of dead letters among the kinds of list.
 func (w *wants) dead(ctx context.Context, list []store.Wanted) (map[string]bool, error) {
-	found, kinds := map[string]bool{}, w.queue.Stats().Kinds
-	seen := map[store.WantedKind]bool{}
+	// Asked of the file: the numbers kept in memory follow a commit a moment later.
+	found, seen := map[string]bool{}, map[store.WantedKind]bool{}
 	for _, item := range list {
-		if seen[item.Kind] || kinds[string(item.Kind)].Dead == 0 {
+		if seen[item.Kind] {
 			continue
 		}
 		seen[item.Kind] = true
