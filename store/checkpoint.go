@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	checkpointLook  = 64              // groups between two looks at the WAL
-	checkpointAt    = 4 << 20         // bytes of WAL below which it may stay
-	checkpointPause = time.Second     // least time between two checkpoints
-	walKept         = 64 << 20        // bytes of WAL file left on disk after a burst
-	checkpointIdle  = 5 * time.Second // after which any WAL is copied back
+	checkpointLook  = 64                     // groups between two looks at the WAL
+	checkpointAt    = 4 << 20                // bytes of WAL below which it may stay
+	checkpointPause = 250 * time.Millisecond // least time between two checkpoints
+	walKept         = 64 << 20               // bytes of WAL file left on disk after a burst
+	checkpointIdle  = 5 * time.Second        // after which any WAL is copied back
 )
 
 // checkpointer copies the WAL back into the database on a connection of its
