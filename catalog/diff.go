@@ -12,9 +12,9 @@ import (
 type FieldDiff struct {
 	// Path names the field: "title", "variants[123].price" with the variant's
 	// id, "images[2].src" counted from 1 in the order of positions.
-	Path string
-	Old  string
-	New  string
+	Path string `json:"path"`
+	Old  string `json:"old"`
+	New  string `json:"new"`
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -26,13 +27,16 @@ type route struct {
 	serve        endpoint
 }
 
-// adminRoutes is everything the admin listener answers.
+// adminRoutes is everything the admin listener answers. Each subject keeps its
+// own lines beside its handlers.
 func (s *Server) adminRoutes() []route {
+	return slices.Concat(s.pageRoutes(), s.accountRoutes(), s.apiRoutes(), s.syncRoutes(), s.feedRoutes())
+}
+
+// apiRoutes are the parts of the API without a file of their own.
+func (s *Server) apiRoutes() []route {
 	const v1 = "/api/v1/"
 	return []route{
-		{http.MethodGet, "/", s.statusPage},
-		{http.MethodGet, "/assets/:name", s.asset},
-		{http.MethodPost, "/jobs/:id/:action", s.pageAction},
 		{http.MethodGet, "/healthz", s.healthz},
 		{http.MethodGet, "/readyz", s.readyz},
 		{http.MethodGet, "/metrics", s.allMetrics},
@@ -57,7 +61,6 @@ func (s *Server) adminRoutes() []route {
 		{http.MethodGet, v1 + "explain/:shop/:id", s.apiExplain},
 		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
 		{http.MethodGet, v1 + "rejected", s.apiRejected},
-		{http.MethodGet, v1 + "changes", s.apiChanges},
 		{http.MethodPost, v1 + "doctor", s.apiDoctor},
 		{http.MethodPost, samplePath, s.apiSendSample},
 	}

@@ -28,6 +28,8 @@ type Options struct {
 	// QueueWatch knows whether the queue can be written; nil takes it for
 	// writable as long as it can be read.
 	QueueWatch *QueueWatch
+	// Syncs compares with the shop; nil shows nothing of it.
+	Syncs Syncs
 	// Outbound tells of the calls to Shopify; nil shows nothing of them.
 	Outbound Outbound
 	// Rejected returns the newest refused deliveries, newest first; nil for none.

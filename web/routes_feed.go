@@ -1,0 +1,10 @@
+package web
+
+import "net/http"
+
+// feedRoutes are what is followed live, and the description of the API.
+func (s *Server) feedRoutes() []route {
+	return []route{
+		{http.MethodGet, "/api/v1/changes", s.apiChanges},
+	}
+}

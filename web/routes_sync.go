@@ -1,0 +1,4 @@
+package web
+
+// syncRoutes are syncs, their reports and subscriptions.
+func (s *Server) syncRoutes() []route { return nil }
