@@ -1,0 +1,83 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"time"
+
+	"stockroom/store"
+)
+
+// proof is what is known of how a shop's copy stands; kept in memory, read anew
+// after each run.
+type proof struct {
+	store.Proof
+	remote   int64 // the shop's own count, -1 when not known
+	remoteAt time.Time
+	drift    [3]int64 // added, changed, removed by the newest comparison
+}
+
+// refreshProof reads it from the catalogue.
+func (s *Syncer) refreshProof(ctx context.Context, shop string) {
+	p := proof{remote: -1}
+	var err error
+	if p.Proof, err = s.o.Store.LastProof(ctx, shop); err != nil {
+		s.log.Debug("when the copy was proven can't be read now", "shop", shop, "error", err.Error())
+		return
+	}
+	runs, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Limit: 20})
+	if err != nil {
+		s.log.Debug("runs can't be read now", "shop", shop, "error", err.Error())
+		return
+	}
+	found := false
+	for _, r := range runs { // newest first
+		if r.Expected > 0 && p.remoteAt.IsZero() {
+			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
+		}
+		if !found && r.Kind != store.RunIncremental && r.State == store.RunDone && !r.DryRun {
+			p.drift, found = [3]int64{r.Added, r.Changed, r.Removed}, true
+		}
+	}
+	s.mu.Lock()
+	s.proofs[shop] = p
+	s.mu.Unlock()
+}
+
+func (s *Syncer) proofOf(shop string) proof {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, ok := s.proofs[shop]; ok {
+		return p
+	}
+	return proof{remote: -1}
+}
+
+// Staleness is how long ago the copy was last shown to equal the shop's; known
+// is false when it never was, when a loss was found since, and when the clock is
+// before the proof.
+func (s *Syncer) Staleness(shop string, now time.Time) (d time.Duration, known bool) {
+	if _, lost := s.lossOf(shop); lost {
+		return 0, false
+	}
+	p := s.proofOf(shop)
+	at := max(p.IDs, p.Fields)
+	if at == 0 {
+		return 0, false
+	}
+	d = now.Sub(time.UnixMilli(at))
+	return d, d >= 0
+}
+
+// ProvenFieldsSince reports whether every field of every product was shown to be
+// equal after an instant, for all connected shops.
+func (s *Syncer) ProvenFieldsSince(at time.Time) bool {
+	shops := s.o.State.Shops()
+	for _, shop := range shops {
+		if _, lost := s.lossOf(shop.Domain); lost || s.proofOf(shop.Domain).Fields <= at.UnixMilli() {
+			return false
+		}
+	}
+	return len(shops) > 0
+}

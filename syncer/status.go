@@ -1,0 +1,216 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"stockroom/store"
+)
+
+// Status is how a shop's copy stands against the shop.
+type Status struct {
+	Running *store.SyncRun // nil for none
+	Since   time.Time      // when its present phase began
+	// ProvenIDs and ProvenFields are when ids, times and variant counts, and
+	// every field, were last shown to be equal; zero for never.
+	ProvenIDs, ProvenFields time.Time
+	Staleness               time.Duration // since the newest of both
+	StalenessKnown          bool
+	Why                     string // what stands against it being in step, of what is known here; "" for nothing
+	Remote                  int64  // the shop's own count, -1 when not known
+	RemoteAt                time.Time
+	Drift                   [3]int64 // added, changed and removed by the newest comparison
+	Schedules               []ScheduleStatus
+	Subscriptions           Subscriptions
+}
+
+// ScheduleStatus is how one schedule stands.
+type ScheduleStatus struct {
+	Name                         string
+	Every                        time.Duration
+	LastStart, LastSuccess, Next time.Time
+	LastError                    string
+	Running, Late                bool
+}
+
+// Status tells how a shop's copy stands. It asks nobody.
+func (s *Syncer) Status(shop string, now time.Time) Status {
+	p := s.proofOf(shop)
+	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Drift: p.drift}
+	if p.IDs > 0 {
+		st.ProvenIDs = time.UnixMilli(p.IDs)
+	}
+	if p.Fields > 0 {
+		st.ProvenFields = time.UnixMilli(p.Fields)
+	}
+	st.Staleness, st.StalenessKnown = s.Staleness(shop, now)
+	if run, since, ok := s.progress.of(shop); ok {
+		st.Running, st.Since = &run, since
+	}
+	s.mu.Lock()
+	st.Subscriptions = s.subscriptions[shop]
+	s.mu.Unlock()
+	st.Schedules = s.scheduleStatus(shop, now)
+	st.Why = s.why(shop, st)
+	return st
+}
+
+func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
+	have, _ := s.o.State.Shop(shop)
+	k := s.keeperOf(shop)
+	k.mu.Lock()
+	running := ""
+	if k.running != nil {
+		running = k.running.name
+	}
+	k.mu.Unlock()
+	since := have.AddedAt
+	if s.began.After(since) && have.AddedAt.IsZero() {
+		since = s.began
+	}
+	var list []ScheduleStatus
+	for _, sc := range append(s.schedules(), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
+		r, _ := s.o.State.Run(shop, sc.name)
+		st := ScheduleStatus{
+			Name: sc.name, Every: sc.every, LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
+			Running: running == sc.name, Late: late(sc, s.successOf(shop, sc.name, r.LastSuccess), since, now),
+		}
+		if sc.every > 0 && !st.Running {
+			if st.Next = k.dueAt(sc, now); st.Next.Before(now) {
+				st.Next = now
+			}
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+// successOf is when a schedule's purpose was last served: a full sync serves the
+// comparisons too.
+func (s *Syncer) successOf(shop, name string, own time.Time) time.Time {
+	if name == scheduleSubscriptions {
+		return own
+	}
+	full, _ := s.o.State.Run(shop, scheduleFull)
+	return slices.MaxFunc([]time.Time{own, full.LastSuccess}, time.Time.Compare)
+}
+
+// why is one sentence on what stands against the copy being in step, of what is
+// known here: jobs and dead letters are counted elsewhere.
+func (s *Syncer) why(shop string, st Status) string {
+	have, ok := s.o.State.Shop(shop)
+	switch {
+	case !ok:
+		return "The shop is not connected."
+	case have.Pause.Paused():
+		return sentence(pauseWords(have.Pause))
+	}
+	if reason, lost := s.lossOf(shop); lost {
+		return "A full sync is needed: " + reason + "."
+	}
+	if reason, owed := s.owed(shop); owed {
+		return "The copy is to be compared with the shop: " + reason + "."
+	}
+	if st.ProvenIDs.IsZero() && st.ProvenFields.IsZero() {
+		if st.Running != nil {
+			return "The first comparison with the shop is under way."
+		}
+		return "The copy has not been compared with the shop yet."
+	}
+	if !st.StalenessKnown {
+		return "The clock of this machine was put back, so the age of the last comparison is not known."
+	}
+	for _, sc := range st.Schedules {
+		if sc.Late && (sc.Name == scheduleReconcile || sc.Name == scheduleFull) {
+			return "The comparison with the shop is overdue."
+		}
+	}
+	switch sub := st.Subscriptions; {
+	case sub.CheckedAt.IsZero():
+		return "Whether Shopify sends product updates has not been checked yet."
+	case !sub.Present && sub.Error != "":
+		return sentence(sub.Error)
+	case !sub.Present:
+		return "Shopify does not send every kind of product update."
+	}
+	return ""
+}
+
+func sentence(words string) string {
+	if words == "" {
+		return ""
+	}
+	r := []rune(words)
+	if r[0] >= 'a' && r[0] <= 'z' {
+		r[0] += 'A' - 'a'
+	}
+	if last := r[len(r)-1]; last != '.' && last != '!' {
+		r = append(r, '.')
+	}
+	return string(r)
+}
+
+func (s *Syncer) subscriptionsEvery() time.Duration { return subscriptionsEvery }
+
+// watchSubscriptions compares wanted and present subscriptions at the start and
+// every few minutes; each healing is followed by a comparison, for what was
+// changed meanwhile was not delivered.
+func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
+	wake := s.subscriptionWake(shop)
+	for {
+		wait := s.subscriptionsEvery()
+		if have, ok := s.o.State.Shop(shop); ok && !have.Pause.Paused() {
+			if _, err := s.CheckSubscriptions(ctx, shop, true); err != nil && ctx.Err() == nil {
+				s.log.Debug("subscriptions can't be checked now", "shop", shop, "error", err.Error())
+				wait = time.Minute
+			}
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-wake:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+// CheckSubscriptions compares a shop's subscriptions with the wanted ones; with
+// fix it makes and mends them.
+func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) (Subscriptions, error) {
+	started := time.Now()
+	if fix {
+		if err := s.o.State.RunStarted(shop, scheduleSubscriptions, started); err != nil {
+			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", err.Error())
+		}
+	}
+	sub, healed, err := s.checkSubscriptions(ctx, shop, fix)
+	if ctx.Err() != nil {
+		return sub, err
+	}
+	if healed {
+		if e := s.owe(shop, "webhook subscriptions were missing", time.Now()); e != nil {
+			s.log.Warn("the comparison after a healing can't be noted", "shop", shop, "error", e.Error())
+		}
+	}
+	if fix {
+		words := sub.Error
+		if err != nil {
+			words = err.Error()
+		}
+		if e := s.o.State.RunFinished(shop, scheduleSubscriptions, time.Now(), words); e != nil {
+			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", e.Error())
+		}
+	}
+	s.mu.Lock()
+	if err == nil || !sub.CheckedAt.IsZero() {
+		s.subscriptions[shop] = sub
+	}
+	s.mu.Unlock()
+	return sub, err
+}
