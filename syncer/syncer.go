@@ -41,6 +41,13 @@ type Options struct {
 	// SlowProbeEvery is the same for a frozen shop and one without the app.
 	// Default 1 h.
 	SlowProbeEvery time.Duration
+	// ReconcileEvery is how often the copy is compared with the shop, and
+	// FullSyncEvery how often every field is read. 0: never by itself.
+	ReconcileEvery, FullSyncEvery time.Duration
+	// SpillDir takes the temporary files of full syncs. "": the system's.
+	SpillDir string
+	// Syncs is how many runs are made at a time, over all shops. Default 4.
+	Syncs int
 	// Changed, when set, is told when a shop was paused, resumed or found to be
 	// uninstalled.
 	Changed func(ctx context.Context, shop string)
