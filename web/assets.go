@@ -21,8 +21,8 @@ var templateFiles embed.FS
 // content: they may be cached for ever.
 type assets struct {
 	byName map[string]asset
-	url    map[string]string // plain name to path
-	pages  *template.Template
+	url    map[string]string             // plain name to path
+	pages  map[string]*template.Template // by file name, each with the frame
 }
 
 type asset struct {
@@ -34,6 +34,7 @@ func loadAssets() *assets {
 	a := &assets{byName: map[string]asset{}, url: map[string]string{}}
 	for _, file := range []struct{ name, kind string }{
 		{"stockroom.css", "text/css; charset=utf-8"},
+		{"stockroom.js", "text/javascript; charset=utf-8"},
 		{"icon.svg", "image/svg+xml"},
 	} {
 		body, err := assetFiles.ReadFile("assets/" + file.name)
@@ -46,9 +47,17 @@ func loadAssets() *assets {
 		a.byName[hashed] = asset{kind: file.kind, body: body}
 		a.url[file.name] = "/assets/" + hashed
 	}
-	a.pages = template.Must(template.New("").Funcs(template.FuncMap{
+	base := template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.url[name] },
-	}).ParseFS(templateFiles, "templates/*.html"))
+	}).ParseFS(templateFiles, "templates/base.html"))
+	files, err := templateFiles.ReadDir("templates")
+	if err != nil {
+		panic(err) // embedded at build time
+	}
+	a.pages = map[string]*template.Template{}
+	for _, f := range files {
+		a.pages[f.Name()] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
+	}
 	return a
 }
 

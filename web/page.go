@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"net/http"
@@ -43,11 +42,6 @@ type pageView struct {
 	Head     headline
 	HeadWhen instant
 	Label    string // the mood's word
-	Said     string // what the last click did
-	Demo     bool
-	Still    bool // does not reload by itself
-	Reload   int  // seconds
-	Now      instant
 	Started  instant
 	Version  string
 	Notices  []noticeRow
@@ -123,15 +117,13 @@ type rejectedRow struct {
 }
 
 func (s *Server) statusPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	_, still := r.URL.Query()["still"]
 	now := time.Now()
 	f, recent := s.gather(r.Context(), now)
 	h := headlineOf(f)
 	titles := s.newTitles(r.Context())
 	v := pageView{
-		Head: h, HeadWhen: since(now, h.When), Label: h.Mood.label(), Said: saidWords(r.URL.Query().Get("said")),
-		Demo: s.o.Demo, Still: still, Reload: reloadSeconds,
-		Now: at(now, now.Format("15:04:05")), Started: since(now, s.o.Started), Version: s.o.Version,
+		Head: h, HeadWhen: since(now, h.When), Label: h.Mood.label(),
+		Started: since(now, s.o.Started), Version: s.o.Version,
 		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: number(s.o.Store.LastSeq()),
 		Dead:    s.jobRows(r.Context(), now, queue.Dead, f.queue.Dead, titles),
 		Waiting: s.jobRows(r.Context(), now, queue.Waiting, f.queue.Waiting, titles),
@@ -145,14 +137,7 @@ func (s *Server) statusPage(w http.ResponseWriter, r *http.Request, _ httprouter
 		v.Shops = append(v.Shops, cardOf(now, shop))
 	}
 	v.Many = len(f.shops) > 1
-	var b bytes.Buffer
-	if err := s.assets.pages.ExecuteTemplate(&b, "status.html", v); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(b.Bytes())
-	return nil
+	return s.show(w, r, sheet{Template: "overview.html", Title: h.Mood.label(), Section: "/", Reload: reloadSeconds, Data: v})
 }
 
 func (l Level) mood() mood {

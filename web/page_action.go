@@ -10,6 +10,11 @@ import (
 	"stockroom/queue"
 )
 
+// said is what the last click did, and how to take it back.
+func (s *Server) said(q url.Values) (string, *undoOffer) {
+	return saidWords(q.Get("said")), nil
+}
+
 // saidWords says what the last click did. The key comes from the address, so
 // only these are shown.
 func saidWords(key string) string {

@@ -1,0 +1,168 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// sheet is one page: the template that fills the frame, its data and what the
+// frame needs to know.
+type sheet struct {
+	Template string // file in templates/; it defines "main", whose dot is Data
+	Title    string // in front of the product's name
+	Section  string // path of the navigation's entry, "" for none of them
+	Bare     bool   // without navigation and script: login and first run
+	Reload   int    // seconds between reloads without script, 0 for never
+	Status   int    // 0 means 200
+	Data     any
+}
+
+// frame is what base.html shows around a page.
+type frame struct {
+	Title     string
+	Bare      bool
+	Fragment  bool // without head and header, for the script
+	Demo      bool
+	Reload    int
+	CanHold   bool // reloads by itself unless told to stand still
+	HoldURL   string
+	CanLogOut bool
+	Now       instant
+	Nav       []navEntry
+	Said      string
+	Undo      *undoOffer
+	Data      any
+}
+
+type navEntry struct {
+	Path, Name string
+	Here       bool
+	Count      string // what needs a look there, "" for nothing
+}
+
+// undoOffer is what the last click did and how to take it back.
+type undoOffer struct {
+	Key, Text string
+}
+
+// fragmentHeader asks for a page without its head: the script asks again
+// whenever something has changed.
+const fragmentHeader = "X-Fragment"
+
+// show answers with a page. It is rendered first, so that a mistake in it
+// becomes an error and not half a page.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, sh sheet) error {
+	now := time.Now()
+	f := frame{
+		Title: sh.Title, Bare: sh.Bare, Fragment: r.Header.Get(fragmentHeader) != "" && !sh.Bare, Demo: s.o.Demo,
+		Now: at(now, now.Format("15:04:05")), Data: sh.Data,
+	}
+	if !sh.Bare {
+		f.Nav = s.navigation(sh.Section)
+		f.Said, f.Undo = s.said(r.URL.Query())
+		f.CanLogOut = s.canLogOut(r)
+	}
+	if sh.Reload > 0 {
+		f.CanHold, f.Reload, f.HoldURL = true, sh.Reload, held(r.URL, true)
+		if r.URL.Query().Has("still") {
+			f.Reload, f.HoldURL = 0, held(r.URL, false)
+		}
+	}
+	var b bytes.Buffer
+	if err := s.assets.pages[sh.Template].ExecuteTemplate(&b, "base", f); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if sh.Status != 0 {
+		w.WriteHeader(sh.Status)
+	}
+	_, _ = w.Write(b.Bytes()) // a client that left needs no answer
+	return nil
+}
+
+// held is the same page standing still, or reloading again.
+func held(u *url.URL, still bool) string {
+	q := u.Query()
+	q.Del("said")
+	q.Del("n")
+	q.Del("still")
+	if still {
+		q.Set("still", "1")
+	}
+	return withQuery(u.Path, q)
+}
+
+func withQuery(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+// canLogOut reports whether the request belongs to a session that can be ended.
+func (s *Server) canLogOut(*http.Request) bool { return false }
+
+func (s *Server) navigation(section string) []navEntry {
+	nav := []navEntry{
+		{Path: "/", Name: "Overview"}, {Path: "/products", Name: "Products"}, {Path: "/updates", Name: "Product updates"},
+		{Path: "/jobs", Name: "Waiting and failed"}, {Path: "/syncs", Name: "Syncs"}, {Path: "/shops", Name: "Shops"}, {Path: "/settings", Name: "Settings"},
+	}
+	for i := range nav {
+		nav[i].Here = nav[i].Path == section
+		if dead := s.o.Queue.Stats().Dead; nav[i].Path == "/jobs" && dead > 0 {
+			nav[i].Count = number(int64(dead))
+		}
+	}
+	return nav
+}
+
+// asPage answers the errors of a page as a page where a browser asked, so that
+// a person reads words and not JSON.
+func (s *Server) asPage(serve endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		err := serve(w, r, p)
+		if err == nil || !wantsPage(r) || errors.Is(err, r.Context().Err()) {
+			return err
+		}
+		refusal, unexpected := refusalOf(err)
+		if unexpected {
+			s.log.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
+		}
+		title := refusal.Title
+		if title == "" {
+			title = http.StatusText(refusal.Status)
+		}
+		return s.show(w, r, sheet{Template: "problem.html", Title: title, Status: refusal.Status, Data: struct{ Title, Detail string }{title, refusal.Detail}})
+	}
+}
+
+// wantsPage reports whether a browser asks for a page.
+func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// sayAndGo redirects to a page of ours, which says in one line what was done, so
+// that reloading does not do it again. back is a path with an optional query; it
+// may come from a form and is used only when it is one of ours.
+func sayAndGo(w http.ResponseWriter, back, fallback string, said url.Values) error {
+	u, err := url.Parse(back)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") {
+		u = &url.URL{Path: fallback}
+	}
+	q := u.Query()
+	for _, old := range []string{"said", "n", "undo"} {
+		q.Del(old)
+	}
+	for key, values := range said {
+		q[key] = values
+	}
+	w.Header().Set("Location", withQuery(u.EscapedPath(), q))
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
