@@ -30,6 +30,9 @@ type Product struct {
 	// VariantsComplete is true when a variant missing from Variants no longer
 	// exists. Only then may one be removed.
 	VariantsComplete bool
+	// ImagesUnordered is true when Images are all there but their order says
+	// nothing, as in a bulk result whose lines were mixed.
+	ImagesUnordered bool
 }
 
 // VariantRef names a variant. UpdatedAt (Unix milliseconds) is 0 when the
