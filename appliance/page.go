@@ -16,7 +16,7 @@ func (a *Appliance) webOptions() web.Options {
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
 		Token: a.token, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
-		DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
+		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
 	}
 	if s.AdminPassword.IsSet() {
 		o.Password = newPassword(s.AdminPassword.Reveal()).verify

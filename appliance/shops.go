@@ -27,6 +27,7 @@ func (a *Appliance) loadShops(ctx context.Context) error {
 			a.log.Warn("the catalogue does not know the shop yet; it is told when it can be written", "shop", shop.Domain, "error", err.Error())
 		}
 	}
+	a.labelShops(ctx)
 	a.refreshDirectory()
 	return nil
 }

@@ -2,9 +2,14 @@
 // Shopify metrics that operators' dashboards rely on. It keeps nothing on disk.
 //
 // Labels come from closed sets or from the configured shops. So that a thousand
-// shops do not make ten thousand series, only the first Shops of them get a
-// label of their own and the rest share "other"; which is which never changes
-// while the process runs, so no counter ever goes back.
+// shops do not make a hundred thousand series, only Shops of them get a label
+// of their own and the rest share "other"; which is which never changes while
+// the process runs, so no counter ever goes back. Prefer says at the start which
+// shops are the busiest.
+//
+// Shops with a label of their own have at most ownSeries series together; what
+// would go beyond them is counted under "other" from its first time on. So the
+// sum over all shops is always right.
 //
 // Units: seconds.
 package telemetry
@@ -19,8 +24,14 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 )
 
-// Shops is how many shops get series of their own.
-const Shops = 30
+// Shops is how many shops get series of their own. One busy shop makes about
+// 100 series here, most of them buckets of histograms.
+const Shops = 10
+
+// ownSeries is how many series the shops with a label of their own may have
+// together. What shares a label adds at most about 450: every type, operation
+// and error once.
+const ownSeries = 1100
 
 // Other is the label that the remaining shops share.
 const Other = "other"
@@ -52,23 +63,25 @@ const (
 type Recorder struct {
 	set *metrics.Set
 
-	mu     sync.Mutex
+	mu     sync.Mutex // labels, own, and the making of series
 	labels map[string]string
+	named  int // shops with a label of their own
+	own    int // series of theirs
 
 	webhooks  sync.Map // webhookKey -> *metrics.Counter
 	durations sync.Map // durationKey -> *metrics.PrometheusHistogram
 	errors    sync.Map // errorKey -> *metrics.Counter
-	limited   sync.Map // label -> *metrics.Counter
+	limited   sync.Map // shop -> *metrics.Counter
 }
 
 type webhookKey struct {
-	label, typ string
-	ok         bool
+	shop, typ string
+	ok        bool
 }
-type durationKey struct{ label, operation string }
+type durationKey struct{ shop, operation string }
 type errorKey struct {
-	label, operation string
-	typ              ErrorType
+	shop, operation string
+	typ             ErrorType
 }
 
 // New returns a recorder that writes into set.
@@ -76,15 +89,28 @@ func New(set *metrics.Set) *Recorder {
 	return &Recorder{set: set, labels: make(map[string]string)}
 }
 
+// Prefer gives labels of their own to the first shops of a list, as long as
+// there are any left. Called once at the start with the busiest shops first.
+func (r *Recorder) Prefer(shops []string) {
+	for _, shop := range shops {
+		r.Label(shop)
+	}
+}
+
 // Label returns the label of a shop: its own name or Other.
 func (r *Recorder) Label(shop string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.label(shop)
+}
+
+func (r *Recorder) label(shop string) string {
 	label, ok := r.labels[shop]
 	if !ok {
-		label = shop
-		if len(r.labels) >= Shops {
-			label = Other
+		label = Other
+		if r.named < Shops {
+			label = shop
+			r.named++
 		}
 		r.labels[shop] = label
 	}
@@ -121,59 +147,74 @@ func (r *Recorder) Error(shop, operation string, typ ErrorType) {
 
 // RateLimited counts n calls that were delayed, denied or throttled.
 func (r *Recorder) RateLimited(shop string, n int) {
-	label := r.Label(shop)
-	c, ok := r.limited.Load(label)
-	if !ok {
-		c, _ = r.limited.LoadOrStore(label, r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_rate_limit_hits_total{shop=%q}`, label)))
-	}
-	c.(*metrics.Counter).Add(n)
+	c := kept(r, &r.limited, shop, shop, 1, func(label string) *metrics.Counter {
+		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_rate_limit_hits_total{shop=%q}`, label))
+	})
+	c.Add(n)
 }
 
 func (r *Recorder) webhook(shop, typ string, ok bool) *metrics.Counter {
-	key := webhookKey{r.Label(shop), typ, ok}
-	if c, found := r.webhooks.Load(key); found {
-		return c.(*metrics.Counter)
-	}
-	status := "success"
-	if !ok {
-		status = "error"
-	}
-	c := r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_webhooks_total{shop=%q,type=%q,status=%q}`, key.label, typ, status))
-	r.webhooks.Store(key, c)
-	return c
+	return kept(r, &r.webhooks, shop, webhookKey{shop, typ, ok}, 1, func(label string) *metrics.Counter {
+		status := "success"
+		if !ok {
+			status = "error"
+		}
+		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_webhooks_total{shop=%q,type=%q,status=%q}`, label, typ, status))
+	})
 }
 
 func (r *Recorder) duration(shop, operation string) *metrics.PrometheusHistogram {
-	key := durationKey{r.Label(shop), operation}
-	if h, found := r.durations.Load(key); found {
-		return h.(*metrics.PrometheusHistogram)
-	}
-	h := r.set.GetOrCreatePrometheusHistogramExt(
-		fmt.Sprintf(`shopify_sync_duration_seconds{shop=%q,operation_type=%q}`, key.label, operation), durationBuckets)
-	r.durations.Store(key, h)
-	return h
+	return kept(r, &r.durations, shop, durationKey{shop, operation}, len(durationBuckets)+3, func(label string) *metrics.PrometheusHistogram {
+		return r.set.GetOrCreatePrometheusHistogramExt(
+			fmt.Sprintf(`shopify_sync_duration_seconds{shop=%q,operation_type=%q}`, label, operation), durationBuckets)
+	})
 }
 
 func (r *Recorder) errorCounter(shop, operation string, typ ErrorType) *metrics.Counter {
-	key := errorKey{r.Label(shop), operation, typ}
-	if c, found := r.errors.Load(key); found {
-		return c.(*metrics.Counter)
+	return kept(r, &r.errors, shop, errorKey{shop, operation, typ}, 1, func(label string) *metrics.Counter {
+		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_sync_errors_total{shop=%q,operation_type=%q,error_type=%q}`, label, operation, string(typ)))
+	})
+}
+
+// kept returns the metric of a shop under key, which takes so many series, and
+// makes it the first time: under the shop's label, or under Other when the
+// shops with a label of their own have too many.
+func kept[M any](r *Recorder, in *sync.Map, shop string, key any, series int, make func(label string) *M) *M {
+	if m, found := in.Load(key); found {
+		return m.(*M)
 	}
-	c := r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_sync_errors_total{shop=%q,operation_type=%q,error_type=%q}`, key.label, operation, string(typ)))
-	r.errors.Store(key, c)
-	return c
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if m, found := in.Load(key); found {
+		return m.(*M)
+	}
+	label := r.label(shop)
+	if label != Other && r.own+series > ownSeries {
+		label = Other
+	}
+	if label != Other {
+		r.own += series
+	}
+	m := make(label)
+	in.Store(key, m)
+	return m
 }
 
 // Write writes the set in the Prometheus text format.
 func (r *Recorder) Write(w io.Writer) { r.set.WritePrometheus(w) }
 
+// Own lists the shops with a label of their own, sorted.
+func (r *Recorder) Own() []string { return r.labelled(func(l string) bool { return l != Other }) }
+
 // Sharing lists the shops that share the label Other, sorted.
-func (r *Recorder) Sharing() []string {
+func (r *Recorder) Sharing() []string { return r.labelled(func(l string) bool { return l == Other }) }
+
+func (r *Recorder) labelled(ok func(label string) bool) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []string
 	for shop, label := range r.labels {
-		if label == Other {
+		if ok(label) {
 			list = append(list, shop)
 		}
 	}

@@ -69,13 +69,82 @@ func TestAThousandShopsMakeABoundedNumberOfSeries(t *testing.T) {
 	}
 	wg.Wait()
 	text := written(r)
-	if n := strings.Count(text, "\n"); n > 1800 {
-		t.Errorf("%d series, want room for the rest below 2,000", n)
+	if n := strings.Count(text, "\n"); n > 60*(Shops+1) {
+		t.Errorf("%d series for %d labels", n, Shops+1)
 	}
 	if got := len(r.Sharing()); got != 1000-Shops {
 		t.Errorf("%d shops share a label, want %d", got, 1000-Shops)
 	}
+	if got := len(r.Own()); got != Shops {
+		t.Errorf("%d shops have a label of their own, want %d", got, Shops)
+	}
 	want(t, text, fmt.Sprintf(`shopify_webhooks_total{shop="other",type="update",status="success"} %d`, 1000-Shops))
+}
+
+// everything uses a shop in every way there is, once.
+func everything(r *Recorder, shop string) (operations, errors int) {
+	operationTypes := []string{"refetch", "refetch_inventory", "confirm_uninstall", "check_scopes", "probe", "bulk_sync", "reconcile", "incremental", "subscriptions"}
+	for i := range 12 { // topics
+		typ := fmt.Sprint("type_", i)
+		r.Webhook(shop, typ, true, time.Millisecond)
+		r.Webhook(shop, typ, false, time.Millisecond)
+		r.Error(shop, "webhook_"+typ, ErrLocked)
+		r.Error(shop, "webhook_"+typ, ErrDiskFull)
+		errors += 2
+	}
+	for _, op := range operationTypes {
+		r.Duration(shop, op, time.Second)
+		for _, typ := range []ErrorType{ErrTimeout, ErrThrottled, ErrAuth, ErrMalformed, ErrUpstream, ErrInternal} {
+			r.Error(shop, op, typ)
+			errors++
+		}
+	}
+	r.RateLimited(shop, 1)
+	return 24 + len(operationTypes), errors
+}
+
+func TestBeyondTheLimitOfSeriesThingsAreCountedUnderOther(t *testing.T) {
+	r := New(metrics.NewSet())
+	operations, errors := 0, 0
+	for i := range 50 {
+		o, e := everything(r, fmt.Sprintf("shop-%d.myshopify.com", i))
+		operations, errors = operations+o, errors+e
+	}
+	text := written(r)
+	var own, other int
+	sums := map[string]int{}
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, `shop="other"`) {
+			other++
+		} else {
+			own++
+		}
+		name, rest, _ := strings.Cut(line, "{")
+		var n int
+		if _, err := fmt.Sscan(rest[strings.LastIndexByte(rest, ' ')+1:], &n); err == nil && !strings.HasSuffix(name, "_bucket") && !strings.HasSuffix(name, "_sum") {
+			sums[name] += n
+		}
+	}
+	if own > ownSeries || other > 450 {
+		t.Errorf("%d series of single shops, %d shared", own, other)
+	}
+	if sums["shopify_sync_duration_seconds_count"] != operations || sums["shopify_sync_errors_total"] != errors || sums["shopify_rate_limit_hits_total"] != 50 {
+		t.Errorf("sums %v, want %d operations and %d errors", sums, operations, errors)
+	}
+}
+
+func TestPreferredShopsGetTheLabels(t *testing.T) {
+	r := New(metrics.NewSet())
+	busy := []string{"busy-1", "busy-2"}
+	r.Prefer(busy)
+	for i := range 100 {
+		r.Shop(fmt.Sprint("shop-", i))
+	}
+	for _, shop := range busy {
+		if got := r.Label(shop); got != shop {
+			t.Errorf("%s has the label %q", shop, got)
+		}
+	}
 }
 
 func TestAShopKeepsItsLabel(t *testing.T) {

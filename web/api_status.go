@@ -54,6 +54,7 @@ type shopStatus struct {
 	Selection    string     `json:"selection"`
 	NextTryAt    *time.Time `json:"next_try_at"` // when a paused shop is asked again
 	Calls        *Calls     `json:"calls"`
+	MetricsLabel string     `json:"metrics_label"` // its label in /metrics, "other" when it shares one
 }
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -78,7 +79,7 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		view := shopStatus{
 			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.sentence(f.now), LastUpdateAt: optional(shop.Last),
 			Waiting: shop.Waiting, Dead: shop.Dead, AtLeast: shop.AtLeast, Selection: selectionWords(shop.Selection),
-			NextTryAt: optional(shop.NextTry), Calls: shop.Calls,
+			NextTryAt: optional(shop.NextTry), Calls: shop.Calls, MetricsLabel: s.label(shop.Shop),
 		}
 		if shop.CountsErr == nil {
 			view.Products, view.Active, view.Wanted = &shop.Counts.Products, &shop.Counts.Active, &shop.Counts.Wanted

@@ -97,10 +97,7 @@ func (s *Server) callGauges(set *vm.Set, views []ShopView) {
 	used, budget, circuit := map[string]float64{}, map[string]float64{}, map[string]float64{}
 	paused := map[string]float64{"token": 0, "scope": 0, "frozen": 0, "uninstalled": 0, "operator": 0}
 	for _, v := range views {
-		label := v.Shop
-		if s.o.Telemetry != nil {
-			label = s.o.Telemetry.Label(v.Shop)
-		}
+		label := s.label(v.Shop)
 		c := s.o.Outbound.Calls(v.Shop, now)
 		used[label] += float64(c.Used)
 		budget[label] += float64(c.Budget)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"runtime"
 	"runtime/metrics"
@@ -26,6 +27,15 @@ func (s *Server) registerGauges() {
 	s.own.NewGauge(`go_goroutines`, func() float64 { return float64(runtime.NumGoroutine()) })
 	s.own.NewGauge(`go_memory_heap_bytes`, func() float64 { return runtimeMetric("/memory/classes/heap/objects:bytes") })
 	s.own.NewGauge(`go_gc_cycles_total`, func() float64 { return runtimeMetric("/gc/cycles/total:gc-cycles") })
+	if s.o.DiskFree != nil {
+		s.own.NewGauge(`stockroom_disk_free_bytes`, func() float64 {
+			n, err := s.o.DiskFree()
+			if err != nil {
+				return math.NaN()
+			}
+			return float64(n)
+		})
+	}
 	registerProcess(s.own)
 }
 
@@ -89,6 +99,7 @@ func (s *Server) state(ctx context.Context) *vm.Set {
 		return set
 	}
 	s.callGauges(set, views)
+	s.copyGauges(ctx, set, views)
 	byState := map[string]int{}
 	for _, v := range views {
 		byState[v.State]++

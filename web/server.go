@@ -58,7 +58,10 @@ type Options struct {
 	Logger  *slog.Logger // nil discards
 	// DataDir takes the temporary file of an sqlite export; "" means the
 	// system's temporary folder.
-	DataDir   string
+	DataDir string
+	// DiskFree returns how many bytes the disk of the data dir still takes; nil
+	// when nobody knows.
+	DiskFree  func() (int64, error)
 	PublicURL string // where Shopify reaches the public listener, "" when not known
 	Demo      bool   // the shop is simulated; the page says so
 }

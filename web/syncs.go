@@ -37,11 +37,14 @@ type SyncStatus struct {
 	InStep       bool      `json:"in_step"`
 	Why          string    `json:"why,omitempty"`
 	// Staleness is seconds since the newest proof, -1 when there is none.
-	Staleness     float64       `json:"staleness_seconds"`
-	Remote        int64         `json:"remote_products"` // the shop's own count, -1 when not known
-	RemoteAt      time.Time     `json:"remote_counted_at,omitzero"`
-	Schedules     []Schedule    `json:"schedules"`
-	Subscriptions Subscriptions `json:"subscriptions"`
+	Staleness float64   `json:"staleness_seconds"`
+	Remote    int64     `json:"remote_products"` // the shop's own count, -1 when not known
+	RemoteAt  time.Time `json:"remote_counted_at,omitzero"`
+	// LastReconcile is the newest comparison that came to its end, a dry run
+	// included; its counts are the drift it found. nil for none.
+	LastReconcile *store.SyncRun `json:"last_reconcile"`
+	Schedules     []Schedule     `json:"schedules"`
+	Subscriptions Subscriptions  `json:"subscriptions"`
 }
 
 // Schedule is one thing that is done for a shop again and again.

@@ -111,8 +111,10 @@ func New(o Options) *Intake {
 
 // SetDirectory replaces the shops and their secrets.
 func (in *Intake) SetDirectory(d *Directory) {
-	for domain := range d.shops {
-		in.opt.Telemetry.Shop(domain)
+	for domain, shop := range d.shops {
+		if !shop.Removed {
+			in.opt.Telemetry.Shop(domain)
+		}
 	}
 	in.directory.Store(d)
 }
