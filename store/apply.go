@@ -25,16 +25,21 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 	if err != nil {
 		return Result{}, err
 	}
+	s.activity.add(d.Shop, d.ReceivedAt, time.Now())
 	return res, nil
 }
 
 // Record writes a journal row for a delivery that changes nothing here, for
 // example one that was kept as a dead letter.
 func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string) error {
-	return s.write(ctx, s.urgent, 1, func(t *tx) error {
+	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
 		t.delivery++
 		return t.journal(d, entry{id: t.delivery, externalID: externalID, outcome: outcome, reason: reason})
 	})
+	if err == nil {
+		s.activity.add(d.Shop, d.ReceivedAt, time.Now())
+	}
+	return err
 }
 
 func weight(c catalog.Change) int {

@@ -63,6 +63,9 @@ type Store struct {
 	settings   settings
 	replacing  *replacement // nil for none
 
+	watch    *watch
+	activity activity
+
 	lastSeq  atomic.Int64
 	groups   atomic.Int64
 	commitAt atomic.Int64
@@ -122,6 +125,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		stopped:          make(chan struct{}),
 		wakeCheckpoint:   make(chan struct{}, 1),
 		salvaged:         make(chan struct{}, 1),
+		watch:            newWatch(),
 	}
 	s.metrics = newStoreMetrics(o.Metrics, s)
 	s.seq = o.Watermark
@@ -135,7 +139,10 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, errors.Join(err, s.closeFiles())
 	}
+	journal := s.delivery
 	go s.writer()
+	s.background.Go(func() { s.watch.run(s.stop) })
+	s.background.Go(func() { s.fillActivity(journal) })
 	s.background.Go(s.checkpointer)
 	s.background.Go(s.housekeeping)
 	s.background.Go(s.examine)
@@ -225,6 +232,7 @@ func (s *Store) recoverFrom(err error) {
 func (s *Store) noteCommit(requests int, took time.Duration) {
 	s.metrics.group(requests, took)
 	s.commitAt.Store(time.Now().UnixMilli())
+	s.watch.committed()
 	s.mu.Lock()
 	was, since := s.health.Cause, s.health.Since
 	s.health.Cause, s.health.Err, s.health.Since = "", "", time.Time{}

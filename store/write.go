@@ -185,23 +185,25 @@ func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
 	return nil
 }
 
-// updateVariant writes a variant's fields. The two indexed ones have a
+// updateVariant writes a variant's fields. The indexed ones have a
 // statement of their own that does nothing when they are unchanged, since
 // SQLite would otherwise rewrite their index entries each time.
 func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
 	_, err := t.exec(`
-		UPDATE variants SET row_hash = ?, position = ?, inventory_quantity = ?, title = ?, barcode = ?, price = ?,
+		UPDATE variants SET row_hash = ?, position = ?, inventory_quantity = ?, title = ?, price = ?,
 		       compare_at_price = ?, option1 = ?, option2 = ?, option3 = ?, inventory_policy = ?, taxable = ?,
 		       image_id = ?, shopify_created_at = ?, shopify_updated_at = ?
 		WHERE id = ?`,
-		rowHash(v), intArg(v.Position), intArg(v.InventoryQuantity), textArg(v.Title), textArg(v.Barcode), textArg(v.Price),
+		rowHash(v), intArg(v.Position), intArg(v.InventoryQuantity), textArg(v.Title), textArg(v.Price),
 		textArg(v.CompareAtPrice), textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
 		boolArg(v.Taxable), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt), id)
 	if err != nil {
 		return fmt.Errorf("update variant: %w", err)
 	}
-	_, err = t.exec(`UPDATE variants SET sku = ?1, inventory_item_id = ?2 WHERE id = ?3 AND (sku IS NOT ?1 OR inventory_item_id IS NOT ?2)`,
-		textArg(v.SKU), intArg(v.InventoryItemID), id)
+	_, err = t.exec(`
+		UPDATE variants SET sku = ?1, inventory_item_id = ?2, barcode = ?3
+		WHERE id = ?4 AND (sku IS NOT ?1 OR inventory_item_id IS NOT ?2 OR barcode IS NOT ?3)`,
+		textArg(v.SKU), intArg(v.InventoryItemID), textArg(v.Barcode), id)
 	if err != nil {
 		return fmt.Errorf("update variant's keys: %w", err)
 	}

@@ -1,0 +1,135 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ActivityMinutes is how many minutes Activity tells of.
+const ActivityMinutes = 60
+
+// activityRows bounds the journal rows that are read at Open to fill activity.
+const activityRows = 20_000
+
+// activity counts deliveries by shop and minute, in memory.
+type activity struct {
+	shops sync.Map // string to *minutes
+}
+
+// minutes is a ring of one hour. A cell holds the minute (Unix, upper half) it
+// stands for and the count, so that an old one needs no sweeping.
+type minutes struct {
+	cell [ActivityMinutes]atomic.Uint64
+	last atomic.Int64 // newest delivery, Unix milliseconds
+}
+
+// add counts one committed delivery that arrived at at.
+func (a *activity) add(shop string, at, now time.Time) {
+	v, ok := a.shops.Load(shop)
+	if !ok {
+		v, _ = a.shops.LoadOrStore(shop, new(minutes))
+	}
+	v.(*minutes).add(at, now)
+}
+
+func (m *minutes) add(at, now time.Time) {
+	for ms := at.UnixMilli(); ; {
+		last := m.last.Load()
+		if ms <= last || m.last.CompareAndSwap(last, ms) {
+			break
+		}
+	}
+	minute := uint64(max(0, at.Unix()/60))
+	newest := uint64(max(0, now.Unix()/60))
+	cell := &m.cell[minute%ActivityMinutes]
+	for {
+		old := cell.Load()
+		count := uint64(1)
+		switch was := old >> 32; {
+		case was == minute:
+			count = old&0xffff_ffff + 1
+		case was > minute && was <= newest:
+			return // older than the hour
+		}
+		if cell.CompareAndSwap(old, minute<<32|count) {
+			return
+		}
+	}
+}
+
+// Activity returns how many deliveries of a shop ("" for all) arrived in each of
+// the last sixty minutes, the running minute last. It counts what was committed.
+func (s *Store) Activity(shop string, now time.Time) (counts [ActivityMinutes]int) {
+	newest := uint64(max(0, now.Unix()/60))
+	sum := func(m *minutes) {
+		for i := range m.cell {
+			v := m.cell[i].Load()
+			if ago := newest - v>>32; ago < ActivityMinutes {
+				counts[ActivityMinutes-1-ago] += int(v & 0xffff_ffff)
+			}
+		}
+	}
+	if shop != "" {
+		if v, ok := s.activity.shops.Load(shop); ok {
+			sum(v.(*minutes))
+		}
+		return counts
+	}
+	s.activity.shops.Range(func(_, v any) bool {
+		sum(v.(*minutes))
+		return true
+	})
+	return counts
+}
+
+// LastDelivery is when the newest delivery of a shop arrived, as far as the last
+// rows of the journal go; zero for none.
+func (s *Store) LastDelivery(shop string) time.Time {
+	v, ok := s.activity.shops.Load(shop)
+	if !ok {
+		return time.Time{}
+	}
+	return time.UnixMilli(v.(*minutes).last.Load())
+}
+
+// fillActivity reads the newest rows that were in the journal at Open, up to the
+// row upTo; later ones are counted as they are committed.
+func (s *Store) fillActivity(upTo int64) {
+	db := s.readers.Load()
+	if upTo == 0 || db == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	if err := s.readActivity(ctx, db, upTo); err != nil && ctx.Err() == nil {
+		s.log.Debug("the last hour's updates can't be counted", "error", err.Error())
+	}
+}
+
+func (s *Store) readActivity(ctx context.Context, db *sql.DB, upTo int64) error {
+	rows, err := db.QueryContext(ctx, `SELECT shop, received_at FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	now := time.Now()
+	for rows.Next() {
+		var shop string
+		var at int64
+		if err := rows.Scan(&shop, &at); err != nil {
+			return err
+		}
+		s.activity.add(shop, time.UnixMilli(at), now)
+	}
+	return rows.Err()
+}

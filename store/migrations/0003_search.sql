@@ -1,0 +1,40 @@
+-- What a list of products is searched by, one short row a product in the order
+-- lists have. The products table itself is many times larger, and an index over
+-- these columns would be written anew by every update; these triggers write only
+-- what changed.
+CREATE TABLE product_search (
+  shop         TEXT NOT NULL,
+  id           INTEGER NOT NULL, -- products.id
+  status       TEXT NOT NULL,
+  vendor       TEXT,
+  product_type TEXT,
+  handle       TEXT,
+  title        TEXT,
+  PRIMARY KEY (shop, id)
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO product_search SELECT shop, id, status, vendor, product_type, handle, title FROM products ORDER BY shop, id;
+
+CREATE TRIGGER product_search_insert AFTER INSERT ON products BEGIN
+  INSERT OR REPLACE INTO product_search (shop, id, status, vendor, product_type, handle, title)
+  VALUES (new.shop, new.id, new.status, new.vendor, new.product_type, new.handle, new.title);
+END;
+
+CREATE TRIGGER product_search_update AFTER UPDATE OF status, vendor, product_type, handle, title ON products
+WHEN old.status <> new.status OR old.title IS NOT new.title OR old.handle IS NOT new.handle
+  OR old.vendor IS NOT new.vendor OR old.product_type IS NOT new.product_type
+BEGIN
+  UPDATE product_search SET status = new.status, vendor = new.vendor, product_type = new.product_type,
+         handle = new.handle, title = new.title
+  WHERE shop = new.shop AND id = new.id;
+END;
+
+CREATE TRIGGER product_search_delete AFTER DELETE ON products BEGIN
+  DELETE FROM product_search WHERE shop = old.shop AND id = old.id;
+END;
+
+CREATE INDEX variants_by_barcode ON variants (barcode) WHERE barcode IS NOT NULL AND barcode <> '';
+
+-- Outcomes that are rare and looked for. The common ones have no entry, so they
+-- cost nothing here.
+CREATE INDEX deliveries_rare ON deliveries (outcome, id) WHERE outcome IN ('queued', 'dead', 'mismatch');

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// DeliveryFilter narrows the journal. Zero fields do not narrow.
+type DeliveryFilter struct {
+	Shop    string
+	Topic   string // exactly, as in the journal
+	Outcome Outcome
+	Product int64  // Shopify's product id
+	Cursor  string // Next or Prev of another page with the same filter; "" for the newest
+	Limit   int    // rows on a page; 0 means 100
+}
+
+// DeliveryPage is one page of the journal, newest first. It may hold fewer rows
+// than the limit, even none, and yet a Next: at most journalLooked rows are
+// looked at for a page.
+type DeliveryPage struct {
+	Deliveries []DeliveryRow
+	Next       string // cursor of the older page, "" at the end
+	Prev       string // cursor of the newer page, "" on the newest
+}
+
+// journalLooked bounds the journal rows that are looked at for one page.
+const journalLooked = 50_000
+
+// SearchDeliveries returns one page of the journal.
+func (s *Store) SearchDeliveries(ctx context.Context, f DeliveryFilter) (DeliveryPage, error) {
+	if f.Limit <= 0 {
+		f.Limit = 100
+	}
+	newer, from, err := parseJournalCursor(f.Cursor)
+	if err != nil {
+		return DeliveryPage{}, err
+	}
+	db := s.readers.Load()
+	if db == nil {
+		return DeliveryPage{}, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+	}
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return DeliveryPage{}, classify(fmt.Errorf("begin read: %w", err))
+	}
+	defer tx.Rollback()
+	rows, end, err := journalRows(ctx, tx, f, from, newer)
+	if err != nil {
+		return DeliveryPage{}, err
+	}
+	var page DeliveryPage
+	full := len(rows) > f.Limit
+	if full {
+		rows = rows[:f.Limit]
+		end = rows[f.Limit-1].ID
+	}
+	page.Deliveries = rows
+	if newer {
+		if len(rows) == 0 && end == 0 { // nothing newer: the newest page
+			f.Cursor = ""
+			return s.SearchDeliveries(ctx, f)
+		}
+		slices.Reverse(page.Deliveries)
+		if end != 0 {
+			page.Prev = "p" + strconv.FormatInt(end, 10)
+		}
+		last := from + 1 // the page behind begins with the row the cursor was taken from
+		if len(rows) > 0 {
+			last = page.Deliveries[len(rows)-1].ID
+		}
+		page.Next = "n" + strconv.FormatInt(last, 10)
+		return page, nil
+	}
+	if end != 0 {
+		page.Next = "n" + strconv.FormatInt(end, 10)
+	}
+	if f.Cursor != "" {
+		first := from - 1
+		if len(rows) > 0 {
+			first = rows[0].ID
+		}
+		page.Prev = "p" + strconv.FormatInt(first, 10)
+	}
+	return page, nil
+}
+
+// journalRows returns up to f.Limit and one more rows from an id on, and the id
+// at which looking stopped because of its bound, 0 when it came to the end.
+func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, newer bool) (list []DeliveryRow, end int64, err error) {
+	query, args := journalQuery(f, from, newer)
+	rows, err := tx.QueryContext(ctx, query, append(args, f.Limit+1)...)
+	if err != nil {
+		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		d, err := scanDelivery(rows.Scan)
+		if err != nil {
+			return nil, 0, classify(fmt.Errorf("read journal: %w", err))
+		}
+		list = append(list, d)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, classify(err)
+	}
+	if len(list) > f.Limit {
+		return list, 0, nil
+	}
+	look, args := journalLook(f, from, newer)
+	last := "min"
+	if newer {
+		last = "max"
+	}
+	var n int
+	if err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(`+last+`(id), 0) FROM (`+look+`)`, args...).Scan(&n, &end); err != nil {
+		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
+	}
+	if n < journalLooked {
+		end = 0
+	}
+	return list, end, nil
+}
+
+// journalLook is the bounded walk whose rows are looked at: through the index of
+// a product or of a rare outcome where there is one, else through the journal.
+func journalLook(f DeliveryFilter, from int64, newer bool) (query string, args []any) {
+	parts := []string{"true"}
+	switch f.Outcome {
+	case Queued, Dead, Mismatch:
+		// The index is used only for a literal; these are no words of strangers.
+		parts = append(parts, `outcome = '`+string(f.Outcome)+`'`)
+	default:
+		if f.Product != 0 {
+			parts, args = append(parts, "external_id = ?"), append(args, f.Product)
+		}
+	}
+	then, order := "<", "DESC"
+	if newer {
+		then, order = ">", "ASC"
+	}
+	if from != 0 {
+		parts, args = append(parts, "id "+then+" ?"), append(args, from)
+	}
+	return `SELECT id FROM deliveries WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ` + strconv.Itoa(journalLooked), args
+}
+
+func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args []any) {
+	look, args := journalLook(f, from, newer)
+	look = strings.Replace(look, "SELECT id", "SELECT "+deliveryColumns, 1)
+	parts := []string{"true"}
+	for _, equal := range [...]struct{ column, value string }{{"shop", f.Shop}, {"topic", f.Topic}, {"outcome", string(f.Outcome)}} {
+		if equal.value != "" {
+			parts, args = append(parts, equal.column+" = ?"), append(args, equal.value)
+		}
+	}
+	if f.Product != 0 {
+		// Inventory deliveries carry the item's id in the same column.
+		parts, args = append(parts, "external_id = ? AND topic LIKE 'products/%'"), append(args, f.Product)
+	}
+	order := "DESC"
+	if newer {
+		order = "ASC"
+	}
+	return `SELECT * FROM (` + look + `) WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ?`, args
+}
+
+func parseJournalCursor(text string) (newer bool, from int64, err error) {
+	if text == "" {
+		return false, 0, nil
+	}
+	n, err := strconv.ParseInt(strings.TrimLeft(text, "np"), 10, 64)
+	if err != nil || n < 0 {
+		return false, 0, ErrCursor
+	}
+	return text[0] == 'p', n, nil
+}
