@@ -60,13 +60,14 @@ type head struct {
 	hasVersion bool
 	triggered  int64 // nanoseconds, 0 when unknown
 	hash       string
+	syncedAt   int64 // when the row was last written
 }
 
 func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
-	var row [8]driver.Value
+	var row [9]driver.Value
 	_, err := t.one(`
 		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),
-		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash
+		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at
 		FROM (SELECT 1)
 		LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
 		LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`, row[:], shop, externalID, dedupe)
@@ -82,6 +83,7 @@ func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
 		updatedAt: asInt(row[5]),
 		triggered: asInt(row[6]),
 		hash:      asText(row[7]),
+		syncedAt:  asInt(row[8]),
 	}
 	_, h.hasVersion = row[5].(int64)
 	return h, nil
@@ -138,6 +140,8 @@ type verdict struct {
 	outcome Outcome
 	reason  string
 	want    *Wanted
+	created bool                // applied, and there was no row before
+	diff    []catalog.FieldDiff // when origin.report
 }
 
 // origin is where a change comes from; it becomes the provenance of the row.
@@ -151,6 +155,15 @@ type origin struct {
 	// (Unix milliseconds) is when that read began.
 	authoritative bool
 	started       int64
+	report        bool // tell what changes
+	overrule      bool // an older version may win over a row written before started
+}
+
+// writtenSince reports whether the row may have been written after the read
+// began, so that the read can't speak for it. A row from the future was written
+// under a clock that has been set back since; it proves nothing.
+func (h head) writtenSince(o origin, now int64) bool {
+	return h.id != 0 && h.syncedAt >= o.started && h.syncedAt <= now
 }
 
 // notice handles the topics that change no product.

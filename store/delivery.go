@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
+
+	"stockroom/catalog"
 )
 
 // Outcome is what became of a delivery.
@@ -61,6 +63,12 @@ type Result struct {
 	Reason     string // one sentence for people, "" when nothing needs explaining
 	DeliveryID int64  // the journal row, 0 for a write that is no delivery
 	Wanted     *Wanted
+	Created    bool // applied, and there was no row before
+	// Diff is what an authoritative read changed of a stored product, when
+	// Read.Report asked for it; at most 100 fields.
+	Diff []catalog.FieldDiff
+	// Err is why PutBulk could not apply this product; nothing of it is kept.
+	Err error
 }
 
 // Wanted is work that a commit asked for: it stays in the table of the same

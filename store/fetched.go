@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
+	"fmt"
 	"time"
 
 	"stockroom/catalog"
@@ -13,6 +15,15 @@ type Read struct {
 	Source  string    // fetch, bulk or reconcile
 	Ref     string    // bulk operation or run, "" for none
 	Started time.Time // when the read began; only what was stored before may be overruled
+
+	// Run is the sync run that the read belongs to, 0 for none. The run's
+	// counters are raised in the transaction that does what they count.
+	Run int64
+	// Report asks for what changes: Result.Diff, and rows in the run's report.
+	Report bool
+	// Overrule lets a version older than the stored one win over a row that was
+	// last written before Started.
+	Overrule bool
 }
 
 func (r Read) origin() origin {
@@ -20,13 +31,16 @@ func (r Read) origin() origin {
 	if r.Ref != "" {
 		cause += ":" + r.Ref
 	}
-	return origin{source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli()}
+	return origin{source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(),
+		report: r.Report, overrule: r.Overrule}
 }
 
-// PutFetched stores products as the shop itself shows them, each in a savepoint
-// of the same transaction. A newer version that a webhook brought meanwhile
-// wins; a tombstone gives way only to a read that started after it was written.
-// The outcome of each is applied, stale or ignored.
+// PutFetched stores products as the shop itself shows them, in one transaction.
+// A newer version that a webhook brought meanwhile wins, and so does another one
+// of the same second that was written after the read began, until the fetch that
+// is then wanted (Result.Wanted) decides; a tombstone gives way only to a read
+// that started after it was written. The outcome of each is applied, stale or
+// ignored.
 func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Product) ([]Result, error) {
 	lane, rows := s.urgent, 0
 	for _, p := range products {
@@ -37,28 +51,15 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 	}
 	results := make([]Result, len(products))
 	err := s.write(ctx, lane, rows, func(t *tx) error {
+		var list []seen
 		for i, p := range products {
-			h, err := t.head(r.Shop, p.ID, nil)
-			if err != nil {
+			var err error
+			if results[i], err = t.putShown(r, r.origin(), p); err != nil {
 				return err
 			}
-			v, err := t.upsert(r.Shop, p, h, r.origin())
-			if err != nil {
-				return err
-			}
-			if v.outcome != Applied {
-				if err := t.confirmed(r.Shop, p.ID, r.origin()); err != nil {
-					return err
-				}
-			}
-			if v.want != nil {
-				if err := t.want(*v.want); err != nil {
-					return err
-				}
-			}
-			results[i] = Result{Outcome: v.outcome, Reason: v.reason, Wanted: v.want}
+			list = append(list, seen{p.ID, countedAs(results[i])})
 		}
-		return nil
+		return t.countIn(r.Run, list, 0)
 	})
 	if err != nil {
 		return nil, err
@@ -66,8 +67,42 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 	return results, nil
 }
 
+// putShown stores one product as the shop itself shows it.
+func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
+	h, err := t.head(r.Shop, p.ID, nil)
+	if err != nil {
+		return Result{}, err
+	}
+	v, err := t.upsert(r.Shop, p, h, o)
+	if err != nil {
+		return Result{}, err
+	}
+	if v.outcome != Applied {
+		if err := t.confirmed(r.Shop, p.ID, o); err != nil {
+			return Result{}, err
+		}
+	}
+	if v.want != nil {
+		if err := t.want(*v.want); err != nil {
+			return Result{}, err
+		}
+	}
+	res := Result{Outcome: v.outcome, Reason: v.reason, Wanted: v.want, Created: v.created, Diff: v.diff}
+	if r.Report && r.Run != 0 && v.outcome == Applied && (v.created || len(v.diff) > 0) {
+		d := Drift{Shop: r.Shop, ExternalID: p.ID, Title: p.Title.Value(), Kind: DriftDifferent, Fields: v.diff}
+		if v.created {
+			d.Kind = DriftMissing
+		}
+		if err := t.report(r.Run, d); err != nil {
+			return Result{}, err
+		}
+	}
+	return res, nil
+}
+
 // PutGone stores that the shop itself showed no product under this id, which
-// is a delete.
+// is a delete. A row that was written after the read began stays, and a fetch is
+// wanted that decides.
 func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 	var res Result
 	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
@@ -75,14 +110,36 @@ func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 		if err != nil {
 			return err
 		}
+		if h.writtenSince(r.origin(), t.now) {
+			w := Wanted{Shop: r.Shop, Kind: WantProduct, ID: id, Reason: "it was written while the shop was asked and did not show it"}
+			res = Result{Outcome: Stale, Reason: "the product was written after the read began; it is fetched to decide", Wanted: &w}
+			return t.want(w)
+		}
+		if r.Report && r.Run != 0 && h.id != 0 {
+			if err := t.reportExtra(r, id, h); err != nil {
+				return err
+			}
+		}
 		v, err := t.remove(r.Shop, id, h, r.origin())
 		res = Result{Outcome: v.outcome, Reason: v.reason}
-		return err
+		if err != nil || h.id == 0 {
+			return err
+		}
+		return t.countIn(r.Run, []seen{{id, countedRemoved}}, 0)
 	})
 	if err != nil {
 		return Result{}, err
 	}
 	return res, nil
+}
+
+// reportExtra writes the report's row of a product that is about to go.
+func (t *tx) reportExtra(r Read, id int64, h head) error {
+	var row [1]driver.Value
+	if _, err := t.one(`SELECT title FROM products WHERE id = ?`, row[:], h.id); err != nil {
+		return fmt.Errorf("read title: %w", err)
+	}
+	return t.report(r.Run, Drift{Shop: r.Shop, ExternalID: id, Title: asText(row[0]), Kind: DriftExtra})
 }
 
 // Want notes work that is not asked for by a change, for example a full sync

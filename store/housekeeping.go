@@ -43,23 +43,30 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (int, error) {
 		  AND at < ?2 AND seq < (SELECT max(seq) FROM changes)`, s.opt.KeepChanges},
 	} {
 		for {
-			var n int64
-			err := s.write(ctx, s.bulk, pruneBatch, func(t *tx) error {
-				res, err := t.exec(job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())
-				if err != nil {
-					return fmt.Errorf("prune: %w", err)
-				}
-				n, err = res.RowsAffected()
-				return err
-			})
+			n, err := s.prune(ctx, job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())
 			if err != nil {
 				return total, err
 			}
-			total += int(n)
+			total += n
 			if n == 0 {
 				break
 			}
 		}
 	}
-	return total, nil
+	n, err := s.pruneRuns(ctx, now)
+	return total + n, err
+}
+
+// prune runs one deletion on the bulk lane and returns how many rows went.
+func (s *Store) prune(ctx context.Context, sql string, args ...any) (int, error) {
+	var n int64
+	err := s.write(ctx, s.bulk, pruneBatch, func(t *tx) error {
+		res, err := t.exec(sql, args...)
+		if err != nil {
+			return fmt.Errorf("prune: %w", err)
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return int(n), err
 }

@@ -48,7 +48,8 @@ func (s *Store) PutShop(ctx context.Context, shop Shop) error {
 	})
 }
 
-// RemoveShop forgets a shop: its row, selection and wanted work. With purge
+// RemoveShop forgets a shop: its row, selection, wanted work and sync runs with
+// their reports. With purge
 // everything else of it goes too: products, tombstones, journal and feed. The
 // feed then says that each product was deleted.
 func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause string) (products int, err error) {
@@ -58,6 +59,10 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 			`DELETE FROM shops WHERE shop = ?`,
 			`DELETE FROM selections WHERE shop = ?`,
 			`DELETE FROM wanted WHERE shop = ?`,
+			`DELETE FROM passed_over WHERE shop = ?`,
+			`DELETE FROM sync_seen WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
+			`DELETE FROM drift WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
+			`DELETE FROM sync_runs WHERE shop = ?`,
 		} {
 			if _, err := t.exec(sql, shop); err != nil {
 				return fmt.Errorf("remove shop: %w", err)
@@ -132,6 +137,9 @@ func (s *Store) SetSelection(ctx context.Context, shop string, sel catalog.Selec
 		}
 		t.s.settings.touched = true
 		t.s.settings.selections[shop] = sel
+		if _, err := t.exec(`DELETE FROM passed_over WHERE shop = ?`, shop); err != nil {
+			return fmt.Errorf("forget passed over versions: %w", err)
+		}
 		if err := t.reselect(shop, sel, &effect); err != nil {
 			return err
 		}

@@ -27,14 +27,14 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			outcome: Stale, reason: "the body has no updated_at, so its place in the order is unknown; the product is fetched",
 			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a body without updated_at arrived"},
 		}, nil
-	case known && h.hasVersion && version/1000 < h.updatedAt/1000:
+	case known && h.hasVersion && version/1000 < h.updatedAt/1000 && !(o.overrule && !h.writtenSince(o, t.now)):
 		return verdict{outcome: Stale, reason: "a newer version is stored"}, nil
 	}
 	if !h.selected && !o.authoritative && !t.s.selectionOf(shop).ByContent() {
 		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
 	}
 
-	full, err := t.full(p, h)
+	full, want, err := t.full(shop, p, h)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -44,7 +44,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		selected = h.selected
 	}
 	if !h.selected && !selected {
-		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, t.passOver(shop, p, o)
 	}
 	if !h.selected && !o.authoritative {
 		if newer, err := t.passedOver(shop, p.ID, version); err != nil || newer {
@@ -52,14 +52,20 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		}
 	}
 
-	var want *Wanted
 	if known && h.hasVersion && version/1000 == h.updatedAt/1000 {
 		if hash == h.hash && selected == h.selected {
 			v := verdict{outcome: Stale, reason: "the same version is stored"}
 			if o.authoritative {
+				v.want = want
 				return v, t.confirmed(shop, p.ID, o)
 			}
 			return v, t.retime(p, full, h, o)
+		}
+		if hash != h.hash && o.authoritative && h.writtenSince(o, t.now) {
+			return verdict{
+				outcome: Stale, reason: "the same second as the stored version, which was written after the read began; the product is fetched to decide",
+				want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"},
+			}, nil
 		}
 		if hash != h.hash && !o.authoritative {
 			want = &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"}
@@ -68,13 +74,18 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			}
 		}
 	}
-	if w := wantedRest(shop, p); w != nil {
-		want = w
+	v := verdict{outcome: Applied, want: want}
+	if o.report {
+		old, err := t.load(h.id)
+		if err != nil {
+			return verdict{}, err
+		}
+		v.diff = differences(old, full)
 	}
 	if err := t.update(shop, p, full, h, o, selected, hash); err != nil {
 		return verdict{}, err
 	}
-	return verdict{outcome: Applied, want: want}, nil
+	return v, t.unpass(shop, p.ID)
 }
 
 // retime notes that the stored content was triggered again later in its second,
@@ -107,7 +118,7 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a new product's body lacks what the selection's rules look at"},
 		}, nil
 	case !selected:
-		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+		return verdict{outcome: Ignored, reason: "the product is not selected"}, t.passOver(shop, p, o)
 	}
 	if sel.ByContent() && !o.authoritative {
 		if newer, err := t.passedOver(shop, p.ID, p.UpdatedAt.Value()); err != nil || newer {
@@ -117,7 +128,7 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 	if err := t.insertProduct(shop, p, o); err != nil {
 		return verdict{}, err
 	}
-	return verdict{outcome: Applied, want: wantedRest(shop, p)}, nil
+	return verdict{outcome: Applied, created: true, want: wantedRest(shop, p)}, t.unpass(shop, p.ID)
 }
 
 // remove deletes a product for good. A delete carries no time, and Shopify
@@ -147,7 +158,7 @@ func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
 	if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
 		return verdict{}, fmt.Errorf("drop wanted fetch: %w", err)
 	}
-	return verdict{outcome: Applied}, nil
+	return verdict{outcome: Applied}, t.unpass(shop, id)
 }
 
 // ownID fails when another shop's row holds the id. Ids are unique over all
@@ -168,25 +179,40 @@ func (t *tx) ownID(shop string, id int64) error {
 // and without this an older one that does match would win over it.
 func (t *tx) passedOver(shop string, id, version int64) (bool, error) {
 	n, err := t.count(`
-		SELECT count(*) FROM deliveries
-		WHERE external_id = ? AND shop = ? AND outcome = 'ignored' AND version_at / 1000 > ?`, id, shop, version/1000)
+		SELECT (SELECT count(*) FROM deliveries
+		        WHERE external_id = ?1 AND shop = ?2 AND outcome = 'ignored' AND version_at / 1000 > ?3)
+		     + (SELECT count(*) FROM passed_over WHERE shop = ?2 AND external_id = ?1 AND version_at / 1000 > ?3)`, id, shop, version/1000)
 	if err != nil {
 		return false, fmt.Errorf("look for passed over versions: %w", err)
 	}
 	return n > 0, nil
 }
 
-// full returns the product with every field, taking from the stored row what
-// the payload does not carry.
-func (t *tx) full(p *catalog.Product, h head) (*catalog.Product, error) {
-	if p.Coverage == catalog.Complete && !anyVariantPartial(p) {
-		return p, nil
+// passOver notes the version that an authoritative read showed and the
+// selection's rules did not match.
+func (t *tx) passOver(shop string, p *catalog.Product, o origin) error {
+	if !o.authoritative || !t.s.selectionOf(shop).ByContent() {
+		return nil
 	}
-	old, err := t.load(h.id)
+	_, err := t.exec(`
+		INSERT INTO passed_over (shop, external_id, version_at) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET version_at = excluded.version_at`, shop, p.ID, p.UpdatedAt.Value())
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("note passed over version: %w", err)
 	}
-	return catalog.Merge(old, p), nil
+	return nil
+}
+
+// unpass forgets the passed over version of a product that is stored or gone
+// now. Only rules pass versions over.
+func (t *tx) unpass(shop string, id int64) error {
+	if !t.s.selectionOf(shop).ByContent() {
+		return nil
+	}
+	if _, err := t.exec(`DELETE FROM passed_over WHERE shop = ? AND external_id = ?`, shop, id); err != nil {
+		return fmt.Errorf("forget passed over version: %w", err)
+	}
+	return nil
 }
 
 // anyVariantPartial reports whether a carried variant lacks a field that
@@ -220,7 +246,10 @@ func wantedRest(shop string, p *catalog.Product) *Wanted {
 	case catalog.Partial:
 		w.Reason = "the webhook carried only some of the product's fields"
 	default:
-		return nil
+		if !p.ImagesUnordered {
+			return nil
+		}
+		w.Reason = unorderedImages
 	}
 	return w
 }

@@ -1,0 +1,155 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+	"fmt"
+	"time"
+)
+
+// counted is how a run's counters count a product: one of ignored, unchanged,
+// changed, added and removed. sync_seen keeps it, so that a product which is stored
+// again in the same run, because a commit's answer was lost or a download began
+// anew, is counted once.
+type counted int64
+
+const (
+	countedIgnored counted = iota + 1
+	countedUnchanged
+	countedChanged
+	countedAdded
+	countedRemoved
+)
+
+func countedAs(r Result) counted {
+	switch {
+	case r.Created:
+		return countedAdded
+	case r.Outcome == Applied:
+		return countedChanged
+	case r.Outcome == Ignored:
+		return countedIgnored
+	}
+	return countedUnchanged
+}
+
+// tally is by how much a transaction raises a run's counters.
+type tally struct {
+	byKind   [countedRemoved + 1]int64
+	doubtful int64
+}
+
+// seen is one product that a run has stored.
+type seen struct {
+	id  int64
+	how counted
+}
+
+// countIn counts products in the run's counters; run 0 is none.
+func (t *tx) countIn(run int64, list []seen, doubtful int64) error {
+	if run == 0 {
+		return nil
+	}
+	sum := tally{doubtful: doubtful}
+	if err := t.mark(run, list, &sum); err != nil {
+		return err
+	}
+	return t.raise(run, sum)
+}
+
+// mark notes products as stored by the run and adds to the tally what is to be
+// counted of them.
+func (t *tx) mark(run int64, list []seen, sum *tally) error {
+	for _, p := range list {
+		res, err := t.exec(`INSERT INTO sync_seen (run, external_id, counted) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, run, p.id, int64(p.how))
+		if err != nil {
+			return fmt.Errorf("note product as seen: %w", err)
+		}
+		n, err := res.RowsAffected()
+		if err != nil {
+			return err
+		}
+		if n == 1 {
+			sum.byKind[p.how]++
+			continue
+		}
+		// Stored before in this run: what was done then still counts, unless
+		// more was done now.
+		before, err := t.count(`SELECT counted FROM sync_seen WHERE run = ? AND external_id = ?`, run, p.id)
+		if err != nil {
+			return fmt.Errorf("read how a product was counted: %w", err)
+		}
+		if p.how <= counted(before) || before < 1 {
+			continue
+		}
+		if _, err := t.exec(`UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(p.how), run, p.id); err != nil {
+			return fmt.Errorf("note product as seen: %w", err)
+		}
+		sum.byKind[p.how]++
+		sum.byKind[before]--
+	}
+	return nil
+}
+
+// raise adds the tally to the run's counters.
+func (t *tx) raise(run int64, sum tally) error {
+	if sum == (tally{}) {
+		return nil
+	}
+	_, err := t.exec(`
+		UPDATE sync_runs SET added = added + ?, changed = changed + ?, unchanged = unchanged + ?, ignored = ignored + ?,
+		       removed = removed + ?, doubtful = doubtful + ?
+		WHERE id = ?`,
+		sum.byKind[countedAdded], sum.byKind[countedChanged], sum.byKind[countedUnchanged], sum.byKind[countedIgnored],
+		sum.byKind[countedRemoved], sum.doubtful, run)
+	if err != nil {
+		return fmt.Errorf("raise the run's counters: %w", err)
+	}
+	return nil
+}
+
+// SeenIDs returns the ids of the products that a run has stored, ascending.
+func (s *Store) SeenIDs(ctx context.Context, run int64) ([]int64, error) {
+	return query(ctx, s, scanID, `SELECT external_id FROM sync_seen WHERE run = ? ORDER BY external_id`, run)
+}
+
+// Unseen returns up to limit ids after the given one, ascending, of the shop's
+// rows that a run has not seen and that were last written before the given
+// instant. Nothing that was written since is ever among them.
+func (s *Store) Unseen(ctx context.Context, shop string, run int64, writtenBefore time.Time, after int64, limit int) ([]int64, error) {
+	return query(ctx, s, scanID, `
+		SELECT external_id FROM products p
+		WHERE shop = ?1 AND external_id > ?2 AND synced_at < ?3
+		  AND NOT EXISTS (SELECT 1 FROM sync_seen s WHERE s.run = ?4 AND s.external_id = p.external_id)
+		ORDER BY external_id LIMIT ?5`, shop, after, writtenBefore.UnixMilli(), run, limit)
+}
+
+func scanID(scan func(...any) error) (id int64, err error) {
+	err = scan(&id)
+	return id, err
+}
+
+// ForgetSeen drops what a run has seen, in small bites.
+func (s *Store) ForgetSeen(ctx context.Context, run int64) error {
+	for {
+		n, err := s.prune(ctx, `
+			DELETE FROM sync_seen WHERE run = ?1 AND external_id IN (
+			  SELECT external_id FROM sync_seen WHERE run = ?1 ORDER BY external_id LIMIT ?2)`, run, int64(pruneBatch))
+		if err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// runOf reads what the writer has to know of a run.
+func (t *tx) runOf(id int64) (shop string, dry bool, err error) {
+	var row [2]driver.Value
+	found, err := t.one(`SELECT shop, dry_run FROM sync_runs WHERE id = ?`, row[:], id)
+	switch {
+	case err != nil:
+		return "", false, fmt.Errorf("read sync run: %w", err)
+	case !found:
+		return "", false, fmt.Errorf("sync run %d: %w", id, ErrNotFound)
+	}
+	return asText(row[0]), asInt(row[1]) != 0, nil
+}
