@@ -23,6 +23,8 @@ type API interface {
 	ProductOfItem(ctx context.Context, shop string, class limiter.Class, item int64) (int64, error)
 	Shop(ctx context.Context, shop string, class limiter.Class) (shopify.Shop, error)
 	Access(ctx context.Context, shop string, class limiter.Class) (shopify.Access, error)
+	CatalogueAPI
+	SubscriptionAPI
 }
 
 // Options are the syncer's parts and settings.
@@ -48,6 +50,9 @@ type Options struct {
 	SpillDir string
 	// Syncs is how many runs are made at a time, over all shops. Default 4.
 	Syncs int
+	// PublicURL, when set, is where Shopify reaches our public listener, "" when
+	// that is not known. Without it nothing is subscribed.
+	PublicURL func() string
 	// Changed, when set, is told when a shop was paused, resumed or found to be
 	// uninstalled.
 	Changed func(ctx context.Context, shop string)
@@ -58,6 +63,8 @@ type Syncer struct {
 	o    Options
 	log  *slog.Logger
 	poke chan struct{}
+
+	subscribing shopLocks // one check of a shop's subscriptions at a time
 }
 
 // New makes a syncer; Run starts it.

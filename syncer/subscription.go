@@ -1,0 +1,283 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"stockroom/limiter"
+	"stockroom/shopify"
+)
+
+// checkSubscriptions compares the wanted subscriptions with those that a shop
+// lists; with fix it creates the missing ones, moves those that point to an
+// address that was ours, and replaces those that leave something out. It never
+// touches an address that is not ours.
+//
+// healed reports that one that had been there was missing or led elsewhere, so
+// that deliveries may have been lost. That a comparison is owed is noted in
+// state.db before this returns, and a crash in between does not lose it.
+//
+// With an error nothing is known beyond Error; what was known before stands.
+func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) (out Subscriptions, healed bool, err error) {
+	if err := s.subscribing.lock(ctx, shop); err != nil {
+		return Subscriptions{}, false, err
+	}
+	defer s.subscribing.unlock(shop)
+	c := subscriptionCheck{s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, refused: map[string]error{}}
+	var base, problem string
+	if s.o.PublicURL != nil {
+		base = s.o.PublicURL()
+	}
+	if c.base, problem = parseBase(base); c.base != nil {
+		c.rec.addBase(base)
+	}
+	if err = c.run(ctx, fix && problem == ""); err == nil {
+		err = c.settle()
+	}
+	if err != nil {
+		return Subscriptions{Error: capital(sentence(err))}, c.healed, err
+	}
+	return c.report(time.Now(), problem), c.healed, nil
+}
+
+// subscriptionCheck is one comparison of one shop.
+type subscriptionCheck struct {
+	s       *Syncer
+	shop    string
+	base    *address // where we are; nil: not known
+	rec     subscriptionRecord
+	plan    subscriptionPlan
+	done    map[string]string // what this check did, by topic: created or moved
+	refused map[string]error  // what Shopify said no to, by topic
+	unheard error             // why the journal could not be asked
+	again   bool              // the list has changed under us
+	doubt   bool              // and what vanished from it may have been away for a while
+	healed  bool
+}
+
+// rounds bounds how often a list that changes under us is read again.
+const rounds = 3
+
+func (c *subscriptionCheck) run(ctx context.Context, fix bool) error {
+	for range rounds {
+		listed, err := c.s.o.API.Subscriptions(ctx, c.shop, limiter.Reconcile)
+		if err != nil {
+			return err
+		}
+		c.rec.adopt(listed)
+		c.plan = planSubscriptions(c.base, listed, c.rec, nil)
+		if c.plan.asksJournal() {
+			heard, err := c.s.o.Store.LastByTopic(ctx, c.shop)
+			if err != nil && ctx.Err() != nil {
+				return err
+			}
+			c.unheard = err
+			c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
+		}
+		c.plan.note(&c.rec)
+		if !fix || !c.plan.work() {
+			return c.save()
+		}
+		c.again = false
+		if err := c.mend(ctx); err != nil {
+			return errors.Join(err, c.save())
+		}
+		if err := c.save(); err != nil || !c.again {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsure reports whether a topic without a subscription may have one all the
+// same, in the app's configuration file.
+func (c *subscriptionCheck) unsure(step subscriptionStep) bool {
+	return step.do == createSub && !c.rec.Topics[step.topic].Listed && c.unheard != nil
+}
+
+// mend does what the plan says. What is about to be asked for is noted first,
+// so that a creation whose answer is lost is known for ours later, and that a
+// comparison follows. It returns the errors that concern all further steps.
+func (c *subscriptionCheck) mend(ctx context.Context) error {
+	owed := c.rec.Healing
+	for _, step := range c.plan.steps {
+		if step.do != keepSub && !c.unsure(step) {
+			c.rec.ask(step.topic, time.Now())
+			c.rec.Healing = c.rec.Healing || step.known
+		}
+	}
+	if err := c.save(); err != nil {
+		return err
+	}
+	for _, step := range c.plan.steps {
+		if c.unsure(step) {
+			continue
+		}
+		if err := c.take(ctx, step); err != nil {
+			return err
+		}
+	}
+	c.rec.Healing = owed || c.healed || c.doubt
+	for _, sub := range c.plan.surplus {
+		if err := c.s.o.API.Unsubscribe(ctx, c.shop, limiter.Reconcile, sub.ID); err != nil && stops(err) {
+			return err
+		}
+		c.plan.forget(sub.ID)
+		c.s.log.Info("a surplus webhook subscription of ours is deleted", "shop", c.shop, "topic", sub.Topic, "address", sub.URI)
+	}
+	return nil
+}
+
+// take makes one step. It returns the errors that concern all further steps.
+func (c *subscriptionCheck) take(ctx context.Context, step subscriptionStep) error {
+	api, class := c.s.o.API, limiter.Reconcile
+	var err error
+	id, state := step.have.ID, subMoved
+	switch step.do {
+	case keepSub:
+		return nil
+	case createSub:
+		state = subCreated
+		id, err = c.create(ctx, step)
+	case moveSub:
+		err = api.MoveSubscription(ctx, c.shop, class, step.have.ID, step.uri)
+	case replaceSub:
+		// The new one first, so that no delivery falls between the two. Where
+		// Shopify takes them for the same, the old one has to go before.
+		state = subCreated
+		var taken bool
+		if id, taken, err = api.Subscribe(ctx, c.shop, class, step.topic, step.uri); err == nil {
+			err = api.Unsubscribe(ctx, c.shop, class, step.have.ID)
+			if err != nil && !stops(err) {
+				err = nil // gone already
+			}
+			if err == nil && taken {
+				id, err = c.create(ctx, step)
+			}
+		}
+	}
+	switch {
+	case err != nil && stops(err):
+		return err
+	case err != nil && step.do == moveSub && c.done[step.topic] == "" && c.refused[step.topic] == nil:
+		c.refused[step.topic], c.again, c.doubt = err, true, c.doubt || step.known // gone or taken meanwhile: the list tells
+		return nil
+	case err != nil:
+		c.refused[step.topic] = err
+		c.rec.unask(step.topic)
+		c.s.log.Warn("a webhook subscription is refused", "shop", c.shop, "topic", step.topic, "error", err.Error())
+		return nil
+	case id == "":
+		c.again, c.doubt = true, c.doubt || step.known // somebody made it at the same time: the list has its id
+		return nil
+	}
+	delete(c.refused, step.topic)
+	c.done[step.topic] = state
+	c.rec.made(step.topic, id, step.uri, step.do != moveSub)
+	c.plan.mended(step.topic, id, state)
+	c.healed = c.healed || step.known
+	c.s.log.Info("webhook subscription "+state, "shop", c.shop, "topic", step.topic, "address", step.uri, "was_there_before", step.known)
+	return nil
+}
+
+// create subscribes a topic; "" when somebody else just did.
+func (c *subscriptionCheck) create(ctx context.Context, step subscriptionStep) (string, error) {
+	id, _, err := c.s.o.API.Subscribe(ctx, c.shop, limiter.Reconcile, step.topic, step.uri)
+	return id, err
+}
+
+// settle notes the comparison that a healing calls for, also the one of an
+// earlier check that was cut short.
+func (c *subscriptionCheck) settle() error {
+	if !c.rec.Healing {
+		return nil
+	}
+	if err := c.s.owe(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now()); err != nil {
+		return err
+	}
+	c.healed, c.rec.Healing = true, false
+	return c.save()
+}
+
+func (c *subscriptionCheck) save() error {
+	return c.s.saveSubscriptionRecord(c.shop, c.rec)
+}
+
+// stops reports whether an error concerns more than the one topic.
+func stops(err error) bool {
+	switch shopify.KindOf(err) {
+	case shopify.KindRefused, shopify.KindScope, shopify.KindPartial, shopify.KindTooDear:
+		return false
+	}
+	return true
+}
+
+// scopeRefused reports whether a topic was refused because the app lacks the
+// scope for it. Shopify says so by ACCESS_DENIED, or in a mutation's userErrors.
+func scopeRefused(err error) bool {
+	var e *shopify.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	text := strings.ToLower(e.Message)
+	return e.Kind == shopify.KindScope || e.Kind == shopify.KindRefused && (strings.Contains(text, "scope") || strings.Contains(text, "permission"))
+}
+
+// report says how things stand after the check.
+func (c *subscriptionCheck) report(now time.Time, problem string) Subscriptions {
+	out := Subscriptions{CheckedAt: now.UTC(), Present: true, Others: slices.Clone(c.plan.others)}
+	var wrong []string
+	for _, step := range c.plan.steps {
+		if did := c.done[step.topic]; did != "" && step.state == subPresent {
+			step.state = did
+		}
+		out.Wanted = append(out.Wanted, Subscription{Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state})
+		switch step.state {
+		case subPresent, subCreated, subMoved, subByDeliveries:
+			continue
+		}
+		err := c.refused[step.topic]
+		if err != nil {
+			wrong = append(wrong, step.topic+": "+sentence(err))
+		}
+		// Without the scope for stock its topics are not wanted.
+		if !strings.HasPrefix(step.topic, "inventory_") || !scopeRefused(err) {
+			out.Present = false
+		}
+	}
+	if !out.Present {
+		if problem != "" {
+			wrong = append(wrong, problem)
+		}
+		if c.unheard != nil {
+			wrong = append(wrong, "The journal of deliveries can't be read now, so nothing new is subscribed.")
+		}
+	}
+	out.Error = strings.Join(wrong, " ")
+	return out
+}
+
+// sentence says an error to a person.
+func sentence(err error) string {
+	text := err.Error()
+	var e *shopify.Error
+	if errors.As(err, &e) {
+		text = e.Words()
+	}
+	if strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}
+
+func capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[n:]
+}
