@@ -61,13 +61,14 @@ type head struct {
 	triggered  int64 // nanoseconds, 0 when unknown
 	hash       string
 	syncedAt   int64 // when the row was last written
+	readAt     int64 // when the shop's own read of this version began, 0 for none
 }
 
 func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
-	var row [9]driver.Value
+	var row [10]driver.Value
 	_, err := t.one(`
 		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),
-		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at
+		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at, p.read_at
 		FROM (SELECT 1)
 		LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
 		LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`, row[:], shop, externalID, dedupe)
@@ -84,6 +85,7 @@ func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
 		triggered: asInt(row[6]),
 		hash:      asText(row[7]),
 		syncedAt:  asInt(row[8]),
+		readAt:    asInt(row[9]),
 	}
 	_, h.hasVersion = row[5].(int64)
 	return h, nil
@@ -157,6 +159,14 @@ type origin struct {
 	started       int64
 	report        bool // tell what changes
 	overrule      bool // an older version may win over a row written before started
+}
+
+// readAt is when the read of the shop began, NULL for a delivery.
+func (o origin) readAt() any {
+	if !o.authoritative {
+		return nil
+	}
+	return o.started
 }
 
 // writtenSince reports whether the row may have been written after the read

@@ -9,6 +9,9 @@ type LocalProduct struct {
 	Variants  int
 	Selected  bool
 	SyncedAt  int64 // when the row was last written, Unix milliseconds
+	// ReadAt is when the newest read of the shop itself began that showed this
+	// version, Unix milliseconds; 0: only deliveries brought it.
+	ReadAt int64
 }
 
 // Listing returns up to limit stored products of a shop after an external id,
@@ -16,9 +19,9 @@ type LocalProduct struct {
 func (s *Store) Listing(ctx context.Context, shop string, after int64, limit int) ([]LocalProduct, error) {
 	return query(ctx, s, func(scan func(...any) error) (LocalProduct, error) {
 		var p LocalProduct
-		err := scan(&p.ID, &p.UpdatedAt, &p.Variants, &p.Selected, &p.SyncedAt)
+		err := scan(&p.ID, &p.UpdatedAt, &p.Variants, &p.Selected, &p.SyncedAt, &p.ReadAt)
 		return p, err
-	}, `SELECT external_id, coalesce(shopify_updated_at, 0), (SELECT count(*) FROM variants v WHERE v.product_id = p.id), selected, synced_at
+	}, `SELECT external_id, coalesce(shopify_updated_at, 0), (SELECT count(*) FROM variants v WHERE v.product_id = p.id), selected, synced_at, coalesce(read_at, 0)
 	    FROM products p WHERE shop = ? AND external_id > ? ORDER BY external_id LIMIT ?`, shop, after, limit)
 }
 
@@ -27,6 +30,7 @@ func (s *Store) Listing(ctx context.Context, shop string, after int64, limit int
 type Passed struct {
 	ID        int64
 	UpdatedAt int64 // Unix milliseconds, 0 for unknown
+	ReadAt    int64 // when the read began that showed it, Unix milliseconds
 }
 
 // PassedOver returns up to limit versions that were passed over after an
@@ -34,9 +38,9 @@ type Passed struct {
 func (s *Store) PassedOver(ctx context.Context, shop string, after int64, limit int) ([]Passed, error) {
 	return query(ctx, s, func(scan func(...any) error) (Passed, error) {
 		var p Passed
-		err := scan(&p.ID, &p.UpdatedAt)
+		err := scan(&p.ID, &p.UpdatedAt, &p.ReadAt)
 		return p, err
-	}, `SELECT external_id, version_at FROM passed_over WHERE shop = ? AND external_id > ? ORDER BY external_id LIMIT ?`, shop, after, limit)
+	}, `SELECT external_id, version_at, read_at FROM passed_over WHERE shop = ? AND external_id > ? ORDER BY external_id LIMIT ?`, shop, after, limit)
 }
 
 // LastByTopic returns the newest received_at (Unix milliseconds) of each topic

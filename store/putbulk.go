@@ -18,7 +18,7 @@ const (
 
 // PutBulk stores products of a bulk result as PutFetched does, and notes in the
 // same transaction that the run (r.Run, or run.ID) has seen them and how far it
-// is: run's Offset, Spilled, Read, Objects and Bytes. A product that can't be
+// is: run's Offset, Spilled, Mark, Read, Objects and Bytes. A product that can't be
 // applied rolls back alone, its Result has Err, and it is not seen.
 //
 // A call takes several transactions when one would keep deliveries waiting. The
@@ -83,8 +83,8 @@ func (t *tx) putBulk(r Read, run SyncRun, products []*catalog.Product, results [
 	if err := t.fail("before bulk mark"); err != nil {
 		return from, err
 	}
-	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, read = ?, objects = ?, bytes = ? WHERE id = ?`,
-		run.Offset, run.Spilled, run.Read, run.Objects, run.Bytes, r.Run)
+	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ? WHERE id = ?`,
+		run.Offset, run.Spilled, run.Mark, run.Read, run.Objects, run.Bytes, r.Run)
 	if err != nil {
 		return from, fmt.Errorf("save how far the run is: %w", err)
 	}

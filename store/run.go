@@ -69,6 +69,9 @@ type SyncRun struct {
 	// byte Offset is applied or in the first Spilled bytes of the spill file.
 	Offset  int64 `json:"-"`
 	Spilled int64 `json:"-"`
+	// Mark is what the reader of the result needs to go on there; the store does
+	// not look at it.
+	Mark string `json:"-"`
 }
 
 // DriftKind is how a product differed.

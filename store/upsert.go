@@ -57,7 +57,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			v := verdict{outcome: Stale, reason: "the same version is stored"}
 			if o.authoritative {
 				v.want = want
-				return v, t.confirmed(shop, p.ID, o)
+				return v, t.reread(shop, p.ID, h, o)
 			}
 			return v, t.retime(p, full, h, o)
 		}
@@ -195,8 +195,8 @@ func (t *tx) passOver(shop string, p *catalog.Product, o origin) error {
 		return nil
 	}
 	_, err := t.exec(`
-		INSERT INTO passed_over (shop, external_id, version_at) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET version_at = excluded.version_at`, shop, p.ID, p.UpdatedAt.Value())
+		INSERT INTO passed_over (shop, external_id, version_at, read_at) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET version_at = excluded.version_at, read_at = excluded.read_at`, shop, p.ID, p.UpdatedAt.Value(), o.started)
 	if err != nil {
 		return fmt.Errorf("note passed over version: %w", err)
 	}
@@ -252,6 +252,21 @@ func wantedRest(shop string, p *catalog.Product) *Wanted {
 		w.Reason = unorderedImages
 	}
 	return w
+}
+
+// readAgain is for how long after its time a version that a read confirms is
+// noted as read anew. Later reads say nothing more of it.
+const readAgain = 24 * 60 * 60 * 1000
+
+// reread notes that a read of the shop showed the stored version. An edit of the
+// same second may hide behind a version until the shop is read after that second.
+func (t *tx) reread(shop string, id int64, h head, o origin) error {
+	if o.started > h.readAt && h.readAt < h.updatedAt+readAgain {
+		if _, err := t.exec(`UPDATE products SET read_at = ? WHERE id = ?`, o.started, h.id); err != nil {
+			return fmt.Errorf("note the read: %w", err)
+		}
+	}
+	return t.confirmed(shop, id, o)
 }
 
 // confirmed drops the wanted fetch that an authoritative read has answered.

@@ -30,11 +30,11 @@ func (t *tx) insertProduct(shop string, p *catalog.Product, o origin) error {
 func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool) error {
 	rowID, err := t.insert(`
 		INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns,
-		                      content_hash, synced_at, source, source_ref, delivery_id, published_at, shopify_created_at,
+		                      content_hash, synced_at, read_at, source, source_ref, delivery_id, published_at, shopify_created_at,
 		                      title, vendor, product_type, handle, tags, options, images, body_html)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, shop, orNull(t.s.merchantOf(shop)), p.ID, statusOf(selected, p), textArg(p.Status), boolArg(catalog.Of(selected)), intArg(p.UpdatedAt), idOrNull(o.triggered),
-		p.ContentHash().String(), t.now, o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
+		p.ContentHash().String(), t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
 		textArg(p.Title), textArg(p.Vendor), textArg(p.ProductType), textArg(p.Handle),
 		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML))
 	if err != nil {
@@ -69,11 +69,11 @@ func (t *tx) update(shop string, p, full *catalog.Product, h head, o origin, sel
 	triggered := idOrNull(o.triggered)
 	_, err := t.exec(`
 		UPDATE products SET status = ?, shopify_status = ?, selected = ?, shopify_updated_at = ?, triggered_ns = ?,
-		       content_hash = ?, synced_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
+		       content_hash = ?, synced_at = ?, read_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
 		       title = ?, vendor = ?, product_type = ?, handle = ?, tags = ?, options = ?, images = ?, body_html = ?
 		WHERE id = ?`,
 		status, textArg(full.Status), boolArg(catalog.Of(selected)), intArg(full.UpdatedAt), triggered,
-		hash, t.now, o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
+		hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
 		textArg(full.Title), textArg(full.Vendor), textArg(full.ProductType), textArg(full.Handle),
 		tagsArg(full.Tags), optionsArg(full.Options), imagesArg(full.Images), textArg(full.BodyHTML),
 		h.id)

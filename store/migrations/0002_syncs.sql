@@ -1,3 +1,7 @@
+-- When the newest read of the shop itself began that showed the stored version;
+-- NULL: only deliveries brought it.
+ALTER TABLE products ADD COLUMN read_at INTEGER;
+
 -- Runs of the catalogue syncs, what they have seen so far and what they found
 -- to differ.
 
@@ -30,7 +34,8 @@ CREATE TABLE sync_runs (
   calls         INTEGER NOT NULL,
   operation     TEXT NOT NULL,
   byte_offset   INTEGER NOT NULL,
-  spilled       INTEGER NOT NULL
+  spilled       INTEGER NOT NULL,
+  mark          TEXT NOT NULL DEFAULT ''
 ) STRICT;
 
 CREATE INDEX sync_runs_by_shop ON sync_runs (shop, id);
@@ -64,5 +69,6 @@ CREATE TABLE passed_over (
   shop        TEXT NOT NULL,
   external_id INTEGER NOT NULL,
   version_at  INTEGER NOT NULL,
+  read_at     INTEGER NOT NULL,
   PRIMARY KEY (shop, external_id)
 ) STRICT, WITHOUT ROWID;
