@@ -130,10 +130,11 @@ func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, 
 // journalLook is the bounded walk whose rows are looked at: through the index of
 // a product or of a rare outcome where there is one, else through the journal.
 func journalLook(f DeliveryFilter, from int64, newer bool) (query string, args []any) {
-	parts := []string{"true"}
+	parts, table := []string{"true"}, "deliveries"
 	switch f.Outcome {
 	case Queued, Dead, Mismatch:
 		// The index is used only for a literal; these are no words of strangers.
+		table = "deliveries INDEXED BY deliveries_rare"
 		parts = append(parts, `outcome = '`+string(f.Outcome)+`'`)
 	default:
 		if f.Product != 0 {
@@ -147,7 +148,7 @@ func journalLook(f DeliveryFilter, from int64, newer bool) (query string, args [
 	if from != 0 {
 		parts, args = append(parts, "id "+then+" ?"), append(args, from)
 	}
-	return `SELECT id FROM deliveries WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ` + strconv.Itoa(journalLooked), args
+	return `SELECT id FROM ` + table + ` WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ` + strconv.Itoa(journalLooked), args
 }
 
 func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args []any) {

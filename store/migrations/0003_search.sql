@@ -36,5 +36,5 @@ END;
 CREATE INDEX variants_by_barcode ON variants (barcode) WHERE barcode IS NOT NULL AND barcode <> '';
 
 -- Outcomes that are rare and looked for. The common ones have no entry, so they
--- cost nothing here.
-CREATE INDEX deliveries_rare ON deliveries (outcome, id) WHERE outcome IN ('queued', 'dead', 'mismatch');
+-- cost nothing here. (SQLite sees only through OR that one of them fits.)
+CREATE INDEX deliveries_rare ON deliveries (outcome, id) WHERE outcome = 'dead' OR outcome = 'mismatch' OR outcome = 'queued';
