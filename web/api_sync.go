@@ -1,0 +1,269 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+// runView is a run with how fast it goes.
+type runView struct {
+	store.SyncRun
+	Rate   float64 `json:"rate,omitempty"`    // products a second of a running one
+	EndsAt int64   `json:"ends_at,omitempty"` // when it will probably end, Unix milliseconds
+}
+
+// viewRun adds the pace, which only the one who makes the run knows.
+func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
+	v := runView{SyncRun: run}
+	if run.State != store.RunRunning || s.o.Syncs == nil {
+		return v
+	}
+	st := s.o.Syncs.Status(run.Shop, now)
+	if st.Running == nil || st.Running.ID != run.ID {
+		return v
+	}
+	v.SyncRun, v.Rate = *st.Running, st.Rate // newer than the row
+	if !st.EndsAt.IsZero() {
+		v.EndsAt = st.EndsAt.UnixMilli()
+	}
+	return v
+}
+
+func runKind(text string) (store.RunKind, error) {
+	switch kind := store.RunKind(text); kind {
+	case store.RunFull, store.RunIncremental, store.RunReconcile:
+		return kind, nil
+	}
+	return "", refuse(http.StatusBadRequest, "Unknown kind", "kind is full, incremental or reconcile.")
+}
+
+func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	before, limit, err := page(r, 50, 1000)
+	if err != nil {
+		return err
+	}
+	f := store.RunFilter{Shop: r.URL.Query().Get("shop"), Before: before, Limit: limit + 1}
+	if text := r.URL.Query().Get("kind"); text != "" {
+		if f.Kind, err = runKind(text); err != nil {
+			return err
+		}
+	}
+	runs, err := s.o.Store.Runs(r.Context(), f)
+	if err != nil {
+		return err
+	}
+	var next int64
+	if len(runs) > limit {
+		runs = runs[:limit]
+		next = runs[limit-1].ID
+	}
+	now := time.Now()
+	views := make([]runView, 0, len(runs))
+	for _, run := range runs {
+		views = append(views, s.viewRun(run, now))
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Syncs []runView `json:"syncs"`
+		Next  *string   `json:"next"`
+	}{views, cursor(next)})
+}
+
+// run reads the run of the path.
+func (s *Server) run(r *http.Request, p httprouter.Params) (store.SyncRun, error) {
+	id, err := strconv.ParseInt(p.ByName("id"), 10, 64)
+	if err != nil || id <= 0 {
+		return store.SyncRun{}, refuse(http.StatusBadRequest, "Not a sync's id", "A sync's id is a number; /api/v1/syncs lists them.")
+	}
+	run, err := s.o.Store.Run(r.Context(), id)
+	if errors.Is(err, store.ErrNotFound) {
+		return run, refuse(http.StatusNotFound, "No such sync", "There is no sync with this id, or it is so old that it is not kept any more; /api/v1/syncs lists those there are.")
+	}
+	return run, err
+}
+
+func (s *Server) apiSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	run, err := s.run(r, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, s.viewRun(run, time.Now()))
+}
+
+// apiDrift lists the differences that a run found, in the order in which it did.
+func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	run, err := s.run(r, p)
+	if err != nil {
+		return err
+	}
+	after, limit, err := page(r, 100, 1000)
+	if err != nil {
+		return err
+	}
+	list, err := s.o.Store.Drift(r.Context(), run.ID, after, limit+1)
+	if err != nil {
+		return err
+	}
+	var next int64
+	if len(list) > limit {
+		list = list[:limit]
+		next = list[limit-1].ID
+	}
+	if list == nil {
+		list = []store.Drift{}
+	}
+	return writeJSON(w, http.StatusOK, struct {
+		Drift []store.Drift `json:"drift"`
+		Next  *string       `json:"next"`
+	}{list, cursor(next)})
+}
+
+// comparing returns the shop of the path and what compares it.
+func (s *Server) comparing(r *http.Request, p httprouter.Params) (string, Syncs, error) {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return "", nil, err
+	}
+	if s.o.Syncs == nil {
+		return "", nil, refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
+	}
+	return shop.Shop, s.o.Syncs, nil
+}
+
+func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, syncs, err := s.comparing(r, p)
+	if err != nil {
+		return err
+	}
+	st := syncs.Status(shop, time.Now())
+	if st.Schedules == nil {
+		st.Schedules = []Schedule{}
+	}
+	st.Subscriptions = listed(st.Subscriptions)
+	return writeJSON(w, http.StatusOK, st)
+}
+
+// listed has empty lists for none, which is what readers of JSON expect.
+func listed(s Subscriptions) Subscriptions {
+	if s.Wanted == nil {
+		s.Wanted = []Subscription{}
+	}
+	if s.Others == nil {
+		s.Others = []Subscription{}
+	}
+	return s
+}
+
+// apiStartSync begins a run or joins the one that runs, and answers with it.
+func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, syncs, err := s.comparing(r, p)
+	if err != nil {
+		return err
+	}
+	var body struct {
+		Kind   string `json:"kind"`
+		DryRun bool   `json:"dry_run"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	kind, err := runKind(body.Kind)
+	if err != nil {
+		return err
+	}
+	if body.DryRun && kind != store.RunReconcile {
+		return refuse(http.StatusBadRequest, "No dry run of this", "Only a reconcile can be run dry: it compares and tells, and changes nothing.")
+	}
+	id, err := syncs.Start(r.Context(), shop, kind, body.DryRun)
+	if err != nil {
+		return err
+	}
+	run, err := s.o.Store.Run(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	s.log.Info("sync asked for", "shop", shop, "kind", string(kind), "dry_run", body.DryRun, "run", id)
+	w.Header().Set("Location", "/api/v1/syncs/"+strconv.FormatInt(id, 10))
+	return writeJSON(w, http.StatusAccepted, s.viewRun(run, time.Now()))
+}
+
+func (s *Server) apiCancelSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, syncs, err := s.comparing(r, p)
+	if err != nil {
+		return err
+	}
+	was, err := syncs.Cancel(r.Context(), shop)
+	if err != nil {
+		return err
+	}
+	s.log.Info("sync cancelled", "shop", shop, "was_running", was)
+	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop, "cancelled": was})
+}
+
+// apiSubscriptions asks the shop which webhook subscriptions there are. It
+// changes none.
+func (s *Server) apiSubscriptions(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	return s.checkSubscriptions(w, r, p, false)
+}
+
+// apiRegister creates the subscriptions that are missing and mends those that
+// lead to a wrong address.
+func (s *Server) apiRegister(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	if s.o.PublicURL == "" {
+		return refuse(http.StatusConflict, noPublicAddress,
+			"Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again.")
+	}
+	return s.checkSubscriptions(w, r, p, true)
+}
+
+// noPublicAddress is a title that the command line turns into an exit code.
+const noPublicAddress = "No public address"
+
+func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p httprouter.Params, fix bool) error {
+	shop, syncs, err := s.comparing(r, p)
+	if err != nil {
+		return err
+	}
+	got, err := syncs.CheckSubscriptions(r.Context(), shop, fix)
+	if err != nil {
+		return outboundRefusal(err)
+	}
+	if fix {
+		s.log.Info("subscriptions registered", "shop", shop, "present", got.Present)
+	}
+	return writeJSON(w, http.StatusOK, listed(got))
+}
+
+// outboundRefusal turns an error of a call to Shopify into an answer. Others
+// stay as they are.
+func outboundRefusal(err error) error {
+	var known *Refusal
+	var e *shopify.Error
+	if errors.As(err, &known) || !errors.As(err, &e) {
+		return err
+	}
+	r := refuse(http.StatusBadGateway, "Shopify can't be reached", capital(e.Words())+". Check the network and status.shopify.com; Stockroom tries again by itself.")
+	switch e.Kind {
+	case shopify.KindCancelled:
+		return err
+	case shopify.KindToken, shopify.KindScope, shopify.KindFrozen, shopify.KindUninstalled:
+		r.Status, r.Title = http.StatusConflict, "Shopify does not let the app in"
+		r.Detail = capital(e.Words()) + ". stockroom doctor says how to mend it."
+	case shopify.KindThrottled, shopify.KindBudget, shopify.KindBusy:
+		r.Status, r.Title, r.Detail = http.StatusServiceUnavailable, "Not now", capital(e.Words())+". Try again in a minute."
+	case shopify.KindRefused, shopify.KindTooDear, shopify.KindPartial, shopify.KindChanging:
+		r.Title, r.Detail = "Shopify refuses", capital(e.Words())+"."
+	case shopify.KindLocal:
+		return err
+	}
+	if !e.RetryAt.IsZero() {
+		r.RetryAfter = max(1, int(time.Until(e.RetryAt).Seconds()+0.5))
+	}
+	return r
+}
