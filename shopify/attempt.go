@@ -68,6 +68,7 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	grant.Sent()
 	cost, res, err := c.post(ctx, name, op, out, token)
 	now := time.Now()
+	meterCall(ctx, charged(cost, res, err), c.o.Limiter.Bound(op.cost, op.bound))
 	v := Judge(err)
 	switch v.Budget {
 	case GiveBack:

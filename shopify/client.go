@@ -41,6 +41,10 @@ type Options struct {
 	Timeout time.Duration
 	// MaxBody is the most bytes of an answer that are read. Default 32 MiB.
 	MaxBody int64
+	// MaxDownload is the most bytes of a bulk result. Default 64 GiB.
+	MaxDownload int64
+	// Stall is how long a download may bring no byte. Default 60 s.
+	Stall time.Duration
 	// Tries is how often a read is tried in this process. Default 3.
 	Tries int
 	// RetryBase is the unit of the waits between them: 2^try times it, and
@@ -56,6 +60,12 @@ func (o *Options) defaults() {
 	}
 	if o.MaxBody <= 0 {
 		o.MaxBody = 32 << 20
+	}
+	if o.MaxDownload <= 0 {
+		o.MaxDownload = 64 << 30
+	}
+	if o.Stall <= 0 {
+		o.Stall = time.Minute
 	}
 	if o.Tries <= 0 {
 		o.Tries = 3
@@ -84,6 +94,7 @@ func (o *Options) defaults() {
 type Client struct {
 	o       Options
 	http    *http.Client
+	files   *http.Transport // for downloads from other hosts than the API's
 	log     *slog.Logger
 	queries map[string]*query
 
@@ -113,6 +124,7 @@ func New(o Options) (*Client, error) {
 	}
 	return &Client{
 		o: o, log: o.Logger, queries: queries, shops: map[string]*shop{},
+		files: fileTransport(),
 		http: &http.Client{
 			Transport: o.Transport,
 			// A token must not follow a redirect to another host.
@@ -122,7 +134,10 @@ func New(o Options) (*Client, error) {
 }
 
 // Close drops idle connections. Calls still under way end by their contexts.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() {
+	c.http.CloseIdleConnections()
+	c.files.CloseIdleConnections()
+}
 
 // SelfThrottled is how many calls were throttled because the shop's points were
 // gone, since the process started. The limiter is there to keep it 0; another

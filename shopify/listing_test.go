@@ -131,7 +131,7 @@ const export = `{ products { edges { node { id title variants { edges { node { i
 func TestAnExportRunsFromStartToEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 5})
-		id, err := r.RunBulk(t.Context(), testShop, limiter.Bulk, export)
+		id, err := r.RunBulk(t.Context(), testShop, limiter.Bulk, export, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -158,7 +158,7 @@ func TestASixthExportIsPutOff(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 5, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Base: time.Hour}}})
 		var err error
 		for i := range 6 {
-			if _, err = r.RunBulk(t.Context(), testShop, limiter.Bulk, export); err != nil && i < 5 {
+			if _, err = r.RunBulk(t.Context(), testShop, limiter.Bulk, export, true); err != nil && i < 5 {
 				t.Fatal(err)
 			}
 		}
@@ -178,7 +178,7 @@ func TestASixthExportIsPutOff(t *testing.T) {
 func TestAnExportThatMakesNoSenseIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{})
-		if _, err := r.RunBulk(t.Context(), testShop, limiter.Bulk, `{ shop { name } }`); KindOf(err) != KindRefused || Judge(err).Job != Permanent {
+		if _, err := r.RunBulk(t.Context(), testShop, limiter.Bulk, `{ shop { name } }`, false); KindOf(err) != KindRefused || Judge(err).Job != Permanent {
 			t.Errorf("got %v", err)
 		}
 	})

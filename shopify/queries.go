@@ -14,6 +14,9 @@ import (
 //go:embed queries/*.graphql
 var queryFiles embed.FS
 
+//go:embed queries/bulk_products.graphql
+var bulkProducts string
+
 const (
 	// largestPage is the most of a connection that one page may hold.
 	largestPage = 250
