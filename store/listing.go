@@ -44,7 +44,9 @@ func (s *Store) PassedOver(ctx context.Context, shop string, after int64, limit 
 }
 
 // LastByTopic returns the newest received_at (Unix milliseconds) of each topic
-// among the newest 20,000 journal rows.
+// among the newest 20,000 journal rows. Samples that Stockroom sent itself, and
+// bodies that do not fit the topic in their unsigned header, show nothing about
+// what Shopify sends.
 func (s *Store) LastByTopic(ctx context.Context, shop string) (map[string]int64, error) {
 	type last struct {
 		topic string
@@ -53,8 +55,8 @@ func (s *Store) LastByTopic(ctx context.Context, shop string) (map[string]int64,
 	list, err := query(ctx, s, func(scan func(...any) error) (l last, err error) {
 		err = scan(&l.topic, &l.at)
 		return l, err
-	}, `SELECT topic, max(received_at) FROM (SELECT shop, topic, received_at FROM deliveries ORDER BY id DESC LIMIT 20000)
-	    WHERE shop = ? GROUP BY topic`, shop)
+	}, `SELECT topic, max(received_at) FROM (SELECT shop, topic, webhook_id, outcome, received_at FROM deliveries ORDER BY id DESC LIMIT 20000)
+	    WHERE shop = ? AND outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE 'stockroom-test-%' GROUP BY topic`, shop)
 	if err != nil {
 		return nil, err
 	}
