@@ -52,8 +52,9 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 	b.put(testShop, 103, "Große Übergröße 100% Wolle", "WOL_1", "")
 	b.put(testShop, 104, `Back\slash "quoted" 50_50`, "", "x")
 	b.put("other.myshopify.com", 105, "Washed denim", "LIN-001-B", "")
+	b.put(testShop, 106, "Both ABC-9", "ABC-9", "ABC-9")
 	for text, want := range map[string][]int64{
-		"":                         {105, 101, 102, 103, 104},
+		"":                         {105, 101, 102, 103, 104, 106},
 		"linen":                    {101},
 		"WASHED":                   {105, 101},
 		"  washed LINEN ":          {101},
@@ -75,6 +76,7 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 		"400638133393":             {},
 		"handle-104":               {104},
 		"103":                      {103},
+		"abc-9":                    {106},
 		"nothing":                  {},
 		"a\x00b":                   {},
 		strings.Repeat("é", 5_000): {},
@@ -87,13 +89,13 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 		SearchFilter
 		want int
 	}{
-		"shop":         {SearchFilter{Shop: testShop}, 4},
+		"shop":         {SearchFilter{Shop: testShop}, 5},
 		"shop, text":   {SearchFilter{Shop: testShop, Text: "LIN-001"}, 1},
-		"status":       {SearchFilter{Status: "ACTIVE"}, 5},
+		"status":       {SearchFilter{Status: "ACTIVE"}, 6},
 		"no status":    {SearchFilter{Status: "INACTIVE"}, 0},
 		"vendor":       {SearchFilter{Vendor: "Acme", Text: "linen"}, 1},
 		"other vendor": {SearchFilter{Vendor: "acme"}, 0},
-		"type":         {SearchFilter{Type: "Shirts"}, 5},
+		"type":         {SearchFilter{Type: "Shirts"}, 6},
 		"key, type":    {SearchFilter{Type: "Shoes", Text: "101"}, 0},
 	} {
 		if got := b.search(f.SearchFilter); len(got.Products) != f.want {
@@ -138,8 +140,10 @@ func TestSearchFollowsEveryChangeOfAProduct(t *testing.T) {
 					rt.Fatal(err)
 				}
 			default:
-				p := product(id, fmt.Sprint(b.n), 1000*b.n, "1.00")
+				p := product(id, rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "title"), 1000*b.n, "1.00")
 				p.Vendor = rapid.SampledFrom([]catalog.Field[string]{catalog.Of("A"), catalog.Of("B"), catalog.Null[string]()}).Draw(rt, "vendor")
+				p.ProductType = rapid.SampledFrom([]catalog.Field[string]{catalog.Of("A"), catalog.Null[string]()}).Draw(rt, "type")
+				p.Handle = rapid.SampledFrom([]catalog.Field[string]{catalog.Of("A"), catalog.Of("B")}).Draw(rt, "handle")
 				p.Status = catalog.Of(rapid.SampledFrom([]string{"active", "draft"}).Draw(rt, "status"))
 				b.apply(upsertOf(p))
 			}
@@ -233,21 +237,23 @@ func flat(pages []string) string {
 
 func TestAnEmptyPageLeadsBack(t *testing.T) {
 	b := open(t)
-	for id := range int64(4) {
+	for id := range int64(6) {
 		b.put(testShop, id+1, "Shirt", "", "")
 	}
 	first := b.search(SearchFilter{Limit: 2})
-	b.apply(deleteOf(3))
-	b.apply(deleteOf(4))
-	empty := b.search(SearchFilter{Limit: 2, Cursor: first.Next})
+	second := b.search(SearchFilter{Limit: 2, Cursor: first.Next})
+	b.apply(deleteOf(5))
+	b.apply(deleteOf(6))
+	empty := b.search(SearchFilter{Limit: 2, Cursor: second.Next})
 	if len(empty.Products) != 0 || empty.Next != "" || empty.Prev == "" {
 		t.Fatalf("the page behind: %+v", empty)
 	}
-	if got := idsOf(b.search(SearchFilter{Limit: 2, Cursor: empty.Prev})); !slices.Equal(got, []int64{1, 2}) {
+	if got := idsOf(b.search(SearchFilter{Limit: 2, Cursor: empty.Prev})); !slices.Equal(got, []int64{3, 4}) {
 		t.Errorf("back: %v", got)
 	}
-	b.apply(deleteOf(1))
-	b.apply(deleteOf(2))
+	for id := range int64(4) {
+		b.apply(deleteOf(id + 1))
+	}
 	b.put(testShop, 9, "Shirt", "", "")
 	if got := idsOf(b.search(SearchFilter{Limit: 2, Cursor: "p" + first.Next[1:]})); !slices.Equal(got, []int64{9}) {
 		t.Errorf("before the first: %v, want the first page", got)
