@@ -59,6 +59,7 @@ type Appliance struct {
 	breaker   *breaker.Breaker
 	client    *shopify.Client
 	syncer    *syncer.Syncer
+	account   *account
 	web       *web.Server
 	watch     web.QueueWatch
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
@@ -129,6 +130,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.token, err = newToken(); err != nil {
 		return err
 	}
+	a.account = openAccount(a.state, s, a.log)
 	a.web = web.New(a.webOptions())
 	return nil
 }

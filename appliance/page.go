@@ -15,11 +15,8 @@ func (a *Appliance) webOptions() web.Options {
 		Store: a.store, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
-		Token: a.token, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
+		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
-	}
-	if s.AdminPassword.IsSet() {
-		o.Password = newPassword(s.AdminPassword.Reveal()).verify
 	}
 	return o
 }

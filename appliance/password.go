@@ -4,41 +4,82 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"sync/atomic"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
 
 	"golang.org/x/crypto/argon2"
 )
 
-// password verifies the admin password. Only its argon2id hash is kept
-// (RFC 9106, second recommended option: 3 passes, 64 MiB, 4 lanes); the last
-// right answer is remembered by a digest, so that a page with ten requests does
-// not hash ten times.
-type password struct {
-	salt, hash []byte
-	key        []byte
-	seen       atomic.Pointer[[sha256.Size]byte]
+// Cost of a password's hash: RFC 9106, second recommended option.
+const (
+	argonPasses = 3
+	argonMemory = 64 << 10 // KiB
+	argonLanes  = 4
+	argonSalt   = 16 // bytes
+	argonSum    = 32 // bytes
+)
+
+// passwordHash is the argon2id hash of a password with what it was made with.
+type passwordHash struct {
+	passes, memory uint32
+	lanes          uint8
+	salt, sum      []byte
 }
 
-func newPassword(text string) *password {
-	p := &password{salt: make([]byte, 16), key: make([]byte, 32)}
-	rand.Read(p.salt) // never fails (crypto/rand)
-	rand.Read(p.key)
-	p.hash = p.sum(text)
-	return p
+func hashPassword(text string) *passwordHash {
+	h := &passwordHash{passes: argonPasses, memory: argonMemory, lanes: argonLanes, salt: make([]byte, argonSalt)}
+	rand.Read(h.salt) // never fails (crypto/rand)
+	h.sum = argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, argonSum)
+	return h
 }
 
-func (p *password) sum(text string) []byte {
-	return argon2.IDKey([]byte(text), p.salt, 3, 64<<10, 4, 32)
+// verify compares in a time that does not depend on where the hashes differ.
+func (h *passwordHash) verify(text string) bool {
+	sum := argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum)))
+	return subtle.ConstantTimeCompare(sum, h.sum) == 1
 }
 
-func (p *password) verify(text string) bool {
-	digest := sha256.Sum256(append([]byte(text), p.key...))
-	if seen := p.seen.Load(); seen != nil && subtle.ConstantTimeCompare(seen[:], digest[:]) == 1 {
-		return true
+// text is the hash in the usual form, $argon2id$v=19$m=65536,t=3,p=4$SALT$SUM.
+func (h *passwordHash) text() string {
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.memory, h.passes, h.lanes, b64.EncodeToString(h.salt), b64.EncodeToString(h.sum))
+}
+
+// mark names the hash without telling of it.
+func (h *passwordHash) mark() string {
+	sum := sha256.Sum256([]byte("mark of " + h.text()))
+	return hex.EncodeToString(sum[:12])
+}
+
+var errHash = errors.New("not an argon2id hash")
+
+// parsePasswordHash reads what text wrote. Costs beyond what a login may take
+// are refused: nobody but us wrote them.
+func parsePasswordHash(text string) (*passwordHash, error) {
+	parts := strings.Split(text, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
+		return nil, errHash
 	}
-	if subtle.ConstantTimeCompare(p.sum(text), p.hash) != 1 {
-		return false
+	var version int
+	h := new(passwordHash)
+	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
+		return nil, errHash
 	}
-	p.seen.Store(&digest)
-	return true
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes); err != nil {
+		return nil, errHash
+	}
+	var err error
+	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
+		return nil, errHash
+	}
+	if h.sum, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil {
+		return nil, errHash
+	}
+	if h.passes < 1 || h.passes > 16 || h.memory < 8 || h.memory > 1<<20 || h.lanes < 1 || len(h.salt) < 8 || len(h.sum) < 16 || h.text() != text {
+		return nil, errHash
+	}
+	return h, nil
 }

@@ -33,12 +33,12 @@ func (a *Appliance) Listen() (Listeners, error) {
 	return l, nil
 }
 
-// AdminURL is the status page's address.
+// AdminURL is an address of the status page that this machine can open.
 func (l Listeners) AdminURL() string {
 	if l.Admin == nil {
-		return "http://" + l.Public.Addr().String()
+		return "http://" + dialable(l.Public.Addr())
 	}
-	return "http://" + l.Admin.Addr().String()
+	return "http://" + dialable(l.Admin.Addr())
 }
 
 const (

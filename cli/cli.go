@@ -46,6 +46,7 @@ type commands struct {
 	Products    productsCommand    `cmd:"" help:"List, show or export stored products."`
 	Explain     explainCommand     `cmd:"" help:"Tell what wrote a product's present state and what was ignored since."`
 	Webhooks    webhooksCommand    `cmd:"" help:"Send a signed sample delivery to the running server."`
+	Password    passwordCommand    `cmd:"" help:"Set, change or clear the password of the status page."`
 	Doctor      doctorCommand      `cmd:"" help:"Check everything that can be wrong and say how to mend it."`
 	Config      configCommand      `cmd:"" help:"Show the settings in force and where each comes from."`
 	Version     versionCommand     `cmd:"" help:"Show the version."`

@@ -23,7 +23,7 @@ func (doctorCommand) Run(e *env) error {
 	code := config.ExitOK
 	s, err := e.settings()
 	if err == nil {
-		err = s.CheckServe(false)
+		err = s.CheckServe(mayKeepPassword(s))
 	}
 	if err != nil {
 		add("config", "fail", err.Error(), "stockroom config print shows where each setting comes from")
@@ -85,6 +85,15 @@ func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
 		return code
 	}
 	*list = append(append(*list, dir), found.Findings...)
+	if !s.AdminOnLoopback() && !s.AdminPassword.IsSet() {
+		var password passwordState
+		err := e.with(false, func(c *client) error {
+			return c.call(e.ctx, http.MethodGet, "/api/v1/password", nil, nil, &password)
+		})
+		if err == nil && !password.Set {
+			*list = append(*list, web.Finding{Check: "password", Level: "fail", Text: s.CheckServe(false).Error(), Fix: "stockroom password set"})
+		}
+	}
 	return config.ExitOK
 }
 

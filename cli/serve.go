@@ -18,7 +18,7 @@ func (serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	if err := s.CheckServe(false); err != nil {
+	if err := s.CheckServe(mayKeepPassword(s)); err != nil {
 		return withCode(config.ExitConfig, err)
 	}
 	log := e.logger(s, slog.LevelInfo)
@@ -29,9 +29,18 @@ func (serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
+	if err := s.CheckServe(a.HasPassword()); err != nil {
+		return errors.Join(withCode(config.ExitConfig, err), a.Close())
+	}
 	l, err := a.Listen()
 	if err != nil {
 		return errors.Join(err, a.Close())
+	}
+	if !a.HasPassword() {
+		link, until := a.NewSetupLink(l.AdminURL())
+		if err := e.tellLink(link, until, "The status page has no password; set one here: "); err != nil {
+			log.Debug("standard output", "error", err.Error())
+		}
 	}
 	log.Info("serving", "webhooks", "http://"+l.Public.Addr().String()+"/webhooks/shopify/products", "page", l.AdminURL(), "data", s.DataDir, "version", e.Version)
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {

@@ -70,6 +70,9 @@ func (s Settings) SharedListener() bool {
 	return s.Listen == s.AdminListen && loopbackAddress(s.Listen) && !strings.HasSuffix(s.Listen, ":0")
 }
 
+// AdminOnLoopback reports whether only this machine reaches the admin side.
+func (s Settings) AdminOnLoopback() bool { return loopbackAddress(s.AdminListen) }
+
 // CheckServe reports what keeps these settings from serving. It is apart from
 // Load because commands that only talk to a server need none of it.
 // passwordStored says whether a password was set earlier and is kept in the
@@ -81,7 +84,7 @@ func (s Settings) CheckServe(passwordStored bool) error {
 	}
 	if !loopbackAddress(s.AdminListen) {
 		if !s.AdminPassword.IsSet() && s.passwordErr == nil && !passwordStored {
-			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: set --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
+			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: set one with stockroom password set or --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
 		}
 		if s.Listen == s.AdminListen {
 			errs = append(errs, fmt.Errorf("admin-listen: it may be the same as --listen only on a loopback address; %s is not one, use another port", s.AdminListen))

@@ -1,8 +1,7 @@
 package web
 
 import (
-	"crypto/hmac"
-	"crypto/rand"
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"net"
@@ -12,68 +11,162 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2/simplelru"
-	"golang.org/x/time/rate"
 )
+
+// Account keeps the password of the status page.
+type Account interface {
+	// Mark names the password in force, "" when there is none. Another password
+	// has another mark, the same one the same mark after a restart.
+	Mark() string
+	// Verify reports whether text is the password. It may be slow.
+	Verify(text string) bool
+	// SetPassword and ClearPassword take effect at once and for good, or return
+	// an error; a *Refusal when the settings forbid it.
+	SetPassword(text string) error
+	ClearPassword() error
+	// Fixed says which setting holds the password, so that it can't be changed
+	// here; "" when none does.
+	Fixed() string
+}
+
+// entry is how a request was let in.
+type entry uint8
 
 const (
-	passwordBurst  = 10              // wrong passwords an address may send at once
-	passwordEvery  = 6 * time.Second // one more after that long
-	passwordMemory = time.Minute     // how long a right password is known without verifying it anew
-	addressesKept  = 1024
+	entryNone     entry = iota // not let in: only the open pages
+	entryToken                 // with the admin token
+	entryPassword              // with the password, by HTTP Basic
+	entrySession               // with a session's cookie
+	entryLocal                 // from this machine, without a password
 )
+
+// visitor is who sent a request.
+type visitor struct {
+	entry   entry
+	session sessionKey      // of entrySession
+	ctx     context.Context // ends when the right to be here does; nil for never
+	ends    time.Time       // when it does at the latest, zero for no such time
+}
+
+type visitorKey struct{}
+
+// visitorOf returns who sent a request that the guard has seen.
+func visitorOf(r *http.Request) visitor {
+	v, _ := r.Context().Value(visitorKey{}).(visitor)
+	return v
+}
 
 // gatekeeper decides whether a request may reach the admin side.
 type gatekeeper struct {
-	token    [sha256.Size]byte
-	hasToken bool
-	password func(string) bool
-	origin   *http.CrossOriginProtection
+	token     [sha256.Size]byte
+	hasToken  bool
+	account   Account
+	passwords *passwordCheck
+	sessions  *sessions
+	proxies   []netip.Prefix
+	origin    *http.CrossOriginProtection
 
-	mu       sync.Mutex // held while a password is verified, which is slow on purpose
-	key      [32]byte
-	known    [sha256.Size]byte // keyed hash of the password that was right last
-	knownTil time.Time
-	failures *lru.LRU[netip.Prefix, *rate.Limiter]
-	overall  *rate.Limiter
+	mu    sync.Mutex
+	epoch context.Context // of whom the password let in, or its absence; ends with the password
+	turn  context.CancelFunc
 }
 
-func newGatekeeper(token string, password func(string) bool) *gatekeeper {
-	failures, err := lru.NewLRU[netip.Prefix, *rate.Limiter](addressesKept, nil)
-	if err != nil {
-		panic(err) // only for a size below one
-	}
+func newGatekeeper(o Options) *gatekeeper {
 	g := &gatekeeper{
-		token: sha256.Sum256([]byte(token)), hasToken: token != "", password: password,
-		origin: http.NewCrossOriginProtection(), failures: failures,
-		overall: rate.NewLimiter(rate.Every(passwordEvery/10), 10*passwordBurst),
+		token: sha256.Sum256([]byte(o.Token)), hasToken: o.Token != "", account: o.Account, proxies: o.TrustedProxies,
+		origin: http.NewCrossOriginProtection(), sessions: newSessions(o.Keeper, o.Logger),
 	}
-	rand.Read(g.key[:]) // never fails
+	if g.account == nil {
+		g.account = noAccount{}
+	}
+	g.passwords = newPasswordCheck(g.account)
+	g.epoch, g.turn = context.WithCancel(context.Background())
 	return g
 }
 
-// judge returns nil when the request may go on.
-func (g *gatekeeper) judge(answer http.Header, r *http.Request) *Refusal {
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+// newEpoch ends what is under way for whom the old password, or its absence,
+// had let in: an event stream would go on for ever.
+func (g *gatekeeper) newEpoch() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.turn()
+	g.epoch, g.turn = context.WithCancel(context.Background())
+}
+
+func (g *gatekeeper) thisEpoch() context.Context {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.epoch
+}
+
+// openPath reports whether a path is for those who are not logged in yet. The
+// pages behind it decide for themselves; what they are made of is no secret.
+func openPath(path string) bool {
+	return path == "/login" || path == "/setup" || strings.HasPrefix(path, "/assets/")
+}
+
+// judge returns who sent a request, or why it may not go on.
+func (g *gatekeeper) judge(r *http.Request) (visitor, *Refusal) {
+	if bearer, ok := credentials(r, "Bearer"); ok {
 		if g.rightToken(bearer) {
-			return nil
+			return visitor{entry: entryToken}, nil
 		}
-		return refuse(http.StatusUnauthorized, "Wrong token", "The token is not the one of this server; it is in admin.json in the data dir.")
+		return visitor{}, refuse(http.StatusUnauthorized, "Wrong token", "The token is not the one of this server; it is in admin.json in the data dir.")
 	}
 	if fetchedByOtherSite(r) {
-		return refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
+		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
 	}
-	if g.password == nil {
-		return g.judgeLocal(r)
-	}
-	if refusal := g.judgePassword(answer, r); refusal != nil {
-		return refusal
+	v, refusal := g.identify(r)
+	if refusal != nil {
+		if !openPath(r.URL.Path) || refusal.Status == http.StatusTooManyRequests {
+			return visitor{}, refusal
+		}
+		v = visitor{}
 	}
 	if g.origin.Check(r) != nil {
-		return otherOrigin()
+		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
 	}
-	return nil
+	return v, nil
+}
+
+// identify looks at the credentials.
+func (g *gatekeeper) identify(r *http.Request) (visitor, *Refusal) {
+	epoch := g.thisEpoch() // before the mark: a change in between ends this visit
+	mark, now := g.account.Mark(), time.Now()
+	if mark == "" {
+		return visitor{entry: entryLocal, ctx: epoch}, g.judgeLocal(r)
+	}
+	if _, given := credentials(r, "Basic"); given {
+		_, password, _ := r.BasicAuth()
+		if refusal := g.passwords.check(now, g.clientOf(r), password); refusal != nil {
+			return visitor{}, refusal
+		}
+		return visitor{entry: entryPassword, ctx: epoch}, nil
+	}
+	if key, one, ok := g.sessionOf(now, r, mark); ok {
+		return visitor{entry: entrySession, session: key, ctx: one.ctx, ends: one.Began.Add(sessionLife)}, nil
+	}
+	return visitor{}, refuse(http.StatusUnauthorized, "Log in first",
+		"Open /login in a browser, send the password with HTTP Basic and any user name, or send the token of admin.json as a bearer token.")
+}
+
+// sessionOf returns the session of a request's cookie.
+func (g *gatekeeper) sessionOf(now time.Time, r *http.Request, mark string) (sessionKey, *session, bool) {
+	for i, c := range r.CookiesNamed(g.cookieName(r)) {
+		if i == cookiesTried {
+			break
+		}
+		if key, one, ok := g.sessions.find(now, c.Value, mark); ok {
+			return key, one, true
+		}
+	}
+	return sessionKey{}, nil, false
+}
+
+// credentials returns what follows the scheme in the Authorization header.
+func credentials(r *http.Request, scheme string) (string, bool) {
+	given, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return rest, strings.EqualFold(given, scheme)
 }
 
 func (g *gatekeeper) rightToken(token string) bool {
@@ -86,13 +179,10 @@ func (g *gatekeeper) rightToken(token string) bool {
 func (g *gatekeeper) judgeLocal(r *http.Request) *Refusal {
 	if !straightFromHere(r) {
 		return refuse(http.StatusForbidden, "Only from this machine",
-			"Without a password the status page answers this machine only, not through a proxy. Set --admin-password-file, or send the token.")
+			"Without a password the status page answers this machine only, not through a proxy. Set one with `stockroom password set`, or send the token.")
 	}
 	if safe(r.Method) {
 		return nil
-	}
-	if g.origin.Check(r) != nil {
-		return otherOrigin()
 	}
 	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return nil
@@ -100,62 +190,38 @@ func (g *gatekeeper) judgeLocal(r *http.Request) *Refusal {
 	if origin, err := url.Parse(r.Header.Get("Origin")); err == nil && origin.Host != "" && origin.Host == r.Host {
 		return nil
 	}
+	if g.origin.Check(r) != nil {
+		return refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
+	}
 	return refuse(http.StatusForbidden, "The token is missing",
 		`This changes something, so it needs the token of admin.json in the data dir: curl -H "Authorization: Bearer TOKEN" ...`)
 }
 
-func otherOrigin() *Refusal {
-	return refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
-}
-
-// judgePassword checks HTTP Basic, whatever the user name.
-func (g *gatekeeper) judgePassword(answer http.Header, r *http.Request) *Refusal {
-	_, password, ok := r.BasicAuth()
-	if !ok {
-		answer.Set("WWW-Authenticate", `Basic realm="Stockroom", charset="UTF-8"`)
-		return refuse(http.StatusUnauthorized, "The password is missing", "Send the password with HTTP Basic and any user name, or the token as a bearer token.")
+// challenge tells how to log in. To a browser only bearer tokens are named: on
+// hearing of Basic it would open a window of its own over the page.
+func challenge(answer http.Header, r *http.Request) {
+	if r.Header.Get("Sec-Fetch-Mode") != "" || wantsPage(r) {
+		answer.Set("WWW-Authenticate", `Bearer realm="Stockroom"`)
+		return
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	mac := hmac.New(sha256.New, g.key[:])
-	mac.Write([]byte(password))
-	var sum [sha256.Size]byte
-	mac.Sum(sum[:0])
-	if subtle.ConstantTimeCompare(sum[:], g.known[:]) == 1 && now.Before(g.knownTil) {
-		return nil
-	}
-	limiter := g.limiterOf(r.RemoteAddr)
-	if limiter.TokensAt(now) < 1 || g.overall.TokensAt(now) < 1 {
-		return &Refusal{Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", RetryAfter: int(passwordEvery / time.Second),
-			Detail: "Wait a few seconds before the next try."}
-	}
-	if g.password(password) {
-		g.known, g.knownTil = sum, now.Add(passwordMemory)
-		return nil
-	}
-	limiter.AllowN(now, 1)
-	g.overall.AllowN(now, 1)
 	answer.Set("WWW-Authenticate", `Basic realm="Stockroom", charset="UTF-8"`)
-	return refuse(http.StatusUnauthorized, "Wrong password", "The password is not the one that was set with --admin-password-file.")
 }
 
-func (g *gatekeeper) limiterOf(remote string) *rate.Limiter {
-	a := peerOf(remote)
-	bits := 32
-	if a.Is6() {
-		bits = 64 // a customer's whole network
+// whileWelcome returns r with a context that ends when its sender's right to be
+// here does, and who that is. release is called when it is answered.
+func (v visitor) whileWelcome(r *http.Request) (in *http.Request, release func()) {
+	ctx := context.WithValue(r.Context(), visitorKey{}, v)
+	if v.ctx == nil {
+		return r.WithContext(ctx), func() {}
 	}
-	prefix, err := a.Prefix(bits)
-	if err != nil {
-		prefix = netip.Prefix{}
+	var cancel context.CancelFunc
+	if v.ends.IsZero() {
+		ctx, cancel = context.WithCancel(ctx)
+	} else {
+		ctx, cancel = context.WithDeadline(ctx, v.ends)
 	}
-	limiter, ok := g.failures.Get(prefix)
-	if !ok {
-		limiter = rate.NewLimiter(rate.Every(passwordEvery), passwordBurst)
-		g.failures.Add(prefix, limiter)
-	}
-	return limiter
+	stop := context.AfterFunc(v.ctx, cancel)
+	return r.WithContext(ctx), func() { stop(); cancel() }
 }
 
 func safe(method string) bool {
@@ -195,4 +261,15 @@ func peerOf(remote string) netip.Addr {
 		return netip.Addr{}
 	}
 	return a.Unmap().WithZone("")
+}
+
+// noAccount is the Account of a server that has nowhere to keep a password.
+type noAccount struct{}
+
+func (noAccount) Mark() string         { return "" }
+func (noAccount) Verify(string) bool   { return false }
+func (noAccount) Fixed() string        { return "" }
+func (noAccount) ClearPassword() error { return nil }
+func (noAccount) SetPassword(string) error {
+	return refuse(http.StatusConflict, "No password can be kept", "This server has nowhere to keep a password.")
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -25,7 +26,9 @@ func setSecurityHeaders(h http.Header) {
 }
 
 // guarded lets a request reach the admin side when its Host is known and it has
-// what it needs. Only /healthz is open to everybody.
+// what it needs. Only /healthz is open to everybody; the pages for logging in
+// and for the first run, and what pages are made of, to those who come under a
+// known name.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setSecurityHeaders(w.Header())
@@ -34,16 +37,43 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 			return
 		}
 		if !s.hostAllowed(r) {
-			writeProblem(w, refuse(http.StatusMisdirectedRequest, "Unknown host name",
+			s.turnAway(w, r, refuse(http.StatusMisdirectedRequest, "Unknown host name",
 				"This page does not answer to that host name. Open it under 127.0.0.1 or localhost, or allow the name with --admin-host."))
 			return
 		}
-		if refusal := s.auth.judge(w.Header(), r); refusal != nil {
-			writeProblem(w, refusal)
+		v, refusal := s.auth.judge(r)
+		if refusal != nil {
+			s.turnAway(w, r, refusal)
 			return
 		}
-		next.ServeHTTP(w, r)
+		in, release := v.whileWelcome(r)
+		defer release()
+		next.ServeHTTP(w, in)
 	})
+}
+
+// turnAway answers a request that may not go on: a browser that could log in is
+// sent to do so.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refusal) {
+	if refusal.Status == http.StatusUnauthorized {
+		if wantsPage(r) && r.Header.Get("Authorization") == "" {
+			s.sendToLogin(w, r)
+			return
+		}
+		challenge(w.Header(), r)
+	}
+	if wantsPage(r) {
+		title := refusal.Title
+		if refusal.RetryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(refusal.RetryAfter))
+		}
+		err := s.show(w, r, sheet{Template: "problem.html", Title: title, Bare: true, Status: refusal.Status, Data: struct{ Title, Detail string }{title, refusal.Detail}})
+		if err == nil {
+			return
+		}
+		s.log.Error("page failed", "path", r.URL.Path, "error", err.Error())
+	}
+	writeProblem(w, refusal)
 }
 
 // allowedHosts normalises names, with or without a port.

@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 )
@@ -59,22 +61,33 @@ func exampleOf(path string) string {
 	return strings.NewReplacer(":shop", testShop, ":id", "1", ":action", "retry", ":name", "stockroom.css").Replace(path)
 }
 
-func TestWithAPasswordEveryRouteButHealthzNeedsCredentials(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { return p == "linen and wool" } })
-	for _, line := range r.adminRoutes() {
-		for _, method := range []string{line.method, "HEAD", "OPTIONS", "POST"} {
-			got := serve(r.Admin(), request(method, exampleOf(line.path), "", "Sec-Fetch-Site", "same-origin"))
-			open := line.path == "/healthz"
-			if open == (got.Code == http.StatusUnauthorized) {
-				t.Errorf("%s %s without credentials: %d", method, line.path, got.Code)
+func TestWithAPasswordEveryRouteButTheOpenOnesNeedsCredentials(t *testing.T) {
+	r := newAccountRig(t, testPassword, nil)
+	walked := 0
+	for _, line := range append(r.adminRoutes(), route{method: "GET", path: "/no/such/path"}) {
+		path := exampleOf(line.path)
+		public := path == "/healthz" || path == "/login" || path == "/setup" || strings.HasPrefix(path, "/assets/")
+		for _, method := range []string{line.method, "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE"} {
+			walked++
+			bare := serve(r.admin, request(method, path, "", "Sec-Fetch-Site", "same-origin"))
+			refused := bare.Code == http.StatusUnauthorized && !strings.Contains(bare.Body.String(), "Wrong password") // by the guard, not by the login
+			if public == refused {
+				t.Errorf("%s %s without credentials: %d", method, path, bare.Code)
 			}
-			if !open && got.Header().Get("WWW-Authenticate") == "" {
-				t.Errorf("%s %s: 401 without WWW-Authenticate", method, line.path)
+			if !public && (bare.Header().Get("WWW-Authenticate") == "" || bare.Header().Get("Content-Type") != "application/problem+json") {
+				t.Errorf("%s %s: 401 with %q", method, path, bare.Header())
+			}
+			page := r.browse(method, path, "")
+			if !public && (page.Code != http.StatusSeeOther || !strings.HasPrefix(page.Header().Get("Location"), "/login") || page.Body.Len() > 0) {
+				t.Errorf("%s %s in a browser without credentials: %d to %q with %q", method, path, page.Code, page.Header().Get("Location"), page.Body)
+			}
+			if public && page.Code == http.StatusSeeOther {
+				t.Errorf("%s %s in a browser is sent to %q", method, path, page.Header().Get("Location"))
 			}
 		}
 	}
-	if got := serve(r.Admin(), request("GET", "/no/such/path", "")).Code; got != 401 {
-		t.Errorf("an unknown path without credentials: %d", got)
+	if walked < 200 {
+		t.Errorf("only %d requests were tried", walked)
 	}
 }
 
@@ -83,68 +96,148 @@ func basic(password string) string {
 }
 
 func TestPasswordAndTokenOpenTheAdminSide(t *testing.T) {
-	calls := 0
-	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { calls++; return p == "linen and wool" } })
-	h := r.Admin()
+	r := newAccountRig(t, testPassword, nil)
 	for _, tt := range []struct {
 		name, method string
 		header       []string
 		want         int
 	}{
 		{"token", "GET", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"token, scheme in lower case", "GET", []string{"Authorization", "bearer " + testToken}, 200},
 		{"token changes things", "POST", []string{"Authorization", "Bearer " + testToken}, 200},
 		{"wrong token", "GET", []string{"Authorization", "Bearer " + testToken + "x"}, 401},
 		{"empty token", "GET", []string{"Authorization", "Bearer "}, 401},
-		{"password", "GET", []string{"Authorization", basic("linen and wool")}, 200},
-		{"password from another machine", "GET", []string{"Authorization", basic("linen and wool"), "X-Forwarded-For", "203.0.113.9"}, 200},
-		{"password, same origin", "POST", []string{"Authorization", basic("linen and wool"), "Sec-Fetch-Site", "same-origin"}, 200},
-		{"password, curl", "POST", []string{"Authorization", basic("linen and wool")}, 200},
-		{"password, another website's form", "POST", []string{"Authorization", basic("linen and wool"), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
-		{"password, another website's origin", "POST", []string{"Authorization", basic("linen and wool"), "Origin", "https://evil.example"}, 403},
+		{"another scheme", "GET", []string{"Authorization", "Digest " + testToken}, 401},
+		{"password", "GET", []string{"Authorization", basic(testPassword)}, 200},
+		{"password from another machine", "GET", []string{"Authorization", basic(testPassword), "X-Forwarded-For", "203.0.113.9"}, 200},
+		{"password, same origin", "POST", []string{"Authorization", basic(testPassword), "Sec-Fetch-Site", "same-origin"}, 200},
+		{"password, curl", "POST", []string{"Authorization", basic(testPassword)}, 200},
+		{"password, another website's form", "POST", []string{"Authorization", basic(testPassword), "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
+		{"password, another website's origin", "POST", []string{"Authorization", basic(testPassword), "Origin", "https://evil.example"}, 403},
 		{"wrong password", "GET", []string{"Authorization", basic("linen")}, 401},
+		{"empty password", "GET", []string{"Authorization", basic("")}, 401},
+		{"no base64", "GET", []string{"Authorization", "Basic ???"}, 401},
 	} {
 		path := "/api/v1/status"
 		if tt.method == "POST" {
 			path = "/api/v1/jobs-retry"
 		}
-		if got := serve(h, request(tt.method, path, "", tt.header...)); got.Code != tt.want {
+		if got := serve(r.admin, request(tt.method, path, "", tt.header...)); got.Code != tt.want {
 			t.Errorf("%s: %d, want %d: %s", tt.name, got.Code, tt.want, got.Body)
 		}
 	}
-	if calls != 2 {
-		t.Errorf("the password was verified %d times; a right one is known for a while", calls)
+	if r.account.checks != 4 {
+		t.Errorf("the password was verified %d times; the right one is known for a while, the three wrong ones are not", r.account.checks)
 	}
 }
 
-func TestWrongPasswordsAreLimitedAndRightOnesKnownNotBlocked(t *testing.T) {
-	calls := 0
-	r := newRig(t, func(o *Options) { o.Password = func(p string) bool { calls++; return p == "right" } })
-	h := r.Admin()
+func TestMetricsAreReadWithTheTokenOnceThereIsAPassword(t *testing.T) {
+	r := newAccountRig(t, testPassword, nil)
+	for _, path := range []string{"/metrics", "/metrics/shopify"} {
+		if got := serve(r.admin, request("GET", path, "")).Code; got != 401 {
+			t.Errorf("%s without the token: %d", path, got)
+		}
+		if got := serve(r.admin, request("GET", path, "", "Authorization", "Bearer "+testToken)).Code; got != 200 {
+			t.Errorf("%s with the token: %d", path, got)
+		}
+	}
+}
+
+func TestABrowserIsNotAskedByItsOwnPasswordWindow(t *testing.T) {
+	r := newAccountRig(t, testPassword, nil)
+	for name, header := range map[string][]string{
+		"Basic":  {"Accept", "*/*"},
+		"Bearer": {"Accept", "application/json", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Site", "same-origin"},
+	} {
+		w := serve(r.admin, request("GET", "/api/v1/status", "", header...))
+		if got := w.Header().Get("WWW-Authenticate"); w.Code != 401 || !strings.HasPrefix(got, name) {
+			t.Errorf("%v: %d %q, want %s", header, w.Code, got, name)
+		}
+	}
+}
+
+func TestWrongPasswordsAreLimitedByAddress(t *testing.T) {
+	r := newAccountRig(t, testPassword, nil)
 	get := func(password, from string) int {
 		req := request("GET", "/api/v1/status", "", "Authorization", basic(password))
 		req.RemoteAddr = from
-		return serve(h, req).Code
+		return serve(r.admin, req).Code
 	}
-	if get("right", "192.0.2.1:9") != 200 {
+	if get(testPassword, "192.0.2.1:9") != 200 {
 		t.Fatal("right password refused")
 	}
 	refused := 0
 	for range 100 {
-		if get("wrong", "192.0.2.1:9") == 429 {
+		if get("wrong", "192.0.2.7:9") == 429 {
 			refused++
 		}
 	}
-	if refused < 85 || calls > 16 {
-		t.Errorf("of 100 wrong passwords %d were limited, %d verified", refused, calls)
+	if refused < 85 || r.account.checks > 16 {
+		t.Errorf("of 100 wrong passwords %d were limited, %d verified", refused, r.account.checks)
 	}
-	if got := get("right", "192.0.2.1:9"); got != 200 {
-		t.Errorf("a password known to be right is refused after failures: %d", got)
+	if got := get(testPassword, "192.0.2.7:9"); got != 429 {
+		t.Errorf("an address that is held up learns that a password is right: %d", got)
+	}
+	if got := get(testPassword, "192.0.2.1:9"); got != 200 {
+		t.Errorf("the owner at another address is held up: %d", got)
 	}
 	if got := get("wrong", "192.0.2.2:9"); got != 401 {
 		t.Errorf("another address is limited, too: %d", got)
 	}
-	if got := get("other", "[2001:db8::1]:9"); got != 401 {
+	if got := get("wrong", "[2001:db8::1]:9"); got != 401 {
 		t.Errorf("IPv6: %d", got)
+	}
+	for i := range 20 {
+		get("wrong", fmt.Sprintf("[2001:db8::%x]:9", i+2))
+	}
+	if got := get("wrong", "[2001:db8::ffff]:9"); got != 429 {
+		t.Errorf("another address of the same IPv6 network is not limited: %d", got)
+	}
+}
+
+func TestGuessingFromManyAddressesIsLimitedInAll(t *testing.T) {
+	r := newAccountRig(t, testPassword, nil)
+	get := func(password string, n int) int {
+		req := request("GET", "/api/v1/status", "", "Authorization", basic(password))
+		req.RemoteAddr = fmt.Sprintf("10.1.%d.%d:9", n/250, n%250)
+		return serve(r.admin, req).Code
+	}
+	cookie := r.login(testPassword)
+	if get(testPassword, 5000) != 200 {
+		t.Fatal("right password refused")
+	}
+	for n := range 400 {
+		get("wrong", n)
+	}
+	if r.account.checks > 120 {
+		t.Errorf("%d of 400 wrong passwords were verified", r.account.checks)
+	}
+	if get(testPassword, 5000) != 200 || !r.welcome(cookie) {
+		t.Error("who was let in a moment ago, or has a session, is held up by strangers")
+	}
+}
+
+func TestTheAddressOfAForwardedClientCountsFromTrustedProxiesOnly(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		proxy string
+		limit bool // does the limit hit the next client behind the same peer?
+	}{
+		{"a trusted proxy", "10.9.0.0/16", false},
+		{"a proxy nobody named", "172.16.0.0/12", true},
+	} {
+		r := newAccountRig(t, testPassword, func(o *Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.proxy)} })
+		get := func(client string) int {
+			req := request("GET", "/api/v1/status", "", "Authorization", basic("wrong"), "X-Forwarded-For", "198.51.100.77, "+client)
+			req.RemoteAddr = "10.9.0.1:4000"
+			return serve(r.admin, req).Code
+		}
+		for range 30 {
+			get("203.0.113.5")
+		}
+		if got := get("203.0.113.6") == 429; got != tt.limit {
+			t.Errorf("%s: the next client is limited: %v", tt.name, got)
+		}
 	}
 }
 
@@ -211,7 +304,11 @@ func TestEveryUnsafeRouteIsClosedWithoutCredentials(t *testing.T) {
 			continue
 		}
 		unsafe++
-		if got := serve(r.Admin(), request(line.method, exampleOf(line.path), "{}")).Code; got != 403 {
+		want := 403
+		if line.path == "/login" {
+			want = 303 // there is no password: to the page
+		}
+		if got := serve(r.Admin(), request(line.method, exampleOf(line.path), "{}")).Code; got != want {
 			t.Errorf("%s %s: %d", line.method, line.path, got)
 		}
 	}
@@ -226,22 +323,5 @@ func TestAnEmptyTokenOpensNothing(t *testing.T) {
 		if got := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "", "Authorization", header)).Code; got != 401 {
 			t.Errorf("%q: %d", header, got)
 		}
-	}
-}
-
-func TestReadingChangesNothing(t *testing.T) {
-	r := newRig(t, nil)
-	r.product(1, "Shirt", "")
-	r.deadJob(`{"id":1}`)
-	before := r.store.LastSeq()
-	stats := r.queue.Stats().Counts
-	for _, line := range r.adminRoutes() {
-		path := exampleOf(line.path)
-		for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
-			serve(r.Admin(), request(method, path, "", "Authorization", "Bearer "+testToken))
-		}
-	}
-	if r.store.LastSeq() != before || r.queue.Stats().Counts != stats {
-		t.Error("a safe method changed something")
 	}
 }

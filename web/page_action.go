@@ -27,6 +27,12 @@ func saidWords(key string) string {
 		return "Discarded."
 	case "gone":
 		return "Nothing changed: it was done, retried or discarded already."
+	case "password":
+		return "The password was changed. Every other session is over."
+	case "session":
+		return "That session is over."
+	case "no-session":
+		return "Nothing changed: that session is over already."
 	}
 	return ""
 }

@@ -106,9 +106,6 @@ func withQuery(path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-// canLogOut reports whether the request belongs to a session that can be ended.
-func (s *Server) canLogOut(*http.Request) bool { return false }
-
 func (s *Server) navigation(section string) []navEntry {
 	nav := []navEntry{
 		{Path: "/", Name: "Overview"}, {Path: "/products", Name: "Products"}, {Path: "/updates", Name: "Product updates"},

@@ -1,4 +1,27 @@
 package web
 
-// accountRoutes are the first run, the login and the password.
-func (s *Server) accountRoutes() []route { return nil }
+import "net/http"
+
+// accountRoutes are the first run, the login, the password and the sessions.
+func (s *Server) accountRoutes() []route {
+	const v1 = "/api/v1/"
+	return []route{
+		{http.MethodGet, "/setup", s.asPage(s.setupPage)},
+		{http.MethodPost, "/setup", s.asPage(s.setUp)},
+		{http.MethodGet, "/login", s.asPage(s.loginPage)},
+		{http.MethodPost, "/login", s.asPage(s.loginForm)},
+		{http.MethodPost, "/logout", s.asPage(s.logOut)},
+		{http.MethodGet, "/account", s.asPage(s.accountPage)},
+		{http.MethodPost, "/account/password", s.asPage(s.changePassword)},
+		{http.MethodPost, "/account/sessions/:id/end", s.asPage(s.endSession)},
+		{http.MethodPost, "/account/sessions-end", s.asPage(s.endSessions)},
+
+		{http.MethodGet, v1 + "password", s.apiPassword},
+		{http.MethodPut, v1 + "password", s.apiPutPassword},
+		{http.MethodDelete, v1 + "password", s.apiDeletePassword},
+		{http.MethodPost, v1 + "password-link", s.apiSetupLink},
+		{http.MethodGet, v1 + "sessions", s.apiSessions},
+		{http.MethodDelete, v1 + "sessions", s.apiEndSessions},
+		{http.MethodDelete, v1 + "sessions/:id", s.apiEndSession},
+	}
+}

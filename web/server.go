@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -46,9 +47,14 @@ type Options struct {
 	Notices func() []Notice
 	// Token is the admin token; "" accepts none.
 	Token string
-	// Password verifies the password of the status page; nil means that none is
-	// configured, which is right on loopback only. It may be slow.
-	Password func(string) bool
+	// Account keeps the password of the status page; nil: there is none and none
+	// can be set, which is right on loopback only.
+	Account Account
+	// Keeper keeps sessions over a restart; nil: they end with the process.
+	Keeper Keeper
+	// TrustedProxies are the networks whose X-Forwarded-For and
+	// X-Forwarded-Proto count.
+	TrustedProxies []netip.Prefix
 	// Hosts are further names under which the admin side may be opened, with or
 	// without a port. Loopback names and the address of the connection are
 	// always allowed.
@@ -156,6 +162,7 @@ type Server struct {
 	log    *slog.Logger
 	hosts  map[string]bool
 	auth   *gatekeeper
+	setup  setupLink
 	assets *assets
 	counts *shopCounts
 	own    *metrics.Set
@@ -183,7 +190,7 @@ func New(o Options) *Server {
 	s := &Server{
 		o: o, log: o.Logger,
 		hosts:  allowedHosts(o.Hosts),
-		auth:   newGatekeeper(o.Token, o.Password),
+		auth:   newGatekeeper(o),
 		assets: loadAssets(),
 		counts: newShopCounts(o.Store),
 		own:    metrics.NewSet(),

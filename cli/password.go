@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"stockroom/config"
+	"stockroom/datadir"
+)
+
+type passwordCommand struct {
+	Set   passwordSetCommand   `cmd:"" help:"Set the password of the status page, or another one. Everybody has to log in again."`
+	Link  passwordLinkCommand  `cmd:"" help:"Make a link that opens the page for setting the password. It works once, for 30 minutes."`
+	Clear passwordClearCommand `cmd:"" help:"Remove the password: the status page is open to this machine, and to no other."`
+}
+
+type passwordSetCommand struct {
+	File string `help:"File with the password; - reads it from standard input. On a terminal it is asked for."`
+}
+
+func (c passwordSetCommand) Run(e *env) error {
+	text, err := e.newPassword(c.File)
+	if err != nil {
+		return withCode(config.ExitConfig, err)
+	}
+	return e.with(true, func(cl *client) error {
+		var out passwordState
+		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/password", nil, map[string]string{"password": text}, &out); err != nil {
+			return err
+		}
+		if e.json {
+			return e.print(out)
+		}
+		fmt.Fprintln(e.Stdout, "The password is set. Whoever was logged in has to log in again.")
+		return nil
+	})
+}
+
+// passwordState is what the API tells of the password.
+type passwordState struct {
+	Set     bool   `json:"set"`
+	FixedBy string `json:"fixed_by"`
+}
+
+// newPassword reads a password as it is, without the line end behind it: from a
+// file, from standard input, or twice from a person.
+func (e *env) newPassword(file string) (string, error) {
+	in, isFile := e.Stdin.(*os.File)
+	asks := file == "" && isFile && term.IsTerminal(int(in.Fd()))
+	switch {
+	case asks:
+		var typed [2]string
+		for i, words := range []string{"New password", "The same again"} {
+			fmt.Fprintf(e.Stderr, "%s (not shown): ", words)
+			text, err := term.ReadPassword(int(in.Fd()))
+			fmt.Fprintln(e.Stderr)
+			if err != nil {
+				return "", fmt.Errorf("read the password: %w", err)
+			}
+			typed[i] = string(text)
+		}
+		if typed[0] != typed[1] {
+			return "", errors.New("the two passwords are not the same")
+		}
+		return typed[0], nil
+	case file == "" || file == "-":
+		line, err := bufio.NewReader(io.LimitReader(e.Stdin, 4096)).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("read the password from standard input: %w", err)
+		}
+		return withoutLineEnd(line)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	if info.Mode().Perm()&0o004 != 0 {
+		return "", fmt.Errorf("%s can be read by every user of this machine; run chmod 600 on it", file)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("read the password: %w", err)
+	}
+	return withoutLineEnd(string(text))
+}
+
+func withoutLineEnd(text string) (string, error) {
+	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+	if text == "" {
+		return "", errors.New("no password was given; write it to standard input or name a file with --file")
+	}
+	return text, nil
+}
+
+type passwordLinkCommand struct{}
+
+// Run asks the running server: the link's token lives in its memory.
+func (passwordLinkCommand) Run(e *env) error {
+	s, err := e.settings()
+	if err != nil {
+		return err
+	}
+	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
+		return fmt.Errorf("no server runs on the data dir %s that could open the link; start it with stockroom serve, or set the password with stockroom password set", s.DataDir)
+	}
+	return e.with(false, func(cl *client) error {
+		var out struct {
+			Path      string    `json:"path"`
+			ExpiresAt time.Time `json:"expires_at"`
+		}
+		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/password-link", nil, nil, &out); err != nil {
+			return err
+		}
+		return e.tellLink(cl.base+out.Path, out.ExpiresAt, "")
+	})
+}
+
+// tellLink writes a link for setting the password to standard output, never to
+// the log: whoever reads a log later must not find a key in it.
+func (e *env) tellLink(link string, until time.Time, words string) error {
+	if e.json {
+		return e.print(map[string]any{"setup_link": link, "expires_at": until.UTC()})
+	}
+	_, err := fmt.Fprintf(e.Stdout, "%s%s (works once, until %s)\n", words, link, until.Format("15:04"))
+	return err
+}
+
+type passwordClearCommand struct{}
+
+func (passwordClearCommand) Run(e *env) error {
+	return e.with(false, func(cl *client) error {
+		var out passwordState
+		if err := cl.call(e.ctx, http.MethodDelete, "/api/v1/password", nil, nil, &out); err != nil {
+			return err
+		}
+		if e.json {
+			return e.print(out)
+		}
+		fmt.Fprintln(e.Stdout, "There is no password any more: the status page is open to this machine, and to no other.")
+		return nil
+	})
+}
+
+// mayKeepPassword reports whether the data dir may keep a password already; only
+// opening it can tell for sure.
+func mayKeepPassword(s config.Settings) bool {
+	_, err := os.Stat(filepath.Join(s.DataDir, "state.db"))
+	return err == nil
+}

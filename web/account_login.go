@@ -1,0 +1,148 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// loginView is what the login page shows.
+type loginView struct {
+	Next      string
+	Problem   string
+	Elsewhere bool // another website's link led here, without the cookie
+	Unencrypt bool
+}
+
+// sendToLogin redirects a browser to the login page, and from there back to
+// where it was. A form is not sent again by itself.
+func (s *Server) sendToLogin(w http.ResponseWriter, r *http.Request) {
+	next := "/"
+	if safe(r.Method) {
+		next = ownPath(r.URL.RequestURI())
+	}
+	target := "/login"
+	if next != "/" {
+		target += "?" + url.Values{"next": {next}}.Encode()
+	}
+	_ = seeOther(w, target)
+}
+
+// ownPath returns next when it is a path of this site, with a query or without,
+// else "/".
+func ownPath(next string) string {
+	u, err := url.Parse(next)
+	switch {
+	case err != nil || len(next) > 2000:
+	case !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.HasPrefix(u.Path, "//"):
+	case u.Scheme != "" || u.Host != "" || u.User != nil || u.Fragment != "":
+	case strings.ContainsFunc(next+u.Path, func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }):
+	case u.Path == "/login" || u.Path == "/setup" || u.Path == "/logout":
+	default:
+		return next
+	}
+	return "/"
+}
+
+func seeOther(w http.ResponseWriter, target string) error {
+	w.Header().Set("Location", target)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func badForm(err error) error {
+	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+		return err
+	}
+	return refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in anew.")
+}
+
+// inTheClear reports whether a password would pass over a network unencrypted.
+func (g *gatekeeper) inTheClear(r *http.Request) bool {
+	return !g.encrypted(r) && !straightFromHere(r)
+}
+
+func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	next := ownPath(r.URL.Query().Get("next"))
+	if s.auth.account.Mark() == "" || visitorOf(r).entry != entryNone {
+		return seeOther(w, next)
+	}
+	return s.showLogin(w, r, http.StatusOK, next, "")
+}
+
+func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, next, problem string) error {
+	return s.show(w, r, sheet{Template: "account_login.html", Title: "Log in", Bare: true, Status: status, Data: loginView{
+		Next: next, Problem: problem, Elsewhere: r.Header.Get("Sec-Fetch-Site") == "cross-site", Unencrypt: s.auth.inTheClear(r),
+	}})
+}
+
+// loginForm checks the password and begins a session. The browser gets a new
+// session whatever cookie it came with.
+func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	next := ownPath(r.PostForm.Get("next"))
+	mark := s.auth.account.Mark() // before the check: a password changed meanwhile lets nobody in
+	if mark == "" {
+		return seeOther(w, next)
+	}
+	from := s.auth.clientOf(r)
+	if refusal := s.auth.passwords.check(time.Now(), from, r.PostForm.Get("password")); refusal != nil {
+		s.log.Warn("login refused", "from", from.String(), "reason", refusal.Title)
+		if !wantsPage(r) {
+			if refusal.Status == http.StatusUnauthorized {
+				challenge(w.Header(), r)
+			}
+			return refusal
+		}
+		status, problem := refusal.Status, "Too many wrong passwords came from your address. Wait a few seconds before the next try."
+		if status == http.StatusUnauthorized {
+			// 401 would have to name a way to authenticate, and browsers know only their own.
+			status, problem = http.StatusForbidden, "This is not the password."
+		}
+		return s.showLogin(w, r, status, next, problem)
+	}
+	s.logIn(w, r, mark)
+	return seeOther(w, next)
+}
+
+// logIn begins a session for the browser in place of the one it has.
+func (s *Server) logIn(w http.ResponseWriter, r *http.Request, mark string) {
+	from := s.auth.clientOf(r).String()
+	now := time.Now()
+	if key, _, ok := s.auth.sessionOf(now, r, mark); ok {
+		if err := s.auth.sessions.finish(key); err != nil && !errors.Is(err, errNoSession) {
+			s.log.Warn("the session before this login can't be removed from disk", "error", err.Error())
+		}
+	}
+	s.auth.setCookie(w.Header(), r, s.auth.sessions.begin(now, mark, from, r.UserAgent()))
+	s.log.Info("logged in", "from", from)
+}
+
+// logOut ends the session of the browser that asks.
+func (s *Server) logOut(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	s.auth.setCookie(w.Header(), r, "")
+	if v := visitorOf(r); v.entry == entrySession {
+		if err := s.auth.sessions.finish(v.session); err != nil && !errors.Is(err, errNoSession) {
+			return endedHereOnly(s, err)
+		}
+		s.log.Info("logged out", "from", s.auth.clientOf(r).String())
+	}
+	return seeOther(w, "/login")
+}
+
+// endedHereOnly tells that sessions are over but the disk does not know yet.
+func endedHereOnly(s *Server, err error) error {
+	s.log.Error("sessions that were ended can't be removed from disk", "error", err.Error())
+	return refuse(http.StatusServiceUnavailable, "Ended, but not on disk",
+		"The session is over, but that could not be written: it would be valid again after a restart. Do it again when the disk can be written.")
+}
+
+// canLogOut reports whether the request belongs to a session that can be ended.
+func (s *Server) canLogOut(r *http.Request) bool { return visitorOf(r).entry == entrySession }

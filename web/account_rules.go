@@ -1,0 +1,107 @@
+package web
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Bounds of a password that is set on the page or by a command. The upper one
+// is far beyond what anybody types.
+const (
+	shortestPassword = 12   // characters
+	longestPassword  = 1024 // bytes
+)
+
+// weakness says what is wrong with a new password, "" when nothing is. Length
+// counts; which kinds of characters it has does not. What people choose first
+// at this length is refused: one short piece over and over, rows of the
+// keyboard or the alphabet, and common words with digits at an end.
+func weakness(text string) string {
+	switch {
+	case !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n"):
+		return "Use characters that can be typed, on one line."
+	case utf8.RuneCountInString(text) < shortestPassword:
+		return "Use at least " + strconv.Itoa(shortestPassword) + " characters. A few words are easy to remember."
+	case len(text) > longestPassword:
+		return "Use at most " + strconv.Itoa(longestPassword) + " bytes."
+	case guessable(strings.ToLower(text)):
+		return "This is one of the first that would be tried. Use a few words that do not belong together."
+	}
+	return ""
+}
+
+// guessable reports whether a password in lower case is a pattern. Digits and
+// signs around words do not make a password of them.
+func guessable(text string) bool {
+	if repeats(text) || inRow(text) {
+		return true
+	}
+	words := strings.FieldsFunc(plainLetters(text), func(r rune) bool { return r < 'a' || r > 'z' })
+	letters := strings.Join(words, "")
+	if letters == "" {
+		return len(slices.Compact(slices.Sorted(slices.Values([]rune(text))))) < 5 // digits of a date or less
+	}
+	for _, word := range commonWords() {
+		letters = strings.ReplaceAll(letters, word, "")
+	}
+	return len(letters) < 3
+}
+
+// plainLetters undoes the usual digits for letters.
+func plainLetters(text string) string {
+	return strings.NewReplacer("0", "o", "1", "i", "3", "e", "4", "a", "5", "s", "@", "a", "$", "s", "!", "i").Replace(text)
+}
+
+// repeats reports whether the text is a piece of at most four characters over
+// and over, the last of them perhaps cut.
+func repeats(text string) bool {
+	runes := []rune(text)
+	for n := 1; n <= 4 && n < len(runes); n++ {
+		same := true
+		for i := n; i < len(runes) && same; i++ {
+			same = runes[i] == runes[i-n]
+		}
+		if same {
+			return true
+		}
+	}
+	return false
+}
+
+// inRow reports whether the text is made of runs along the keyboard, the
+// alphabet or the digits, forwards or backwards.
+func inRow(text string) bool {
+	const rows = "abcdefghijklmnopqrstuvwxyz 01234567890 1234567890 qwertyuiop asdfghjkl zxcvbnm qwertz azerty 1qaz 2wsx 3edc 4rfv 5tgb 6yhn"
+	both := rows + " " + backwards(rows)
+	rest := text
+	for rest != "" {
+		n := 0
+		for n < len(rest) && strings.Contains(both, rest[:n+1]) && rest[n] != ' ' {
+			n++
+		}
+		if n < 3 {
+			return len(rest) < 3 // a leftover of a character or two
+		}
+		rest = rest[n:]
+	}
+	return true
+}
+
+func backwards(text string) string {
+	b := []byte(text)
+	slices.Reverse(b)
+	return string(b)
+}
+
+// commonWords are what most guessed passwords are made of, and the words of
+// this page.
+func commonWords() []string {
+	return []string{
+		"administrator", "password", "passwort", "motdepasse", "contrasena", "stockroom", "shopify", "welcome", "qwertyuiop", "qwerty", "azerty",
+		"iloveyou", "superman", "football", "baseball", "princess", "sunshine", "trustno", "letmein", "changeme", "default", "dragon", "monkey",
+		"master", "shadow", "secret", "login", "admin", "hello", "merchant", "catalogue", "products", "product", "webhook", "server", "shop",
+		"store", "summer", "winter", "spring", "autumn", "test", "demo", "user", "root", "pass", "love", "abc", "the", "my",
+	}
+}
