@@ -53,7 +53,24 @@ func (c credentials) SetToken(shop string, t shopify.Token) error {
 	return c.Store.SetToken(shop, state.Token(t))
 }
 
+// newRig is a rig whose syncer runs.
 func newRig(t *testing.T, o fakeshopify.Options) *rig {
+	t.Helper()
+	r := openRig(t, o)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- r.Run(ctx) }()
+	t.Cleanup(func() { // before the stores are closed
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// openRig is a rig whose syncer does nothing by itself.
+func openRig(t *testing.T, o fakeshopify.Options) *rig {
 	t.Helper()
 	o.Shop = testShop
 	r := &rig{t: t, shop: fakeshopify.New(o)}
@@ -87,12 +104,7 @@ func newRig(t *testing.T, o fakeshopify.Options) *rig {
 	})
 	check(err)
 	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel})
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- r.Run(ctx) }()
 	t.Cleanup(func() {
-		cancel()
-		check(<-done)
 		check(r.queue.Close())
 		check(lim.Close())
 		check(r.store.Close())
