@@ -63,6 +63,20 @@ func (s *Shop) subscribe(topic, address string, app bool) int64 {
 	return sub.ID
 }
 
+// Resubscribe changes what a subscription asks for, as a person with API access
+// would. It reports whether there is such a one.
+func (s *Shop) Resubscribe(id int64, change func(sub *Subscription)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub := s.subscription(id)
+	if sub == nil {
+		return false
+	}
+	change(sub)
+	sub.UpdatedAt = s.opt.Now().UTC()
+	return true
+}
+
 // Unsubscribe removes the subscription, as a person with API access would.
 // What is already waiting is still sent.
 func (s *Shop) Unsubscribe(id int64) bool {
