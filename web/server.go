@@ -43,6 +43,12 @@ type Options struct {
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
 	// Doctor looks at everything that can be wrong; nil when there is none.
 	Doctor func(ctx context.Context) []Finding
+	// Settings returns the settings in force; nil shows nothing of them. Values of
+	// secrets have to be redacted.
+	Settings func() []config.Entry
+	// Wanted is told of work that a click asked for, so that it begins at once;
+	// nil leaves it to the next look at the table of wanted work.
+	Wanted func(store.Wanted)
 	// Notices returns what a person should know; nil for none.
 	Notices func() []Notice
 	// Token is the admin token; "" accepts none.
@@ -168,6 +174,8 @@ type Server struct {
 	own    *metrics.Set
 	export chan struct{} // one token: one sqlite export at a time
 	probe  chan struct{} // one token: one probe of the catalogue at a time
+	undo   *undoList
+	doctor *lastCheck
 }
 
 // New returns a server.
@@ -196,6 +204,8 @@ func New(o Options) *Server {
 		own:    metrics.NewSet(),
 		export: make(chan struct{}, 1),
 		probe:  make(chan struct{}, 1),
+		undo:   new(undoList),
+		doctor: new(lastCheck),
 	}
 	s.registerGauges()
 	return s
