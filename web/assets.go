@@ -49,7 +49,7 @@ func loadAssets() *assets {
 	}
 	base := template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.url[name] },
-	}).ParseFS(templateFiles, "templates/base.html"))
+	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {
 		panic(err) // embedded at build time

@@ -54,7 +54,8 @@ type shopFacts struct {
 	Dead      int
 	AtLeast   bool // there are more jobs than were counted
 	OldestJob time.Time
-	Calls     *Calls // nil when nothing is known of them
+	Calls     *Calls      // nil when nothing is known of them
+	Sync      *SyncStatus // nil when nothing is compared with the shop
 }
 
 // recentDeliveries is how many journal rows are looked through for each shop's
@@ -107,6 +108,10 @@ func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]s
 		if s.o.Outbound != nil {
 			c := s.o.Outbound.Calls(v.Shop, time.Now())
 			f.Calls = &c
+		}
+		if s.o.Syncs != nil {
+			st := s.o.Syncs.Status(v.Shop, time.Now())
+			f.Sync = &st
 		}
 		j := jobs[v.Shop]
 		f.Waiting, f.Unworked, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.unworked, j.dead, j.oldest, j.atLeast

@@ -1,32 +1,54 @@
 package web
 
 import (
-	"errors"
+	"context"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/queue"
 )
 
-// said is what the last click did, and how to take it back.
-func (s *Server) said(q url.Values) (string, *undoOffer) {
-	return saidWords(q.Get("said")), nil
-}
-
-// saidWords says what the last click did. The key comes from the address, so
-// only these are shown.
-func saidWords(key string) string {
+// saidWords says what the last click did. The key and the number come from the
+// address, so only these sentences are shown.
+func saidWords(key string, n int64) string {
 	switch key {
 	case "retried":
 		return "Retrying. It is tried again now."
 	case "retried-all":
-		return "Retrying all of them now."
+		return "Retrying " + count(n, "item") + " now."
 	case "discarded":
-		return "Discarded."
+		return "Discarded " + count(n, "item") + "."
+	case "discarded-final":
+		return "Discarded " + count(n, "item") + ". That is too much to be kept for an undo."
+	case "undone":
+		return "Brought back " + count(n, "item") + "."
 	case "gone":
 		return "Nothing changed: it was done, retried or discarded already."
+	case "reading":
+		return "It is read from Shopify again; the result shows here within a minute, unless Shopify makes it wait."
+	case "started":
+		return "Started. Progress shows here."
+	case "joined":
+		return "It runs already; this is it."
+	case "cancelled":
+		return "Cancelled. What it stored until then stays."
+	case "not-running":
+		return "Nothing to cancel: it has ended already."
+	case "held":
+		return "No call is made to this shop until you allow them again."
+	case "allowed":
+		return "Calls go out again, and stop by themselves when Shopify does not answer."
+	case "tried":
+		return "The next call is tried now."
+	case "registered":
+		return "Subscriptions were checked, and missing ones registered."
+	case "checked":
+		return "Checked."
 	case "password":
 		return "The password was changed. Every other session is over."
 	case "session":
@@ -37,46 +59,174 @@ func saidWords(key string) string {
 	return ""
 }
 
-// pageAction is what the buttons of the page do; they work without script. The
-// answer is a redirect, so that reloading does not do it again.
-func (s *Server) pageAction(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	said, err := s.act(r, p)
-	if err != nil && !errors.Is(err, queue.ErrNotFound) {
-		return err
+// said is what the last click did, and how to take it back.
+func (s *Server) said(q url.Values) (string, *undoOffer) {
+	n, err := strconv.ParseInt(q.Get("n"), 10, 64)
+	if err != nil || n < 0 {
+		n = 1
 	}
-	if err != nil {
-		said = "gone"
+	text := saidWords(q.Get("said"), n)
+	if key := q.Get("undo"); key != "" {
+		if left := s.undo.left(time.Now(), key); left > 0 {
+			return "", &undoOffer{Key: key, Text: text + " You can bring it back for ten minutes, as long as Stockroom runs."}
+		}
 	}
-	w.Header().Set("Location", "/?"+url.Values{"said": {said}}.Encode())
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	return text, nil
 }
 
-func (s *Server) act(r *http.Request, p httprouter.Params) (said string, err error) {
+// jobAction is what the buttons of jobs do; they work without script, and once
+// however often they are clicked.
+func (s *Server) jobAction(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	said, err := s.act(r, p)
+	if err != nil {
+		return err
+	}
+	return sayAndGo(w, r.FormValue("back"), "/jobs", said)
+}
+
+func (s *Server) act(r *http.Request, p httprouter.Params) (url.Values, error) {
 	action := p.ByName("action")
-	if p.ByName("id") == "all" && action == "retry" {
-		n, err := s.o.Queue.RetryAll(r.Context(), queue.Filter{State: queue.Dead})
-		return orGone(n, "retried-all"), err
+	switch p.ByName("id") {
+	case "all":
+		return s.actOnListed(r, action)
+	case "undo":
+		n, err := s.bringBack(r.Context(), action)
+		return saying("undone", n), err
 	}
 	id, err := jobID(p)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	switch action {
 	case "retry":
 		n, err := s.o.Queue.Retry(r.Context(), id)
-		return orGone(n, "retried"), err
+		return saying("retried", n), err
 	case "discard":
-		n, err := s.o.Queue.Discard(r.Context(), id)
-		return orGone(n, "discarded"), err
+		return s.discard(r.Context(), id)
 	}
-	return "", refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
+	return nil, refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
 }
 
-func orGone(n int, said string) string {
+// saying is the address's part that says what n items underwent.
+func saying(key string, n int) url.Values {
 	if n == 0 {
-		return "gone"
+		return url.Values{"said": {"gone"}}
 	}
-	return said
+	if n == 1 {
+		return url.Values{"said": {key}}
+	}
+	return url.Values{"said": {key}, "n": {strconv.Itoa(n)}}
+}
+
+// discard deletes jobs and keeps them for an undo where they fit.
+func (s *Server) discard(ctx context.Context, ids ...uint64) (url.Values, error) {
+	if len(ids) > undoJobs {
+		return s.discardMany(ctx, ids)
+	}
+	var kept []queue.Job
+	bytes, n := 0, 0
+	for _, id := range ids {
+		var whole *queue.Job
+		if bytes <= undoSize {
+			if j, err := s.o.Queue.Get(ctx, id); err == nil {
+				whole, bytes = &j, bytes+len(j.Payload)
+			}
+		}
+		done, err := s.o.Queue.Discard(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		n += done
+		if done == 1 && whole != nil {
+			kept = append(kept, *whole)
+		}
+	}
+	said := saying("discarded", n)
+	if n == 0 {
+		return said, nil
+	}
+	s.log.Info("jobs discarded on the page", "changed", n)
+	key := ""
+	if len(kept) == n {
+		key = s.undo.add(time.Now(), kept)
+	}
+	if key == "" {
+		return saying("discarded-final", n), nil
+	}
+	said.Set("undo", key)
+	return said, nil
+}
+
+// discardMany deletes more jobs than an undo keeps.
+func (s *Server) discardMany(ctx context.Context, ids []uint64) (url.Values, error) {
+	n := 0
+	for batch := range slices.Chunk(ids, 500) {
+		done, err := s.o.Queue.Discard(ctx, batch...)
+		if err != nil {
+			return nil, err
+		}
+		n += done
+	}
+	s.log.Info("jobs discarded on the page", "changed", n)
+	return saying("discarded-final", n), nil
+}
+
+// actOnListed does something to the dead letters that the page showed: those
+// whose id is at most the newest one it knew and that had died by then. What
+// came since is left alone, and a second click finds nothing.
+func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error) {
+	if action != "retry" && action != "discard" {
+		return nil, refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
+	}
+	bound, err := strconv.ParseUint(r.FormValue("newest"), 10, 64)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "Which ones?", "The form lacks the newest item of the list; open the list again.")
+	}
+	seen, err := strconv.ParseInt(r.FormValue("seen"), 10, 64)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "Which ones?", "The form lacks the time of the list; open the list again.")
+	}
+	ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, time.Unix(0, seen))
+	if err != nil {
+		return nil, err
+	}
+	if action == "discard" {
+		return s.discard(r.Context(), ids...)
+	}
+	n := 0
+	for batch := range slices.Chunk(ids, 500) {
+		done, err := s.o.Queue.Retry(r.Context(), batch...)
+		if err != nil {
+			return nil, err
+		}
+		n += done
+	}
+	s.log.Info("dead letters retried on the page", "changed", n)
+	if n == 1 {
+		return saying("retried", 1), nil
+	}
+	return saying("retried-all", n), nil
+}
+
+// deadUntil lists the dead letters up to an id that had died by an instant.
+func (s *Server) deadUntil(ctx context.Context, shop string, bound uint64, seen time.Time) (ids []uint64, err error) {
+	f := queue.Filter{State: queue.Dead, Limit: 1000}
+	if shop != "" {
+		f.Label, f.Value = "shop", shop
+	}
+	for {
+		jobs, next, err := s.o.Queue.List(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			if j.ID <= bound && !j.DiedAt.After(seen) {
+				ids = append(ids, j.ID)
+			}
+		}
+		if next == 0 || next >= bound {
+			return ids, nil
+		}
+		f.After = next
+	}
 }

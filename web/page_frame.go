@@ -143,22 +143,33 @@ func (s *Server) asPage(serve endpoint) endpoint {
 // wantsPage reports whether a browser asks for a page.
 func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
 
-// sayAndGo redirects to a page of ours, which says in one line what was done, so
-// that reloading does not do it again. back is a path with an optional query; it
-// may come from a form and is used only when it is one of ours.
-func sayAndGo(w http.ResponseWriter, back, fallback string, said url.Values) error {
+// localPath returns a path of ours with its query as it came from a form or an
+// address, or the fallback when it is none: a redirect must not lead elsewhere.
+func localPath(back, fallback string) string {
 	u, err := url.Parse(back)
-	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") || strings.HasPrefix(back, "//") || strings.ContainsAny(back, "\\\r\n\t") {
-		u = &url.URL{Path: fallback}
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") ||
+		strings.HasPrefix(u.Path, "//") || strings.HasPrefix(back, "//") || strings.ContainsAny(u.Path, "\\\r\n\t") || strings.ContainsAny(back, "\\\r\n\t") {
+		return fallback
 	}
 	q := u.Query()
 	for _, old := range []string{"said", "n", "undo"} {
 		q.Del(old)
 	}
-	for key, values := range said {
-		q[key] = values
+	return withQuery(u.EscapedPath(), q)
+}
+
+// sayAndGo redirects to a page of ours, which says in one line what was done, so
+// that reloading does not do it again.
+func sayAndGo(w http.ResponseWriter, back, fallback string, said url.Values) error {
+	target := localPath(back, fallback)
+	if len(said) > 0 {
+		mark := "?"
+		if strings.Contains(target, "?") {
+			mark = "&"
+		}
+		target += mark + said.Encode()
 	}
-	w.Header().Set("Location", withQuery(u.EscapedPath(), q))
+	w.Header().Set("Location", target)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusSeeOther)
 	return nil

@@ -3,10 +3,21 @@ package web
 import "net/http"
 
 // pageRoutes are the pages, what they are made of and what their buttons do.
+// Each button is a POST that redirects to a page.
 func (s *Server) pageRoutes() []route {
-	return []route{
-		{http.MethodGet, "/", s.asPage(s.statusPage)},
-		{http.MethodGet, "/assets/:name", s.asset},
-		{http.MethodPost, "/jobs/:id/:action", s.asPage(s.pageAction)},
+	list := []route{
+		{http.MethodGet, "/", s.overviewPage},
+		{http.MethodGet, "/products", s.productsPage},
+		{http.MethodGet, "/products/:shop/:id", s.productPage},
+		{http.MethodPost, "/products/:shop/:id/read", s.readAgain},
+		{http.MethodGet, "/updates", s.updatesPage},
+		{http.MethodGet, "/jobs", s.jobsPage},
+		{http.MethodGet, "/jobs/:id", s.jobPage},
+		{http.MethodGet, "/jobs/:id/:action", s.discardPage},
+		{http.MethodPost, "/jobs/:id/:action", s.jobAction},
 	}
+	for i := range list {
+		list[i].serve = s.asPage(list[i].serve)
+	}
+	return append(list, route{http.MethodGet, "/assets/:name", s.asset})
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -95,6 +96,9 @@ func headlineOf(f facts) headline {
 			return h
 		}
 	}
+	if h, ok := subscriptionHeadline(f.shops); ok {
+		return h
+	}
 	rest := "; everything else that arrived is stored."
 	switch {
 	case q.Dead > 0 && q.Updates > 0:
@@ -107,10 +111,13 @@ func headlineOf(f facts) headline {
 		return headline{Mood: moodWait, Text: capital(wait(q.Updates)) + " to be stored" + rest, Next: nextTry(f.now, q)}
 	case q.Reads > 0:
 		return headline{Mood: moodWait, Text: "Everything that arrived is stored. " + reads(q.Reads) + ".", Next: nextTry(f.now, q)}
-	case f.last.IsZero():
+	case f.last.IsZero() && !anyCompared(f.shops):
 		return headline{Mood: moodIdle, Text: "Ready. No product update has arrived yet.", Next: expect(f)}
 	}
 	h := headline{Mood: moodGood, Text: "Everything that arrived is stored.", Lead: "Last product update", When: f.last}
+	if step, ok := stepHeadline(f); ok {
+		h = step
+	}
 	for _, n := range f.notices {
 		if n.Level == LevelBad {
 			return headline{Mood: moodBad, Text: "Something was lost or damaged here; what arrives is stored.", Next: n.Text + " " + n.Next}
@@ -119,6 +126,98 @@ func headlineOf(f facts) headline {
 	if q.Unworked > 0 {
 		h.Mood = moodWait
 		h.Next = count(int64(q.Unworked), "further job") + " will be done when the part of Stockroom that does them runs."
+	}
+	return h
+}
+
+// anyCompared reports whether anything is known from a comparison with a shop.
+func anyCompared(shops []shopFacts) bool {
+	for _, s := range shops {
+		if s.Sync != nil && (s.Sync.InStep || s.Sync.Running != nil || !s.Sync.ProvenIDs.IsZero() || !s.Sync.ProvenFields.IsZero()) {
+			return true
+		}
+	}
+	return false
+}
+
+// subscriptionHeadline says that Shopify does not send what it should.
+func subscriptionHeadline(shops []shopFacts) (headline, bool) {
+	for _, s := range shops {
+		if n := len(missingSubscriptions(s.Sync)); n > 0 {
+			return headline{Mood: moodBad, Text: "Shopify does not send all product updates of " + shortShop(s.Shop) + ": " + missingWords(n) + ".",
+				Next: "Comparisons still find what changed. Press Register on the page Shops."}, true
+		}
+	}
+	return headline{}, false
+}
+
+func missingWords(n int) string {
+	if n == 1 {
+		return "1 subscription is missing"
+	}
+	return number(int64(n)) + " subscriptions are missing"
+}
+
+// stepHeadline speaks of the comparison with the shops when everything that
+// arrived is stored; false when nothing is compared.
+func stepHeadline(f facts) (headline, bool) {
+	var out []string
+	var first shopFacts
+	compared := 0
+	for _, s := range f.shops {
+		if s.Sync == nil {
+			continue
+		}
+		compared++
+		if s.Sync.InStep {
+			continue
+		}
+		if out == nil {
+			first = s
+		}
+		out = append(out, shortShop(s.Shop))
+	}
+	h := headline{Mood: moodGood, Text: "In step: every product equals the shop's.", Lead: "Last product update", When: f.last}
+	switch {
+	case compared == 0:
+		return headline{}, false
+	case len(out) == 0 && compared > 1:
+		h.Text = "In step: every product equals its shop's."
+	case len(out) == 1:
+		h = notInStep(f.now, first)
+		if len(f.shops) > 1 {
+			h.Next = shortShop(first.Shop) + ": " + h.Next
+		}
+	case len(out) > 1:
+		h = headline{Mood: moodWait, Text: "Everything that arrived is stored. " + strconv.Itoa(len(out)) + " shops are not known to be in step: " + enumerate(out) + ".",
+			Next: "Each shop says below why, and what happens next."}
+	}
+	if h.When.IsZero() {
+		h.Lead = ""
+	}
+	return h, true
+}
+
+// notInStep says why a copy is not known to equal its shop's and what happens
+// next by itself.
+func notInStep(now time.Time, s shopFacts) headline {
+	st := s.Sync
+	h := headline{Mood: moodWait, Text: sentences("Not known to be in step with the shop", st.Why)}
+	if st.Running != nil {
+		first := st.ProvenFields.IsZero() && st.ProvenIDs.IsZero()
+		switch {
+		case first && st.Running.Kind == store.RunFull:
+			h.Text = "The catalogue is being read for the first time."
+		default:
+			h.Text = "The copy is being compared with the shop."
+		}
+		if p := progressOf(now, st.Running, st.Rate, st.EndsAt); p != nil {
+			h.Next = sentences(p.Words)
+		}
+		return h
+	}
+	if next, ok := nextSchedule(st.Schedules); ok {
+		h.Next = "Next: " + strings.ToLower(scheduleWords(next.Name)[:1]) + scheduleWords(next.Name)[1:] + " " + until(now, next.Next) + "."
 	}
 	return h
 }
@@ -283,10 +382,17 @@ func shopLine(now time.Time, s shopFacts) headline {
 	case !s.HasSecret:
 		return headline{Mood: moodBad, Text: "The app's secret is missing, so its updates can't be checked.",
 			Next: "Give it with this command:", Command: "stockroom shop add " + s.Shop}
+	case len(missingSubscriptions(s.Sync)) > 0:
+		return headline{Mood: moodBad, Text: "Shopify does not send all product updates: " + missingWords(len(missingSubscriptions(s.Sync))) + ".",
+			Next: "Comparisons still find what changed. Press Register on the page Shops."}
 	case s.Dead > 0:
 		return headline{Mood: moodBad, Text: need(s.Dead) + " a look."}
 	case s.Waiting > s.Unworked:
 		return headline{Mood: moodWait, Text: count(int64(s.Waiting), "job") + " to be done.", Lead: "The oldest came", When: s.OldestJob}
+	case s.Sync != nil && s.Sync.InStep:
+		return headline{Mood: moodGood, Text: "In step with the shop.", Lead: "Last update", When: s.Last}
+	case s.Sync != nil && (s.Sync.Running != nil || s.Sync.Why != ""):
+		return notInStep(now, s)
 	case s.Last.IsZero():
 		return headline{Mood: moodIdle, Text: "Connected; no product update yet."}
 	}

@@ -1,0 +1,344 @@
+package web
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/queue"
+	"stockroom/store"
+)
+
+const (
+	jobsShown    = 5  // of each state on the overview
+	jobsListed   = 20 // of each state on the page of jobs
+	jobsPaged    = 40 // where it is the only list
+	payloadShown = 12 << 10
+)
+
+// jobList is a part of the jobs of a state and how many there are.
+type jobList struct {
+	Total  int
+	Many   bool   // more than one
+	More   string // "and 12 more", "" when all are shown
+	Next   string // path of what follows, "" at the end
+	Newest string // the largest id, what "all" is bound by
+	Seen   string // when it was read, in nanoseconds
+	Back   string // the page to return to
+	Shop   string // that it is narrowed to, "" for none
+	Rows   []jobRow
+}
+
+type jobRow struct {
+	Key, ID, What, Subject, Shop string
+	Path                         string // of the product's page, "" for none
+	Dead                         bool
+	Why                          string  // in sentences, the tries included
+	When                         instant // died, or next try
+	Next                         string
+	Came                         instant
+	First, Last                  string
+	WebhookID, Class             string
+	Back                         string
+}
+
+// jobRows are jobs of a state behind an id: dead letters newest first, waiting
+// jobs in the order they came.
+func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, total int, names *titles, back string) jobList {
+	l := jobList{Total: total, Seen: strconv.FormatInt(now.UnixNano(), 10), Back: back, Shop: f.Value}
+	f.NewestFirst = f.State == queue.Dead
+	jobs, next, err := s.o.Queue.List(ctx, f)
+	if err != nil {
+		s.log.Debug("page: jobs", "error", err.Error())
+	}
+	var newest uint64
+	for _, j := range jobs {
+		row := s.jobRow(ctx, now, j, names)
+		row.Back = back
+		l.Rows = append(l.Rows, row)
+		newest = max(newest, j.ID)
+	}
+	l.Newest = strconv.FormatUint(newest, 10)
+	l.Total = max(l.Total, len(l.Rows))
+	l.Many = l.Total > 1
+	if more := l.Total - len(l.Rows); more > 0 && len(l.Rows) > 0 && f.After == 0 {
+		l.More = "and " + number(int64(more)) + " more"
+	}
+	if next != 0 {
+		q := url.Values{"state": {string(f.State)}, "after": {strconv.FormatUint(next, 10)}}
+		if f.Value != "" {
+			q.Set("shop", f.Value)
+		}
+		l.Next = withQuery("/jobs", q)
+	}
+	return l
+}
+
+func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *titles) jobRow {
+	id := strconv.FormatUint(j.ID, 10)
+	row := jobRow{
+		Key: "j" + id, ID: id, What: jobWords(j.Kind, j.Labels), Shop: names.tag(j.Labels["shop"]), Came: since(now, j.EnqueuedAt),
+		First: j.FirstError, Last: j.LastError, WebhookID: j.Labels["webhook_id"], Class: string(j.Class), Dead: j.State == queue.Dead,
+	}
+	if row.First == row.Last {
+		row.First = ""
+	}
+	subject, product := s.jobSubject(ctx, j, names)
+	row.Subject = subject
+	if product != 0 {
+		row.Path = productPath(j.Labels["shop"], product)
+	}
+	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == deliveryKind && row.Subject != "" {
+		row.What = verb
+	} else if j.Kind == string(store.WantProduct) && row.Subject != "" {
+		row.What = "is to be read from Shopify again"
+	}
+	if j.State == queue.Dead {
+		why := classWords(j.Class)
+		if j.LastError != "" {
+			why += ": " + j.LastError
+		}
+		row.Why, row.When = sentences(why, triesWords(j)), since(now, j.DiedAt)
+		return row
+	}
+	row.Why = sentences(cmp.Or(j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]), triesWords(j))
+	row.When, row.Next = at(j.DueAt, until(now, j.DueAt)), "Next try"
+	if j.State == queue.Leased {
+		row.When, row.Next = instant{}, "Being worked on"
+	} else if !s.o.Queue.HasWorker(j.Kind) {
+		row.When, row.Next = instant{}, "Not scheduled"
+		row.Why = sentences(row.Why, "It is done when the part of Stockroom that does this runs")
+	}
+	return row
+}
+
+// jobSubject is the product a job is about: what it is called and its id, "" and
+// 0 when that is not known.
+func (s *Server) jobSubject(ctx context.Context, j queue.Job, names *titles) (string, int64) {
+	shop := j.Labels["shop"]
+	switch {
+	case j.Kind == string(store.WantProduct):
+		if id, err := strconv.ParseInt(j.Labels["id"], 10, 64); err == nil {
+			return names.of(shop, id), id
+		}
+	case j.Kind == deliveryKind && j.PayloadBytes <= subjectMost:
+		whole, err := s.o.Queue.Get(ctx, j.ID)
+		if err != nil {
+			return "", 0
+		}
+		title, id := subjectOf(whole.Payload)
+		if title == "" && id != 0 {
+			return names.of(shop, id), id
+		}
+		return title, id
+	}
+	return "", 0
+}
+
+func triesWords(j queue.Job) string {
+	switch {
+	case j.Attempts == 0 && j.State == queue.Dead:
+		return "not tried, because no try can work"
+	case j.Attempts == 0:
+		return "not tried yet"
+	}
+	return strconv.Itoa(j.Attempts) + " of " + strconv.Itoa(j.MaxAttempts) + " tries"
+}
+
+// jobsView is the page of what waits and what failed.
+type jobsView struct {
+	Dead, Waiting *jobList // nil where the page shows only the other one
+	Shops         []option
+	Filtered      bool
+	First         bool // the lists begin here
+}
+
+// option is one entry of a select.
+type option struct {
+	Value, Name string
+	Chosen      bool
+}
+
+func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	now := time.Now()
+	q := r.URL.Query()
+	after, _, err := page(r, 0, 0)
+	if err != nil {
+		return err
+	}
+	shops, err := s.shopOptions(r.Context(), q.Get("shop"))
+	if err != nil {
+		return err
+	}
+	f := queue.Filter{Limit: jobsListed, After: uint64(after)}
+	if shop := q.Get("shop"); shop != "" {
+		f.Label, f.Value = "shop", shop
+	}
+	state := queue.State(q.Get("state"))
+	switch state {
+	case queue.Dead, queue.Waiting:
+		f.Limit = jobsPaged
+	case "":
+		f.After = 0
+	default:
+		return refuse(http.StatusBadRequest, "Unknown state", "The lists are those of waiting and of dead jobs.")
+	}
+	v := jobsView{Shops: shops, Filtered: f.Label != "", First: f.After == 0}
+	names := s.newTitles(r.Context(), len(shops) > 1)
+	stats, back := s.o.Queue.Stats(), held(r.URL, false)
+	list := func(st queue.State, total int) *jobList {
+		f.State = st
+		if f.Label != "" {
+			total = 0 // the number is that of all shops
+		}
+		l := s.jobRows(r.Context(), now, f, total, names, back)
+		return &l
+	}
+	if state != queue.Waiting {
+		v.Dead = list(queue.Dead, stats.Dead)
+	}
+	if state != queue.Dead {
+		v.Waiting = list(queue.Waiting, stats.Waiting)
+	}
+	return s.show(w, r, sheet{Template: "jobs.html", Title: "Waiting and failed", Section: "/jobs", Reload: 10, Data: v})
+}
+
+// shopOptions lists the connected shops for a filter.
+func (s *Server) shopOptions(ctx context.Context, chosen string) ([]option, error) {
+	views, err := s.o.Shops.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]option, 0, len(views))
+	for _, v := range views {
+		list = append(list, option{Value: v.Shop, Name: shortShop(v.Shop), Chosen: v.Shop == chosen})
+	}
+	return list, nil
+}
+
+// jobPageView is one job.
+type jobPageView struct {
+	jobRow
+	State    string
+	Mood     mood
+	Kind     string
+	Tries    string
+	Came     instant
+	FirstTry instant
+	LastTry  instant
+	Due      instant
+	Died     instant
+	Labels   []labelled
+	Payload  string
+	Cut      bool // the payload goes on
+	Damaged  bool // it could not be read whole
+	Bytes    string
+}
+
+type labelled struct{ Name, Value string }
+
+func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	id, err := jobID(p)
+	if err != nil {
+		return err
+	}
+	j, err := s.o.Queue.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Kind: j.Kind, Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
+		Came: since(now, j.EnqueuedAt), FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
+	v.Back = "/jobs/" + v.ID
+	v.State, v.Mood = "Waiting", moodWait
+	if j.State == queue.Dead {
+		v.State, v.Mood = "Needs a look", moodBad
+	} else if !j.DueAt.IsZero() {
+		v.Due = at(j.DueAt, until(now, j.DueAt))
+	}
+	view := viewJob(j)
+	v.Payload, v.Cut = readable(view.Data)
+	v.Damaged = j.Payload == nil && j.PayloadBytes > 0
+	for _, l := range []labelled{{"Topic", view.Topic}, {"Webhook id", view.WebhookID}, {"Waits for", j.Labels["waits_for"]}, {"Asked for because", j.Labels["reason"]}} {
+		if l.Value != "" {
+			v.Labels = append(v.Labels, l)
+		}
+	}
+	return s.show(w, r, sheet{Template: "job.html", Title: "Job " + v.ID, Section: "/jobs", Data: v})
+}
+
+// readable indents JSON and cuts what is too long for a page.
+func readable(data json.RawMessage) (text string, cut bool) {
+	var b bytes.Buffer
+	if len(data) > 8*payloadShown || json.Indent(&b, data, "", "  ") != nil {
+		b.Reset()
+		b.Write(data[:min(len(data), payloadShown)])
+		cut = len(data) > payloadShown
+	}
+	if b.Len() > payloadShown {
+		b.Truncate(payloadShown)
+		cut = true
+	}
+	return string(bytes.ToValidUTF8(b.Bytes(), []byte("\uFFFD"))), cut
+}
+
+// confirmView asks before something is deleted.
+type confirmView struct {
+	Title, Text, Undo string
+	Action, Button    string
+	Newest, Seen      string // for all that were listed
+	Shop, Back        string
+}
+
+// discardPage asks whether to discard one job, or all that are listed.
+func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	if p.ByName("action") != "discard" {
+		return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
+	}
+	q := r.URL.Query()
+	v := confirmView{Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}
+	if p.ByName("id") == "all" {
+		v.Newest, v.Seen, v.Shop = q.Get("newest"), q.Get("seen"), q.Get("shop")
+		bound, err := strconv.ParseUint(v.Newest, 10, 64)
+		seen, err2 := strconv.ParseInt(v.Seen, 10, 64)
+		if err != nil || err2 != nil {
+			return refuse(http.StatusBadRequest, "Which ones?", "The address lacks the newest item of the list; open the list again.")
+		}
+		ids, err := s.deadUntil(r.Context(), v.Shop, bound, time.Unix(0, seen))
+		if err != nil {
+			return err
+		}
+		n := int64(len(ids))
+		v.Title, v.Button = "Discard "+count(n, "item")+"?", "Discard "+count(n, "item")
+		v.Text = "Each was kept because it failed for good. What came after you opened the list stays."
+		if n > undoJobs {
+			v.Undo = "That is more than can be kept for an undo: they are deleted for good."
+		}
+		return s.show(w, r, sheet{Template: "confirm.html", Title: v.Title, Section: "/jobs", Data: v})
+	}
+	id, err := jobID(p)
+	if err != nil {
+		return err
+	}
+	j, err := s.o.Queue.Get(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	row := s.jobRow(r.Context(), time.Now(), j, s.newTitles(r.Context(), true))
+	if v.Back == "/jobs/"+row.ID {
+		v.Back = "/jobs"
+	}
+	v.Title, v.Button = "Discard this?", "Discard"
+	v.Text = sentences(row.Subject+" "+row.What, row.Why)
+	if row.Subject == "" {
+		v.Text = sentences(row.What, row.Why)
+	}
+	return s.show(w, r, sheet{Template: "confirm.html", Title: v.Title, Section: "/jobs", Data: v})
+}

@@ -1,0 +1,215 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"strconv"
+	"time"
+
+	"stockroom/store"
+)
+
+// instant is a time as the page shows it: in words, with the absolute one
+// behind.
+type instant struct {
+	ISO, Full, Words string
+}
+
+func since(now, t time.Time) instant { return at(t, ago(now, t)) }
+
+func at(t time.Time, words string) instant {
+	if t.IsZero() {
+		return instant{}
+	}
+	return instant{t.UTC().Format(time.RFC3339), t.Format("Mon 2 Jan 2006, 15:04:05 MST"), words}
+}
+
+type noticeRow struct {
+	Mood       mood
+	Label      string
+	Text, Next string
+}
+
+func (l Level) mood() mood {
+	switch l {
+	case LevelBad:
+		return moodBad
+	case LevelWarn:
+		return moodWait
+	}
+	return moodIdle
+}
+
+func (l Level) label() string {
+	switch l {
+	case LevelBad:
+		return "Problem"
+	case LevelWarn:
+		return "Careful"
+	}
+	return "Note"
+}
+
+// titles looks up what products are called, each once.
+type titles struct {
+	many bool // more than one shop, so each row says which
+	find func(shop string, id int64) (store.ProductRow, error)
+	seen map[productKey]*store.ProductRow
+}
+
+type productKey struct {
+	shop string
+	id   int64
+}
+
+func (s *Server) newTitles(ctx context.Context, many bool) *titles {
+	return &titles{
+		many: many,
+		find: func(shop string, id int64) (store.ProductRow, error) { return s.o.Store.Product(ctx, shop, id) },
+		seen: map[productKey]*store.ProductRow{},
+	}
+}
+
+// product returns the stored product, nil when there is none.
+func (t *titles) product(shop string, id int64) *store.ProductRow {
+	key := productKey{shop, id}
+	if p, ok := t.seen[key]; ok {
+		return p
+	}
+	var found *store.ProductRow
+	if p, err := t.find(shop, id); err == nil {
+		found = &p
+	}
+	t.seen[key] = found
+	return found
+}
+
+// tag is the shop as a row shows it, "" when there is only one.
+func (t *titles) tag(shop string) string {
+	if !t.many {
+		return ""
+	}
+	return shortShop(shop)
+}
+
+// of returns a product's title, or its id in words.
+func (t *titles) of(shop string, id int64) string {
+	if p := t.product(shop, id); p != nil && p.Title != nil && *p.Title != "" {
+		return *p.Title
+	}
+	return "Product " + strconv.FormatInt(id, 10)
+}
+
+type updateRow struct {
+	Key            string // the same on every page
+	Mood           mood
+	Path           string // of the product's page, "" for none
+	What, Subject  string
+	Shop           string
+	Label, Meaning string
+	Detail         string
+	When           instant
+}
+
+func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []updateRow {
+	rows := make([]updateRow, 0, len(list))
+	for _, d := range list {
+		label, meaning := outcomeWords(d.Outcome)
+		row := updateRow{
+			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Shop: names.tag(d.Shop), Label: label, Meaning: meaning,
+			When: since(now, time.UnixMilli(d.ReceivedAt)),
+		}
+		if d.Error != nil && *d.Error != "" {
+			row.Meaning = *d.Error
+		}
+		if verb := happened(d.Topic); verb != "" && d.ExternalID != nil {
+			row.Subject, row.What, row.Path = names.of(d.Shop, *d.ExternalID), verb, productPath(d.Shop, *d.ExternalID)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+type changeRow struct {
+	Key, Path     string
+	Mood          mood
+	What, Subject string
+	Sub           string
+	Shop          string
+	When          instant
+}
+
+// changeRows are the newest changes of the copy, one a product.
+func (s *Server) changeRows(ctx context.Context, now time.Time, names *titles) []changeRow {
+	last := s.o.Store.LastSeq()
+	list, _, err := s.o.Store.Changes(ctx, max(0, last-5*changesShown), 5*changesShown)
+	if err != nil {
+		s.log.Debug("status: changes", "error", err.Error())
+		return nil
+	}
+	var rows []changeRow
+	shown := map[productKey]bool{}
+	for i := len(list) - 1; i >= 0 && len(rows) < changesShown; i-- {
+		c := list[i]
+		key := productKey{c.Shop, c.ExternalID}
+		if shown[key] {
+			continue
+		}
+		shown[key] = true
+		row := changeRow{Key: "c" + strconv.FormatInt(c.Seq, 10), Path: productPath(c.Shop, c.ExternalID), What: changeWords(c.Kind), Subject: names.of(c.Shop, c.ExternalID), Shop: names.tag(c.Shop), When: since(now, time.UnixMilli(c.At)), Mood: moodIdle}
+		if p := names.product(c.Shop, c.ExternalID); p != nil {
+			row.Sub = productWords(p)
+			if p.Status == "ACTIVE" {
+				row.Mood = moodGood
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// productWords says how a product stands: its state, variants, price.
+func productWords(p *store.ProductRow) string {
+	state := "active"
+	switch {
+	case !p.Selected:
+		state = "not selected"
+	case p.Status != "ACTIVE":
+		state = cmp.Or(text(p.ShopifyStatus), "inactive")
+	}
+	words := state + ", " + count(int64(len(p.Variants)), "variant")
+	price := ""
+	for i, v := range p.Variants {
+		if i > 0 && text(v.Price) != price {
+			return words + ", several prices"
+		}
+		price = text(v.Price)
+	}
+	if price != "" {
+		words += ", " + price
+	}
+	return words
+}
+
+type rejectedRow struct {
+	What, Detail, From string
+	When               instant
+}
+
+func rejectedRows(now time.Time, list []Rejected) []rejectedRow {
+	rows := make([]rejectedRow, 0, rejectedShown)
+	for _, r := range list[:min(len(list), rejectedShown)] {
+		from := r.Address
+		if r.Shop != "" {
+			from += ", says it is " + shortShop(r.Shop)
+		}
+		rows = append(rows, rejectedRow{What: rejectedWords(r.Reason), Detail: r.Detail, From: from, When: since(now, r.At)})
+	}
+	return rows
+}
+
+// productPath is the page of one product.
+func productPath(shop string, id int64) string {
+	return "/products/" + url.PathEscape(shop) + "/" + strconv.FormatInt(id, 10)
+}

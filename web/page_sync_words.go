@@ -1,0 +1,181 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"stockroom/store"
+)
+
+// runWords names a kind of run.
+func runWords(k store.RunKind) string {
+	switch k {
+	case store.RunFull:
+		return "Full read"
+	case store.RunReconcile:
+		return "Comparison"
+	case store.RunIncremental:
+		return "Catch-up"
+	}
+	return string(k)
+}
+
+// runMeaning says what a kind of run does.
+func runMeaning(k store.RunKind) string {
+	switch k {
+	case store.RunFull:
+		return "reads every field of every product and repairs what differs"
+	case store.RunReconcile:
+		return "compares ids, times and variant counts with the shop and repairs what differs"
+	case store.RunIncremental:
+		return "reads what changed in the shop since the last comparison"
+	}
+	return ""
+}
+
+// phaseWords says what a running one does now.
+func phaseWords(phase string) string {
+	switch phase {
+	case "waiting":
+		return "waits for Shopify to begin"
+	case "exporting":
+		return "Shopify writes the export"
+	case "reading":
+		return "reads the export"
+	case "listing":
+		return "goes through the shop's products"
+	case "repairing":
+		return "repairs what differs"
+	case "removing":
+		return "looks for products the shop no longer has"
+	}
+	return phase
+}
+
+// scheduleWords names something that is done again and again.
+func scheduleWords(name string) string {
+	switch name {
+	case "full_sync":
+		return runWords(store.RunFull)
+	case "reconcile":
+		return runWords(store.RunReconcile)
+	case "incremental":
+		return runWords(store.RunIncremental)
+	case "subscriptions":
+		return "Check of subscriptions"
+	}
+	return strings.ReplaceAll(name, "_", " ")
+}
+
+// clock is a moment of today as 12:03, of another day with the date.
+func clock(now, t time.Time) instant {
+	if t.IsZero() {
+		return instant{}
+	}
+	layout := "15:04"
+	if y, m, d := t.In(now.Location()).Date(); y != now.Year() || m != now.Month() || d != now.Day() {
+		layout = "2 Jan 15:04"
+	}
+	return at(t, t.In(now.Location()).Format(layout))
+}
+
+// progressView is how far a run is.
+type progressView struct {
+	Title string // "Full read: Shopify writes the export"
+	Words string // "1,200 of 4,000 products, 35 a second, about 2 minutes left"
+	Known bool   // how much there is in all
+	meter
+}
+
+// progressOf says how far a run is. rate is products a second, 0 when not known.
+func progressOf(now time.Time, run *store.SyncRun, rate float64, ends time.Time) *progressView {
+	if run == nil {
+		return nil
+	}
+	p := progressView{Title: runWords(run.Kind)}
+	if run.DryRun {
+		p.Title += " without changes"
+	}
+	if run.Phase != "" {
+		p.Title += ": " + phaseWords(run.Phase)
+	}
+	var words []string
+	switch {
+	case run.Phase == "exporting" && run.ObjectsTotal > 0:
+		words = append(words, number(run.ObjectsTotal)+" lines written by Shopify so far")
+	case run.Expected > 0:
+		p.meter, p.Known = meterOf(run.Read, run.Expected)
+		words = append(words, number(run.Read)+" of "+count(run.Expected, "product"))
+	case run.BytesTotal > 0:
+		p.meter, p.Known = meterOf(run.Bytes, run.BytesTotal)
+		words = append(words, count(run.Read, "product"))
+	default:
+		words = append(words, count(run.Read, "product")+" so far")
+	}
+	if rate >= 1 {
+		words = append(words, number(int64(rate))+" a second")
+	}
+	if ends.After(now) {
+		words = append(words, "about "+span(ends.Sub(now))+" left")
+	}
+	p.Words = strings.Join(words, ", ")
+	return &p
+}
+
+// stepView is whether a copy is in step with its shop, and since when that is
+// known.
+type stepView struct {
+	Mood        mood
+	Text        string // one sentence
+	IDs, Fields instant
+	NextWhat    string // the next automatic step, "" for none
+	NextWhen    instant
+	Overdue     string // what was missed, "" for nothing
+}
+
+func stepOf(now time.Time, st *SyncStatus) *stepView {
+	if st == nil {
+		return nil
+	}
+	v := stepView{Mood: moodGood, Text: "In step with the shop.", IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
+	if !st.InStep {
+		v.Mood, v.Text = moodWait, sentences("Not known to be in step", st.Why)
+	}
+	if next, ok := nextSchedule(st.Schedules); ok {
+		v.NextWhat, v.NextWhen = scheduleWords(next.Name), at(next.Next, until(now, next.Next))
+	}
+	for _, s := range st.Schedules {
+		if s.Late {
+			v.Overdue = sentences(scheduleWords(s.Name)+" is overdue", s.LastError)
+			if v.Mood == moodGood {
+				v.Mood = moodWait
+			}
+			break
+		}
+	}
+	return &v
+}
+
+// nextSchedule is what is done next for a shop.
+func nextSchedule(list []Schedule) (first Schedule, ok bool) {
+	for _, s := range list {
+		if !s.Next.IsZero() && (!ok || s.Next.Before(first.Next)) {
+			first, ok = s, true
+		}
+	}
+	return first, ok
+}
+
+// missingSubscriptions are the wanted subscriptions that do not deliver here.
+func missingSubscriptions(st *SyncStatus) []Subscription {
+	if st == nil || st.Subscriptions.CheckedAt.IsZero() || st.Subscriptions.Present {
+		return nil
+	}
+	var list []Subscription
+	for _, s := range st.Subscriptions.Wanted {
+		if s.State == "missing" || s.State == "wrong-address" {
+			list = append(list, s)
+		}
+	}
+	return list
+}

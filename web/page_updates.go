@@ -1,0 +1,73 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+const updatesListed = 50
+
+// updatesView is the page of product updates.
+type updatesView struct {
+	Shops, Outcomes, Topics []option
+	Product                 string // Shopify's id that it is narrowed to, "" for none
+	Narrowed                bool
+	Rows                    []updateRow
+	Prev, Next, First       string
+}
+
+func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	q, now := r.URL.Query(), time.Now()
+	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("cursor"), Limit: updatesListed}
+	if text := q.Get("product"); text != "" {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id <= 0 {
+			return refuse(http.StatusBadRequest, "Not a product's id", "A product's id is Shopify's number, as in the address of its page in the shop's admin.")
+		}
+		f.Product = id
+	}
+	shops, err := s.shopOptions(r.Context(), f.Shop)
+	if err != nil {
+		return err
+	}
+	found, err := s.o.Store.SearchDeliveries(r.Context(), f)
+	if errors.Is(err, store.ErrCursor) {
+		return refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the newest.")
+	}
+	if err != nil {
+		return err
+	}
+	v := updatesView{
+		Shops: shops, Product: q.Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
+		Prev: turned(r.URL, found.Prev), Next: turned(r.URL, found.Next),
+		Rows: updateRows(now, found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
+	}
+	if f.Cursor != "" {
+		v.First = turned(r.URL, "first")
+	}
+	for _, o := range store.Outcomes() {
+		label, _ := outcomeWords(o)
+		v.Outcomes = append(v.Outcomes, option{string(o), label, o == f.Outcome})
+	}
+	for _, t := range catalog.Topics() {
+		v.Topics = append(v.Topics, option{string(t), arrival(string(t)), string(t) == f.Topic})
+	}
+	sh := sheet{Template: "updates.html", Title: "Product updates", Section: "/updates", Data: v}
+	if f.Cursor == "" {
+		sh.Reload = reloadSeconds // older pages do not change
+	}
+	return s.show(w, r, sh)
+}
+
+// updatesOf is the page of a product's updates.
+func updatesOf(shop string, product int64) string {
+	return withQuery("/updates", url.Values{"shop": {shop}, "product": {strconv.FormatInt(product, 10)}})
+}
