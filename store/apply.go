@@ -64,14 +64,27 @@ type head struct {
 	readAt     int64 // when the shop's own read of this version began, 0 for none
 }
 
-func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
+func (t *tx) head(shop string, externalID, dedupe int64) (head, error) {
 	var row [10]driver.Value
 	_, err := t.one(`
-		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),
-		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at, p.read_at
-		FROM (SELECT 1)
-		LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
-		LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`, row[:], shop, externalID, dedupe)
+		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),`+
+		headColumns, row[:], shop, externalID, dedupe)
+	return headOf(row, err)
+}
+
+// shownHead is the head for a read of the shop, which is no delivery.
+func (t *tx) shownHead(shop string, externalID int64) (head, error) {
+	var row [10]driver.Value
+	_, err := t.one(`SELECT 0,`+headColumns, row[:], shop, externalID)
+	return headOf(row, err)
+}
+
+const headColumns = ` t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at, p.read_at
+	FROM (SELECT 1)
+	LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
+	LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`
+
+func headOf(row [10]driver.Value, err error) (head, error) {
 	if err != nil {
 		return head{}, fmt.Errorf("read product: %w", err)
 	}
@@ -253,6 +266,7 @@ func (t *tx) journal(d Delivery, e entry) error {
 }
 
 func (t *tx) want(w Wanted) error {
+	t.noneWanted = false
 	_, err := t.exec(`
 		INSERT INTO wanted (shop, kind, external_id, reason, wanted_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET reason = excluded.reason, wanted_at = excluded.wanted_at`,
@@ -265,13 +279,17 @@ func (t *tx) want(w Wanted) error {
 
 func (t *tx) change(shop string, externalID int64, kind, cause string) error {
 	t.seq++
-	_, err := t.exec(`INSERT INTO changes (seq, shop, external_id, kind, at, cause) VALUES (?, ?, ?, ?, ?, ?)`,
-		t.seq, shop, externalID, kind, t.now, cause)
-	if err != nil {
+	if t.rows != nil {
+		t.rows.changes = append(t.rows.changes, t.seq, shop, externalID, kind, t.now, cause)
+		return nil
+	}
+	if _, err := t.exec(insertChange+`(?, ?, ?, ?, ?, ?)`, t.seq, shop, externalID, kind, t.now, cause); err != nil {
 		return fmt.Errorf("write change feed: %w", err)
 	}
 	return nil
 }
+
+const insertChange = `INSERT INTO changes (seq, shop, external_id, kind, at, cause) VALUES `
 
 func (t *tx) fail(point string) error { return t.s.fault(point) }
 

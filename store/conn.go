@@ -15,6 +15,7 @@ import (
 type conn struct {
 	dc    driver.Conn
 	stmts map[string]*stmt
+	many  map[manyKey]string // texts of statements of many rows
 }
 
 type stmt struct {
@@ -27,7 +28,7 @@ func connect(ctx context.Context, c driver.Connector) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &conn{dc: dc, stmts: make(map[string]*stmt)}, nil
+	return &conn{dc: dc, stmts: make(map[string]*stmt), many: make(map[manyKey]string)}, nil
 }
 
 func (c *conn) close() error {

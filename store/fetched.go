@@ -24,6 +24,9 @@ type Read struct {
 	// Overrule lets a version older than the stored one win over a row that was
 	// last written before Started.
 	Overrule bool
+	// Doubtful counts what PutBulk stores as doubtful: a bulk result did not show
+	// it whole.
+	Doubtful bool
 }
 
 func (r Read) origin() origin {
@@ -69,8 +72,11 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 
 // putShown stores one product as the shop itself shows it.
 func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
-	h, err := t.head(r.Shop, p.ID, nil)
+	h, err := t.shownHead(r.Shop, p.ID)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := t.written(h.id); err != nil {
 		return Result{}, err
 	}
 	v, err := t.upsert(r.Shop, p, h, o)
@@ -106,7 +112,7 @@ func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
 func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 	var res Result
 	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
-		h, err := t.head(r.Shop, id, nil)
+		h, err := t.shownHead(r.Shop, id)
 		if err != nil {
 			return err
 		}

@@ -19,107 +19,153 @@ const (
 // PutBulk stores products of a bulk result as PutFetched does, and notes in the
 // same transaction that the run (r.Run, or run.ID) has seen them and how far it
 // is: run's Offset, Spilled, Mark, Read, Objects and Bytes. A product that can't be
-// applied rolls back alone, its Result has Err, and it is not seen.
+// applied rolls back alone, its Result has Err, and it is not seen. The run's
+// counter Doubtful counts the products for which a fetch is then wanted.
 //
 // A call takes several transactions when one would keep deliveries waiting. The
 // mark moves with the last of them, so it never runs ahead of the products; the
 // products of those before stay when a later one fails, and are counted once
-// when they come again.
+// when they come again. Some hundred products a call are the fastest.
 func (s *Store) PutBulk(ctx context.Context, r Read, run SyncRun, products ...*catalog.Product) ([]Result, error) {
 	if r.Run == 0 {
 		r.Run = run.ID
 	}
-	results := make([]Result, len(products))
-	for from := 0; ; {
+	b := bulkPut{read: r, run: run, o: r.origin(), products: products, results: make([]Result, len(products))}
+	for {
 		var next int
-		err := s.write(ctx, s.bulk, groupRows, func(t *tx) error {
-			var err error
-			next, err = t.putBulk(r, run, products, results, from)
+		one := func(t *tx) (err error) {
+			next, err = t.putBulk(&b)
 			return err
-		})
+		}
+		err := s.writeAlone(ctx, one)
+		if err != nil && !errors.Is(err, ErrUnavailable) && !b.careful {
+			// Something is wrong with one of them: find out with which.
+			b.careful = true
+			err = s.writeAlone(ctx, one)
+			b.careful = false
+		}
 		if err != nil {
 			return nil, err
 		}
-		if from = next; from == len(products) {
-			return results, nil
+		if b.from = next; b.from == len(products) {
+			return b.results, nil
 		}
 	}
 }
 
-// putBulk stores products from one on until the transaction has taken long
-// enough, and returns how far it came. Only the last part saves the mark.
-func (t *tx) putBulk(r Read, run SyncRun, products []*catalog.Product, results []Result, from int) (int, error) {
+// bulkPut is one call of PutBulk.
+type bulkPut struct {
+	read     Read
+	run      SyncRun
+	o        origin
+	products []*catalog.Product
+	results  []Result
+	from     int  // products before are committed
+	careful  bool // each product in a savepoint of its own
+}
+
+// putBulk stores products until the transaction has taken long enough, and
+// returns how far it came. The last part saves the mark.
+func (t *tx) putBulk(b *bulkPut) (int, error) {
 	began := time.Now()
-	o := r.origin()
-	var list []seen
+	if err := t.prepareBulk(b); err != nil {
+		return 0, err
+	}
+	list := make([]seen, 0, len(b.products)-b.from)
 	var doubtful int64
-	next := from
-	for ; next < len(products); next++ {
-		if next > from {
+	next := b.from
+	for ; next < len(b.products); next++ {
+		if next > b.from {
 			if took := time.Since(began); took > bulkTime || took > bulkGiveWay && len(t.s.urgent) > 0 {
 				break
 			}
 		}
-		p := products[next]
-		res, err := t.putAlone(r, o, p)
+		p := b.products[next]
+		res, err := t.putOne(b, p)
 		if err != nil {
-			return from, err
+			return 0, err
 		}
-		results[next] = res
+		b.results[next] = res
 		if res.Err != nil {
 			continue
 		}
 		list = append(list, seen{p.ID, countedAs(res)})
-		if res.Wanted != nil {
+		if res.Wanted != nil || b.read.Doubtful {
 			doubtful++
 		}
 	}
-	if err := t.countIn(r.Run, list, doubtful); err != nil {
-		return from, err
+	if err := t.flush(); err != nil {
+		return 0, err
 	}
-	if next < len(products) {
+	if err := t.countIn(b.read.Run, list, doubtful); err != nil {
+		return 0, err
+	}
+	if next < len(b.products) {
 		return next, nil
 	}
 	if err := t.fail("before bulk mark"); err != nil {
-		return from, err
+		return 0, err
 	}
 	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ? WHERE id = ?`,
-		run.Offset, run.Spilled, run.Mark, run.Read, run.Objects, run.Bytes, r.Run)
+		b.run.Offset, b.run.Spilled, b.run.Mark, b.run.Read, b.run.Objects, b.run.Bytes, b.read.Run)
 	if err != nil {
-		return from, fmt.Errorf("save how far the run is: %w", err)
+		return 0, fmt.Errorf("save how far the run is: %w", err)
 	}
 	return next, nil
 }
 
+func (t *tx) prepareBulk(b *bulkPut) error {
+	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, b.read.Shop)
+	if err != nil {
+		return fmt.Errorf("look for wanted fetches: %w", err)
+	}
+	t.noneWanted = n == 0
+	if !b.careful {
+		t.rows = newRowBuffer()
+	}
+	return nil
+}
+
+func (t *tx) putOne(b *bulkPut, p *catalog.Product) (Result, error) {
+	if b.careful {
+		return t.putAlone(b, p)
+	}
+	res, err := t.putShown(b.read, b.o, p)
+	if err == nil && t.rows.full() {
+		err = t.flush()
+	}
+	return res, err
+}
+
 // putAlone stores one product in a savepoint of its own.
-func (t *tx) putAlone(r Read, o origin, p *catalog.Product) (res Result, err error) {
+func (t *tx) putAlone(b *bulkPut, p *catalog.Product) (Result, error) {
 	seq := t.seq
 	if _, err := t.exec(`SAVEPOINT product`); err != nil {
-		return res, fmt.Errorf("savepoint: %w", err)
+		return Result{}, fmt.Errorf("savepoint: %w", err)
 	}
-	res, err = t.putGuarded(r, o, p)
+	res, err := t.putGuarded(b, p)
 	if err != nil {
 		if err = classify(err); errors.Is(err, ErrUnavailable) {
-			return res, err
+			return Result{}, err
 		}
 		t.seq = seq
 		res = Result{Err: err}
 		if _, err := t.exec(`ROLLBACK TO product`); err != nil {
-			return res, fmt.Errorf("rollback to savepoint: %w", err)
+			return Result{}, fmt.Errorf("rollback to savepoint: %w", err)
 		}
 	}
 	if _, err := t.exec(`RELEASE product`); err != nil {
-		return res, fmt.Errorf("release savepoint: %w", err)
+		return Result{}, fmt.Errorf("release savepoint: %w", err)
 	}
 	return res, nil
 }
 
 // putGuarded turns a panic into the product's error.
-func (t *tx) putGuarded(r Read, o origin, p *catalog.Product) (res Result, err error) {
+func (t *tx) putGuarded(b *bulkPut, p *catalog.Product) (res Result, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("store: panic while applying a product: %v", v)
 		}
 	}()
-	return t.putShown(r, o, p)
+	return t.putShown(b.read, b.o, p)
 }

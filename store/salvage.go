@@ -178,7 +178,7 @@ func (s *Store) restoreSalvaged(batch []salvaged) (int, error) {
 }
 
 func (t *tx) restore(row salvaged) (bool, error) {
-	h, err := t.head(row.shop, row.p.ID, nil)
+	h, err := t.shownHead(row.shop, row.p.ID)
 	if err != nil {
 		return false, err
 	}

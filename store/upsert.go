@@ -125,6 +125,11 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 			return verdict{outcome: Stale, reason: "a newer version was passed over by the selection"}, err
 		}
 	}
+	if h.tombstone != 0 {
+		if _, err := t.exec(`DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, shop, p.ID); err != nil {
+			return verdict{}, fmt.Errorf("lift tombstone: %w", err)
+		}
+	}
 	if err := t.insertProduct(shop, p, o); err != nil {
 		return verdict{}, err
 	}
@@ -271,6 +276,9 @@ func (t *tx) reread(shop string, id int64, h head, o origin) error {
 
 // confirmed drops the wanted fetch that an authoritative read has answered.
 func (t *tx) confirmed(shop string, id int64, o origin) error {
+	if t.noneWanted {
+		return nil
+	}
 	_, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
 		shop, id, o.started)
 	if err != nil {

@@ -44,14 +44,14 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 		return err
 	}
 	for i := range p.Variants.Value() {
-		if err := t.insertVariant(rowID, &p.Variants.Value()[i]); err != nil {
+		v := &p.Variants.Value()[i]
+		if t.rows != nil {
+			t.rows.addVariant(rowID, v)
+		} else if err := t.insertVariant(rowID, v); err != nil {
 			return err
 		}
 	}
 	if o.authoritative {
-		if _, err := t.exec(`DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, shop, p.ID); err != nil {
-			return fmt.Errorf("lift tombstone: %w", err)
-		}
 		if err := t.confirmed(shop, p.ID, o); err != nil {
 			return err
 		}
@@ -169,20 +169,27 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 	return nil
 }
 
+const insertVariant = `
+	INSERT INTO variants (product_id, external_id, row_hash, position, inventory_item_id, inventory_quantity,
+	                      title, sku, barcode, price, compare_at_price, option1, option2, option3,
+	                      inventory_policy, taxable, weight_grams, image_id, shopify_created_at, shopify_updated_at)
+	VALUES `
+
 func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
-	_, err := t.exec(`
-		INSERT INTO variants (product_id, external_id, row_hash, position, inventory_item_id, inventory_quantity,
-		                      title, sku, barcode, price, compare_at_price, option1, option2, option3,
-		                      inventory_policy, taxable, weight_grams, image_id, shopify_created_at, shopify_updated_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		productID, v.ID, rowHash(v), intArg(v.Position), intArg(v.InventoryItemID), intArg(v.InventoryQuantity),
-		textArg(v.Title), textArg(v.SKU), textArg(v.Barcode), textArg(v.Price), textArg(v.CompareAtPrice),
-		textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
-		boolArg(v.Taxable), intArg(v.WeightGrams), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt))
+	_, err := t.exec(insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		appendVariant(make([]any, 0, variantArgs), productID, v)...)
 	if err != nil {
 		return fmt.Errorf("insert variant: %w", err)
 	}
 	return nil
+}
+
+func appendVariant(args []any, productID int64, v *catalog.Variant) []any {
+	return append(args,
+		productID, v.ID, rowHash(v), intArg(v.Position), intArg(v.InventoryItemID), intArg(v.InventoryQuantity),
+		textArg(v.Title), textArg(v.SKU), textArg(v.Barcode), textArg(v.Price), textArg(v.CompareAtPrice),
+		textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
+		boolArg(v.Taxable), intArg(v.WeightGrams), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt))
 }
 
 // updateVariant writes a variant's fields. The indexed ones have a

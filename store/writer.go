@@ -18,8 +18,11 @@ type request struct {
 	ctx  context.Context // when it has ended before its turn, the request is dropped
 	run  func(t *tx) error
 	rows int
-	err  error
-	done chan struct{}
+	// alone requests have a transaction of their own, without a savepoint: when
+	// one fails, the transaction is rolled back.
+	alone bool
+	err   error
+	done  chan struct{}
 }
 
 // tx is what a request may use during its turn.
@@ -31,13 +34,25 @@ type tx struct {
 	// that rolls back takes them back, which keeps the feed free of gaps.
 	seq      int64
 	delivery int64
+
+	rows       *rowBuffer // rows held back for the end of a bulk transaction, nil outside of one
+	noneWanted bool       // known: the shop of a bulk transaction has no wanted fetch
 }
 
 // write hands run to the writer and waits for the commit. When ctx ends first
 // the error is an UnavailableError with CauseTimeout, and the commit may still
 // happen.
 func (s *Store) write(ctx context.Context, lane chan *request, rows int, run func(t *tx) error) error {
-	r := &request{ctx: ctx, run: run, rows: rows, done: make(chan struct{})}
+	return s.send(lane, &request{ctx: ctx, run: run, rows: rows, done: make(chan struct{})})
+}
+
+// writeAlone is write on the bulk lane in a transaction of its own.
+func (s *Store) writeAlone(ctx context.Context, run func(t *tx) error) error {
+	return s.send(s.bulk, &request{ctx: ctx, run: run, alone: true, done: make(chan struct{})})
+}
+
+func (s *Store) send(lane chan *request, r *request) error {
+	ctx := r.ctx
 	select {
 	case lane <- r:
 	case <-ctx.Done():
@@ -67,52 +82,80 @@ var errClosed = errors.New("the store is closed")
 func (s *Store) writer() {
 	defer close(s.stopped)
 	group := make([]*request, 0, groupRequests)
+	var bulkTurn time.Time // from then on bulk rows go before deliveries
 	for {
-		group = group[:0]
-		// The checkpoint's small last step must not starve; then deliveries, and
-		// bulk rows when there are none.
+		// The checkpoint's small last step must not starve.
 		select {
 		case <-s.finishCheckpoint:
 			s.resetWAL()
 		default:
 		}
-		select {
-		case r := <-s.urgent:
-			group = append(group, r)
-		default:
+		r, bulk := s.next(bulkTurn)
+		if r == nil {
 			select {
-			case r := <-s.urgent:
-				group = append(group, r)
-			case r := <-s.bulk:
-				group = append(group, r)
-			case <-s.finishCheckpoint:
-				s.resetWAL()
-				continue
 			case <-s.stop:
 				s.refuseWaiting()
 				return
+			default:
+				continue
 			}
 		}
-		group = s.collect(group)
+		group = append(group[:0], r)
+		if !r.alone {
+			group = s.collect(group)
+		}
+		began := time.Now()
 		s.commitGroup(group)
+		if bulk {
+			ended := time.Now()
+			bulkTurn = ended.Add(ended.Sub(began))
+		}
 	}
 }
 
-// collect adds what is waiting now, deliveries before bulk rows, up to the
-// bounds of one transaction.
+// next waits for a request: deliveries first, and bulk rows when there are none.
+// After a bulk transaction deliveries have the writer for as long as that took;
+// then bulk rows have a turn, so that steady deliveries do not stop a sync. It
+// returns nil when the store is being closed or had something else to do.
+func (s *Store) next(bulkTurn time.Time) (r *request, bulk bool) {
+	if len(s.bulk) > 0 && time.Now().After(bulkTurn) {
+		select {
+		case r := <-s.bulk:
+			return r, true
+		default:
+		}
+	}
+	select {
+	case r := <-s.urgent:
+		return r, false
+	default:
+	}
+	select {
+	case r := <-s.urgent:
+		return r, false
+	case r := <-s.bulk:
+		return r, true
+	case <-s.finishCheckpoint:
+		s.resetWAL()
+		return nil, false
+	case <-s.stop:
+		return nil, false
+	}
+}
+
+// collect adds the deliveries that are waiting now, up to the bounds of one
+// transaction.
 func (s *Store) collect(group []*request) []*request {
 	rows := group[0].rows
-	for _, lane := range []chan *request{s.urgent, s.bulk} {
-		for len(group) < groupRequests && rows < groupRows {
-			select {
-			case r := <-lane:
-				group = append(group, r)
-				rows += r.rows
-				continue
-			default:
-			}
-			break
+	for len(group) < groupRequests && rows < groupRows {
+		select {
+		case r := <-s.urgent:
+			group = append(group, r)
+			rows += r.rows
+			continue
+		default:
 		}
+		break
 	}
 	return group
 }
@@ -140,7 +183,7 @@ func (r *request) finish(err error) {
 // fails the whole group, with nothing of it kept.
 func (s *Store) commitGroup(group []*request) {
 	started := time.Now()
-	err := s.tryGroup(group)
+	committed, err := s.tryGroup(group)
 	if err != nil {
 		s.noteFailure(err)
 		for _, r := range group {
@@ -149,47 +192,60 @@ func (s *Store) commitGroup(group []*request) {
 		s.recoverFrom(err)
 		return
 	}
-	s.noteCommit(len(group), time.Since(started))
+	if committed {
+		s.noteCommit(len(group), time.Since(started))
+	}
 	for _, r := range group {
 		r.finish(r.err)
 	}
 }
 
-func (s *Store) tryGroup(group []*request) error {
+func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	if err := s.ensureConn(); err != nil {
-		return err
+		return false, err
 	}
 	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli(), seq: s.seq, delivery: s.delivery}
 	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
-		return classify(fmt.Errorf("begin: %w", err))
+		return false, classify(fmt.Errorf("begin: %w", err))
 	}
 	for _, r := range group {
 		if r.ctx.Err() != nil {
 			r.err = &UnavailableError{Cause: CauseTimeout, Err: context.Cause(r.ctx)}
 			continue
 		}
+		if r.alone {
+			r.err = classify(t.run(r))
+			if errors.Is(r.err, ErrUnavailable) {
+				err = r.err
+			}
+			if r.err != nil {
+				s.rollback()
+				return false, err
+			}
+			continue
+		}
 		if err := t.savepoint(r); err != nil {
 			s.rollback()
-			return err
+			return false, err
 		}
 	}
 	if err := s.fault("before commit"); err != nil {
 		s.rollback()
-		return classify(err)
+		return false, classify(err)
 	}
 	syncStarted := time.Now()
 	if _, err := t.exec(`COMMIT`); err != nil {
 		s.rollback()
-		return classify(fmt.Errorf("commit: %w", err))
+		return false, classify(fmt.Errorf("commit: %w", err))
 	}
 	s.metrics.commitSeconds(time.Since(syncStarted))
 	s.settings.touched = false
 	s.seq, s.delivery = t.seq, t.delivery
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {
-		return classify(err)
+		return false, classify(err)
 	}
-	return nil
+	return true, nil
 }
 
 // savepoint runs one request. It returns an error only when the whole group
