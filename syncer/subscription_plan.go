@@ -86,6 +86,9 @@ func parseAddress(uri string) (address, bool) {
 		return address{}, false
 	}
 	a := address{u.Scheme, strings.ToLower(u.Hostname()), u.Path}
+	if strings.Contains(a.host, ":") {
+		a.host = "[" + a.host + "]"
+	}
 	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443") && !(u.Scheme == "http" && p == "80") {
 		a.host += ":" + p
 	}
@@ -113,12 +116,9 @@ func parseBase(base string) (a *address, problem string) {
 }
 
 func loopback(host string) bool {
-	if at, err := netip.ParseAddrPort(host); err == nil {
-		return at.Addr().IsLoopback()
-	}
-	name, _, _ := strings.Cut(host, ":")
-	ip, err := netip.ParseAddr(host)
-	return name == "localhost" || err == nil && ip.IsLoopback()
+	u := url.URL{Host: host}
+	ip, err := netip.ParseAddr(u.Hostname())
+	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
 }
 
 // leadsTo reports whether uri is below the webhook path of the address a.
