@@ -15,8 +15,10 @@ type CatalogueAPI interface {
 	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
 	Existing(ctx context.Context, shop string, class limiter.Class, ids []int64) ([]int64, error)
 	Deletions(ctx context.Context, shop string, class limiter.Class, since time.Time, after string) (shopify.Page[shopify.Deletion], error)
+	RunBulk(ctx context.Context, shop string, class limiter.Class, query string, grouped bool) (string, error)
 	Bulk(ctx context.Context, shop string, class limiter.Class, id string) (b shopify.BulkOperation, found bool, err error)
 	Bulks(ctx context.Context, shop string, class limiter.Class, status string) ([]shopify.BulkOperation, error)
 	CancelBulk(ctx context.Context, shop string, class limiter.Class, id string) error
+	Download(ctx context.Context, shop, address string, offset int64) (*shopify.Download, error)
 	Seen(shop string) shopify.Seen
 }

@@ -1,0 +1,270 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"stockroom/bulk"
+	"stockroom/catalog"
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+const (
+	batchProducts = 200
+	batchVariants = 2000
+	// chunk is how many bytes of a result are taken at a time.
+	chunk = 256 << 10
+)
+
+// resultMark is what the reading of a result needs to go on after a restart. It
+// is saved with the products that it speaks of.
+type resultMark struct {
+	Bulk bulk.Mark `json:"bulk"`
+	// Doubtful are roots that the result does not show whole; they were handed
+	// out and not stored.
+	Doubtful []int64 `json:"doubtful,omitempty"`
+	// Again are products that were stored, and that have to be read by themselves
+	// all the same: the order of their images is not in the result. One more than
+	// mostDoubtful stands for any number: the queue has them all.
+	Again []int64 `json:"again,omitempty"`
+}
+
+// reader stores a bulk result while it is downloaded.
+type reader struct {
+	r       *run
+	j       *bulk.Joiner
+	partial bool // of an operation that failed: what is not whole means nothing
+	read    store.Read
+	at      int64 // bytes that were fed
+	mark    resultMark
+	batch   []*catalog.Product
+	rows    int
+}
+
+// readResult downloads a result from where the run is, joins its lines and
+// stores the products. It returns the counts of the whole result and the
+// products that it does not show whole.
+func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url string) (bulk.Stats, resultMark, error) {
+	d := &reader{r: r, partial: op.Status != "COMPLETED"}
+	d.read = r.read(r.started) // an operation may read a product at any time since
+	d.read.Source, d.read.Ref = "bulk", op.ID
+	if err := d.open(ctx); err != nil {
+		return bulk.Stats{}, d.mark, err
+	}
+	defer func() { _ = d.j.Close() }() // it only reads from now on
+	if url != "" {
+		if err := d.download(ctx, op, url); err != nil {
+			return bulk.Stats{}, d.mark, err
+		}
+	}
+	if err := d.j.End(); err != nil {
+		return bulk.Stats{}, d.mark, err
+	}
+	if err := d.drain(ctx); err != nil {
+		return bulk.Stats{}, d.mark, err
+	}
+	if err := d.flush(ctx); err != nil {
+		return bulk.Stats{}, d.mark, err
+	}
+	return d.j.Stats(), d.mark, nil
+}
+
+// open makes the joiner, where the run was.
+func (d *reader) open(ctx context.Context) error {
+	r := d.r
+	var seen []int64
+	if r.row.Mark != "" {
+		if err := json.Unmarshal([]byte(r.row.Mark), &d.mark); err != nil {
+			return fmt.Errorf("read the run's mark: %w", errors.Join(bulk.ErrSpill, err))
+		}
+		err := r.ask(ctx, func(ctx context.Context) (err error) {
+			seen, err = r.s.o.Store.SeenIDs(ctx, r.row.ID)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		seen = append(seen, d.mark.Doubtful...)
+	}
+	var err error
+	d.j, err = bulk.NewJoiner(bulk.Options{
+		SpillPath: r.spillPath(), Resume: d.mark.Bulk, Seen: seen,
+		Children: func(root []byte) (int, error) {
+			n, _, err := shopify.BulkRoot(root)
+			return n, err
+		},
+	})
+	d.at = d.mark.Bulk.Offset
+	return err
+}
+
+// drain takes the groups that are ready.
+func (d *reader) drain(ctx context.Context) error {
+	for {
+		g, ok, err := d.j.Next()
+		if err != nil || !ok {
+			return err
+		}
+		if err := d.take(g); err != nil {
+			return err
+		}
+		if len(d.batch) >= batchProducts || d.rows >= batchVariants {
+			if err := d.flush(ctx); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take adds a group to the batch, or to what is doubtful.
+func (d *reader) take(g bulk.Group) error {
+	if g.Root != nil && !g.Late {
+		ordered := g.Contiguous && d.r.grouped()
+		b, err := shopify.ProductOfLines(g.Root, g.Children, ordered)
+		if err == nil && b.Whole && b.Product.ID == g.ID {
+			d.batch = append(d.batch, b.Product)
+			d.rows += 1 + len(b.Product.Variants.Value())
+			return nil
+		}
+	}
+	return d.doubt(&d.mark.Doubtful, g.ID)
+}
+
+// doubt notes a product that has to be read by itself.
+func (d *reader) doubt(list *[]int64, id int64) error {
+	if d.partial {
+		return nil
+	}
+	if len(*list) <= mostDoubtful {
+		*list = append(*list, id)
+	}
+	if len(d.mark.Doubtful) > mostDoubtful {
+		return fmt.Errorf("%w: it does not show more than %d products whole; nothing was removed", errUnproven, mostDoubtful)
+	}
+	return nil
+}
+
+// flush stores the batch and, with it, how far the result is read.
+func (d *reader) flush(ctx context.Context) error {
+	r := d.r
+	stats := d.j.Stats()
+	d.mark.Bulk = d.j.Mark()
+	text, err := json.Marshal(d.mark)
+	if err != nil {
+		return err
+	}
+	r.show(func(row *store.SyncRun) {
+		row.Offset, row.Spilled, row.Mark = d.mark.Bulk.Offset, d.mark.Bulk.Spilled, string(text)
+		row.Read, row.Objects, row.Bytes = stats.Roots, stats.Objects, stats.Bytes
+	})
+	var results []store.Result
+	err = r.ask(ctx, func(ctx context.Context) (err error) {
+		results, err = r.s.o.Store.PutBulk(ctx, d.read, r.now(), d.batch...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("store products of the bulk result: %w", err)
+	}
+	for i, res := range results {
+		err := error(nil)
+		switch {
+		case res.Err != nil:
+			err = d.doubt(&d.mark.Doubtful, d.batch[i].ID)
+		case res.Wanted != nil:
+			err = d.doubt(&d.mark.Again, d.batch[i].ID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	d.batch, d.rows = d.batch[:0], 0
+	return nil
+}
+
+// download feeds the result to the joiner, over broken connections and expired
+// addresses.
+func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url string) error {
+	for tries := 0; ; {
+		before := d.at
+		err := d.downloadOnce(ctx, url)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var e *shopify.DownloadError
+		if !errors.As(err, &e) {
+			return err
+		}
+		if d.at > before {
+			tries = 0
+		}
+		if tries++; tries >= mostTries {
+			return err
+		}
+		switch e.Kind {
+		case shopify.DownloadExpired:
+			if op, err = d.r.lookAt(ctx); err != nil {
+				return err
+			}
+			if url = op.URL; d.partial {
+				url = op.PartialURL
+			}
+			if url == "" {
+				return errExpired
+			}
+		case shopify.DownloadBroken:
+		case shopify.DownloadChanged:
+			return fmt.Errorf("%w: %w", errUnproven, err)
+		default:
+			return err
+		}
+		if tries > 1 || e.Kind == shopify.DownloadBroken {
+			if err := d.r.wait(ctx, "the bulk result can't be read", time.Now().Add(firstWait<<(tries-1))); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+var errExpired = errors.New("Shopify does not keep the bulk result any more")
+
+// downloadOnce feeds the joiner until the connection ends. The error of a
+// connection is a *shopify.DownloadError.
+func (d *reader) downloadOnce(ctx context.Context, url string) error {
+	from, err := d.r.s.o.API.Download(ctx, d.r.shop, url, d.at)
+	if err != nil {
+		return err
+	}
+	defer from.Body.Close()
+	if from.Total >= 0 {
+		d.r.show(func(row *store.SyncRun) { row.BytesTotal = from.Total })
+	}
+	buf := make([]byte, chunk)
+	for {
+		n, err := from.Body.Read(buf)
+		d.at += int64(n)
+		if err := d.j.Feed(buf[:n]); err != nil {
+			return err
+		}
+		if err := d.drain(ctx); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+	}
+}

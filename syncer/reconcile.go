@@ -1,0 +1,226 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"stockroom/catalog"
+	"stockroom/limiter"
+	"stockroom/store"
+)
+
+// fewest is how many differences are always repaired one by one. Beyond it, and
+// beyond a tenth of the catalogue, a full sync costs less.
+const fewest = 5000
+
+// runReconcile compares ids, times and variant counts of the whole catalogue
+// with what is stored, reads what differs and removes what the shop has no more.
+// A dry run only reports.
+func (s *Syncer) runReconcile(ctx context.Context, shop, trigger string, dryRun bool) (store.SyncRun, error) {
+	r, ctx, err := s.begin(ctx, store.SyncRun{
+		Shop: shop, Kind: store.RunReconcile, Trigger: trigger, DryRun: dryRun, Phase: phaseListing,
+	}, limiter.Reconcile, "reconcile")
+	if err != nil {
+		return store.SyncRun{}, err
+	}
+	return r.end(ctx, r.reconcile(ctx))
+}
+
+func (r *run) reconcile(ctx context.Context) error {
+	listed, complete, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
+	sel, err := r.selection(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := sel.compare(listed,
+		&pages[store.LocalProduct]{load: r.rows(ctx, pageOf), id: func(p *store.LocalProduct) int64 { return p.ID }},
+		&pages[store.Passed]{load: r.passed(ctx, pageOf), id: func(p *store.Passed) int64 { return p.ID }},
+		r.started, r.s.o.API.Seen(r.shop).Skew)
+	if err != nil {
+		return err
+	}
+	if !complete {
+		found.extra = nil // nothing goes on incomplete knowledge
+	}
+	if n := len(found.differ) + len(found.unsure) + len(found.extra); n > max(fewest, len(listed)/10) && !r.row.DryRun {
+		return r.escalate(ctx, n)
+	}
+	if err := r.phase(ctx, phaseRepairing); err != nil {
+		return err
+	}
+	left, err := r.repair(ctx, found)
+	if err != nil {
+		return err
+	}
+	gone, err := r.extras(ctx, found.extra)
+	if err != nil {
+		return err
+	}
+	return r.conclude(complete, left, len(found.differ)+gone)
+}
+
+// conclude says what the comparison proves.
+func (r *run) conclude(complete bool, left, differences int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.row.Proven = complete
+	var problems []string
+	if r.owed > 0 {
+		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
+	}
+	if left > 0 {
+		problems = append(problems, fmt.Sprintf("%s newer here than in the shop; the next comparison looks again", are(left)))
+	}
+	r.row.Error = strings.Join(problems, "; ")
+	if complete && len(problems) == 0 && (!r.row.DryRun || differences == 0) {
+		r.row.ProvenAt = r.row.StartedAt
+	}
+	return nil
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "1 product is"
+	}
+	return fmt.Sprintf("%d products are", n)
+}
+
+// escalate asks for a full sync in place of so many single reads.
+func (r *run) escalate(ctx context.Context, n int) error {
+	w := store.Wanted{Shop: r.shop, Kind: store.WantSync, Reason: fmt.Sprintf("a comparison found that %d products may differ", n), At: time.Now().UnixMilli()}
+	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
+		return fmt.Errorf("want a full sync: %w", err)
+	}
+	r.s.Asked(w)
+	r.row.Error = fmt.Sprintf("%d products may differ; a full sync follows in place of reading them one by one", n)
+	return nil
+}
+
+// repair reads what differs and stores it, or in a dry run reports it. left is
+// how many products are newer here than the shop shows them.
+func (r *run) repair(ctx context.Context, found comparison) (left int, err error) {
+	ids := append(found.differ, found.unsure...)
+	err = r.each(ctx, ids, func(ctx context.Context, id int64) error {
+		if r.row.DryRun {
+			return r.report(ctx, id)
+		}
+		return r.bring(ctx, id, "it differs from the shop's and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
+			read.Overrule = found.newer[id]
+			stale, err := r.bringTo(ctx, read, id, p)
+			if stale {
+				r.mu.Lock()
+				left++
+				r.mu.Unlock()
+			}
+			return err
+		})
+	})
+	return left, err
+}
+
+// bringTo stores a read. stale: an older row than the read itself is newer than
+// what the shop shows.
+func (r *run) bringTo(ctx context.Context, read store.Read, id int64, p *catalog.Product) (stale bool, err error) {
+	if p == nil {
+		return false, r.put(ctx, read, id, p)
+	}
+	res, err := r.s.o.Store.PutFetched(ctx, read, p)
+	switch {
+	case err != nil:
+		return false, err
+	case res[0].Err != nil:
+		return false, res[0].Err
+	case res[0].Wanted != nil:
+		return false, errAgain
+	case res[0].Outcome != store.Stale:
+		return false, nil
+	}
+	have, err := r.local(ctx, id)
+	if err != nil || have.row == nil {
+		return false, err
+	}
+	return have.row.UpdatedAt/1000 > p.UpdatedAt.Value()/1000 && have.row.SyncedAt < r.row.StartedAt, nil
+}
+
+// report writes what a repair would change.
+func (r *run) report(ctx context.Context, id int64) error {
+	var p *catalog.Product
+	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		p, err = r.s.o.API.Product(ctx, r.shop, r.class, id)
+		return err
+	})
+	if err != nil && ctx.Err() == nil && ofOneProduct(err) {
+		r.mu.Lock()
+		r.owed++
+		r.mu.Unlock()
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p == nil {
+		return r.reportGone(ctx, id)
+	}
+	return r.ask(ctx, func(ctx context.Context) error {
+		d, found, err := r.s.o.Store.Compare(ctx, r.shop, p)
+		if err != nil || !found {
+			return err
+		}
+		return r.s.o.Store.AddDrift(ctx, r.row.ID, d)
+	})
+}
+
+// reportGone reports a stored product that the shop has no more.
+func (r *run) reportGone(ctx context.Context, id int64) error {
+	return r.ask(ctx, func(ctx context.Context) error {
+		row, err := r.s.o.Store.Product(ctx, r.shop, id)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		d := store.Drift{Shop: r.shop, ExternalID: id, Kind: store.DriftExtra}
+		if row.Title != nil {
+			d.Title = *row.Title
+		}
+		return r.s.o.Store.AddDrift(ctx, r.row.ID, d)
+	})
+}
+
+// extras removes what is stored and not listed, once the shop, asked by id, does
+// not know it either. It returns how many that were.
+func (r *run) extras(ctx context.Context, ids []int64) (gone int, err error) {
+	if len(ids) == 0 {
+		return 0, nil
+	}
+	if err := r.phase(ctx, phaseRemoving); err != nil {
+		return 0, err
+	}
+	read := r.read(time.Now())
+	away, there, err := r.missing(ctx, ids)
+	if err != nil {
+		return 0, err
+	}
+	if r.row.DryRun {
+		for _, id := range away {
+			if err := r.reportGone(ctx, id); err != nil {
+				return 0, err
+			}
+		}
+		return len(away), r.each(ctx, there, r.report)
+	}
+	if err := r.remove(ctx, read, away); err != nil {
+		return 0, err
+	}
+	_, err = r.repair(ctx, comparison{differ: there})
+	return len(away), err
+}

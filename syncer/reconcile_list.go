@@ -1,0 +1,91 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+// listRounds is how often the catalogue is listed at most until the listing and
+// the shop's count agree.
+const listRounds = 3
+
+// list reads ids, times and variant counts of the whole catalogue, by ascending
+// id. complete is false when the shop counts other than it lists.
+func (r *run) list(ctx context.Context) (list []shopify.Listed, complete bool, err error) {
+	for round := 1; ; round++ {
+		before, counted := r.count(ctx)
+		if counted {
+			r.show(func(row *store.SyncRun) { row.Expected = int64(before) })
+		}
+		if list, err = r.listOnce(ctx); err != nil {
+			return nil, false, err
+		}
+		after, again := r.count(ctx)
+		if err := ctx.Err(); err != nil {
+			return nil, false, err
+		}
+		// Without a count the listing's own end has to do. What is not in it is
+		// asked for by id before it goes.
+		if !counted || !again {
+			return list, true, nil
+		}
+		r.show(func(row *store.SyncRun) { row.Expected = int64(after) })
+		if n := len(list); n >= min(before, after) && n <= max(before, after) {
+			return list, true, nil
+		}
+		if round == listRounds {
+			r.aside("the listing", fmt.Errorf("the shop counts %d products and lists %d", after, len(list)))
+			return list, false, nil
+		}
+	}
+}
+
+// count asks how many products there are; false when that can't be told exactly.
+func (r *run) count(ctx context.Context) (n int, ok bool) {
+	exact := false
+	ok = r.try(ctx, "products can't be counted", func(ctx context.Context) (err error) {
+		n, exact, err = r.s.o.API.Count(ctx, r.shop, r.class)
+		return err
+	})
+	return n, ok && exact
+}
+
+// errDisordered ends a run whose listing can't be trusted.
+var errDisordered = errors.New("Shopify's listing is not in the order of ids")
+
+// listOnce goes through the catalogue in slices, because a listing ends after
+// DeepestPage objects.
+func (r *run) listOnce(ctx context.Context) ([]shopify.Listed, error) {
+	var list []shopify.Listed
+	from, deep, after := int64(1), 0, ""
+	for {
+		var page shopify.Page[shopify.Listed]
+		err := r.ask(ctx, func(ctx context.Context) (err error) {
+			page, err = r.s.o.API.IDs(ctx, r.shop, r.class, from, 0, after)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range page.List {
+			if l.ID < from || len(list) > 0 && l.ID <= list[len(list)-1].ID {
+				return nil, errDisordered
+			}
+			list = append(list, l)
+		}
+		r.show(func(row *store.SyncRun) { row.Read = int64(len(list)) })
+		if !page.More {
+			return list, nil
+		}
+		deep, after = deep+len(page.List), page.After
+		if deep+len(page.List) > shopify.DeepestPage {
+			from, deep, after = list[len(list)-1].ID+1, 0, ""
+		}
+	}
+}

@@ -1,0 +1,276 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"stockroom/limiter"
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+// The phases of a run, as its row shows them.
+const (
+	phaseWaiting   = "waiting"   // for its turn at Shopify
+	phaseExporting = "exporting" // Shopify writes the bulk result
+	phaseReading   = "reading"   // the bulk result is read and stored
+	phaseListing   = "listing"   // ids and times are read
+	phaseRepairing = "repairing" // products are fetched one by one
+	phaseRemoving  = "removing"  // what the shop does not have any more goes
+)
+
+// underWay is a run that is made now.
+type underWay struct {
+	Run     store.SyncRun
+	Phases  map[string]time.Time // when each phase began
+	waiting string               // why it waits, "" when it does not
+	until   time.Time            // when it goes on
+}
+
+// progress holds the runs that are under way, by shop.
+type progress struct {
+	mu     sync.Mutex
+	runs   map[string]*underWay
+	nudges map[string]chan struct{} // by shop: news of its bulk operation
+}
+
+// of returns a shop's run and when its present phase began; false: none is
+// under way.
+func (p *progress) of(shop string) (store.SyncRun, time.Time, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have, ok := p.runs[shop]
+	if !ok {
+		return store.SyncRun{}, time.Time{}, false
+	}
+	return have.Run, have.Phases[have.Run.Phase], true
+}
+
+// waits returns why a shop's run waits and until when; "" when it does not.
+func (p *progress) waits(shop string) (why string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have := p.runs[shop]; have != nil {
+		return have.waiting, have.until
+	}
+	return "", time.Time{}
+}
+
+func (p *progress) set(run store.SyncRun, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have := p.runs[run.Shop]
+	if have == nil || have.Run.ID != run.ID {
+		if p.runs == nil {
+			p.runs = map[string]*underWay{}
+		}
+		have = &underWay{Phases: map[string]time.Time{}}
+		p.runs[run.Shop] = have
+	}
+	have.Run = run
+	if _, ok := have.Phases[run.Phase]; !ok {
+		have.Phases[run.Phase] = now
+	}
+}
+
+func (p *progress) wait(shop, why string, until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have := p.runs[shop]; have != nil {
+		have.waiting, have.until = why, until
+	}
+}
+
+func (p *progress) end(shop string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.runs, shop)
+}
+
+// nudge is the channel on which news of a shop's bulk operation comes.
+func (p *progress) nudge(shop string) chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.nudges == nil {
+		p.nudges = map[string]chan struct{}{}
+	}
+	c := p.nudges[shop]
+	if c == nil {
+		c = make(chan struct{}, 1)
+		p.nudges[shop] = c
+	}
+	return c
+}
+
+// bulkNews tells a run that waits for a bulk operation to look at once.
+func (s *Syncer) bulkNews(shop string) {
+	select {
+	case s.progress.nudge(shop) <- struct{}{}:
+	default:
+	}
+}
+
+// run is one sync while it is made.
+type run struct {
+	s         *Syncer
+	shop      string
+	class     limiter.Class
+	operation string // its name in metrics
+	started   time.Time
+	meter     *shopify.Meter
+
+	mu        sync.Mutex // guards what follows; fetches run side by side
+	row       store.SyncRun
+	asides    []string // what went wrong beside the work itself
+	owed      int      // products that could not be fetched and are wanted
+	hard      int      // of them in a row, answers that could not be read
+	exporting bool     // an operation may run at Shopify
+}
+
+// errRemoved ends a run whose shop was removed.
+var errRemoved = errors.New("the shop was removed")
+
+// begin writes the run's row, or takes up one that an earlier process left.
+func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Class, operation string) (*run, context.Context, error) {
+	r := &run{s: s, shop: row.Shop, class: class, operation: operation, meter: &shopify.Meter{}, row: row}
+	if row.ID == 0 {
+		r.row.State, r.row.StartedAt = store.RunRunning, time.Now().UnixMilli()
+		err := r.ask(ctx, func(ctx context.Context) error {
+			made, err := s.o.Store.StartRun(ctx, r.row)
+			if err == nil {
+				r.row = made
+			}
+			return err
+		})
+		if err != nil {
+			return nil, ctx, err
+		}
+	}
+	r.started = time.UnixMilli(r.row.StartedAt)
+	s.progress.set(r.row, time.Now())
+	return r, shopify.WithMeter(ctx, r.meter), nil
+}
+
+// phase moves the run on, and saves it.
+func (r *run) phase(ctx context.Context, phase string) error {
+	r.mu.Lock()
+	r.row.Phase = phase
+	r.mu.Unlock()
+	return r.save(ctx)
+}
+
+// save writes the run's row.
+func (r *run) save(ctx context.Context) error {
+	return r.ask(ctx, func(ctx context.Context) error {
+		row := r.now()
+		r.s.progress.set(row, time.Now())
+		return r.s.o.Store.SaveRun(ctx, row)
+	})
+}
+
+// now is the run's row with what it cost so far.
+func (r *run) now() store.SyncRun {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	row := r.row
+	row.Calls += r.meter.Calls()
+	row.Points += r.meter.Points()
+	return row
+}
+
+// show puts what the run has done so far on the page.
+func (r *run) show(change func(row *store.SyncRun)) {
+	r.mu.Lock()
+	change(&r.row)
+	r.mu.Unlock()
+	r.s.progress.set(r.now(), time.Now())
+}
+
+// aside notes what went wrong without stopping the run.
+func (r *run) aside(what string, err error) {
+	r.s.log.Debug("a part of a sync failed; the sync goes on without it", "shop", r.shop, "part", what, "error", err.Error())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asides = append(r.asides, what+": "+wordsOf(err))
+}
+
+// lastSave bounds the writing of a run's end.
+const lastSave = 15 * time.Second
+
+// end writes how the run ended and returns its row. A run that the end of the
+// process cuts short stays as it is: the next process finds it.
+func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
+	defer r.s.progress.end(r.shop)
+	cause := context.Cause(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = cause
+		if !errors.Is(cause, errCancelled) && !errors.Is(cause, errDeadline) && !errors.Is(cause, context.DeadlineExceeded) {
+			return r.now(), err
+		}
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
+	defer cancel()
+	r.mu.Lock()
+	r.row.Phase, r.row.FinishedAt = "", time.Now().UnixMilli()
+	switch {
+	case err == nil:
+		r.row.State = store.RunDone
+		if r.row.Error == "" && len(r.asides) > 0 {
+			r.row.Error = strings.Join(r.asides, "; ")
+		}
+	case errors.Is(err, errCancelled):
+		r.row.State, r.row.Error = store.RunCancelled, ""
+	default:
+		r.row.State, r.row.Error = store.RunFailed, wordsOf(err)
+	}
+	if err != nil {
+		r.row.Proven, r.row.ProvenAt = false, 0
+	}
+	operation, exporting := r.row.Operation, r.exporting
+	r.mu.Unlock()
+	if exporting {
+		// Nobody waits for it any more. Whether it still runs is not known; one that
+		// has ended refuses.
+		if e := r.s.o.API.CancelBulk(late, r.shop, r.class, operation); e != nil && shopify.KindOf(e) != shopify.KindRefused {
+			r.s.log.Debug("a bulk operation can't be cancelled", "shop", r.shop, "error", e.Error())
+		}
+	}
+	r.measure(err)
+	if e := r.save(late); e != nil {
+		r.s.log.Warn("how a sync ended can't be stored; it is made again", "shop", r.shop, "error", e.Error())
+		return r.now(), errors.Join(err, e)
+	}
+	if row, e := r.s.o.Store.Run(late, r.now().ID); e == nil {
+		return row, err
+	}
+	return r.now(), err
+}
+
+func (r *run) measure(err error) {
+	switch {
+	case err == nil:
+		if r.s.o.Telemetry != nil {
+			r.s.o.Telemetry.Duration(r.shop, r.operation, time.Since(r.started))
+		}
+	case errors.Is(err, errCancelled):
+	default:
+		r.s.count(r.shop, r.operation, err)
+	}
+}
+
+// wordsOf says in one plain sentence what went wrong.
+func wordsOf(err error) string {
+	var e *shopify.Error
+	if errors.As(err, &e) {
+		return e.Words()
+	}
+	if errors.Is(err, store.ErrUnavailable) {
+		return "the catalogue can't be written now"
+	}
+	return err.Error()
+}

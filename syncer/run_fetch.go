@@ -1,0 +1,218 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/catalog"
+	"stockroom/queue"
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+// mostUnreadable is how many products in a row may have answers that can't be
+// read before the fault is taken for Shopify's and not for the products'.
+const mostUnreadable = 10
+
+// bring reads one product from the shop and hands it to keep; nil says that the
+// shop has no such product. One that can't be fetched now is wanted instead, so
+// that the queue goes on with it, and the run is not proven.
+func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+	err := r.bringOnce(ctx, id, keep)
+	for try := 1; errors.Is(err, errAgain) && try < mostTries; try++ {
+		if err := r.wait(ctx, errAgain.Error(), time.Now()); err != nil {
+			return err
+		}
+		err = r.bringOnce(ctx, id, keep)
+	}
+	if err == nil {
+		r.mu.Lock()
+		r.hard = 0
+		r.mu.Unlock()
+		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync brought the product")
+		return nil
+	}
+	if ctx.Err() != nil || !ofOneProduct(err) {
+		return err
+	}
+	if shopify.KindOf(err) == shopify.KindUnreadable {
+		r.mu.Lock()
+		r.hard++
+		hard := r.hard
+		r.mu.Unlock()
+		if hard > mostUnreadable {
+			return err
+		}
+	}
+	return r.owe(ctx, id, why)
+}
+
+func (r *run) bringOnce(ctx context.Context, id int64, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+	var read store.Read
+	var p *catalog.Product
+	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		read = r.read(time.Now())
+		p, err = r.s.o.API.Product(ctx, r.shop, r.class, id)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.ask(ctx, func(ctx context.Context) error { return keep(ctx, read, p) })
+}
+
+// errAgain asks for another read of a product: what is stored changed while it
+// was read.
+var errAgain = errors.New("the product changed here while it was read")
+
+// ofOneProduct reports whether a failure says nothing about other products.
+func ofOneProduct(err error) bool {
+	switch shopify.KindOf(err) {
+	case shopify.KindRefused, shopify.KindTooDear, shopify.KindPartial, shopify.KindChanging, shopify.KindUnreadable:
+		return true
+	case 0: // the store's, and not that it can't be written
+		return !errors.Is(err, errRemoved)
+	}
+	return false
+}
+
+// owe leaves a product to the queue.
+func (r *run) owe(ctx context.Context, id int64, why string) error {
+	w := store.Wanted{Shop: r.shop, Kind: store.WantProduct, ID: id, Reason: why}
+	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
+		return fmt.Errorf("want product %d: %w", id, err)
+	}
+	if _, _, err := r.s.o.Queue.Enqueue(ctx, JobOf(w)); err != nil && ctx.Err() == nil {
+		r.s.log.Debug("a job can't be queued now; it is made from the catalogue later", "shop", r.shop, "error", err.Error())
+	}
+	r.mu.Lock()
+	r.owed++
+	r.mu.Unlock()
+	return nil
+}
+
+// read describes a read of the shop that begins now.
+func (r *run) read(now time.Time) store.Read {
+	return store.Read{
+		Shop: r.shop, Source: "reconcile", Ref: strconv.FormatInt(r.row.ID, 10), Started: now,
+		Run: r.row.ID, Report: r.row.Kind == store.RunReconcile,
+	}
+}
+
+// put stores what one read showed.
+func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) error {
+	if p == nil {
+		res, err := r.s.o.Store.PutGone(ctx, read, id)
+		if err == nil && res.Wanted != nil {
+			err = errAgain
+		}
+		return err
+	}
+	res, err := r.s.o.Store.PutFetched(ctx, read, p)
+	switch {
+	case err != nil:
+		return err
+	case res[0].Wanted != nil:
+		return errAgain
+	}
+	return res[0].Err
+}
+
+// each calls do for every id, a few at a time.
+func (r *run) each(ctx context.Context, ids []int64, do func(ctx context.Context, id int64) error) error {
+	g, gctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(r.s.o.Workers, len(ids)) {
+		g.Go(func() error {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(ids) || gctx.Err() != nil {
+					return nil
+				}
+				if err := do(gctx, ids[i]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// missing returns those of the ids that the shop does not have, asked by id: no
+// listing alone is reason enough to remove a product.
+func (r *run) missing(ctx context.Context, ids []int64) (gone, there []int64, err error) {
+	for len(ids) > 0 {
+		part := ids[:min(len(ids), shopify.MostIDs)]
+		ids = ids[len(part):]
+		var have []int64
+		err := r.ask(ctx, func(ctx context.Context) (err error) {
+			have, err = r.s.o.API.Existing(ctx, r.shop, r.class, part)
+			return err
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		still := make(map[int64]bool, len(have))
+		for _, id := range have {
+			still[id] = true
+		}
+		for _, id := range part {
+			if still[id] {
+				there = append(there, id)
+			} else {
+				gone = append(gone, id)
+			}
+		}
+	}
+	return gone, there, nil
+}
+
+// remove stores that the shop does not have these products any more.
+func (r *run) remove(ctx context.Context, read store.Read, ids []int64) error {
+	for _, id := range ids {
+		err := r.ask(ctx, func(ctx context.Context) error {
+			_, err := r.s.o.Store.PutGone(ctx, read, id)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("store the end of product %d: %w", id, err)
+		}
+		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "the shop has the product no more")
+	}
+	return nil
+}
+
+// mend drops the dead letters of fetches that a proven run made needless.
+func (r *run) mend(ctx context.Context) {
+	if r.s.o.Queue.Stats().Kinds[string(store.WantProduct)].Dead == 0 {
+		return
+	}
+	f := queue.Filter{State: queue.Dead, Kind: string(store.WantProduct), Limit: 1000}
+	for {
+		jobs, next, err := r.s.o.Queue.List(ctx, f)
+		if err != nil {
+			return // they stay for the next run
+		}
+		for _, j := range jobs {
+			id, err := strconv.ParseInt(j.Labels["id"], 10, 64)
+			if err == nil && j.Labels["shop"] == r.shop && j.DiedAt.Before(r.started) {
+				r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync showed the product to be right")
+			}
+		}
+		if next == 0 {
+			return
+		}
+		f.After = next
+	}
+}

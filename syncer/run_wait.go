@@ -1,0 +1,122 @@
+//go:build wip
+
+package syncer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+const (
+	// mostTries is how often a run asks again after an answer that may pass.
+	mostTries = 5
+	// firstWait is the wait after the first of them; it doubles up to
+	// longestWait.
+	firstWait   = time.Second
+	longestWait = time.Minute
+	// shortest keeps a run that is told to try at once from spinning.
+	shortest = 100 * time.Millisecond
+)
+
+// ask makes a call, and again for as long as waiting mends it: until the points
+// are there, the circuit lets a call through, Shopify has room or the catalogue
+// can be written. What else may pass is tried a few times. Where the shop itself
+// can't be asked it is paused, and the error says so. ctx bounds all of it.
+func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) error {
+	for try := 1; ; {
+		if err := r.mayAsk(); err != nil {
+			return err
+		}
+		err := call(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var e *shopify.Error
+		switch {
+		case errors.Is(err, store.ErrUnavailable):
+			if err := r.wait(ctx, "the catalogue can't be written now", time.Now().Add(catalogueWait)); err != nil {
+				return err
+			}
+			continue
+		case !errors.As(err, &e):
+			return err
+		}
+		switch v := shopify.Judge(err); v.Job {
+		case shopify.Snooze:
+			if err := r.wait(ctx, snoozeWords(e), r.s.retryAt(e, time.Now())); err != nil {
+				return err
+			}
+		case shopify.Retry:
+			if try >= mostTries {
+				return err
+			}
+			if err := r.wait(ctx, e.Words(), time.Now().Add(min(firstWait<<(try-1), longestWait))); err != nil {
+				return err
+			}
+			try++
+		case shopify.Pause:
+			if v.Pause == shopify.ForOneThing {
+				return err
+			}
+			p := r.s.pause(ctx, r.shop, v.Pause, e)
+			return &shopPaused{pauseWords(p), err}
+		default:
+			return err
+		}
+	}
+}
+
+// shopPaused ends a run whose shop can't be asked.
+type shopPaused struct {
+	words string
+	err   error
+}
+
+func (p *shopPaused) Error() string { return p.words }
+
+func (p *shopPaused) Unwrap() error { return p.err }
+
+// mayAsk fails when the shop is gone or was paused since.
+func (r *run) mayAsk() error {
+	shop, ok := r.s.o.State.Shop(r.shop)
+	if !ok {
+		return errRemoved
+	}
+	if shop.Pause.Paused() {
+		return &shopPaused{words: pauseWords(shop.Pause)}
+	}
+	return nil
+}
+
+// wait sleeps until an instant and says on the page why.
+func (r *run) wait(ctx context.Context, why string, until time.Time) error {
+	r.s.progress.wait(r.shop, why, until)
+	defer r.s.progress.wait(r.shop, "", time.Time{})
+	t := time.NewTimer(max(time.Until(until), shortest))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// try asks for something that the run can do without. It is asked once.
+func (r *run) try(ctx context.Context, what string, call func(ctx context.Context) error) (ok bool) {
+	err := call(ctx)
+	if err == nil {
+		return true
+	}
+	if ctx.Err() == nil {
+		r.aside(what, err)
+	}
+	return false
+}
