@@ -52,6 +52,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	g, gctx := errgroup.WithContext(ctx)
 	start := func(ln net.Listener, h http.Handler) {
 		srv := newServer(h)
+		srv.RegisterOnShutdown(a.web.EndStreams)
 		servers = append(servers, srv)
 		g.Go(func() error {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -74,21 +75,14 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	}
 
 	// Workers outlive the listeners, so that requests in flight still find them.
-	workers, stopWorkers := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopWorkers()
-	work, wctx := errgroup.WithContext(workers)
-	work.Go(func() error { return a.intake.Run(wctx) })
-	work.Go(func() error { a.wants.run(wctx); return nil })
-	work.Go(func() error { return a.syncer.Run(wctx) })
-	work.Go(func() error { a.limiterRest(wctx); return nil })
-	work.Go(func() error { a.upkeep(wctx); return nil })
+	working, stopWorkers := a.Work(ctx)
 
 	select {
 	case <-gctx.Done():
 		a.log.Info("stopping: finishing requests in flight")
-	case <-wctx.Done():
+	case <-working.Done():
 		// Better to end, and be started anew, than to serve without a worker.
-		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(wctx).Error())
+		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRequests)
 	defer cancel()
@@ -100,8 +94,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		}
 	}
 	errs = append(errs, g.Wait())
-	stopWorkers()
-	errs = append(errs, work.Wait())
+	errs = append(errs, stopWorkers())
 	return errors.Join(errs...)
 }
 

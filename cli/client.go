@@ -26,11 +26,13 @@ type client struct {
 	token string
 	http  *http.Client
 	close func() error
+	alone bool // no server runs: what is asked for is done in this process
 }
 
 // admin connects to the running server, or opens the data dir when there is
-// none. create says that a missing data dir may be made.
-func (e *env) admin(create bool) (*client, error) {
+// none. create says that a missing data dir may be made; work, that without a
+// server this process does the server's work until the client is closed.
+func (e *env) admin(create, work bool) (*client, error) {
 	s, err := e.settings()
 	if err != nil {
 		return nil, err
@@ -49,9 +51,14 @@ func (e *env) admin(create bool) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{
-		base: "http://localhost", token: a.Token(), http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close,
-	}, nil
+	c := &client{
+		base: "http://localhost", token: a.Token(), http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close, alone: true,
+	}
+	if work {
+		_, stop := a.Work(e.ctx)
+		c.close = func() error { return errors.Join(stop(), a.Close()) }
+	}
+	return c, nil
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -163,8 +170,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 			p.Detail = res.Status
 		}
 	}
-	if p.Title == "Declared by the environment" {
+	switch p.Title {
+	case "Declared by the environment", "No public address":
 		return nil, withCode(config.ExitConfig, p)
+	case "Shopify can't be reached":
+		return nil, withCode(config.ExitUnreachable, p)
 	}
 	return nil, p
 }
@@ -188,7 +198,17 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 
 // with runs fn with a client and closes it.
 func (e *env) with(create bool, fn func(c *client) error) error {
-	c, err := e.admin(create)
+	c, err := e.admin(create, false)
+	if err != nil {
+		return err
+	}
+	return errors.Join(fn(c), c.close())
+}
+
+// working is with, for what goes on after the answer: without a server this
+// process does the work until fn returns.
+func (e *env) working(fn func(c *client) error) error {
+	c, err := e.admin(false, true)
 	if err != nil {
 		return err
 	}
