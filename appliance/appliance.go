@@ -36,6 +36,8 @@ type Options struct {
 	Logger   *slog.Logger
 	// Demo: the shop is simulated; the page says so.
 	Demo bool
+	// Manual: no sync is made by itself, only those that are asked for.
+	Manual bool
 	// StoreFault is handed to the catalogue, for tests.
 	StoreFault func(point string) error
 	// QueueFault is handed to the queue, for tests.
@@ -66,6 +68,7 @@ type Appliance struct {
 	unmirrored atomic.Bool
 	retired    retired
 	token      string
+	working    atomic.Bool            // the workers run
 	public     atomic.Pointer[string] // host:port of the public listener while it serves
 }
 
@@ -125,6 +128,9 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return err
+	}
+	if err := a.syncer.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
 	if a.token, err = newToken(); err != nil {

@@ -12,7 +12,7 @@ import (
 func (a *Appliance) webOptions() web.Options {
 	s := a.opt.Settings
 	o := web.Options{
-		Store: a.store, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
+		Store: a.store, Syncs: &syncs{a: a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
@@ -32,26 +32,29 @@ func (a *Appliance) rejected() []web.Rejected {
 // notices are what a person should know of the files.
 func (a *Appliance) notices() []web.Notice {
 	var list []web.Notice
-	if h := a.store.Health(); h.Quarantined != "" {
+	if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) {
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
 			Text:  fmt.Sprintf("products.db was damaged and was moved to %s at %s; %d products were taken over from it.", h.Quarantined, h.At.Format(time.RFC3339), h.Salvaged),
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
-	} else if h.Behind > 0 {
+	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
 			Text:  fmt.Sprintf("products.db lacks %d changes that were stored before the last stop; its write-ahead log was lost or damaged.", h.Behind),
 			Next:  "A full sync brings them back.",
 		})
 	}
-	if path, reason, at := a.queue.Quarantined(); reason != "" && path == "" {
+	path, reason, at := a.queue.Quarantined()
+	switch {
+	case reason == "" || a.syncer.ProvenFieldsSince(at): // a full sync has brought back what was lost
+	case path == "":
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
 			Text:  fmt.Sprintf("queue.db lost jobs (%s), found at %s.", reason, at.Format(time.RFC3339)),
 			Next:  "A full sync brings back what waiting deliveries in it would have changed.",
 		})
-	} else if path != "" {
+	default:
 		list = append(list, web.Notice{
 			Level: web.LevelBad,
 			Text:  fmt.Sprintf("queue.db was damaged (%s) and was moved to %s at %s.", reason, path, at.Format(time.RFC3339)),

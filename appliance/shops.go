@@ -184,6 +184,7 @@ func (s shops) Add(ctx context.Context, in web.AddShop) error {
 	shop, _ := s.a.state.Shop(domain)
 	s.a.refreshDirectory()
 	s.a.syncer.CredentialsChanged(ctx, domain)
+	s.a.syncer.ShopsChanged()
 	return s.a.mirrorShop(ctx, shop)
 }
 
@@ -214,6 +215,7 @@ func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error)
 		return 0, declared(err)
 	}
 	s.a.refreshDirectory()
+	s.a.syncer.ShopsChanged()
 	if err := s.a.forgetOutbound(shop); err != nil {
 		s.a.log.Warn("what is kept about calls to a removed shop can't be dropped now", "shop", shop, "error", err.Error())
 	}

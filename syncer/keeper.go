@@ -1,5 +1,3 @@
-//go:build wip
-
 package syncer
 
 import (
@@ -31,6 +29,7 @@ type keeper struct {
 	running *job   // nil for none
 	cancel  context.CancelCauseFunc
 	fails   map[string]int // in a row, by schedule
+	held    time.Time      // nothing runs by itself before: somebody has cancelled a run
 }
 
 // job is one run to be made.
@@ -49,6 +48,10 @@ type asked struct {
 	begun  chan struct{} // closed when its run begins
 }
 
+// cancelHolds is for how long nothing runs by itself after a person has
+// cancelled a run.
+const cancelHolds = time.Hour
+
 // errCancelled is the cause of a run's end that a person wanted.
 var errCancelled = errors.New("cancelled by hand")
 
@@ -57,7 +60,6 @@ func (s *Syncer) keep(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stops := map[string]context.CancelFunc{}
-	s.forgetUnfinished(ctx)
 	s.lookForGap(ctx, time.Now())
 	for {
 		connected := map[string]bool{}
@@ -70,7 +72,9 @@ func (s *Syncer) keep(ctx context.Context) {
 			stops[shop.Domain] = stop
 			k := s.keeperOf(shop.Domain)
 			wg.Go(func() { k.run(kctx) })
-			wg.Go(func() { s.watchSubscriptions(kctx, shop.Domain) })
+			if !s.o.Manual {
+				wg.Go(func() { s.watchSubscriptions(kctx, shop.Domain) })
+			}
 		}
 		for shop, stop := range stops {
 			if !connected[shop] {
@@ -133,7 +137,7 @@ func (k *keeper) run(ctx context.Context) {
 		j, at := k.next(ctx, time.Now())
 		if wait := time.Until(at); j == nil || wait > 0 {
 			// A minute at most: a clock that is put back must not stretch the wait.
-			t := time.NewTimer(min(max(wait, time.Second), time.Minute))
+			t := time.NewTimer(min(max(wait, time.Millisecond), time.Minute))
 			select {
 			case <-ctx.Done():
 			case <-k.wake:
@@ -158,17 +162,26 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 	if !ok || shop.Pause.Paused() {
 		return nil, now.Add(time.Minute)
 	}
-	if run, ok := k.s.unfinishedOf(k.shop); ok {
-		return &job{name: scheduleFull, trigger: run.Trigger, resume: &run}, k.notBefore(scheduleFull, now)
-	}
 	k.mu.Lock()
-	a := k.asked
+	a, held := k.asked, k.held
 	k.mu.Unlock()
-	if a != nil {
+	run, unfinished := k.s.unfinishedOf(k.shop)
+	switch {
+	case a != nil && !(unfinished && a.name == scheduleFull):
 		return &job{name: a.name, trigger: "asked for by hand", dryRun: a.dryRun, asked: a}, now
+	case unfinished:
+		return &job{name: scheduleFull, trigger: run.Trigger, resume: &run, asked: a}, k.notBefore(scheduleFull, now)
+	case k.s.o.Manual:
+		return nil, now.Add(time.Minute)
+	case held.After(now):
+		return nil, held
 	}
-	if reason, ok := k.s.lossOf(k.shop); ok {
-		return &job{name: scheduleFull, trigger: reason}, k.notBefore(scheduleFull, now)
+	if w, ok := k.s.lossOf(k.shop); ok {
+		at := k.notBefore(scheduleFull, now)
+		if later := time.UnixMilli(w.At + 1); at.Before(later) && now.Add(time.Second).After(later) {
+			at = later // what is asked for in the millisecond of a run's beginning is not answered by it
+		}
+		return &job{name: scheduleFull, trigger: w.Reason}, at
 	}
 	if reason, ok := k.s.owed(k.shop); ok {
 		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
@@ -274,10 +287,13 @@ func (k *keeper) do(ctx context.Context, j *job) {
 	}
 	k.note("end", k.s.o.State.RunFinished(k.shop, j.name, time.Now(), words))
 	k.mu.Lock()
-	if err != nil {
+	switch {
+	case errors.Is(err, errCancelled):
+		k.held = time.Now().Add(cancelHolds)
+	case err != nil:
 		k.fails[j.name]++
-	} else {
-		k.fails[j.name] = 0
+	default:
+		k.fails[j.name], k.held = 0, time.Time{}
 	}
 	k.mu.Unlock()
 	if err != nil {

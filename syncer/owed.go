@@ -1,5 +1,3 @@
-//go:build wip
-
 package syncer
 
 import (
@@ -88,12 +86,12 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	s.mu.Unlock()
 }
 
-// lossOf returns why a full sync is needed.
-func (s *Syncer) lossOf(shop string) (reason string, ok bool) {
+// lossOf returns the wish for a full sync.
+func (s *Syncer) lossOf(shop string) (store.Wanted, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w, ok := s.losses[shop]
-	return w.Reason, ok
+	return w, ok
 }
 
 // Asked takes wanted work that is no job of the queue: full syncs, and news of
@@ -104,9 +102,6 @@ func (s *Syncer) Asked(list ...store.Wanted) {
 		case store.WantSync:
 			s.mu.Lock()
 			if old, ok := s.losses[w.Shop]; !ok || w.At > old.At {
-				if w.At == 0 {
-					w.At = time.Now().UnixMilli()
-				}
 				s.losses[w.Shop] = w
 			}
 			s.mu.Unlock()
@@ -117,15 +112,28 @@ func (s *Syncer) Asked(list ...store.Wanted) {
 	}
 }
 
+// passOn is the worker of a job that only brings a wish: the row of the wish
+// itself is what counts.
+func (s *Syncer) passOn(kind store.WantedKind) func(ctx context.Context, t task, started time.Time) error {
+	return func(ctx context.Context, t task, started time.Time) error {
+		w := store.Wanted{Shop: t.Shop, Kind: kind, ID: t.ID}
+		if kind == store.WantBulk {
+			s.Asked(w)
+			return s.o.Store.WantedDone(ctx, w, started)
+		}
+		return s.loadWanted(ctx)
+	}
+}
+
 // loadWanted reads which full syncs are wanted, before anybody can ask how the
 // copy stands.
-func (s *Syncer) loadWanted(ctx context.Context) {
+func (s *Syncer) loadWanted(ctx context.Context) error {
 	list, err := s.o.Store.WantedList(ctx)
 	if err != nil {
-		s.log.Warn("wanted syncs can't be read now; they are looked for again", "error", err.Error())
-		return
+		return fmt.Errorf("read wanted syncs: %w", err)
 	}
 	s.Asked(list...)
+	return nil
 }
 
 // lookForGap compares the last sign of life with now: after an absence longer

@@ -52,6 +52,7 @@ func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
 	}
 	s.o.Changed(ctx, shop)
 	s.tick()
+	s.wakeKeepers()
 }
 
 // pausedUntil is when the jobs of a paused shop look again: just after the shop

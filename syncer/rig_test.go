@@ -103,7 +103,7 @@ func openRig(t *testing.T, o fakeshopify.Options) *rig {
 		Limiter: lim, Breaker: r.brk, Telemetry: tel, Transport: fakeshopify.Transport(r.shop.Handler()),
 	})
 	check(err)
-	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel})
+	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, Manual: true})
 	t.Cleanup(func() {
 		check(r.queue.Close())
 		check(lim.Close())

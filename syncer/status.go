@@ -1,5 +1,3 @@
-//go:build wip
-
 package syncer
 
 import (
@@ -106,10 +104,10 @@ func (s *Syncer) why(shop string, st Status) string {
 	case !ok:
 		return "The shop is not connected."
 	case have.Pause.Paused():
-		return sentence(pauseWords(have.Pause))
+		return asSentence(pauseWords(have.Pause))
 	}
-	if reason, lost := s.lossOf(shop); lost {
-		return "A full sync is needed: " + reason + "."
+	if w, lost := s.lossOf(shop); lost {
+		return "A full sync is needed: " + w.Reason + "."
 	}
 	if reason, owed := s.owed(shop); owed {
 		return "The copy is to be compared with the shop: " + reason + "."
@@ -132,14 +130,14 @@ func (s *Syncer) why(shop string, st Status) string {
 	case sub.CheckedAt.IsZero():
 		return "Whether Shopify sends product updates has not been checked yet."
 	case !sub.Present && sub.Error != "":
-		return sentence(sub.Error)
+		return asSentence(sub.Error)
 	case !sub.Present:
 		return "Shopify does not send every kind of product update."
 	}
 	return ""
 }
 
-func sentence(words string) string {
+func asSentence(words string) string {
 	if words == "" {
 		return ""
 	}
@@ -159,7 +157,6 @@ func (s *Syncer) subscriptionsEvery() time.Duration { return subscriptionsEvery 
 // every few minutes; each healing is followed by a comparison, for what was
 // changed meanwhile was not delivered.
 func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
-	wake := s.subscriptionWake(shop)
 	for {
 		wait := s.subscriptionsEvery()
 		if have, ok := s.o.State.Shop(shop); ok && !have.Pause.Paused() {
@@ -173,7 +170,6 @@ func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
 		case <-ctx.Done():
 			t.Stop()
 			return
-		case <-wake:
 		case <-t.C:
 		}
 		t.Stop()
@@ -189,14 +185,12 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", err.Error())
 		}
 	}
-	sub, healed, err := s.checkSubscriptions(ctx, shop, fix)
+	sub, healed, err := s.checkSubs(ctx, shop, fix)
 	if ctx.Err() != nil {
 		return sub, err
 	}
 	if healed {
-		if e := s.owe(shop, "webhook subscriptions were missing", time.Now()); e != nil {
-			s.log.Warn("the comparison after a healing can't be noted", "shop", shop, "error", e.Error())
-		}
+		s.keeperOf(shop).poke() // a comparison is owed now
 	}
 	if fix {
 		words := sub.Error

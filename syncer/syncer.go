@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -53,6 +55,8 @@ type Options struct {
 	// PublicURL, when set, is where Shopify reaches our public listener, "" when
 	// that is not known. Without it nothing is subscribed.
 	PublicURL func() string
+	// Manual: only what somebody asks for is done; nothing by schedule.
+	Manual bool
 	// Changed, when set, is told when a shop was paused, resumed or found to be
 	// uninstalled.
 	Changed func(ctx context.Context, shop string)
@@ -63,8 +67,23 @@ type Syncer struct {
 	o    Options
 	log  *slog.Logger
 	poke chan struct{}
+	// slots bounds the runs that are made at a time.
+	slots        chan struct{}
+	shopsChanged chan struct{} // a token: look which shops there are
+	runner       runner
+	checkSubs    func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
+	progress     progress
+	began        time.Time
+	works        atomic.Bool // Run runs
 
 	subscribing shopLocks // one check of a shop's subscriptions at a time
+
+	mu            sync.Mutex
+	keepers       map[string]*keeper
+	losses        map[string]store.Wanted  // full syncs that a loss or a selection asks for
+	unfinished    map[string]store.SyncRun // full syncs that the last process left
+	proofs        map[string]proof
+	subscriptions map[string]Subscriptions
 }
 
 // New makes a syncer; Run starts it.
@@ -84,7 +103,16 @@ func New(o Options) *Syncer {
 	if o.Changed == nil {
 		o.Changed = func(context.Context, string) {}
 	}
-	return &Syncer{o: o, log: o.Logger, poke: make(chan struct{}, 1)}
+	if o.Syncs <= 0 {
+		o.Syncs = 4
+	}
+	s := &Syncer{
+		o: o, log: o.Logger, poke: make(chan struct{}, 1), slots: make(chan struct{}, o.Syncs), shopsChanged: make(chan struct{}, 1), began: time.Now(),
+		keepers: map[string]*keeper{}, losses: map[string]store.Wanted{}, unfinished: map[string]store.SyncRun{},
+		proofs: map[string]proof{}, subscriptions: map[string]Subscriptions{},
+	}
+	s.runner, s.checkSubs = runs{s}, s.checkSubscriptions
+	return s
 }
 
 // worker is one kind of job.
@@ -96,14 +124,16 @@ type worker struct {
 	do        func(ctx context.Context, t task, started time.Time) error
 }
 
-// workers are the kinds that are worked. WantBulk and WantSync have none yet:
-// their jobs wait, and the page says so.
+// workers are the kinds that are worked. A job of WantSync or WantBulk only
+// passes the word on: the wish for a full sync stays a row until one was made.
 func (s *Syncer) workers() []worker {
 	return []worker{
 		{store.WantProduct, "refetch", s.o.Workers, false, s.fetchProduct},
 		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, false, s.fetchOwner},
 		{store.WantUninstalled, "confirm_uninstall", 1, true, s.confirmUninstalled},
 		{store.WantScopes, "check_scopes", 1, true, s.checkScopes},
+		{store.WantSync, "ask_sync", 1, true, s.passOn(store.WantSync)},
+		{store.WantBulk, "ask_bulk", 1, true, s.passOn(store.WantBulk)},
 	}
 }
 
@@ -118,6 +148,8 @@ func (s *Syncer) kinds() []string {
 
 // Run works until ctx ends.
 func (s *Syncer) Run(ctx context.Context) error {
+	s.works.Store(true)
+	defer s.works.Store(false)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, w := range s.workers() {
 		g.Go(func() error { return s.o.Queue.Work(ctx, string(w.kind), w.parallel, s.handler(w)) })
@@ -126,8 +158,15 @@ func (s *Syncer) Run(ctx context.Context) error {
 		s.probe(ctx)
 		return nil
 	})
+	g.Go(func() error {
+		s.keep(ctx)
+		return nil
+	})
 	return g.Wait()
 }
+
+// Works reports whether Run runs.
+func (s *Syncer) Works() bool { return s.works.Load() }
 
 // handler turns a worker into what the queue calls.
 func (s *Syncer) handler(w worker) queue.Handler {
