@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -53,14 +54,17 @@ func (c demoCommand) Run(e *env) (err error) {
 	}
 
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: demoShop, Seed: c.Seed, Target: "http://" + s.Listen, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
-		Topics: []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel},
+		Shop: demoShop, Seed: c.Seed, Products: c.Products, Topics: []string{}, AllowHTTP: true, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
 	})
 	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return withCode(config.ExitFailed, fmt.Errorf("serve the simulated shop: %w", err))
 	}
 	s.APIBase = "http://" + api.Addr().String()
+	s.PublicURL = "http://" + s.Listen
+	// Sooner than with a real shop, so that there is something to see.
+	s.ReconcileEvery, s.FullSyncEvery = 2*time.Minute, 15*time.Minute
+	s.LimitWindow = 2 * time.Second
 	s.Shop = config.EnvShop{Domain: demoShop, APIKey: "demo", APISecret: config.NewSecret(shop.Secret()), MerchantID: "demo"}
 	level := slog.LevelWarn
 	if _, ok := given["log-format"]; ok {
@@ -78,12 +82,7 @@ func (c demoCommand) Run(e *env) (err error) {
 
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return a.Serve(ctx, l) })
-	g.Go(func() error {
-		for range c.Products {
-			shop.CreateProduct(nil)
-		}
-		return shop.Run(ctx, c.Rate)
-	})
+	g.Go(func() error { return shop.Run(ctx, c.Rate) })
 	g.Go(func() error { return serveAPI(ctx, api, shop) })
 	err = errors.Join(g.Wait(), a.Close())
 	if e.ctx.Err() != nil && err == nil {
