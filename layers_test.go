@@ -46,6 +46,7 @@ func layers() map[string]layer {
 		"webhook":     {level: 2, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"web":         {level: 3, imports: core, tests: all},
 		"appliance":   {level: 4, imports: all, tests: all},
+		"browsertest": {level: 5, tests: append([]string{"appliance"}, all...)},
 		"cli":         {level: 5, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},
 		".":           {level: 6, imports: []string{"cli"}, tests: append([]string{"appliance", "cli"}, all...)},
 	}

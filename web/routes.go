@@ -71,7 +71,8 @@ func (s *Server) router(table []route) *httprouter.Router {
 	r := httprouter.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath, r.HandleOPTIONS = false, false, false
 	r.HandleMethodNotAllowed = true
-	r.NotFound = http.HandlerFunc(notFound)
+	missing := s.endpoint(s.asPage(func(http.ResponseWriter, *http.Request, httprouter.Params) error { return noPath() }))
+	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { missing(w, r, nil) })
 	r.MethodNotAllowed = http.HandlerFunc(methodNotAllowed)
 	for _, line := range table {
 		handle := s.endpoint(line.serve)
@@ -117,6 +118,7 @@ func (s *Server) public(webhooks http.Handler) http.Handler {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
 		rest.Handle(method, webhookRoot+"*path", deliver)
 	}
+	rest.NotFound = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, noPath()) })
 	rest.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isDelivery(r) {
 			webhooks.ServeHTTP(w, r)
@@ -141,8 +143,10 @@ func publicRoot(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) err
 	return nil
 }
 
-func notFound(w http.ResponseWriter, _ *http.Request) {
-	writeProblem(w, refuse(http.StatusNotFound, "Not found", "There is nothing at this path."))
+// noPath answers a path that is none, as a page where a browser asks the admin
+// listener.
+func noPath() *Refusal {
+	return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 }
 
 func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {

@@ -1,0 +1,70 @@
+package browsertest
+
+import (
+	"net/http"
+	"testing"
+)
+
+const password = "seven linen shirts on a line"
+
+// setPassword goes through the first run with a fresh link.
+func (p *tab) setPassword(a *app) {
+	p.t.Helper()
+	var link struct{ Path string }
+	if status := a.api(http.MethodPost, "/api/v1/password-link", "", &link); status != http.StatusCreated {
+		p.t.Fatalf("a link for setting the password: status %d", status)
+	}
+	p.open(link.Path)
+	p.fill("password", password)
+	p.fill("again", password)
+	p.click("form", "Set the password")
+}
+
+func TestTheFirstRunSetsAPassword(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 1})
+	p := newTab(t, a.URL)
+	p.open("/")
+	p.until(`document.querySelector("h1")`)
+
+	p.setPassword(a)
+	p.at("/")
+
+	stranger := newTab(t, a.URL)
+	stranger.open("/")
+	stranger.at("/login")
+	stranger.fill("password", "not the password at all")
+	stranger.click("form", "Log in")
+	stranger.until(`document.querySelector("[role=alert]")`)
+	stranger.at("/login")
+	stranger.forgive("the server responded with a status of 40")
+	stranger.fill("password", password)
+	stranger.click("form", "Log in")
+	stranger.at("/")
+	stranger.click("header", "Log out")
+	stranger.at("/login")
+	stranger.open("/products")
+	stranger.at("/login")
+
+	// Whoever set the password is still in.
+	p.open("/")
+	p.at("/")
+}
+
+func TestALinkWorksOnce(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{})
+	p := newTab(t, a.URL)
+	var link struct{ Path string }
+	a.api(http.MethodPost, "/api/v1/password-link", "", &link)
+	p.open(link.Path)
+	p.fill("password", password)
+	p.fill("again", password)
+	p.click("form", "Set the password")
+	p.at("/")
+
+	stranger := newTab(t, a.URL)
+	stranger.open(link.Path)
+	stranger.shows("This link does not work")
+	stranger.forgive("the server responded with a status of 4")
+}

@@ -1,0 +1,210 @@
+package browsertest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"stockroom/fakeshopify"
+)
+
+// busyApp is an appliance with something on every page: products, one of them
+// full of markup, updates of every kind, waiting and failed jobs, refused
+// requests.
+func busyApp(t *testing.T) *app {
+	t.Helper()
+	a := newApp(t, appOptions{Products: 24})
+	for _, id := range a.shop.IDs() {
+		a.shop.UpdateProduct(id, func(p *fakeshopify.Product) {
+			if id%5 == 0 {
+				p.Title = `<img src=x onerror="document.title='broken'"> "Linen" & <b>sons</b> ` + strings.Repeat("unbreakable", 12)
+			}
+		})
+	}
+	a.deliver()
+	for range 10 {
+		a.shop.RandomEdit()
+	}
+	a.deliver()
+	a.poison(3)
+	a.post(fakeshopify.TopicUpdate, shopName, "a wrong secret", `{"id":1}`)
+	a.post(fakeshopify.TopicUpdate, "stranger.myshopify.com", a.shop.Secret(), `{"id":1}`)
+	a.breakCalls()
+	if levels := a.shop.Body(fakeshopify.TopicInventoryLevel, a.shop.IDs()[0]); levels != nil {
+		a.post(fakeshopify.TopicInventoryLevel, shopName, a.shop.Secret(), string(levels))
+	}
+	if dead := a.dead(); dead != 3 {
+		t.Fatalf("%d failed jobs, want 3", dead)
+	}
+	return a
+}
+
+var (
+	link    = regexp.MustCompile(`(?:href|action)="(/[^"#]*)"`)
+	longRun = regexp.MustCompile(`[0-9]+|[0-9a-f]{16,}|` + regexp.QuoteMeta(shopName))
+)
+
+// pages follows every link to a page from the overview, one of each kind, and
+// adds what no link leads to. It also finds the links that lead nowhere.
+func (a *app) pages() []string {
+	a.t.Helper()
+	list := []string{"/", "/login", "/no-such-page", "/?said=retried&n=1"}
+	kinds := map[string]bool{"/": true}
+	for i := 0; i < len(list); i++ {
+		req, err := http.NewRequestWithContext(a.t.Context(), http.MethodGet, a.URL+list[i], nil)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+a.token)
+		req.Header.Set("Accept", "text/html")
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		if res.StatusCode != http.StatusOK && list[i] != "/no-such-page" {
+			a.t.Errorf("%s: %d, and a page links to it", list[i], res.StatusCode)
+			list = slices.Delete(list, i, i+1)
+			i--
+			continue
+		}
+		for _, m := range link.FindAllStringSubmatch(string(body), -1) {
+			target := strings.NewReplacer("&amp;", "&", "&#34;", `"`, "&#43;", "+").Replace(m[1])
+			u, err := url.Parse(target)
+			if err != nil || strings.HasPrefix(m[0], "action") && !strings.Contains(target, "?") {
+				continue // where a form posts to
+			}
+			for _, other := range []string{"/api/", "/metrics", "/readyz", "/healthz", "/assets/", "/events"} {
+				if strings.HasPrefix(u.Path+"/", other) || strings.HasPrefix(u.Path, other) {
+					u = nil
+					break
+				}
+			}
+			if u == nil {
+				continue
+			}
+			kind := longRun.ReplaceAllString(u.Path, ":x")
+			var names []string
+			for name := range u.Query() {
+				names = append(names, name)
+			}
+			slices.Sort(names)
+			kind += "?" + strings.Join(names, "&")
+			if !kinds[kind] {
+				kinds[kind] = true
+				list = append(list, target)
+			}
+		}
+	}
+	if len(list) > 60 {
+		a.t.Fatalf("%d kinds of pages: %v", len(list), list)
+	}
+	return list
+}
+
+// axe is the source of axe-core.
+var axe = sync.OnceValues(func() (string, error) {
+	text, err := os.ReadFile(filepath.Join("testdata", "axe", "axe.min.js"))
+	return string(text), err
+})
+
+// violation is one thing axe found.
+type violation struct {
+	ID, Impact, Help string
+	Nodes            []struct {
+		HTML           string
+		FailureSummary string
+	}
+}
+
+// violations runs axe on the page as it is, details opened.
+func (p *tab) violations() []violation {
+	p.t.Helper()
+	source, err := axe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	value[bool](p, `(() => { for (const d of document.querySelectorAll("details")) d.open = true; return true; })()`)
+	value[bool](p, `(() => { if (!window.axe) {`+source+`} return !!window.axe; })()`)
+	return value[[]violation](p, `axe.run(document, {resultTypes: ["violations"],
+		runOnly: {type: "tag", values: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}}).then(r =>
+		r.violations.map(v => ({ID: v.id, Impact: v.impact, Help: v.help, Nodes: v.nodes.slice(0, 3).map(n => ({HTML: n.html, FailureSummary: n.failureSummary}))})))`)
+}
+
+// wide is what reaches beyond the right edge of the page, "" for nothing.
+func (p *tab) wide() string {
+	p.t.Helper()
+	return value[string](p, `(() => {
+		const most = innerWidth, root = document.scrollingElement;
+		if (root.scrollWidth <= most) return "";
+		const out = [...document.body.querySelectorAll("*")].filter(e => {
+			for (let up = e.parentElement; up; up = up.parentElement) if (getComputedStyle(up).overflowX !== "visible") return false;
+			return e.checkVisibility() && e.getBoundingClientRect().right > most + 0.5;
+		});
+		return root.scrollWidth + " px wide because of " + out.slice(-3).map(e => e.outerHTML.slice(0, 160)).join(" | ");
+	})()`)
+}
+
+// Every page in both themes: axe finds nothing; at 320 px nothing has to be
+// scrolled sideways; the console stays silent.
+func TestEveryPageIsAccessibleAndFitsAPhone(t *testing.T) {
+	t.Parallel()
+	a := busyApp(t)
+	p := newTab(t, a.URL)
+	list := a.pages()
+	t.Logf("%d pages: %v", len(list), list)
+	for _, path := range list {
+		p.theme("light")
+		p.open(path)
+		for _, theme := range []string{"light", "dark"} {
+			p.theme(theme)
+			for _, v := range p.violations() {
+				words := fmt.Sprintf("%s in %s: %s, %s (%s)", path, theme, v.ID, v.Help, v.Impact)
+				for _, n := range v.Nodes {
+					words += fmt.Sprintf("\n  %.300s\n  %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n    "))
+				}
+				t.Error(words)
+			}
+		}
+		p.width(320)
+		if what := p.wide(); what != "" {
+			t.Errorf("%s at 320 px: %s", path, what)
+		}
+		p.width(1100)
+	}
+	p.forgive("status of 404 (Not Found) " + a.URL + "/no-such-page")
+	if title := value[string](p, "document.title"); strings.Contains(title, "broken") {
+		t.Error("the text of a product ran as a script")
+	}
+}
+
+// The page with its script and style is small enough to be read whole.
+func TestThePageWithScriptAndStyleIsAtMost60KB(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 30})
+	a.deliver()
+	p := newTab(t, a.URL)
+	p.open("/")
+	bytes := value[int](p, `(async () => {
+		const at = [location.href, ...[...document.querySelectorAll("link[rel=stylesheet], script[src]")].map(e => e.href || e.src)];
+		let n = 0;
+		for (const url of at) n += (await (await fetch(url)).arrayBuffer()).byteLength;
+		return n;
+	})()`)
+	if bytes > 60_000 {
+		t.Errorf("the overview with script and style is %d bytes", bytes)
+	}
+	t.Logf("%d bytes", bytes)
+}
