@@ -42,10 +42,12 @@ type commands struct {
 	Simulate    simulateCommand    `cmd:"" help:"Run the simulated shop alone, for developing other Shopify software offline."`
 	Shop        shopCommand        `cmd:"" help:"Connect, list or remove shops."`
 	Select      selectCommand      `cmd:"" help:"Say which products of a shop are kept current."`
+	Sync        syncCommand        `cmd:"" help:"Bring the copy in step with the shop, and follow it."`
+	Reconcile   reconcileCommand   `cmd:"" help:"Compare the copy with the shop, repair it and list what differed."`
 	Queue       queueCommand       `cmd:"" help:"Look at waiting jobs and dead letters, retry or discard them."`
 	Products    productsCommand    `cmd:"" help:"List, show or export stored products."`
 	Explain     explainCommand     `cmd:"" help:"Tell what wrote a product's present state and what was ignored since."`
-	Webhooks    webhooksCommand    `cmd:"" help:"Send a signed sample delivery to the running server."`
+	Webhooks    webhooksCommand    `cmd:"" help:"List, make and mend webhook subscriptions; send a signed sample delivery."`
 	Password    passwordCommand    `cmd:"" help:"Set, change or clear the password of the status page."`
 	Doctor      doctorCommand      `cmd:"" help:"Check everything that can be wrong and say how to mend it."`
 	Config      configCommand      `cmd:"" help:"Show the settings in force and where each comes from."`

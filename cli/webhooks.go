@@ -15,7 +15,9 @@ import (
 )
 
 type webhooksCommand struct {
-	Test webhooksTestCommand `cmd:"" help:"Send a signed test delivery to the running server, through its public listener."`
+	List     webhooksListCommand     `cmd:"" help:"Show which webhook subscriptions a shop needs and which are there."`
+	Register webhooksRegisterCommand `cmd:"" help:"Make the webhook subscriptions that are missing and mend those that are wrong."`
+	Test     webhooksTestCommand     `cmd:"" help:"Send a signed test delivery to the running server, through its public listener."`
 }
 
 type webhooksTestCommand struct {

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+// tellRun says what a run did, and what differed.
+func (e *env) tellRun(run syncRun, w wish) {
+	took := ""
+	if run.FinishedAt >= run.StartedAt && run.FinishedAt > 0 {
+		took = " in " + roughly(time.Duration(run.FinishedAt-run.StartedAt)*time.Millisecond)
+	}
+	what := products(max(run.Read, run.Added+run.Changed+run.Unchanged+run.Ignored))
+	differed := run.Added + run.Changed + run.Removed
+	verb := map[store.RunKind]string{store.RunFull: "read", store.RunReconcile: "compared", store.RunIncremental: "looked at"}[run.Kind]
+	switch {
+	case differed == 0:
+		fmt.Fprintf(e.Stdout, "%s: %s %s%s; nothing differs.\n", run.Shop, what, verb, took)
+	case run.DryRun:
+		fmt.Fprintf(e.Stdout, "%s: %s %s%s: %s. This was a dry run: nothing was changed.\n", run.Shop, what, verb, took, signs(run.SyncRun))
+	default:
+		fmt.Fprintf(e.Stdout, "%s: %s %s%s: %s.\n", run.Shop, what, verb, took, signs(run.SyncRun))
+	}
+	if !run.DryRun && (!run.Proven || run.ProvenAt == 0) && run.Kind != store.RunIncremental {
+		fmt.Fprintln(e.Stdout, "Something changed while it was read, so the copy is not proven to be in step; it is compared again by schedule.")
+	}
+	if !w.drift {
+		return
+	}
+	for _, d := range run.Drift {
+		e.tellDrift(d)
+	}
+	if more := differed - int64(len(run.Drift)); more > 0 && len(run.Drift) > 0 {
+		fmt.Fprintf(e.Stdout, "and %s more, which are not listed.\n", thousands(more))
+	}
+}
+
+// tellDrift writes one difference: a sign, the product, and its fields.
+func (e *env) tellDrift(d store.Drift) {
+	sign := map[store.DriftKind]string{store.DriftMissing: "+", store.DriftDifferent: "~", store.DriftExtra: "-"}[d.Kind]
+	fmt.Fprintf(e.Stdout, "%s %d %s\n", sign, d.ExternalID, printable(d.Title))
+	for _, f := range d.Fields {
+		fmt.Fprintf(e.Stdout, "    %s\n", fieldWords(f))
+	}
+}
+
+// fieldWords says `title: "a" -> "b"`.
+func fieldWords(f catalog.FieldDiff) string {
+	return printable(f.Path) + ": " + quoted(f.Old) + " -> " + quoted(f.New)
+}
+
+// longestValue bounds what is shown of a value, in characters.
+const longestValue = 60
+
+// quoted writes a value on one line, cut short when it is long.
+func quoted(s string) string {
+	if utf8.RuneCountInString(s) > longestValue {
+		r := []rune(s)
+		return strconv.Quote(string(r[:longestValue])) + fmt.Sprintf("... (%s characters)", thousands(int64(len(r))))
+	}
+	return strconv.Quote(s)
+}

@@ -1,0 +1,269 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"stockroom/config"
+	"stockroom/shopify"
+	"stockroom/store"
+	"stockroom/web"
+)
+
+type syncCommand struct {
+	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop, one after the other."`
+	Full bool   `help:"Read every field of every product, even when the copy was compared before."`
+}
+
+// Help says which comparison is made.
+func (syncCommand) Help() string {
+	return "Brings the copy in step with the shop and follows until it is. A shop that was never compared gets a full sync, which reads " +
+		"every product by a bulk operation; later the products' ids and times are compared and only the differences are read. A sync that " +
+		"runs already is followed. Ctrl-C ends the following; with a running server the sync goes on."
+}
+
+func (c syncCommand) Run(e *env) error {
+	return e.sync(c.Shop, func(st web.SyncStatus) wish {
+		switch {
+		case c.Full, st.Staleness < 0:
+			return wish{kind: store.RunFull}
+		case st.Running != nil && st.Running.Kind == store.RunFull:
+			return wish{kind: store.RunFull} // it compares more, and runs already
+		}
+		return wish{kind: store.RunReconcile}
+	})
+}
+
+type reconcileCommand struct {
+	Shop   string `arg:"" optional:"" help:"The shop's domain; without it every connected shop, one after the other."`
+	DryRun bool   `help:"Only tell what differs; change nothing."`
+}
+
+// Help says what is compared and how the differences are shown.
+func (reconcileCommand) Help() string {
+	return "Compares ids, times and variant counts of all products with the shop, reads the products that differ and lists the differences: " +
+		"+ for a product that was missing here, ~ for one that was different, with its fields, - for one that the shop does not have any more."
+}
+
+func (c reconcileCommand) Run(e *env) error {
+	return e.sync(c.Shop, func(web.SyncStatus) wish { return wish{store.RunReconcile, c.DryRun, true} })
+}
+
+// wish is the run that a command asks for.
+type wish struct {
+	kind   store.RunKind
+	dryRun bool
+	drift  bool // list what differed
+}
+
+// syncRun is a run as the API shows it.
+type syncRun struct {
+	store.SyncRun
+	Rate   float64 `json:"rate,omitempty"`
+	EndsAt int64   `json:"ends_at,omitempty"`
+	// Drift is added here, for the commands that show it.
+	Drift []store.Drift `json:"drift,omitempty"`
+}
+
+// sync makes a run of one shop, or of each, and follows it to its end.
+func (e *env) sync(shop string, choose func(web.SyncStatus) wish) error {
+	return e.working(func(cl *client) error {
+		shops, err := e.shops(cl, shop)
+		if err != nil {
+			return err
+		}
+		var failed []error
+		runs := []syncRun{}
+		for _, shop := range shops {
+			run, w, err := e.syncShop(cl, shop, len(shops) > 1, choose)
+			if e.ctx.Err() != nil {
+				return e.left(cl, run)
+			}
+			if run.ID != 0 {
+				runs = append(runs, run)
+			}
+			if err == nil {
+				err = verdict(run)
+			}
+			if err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", shop, err))
+				continue
+			}
+			if !e.json {
+				e.tellRun(run, w)
+			}
+		}
+		if e.json {
+			if err := e.print(map[string]any{"runs": runs}); err != nil {
+				return err
+			}
+		}
+		return gravest(failed)
+	})
+}
+
+// shops is the named shop, or all that are connected.
+func (e *env) shops(cl *client, name string) ([]string, error) {
+	if name != "" {
+		return []string{name}, nil
+	}
+	var out struct {
+		Shops []web.ShopView `json:"shops"`
+	}
+	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
+		return nil, err
+	}
+	if len(out.Shops) == 0 {
+		return nil, errors.New("no shop is connected; connect one with: stockroom shop add my-shop.myshopify.com")
+	}
+	var list []string
+	for _, s := range out.Shops {
+		list = append(list, s.Shop)
+	}
+	return list, nil
+}
+
+// syncShop begins or joins a shop's run and follows it.
+func (e *env) syncShop(cl *client, shop string, named bool, choose func(web.SyncStatus) wish) (syncRun, wish, error) {
+	path := "/api/v1/shops/" + url.PathEscape(shop) + "/sync"
+	var st web.SyncStatus
+	if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
+		return syncRun{}, wish{}, err
+	}
+	w := choose(st)
+	p := e.newProgress(shop, named)
+	defer p.end()
+	run, err := e.begin(cl, path, w, p)
+	if err != nil {
+		return syncRun{}, w, err
+	}
+	for run.State == store.RunRunning {
+		p.show(run, time.Now())
+		if err := pause(e.ctx, followEvery); err != nil {
+			return run, w, err
+		}
+		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, nil, &run); err != nil {
+			return run, w, err
+		}
+	}
+	p.end()
+	if w.drift {
+		run.Drift, err = e.driftOf(cl, run.ID)
+	}
+	return run, w, err
+}
+
+const (
+	followEvery = 500 * time.Millisecond // how often a run is asked for
+	behindEvery = 2 * time.Second        // and how often whether one that is in the way has ended
+)
+
+// begin starts the run. While another one is in the way it waits.
+func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, error) {
+	for {
+		var run syncRun
+		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
+		var refused *problem
+		if !errors.As(err, &refused) || refused.Title != "Another sync runs" && refused.Title != "The sync can't begin" {
+			return run, err
+		}
+		p.say("waiting for another sync of the shop to end", time.Now())
+		if err := pause(e.ctx, behindEvery); err != nil {
+			return run, err
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// driftOf reads all differences that a run noted.
+func (e *env) driftOf(cl *client, run int64) ([]store.Drift, error) {
+	var all []store.Drift
+	q := url.Values{"limit": {"1000"}}
+	for {
+		var out struct {
+			Drift []store.Drift `json:"drift"`
+			Next  *string       `json:"next"`
+		}
+		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d/drift", run), q, nil, &out); err != nil {
+			return all, err
+		}
+		all = append(all, out.Drift...)
+		if out.Next == nil {
+			return all, nil
+		}
+		q.Set("after", *out.Next)
+	}
+}
+
+// left says what becomes of a run that is not followed any more.
+func (e *env) left(cl *client, run syncRun) error {
+	switch {
+	case run.ID == 0:
+		return errors.New("stopped before the sync began")
+	case cl.alone:
+		return errors.New("stopped; the sync goes on where it was with the next stockroom serve or stockroom sync")
+	}
+	return fmt.Errorf("stopped following; sync %d goes on in the running server. stockroom sync follows it again, the status page can cancel it", run.ID)
+}
+
+// verdict is nil for a run that went well.
+func verdict(run syncRun) error {
+	switch run.State {
+	case store.RunDone:
+		return nil
+	case store.RunCancelled:
+		return errors.New("the sync was cancelled")
+	}
+	why := run.Error
+	if why == "" {
+		why = "the sync failed"
+	}
+	err := errors.New(why)
+	if unreachable(why) {
+		return withCode(config.ExitUnreachable, err)
+	}
+	return err
+}
+
+// unreachable reports whether a run failed because Shopify does not answer. A
+// run keeps only the words of its error.
+func unreachable(why string) bool {
+	why = strings.ToLower(why)
+	for _, kind := range []shopify.Kind{shopify.KindNetwork, shopify.KindTimeout, shopify.KindServer, shopify.KindOpen, shopify.KindUnreadable} {
+		e := shopify.Error{Kind: kind}
+		if strings.Contains(why, strings.ToLower(e.Words())) {
+			return true
+		}
+	}
+	return false
+}
+
+// gravest joins errors under one exit code: that of an unreachable Shopify only
+// when nothing else is wrong.
+func gravest(failed []error) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	code := config.ExitUnreachable
+	for _, err := range failed {
+		if exitCode(err) != config.ExitUnreachable {
+			code = config.ExitFailed
+		}
+	}
+	return withCode(code, errors.Join(failed...))
+}

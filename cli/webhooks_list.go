@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"text/tabwriter"
+
+	"stockroom/web"
+)
+
+type webhooksListCommand struct {
+	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop."`
+}
+
+func (c webhooksListCommand) Run(e *env) error {
+	return e.subscriptions(c.Shop, http.MethodGet)
+}
+
+type webhooksRegisterCommand struct {
+	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop."`
+}
+
+// Help says what is needed and what is left alone.
+func (webhooksRegisterCommand) Help() string {
+	return "Needs --public-url, the address at which Shopify reaches the server. Creates the subscriptions that are missing, moves those that " +
+		"lead to an address that was ours, and replaces those that leave out fields or products. Subscriptions that lead elsewhere are never " +
+		"touched. A running server with --public-url does the same by itself every five minutes."
+}
+
+func (c webhooksRegisterCommand) Run(e *env) error {
+	return e.subscriptions(c.Shop, http.MethodPost)
+}
+
+// shopSubscriptions are the subscriptions of a shop.
+type shopSubscriptions struct {
+	Shop string `json:"shop"`
+	web.Subscriptions
+}
+
+// subscriptions lists or registers the subscriptions of one shop, or of each.
+func (e *env) subscriptions(shop, method string) error {
+	return e.with(false, func(cl *client) error {
+		shops, err := e.shops(cl, shop)
+		if err != nil {
+			return err
+		}
+		var failed []error
+		all := []shopSubscriptions{}
+		for _, shop := range shops {
+			s := shopSubscriptions{Shop: shop}
+			if err := cl.call(e.ctx, method, "/api/v1/shops/"+url.PathEscape(shop)+"/subscriptions", nil, nil, &s.Subscriptions); err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", shop, err))
+				continue
+			}
+			all = append(all, s)
+			if !e.json {
+				if err := e.tellSubscriptions(s); err != nil {
+					return err
+				}
+			}
+			if method == http.MethodPost && !s.Present {
+				failed = append(failed, fmt.Errorf("%s: %w", shop, errors.New("not every subscription could be made")))
+			}
+		}
+		if e.json {
+			if err := e.print(map[string]any{"shops": all}); err != nil {
+				return err
+			}
+		}
+		if len(failed) == 1 {
+			return withCode(exitCode(failed[0]), failed[0]) // a missing setting keeps its code
+		}
+		return gravest(failed)
+	})
+}
+
+// subscriptionWords are the states of subscriptions for a person.
+func subscriptionWords(state string) string {
+	switch state {
+	case "created":
+		return "made now"
+	case "moved":
+		return "moved here now"
+	case "wrong-address":
+		return "leads to a wrong address"
+	case "incomplete":
+		return "leaves out fields or products"
+	case "duplicate":
+		return "there twice"
+	case "elsewhere":
+		return "leads elsewhere, left alone"
+	case "by-deliveries":
+		return "in the app's configuration file; it delivers"
+	}
+	return state
+}
+
+func (e *env) tellSubscriptions(s shopSubscriptions) error {
+	fmt.Fprintf(e.Stdout, "%s:\n", s.Shop)
+	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
+	for _, list := range [][]web.Subscription{s.Wanted, s.Others} {
+		for _, sub := range list {
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", printable(sub.Topic), subscriptionWords(sub.State), orDash(printable(sub.URI)))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if s.Present {
+		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there.")
+	} else {
+		fmt.Fprintln(e.Stdout, "Not every subscription that is needed is there; stockroom webhooks register makes them.")
+	}
+	if s.Error != "" {
+		fmt.Fprintln(e.Stdout, s.Error)
+	}
+	return nil
+}
