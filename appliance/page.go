@@ -14,6 +14,7 @@ func (a *Appliance) webOptions() web.Options {
 	o := web.Options{
 		Store: a.store, Syncs: &syncs{a: a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
+		Settings: s.Describe, Wanted: a.wants.add,
 		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
