@@ -49,6 +49,8 @@ func saidWords(key string, n int64) string {
 		return "Subscriptions were checked, and missing ones registered."
 	case "checked":
 		return "Checked."
+	case "same":
+		return "It is saved like this already; nothing changed."
 	case "password":
 		return "The password was changed. Every other session is over."
 	case "session":
@@ -61,9 +63,9 @@ func saidWords(key string, n int64) string {
 
 // said is what the last click did, and how to take it back.
 func (s *Server) said(q url.Values) (string, *undoOffer) {
-	n, err := strconv.ParseInt(q.Get("n"), 10, 64)
-	if err != nil || n < 0 {
-		n = 1
+	n := numberOf(q, "n", 1)
+	if q.Get("said") == "selected" {
+		return selectedWords(n, numberOf(q, "off", 0), numberOf(q, "fetch", 0)), nil
 	}
 	text := saidWords(q.Get("said"), n)
 	if key := q.Get("undo"); key != "" {
@@ -72,6 +74,15 @@ func (s *Server) said(q url.Values) (string, *undoOffer) {
 		}
 	}
 	return text, nil
+}
+
+// numberOf reads a count of the address.
+func numberOf(q url.Values, name string, otherwise int64) int64 {
+	n, err := strconv.ParseInt(q.Get(name), 10, 64)
+	if err != nil || n < 0 {
+		return otherwise
+	}
+	return n
 }
 
 // jobAction is what the buttons of jobs do; they work without script, and once

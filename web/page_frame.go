@@ -90,13 +90,19 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, sh sheet) error {
 // held is the same page standing still, or reloading again.
 func held(u *url.URL, still bool) string {
 	q := u.Query()
-	q.Del("said")
-	q.Del("n")
+	dropSaid(q)
 	q.Del("still")
 	if still {
 		q.Set("still", "1")
 	}
 	return withQuery(u.Path, q)
+}
+
+// dropSaid takes out of an address what the last click did.
+func dropSaid(q url.Values) {
+	for _, name := range []string{"said", "n", "off", "fetch", "undo"} {
+		q.Del(name)
+	}
 }
 
 func withQuery(path string, q url.Values) string {
@@ -152,9 +158,7 @@ func localPath(back, fallback string) string {
 		return fallback
 	}
 	q := u.Query()
-	for _, old := range []string{"said", "n", "undo"} {
-		q.Del(old)
-	}
+	dropSaid(q)
 	return withQuery(u.EscapedPath(), q)
 }
 

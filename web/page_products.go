@@ -79,9 +79,7 @@ func turned(u *url.URL, cursor string) string {
 		return ""
 	}
 	q := u.Query()
-	for _, name := range []string{"said", "n", "undo"} {
-		q.Del(name)
-	}
+	dropSaid(q)
 	q.Set("cursor", cursor)
 	if cursor == "first" {
 		q.Del("cursor")

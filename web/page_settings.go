@@ -1,3 +1,146 @@
 package web
 
-type lastCheck struct{}
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// checkMost is how long a check may take, whoever waits for it.
+const checkMost = 2 * time.Minute
+
+// lastCheck keeps what the doctor found last, so that a reload does not spend a
+// shop's points again. The zero value has found nothing.
+type lastCheck struct {
+	mu      sync.Mutex
+	at      time.Time
+	list    []Finding
+	running chan struct{} // closed when the one that runs has ended; nil for none
+}
+
+// run looks at everything, or waits for the look that is under way: two clicks
+// are one check. It goes on when the one who asked leaves.
+func (l *lastCheck) run(ctx context.Context, look func(context.Context) []Finding) {
+	l.mu.Lock()
+	done := l.running
+	if done == nil {
+		done = make(chan struct{})
+		l.running = done
+		go func() {
+			// Not the request's: a browser that leaves must not spoil the result.
+			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkMost)
+			defer cancel()
+			list := look(limited)
+			l.mu.Lock()
+			l.at, l.list, l.running = time.Now(), list, nil
+			l.mu.Unlock()
+			close(done)
+		}()
+	}
+	l.mu.Unlock()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+func (l *lastCheck) found() (time.Time, []Finding) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.at, l.list
+}
+
+// settingsView is the page of settings and health.
+type settingsView struct {
+	Checks    []checkRow
+	CanCheck  bool
+	Checked   instant
+	Findings  []checkRow
+	Settings  []settingRow
+	ByDefault []settingRow
+}
+
+type checkRow struct {
+	Mood             mood
+	Label            string
+	What, Shop, Text string
+	Fix              string
+	Since            instant
+}
+
+type settingRow struct {
+	Name, Value, Origin, Help string
+}
+
+func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	now := time.Now()
+	f := facts{now: now, catalogue: s.catalogueFacts(), queue: s.queueFacts(r.Context()), notices: s.o.Notices()}
+	v := settingsView{CanCheck: s.o.Doctor != nil}
+	for _, c := range readinessOf(f).Checks {
+		row := checkRow{Mood: moodGood, Label: "Works", What: checkName(c.Name), Text: c.Reason, Fix: c.Next}
+		if !c.OK {
+			row.Mood, row.Label = moodBad, "Needs attention"
+			if c.Name == "notice" {
+				row.What = "Notice"
+			}
+		}
+		if c.Since != nil {
+			row.Since = since(now, *c.Since)
+		}
+		v.Checks = append(v.Checks, row)
+	}
+	at, found := s.doctor.found()
+	v.Checked = since(now, at)
+	for _, one := range found {
+		v.Findings = append(v.Findings, findingRow(one))
+	}
+	if s.o.Settings != nil {
+		for _, e := range s.o.Settings() {
+			row := settingRow{Name: e.Name, Value: e.Value, Origin: e.Origin, Help: e.Help}
+			if e.Origin == "default" {
+				v.ByDefault = append(v.ByDefault, row)
+				continue
+			}
+			v.Settings = append(v.Settings, row)
+		}
+	}
+	return s.show(w, r, sheet{Template: "settings.html", Title: "Settings", Section: "/settings", Data: v})
+}
+
+func checkName(name string) string {
+	switch name {
+	case "catalogue":
+		return "Catalogue (products.db)"
+	case "queue":
+		return "Retry queue (queue.db)"
+	}
+	return capital(name)
+}
+
+func findingRow(f Finding) checkRow {
+	row := checkRow{Mood: moodIdle, Label: capital(f.Level), What: capital(f.Check), Text: sentences(f.Text), Fix: f.Fix}
+	if f.Shop != "" {
+		row.Shop = shortShop(f.Shop)
+	}
+	switch f.Level {
+	case "ok":
+		row.Mood, row.Label = moodGood, "Works"
+	case "warn":
+		row.Mood, row.Label = moodWait, "Careful"
+	case "fail":
+		row.Mood, row.Label = moodBad, "Does not work"
+	}
+	return row
+}
+
+// checkAction runs the doctor. It is a POST because it spends a shop's points.
+func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if s.o.Doctor == nil {
+		return refuse(http.StatusConflict, "Nothing to check", "This server has no checks of its own; stockroom doctor has.")
+	}
+	s.doctor.run(r.Context(), s.o.Doctor)
+	return sayAndGo(w, "/settings", "/settings", saying("checked", 1))
+}

@@ -23,6 +23,8 @@ const (
 type undoList struct {
 	mu   sync.Mutex
 	list []undoEntry // oldest first
+	// saving is held while a selection is compared and saved.
+	saving sync.Mutex
 }
 
 type undoEntry struct {

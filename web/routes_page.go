@@ -15,6 +15,17 @@ func (s *Server) pageRoutes() []route {
 		{http.MethodGet, "/jobs/:id", s.jobPage},
 		{http.MethodGet, "/jobs/:id/:action", s.discardPage},
 		{http.MethodPost, "/jobs/:id/:action", s.jobAction},
+		{http.MethodGet, "/syncs", s.syncsPage},
+		{http.MethodPost, "/syncs", s.startSync},
+		{http.MethodGet, "/syncs/:id", s.syncPage},
+		{http.MethodPost, "/syncs/:id/cancel", s.cancelSync},
+		{http.MethodGet, "/shops", s.shopsPage},
+		{http.MethodGet, "/shops/:shop/selection", s.selectionPage},
+		{http.MethodPost, "/shops/:shop/selection", s.saveSelection},
+		{http.MethodPost, "/shops/:shop/circuit", s.circuitAction},
+		{http.MethodPost, "/shops/:shop/subscriptions", s.registerAction},
+		{http.MethodGet, "/settings", s.settingsPage},
+		{http.MethodPost, "/settings/check", s.checkAction},
 	}
 	for i := range list {
 		list[i].serve = s.asPage(list[i].serve)

@@ -6,7 +6,7 @@
 
   // What the last click did need not be said again after a reload.
   const here = new URL(location.href);
-  for (const name of ["said", "n", "undo"]) here.searchParams.delete(name);
+  for (const name of ["said", "n", "off", "fetch", "undo"]) here.searchParams.delete(name);
   history.replaceState(null, "", here);
 
   const key = (n) => (n.nodeType === 1 ? n.id || n.getAttribute("data-key") || "" : "");

@@ -1,0 +1,191 @@
+package web
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+// selectionView is the form of a shop's selection.
+type selectionView struct {
+	Shop, Name string
+	Path       string
+	Now        string // what is in force, in words
+	Mode       string
+	Include    string // one id a line
+	Exclude    string
+	Rules      string
+	Version    string   // of what the form was opened with
+	Wrong      []string // what is wrong with what was sent
+	Conflict   bool     // somebody changed it meanwhile
+	Theirs     string   // what they chose, one thing a line
+}
+
+// versionOf names a selection as it is: a form that was opened with another one
+// must not overwrite it.
+func versionOf(sel catalog.Selection) string {
+	text, err := json.Marshal(selectionOf(sel))
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}
+
+func selectionForm(shop ShopView) selectionView {
+	sel := selectionOf(shop.Selection)
+	return selectionView{
+		Shop: shop.Shop, Name: shortShop(shop.Shop), Path: "/shops/" + url.PathEscape(shop.Shop) + "/selection",
+		Now: selectionWords(sel), Mode: string(sel.Mode), Include: idLines(sel.Include), Exclude: idLines(sel.Exclude), Rules: ruleLines(sel.Rules),
+		Version: versionOf(sel),
+	}
+}
+
+func idLines(ids []int64) string {
+	lines := make([]string, len(ids))
+	for i, id := range ids {
+		lines[i] = strconv.FormatInt(id, 10)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func ruleLines(rules []catalog.Rule) string {
+	lines := make([]string, len(rules))
+	for i, r := range rules {
+		lines[i] = string(r.Field) + "=" + r.Value
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (s *Server) selectionPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	v := selectionForm(shop)
+	return s.show(w, r, sheet{Template: "selection.html", Title: "Selection of " + v.Name, Section: "/shops", Data: v})
+}
+
+// saveSelection replaces a shop's selection, unless it is no longer the one that
+// the form was opened with. Saving the same again changes nothing.
+func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	s.undo.saving.Lock() // the look and the change are one step for two windows
+	defer s.undo.saving.Unlock()
+	shop, err := s.knownShop(r, p)
+	if err != nil {
+		return err
+	}
+	if err := r.ParseForm(); err != nil {
+		return err
+	}
+	sel, wrong := readSelection(r.PostForm)
+	v := selectionForm(shop)
+	again := func(status int) error {
+		v.Mode, v.Include, v.Exclude, v.Rules = r.PostForm.Get("mode"), r.PostForm.Get("include"), r.PostForm.Get("exclude"), r.PostForm.Get("rules")
+		return s.show(w, r, sheet{Template: "selection.html", Title: "Selection of " + v.Name, Section: "/shops", Status: status, Data: v})
+	}
+	if len(wrong) > 0 {
+		v.Wrong, v.Version = wrong, r.PostForm.Get("version")
+		return again(http.StatusBadRequest)
+	}
+	if store.SameSelection(shop.Selection, sel) {
+		return sayAndGo(w, v.Path, "/shops", saying("same", 1))
+	}
+	if r.PostForm.Get("version") != v.Version {
+		v.Conflict, v.Theirs = true, theirs(shop.Selection)
+		return again(http.StatusConflict)
+	}
+	effect, err := s.o.Shops.Select(r.Context(), shop.Shop, sel)
+	if err != nil {
+		return err
+	}
+	s.log.Info("selection changed on the page", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+	said := url.Values{"said": {"selected"}, "n": {strconv.Itoa(effect.Activated)}, "off": {strconv.Itoa(effect.Deactivated)}, "fetch": {strconv.Itoa(effect.ToFetch)}}
+	return sayAndGo(w, v.Path, "/shops", said)
+}
+
+// theirs writes a selection out, so that it can be compared with one's own.
+func theirs(sel catalog.Selection) string {
+	sel = selectionOf(sel)
+	lines := []string{capital(selectionWords(sel))}
+	for _, part := range []struct{ name, lines string }{{"Only", idLines(sel.Include)}, {"Matching", ruleLines(sel.Rules)}, {"Except", idLines(sel.Exclude)}} {
+		if part.lines != "" {
+			lines = append(lines, part.name+": "+strings.ReplaceAll(part.lines, "\n", ", "))
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// readSelection reads the form and says what is wrong with it. Only the fields of
+// the chosen mode count.
+func readSelection(form url.Values) (sel catalog.Selection, wrong []string) {
+	sel.Mode = catalog.Mode(form.Get("mode"))
+	var more []string
+	switch sel.Mode {
+	case catalog.SelectAll:
+	case catalog.SelectInclude:
+		sel.Include, more = readIDs(form.Get("include"))
+	case catalog.SelectRules:
+		for line := range strings.Lines(form.Get("rules")) {
+			if line = strings.TrimSpace(line); line == "" {
+				continue
+			}
+			rule, err := catalog.ParseRule(line)
+			if err != nil {
+				wrong = append(wrong, sentences(err.Error()))
+				continue
+			}
+			sel.Rules = append(sel.Rules, rule)
+		}
+	default:
+		return sel, []string{"Choose which products are kept."}
+	}
+	wrong = append(wrong, more...)
+	sel.Exclude, more = readIDs(form.Get("exclude"))
+	wrong = append(wrong, more...)
+	if err := sel.Validate(); err != nil && len(wrong) == 0 {
+		wrong = append(wrong, sentences(err.Error()))
+	}
+	return sel, wrong
+}
+
+// readIDs reads product ids, each as a number, a global id or the address of the
+// product's page in the shop's admin.
+func readIDs(text string) (ids []int64, wrong []string) {
+	seen := map[int64]bool{}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }) {
+		last := strings.TrimSuffix(word, "/")
+		last = last[strings.LastIndexByte(last, '/')+1:]
+		id, err := strconv.ParseInt(last, 10, 64)
+		if err != nil || id <= 0 {
+			if len(wrong) < 5 {
+				wrong = append(wrong, fmt.Sprintf("%q is not a product's id; it is Shopify's number, as in the address of its page in the shop's admin.", shortened(word)))
+			}
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids, wrong
+}
+
+// selectedWords says what a changed selection did.
+func selectedWords(on, off, fetch int64) string {
+	words := sentences("Saved", count(on, "product")+" now active or selected again, "+number(off)+" left out and inactive")
+	if fetch > 0 {
+		words += " " + sentences("What is not stored yet or may be older is read from Shopify")
+	}
+	return words
+}

@@ -1,0 +1,336 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+const (
+	runsListed  = 20
+	driftListed = 20
+	diffsShown  = 6
+	diffText    = 160 // bytes of one side of a difference
+)
+
+// syncsView is the page of syncs.
+type syncsView struct {
+	Compares bool // this server compares at all
+	Shops    []option
+	Kinds    []kindChoice
+	Filtered bool
+	Rows     []runRow
+	Next     string
+	First    string
+}
+
+// kindChoice is one thing that can be started by hand.
+type kindChoice struct{ Value, Name, Meaning string }
+
+type runRow struct {
+	Key, Path, Shop string
+	Mood            mood
+	Label           string
+	What            string
+	Result          string
+	Progress        *progressView
+	When            instant
+	Took            string
+}
+
+func (s *Server) syncsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	now, q := time.Now(), r.URL.Query()
+	before, _, err := page(r, 0, 0)
+	if err != nil {
+		return err
+	}
+	shops, err := s.shopOptions(r.Context(), q.Get("shop"))
+	if err != nil {
+		return err
+	}
+	runs, err := s.o.Store.Runs(r.Context(), store.RunFilter{Shop: q.Get("shop"), Before: before, Limit: runsListed + 1})
+	if err != nil {
+		return err
+	}
+	v := syncsView{Compares: s.o.Syncs != nil, Shops: shops, Kinds: kindChoices(), Filtered: q.Get("shop") != ""}
+	if before > 0 {
+		v.First = withQuery("/syncs", onlyShop(q.Get("shop")))
+	}
+	if len(runs) > runsListed {
+		runs = runs[:runsListed]
+		next := onlyShop(q.Get("shop"))
+		next.Set("after", strconv.FormatInt(runs[runsListed-1].ID, 10))
+		v.Next = withQuery("/syncs", next)
+	}
+	for _, run := range runs {
+		v.Rows = append(v.Rows, s.runRow(now, run, len(shops) > 1))
+	}
+	return s.show(w, r, sheet{Template: "syncs.html", Title: "Syncs", Section: "/syncs", Reload: reloadSeconds, Data: v})
+}
+
+func onlyShop(shop string) url.Values {
+	if shop == "" {
+		return url.Values{}
+	}
+	return url.Values{"shop": {shop}}
+}
+
+func kindChoices() []kindChoice {
+	return []kindChoice{
+		{"reconcile", "Compare and repair", capital(runMeaning(store.RunReconcile))},
+		{"dry", "Compare only", "The same, but changes nothing: it lists what differs"},
+		{"full", "Read everything", capital(runMeaning(store.RunFull))},
+	}
+}
+
+func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
+	view := s.viewRun(run, now)
+	run = view.SyncRun
+	id := strconv.FormatInt(run.ID, 10)
+	row := runRow{Key: "r" + id, Path: "/syncs/" + id, What: runTitle(run), When: since(now, time.UnixMilli(run.StartedAt)), Result: resultWords(run)}
+	row.Mood, row.Label = runStanding(run)
+	if many {
+		row.Shop = shortShop(run.Shop)
+	}
+	if run.State == store.RunRunning {
+		row.Progress = progressOf(now, &run, view.Rate, time.UnixMilli(view.EndsAt))
+	} else if run.FinishedAt > run.StartedAt {
+		row.Took = span(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
+	}
+	return row
+}
+
+func runTitle(run store.SyncRun) string {
+	words := runWords(run.Kind)
+	if run.DryRun {
+		words += " without changes"
+	}
+	return words
+}
+
+// runStanding is how a run stands: its mark and its word.
+func runStanding(run store.SyncRun) (mood, string) {
+	switch run.State {
+	case store.RunRunning:
+		return moodWait, "Running"
+	case store.RunFailed:
+		return moodBad, "Failed"
+	case store.RunCancelled:
+		return moodIdle, "Cancelled"
+	}
+	switch {
+	case run.DryRun && run.Added+run.Changed+run.Removed > 0:
+		return moodWait, "Differences found"
+	case run.ProvenAt > 0:
+		return moodGood, "In step"
+	case !run.Proven && run.Kind != store.RunIncremental:
+		return moodWait, "Done, but the list was not complete"
+	}
+	return moodGood, "Done"
+}
+
+// resultWords says what a run did or found: "2 added, 1 changed".
+func resultWords(run store.SyncRun) string {
+	if run.Error != "" {
+		return sentences(run.Error)
+	}
+	var did []string
+	for _, part := range []struct {
+		n    int64
+		word string
+	}{{run.Added, "added"}, {run.Changed, "changed"}, {run.Removed, "removed"}} {
+		if part.n > 0 {
+			did = append(did, number(part.n)+" "+part.word)
+		}
+	}
+	words := strings.Join(did, ", ")
+	switch {
+	case run.State == store.RunRunning && len(did) == 0:
+		return ""
+	case len(did) == 0:
+		words = "no difference"
+	case run.DryRun:
+		words = "would be " + words
+	}
+	if run.Read > 0 && run.State != store.RunRunning {
+		words = count(run.Read, "product") + " looked at, " + words
+	}
+	return sentences(words)
+}
+
+// startSync begins a run or leads to the one that runs already.
+func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	p := httprouter.Params{{Key: "shop", Value: r.FormValue("shop")}}
+	shop, syncs, err := s.comparing(r, p)
+	if err != nil {
+		return err
+	}
+	kind, dry := store.RunReconcile, false
+	switch r.FormValue("kind") {
+	case "dry":
+		dry = true
+	case "full":
+		kind = store.RunFull
+	case "reconcile":
+	default:
+		return refuse(http.StatusBadRequest, "Unknown kind", "Choose what to start on the page Syncs.")
+	}
+	began := time.Now()
+	id, err := syncs.Start(r.Context(), shop, kind, dry)
+	if err != nil {
+		return outboundRefusal(err)
+	}
+	said := saying("started", 1)
+	if run, err := s.o.Store.Run(r.Context(), id); err == nil && run.StartedAt < began.UnixMilli() {
+		said = saying("joined", 1)
+	}
+	s.log.Info("sync asked for on the page", "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)
+	return sayAndGo(w, "/syncs/"+strconv.FormatInt(id, 10), "/syncs", said)
+}
+
+// cancelSync ends a run, and no other one that began meanwhile.
+func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	run, err := s.run(r, p)
+	if err != nil {
+		return err
+	}
+	said := saying("not-running", 1)
+	if s.o.Syncs != nil && run.State == store.RunRunning {
+		st := s.o.Syncs.Status(run.Shop, time.Now())
+		if st.Running != nil && st.Running.ID == run.ID {
+			was, err := s.o.Syncs.Cancel(r.Context(), run.Shop)
+			if err != nil {
+				return err
+			}
+			if was {
+				s.log.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
+				said = saying("cancelled", 1)
+			}
+		}
+	}
+	return sayAndGo(w, "/syncs/"+strconv.FormatInt(run.ID, 10), "/syncs", said)
+}
+
+// syncView is the page of one run.
+type syncView struct {
+	runRow
+	ID       string
+	ShopName string
+	Meaning  string
+	Because  string
+	Running  bool
+	DryRun   bool
+	Ended    instant
+	Proven   instant // as of when the copy equals the shop's
+	Facts    []labelled
+	Drift    []driftRow
+	DriftAll string // "12 differences"
+	Next     string
+	First    string
+}
+
+type driftRow struct {
+	Key, Path, Title string
+	Label            string
+	Mood             mood
+	Diffs            []catalog.FieldDiff
+	More             string // "and 12 more", "" for none
+}
+
+func (s *Server) syncPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	run, err := s.run(r, p)
+	if err != nil {
+		return err
+	}
+	after, _, err := page(r, 0, 0)
+	if err != nil {
+		return err
+	}
+	list, err := s.o.Store.Drift(r.Context(), run.ID, after, driftListed+1)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	run = s.viewRun(run, now).SyncRun
+	v := syncView{
+		runRow: s.runRow(now, run, true), ID: strconv.FormatInt(run.ID, 10), ShopName: run.Shop, Meaning: sentences("it " + runMeaning(run.Kind)),
+		Because: run.Trigger, Running: run.State == store.RunRunning, DryRun: run.DryRun,
+	}
+	if run.FinishedAt > 0 {
+		v.Ended = since(now, time.UnixMilli(run.FinishedAt))
+	}
+	if run.ProvenAt > 0 {
+		v.Proven = clock(now, time.UnixMilli(run.ProvenAt))
+	}
+	for _, n := range []struct {
+		name string
+		n    int64
+	}{
+		{"Products in the shop", run.Expected}, {"Products looked at", run.Read}, {"Added", run.Added}, {"Changed", run.Changed}, {"Removed", run.Removed},
+		{"Unchanged", run.Unchanged}, {"Not selected", run.Ignored}, {"Read one by one", run.Doubtful}, {"Lines of the export", run.Objects}, {"Calls to Shopify", run.Calls}, {"Points used", run.Points},
+	} {
+		if n.n > 0 {
+			v.Facts = append(v.Facts, labelled{n.name, number(n.n)})
+		}
+	}
+	if run.Operation != "" {
+		v.Facts = append(v.Facts, labelled{"Bulk operation", run.Operation})
+	}
+	base := "/syncs/" + v.ID
+	if len(list) > driftListed {
+		list = list[:driftListed]
+		v.Next = base + "?after=" + strconv.FormatInt(list[driftListed-1].ID, 10) + "#drift"
+	}
+	if after > 0 {
+		v.First = base + "#drift"
+	}
+	for _, d := range list {
+		v.Drift = append(v.Drift, driftRowOf(d))
+	}
+	sh := sheet{Template: "sync.html", Title: runTitle(run) + " of " + shortShop(run.Shop), Section: "/syncs", Data: v}
+	if v.Running {
+		sh.Reload = reloadSeconds
+	}
+	return s.show(w, r, sh)
+}
+
+func driftRowOf(d store.Drift) driftRow {
+	row := driftRow{Key: "x" + strconv.FormatInt(d.ID, 10), Path: productPath(d.Shop, d.ExternalID), Title: d.Title, Mood: moodWait}
+	if row.Title == "" {
+		row.Title = "Product " + strconv.FormatInt(d.ExternalID, 10)
+	}
+	switch d.Kind {
+	case store.DriftMissing:
+		row.Label = "Missing here"
+	case store.DriftExtra:
+		row.Label = "No longer in the shop"
+	default:
+		row.Label = "Different"
+	}
+	for i, f := range d.Fields {
+		if i == diffsShown {
+			row.More = "and " + count(int64(len(d.Fields)-i), "more field")
+			break
+		}
+		row.Diffs = append(row.Diffs, catalog.FieldDiff{Path: f.Path, Old: shortened(f.Old), New: shortened(f.New)})
+	}
+	return row
+}
+
+// shortened cuts a long text for a list.
+func shortened(s string) string {
+	if s == "" {
+		return "nothing"
+	}
+	if len(s) <= diffText {
+		return s
+	}
+	return strings.ToValidUTF8(s[:diffText], "") + " ..."
+}
