@@ -40,7 +40,7 @@ func ownPath(next string) string {
 	case err != nil || len(next) > 2000:
 	case !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.HasPrefix(u.Path, "//"):
 	case u.Scheme != "" || u.Host != "" || u.User != nil || u.Fragment != "":
-	case strings.ContainsFunc(next+u.Path, func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }):
+	case strings.Contains(next, " ") || strings.ContainsFunc(next+u.Path, func(c rune) bool { return c < ' ' || c == '\\' || c == 0x7f }):
 	case u.Path == "/login" || u.Path == "/setup" || u.Path == "/logout":
 	default:
 		return next

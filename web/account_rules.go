@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -33,20 +34,27 @@ func weakness(text string) string {
 }
 
 // guessable reports whether a password in lower case is a pattern. Digits and
-// signs around words do not make a password of them.
+// signs around common words, or in place of their letters, do not make a
+// password of them.
 func guessable(text string) bool {
-	if repeats(text) || inRow(text) {
-		return true
-	}
-	words := strings.FieldsFunc(plainLetters(text), func(r rune) bool { return r < 'a' || r > 'z' })
-	letters := strings.Join(words, "")
-	if letters == "" {
-		return len(slices.Compact(slices.Sorted(slices.Values([]rune(text))))) < 5 // digits of a date or less
-	}
+	few := len(slices.Compact(slices.Sorted(slices.Values([]rune(text))))) < 6
+	return few || repeats(text) || inRow(text) || onlyCommonWords(text) ||
+		onlyCommonWords(plainLetters(strings.TrimFunc(text, func(r rune) bool { return !unicode.IsLetter(r) })))
+}
+
+// onlyCommonWords reports whether next to no letters are left without them.
+func onlyCommonWords(text string) bool {
+	letters := strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) {
+			return r
+		}
+		return -1
+	}, text)
+	rest := letters
 	for _, word := range commonWords() {
-		letters = strings.ReplaceAll(letters, word, "")
+		rest = strings.ReplaceAll(rest, word, "")
 	}
-	return len(letters) < 3
+	return rest != letters && utf8.RuneCountInString(rest) < 3
 }
 
 // plainLetters undoes the usual digits for letters.

@@ -1,0 +1,166 @@
+package web
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestChangingThePasswordEndsEveryOtherSession(t *testing.T) {
+	a := newAccountRig(t, testPassword, nil)
+	mine, other := a.login(testPassword), a.login(testPassword)
+	form := url.Values{"current": {testPassword}, "password": {newPassword}, "again": {newPassword}}
+	for name, change := range map[string]struct {
+		key, value string
+		code       int
+	}{
+		"wrong present one": {"current", "no", 403}, "no present one": {"current", "", 403}, "weak": {"password", "short", 422}, "not the same": {"again", "x", 422},
+	} {
+		bad := url.Values{}
+		for k, v := range form {
+			bad[k] = v
+		}
+		bad.Set(change.key, change.value)
+		if w := a.submit("/account/password", mine, bad); w.Code != change.code || a.account.turn != 0 {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+	w := a.submit("/account/password", mine, form)
+	if w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/account?said=password") {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	fresh := cookieOf(t, w).Value
+	if a.welcome(mine) || a.welcome(other) || !a.welcome(fresh) {
+		t.Error("an old session goes on, or the own one was lost")
+	}
+	a.restart()
+	if a.welcome(mine) || a.welcome(other) || !a.welcome(fresh) {
+		t.Error("a restart brought an old session back, or lost the new one")
+	}
+	for password, want := range map[string]int{testPassword: 401, newPassword: 200} {
+		if got := serve(a.admin, request("GET", "/api/v1/status", "", "Authorization", basic(password))).Code; got != want {
+			t.Errorf("Basic with %q: %d", password, got)
+		}
+	}
+}
+
+func TestThePasswordJustKnownIsNotRightAfterAChange(t *testing.T) {
+	a := newAccountRig(t, testPassword, nil)
+	get := func(password string) int {
+		return serve(a.admin, request("GET", "/api/v1/status", "", "Authorization", basic(password))).Code
+	}
+	if get(testPassword) != 200 {
+		t.Fatal("right password refused")
+	}
+	if err := a.account.SetPassword(newPassword); err != nil {
+		t.Fatal(err)
+	}
+	if get(testPassword) != 401 || get(newPassword) != 200 {
+		t.Error("the memory of a right password outlived it")
+	}
+}
+
+func TestAPasswordChangeEndsSessionsEvenWhenTheDiskKeepsThem(t *testing.T) {
+	keep := newMemoryKeeper()
+	a := newAccountRig(t, testPassword, func(o *Options) { o.Keeper = keep })
+	cookie := a.login(testPassword)
+	keep.broken = errNoSession
+	if w := a.submit("/account/password", a.login(testPassword), url.Values{"current": {testPassword}, "password": {newPassword}, "again": {newPassword}}); w.Code != 303 {
+		t.Fatalf("%d", w.Code)
+	}
+	if len(keep.Names(sessionValues)) == 0 {
+		t.Fatal("the disk forgot them, so this shows nothing")
+	}
+	if _, _, ok := newSessions(keep, discard()).find(sessionStart, cookie, a.account.Mark()); ok || a.welcome(cookie) {
+		t.Error("a session of the old password is good after a restart")
+	}
+}
+
+func TestSessionsAreListedAndEndedOneByOne(t *testing.T) {
+	a := newAccountRig(t, testPassword, nil)
+	mine := a.login(testPassword)
+	other := a.login(testPassword, "User-Agent", `Mozilla/5.0 (X11; Linux x86_64) <script>alert(1)</script> Firefox/150.0`)
+	page := a.browse("GET", "/account", mine)
+	text := page.Body.String()
+	if page.Code != 200 || !strings.Contains(text, "Firefox on Linux") || !strings.Contains(text, ", this one") || strings.Contains(text, "<script>alert") || strings.Contains(text, mine) || strings.Contains(text, other) {
+		t.Fatalf("%d %s", page.Code, text)
+	}
+	list := decode[struct{ Sessions []SessionView }](t, serve(a.admin, request("GET", "/api/v1/sessions", "", "Cookie", plainCookie+"="+mine)).Body.String())
+	if len(list.Sessions) != 2 {
+		t.Fatalf("%d sessions", len(list.Sessions))
+	}
+	for _, one := range list.Sessions {
+		if one.Own {
+			continue
+		}
+		if w := a.submit("/account/sessions/"+one.Name+"/end", mine, nil); w.Code != 303 || !strings.Contains(w.Header().Get("Location"), "said=session") {
+			t.Errorf("end: %d %q", w.Code, w.Header().Get("Location"))
+		}
+		if w := a.submit("/account/sessions/"+one.Name+"/end", mine, nil); !strings.Contains(w.Header().Get("Location"), "said=no-session") {
+			t.Errorf("the second click: %d %q", w.Code, w.Header().Get("Location"))
+		}
+	}
+	if a.welcome(other) || !a.welcome(mine) {
+		t.Error("the wrong session was ended")
+	}
+	own := keyOf(mine)
+	if w := a.submit("/account/sessions/"+own.name()+"/end", mine, nil); w.Header().Get("Location") != "/login" || a.welcome(mine) {
+		t.Errorf("ending the own one: %d %q", w.Code, w.Header().Get("Location"))
+	}
+	third := a.login(testPassword)
+	key := keyOf(third)
+	a.rig.admin(200, "DELETE", "/api/v1/sessions/"+key.name(), "")
+	a.rig.admin(404, "DELETE", "/api/v1/sessions/"+key.name(), "")
+	a.rig.admin(404, "DELETE", "/api/v1/sessions/nonsense", "")
+	fourth := a.login(testPassword)
+	if got := a.rig.admin(200, "DELETE", "/api/v1/sessions", ""); !strings.Contains(got, `"ended":1`) || a.welcome(third) || a.welcome(fourth) {
+		t.Errorf("end all: %s", got)
+	}
+}
+
+func TestWithoutAPasswordTheAccountPageSaysHowToSetOne(t *testing.T) {
+	a := newAccountRig(t, "", nil)
+	if w := a.browse("GET", "/account", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "stockroom password link") || strings.Contains(w.Body.String(), "<form method=\"post\" action=\"/account/password") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.submit("/account/password", "", url.Values{"password": {newPassword}, "again": {newPassword}}); w.Code != 409 || a.account.Mark() != "" {
+		t.Errorf("a first password without a link: %d", w.Code)
+	}
+	if w := a.browse("GET", "/login", ""); w.Code != 303 || w.Header().Get("Location") != "/" {
+		t.Errorf("login without a password: %d", w.Code)
+	}
+}
+
+func TestWeakPasswordsAreRefused(t *testing.T) {
+	for password, weak := range map[string]bool{
+		"": true, "short": true, "elevenchars": true, "aaaaaaaaaaaaaaaa": true, "abababababababab": true, "123456789012": true, "1234567890123456": true,
+		"098765432109": true, "qwertyuiop12": true, "qwertyuiopasdfghjkl": true, "abcdefghijklmnop": true, "password1234": true, "Passw0rd!2026": true, "PASSWORDPASSWORD": true,
+		"stockroom2026": true, "administrator": true, "admin-admin-admin": true, "my shopify store": true, "welcome12345": true, "P@ssw0rd1234": true, "111122223333": true,
+		"line\nbreak in it": true, "\xff\xfe\xfd\xfc\xfb\xfa\xff\xfe\xfd\xfc\xfb\xfa": true, strings.Repeat("correct horse ", 80): true, "iloveyou1234!": true, "242424242424": true,
+		"correct horse battery": false, "cotton and jute 7": false, "Xk3-9vQp_77Lm": false, "schöne Wäsche 4": false, "春眠不觉晓处处闻啼鸟夜来": false, "tr0ub4dor&3 x!": false,
+		"my shop sells linen": false, "the quick brown fox": false, "9f86d081884c7d659a2f": false, "    spaces    here    ": false, strings.Repeat("long ", 20) + "enough words": false,
+	} {
+		if got := weakness(password); (got != "") != weak {
+			t.Errorf("%q: %q", password, got)
+		}
+	}
+}
+
+func TestRandomPasswordsAreNotCalledWeak(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		// Twelve letters of a large alphabet drawn at random; patterns are rarer than one in a million.
+		text := rapid.StringOfN(rapid.RuneFrom([]rune("abcdefghjkmnpqrstuvwxyzACDEFGHJKLMNPQRSTUVWXYZ2346789")), 16, 16, -1).
+			Filter(func(s string) bool {
+				seen := map[rune]bool{}
+				for _, r := range s {
+					seen[r] = true
+				}
+				return len(seen) > 9 // rapid likes repetition
+			}).Draw(t, "password")
+		if inRow(strings.ToLower(text)) || repeats(text) {
+			t.Fatalf("%q is called a pattern", text)
+		}
+	})
+}
