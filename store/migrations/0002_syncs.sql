@@ -1,6 +1,52 @@
--- When the newest read of the shop itself began that showed the stored version;
--- NULL: only deliveries brought it.
-ALTER TABLE products ADD COLUMN read_at INTEGER;
+-- products with read_at: when the newest read of the shop itself began that
+-- showed the stored version; NULL: only deliveries brought it. The table is made
+-- anew because an added column would stand behind the long description.
+CREATE TABLE products_new (
+  id                 INTEGER PRIMARY KEY AUTOINCREMENT,
+  shop               TEXT NOT NULL,
+  merchant_id        TEXT,
+  external_id        INTEGER NOT NULL,
+  status             TEXT NOT NULL CHECK (status IN ('ACTIVE', 'INACTIVE')),
+  shopify_status     TEXT,
+  selected           INTEGER NOT NULL CHECK (selected IN (0, 1)),
+  shopify_updated_at INTEGER,
+  triggered_ns       INTEGER,
+  content_hash       TEXT NOT NULL,
+  synced_at          INTEGER NOT NULL,
+  read_at            INTEGER,
+  source             TEXT NOT NULL,
+  source_ref         TEXT,
+  delivery_id        INTEGER,
+  published_at       INTEGER,
+  shopify_created_at INTEGER,
+  title              TEXT,
+  vendor             TEXT,
+  product_type       TEXT,
+  handle             TEXT,
+  tags               TEXT,
+  options            TEXT,
+  images             TEXT,
+  body_html          TEXT,
+  UNIQUE (shop, external_id)
+) STRICT;
+
+INSERT INTO products_new (
+  id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash,
+  synced_at, source, source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags,
+  options, images, body_html)
+SELECT
+  id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash,
+  synced_at, source, source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags,
+  options, images, body_html
+FROM products ORDER BY id;
+
+-- An id is never used twice, so the numbering goes on where it was.
+DELETE FROM sqlite_sequence WHERE name = 'products_new';
+INSERT INTO sqlite_sequence (name, seq) SELECT 'products_new', seq FROM sqlite_sequence WHERE name = 'products';
+
+DROP TABLE products;
+ALTER TABLE products_new RENAME TO products;
+CREATE INDEX products_by_external_id ON products (external_id);
 
 -- Runs of the catalogue syncs, what they have seen so far and what they found
 -- to differ.

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"database/sql"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"modernc.org/sqlite"
+)
+
+// firstFile makes a products.db of the first schema with some rows.
+func firstFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "products.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", dsn(path, url.Values{"_pragma": {"foreign_keys(ON)"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	schema, err := migrationFiles.ReadFile("migrations/0001_catalogue.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := product(7, "v1", 10_000, "1", "2")
+	script := []string{
+		string(schema), `PRAGMA user_version = 1`,
+		`INSERT INTO shops (shop, merchant_id, added_at) VALUES ('` + testShop + `', 'm1', 1)`,
+		`INSERT INTO changes (seq, shop, external_id, kind, at, cause) VALUES (41, '` + testShop + `', 7, 'created', 1, 'fetch')`,
+		`INSERT INTO tombstones (shop, external_id, written_at, cause) VALUES ('` + testShop + `', 8, 1, 'fetch')`,
+		// A product with a high id has come and gone.
+		`INSERT INTO products (id, shop, external_id, status, selected, content_hash, synced_at, source) VALUES (900, 'x', 1, 'ACTIVE', 1, '', 1, 'fetch')`,
+		`DELETE FROM products WHERE id = 900`,
+	}
+	for _, s := range script {
+		if _, err := db.Exec(s); err != nil {
+			t.Fatalf("%v: %s", err, s)
+		}
+	}
+	_, err = db.Exec(`
+		INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, content_hash,
+		                      synced_at, source, published_at, shopify_created_at, title, vendor, product_type, handle, tags, options, images, body_html)
+		VALUES (3, ?, 'm1', 7, 'ACTIVE', 'active', 1, 10000, ?, 5, 'webhook', 1000, 1000, 'Shirt v1', 'Acme', 'Shirts', 'shirt', ?, ?, ?, '<p>soft</p>')`,
+		testShop, p.ContentHash().String(), tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range p.Variants.Value() {
+		if _, err := db.Exec(insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			appendVariant(nil, 3, &p.Variants.Value()[i])...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
+	b := &bench{t: t, path: firstFile(t)}
+	b.reopen()
+	t.Cleanup(func() { b.s.Close() })
+	row := b.product(7)
+	if row.ID != 3 || *row.Title != "Shirt v1" || len(row.Variants) != 2 || *row.Variants[1].Price != "2" {
+		t.Errorf("product %+v", row)
+	}
+	b.want(upsertOf(product(8, "v1", 10_000, "1")), Stale)
+	b.want(upsertOf(product(9, "v1", 10_000, "1")), Applied)
+	if id := b.product(9).ID; id != 901 {
+		t.Errorf("a new product has id %d; 900 was used before", id)
+	}
+	if got := b.kinds(41); len(got) != 1 {
+		t.Errorf("feed %v after the old file's newest row", got)
+	}
+	b.want(upsertOf(product(7, "v1", 10_000, "1", "2")), Stale)
+	b.want(deleteOf(7), Applied)
+	if list, err := b.s.Variants(t.Context(), 3); err != nil || len(list) != 0 {
+		t.Errorf("%d variants outlive their product (%v)", len(list), err)
+	}
+	if err := b.s.integrity(t.Context()); err != nil {
+		t.Error(err)
+	}
+	list, err := b.s.Products(t.Context(), ProductFilter{Shop: testShop})
+	if err != nil || len(list) != 1 {
+		t.Errorf("products %v, %v", list, err)
+	}
+}
+
+// Reading what every change is judged by must not walk through a description.
+func TestSmallColumnsComeBeforeLongOnes(t *testing.T) {
+	b := open(t)
+	long := map[string]bool{"title": true, "tags": true, "options": true, "images": true, "body_html": true}
+	rows, err := b.other().Query(`SELECT name, type FROM pragma_table_info('products') ORDER BY cid`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var seenLong string
+	for rows.Next() {
+		var name, kind string
+		if err := rows.Scan(&name, &kind); err != nil {
+			t.Fatal(err)
+		}
+		if long[name] {
+			seenLong = name
+		} else if kind == "INTEGER" && seenLong != "" {
+			t.Errorf("column %s stands behind %s", name, seenLong)
+		}
+	}
+	if seenLong == "" {
+		t.Error("no columns were found")
+	}
+}
+
+func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
+	path := firstFile(t)
+	db, err := sql.Open("sqlite", dsn(path, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(`CREATE TABLE sync_runs (x INTEGER)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	connector, err := sqlite.NewConnector(writerDSN(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := connect(t.Context(), connector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	if err := migrate(c); err == nil {
+		t.Fatal("the migration went through")
+	}
+	for query, want := range map[string]int64{
+		`PRAGMA user_version`:           1,
+		`SELECT count(*) FROM products`: 1,
+		`SELECT count(*) FROM variants`: 2,
+		`SELECT count(*) FROM pragma_table_info('products') WHERE name = 'read_at'`: 0,
+	} {
+		if n, err := c.count(query); err != nil || n != want {
+			t.Errorf("%s: %d (%v), want %d", query, n, err, want)
+		}
+	}
+}
