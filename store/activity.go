@@ -17,6 +17,7 @@ const activityRows = 20_000
 // activity counts deliveries by shop and minute, in memory.
 type activity struct {
 	shops sync.Map // string to *minutes
+	all   atomic.Int64
 }
 
 // minutes is a ring of one hour. A cell holds the minute (Unix, upper half) it
@@ -33,6 +34,7 @@ func (a *activity) add(shop string, at, now time.Time) {
 		v, _ = a.shops.LoadOrStore(shop, new(minutes))
 	}
 	v.(*minutes).add(at, now)
+	a.all.Add(1)
 }
 
 func (m *minutes) add(at, now time.Time) {
@@ -84,6 +86,9 @@ func (s *Store) Activity(shop string, now time.Time) (counts [ActivityMinutes]in
 	})
 	return counts
 }
+
+// DeliveriesSeen grows with every delivery that is committed.
+func (s *Store) DeliveriesSeen() int64 { return s.activity.all.Load() }
 
 // LastDelivery is when the newest delivery of a shop arrived, as far as the last
 // rows of the journal go; zero for none.

@@ -1,9 +1,6 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"strconv"
 
@@ -108,43 +105,4 @@ func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httproute
 		list = []Rejected{}
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"rejected": list})
-}
-
-// apiChanges serves the change feed as ndjson. It says so when the feed can't
-// be followed from after without a gap.
-func (s *Server) apiChanges(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	after, limit, err := page(r, 1000, 10000)
-	if err != nil {
-		return err
-	}
-	last := s.o.Store.LastSeq()
-	list, oldest, err := s.o.Store.Changes(r.Context(), after, limit)
-	if err != nil {
-		return err
-	}
-	if oldest == 0 {
-		oldest = last + 1 // the feed is empty and goes on there
-	}
-	const again = " Read all products once (/api/v1/products-export) and go on behind the number in its header Stockroom-Seq."
-	if after < oldest-1 {
-		return &Refusal{Status: http.StatusGone, Title: "The feed does not go back that far",
-			Detail: fmt.Sprintf("The oldest change that is kept has seq %d.%s", oldest, again),
-			More:   map[string]any{"oldest": oldest, "newest": last}}
-	}
-	if len(list) == 0 && after > last {
-		return &Refusal{Status: http.StatusConflict, Title: "The feed is not there yet",
-			Detail: fmt.Sprintf("The newest change has seq %d, so this is an older state or another catalogue.%s", last, again),
-			More:   map[string]any{"oldest": oldest, "newest": last}}
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	for _, c := range list {
-		if err := enc.Encode(c); err != nil {
-			return err
-		}
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	w.Header().Set("Cache-Control", "no-store")
-	_, _ = w.Write(b.Bytes())
-	return nil
 }

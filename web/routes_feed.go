@@ -6,5 +6,6 @@ import "net/http"
 func (s *Server) feedRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/changes", s.apiChanges},
+		{http.MethodGet, "/events", s.events},
 	}
 }

@@ -164,18 +164,20 @@ type Notice struct {
 // Server builds the handlers. It is safe for concurrent use and needs no
 // closing.
 type Server struct {
-	o      Options
-	log    *slog.Logger
-	hosts  map[string]bool
-	auth   *gatekeeper
-	setup  setupLink
-	assets *assets
-	counts *shopCounts
-	own    *metrics.Set
-	export chan struct{} // one token: one sqlite export at a time
-	probe  chan struct{} // one token: one probe of the catalogue at a time
-	undo   *undoList
-	doctor *lastCheck
+	o       Options
+	log     *slog.Logger
+	hosts   map[string]bool
+	auth    *gatekeeper
+	setup   setupLink
+	assets  *assets
+	counts  *shopCounts
+	own     *metrics.Set
+	export  chan struct{} // one token: one sqlite export at a time
+	streams *streams
+	sight   sight
+	probe   chan struct{} // one token: one probe of the catalogue at a time
+	undo    *undoList
+	doctor  *lastCheck
 }
 
 // New returns a server.
@@ -197,15 +199,16 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		o: o, log: o.Logger,
-		hosts:  allowedHosts(o.Hosts),
-		auth:   newGatekeeper(o),
-		assets: loadAssets(),
-		counts: newShopCounts(o.Store),
-		own:    metrics.NewSet(),
-		export: make(chan struct{}, 1),
-		probe:  make(chan struct{}, 1),
-		undo:   new(undoList),
-		doctor: new(lastCheck),
+		hosts:   allowedHosts(o.Hosts),
+		auth:    newGatekeeper(o),
+		assets:  loadAssets(),
+		counts:  newShopCounts(o.Store),
+		own:     metrics.NewSet(),
+		export:  make(chan struct{}, 1),
+		streams: newStreams(),
+		probe:   make(chan struct{}, 1),
+		undo:    new(undoList),
+		doctor:  new(lastCheck),
 	}
 	s.registerGauges()
 	return s
