@@ -62,7 +62,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	}
 	// What is doubtful is read even when the result proves nothing: it is known
 	// to be in the shop.
-	doubtful, again, unproven := r.readWhole(ctx, op)
+	doubtful, unproven := r.readWhole(ctx, op)
 	if unproven != nil && !errors.Is(unproven, errUnproven) {
 		return unproven
 	}
@@ -72,14 +72,15 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	if err := r.each(ctx, doubtful, r.bringDoubtful); err != nil {
 		return err
 	}
-	waiting := len(again) > mostDoubtful // the queue has them
-	if !waiting {
-		if err := r.each(ctx, again, r.bringSeen); err != nil {
-			return err
-		}
+	waiting, err := r.bringWanted(ctx)
+	if err != nil {
+		return err
 	}
 	if unproven != nil {
 		return unproven
+	}
+	if err := r.allSeen(ctx, op); err != nil {
+		return err
 	}
 	if r.owes() == 0 {
 		if err := r.sweep(ctx); err != nil {
@@ -95,7 +96,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 		r.row.Error = products(missed) + " could not be read and wait to be fetched; nothing more was removed"
 		return nil
 	case waiting:
-		r.row.Error = "the order of many products' images was not in the result; they wait to be fetched"
+		r.row.Error = "not everything of many products was in the result; they wait to be fetched"
 		return nil
 	}
 	r.mu.Lock()
@@ -118,24 +119,23 @@ func (r *run) owes() int {
 var errUnproven = errors.New("the bulk result is not complete")
 
 // readWhole reads the result, a second time when the first one was not whole,
-// and returns the products that it shows in part only, and those that it shows
-// whole but for the order of their images.
-func (r *run) readWhole(ctx context.Context, op shopify.BulkOperation) (doubtful, again []int64, err error) {
+// and returns the products that it shows in part only.
+func (r *run) readWhole(ctx context.Context, op shopify.BulkOperation) (doubtful []int64, err error) {
 	for try := 1; ; try++ {
 		stats, found, err := r.readResult(ctx, op, op.URL)
-		doubtful, again = union(doubtful, found.Doubtful), union(again, found.Again)
+		doubtful = union(doubtful, found)
 		if err == nil {
 			if err = stats.Check(sizeOf(op), op.Objects, op.Roots); err == nil {
-				return doubtful, again, nil
+				return doubtful, nil
 			}
 			err = fmt.Errorf("%w: %s; nothing was removed", errUnproven, strings.TrimPrefix(err.Error(), "bulk: "))
 		}
 		if try == 2 || !errors.Is(err, errUnproven) && !errors.Is(err, bulk.ErrSpill) {
-			return doubtful, again, err
+			return doubtful, err
 		}
 		r.aside("the first reading", err)
 		if err := r.rewind(ctx); err != nil {
-			return doubtful, again, err
+			return doubtful, err
 		}
 	}
 }
@@ -178,10 +178,59 @@ func (r *run) bringDoubtful(ctx context.Context, id int64) error {
 	return r.bring(ctx, id, "a full sync did not show it whole, and it could not be read", r.putSeen(id, true))
 }
 
+// bringWanted reads the products of which the result does not tell everything,
+// such as the order of images where lines were mixed. They are wanted since they
+// were stored, so none is forgotten. Too many of them are left to the queue.
+func (r *run) bringWanted(ctx context.Context) (waiting bool, err error) {
+	var list []store.Wanted
+	err = r.ask(ctx, func(ctx context.Context) (err error) {
+		list, err = r.s.o.Store.WantedList(ctx)
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	var ids []int64
+	for _, w := range list {
+		if w.Shop == r.shop && w.Kind == store.WantProduct && w.At >= r.row.StartedAt {
+			ids = append(ids, w.ID)
+		}
+	}
+	if len(ids) > mostDoubtful {
+		return true, nil
+	}
+	return false, r.each(ctx, ids, r.bringSeen)
+}
+
+// allSeen makes sure that every product of the proven result was stored, or was
+// read by itself since and is gone.
+func (r *run) allSeen(ctx context.Context, op shopify.BulkOperation) error {
+	var ids []int64
+	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		ids, err = r.s.o.Store.SeenIDs(ctx, r.row.ID)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := int64(len(ids) + r.owed + r.vanished); n < op.Roots {
+		return fmt.Errorf("%w: %d of its %d products were stored; nothing was removed", errUnproven, n, op.Roots)
+	}
+	return nil
+}
+
 func (r *run) putSeen(id int64, doubtful bool) func(ctx context.Context, read store.Read, p *catalog.Product) error {
 	return func(ctx context.Context, read store.Read, p *catalog.Product) error {
 		if p == nil {
-			return r.put(ctx, read, id, nil)
+			err := r.put(ctx, read, id, nil)
+			if err == nil {
+				r.mu.Lock()
+				r.vanished++
+				r.mu.Unlock()
+			}
+			return err
 		}
 		read.Doubtful = doubtful
 		res, err := r.s.o.Store.PutBulk(ctx, read, r.now(), p)

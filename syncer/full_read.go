@@ -28,10 +28,6 @@ type resultMark struct {
 	// Doubtful are roots that the result does not show whole; they were handed
 	// out and not stored.
 	Doubtful []int64 `json:"doubtful,omitempty"`
-	// Again are products that were stored, and that have to be read by themselves
-	// all the same: the order of their images is not in the result. One more than
-	// mostDoubtful stands for any number: the queue has them all.
-	Again []int64 `json:"again,omitempty"`
 }
 
 // reader stores a bulk result while it is downloaded.
@@ -49,29 +45,29 @@ type reader struct {
 // readResult downloads a result from where the run is, joins its lines and
 // stores the products. It returns the counts of the whole result and the
 // products that it does not show whole.
-func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url string) (bulk.Stats, resultMark, error) {
+func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url string) (bulk.Stats, []int64, error) {
 	d := &reader{r: r, partial: op.Status != "COMPLETED"}
 	d.read = r.read(r.started) // an operation may read a product at any time since
 	d.read.Source, d.read.Ref = "bulk", op.ID
 	if err := d.open(ctx); err != nil {
-		return bulk.Stats{}, d.mark, err
+		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	defer func() { _ = d.j.Close() }() // it only reads from now on
 	if url != "" {
 		if err := d.download(ctx, op, url); err != nil {
-			return bulk.Stats{}, d.mark, err
+			return bulk.Stats{}, d.mark.Doubtful, err
 		}
 	}
 	if err := d.j.End(); err != nil {
-		return bulk.Stats{}, d.mark, err
+		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	if err := d.drain(ctx); err != nil {
-		return bulk.Stats{}, d.mark, err
+		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	if err := d.flush(ctx); err != nil {
-		return bulk.Stats{}, d.mark, err
+		return bulk.Stats{}, d.mark.Doubtful, err
 	}
-	return d.j.Stats(), d.mark, nil
+	return d.j.Stats(), d.mark.Doubtful, nil
 }
 
 // open makes the joiner, where the run was.
@@ -132,17 +128,15 @@ func (d *reader) take(g bulk.Group) error {
 			return nil
 		}
 	}
-	return d.doubt(&d.mark.Doubtful, g.ID)
+	return d.doubt(g.ID)
 }
 
 // doubt notes a product that has to be read by itself.
-func (d *reader) doubt(list *[]int64, id int64) error {
+func (d *reader) doubt(id int64) error {
 	if d.partial {
 		return nil
 	}
-	if len(*list) <= mostDoubtful {
-		*list = append(*list, id)
-	}
+	d.mark.Doubtful = append(d.mark.Doubtful, id)
 	if len(d.mark.Doubtful) > mostDoubtful {
 		return fmt.Errorf("%w: it does not show more than %d products whole; nothing was removed", errUnproven, mostDoubtful)
 	}
@@ -171,14 +165,10 @@ func (d *reader) flush(ctx context.Context) error {
 		return fmt.Errorf("store products of the bulk result: %w", err)
 	}
 	for i, res := range results {
-		err := error(nil)
-		switch {
-		case res.Err != nil:
-			err = d.doubt(&d.mark.Doubtful, d.batch[i].ID)
-		case res.Wanted != nil:
-			err = d.doubt(&d.mark.Again, d.batch[i].ID)
+		if res.Err == nil {
+			continue
 		}
-		if err != nil {
+		if err := d.doubt(d.batch[i].ID); err != nil {
 			return err
 		}
 	}
@@ -208,6 +198,11 @@ func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url str
 		if tries++; tries >= mostTries {
 			return err
 		}
+		if tries > 1 || e.Kind == shopify.DownloadBroken {
+			if err := d.r.wait(ctx, "the bulk result can't be read", time.Now().Add(firstWait<<(tries-1))); err != nil {
+				return err
+			}
+		}
 		switch e.Kind {
 		case shopify.DownloadExpired:
 			if op, err = d.r.lookAt(ctx); err != nil {
@@ -224,11 +219,6 @@ func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url str
 			return fmt.Errorf("%w: %w", errUnproven, err)
 		default:
 			return err
-		}
-		if tries > 1 || e.Kind == shopify.DownloadBroken {
-			if err := d.r.wait(ctx, "the bulk result can't be read", time.Now().Add(firstWait<<(tries-1))); err != nil {
-				return err
-			}
 		}
 	}
 }

@@ -126,6 +126,7 @@ type run struct {
 	row       store.SyncRun
 	asides    []string // what went wrong beside the work itself
 	owed      int      // products that could not be fetched and are wanted
+	vanished  int      // products of a bulk result that were gone when they were read by themselves
 	hard      int      // of them in a row, answers that could not be read
 	exporting bool     // an operation may run at Shopify
 }

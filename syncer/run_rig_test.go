@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -257,4 +258,24 @@ func (r *runRig) stopAt(ctx context.Context, point string, nth int) context.Cont
 		return nil
 	}
 	return ctx
+}
+
+// long reports whether the long versions of campaigns are asked for.
+func long() bool { return os.Getenv("STOCKROOM_TORTURE") != "" }
+
+func writeFile(dir, name string) error {
+	return os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600)
+}
+
+func filesLike(t *testing.T, dir, prefix string) (names []string) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range list {
+		if strings.HasPrefix(f.Name(), prefix) {
+			names = append(names, f.Name())
+		}
+	}
+	return names
 }
