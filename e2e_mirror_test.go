@@ -177,8 +177,10 @@ func TestDemoFillsItsCatalogueAndLeavesNothingBehind(t *testing.T) {
 		}
 		return string(text)
 	}
-	await(t, 15*time.Second, "25 products of the 30 in the metrics", func() bool {
-		return sum(parseMetrics(t, get("/metrics")), "shopify_webhooks_total", `type="create"`) >= 25
+	await(t, 30*time.Second, "a full sync of 25 products or more, and updates", func() bool {
+		m := parseMetrics(t, get("/metrics"))
+		return sum(m, "stockroom_products", `where="local"`) >= 25 && sum(m, "shopify_webhooks_total", `type="update"`) >= 5 &&
+			m[`shopify_sync_duration_seconds_count{shop="demo-shop.myshopify.com",operation_type="bulk_sync"}`] >= 1
 	})
 	m := parseMetrics(t, get("/metrics"))
 	if got, want := m["stockroom_webhooks_received_total"], sum(m, "stockroom_deliveries_total", "")+sum(m, "stockroom_webhooks_rejected_total", ""); got < want-20 || got > want+20 {
