@@ -1,0 +1,73 @@
+package browsertest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"stockroom/fakeshopify"
+)
+
+// special makes a product that a search can find by each of its marks.
+func special(a *app) fakeshopify.Product {
+	return a.shop.CreateProduct(func(p *fakeshopify.Product) {
+		p.Title = `Heron <script>document.title = "broken"</script> lamp`
+		p.Variants = p.Variants[:1]
+		p.Variants[0].SKU, p.Variants[0].Barcode = new("HERON-1"), new("4006381333931")
+	})
+}
+
+func TestAProductIsFoundAndOpened(t *testing.T) {
+	bothWays(t, func(t *testing.T, script bool) {
+		a := newApp(t, appOptions{Products: 5})
+		want := special(a)
+		for range 60 { // more than one page of them
+			a.shop.CreateProduct(nil)
+		}
+		a.deliver()
+		p := newTab(t, a.URL)
+		p.script(script)
+		path := fmt.Sprintf("/products/%s/%d", shopName, want.ID)
+		for _, query := range []string{"heron", "HERON-1", "4006381333931", fmt.Sprint(want.ID)} {
+			p.open("/products")
+			p.fill("q", query)
+			p.press(kb.Enter)
+			p.until(`new URLSearchParams(location.search).get("q") === ` + quote(query))
+			p.until(`document.querySelectorAll("#products li").length === 1`)
+			p.click("#products", "Heron <script>")
+			p.at(path)
+		}
+		p.shows("HERON-1")
+		p.shows("Why it is as it is")
+		if n := value[int](p, `document.querySelectorAll("main script, main img").length`); n != 0 {
+			t.Errorf("%d elements were made of a product's text", n)
+		}
+		if title := value[string](p, "document.title"); title == "broken" {
+			t.Error("the text of a product ran as a script")
+		}
+
+		p.open("/products?q=no-such-thing-anywhere")
+		p.shows("No product fits.")
+		p.open("/products")
+		first := value[string](p, `document.querySelector("#products li a").href`)
+		p.click(".pager", "Next")
+		p.until(`document.querySelector("#products li a").href !== ` + quote(first))
+		p.click(".pager", "Previous")
+		p.until(`document.querySelector("#products li a").href === ` + quote(first))
+	})
+}
+
+// A product that the shop edits while its page is open shows the edit.
+func TestAProductsPageFollowsTheShop(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{})
+	product := special(a)
+	a.deliver()
+	p := newTab(t, a.URL)
+	p.open(fmt.Sprintf("/products/%s/%d", shopName, product.ID))
+	p.until(`document.getElementById("live").innerText.includes("Live")`)
+	a.shop.UpdateProduct(product.ID, func(p *fakeshopify.Product) { p.Variants[0].SKU = new("HERON-2") })
+	a.deliver()
+	p.shows("HERON-2")
+}
