@@ -115,7 +115,10 @@ func NewJoiner(o Options) (*Joiner, error) {
 			j.before.add(id)
 		}
 	}
-	j.mark.Late = nil
+	j.mark.Late, j.mark.Cuts = nil, slices.Clone(o.Resume.Cuts)
+	if n := len(j.mark.Cuts); o.Resume.Spilled > 0 && (n == 0 || j.mark.Cuts[n-1].Spilled < o.Resume.Spilled) {
+		j.mark.Cuts = append(j.mark.Cuts, Cut{o.Resume.Spilled, o.Resume.Offset})
+	}
 	for _, id := range o.Resume.Late {
 		j.noteLate(id)
 	}
@@ -425,7 +428,7 @@ func (j *Joiner) count(g Group, twice int64) {
 func (j *Joiner) Mark() Mark {
 	m := j.mark
 	m.Offset, m.Spilled, m.Read = j.pin(), j.spill.size, max(j.start, j.o.Resume.Read)
-	m.Late = slices.Clone(j.lates)
+	m.Late, m.Cuts = slices.Clone(j.lates), slices.Clone(m.Cuts)
 	if j.merge != nil {
 		m.Late = slices.DeleteFunc(m.Late, func(id int64) bool { return id <= j.mark.Merged })
 	}

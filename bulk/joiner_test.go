@@ -24,8 +24,8 @@ func TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce(t *testing.T) {
 		noise := rapid.Bool().Draw(rt, "noise")
 		data := file(r, lines, noise)
 		o := Options{
-			Memory:     rapid.SampledFrom([]int64{1, 3000, 20_000, 1 << 20}).Draw(rt, "memory"),
-			SpillEvery: rapid.SampledFrom([]int64{1, 2000, 1 << 20}).Draw(rt, "spill every"),
+			Memory:     rapid.SampledFrom([]int64{900, 3000, 20_000, 1 << 20}).Draw(rt, "memory"),
+			SpillEvery: rapid.SampledFrom([]int64{600, 2000, 1 << 20}).Draw(rt, "spill every"),
 		}
 		most := rapid.SampledFrom([]int{1, 7, 300, 1 << 20}).Draw(rt, "chunk")
 		kills := rapid.IntRange(0, 6).Draw(rt, "kills")
@@ -37,10 +37,7 @@ func TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce(t *testing.T) {
 			life := 1 << 30
 			if kills > 0 {
 				kills--
-				life = r.IntN(2*len(lines) + 2)
-				if most < 10 {
-					life *= 20
-				}
+				life = r.IntN(len(list) + 2*len(data)/min(most, len(data)+1) + 2)
 			}
 			s, done = d.process(rt, o, data, chunk, func() bool { return r.IntN(saves) == 0 }, func() bool { life--; return life < 0 })
 		}
@@ -108,17 +105,18 @@ func TestCopiesAndFalseCountsLoseNothing(t *testing.T) {
 		}
 		lines := arrange(r, list, rapid.SampledFrom([]layout{grouped, ungrouped, shuffled}).Draw(rt, "layout"))
 		data := file(r, lines, true)
-		o := Options{Memory: rapid.SampledFrom([]int64{1, 3000, 1 << 20}).Draw(rt, "memory"), SpillEvery: 5000}
+		o := Options{Memory: rapid.SampledFrom([]int64{900, 3000, 1 << 20}).Draw(rt, "memory"), SpillEvery: 5000}
 		d := newDisk(filepath.Join(dir, fmt.Sprint(n)))
-		kills := rapid.IntRange(0, 4).Draw(rt, "kills")
+		kills := rapid.IntRange(0, 6).Draw(rt, "kills")
+		most := rapid.SampledFrom([]int{50, 1000, 1 << 20}).Draw(rt, "chunk")
 		var s Stats
 		for done := false; !done; {
 			life := 1 << 30
 			if kills > 0 {
 				kills--
-				life = r.IntN(2*len(lines) + 2)
+				life = r.IntN(len(list) + 2*len(data)/most + 2)
 			}
-			s, done = d.process(rt, o, data, func() int { return 1 + r.IntN(500) }, func() bool { return r.IntN(5) == 0 }, func() bool { life--; return life < 0 })
+			s, done = d.process(rt, o, data, func() int { return 1 + r.IntN(most) }, func() bool { return r.IntN(3) == 0 }, func() bool { life--; return life < 0 })
 		}
 		want := truthOf(lines)
 		d.check(rt, want)

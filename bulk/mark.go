@@ -25,9 +25,18 @@ type Mark struct {
 	Duplicates int64 `json:"duplicates,omitempty"`
 	BadLines   int64 `json:"bad_lines,omitempty"`
 
+	// Cuts are the restarts, one for each size the spill file had at them.
+	Cuts []Cut `json:"cuts,omitempty"`
 	// Late are roots handed out before a further line of theirs came, at most
 	// 500; more are in the spill file.
 	Late []int64 `json:"late,omitempty"`
+}
+
+// Cut says that what the first Spilled bytes of the spill file hold of lines at
+// Offset and later is void: a restart read these lines again.
+type Cut struct {
+	Spilled int64 `json:"spilled"`
+	Offset  int64 `json:"offset"`
 }
 
 // Stats are the counts of a whole result, over restarts too.

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"errors"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -54,10 +55,14 @@ func (j *Joiner) newMerger() (*merger, error) {
 		return err
 	}
 	for _, g := range segments {
-		r := j.spill.read(g, buffer)
+		r, void := j.spill.read(g, buffer), j.voidFrom(g)
 		if err := add(func() (record, *group, error) {
-			x, err := r.next(int64(j.o.MaxLine))
-			return x, nil, err
+			for {
+				x, err := r.next(int64(j.o.MaxLine))
+				if err != nil || x.line.start < void {
+					return x, nil, err
+				}
+			}
 		}); err != nil {
 			return nil, err
 		}
@@ -70,6 +75,18 @@ func (j *Joiner) newMerger() (*merger, error) {
 	}
 	heap.Init(&m.sources)
 	return m, nil
+}
+
+// voidFrom is the start of the first line that a restart read again, so that
+// what the segment holds of it must not count twice. The first restart that
+// found the segment decides: no later one went back further.
+func (j *Joiner) voidFrom(g segment) int64 {
+	for _, c := range j.mark.Cuts {
+		if g.to < c.Spilled {
+			return c.Offset
+		}
+	}
+	return math.MaxInt64
 }
 
 func (s *source) advance() (err error) {
@@ -168,18 +185,9 @@ func (m *merger) next() (Group, bool, error) {
 func (m *merger) take(root int64, lines []line, late bool) (Group, bool) {
 	j := m.j
 	slices.SortFunc(lines, func(a, b line) int { return cmp.Compare(a.start, b.start) })
-	// A line that was read again after a restart may be in two places.
-	lines = slices.CompactFunc(lines, func(a, b line) bool { return a.start == b.start })
 	if j.before.has(root) || j.emitted.has(root) {
-		for _, l := range lines {
-			// What was read again is in the group that was handed out since.
-			if j.emitted.has(root) && l.start >= j.o.Resume.Offset && l.start < j.o.Resume.Read {
-				continue
-			}
-			j.mark.LateLines++
-			late = true
-		}
-		return Group{ID: root, Late: true}, late
+		j.mark.LateLines += int64(len(lines))
+		return Group{ID: root, Late: true}, late || len(lines) > 0
 	}
 	if len(lines) == 0 { // of a late root that a mark knows and Seen does not
 		return Group{ID: root, Late: true}, late
