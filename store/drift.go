@@ -47,7 +47,7 @@ func (s *Store) AddDrift(ctx context.Context, run int64, list ...Drift) error {
 		if !dry {
 			return nil
 		}
-		return t.countIn(run, marks, 0)
+		return t.countIn(run, marks)
 	})
 }
 

@@ -62,7 +62,7 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 			}
 			list = append(list, seen{p.ID, countedAs(results[i])})
 		}
-		return t.countIn(r.Run, list, 0)
+		return t.countIn(r.Run, list)
 	})
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 		if err != nil || h.id == 0 {
 			return err
 		}
-		return t.countIn(r.Run, []seen{{id, countedRemoved}}, 0)
+		return t.countIn(r.Run, []seen{{id, countedRemoved}})
 	})
 	if err != nil {
 		return Result{}, err

@@ -72,7 +72,6 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 		return 0, err
 	}
 	list := make([]seen, 0, len(b.products)-b.from)
-	var doubtful int64
 	next := b.from
 	for ; next < len(b.products); next++ {
 		if next > b.from {
@@ -89,15 +88,16 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 		if res.Err != nil {
 			continue
 		}
-		list = append(list, seen{p.ID, countedAs(res)})
+		how := countedAs(res)
 		if res.Wanted != nil || b.read.Doubtful {
-			doubtful++
+			how += countedDoubtful
 		}
+		list = append(list, seen{p.ID, how})
 	}
 	if err := t.flush(); err != nil {
 		return 0, err
 	}
-	if err := t.countIn(b.read.Run, list, doubtful); err != nil {
+	if err := t.countIn(b.read.Run, list); err != nil {
 		return 0, err
 	}
 	if next < len(b.products) {

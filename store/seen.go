@@ -19,6 +19,9 @@ const (
 	countedChanged
 	countedAdded
 	countedRemoved
+
+	// countedDoubtful is added for a product that is to be fetched as well.
+	countedDoubtful counted = 16
 )
 
 func countedAs(r Result) counted {
@@ -39,6 +42,17 @@ type tally struct {
 	doubtful int64
 }
 
+// add counts a product, or with -1 takes it back.
+func (s *tally) add(how counted, n int64) {
+	if how >= countedDoubtful {
+		s.doubtful += n
+		how -= countedDoubtful
+	}
+	if int(how) < len(s.byKind) {
+		s.byKind[how] += n
+	}
+}
+
 // seen is one product that a run has stored.
 type seen struct {
 	id  int64
@@ -46,11 +60,11 @@ type seen struct {
 }
 
 // countIn counts products in the run's counters; run 0 is none.
-func (t *tx) countIn(run int64, list []seen, doubtful int64) error {
+func (t *tx) countIn(run int64, list []seen) error {
 	if run == 0 {
 		return nil
 	}
-	sum := tally{doubtful: doubtful}
+	var sum tally
 	if err := t.mark(run, list, &sum); err != nil {
 		return err
 	}
@@ -70,25 +84,31 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 			return err
 		}
 		if n == 1 {
-			sum.byKind[p.how]++
+			sum.add(p.how, 1)
 			continue
 		}
-		// Stored before in this run: what was done then still counts, unless
-		// more was done now.
-		before, err := t.count(`SELECT counted FROM sync_seen WHERE run = ? AND external_id = ?`, run, p.id)
+		was, err := t.count(`SELECT counted FROM sync_seen WHERE run = ? AND external_id = ?`, run, p.id)
 		if err != nil {
 			return fmt.Errorf("read how a product was counted: %w", err)
 		}
-		if p.how <= counted(before) || before < 1 {
+		before := counted(was)
+		now := before.and(p.how)
+		if now == before {
 			continue
 		}
-		if _, err := t.exec(`UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(p.how), run, p.id); err != nil {
+		if _, err := t.exec(`UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(now), run, p.id); err != nil {
 			return fmt.Errorf("note product as seen: %w", err)
 		}
-		sum.byKind[p.how]++
-		sum.byKind[before]--
+		sum.add(now, 1)
+		sum.add(before, -1)
 	}
 	return nil
+}
+
+// and is how a product counts that was stored before in this run and again now:
+// what was done then still counts, unless more was done since.
+func (c counted) and(again counted) counted {
+	return max(c%countedDoubtful, again%countedDoubtful) + max(c-c%countedDoubtful, again-again%countedDoubtful)
 }
 
 // raise adds the tally to the run's counters.
