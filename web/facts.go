@@ -51,6 +51,7 @@ type shopFacts struct {
 	Last      time.Time // newest product update, zero for none
 	Waiting   int
 	Unworked  int // of the waiting: work that nobody does
+	Updates   int // of the waiting: deliveries
 	Dead      int
 	AtLeast   bool // there are more jobs than were counted
 	OldestJob time.Time
@@ -114,7 +115,7 @@ func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]s
 			f.Sync = &st
 		}
 		j := jobs[v.Shop]
-		f.Waiting, f.Unworked, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.unworked, j.dead, j.oldest, j.atLeast
+		f.Waiting, f.Unworked, f.Updates, f.Dead, f.OldestJob, f.AtLeast = j.waiting, j.unworked, j.updates, j.dead, j.oldest, j.atLeast
 		list = append(list, f)
 	}
 	return list, nil

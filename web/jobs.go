@@ -86,6 +86,7 @@ func utc(t time.Time) time.Time {
 type shopJobs struct {
 	waiting, dead int
 	unworked      int // of the waiting: work that nobody does
+	updates       int // of the waiting: deliveries
 	oldest        time.Time
 	atLeast       bool
 }
@@ -111,7 +112,10 @@ func (s *Server) jobsByShop(ctx context.Context) map[string]shopJobs {
 				n.dead++
 			} else {
 				n.waiting++
-				if j.Kind != deliveryKind && !s.o.Queue.HasWorker(j.Kind) {
+				switch {
+				case j.Kind == deliveryKind:
+					n.updates++
+				case !s.o.Queue.HasWorker(j.Kind):
 					n.unworked++
 				}
 				if n.oldest.IsZero() || j.EnqueuedAt.Before(n.oldest) {

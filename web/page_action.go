@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -189,15 +190,11 @@ func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error)
 	if action != "retry" && action != "discard" {
 		return nil, refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
 	}
-	bound, err := strconv.ParseUint(r.FormValue("newest"), 10, 64)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "Which ones?", "The form lacks the newest item of the list; open the list again.")
+	bound, seen, err := listedUntil(r.FormValue("newest"), r.FormValue("seen"))
+	if err != nil && (action == "discard" || r.FormValue("newest")+r.FormValue("seen") != "") {
+		return nil, err
 	}
-	seen, err := strconv.ParseInt(r.FormValue("seen"), 10, 64)
-	if err != nil {
-		return nil, refuse(http.StatusBadRequest, "Which ones?", "The form lacks the time of the list; open the list again.")
-	}
-	ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, time.Unix(0, seen))
+	ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, seen)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +214,17 @@ func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error)
 		return saying("retried", 1), nil
 	}
 	return saying("retried-all", n), nil
+}
+
+// listedUntil reads what a page knew of a list: its newest id and when it was
+// read. Without either it is everything until now.
+func listedUntil(newest, seen string) (uint64, time.Time, error) {
+	bound, err := strconv.ParseUint(newest, 10, 64)
+	at, err2 := strconv.ParseInt(seen, 10, 64)
+	if err != nil || err2 != nil {
+		return math.MaxUint64, time.Now(), refuse(http.StatusBadRequest, "Which ones?", "The form does not say which list it belongs to; open the list again.")
+	}
+	return bound, time.Unix(0, at), nil
 }
 
 // deadUntil lists the dead letters up to an id that had died by an instant.

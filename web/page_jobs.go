@@ -306,12 +306,11 @@ func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httproute
 	v := confirmView{Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}
 	if p.ByName("id") == "all" {
 		v.Newest, v.Seen, v.Shop = q.Get("newest"), q.Get("seen"), q.Get("shop")
-		bound, err := strconv.ParseUint(v.Newest, 10, 64)
-		seen, err2 := strconv.ParseInt(v.Seen, 10, 64)
-		if err != nil || err2 != nil {
-			return refuse(http.StatusBadRequest, "Which ones?", "The address lacks the newest item of the list; open the list again.")
+		bound, seen, err := listedUntil(v.Newest, v.Seen)
+		if err != nil {
+			return err
 		}
-		ids, err := s.deadUntil(r.Context(), v.Shop, bound, time.Unix(0, seen))
+		ids, err := s.deadUntil(r.Context(), v.Shop, bound, seen)
 		if err != nil {
 			return err
 		}

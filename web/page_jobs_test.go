@@ -54,7 +54,7 @@ func TestTheButtonsWorkOnceAndSayWhatTheyDid(t *testing.T) {
 	r.admin(404, "POST", "/jobs/1/explode", "")
 	r.admin(400, "POST", "/jobs/x/retry", "")
 	r.admin(400, "POST", "/jobs/all/discard", "")
-	r.admin(400, "POST", "/jobs/all/retry", "")
+	r.admin(400, "POST", "/jobs/all/retry?newest=x", "")
 	r.admin(404, "GET", "/jobs/1/retry", "")
 	if page := r.admin(200, "GET", "/?said=%3Cscript%3E", ""); strings.Contains(page, `id="said"`) {
 		t.Error("a text of the address is shown")

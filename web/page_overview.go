@@ -49,7 +49,7 @@ type shopCard struct {
 	Last             instant // "" when the line says it
 	Products, Active string  // "" when they can't be counted now
 	Remote           string  // the shop's own count, "" when not known
-	Differs          bool    // from Products
+	RemoteAt         instant // when it was counted
 	Waiting, Dead    string
 	Oldest           instant // of the waiting
 	HasDead          bool
@@ -129,8 +129,7 @@ func cardOf(now time.Time, s shopFacts) shopCard {
 	if s.Sync != nil {
 		c.Progress = progressOf(now, s.Sync.Running, s.Sync.Rate, s.Sync.EndsAt)
 		if s.Sync.Remote >= 0 && !s.Sync.RemoteAt.IsZero() {
-			c.Remote = number(s.Sync.Remote)
-			c.Differs = c.Products != "" && c.Remote != c.Products
+			c.Remote, c.RemoteAt = number(s.Sync.Remote), clock(now, s.Sync.RemoteAt)
 		}
 	}
 	c.Circuit, c.CircuitMood = circuitWords(now, s.Calls)

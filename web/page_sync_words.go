@@ -142,7 +142,7 @@ func stepOf(now time.Time, st *SyncStatus) *stepView {
 		v.Mood, v.Text = moodWait, sentences("Not known to be in step", st.Why)
 	}
 	if next, ok := nextSchedule(st.Schedules); ok {
-		v.NextWhat, v.NextWhen = scheduleWords(next.Name), at(next.Next, until(now, next.Next))
+		v.NextWhat, v.NextWhen = small(scheduleWords(next.Name)), at(next.Next, until(now, next.Next))
 	}
 	for _, s := range st.Schedules {
 		if s.Late {
@@ -154,6 +154,22 @@ func stepOf(now time.Time, st *SyncStatus) *stepView {
 		}
 	}
 	return &v
+}
+
+// comparedWords says what was compared and when: "Compared: ids and times 12:03;
+// every field 03:00."
+func comparedWords(now time.Time, st *SyncStatus) string {
+	var parts []string
+	if !st.ProvenIDs.IsZero() {
+		parts = append(parts, "ids and times "+clock(now, st.ProvenIDs).Words)
+	}
+	if !st.ProvenFields.IsZero() {
+		parts = append(parts, "every field "+clock(now, st.ProvenFields).Words)
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "Compared: " + strings.Join(parts, "; ") + "."
 }
 
 // nextSchedule is what is done next for a shop.

@@ -109,6 +109,8 @@ func headlineOf(f facts) headline {
 			Next: "Kept whole until you retry or discard them; they are listed below."}
 	case q.Updates > 0:
 		return headline{Mood: moodWait, Text: capital(wait(q.Updates)) + " to be stored" + rest, Next: nextTry(f.now, q)}
+	case q.Reads > 0 && !q.Oldest.IsZero() && f.now.Sub(q.Oldest) < usualWait:
+		return headline{Mood: moodGood, Text: "Everything that arrived is stored. " + readsNow(q.Reads) + "."}
 	case q.Reads > 0:
 		return headline{Mood: moodWait, Text: "Everything that arrived is stored. " + reads(q.Reads) + ".", Next: nextTry(f.now, q)}
 	case f.last.IsZero() && !anyCompared(f.shops):
@@ -178,6 +180,9 @@ func stepHeadline(f facts) (headline, bool) {
 		out = append(out, shortShop(s.Shop))
 	}
 	h := headline{Mood: moodGood, Text: "In step: every product equals the shop's.", Lead: "Last product update", When: f.last}
+	if compared := f.shops; len(compared) == 1 && compared[0].Sync != nil {
+		h.Next = comparedWords(f.now, compared[0].Sync)
+	}
 	switch {
 	case compared == 0:
 		return headline{}, false
@@ -217,7 +222,7 @@ func notInStep(now time.Time, s shopFacts) headline {
 		return h
 	}
 	if next, ok := nextSchedule(st.Schedules); ok {
-		h.Next = "Next: " + strings.ToLower(scheduleWords(next.Name)[:1]) + scheduleWords(next.Name)[1:] + " " + until(now, next.Next) + "."
+		h.Next = "Next: " + small(scheduleWords(next.Name)) + " " + until(now, next.Next) + "."
 	}
 	return h
 }
@@ -259,6 +264,17 @@ func reads(n int) string {
 		return "1 read from Shopify is still to be done"
 	}
 	return number(int64(n)) + " reads from Shopify are still to be done"
+}
+
+// usualWait is how long a read from Shopify may take before it is told as a
+// wait: some updates only say that something changed, and are read as they come.
+const usualWait = time.Minute
+
+func readsNow(n int) string {
+	if n == 1 {
+		return "1 product is being read from Shopify"
+	}
+	return number(int64(n)) + " products are being read from Shopify"
 }
 
 func nextTry(now time.Time, q queueFacts) string {
@@ -387,6 +403,8 @@ func shopLine(now time.Time, s shopFacts) headline {
 			Next: "Comparisons still find what changed. Press Register on the page Shops."}
 	case s.Dead > 0:
 		return headline{Mood: moodBad, Text: need(s.Dead) + " a look."}
+	case s.Waiting > s.Unworked && s.Updates == 0 && now.Sub(s.OldestJob) < usualWait:
+		return headline{Mood: moodGood, Text: readsNow(s.Waiting-s.Unworked) + ".", Lead: "Last update", When: s.Last}
 	case s.Waiting > s.Unworked:
 		return headline{Mood: moodWait, Text: count(int64(s.Waiting), "job") + " to be done.", Lead: "The oldest came", When: s.OldestJob}
 	case s.Sync != nil && s.Sync.InStep:

@@ -122,6 +122,15 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
+// small writes the first letter small.
+func small(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToLower(r)) + s[n:]
+}
+
 // sentences joins parts to sentences: each starts large and ends with a stop.
 // Empty parts are left out.
 func sentences(parts ...string) string {

@@ -36,7 +36,7 @@
     while (next) { const n = next; next = next.nextSibling; n.remove(); }
   }
 
-  let paused = sessionStorage.getItem("paused") === "1", source = null, timer = 0, asking = false, again = false, last = new Date(), reached = true;
+  let paused = sessionStorage.getItem("paused") === "1", source = null, timer = 0, asking = false, again = false, last = new Date(), asked = last, reached = true;
 
   const clock = (t) => t.toTimeString().slice(0, 8);
   function say(text) { if (live.textContent !== text) live.textContent = text; }
@@ -50,7 +50,7 @@
 
   async function refresh() {
     if (asking) { again = true; return; }
-    asking = true; again = false;
+    asking = true; again = false; asked = new Date();
     try {
       const answer = await fetch(location.href, { headers: { "X-Fragment": "1", Accept: "text/html" }, cache: "no-store", redirect: "manual" });
       if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
@@ -73,10 +73,10 @@
     if (again) changed();
   }
 
-  // At most one request a second, however much happens.
+  // At most two requests a second, however much happens.
   function changed() {
     if (paused || document.hidden || timer) return;
-    timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, 1000 - (new Date() - last)));
+    timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, 500 - (new Date() - asked)));
   }
 
   function connect() {
