@@ -31,7 +31,7 @@ func (s *syncs) Status(shop string, now time.Time) web.SyncStatus {
 	st := s.a.syncer.Status(shop, now)
 	v := web.SyncStatus{
 		Running: st.Running, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Why: st.Why, Staleness: -1,
-		Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []web.Schedule{}, Subscriptions: subscriptionsView(st.Subscriptions),
+		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []web.Schedule{}, Subscriptions: subscriptionsView(st.Subscriptions),
 	}
 	if st.StalenessKnown {
 		v.Staleness = st.Staleness.Seconds()

@@ -13,7 +13,7 @@ type proof struct {
 	store.Proof
 	remote   int64 // the shop's own count, -1 when not known
 	remoteAt time.Time
-	drift    [3]int64 // added, changed, removed by the newest comparison
+	compared *store.SyncRun // the newest comparison that came to its end; nil for none
 }
 
 // refreshProof reads it from the catalogue.
@@ -29,13 +29,12 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		s.log.Debug("runs can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
-	found := false
 	for _, r := range runs { // newest first
 		if r.Expected > 0 && p.remoteAt.IsZero() {
 			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
 		}
-		if !found && r.Kind != store.RunIncremental && r.State == store.RunDone && !r.DryRun {
-			p.drift, found = [3]int64{r.Added, r.Changed, r.Removed}, true
+		if p.compared == nil && r.Kind == store.RunReconcile && r.State == store.RunDone {
+			p.compared = &r
 		}
 	}
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type Status struct {
 	Why                     string // what stands against it being in step, of what is known here; "" for nothing
 	Remote                  int64  // the shop's own count, -1 when not known
 	RemoteAt                time.Time
-	Drift                   [3]int64 // added, changed and removed by the newest comparison
+	Compared                *store.SyncRun // the newest comparison that came to its end; nil for none
 	Schedules               []ScheduleStatus
 	Subscriptions           Subscriptions
 }
@@ -37,7 +37,7 @@ type ScheduleStatus struct {
 // Status tells how a shop's copy stands. It asks nobody.
 func (s *Syncer) Status(shop string, now time.Time) Status {
 	p := s.proofOf(shop)
-	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Drift: p.drift}
+	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared}
 	if p.IDs > 0 {
 		st.ProvenIDs = time.UnixMilli(p.IDs)
 	}
