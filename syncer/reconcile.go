@@ -62,11 +62,14 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return r.conclude(complete, left, len(found.differ)+gone)
+	if r.conclude(complete, left, len(found.differ)+gone); r.row.ProvenAt != 0 && !r.row.DryRun {
+		r.mend(ctx)
+	}
+	return nil
 }
 
 // conclude says what the comparison proves.
-func (r *run) conclude(complete bool, left, differences int) error {
+func (r *run) conclude(complete bool, left, differences int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.row.Proven = complete
@@ -81,7 +84,6 @@ func (r *run) conclude(complete bool, left, differences int) error {
 	if complete && len(problems) == 0 && (!r.row.DryRun || differences == 0) {
 		r.row.ProvenAt = r.row.StartedAt
 	}
-	return nil
 }
 
 func are(n int) string {

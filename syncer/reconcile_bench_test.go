@@ -1,0 +1,68 @@
+package syncer
+
+import (
+	"context"
+	"sort"
+	"strconv"
+	"testing"
+	"time"
+
+	"stockroom/catalog"
+	"stockroom/fakeshopify"
+	"stockroom/limiter"
+	"stockroom/shopify"
+	"stockroom/store"
+)
+
+// listedShop answers listings from memory.
+type listedShop struct {
+	API
+	list []shopify.Listed
+}
+
+func (l listedShop) Count(context.Context, string, limiter.Class) (int, bool, error) {
+	return len(l.list), true, nil
+}
+
+func (l listedShop) IDs(_ context.Context, _ string, _ limiter.Class, from, _ int64, after string) (shopify.Page[shopify.Listed], error) {
+	if after != "" {
+		last, err := strconv.ParseInt(after, 10, 64)
+		if err != nil {
+			return shopify.Page[shopify.Listed]{}, err
+		}
+		from = last + 1
+	}
+	at := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID >= from })
+	end := min(at+250, len(l.list))
+	p := shopify.Page[shopify.Listed]{List: l.list[at:end], More: end < len(l.list)}
+	if p.More {
+		p.After = strconv.FormatInt(l.list[end-1].ID, 10)
+	}
+	return p, nil
+}
+
+// newBenchRig is a rig with many stored products and a shop that lists them.
+func newBenchRig(b *testing.B, products int) *runRig {
+	b.Helper()
+	r := newRunRig(b, fakeshopify.Options{Seed: 1})
+	at := time.Now().Add(-time.Hour).Truncate(time.Second)
+	list := make([]shopify.Listed, products)
+	var batch []*catalog.Product
+	for i := range products {
+		id := int64(7_000_000_000_000 + i*37)
+		list[i] = shopify.Listed{ID: id, UpdatedAt: at.UnixMilli(), Variants: 1}
+		batch = append(batch, &catalog.Product{
+			ID: id, Title: catalog.Of("A product"), Status: catalog.Of("active"), UpdatedAt: catalog.Of(at.UnixMilli()),
+			Variants: catalog.Of([]catalog.Variant{{ID: id + 1, Price: catalog.Of("9.90")}}), Coverage: catalog.Complete, VariantsComplete: true,
+			Images: catalog.Of([]catalog.Image{}),
+		})
+		if len(batch) == 1000 || i == products-1 {
+			_, err := r.store.PutFetched(context.Background(), store.Read{Shop: testShop, Source: "fetch", Started: time.Now()}, batch...)
+			r.check(err)
+			batch = nil
+		}
+	}
+	time.Sleep(5 * time.Millisecond)
+	r.o.API = listedShop{r.api, list}
+	return r
+}
