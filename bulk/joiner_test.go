@@ -105,7 +105,8 @@ func TestCopiesAndFalseCountsLoseNothing(t *testing.T) {
 		}
 		lines := arrange(r, list, rapid.SampledFrom([]layout{grouped, ungrouped, shuffled}).Draw(rt, "layout"))
 		data := file(r, lines, true)
-		o := Options{Memory: rapid.SampledFrom([]int64{900, 3000, 1 << 20}).Draw(rt, "memory"), SpillEvery: 5000}
+		o := Options{Memory: rapid.SampledFrom([]int64{900, 3000, 1 << 20}).Draw(rt, "memory"),
+			SpillEvery: rapid.SampledFrom([]int64{5000, 1 << 20}).Draw(rt, "spill every")}
 		d := newDisk(filepath.Join(dir, fmt.Sprint(n)))
 		kills := rapid.IntRange(0, 6).Draw(rt, "kills")
 		most := rapid.SampledFrom([]int{50, 1000, 1 << 20}).Draw(rt, "chunk")
