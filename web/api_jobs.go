@@ -142,17 +142,18 @@ func (s *Server) actOnJob(w http.ResponseWriter, r *http.Request, p httprouter.P
 }
 
 func (s *Server) apiRetryAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll)
+	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll, s.o.Queue.Retry)
 }
 
 func (s *Server) apiDiscardAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll)
+	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll, s.o.Queue.Discard)
 }
 
 // actOnAll does something to every job of a filter, the dead ones without a
-// state.
+// state. With up_to it does so to jobs up to that id only: those that the
+// caller has seen.
 func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
-	act func(context.Context, queue.Filter) (int, error)) error {
+	all func(context.Context, queue.Filter) (int, error), some func(context.Context, ...uint64) (int, error)) error {
 	f, topic, err := jobFilter(r)
 	if err != nil {
 		return err
@@ -163,7 +164,19 @@ func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
 	if f.State == queue.Leased {
 		return refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
 	}
-	n, err := act(r.Context(), f)
+	if f.State == "" {
+		f.State = queue.Dead
+	}
+	var n int
+	if text := r.URL.Query().Get("up_to"); text == "" {
+		n, err = all(r.Context(), f)
+	} else {
+		last, e := strconv.ParseUint(text, 10, 64)
+		if e != nil {
+			return refuse(http.StatusBadRequest, "Not a job's id", "up_to is the id of the newest job that is meant.")
+		}
+		n, err = s.actUpTo(r.Context(), f, last, some)
+	}
 	if err != nil {
 		return err
 	}
@@ -171,23 +184,51 @@ func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
 	return writeJSON(w, http.StatusOK, map[string]int{done: n})
 }
 
-// page reads after (a cursor) and limit.
+// actUpTo does something to the jobs of a filter whose ids are at most last.
+func (s *Server) actUpTo(ctx context.Context, f queue.Filter, last uint64, act func(context.Context, ...uint64) (int, error)) (total int, err error) {
+	f.Limit = 500
+	for {
+		jobs, next, err := s.o.Queue.List(ctx, f)
+		if err != nil {
+			return total, err
+		}
+		var ids []uint64
+		for _, j := range jobs {
+			if j.ID <= last {
+				ids = append(ids, j.ID)
+			}
+		}
+		n, err := act(ctx, ids...)
+		total += n
+		if err != nil || next == 0 || next >= last {
+			return total, err
+		}
+		f.After = next
+	}
+}
+
+// page reads after (a cursor that is a number) and limit.
 func page(r *http.Request, normal, most int) (after int64, limit int, err error) {
-	q := r.URL.Query()
-	limit = normal
-	if text := q.Get("after"); text != "" {
+	if text := r.URL.Query().Get("after"); text != "" {
 		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
 			return 0, 0, refuse(http.StatusBadRequest, "Not a cursor", `after is what "next" said on the page before.`)
 		}
 	}
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > most {
-			return 0, 0, refuse(http.StatusBadRequest, "Limit out of range", "limit is a number from 1 to "+strconv.Itoa(most)+".")
-		}
-		limit = n
+	limit, err = pageLimit(r, normal, most)
+	return after, limit, err
+}
+
+// pageLimit reads limit.
+func pageLimit(r *http.Request, normal, most int) (int, error) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return normal, nil
 	}
-	return after, limit, nil
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > most {
+		return 0, refuse(http.StatusBadRequest, "Limit out of range", "limit is a number from 1 to "+strconv.Itoa(most)+".")
+	}
+	return n, nil
 }
 
 // cursor is the value of "next": text, or null on the last page.

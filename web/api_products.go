@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/julienschmidt/httprouter"
@@ -9,8 +10,11 @@ import (
 	"stockroom/store"
 )
 
+// maxQuery bounds the text that is searched for, in bytes.
+const maxQuery = 400
+
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	after, limit, err := page(r, 50, 1000)
+	limit, err := pageLimit(r, 50, 1000)
 	if err != nil {
 		return err
 	}
@@ -19,24 +23,36 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	if status != "" && status != "ACTIVE" && status != "INACTIVE" {
 		return refuse(http.StatusBadRequest, "Unknown status", "status is ACTIVE or INACTIVE.")
 	}
-	rows, err := s.o.Store.Products(r.Context(), store.ProductFilter{
-		Shop: q.Get("shop"), Status: status, Search: q.Get("q"), After: after, Limit: limit + 1,
+	if len(q.Get("q")) > maxQuery {
+		return refuse(http.StatusBadRequest, "The search is too long", "q has at most 400 bytes.")
+	}
+	brief, err := strconv.ParseBool(orFalse(q.Get("brief")))
+	if err != nil {
+		return refuse(http.StatusBadRequest, "Not yes or no", "brief is true or false.")
+	}
+	page, err := s.o.Store.Search(r.Context(), store.SearchFilter{
+		Shop: q.Get("shop"), Status: status, Vendor: q.Get("vendor"), Type: q.Get("type"), Text: q.Get("q"),
+		Cursor: q.Get("after"), Limit: limit, Brief: brief,
 	})
 	if err != nil {
 		return err
 	}
-	var next int64
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = rows[limit-1].ID
-	}
-	if rows == nil {
-		rows = []store.ProductRow{}
+	if page.Products == nil {
+		page.Products = []store.FoundProduct{}
 	}
 	return writeJSON(w, http.StatusOK, struct {
-		Products []store.ProductRow `json:"products"`
-		Next     *string            `json:"next"`
-	}{rows, cursor(next)})
+		Products []store.FoundProduct `json:"products"`
+		Next     *string              `json:"next"`
+		Prev     *string              `json:"prev"`
+	}{page.Products, orNull(page.Next), orNull(page.Prev)})
+}
+
+// orNull is null for "".
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // productID reads the shop and Shopify's product id of the path.
@@ -77,26 +93,32 @@ func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request, p httprouter
 }
 
 func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	after, limit, err := page(r, 100, 1000)
+	limit, err := pageLimit(r, 100, 1000)
 	if err != nil {
 		return err
 	}
-	rows, err := s.o.Store.Deliveries(r.Context(), r.URL.Query().Get("shop"), after, limit+1)
+	q := r.URL.Query()
+	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("after"), Limit: limit}
+	if f.Outcome != "" && !slices.Contains(store.Outcomes(), f.Outcome) {
+		return refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
+	}
+	if text := q.Get("product"); text != "" {
+		if f.Product, err = strconv.ParseInt(text, 10, 64); err != nil || f.Product <= 0 {
+			return refuse(http.StatusBadRequest, "Not a product's id", "product is Shopify's number of a product.")
+		}
+	}
+	page, err := s.o.Store.SearchDeliveries(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	var next int64
-	if len(rows) > limit {
-		rows = rows[:limit]
-		next = rows[limit-1].ID
-	}
-	if rows == nil {
-		rows = []store.DeliveryRow{}
+	if page.Deliveries == nil {
+		page.Deliveries = []store.DeliveryRow{}
 	}
 	return writeJSON(w, http.StatusOK, struct {
 		Deliveries []store.DeliveryRow `json:"deliveries"`
 		Next       *string             `json:"next"`
-	}{rows, cursor(next)})
+		Prev       *string             `json:"prev"`
+	}{page.Deliveries, orNull(page.Next), orNull(page.Prev)})
 }
 
 func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {

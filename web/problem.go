@@ -40,6 +40,8 @@ func refusalOf(err error) (r *Refusal, unexpected bool) {
 	case errors.As(err, &tooLarge):
 		return refuse(http.StatusRequestEntityTooLarge, "The body is too large",
 			"The limit is "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes."), false
+	case errors.Is(err, store.ErrCursor):
+		return refuse(http.StatusBadRequest, "Not a cursor", `after is what "next" or "prev" said on another page of the same list.`), false
 	case errors.Is(err, store.ErrNotFound):
 		return refuse(http.StatusNotFound, "Not found", "Nothing is known under this shop and id; /api/v1/products lists what is stored."), false
 	case errors.Is(err, queue.ErrNotFound):
@@ -90,6 +92,9 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
+	if notModified(w, status, b.Bytes()) {
+		return nil
+	}
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes())
 	return nil

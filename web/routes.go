@@ -94,7 +94,8 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, most)
 		}
-		err := serve(w, r, p)
+		w = withConditions(w, r)
+		err := s.once(serve)(w, r, p)
 		if err == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 			return
 		}

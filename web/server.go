@@ -175,6 +175,7 @@ type Server struct {
 	export  chan struct{} // one token: one sqlite export at a time
 	streams *streams
 	sight   sight
+	onces   *onceKeeper
 	probe   chan struct{} // one token: one probe of the catalogue at a time
 	undo    *undoList
 	doctor  *lastCheck
@@ -206,6 +207,7 @@ func New(o Options) *Server {
 		own:     metrics.NewSet(),
 		export:  make(chan struct{}, 1),
 		streams: newStreams(),
+		onces:   newOnceKeeper(),
 		probe:   make(chan struct{}, 1),
 		undo:    new(undoList),
 		doctor:  new(lastCheck),

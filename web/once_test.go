@@ -1,0 +1,221 @@
+package web
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/queue"
+)
+
+func (r *rig) keyed(path, key, body string) *httptest.ResponseRecorder {
+	r.t.Helper()
+	return serve(r.Admin(), request("POST", path, body, "Authorization", "Bearer "+testToken, "Idempotency-Key", key))
+}
+
+func TestAnActionWithAKeyHasOneEffectAndOneAnswer(t *testing.T) {
+	r := newRig(t, nil)
+	id := r.deadJob("{}")
+	other := r.deadJob("{}")
+	retry := fmt.Sprintf("/api/v1/jobs/%d/retry", id)
+	first := r.keyed(retry, "a", "")
+	if first.Code != 200 || first.Body.String() != "{\"retried\":1}\n" || first.Header().Get("Idempotency-Replayed") != "" {
+		t.Fatalf("%d %s", first.Code, first.Body)
+	}
+	again := r.keyed(retry, "a", "")
+	if again.Code != 200 || again.Body.String() != first.Body.String() || again.Header().Get("Idempotency-Replayed") != "true" || again.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("again: %d %s %v", again.Code, again.Body, again.Header())
+	}
+	if j, err := r.queue.Get(t.Context(), id); err != nil || j.Redrives != 1 {
+		t.Errorf("redriven %d times (%v)", j.Redrives, err)
+	}
+	if w := r.keyed(fmt.Sprintf("/api/v1/jobs/%d/discard", other), "a", ""); w.Code != 422 {
+		t.Errorf("the key with another path: %d %s", w.Code, w.Body)
+	}
+	if w := r.keyed("/api/v1/shops/"+testShop+"/circuit", "b", `{"hold":"sideways"}`); w.Code != 400 {
+		t.Errorf("a refusal: %d", w.Code)
+	}
+	if w := r.keyed("/api/v1/shops/"+testShop+"/circuit", "b", `{"hold":"open"}`); w.Code != 422 {
+		t.Errorf("the key with another body: %d", w.Code)
+	}
+	if w := r.keyed(retry, strings.Repeat("k", 256), ""); w.Code != 400 {
+		t.Errorf("a long key: %d", w.Code)
+	}
+	discard := fmt.Sprintf("/api/v1/jobs/%d/discard", other)
+	for range 2 {
+		if w := r.keyed(discard, "c", ""); w.Code != 200 || w.Body.String() != "{\"discarded\":1}\n" {
+			t.Errorf("discard: %d %s", w.Code, w.Body)
+		}
+	}
+}
+
+func TestAFailureThatMayPassIsNotKept(t *testing.T) {
+	r := newRig(t, nil)
+	calls := 0
+	serveOnce := r.once(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+		if calls++; calls == 1 {
+			return fmt.Errorf("the disk is full")
+		}
+		return writeJSON(w, 200, calls)
+	})
+	for i, want := range []string{"", "2\n", "2\n"} {
+		w := httptest.NewRecorder()
+		err := serveOnce(w, request("POST", "/api/v1/x", "", "Idempotency-Key", "k"), nil)
+		if (err != nil) != (i == 0) || w.Body.String() != want {
+			t.Errorf("call %d: %q, %v", i, w.Body, err)
+		}
+	}
+}
+
+func TestTwoAtOnceWithOneKeyAreOne(t *testing.T) {
+	r := newRig(t, nil)
+	var calls atomic.Int32
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	serveOnce := r.once(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+		calls.Add(1)
+		close(begun)
+		<-goOn
+		return writeJSON(w, 200, "done")
+	})
+	var all sync.WaitGroup
+	bodies := make(chan string, 8)
+	send := func() {
+		all.Go(func() {
+			w := httptest.NewRecorder()
+			if err := serveOnce(w, request("POST", "/api/v1/x", "", "Idempotency-Key", "k"), nil); err != nil {
+				t.Error(err)
+			}
+			bodies <- w.Body.String()
+		})
+	}
+	send()
+	<-begun
+	for range 7 {
+		send()
+	}
+	close(goOn)
+	all.Wait()
+	for range 8 {
+		if got := <-bodies; got != "\"done\"\n" {
+			t.Errorf("answer %q", got)
+		}
+	}
+	if calls.Load() != 1 {
+		t.Errorf("%d effects", calls.Load())
+	}
+}
+
+func TestAnActionGoesOnWhenItsClientIsGone(t *testing.T) {
+	r := newRig(t, nil)
+	begun, ended := make(chan struct{}, 2), make(chan error, 2)
+	slow := r.once(func(w http.ResponseWriter, req *http.Request, _ httprouter.Params) error {
+		begun <- struct{}{}
+		<-r.streams.ending // stands for: the client is gone by now
+		ended <- req.Context().Err()
+		return writeJSON(w, 200, "done")
+	})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _ = slow(w, req, nil) }))
+	defer srv.Close()
+	for _, key := range []string{"", "k"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		req, err := http.NewRequestWithContext(ctx, "POST", srv.URL+"/api/v1/x", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Idempotency-Key", key)
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			if resp, err := http.DefaultClient.Do(req); err == nil {
+				resp.Body.Close()
+			}
+		}()
+		<-begun
+		cancel()
+		<-done
+	}
+	r.EndStreams()
+	for range 2 {
+		if err := <-ended; err != nil {
+			t.Errorf("the action was cut off: %v", err)
+		}
+	}
+}
+
+// TestEveryActionOnJobsHasOneEffectOverBrokenConnections sends each action again
+// and again over connections that break before the answer.
+func TestEveryActionOnJobsHasOneEffectOverBrokenConnections(t *testing.T) {
+	r := newRig(t, nil)
+	address := strings.TrimPrefix(r.listen(), "http://")
+	for _, c := range []struct {
+		name, path string
+		done       string
+		counted    func() uint64
+		want       uint64
+	}{
+		{"retry", "/api/v1/jobs/%d/retry", `"retried":1`, func() uint64 { return r.queue.Stats().Counts.Redriven }, 1},
+		{"discard", "/api/v1/jobs/%d/discard", `"discarded":1`, func() uint64 { return r.queue.Stats().Counts.Discarded }, 1},
+		{"retry all", "/api/v1/jobs-retry?up_to=%d", `"retried":3`, func() uint64 { return r.queue.Stats().Counts.Redriven }, 3},
+		{"discard all", "/api/v1/jobs-discard?up_to=%d", `"discarded":3`, func() uint64 { return r.queue.Stats().Counts.Discarded }, 3},
+	} {
+		if _, err := r.queue.DiscardAll(t.Context(), queue.Filter{State: queue.Dead}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.queue.DiscardAll(t.Context(), queue.Filter{State: queue.Waiting}); err != nil {
+			t.Fatal(err)
+		}
+		var id uint64
+		for range 3 {
+			id = r.deadJob("{}")
+		}
+		later := r.deadJob("{}") // of which the caller knows nothing
+		before := c.counted()
+		path := fmt.Sprintf(c.path, id)
+		send := func(read bool) string {
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer %s\r\nIdempotency-Key: %s\r\nContent-Length: 0\r\n\r\n", path, testToken, c.name)
+			if !read {
+				return "" // and hang up
+			}
+			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			var b strings.Builder
+			if err := resp.Write(&b); err != nil {
+				t.Fatal(err)
+			}
+			return b.String()
+		}
+		for range 5 {
+			send(false)
+		}
+		if got := send(true); !strings.Contains(got, c.done) {
+			t.Errorf("%s: the answer that arrived is %s", c.name, got)
+		}
+		if got := c.counted() - before; got != c.want {
+			t.Errorf("%s: %d effects, want %d", c.name, got, c.want)
+		}
+		if j, err := r.queue.Get(t.Context(), later); err != nil || j.State != queue.Dead {
+			t.Errorf("%s: a job that came later is %s (%v)", c.name, j.State, err)
+		}
+	}
+}
