@@ -24,12 +24,11 @@ const (
 // account is the password of the status page: that of the settings, else the one
 // that a person set, of which state.db keeps the hash.
 type account struct {
-	keep  *state.Store
-	log   *slog.Logger
-	fixed string // the setting that holds the password, "" for none
-	// remote says that other machines reach the admin listener, so that there
-	// has to be a password.
-	remote string // its address, "" when they do not
+	keep   *state.Store
+	log    *slog.Logger
+	cost   argonCost
+	fixed  string // the setting that holds the password, "" for none
+	remote string // the admin listener's address when other machines reach it, so that there has to be a password
 
 	changing sync.Mutex
 	current  atomic.Pointer[credential] // never nil
@@ -42,8 +41,8 @@ type credential struct {
 	mark string
 }
 
-func openAccount(keep *state.Store, s config.Settings, log *slog.Logger) *account {
-	a := &account{keep: keep, log: log}
+func openAccount(keep *state.Store, s config.Settings, cost argonCost, log *slog.Logger) *account {
+	a := &account{keep: keep, log: log, cost: cost}
 	if !s.AdminOnLoopback() {
 		a.remote = s.AdminListen
 	}
@@ -76,7 +75,7 @@ func (a *account) fromSettings(text string) *credential {
 	if old := a.stored(settingPassword); old.hash != nil && old.hash.verify(text) {
 		return old
 	}
-	hash := hashPassword(text)
+	hash := hashPassword(text, a.cost)
 	if err := a.keep.Put(accountValues, settingPassword, []byte(hash.text())); err != nil {
 		a.log.Warn("the password's hash can't be stored, so sessions end with this process", "error", err.Error())
 	}
@@ -97,7 +96,7 @@ func (a *account) SetPassword(text string) error {
 	if a.fixed != "" {
 		return web.PasswordFixed(a.fixed)
 	}
-	hash := hashPassword(text)
+	hash := hashPassword(text, a.cost)
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	if err := a.keep.Put(accountValues, ownPassword, []byte(hash.text())); err != nil {

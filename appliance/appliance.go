@@ -136,7 +136,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.token, err = newToken(); err != nil {
 		return err
 	}
-	a.account = openAccount(a.state, s, a.log)
+	a.account = openAccount(a.state, s, loginCost(), a.log)
 	a.web = web.New(a.webOptions())
 	return nil
 }

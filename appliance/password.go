@@ -13,24 +13,28 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Cost of a password's hash: RFC 9106, second recommended option.
 const (
-	argonPasses = 3
-	argonMemory = 64 << 10 // KiB
-	argonLanes  = 4
-	argonSalt   = 16 // bytes
-	argonSum    = 32 // bytes
+	argonSalt = 16 // bytes
+	argonSum  = 32 // bytes
 )
+
+// argonCost is what hashing a password costs.
+type argonCost struct {
+	passes, memory uint32 // memory in KiB
+	lanes          uint8
+}
+
+// loginCost is RFC 9106's second recommended option.
+func loginCost() argonCost { return argonCost{passes: 3, memory: 64 << 10, lanes: 4} }
 
 // passwordHash is the argon2id hash of a password with what it was made with.
 type passwordHash struct {
-	passes, memory uint32
-	lanes          uint8
-	salt, sum      []byte
+	argonCost
+	salt, sum []byte
 }
 
-func hashPassword(text string) *passwordHash {
-	h := &passwordHash{passes: argonPasses, memory: argonMemory, lanes: argonLanes, salt: make([]byte, argonSalt)}
+func hashPassword(text string, cost argonCost) *passwordHash {
+	h := &passwordHash{argonCost: cost, salt: make([]byte, argonSalt)}
 	rand.Read(h.salt) // never fails (crypto/rand)
 	h.sum = argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, argonSum)
 	return h

@@ -53,7 +53,7 @@ func TestTheFirstRunLinkSetsThePasswordAndLogsIn(t *testing.T) {
 }
 
 func TestOfTwoRacingUsesOfALinkOneWins(t *testing.T) {
-	for range 20 {
+	for range 6 {
 		a := newAccountRig(t, "", nil)
 		link, _ := a.NewSetupLink(time.Now())
 		var wg sync.WaitGroup
