@@ -25,7 +25,6 @@ type app struct {
 	t        *testing.T
 	shop     *fakeshopify.Shop
 	settings config.Settings
-	demo     bool
 	running  *appliance.Appliance
 	token    string
 	end      func()
@@ -35,32 +34,31 @@ type app struct {
 // appOptions say how an app is started.
 type appOptions struct {
 	Products int // of the shop at the start; the copy has none of them
-	Demo     bool
-	Change   func(*config.Settings)
+	Bulk     fakeshopify.BulkOptions
 }
 
 // newApp starts a shop and an appliance, which end with the test.
 func newApp(t *testing.T, o appOptions) *app {
 	t.Helper()
-	browser(t) // no need for it all when the test is skipped
+	browser(t)                              // no need for it all when the test is skipped
+	const outside = "https://stock.example" // what Shopify would be told
 	public := freeAddress(t)
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: shopName, Seed: 7, Products: o.Products, Large: -1, Huge: -1, MinVariants: 1, MaxVariants: 6, Target: "http://" + public, AllowHTTP: true,
+		Shop: shopName, Seed: 7, Products: o.Products, Large: -1, Huge: -1, MinVariants: 1, MaxVariants: 6, Target: outside,
 		Topics: []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel},
+		Route:  func(address string) string { return strings.Replace(address, outside, "http://"+public, 1) },
+		API:    fakeshopify.APIOptions{Bulk: o.Bulk},
 	})
 	api := httptest.NewServer(shop.Handler())
 	t.Cleanup(api.Close)
 	s, err := config.Load(config.Sources{Flags: map[string]string{
-		"data": t.TempDir(), "listen": public, "admin-listen": freeAddress(t), "api-base": api.URL,
+		"data": t.TempDir(), "listen": public, "admin-listen": freeAddress(t), "api-base": api.URL, "public-url": outside,
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s.Shop = config.EnvShop{Domain: shopName, APIKey: "key", APISecret: config.NewSecret(shop.Secret()), MerchantID: "merchant-7"}
-	if o.Change != nil {
-		o.Change(&s)
-	}
-	a := &app{t: t, shop: shop, settings: s, demo: o.Demo, URL: "http://" + s.AdminListen}
+	a := &app{t: t, shop: shop, settings: s, URL: "http://" + s.AdminListen}
 	a.start()
 	t.Cleanup(func() { a.stop() })
 	return a
@@ -81,7 +79,7 @@ func freeAddress(t *testing.T) string {
 func (a *app) start() {
 	a.t.Helper()
 	running, err := appliance.Open(context.Background(), appliance.Options{
-		Settings: a.settings, Version: "browser-test", Demo: a.demo,
+		Settings: a.settings, Version: "browser-test",
 		Logger: slog.New(slog.NewTextHandler(a.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
