@@ -242,7 +242,7 @@ func (r *runRig) resumed(t *testing.T, stopped store.SyncRun) {
 // TestASyncStoppedAtAnyInstantGoesOn stops it wherever the clock happens to be,
 // several times.
 func TestASyncStoppedAtAnyInstantGoesOn(t *testing.T) {
-	rounds := 6
+	rounds := 3
 	if long() {
 		rounds = 100
 	}
@@ -324,7 +324,11 @@ func TestOtherOperationsAreWaitedFor(t *testing.T) {
 // TestTheShopGoesOnDuringASync holds that what happens while the result is made
 // and read is neither lost nor undone.
 func TestTheShopGoesOnDuringASync(t *testing.T) {
-	for seed := range uint64(4) {
+	seeds := uint64(2)
+	if long() {
+		seeds = 40
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRunRig(t, fakeshopify.Options{Seed: seed, Products: 200, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Base: time.Minute}}})

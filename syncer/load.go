@@ -49,6 +49,13 @@ func (s *Syncer) Load(ctx context.Context) error {
 			return fmt.Errorf("end the runs that were left: %w", err)
 		}
 	}
+	var kept []store.SyncRun
+	s.mu.Lock()
+	for _, run := range s.unfinished {
+		kept = append(kept, run)
+	}
+	s.mu.Unlock()
+	s.dropSpills(kept)
 	for _, shop := range s.o.State.Shops() {
 		s.refreshProof(ctx, shop.Domain)
 	}
