@@ -1,0 +1,219 @@
+package store
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"stockroom/catalog"
+)
+
+func (b *bench) runRow(run SyncRun) SyncRun {
+	b.t.Helper()
+	got, err := b.s.StartRun(b.t.Context(), run)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	got.State, got.ProvenAt, got.Proven = run.State, run.ProvenAt, run.ProvenAt > 0
+	if err := b.s.SaveRun(b.t.Context(), got); err != nil {
+		b.t.Fatal(err)
+	}
+	return got
+}
+
+func (b *bench) runIDs(f RunFilter) []int64 {
+	b.t.Helper()
+	list, err := b.s.Runs(b.t.Context(), f)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var ids []int64
+	for _, r := range list {
+		ids = append(ids, r.ID)
+	}
+	return ids
+}
+
+func TestARunIsReadBackAsItWasSaved(t *testing.T) {
+	b := open(t)
+	want, err := b.s.StartRun(t.Context(), SyncRun{
+		Shop: testShop, Kind: RunFull, Trigger: "by hand", DryRun: true, Phase: "waiting", StartedAt: 123,
+		Added: 99, Doubtful: 99, // not the caller's to say
+	})
+	if err != nil || want.ID == 0 || want.State != RunRunning || want.Added != 0 {
+		t.Fatalf("%+v, %v", want, err)
+	}
+	b.reopen()
+	if diff := cmp.Diff(want, b.run(want.ID)); diff != "" {
+		t.Error(diff)
+	}
+	want.State, want.Phase, want.FinishedAt, want.Proven, want.ProvenAt, want.Error = RunFailed, "reading", 1, true, 2, "why"
+	want.Expected, want.Read, want.Objects, want.ObjectsTotal, want.Bytes, want.BytesTotal = 3, 4, 5, 6, 7, 8
+	want.Points, want.Calls, want.Operation, want.Offset, want.Spilled, want.Mark = 9, 10, "gid://x/1", 11, 12, "m"
+	saved := want
+	saved.Added, saved.Unchanged, saved.Shop = 55, 55, "other"
+	if err := b.s.SaveRun(t.Context(), saved); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, b.run(want.ID)); diff != "" {
+		t.Error(diff)
+	}
+	if err := b.s.SaveRun(t.Context(), SyncRun{ID: 77, State: RunDone}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a run without a row: %v", err)
+	}
+	if _, err := b.s.Run(t.Context(), 77); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a run without a row: %v", err)
+	}
+}
+
+func TestRunsAreListedNewestFirst(t *testing.T) {
+	b := open(t)
+	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone})
+	b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunRunning})
+	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunRunning})
+	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunFailed})
+	for _, tc := range []struct {
+		f    RunFilter
+		want []int64
+	}{
+		{RunFilter{}, []int64{4, 3, 2, 1}},
+		{RunFilter{Shop: testShop}, []int64{4, 3, 1}},
+		{RunFilter{Shop: testShop, Kind: RunFull}, []int64{4, 1}},
+		{RunFilter{Before: 4, Limit: 2}, []int64{3, 2}},
+	} {
+		if got := b.runIDs(tc.f); !slices.Equal(got, tc.want) {
+			t.Errorf("%+v: %v, want %v", tc.f, got, tc.want)
+		}
+	}
+	running, err := b.s.RunningRuns(t.Context())
+	if err != nil || len(running) != 2 || running[0].ID != 2 || running[1].ID != 3 {
+		t.Errorf("running %+v, %v", running, err)
+	}
+}
+
+func TestTheLastProofIsTheNewestOfWhatWasCompared(t *testing.T) {
+	b := open(t)
+	proof := func() Proof {
+		p, err := b.s.LastProof(t.Context(), testShop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	if p := proof(); p != (Proof{}) {
+		t.Errorf("%+v before any run", p)
+	}
+	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, ProvenAt: 300})
+	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunFailed})
+	b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunDone, ProvenAt: 900})
+	if p := proof(); p != (Proof{IDs: 300}) {
+		t.Errorf("%+v", p)
+	}
+	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone, ProvenAt: 500})
+	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone, ProvenAt: 400})
+	if p := proof(); p != (Proof{IDs: 500, Fields: 500}) {
+		t.Errorf("%+v", p)
+	}
+	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, ProvenAt: 800})
+	if p := proof(); p != (Proof{IDs: 800, Fields: 500}) {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestOldRunsGoAndTheNewestAndTheProofsStay(t *testing.T) {
+	b := open(t)
+	const day = 24 * 60 * 60 * 1000
+	now := time.Now()
+	old := now.UnixMilli() - 40*day
+	var ids []int64
+	for i := range int64(70) {
+		run := SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, StartedAt: old + i}
+		switch i {
+		case 2:
+			run.Kind, run.ProvenAt = RunFull, 5
+		case 3, 4:
+			run.ProvenAt = 6 + i // the newer one stays
+		case 6:
+			run.State = RunRunning
+		}
+		ids = append(ids, b.runRow(run).ID)
+		if err := b.s.AddDrift(t.Context(), ids[i], Drift{ExternalID: i, Kind: DriftMissing}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := Read{Shop: testShop, Source: "bulk", Started: later()}
+	for _, i := range []int{0, 6, 69} {
+		r.Run = ids[i]
+		b.fetched(r, product(1, "v1", 10_000, "1"))
+	}
+	other := b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunDone, StartedAt: old})
+	if _, err := b.s.Prune(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	var want []int64
+	for i, id := range ids {
+		if i >= 20 || i == 2 || i == 4 || i == 6 {
+			want = append(want, id)
+		}
+	}
+	slices.Reverse(want)
+	if got := b.runIDs(RunFilter{Shop: testShop, Limit: 200}); !slices.Equal(got, want) {
+		t.Errorf("left %v, want %v", got, want)
+	}
+	if got := b.runIDs(RunFilter{Shop: "other"}); !slices.Equal(got, []int64{other.ID}) {
+		t.Errorf("the other shop's newest run went: %v", got)
+	}
+	if len(b.drift(ids[0])) != 0 || len(b.drift(ids[2])) != 1 || len(b.drift(ids[69])) != 1 {
+		t.Error("reports and runs do not go together")
+	}
+	if len(b.seenIDs(ids[6])) != 1 || len(b.seenIDs(ids[69])) != 0 || len(b.seenIDs(ids[0])) != 0 {
+		t.Error("what was seen does not go with the end of the run")
+	}
+}
+
+func TestARemovedShopTakesItsRunsAlong(t *testing.T) {
+	b := open(t)
+	if err := b.s.PutShop(t.Context(), Shop{Shop: testShop}); err != nil {
+		t.Fatal(err)
+	}
+	run, other := b.fullRun(), b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunDone})
+	b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "winter"}}})
+	b.putBulk(bulkRead(run), run, product(1, "v1", 10_000, "1"))
+	if err := b.s.AddDrift(t.Context(), run.ID, Drift{ExternalID: 1, Kind: DriftMissing}); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.run(run.ID); got.Ignored != 1 {
+		t.Errorf("run %+v", got)
+	}
+	if _, err := b.s.RemoveShop(t.Context(), testShop, false, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.runIDs(RunFilter{}); !slices.Equal(got, []int64{other.ID}) {
+		t.Errorf("runs %v", got)
+	}
+	passed, err := b.s.PassedOver(t.Context(), testShop, 0, 10)
+	if err != nil || len(passed)+len(b.seenIDs(run.ID))+len(b.drift(run.ID)) != 0 {
+		t.Errorf("left: %v %v %v (%v)", passed, b.seenIDs(run.ID), b.drift(run.ID), err)
+	}
+}
+
+func TestALossIsForgottenWhenItIsHealed(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	b.reopen(func(o *Options) { o.Watermark = 50 })
+	if h := b.s.Health(); h.Behind == 0 {
+		t.Fatal("no loss was seen")
+	}
+	b.s.Healed()
+	if h := b.s.Health(); h != (Health{}) {
+		t.Errorf("health %+v", h)
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	b.reopen(func(o *Options) { o.Watermark = b.s.LastSeq() })
+	if h := b.s.Health(); h != (Health{}) {
+		t.Errorf("health %+v after another start", h)
+	}
+}

@@ -1,0 +1,203 @@
+package store
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"stockroom/catalog"
+)
+
+func (b *bench) fetched(r Read, p *catalog.Product) Result {
+	b.t.Helper()
+	if r.Shop == "" {
+		r.Shop, r.Source = testShop, "fetch"
+	}
+	results, err := b.s.PutFetched(b.t.Context(), r, p)
+	if err != nil {
+		b.t.Fatalf("put fetched: %v", err)
+	}
+	return results[0]
+}
+
+func earlier() time.Time { return time.Now().Add(-time.Hour) } // before anything the test wrote
+func later() time.Time   { return time.Now().Add(time.Hour) }  // after it
+
+func TestOfTwoVersionsOfASecondAReadFromBeforeTheRowDoesNotWin(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "webhook", 10_000, "1")), Applied)
+	res := b.fetched(Read{Started: earlier()}, product(1, "read", 10_400, "1"))
+	if res.Outcome != Stale || res.Wanted == nil || res.Wanted.ID != 1 {
+		t.Errorf("result %+v, want stale and a fetch", res)
+	}
+	b.title(1, "Shirt webhook")
+	if w := b.wanted(); len(w) != 1 || w[0].Kind != WantProduct {
+		t.Errorf("wanted %v", w)
+	}
+	if res := b.fetched(Read{Started: later()}, product(1, "read", 10_400, "1")); res.Outcome != Applied || res.Created {
+		t.Errorf("a read from after the row: %+v, want applied", res)
+	}
+	b.title(1, "Shirt read")
+	if w := b.wanted(); len(w) != 0 {
+		t.Errorf("still wanted: %v", w)
+	}
+}
+
+func TestARowFromTheFutureDoesNotBlockReads(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "webhook", 10_000, "1")), Applied)
+	if _, err := b.other().Exec(`UPDATE products SET synced_at = ?`, later().UnixMilli()); err != nil {
+		t.Fatal(err)
+	}
+	if res := b.fetched(Read{Started: time.Now()}, product(1, "read", 10_000, "1")); res.Outcome != Applied {
+		t.Errorf("after the clock was set back: %+v", res)
+	}
+}
+
+func TestOnlyAnOverrulingReadPutsAnOlderVersionBack(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		read    Read
+		outcome Outcome
+		title   string
+	}{
+		{"a plain read does not", Read{Started: later()}, Stale, "Shirt v2"},
+		{"an overruling one does", Read{Started: later(), Overrule: true}, Applied, "Shirt v1"},
+		{"but not over a row written since it began", Read{Started: earlier(), Overrule: true}, Stale, "Shirt v2"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := open(t)
+			b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+			if res := b.fetched(tc.read, product(1, "v1", 10_000, "1")); res.Outcome != tc.outcome {
+				t.Errorf("%+v, want %s", res, tc.outcome)
+			}
+			b.title(1, tc.title)
+		})
+	}
+}
+
+func TestAReadThatShowsNothingDoesNotRemoveWhatCameSince(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	res, err := b.s.PutGone(t.Context(), Read{Shop: testShop, Source: "reconcile", Started: earlier()}, 1)
+	if err != nil || res.Outcome != Stale || res.Wanted == nil {
+		t.Errorf("%+v, %v: want stale and a fetch", res, err)
+	}
+	b.title(1, "Shirt v1")
+	if res, err = b.s.PutGone(t.Context(), Read{Shop: testShop, Source: "reconcile", Started: later()}, 1); err != nil || res.Outcome != Applied {
+		t.Errorf("%+v, %v", res, err)
+	}
+	b.absent(1)
+	if w := b.wanted(); len(w) != 0 {
+		t.Errorf("still wanted: %v", w)
+	}
+}
+
+func pictures(p *catalog.Product, src ...string) *catalog.Product {
+	var list []catalog.Image
+	for i, s := range src {
+		list = append(list, catalog.Image{Position: int64(i + 1), Src: s, Width: 10, Height: 20})
+	}
+	p.Images = catalog.Of(list)
+	return p
+}
+
+func TestImagesInUnknownOrder(t *testing.T) {
+	stored := []string{"a", "b", "c"}
+	for _, tc := range []struct {
+		name    string
+		updated int64
+		src     []string
+		want    []string
+		outcome Outcome
+		fetch   bool
+	}{
+		{"keep the stored order when the set is the same", 10_000, []string{"c", "a", "b"}, stored, Stale, false},
+		{"keep it for a newer version until a fetch tells", 20_000, []string{"c", "a", "b"}, stored, Applied, true},
+		{"stand as given when the set is another one", 20_000, []string{"c", "a"}, []string{"c", "a"}, Applied, true},
+		{"stand as given when one was exchanged in the same second", 10_000, []string{"c", "a", "d"}, []string{"c", "a", "d"}, Applied, true},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			b := open(t)
+			b.want(upsertOf(pictures(product(1, "v", 10_000, "1"), stored...)), Applied)
+			p := pictures(product(1, "v", tc.updated, "1"), tc.src...)
+			p.ImagesUnordered = true
+			p.Images.Value()[0].Width = 0 // not known
+			run := b.fullRun()
+			r := bulkRead(run)
+			r.Started = later()
+			res := b.putBulk(r, run, p)[0]
+			if res.Outcome != tc.outcome || (res.Wanted != nil) != tc.fetch {
+				t.Errorf("%+v", res)
+			}
+			row := b.product(1)
+			images, err := parseField[[]catalog.Image](row.Images)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, m := range images.Value() {
+				got = append(got, m.Src)
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("images %v, want %v", got, tc.want)
+			}
+			if old, err := row.content(); err != nil || old.ContentHash().String() != row.ContentHash {
+				t.Errorf("the content hash does not fit the row (%v)", err)
+			}
+		})
+	}
+	t.Run("a new product's are fetched", func(t *testing.T) {
+		b := open(t)
+		p := pictures(product(1, "v", 10_000, "1"), "b", "a")
+		p.ImagesUnordered = true
+		run := b.fullRun()
+		if res := b.putBulk(bulkRead(run), run, p)[0]; !res.Created || res.Wanted == nil {
+			t.Errorf("%+v", res)
+		}
+	})
+}
+
+func TestAVersionThatRulesPassOverIsListedUntilTheSelectionChanges(t *testing.T) {
+	b := open(t)
+	summer := catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "summer"}}}
+	b.selection(summer)
+	winter := func(id int64, version string, at int64) *catalog.Product {
+		p := product(id, version, at, "1")
+		p.Tags = catalog.Of([]string{"winter"})
+		return p
+	}
+	passed := func() []int64 {
+		list, err := b.s.PassedOver(t.Context(), testShop, 0, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []int64
+		for _, p := range list {
+			if p.UpdatedAt == 0 || p.ReadAt == 0 {
+				t.Errorf("%+v", p)
+			}
+			ids = append(ids, p.ID)
+		}
+		return ids
+	}
+	for id := int64(1); id <= 3; id++ {
+		if res := b.fetched(Read{Started: later()}, winter(id, "v5", 50_000)); res.Outcome != Ignored {
+			t.Fatalf("%+v", res)
+		}
+	}
+	if got := passed(); !slices.Equal(got, []int64{1, 2, 3}) {
+		t.Errorf("passed over %v", got)
+	}
+	// It still outranks an older version that would match.
+	b.want(upsertOf(product(1, "v4", 40_000, "1")), Stale)
+	b.want(upsertOf(product(1, "v6", 60_000, "1")), Applied)
+	b.want(deleteOf(2), Applied)
+	if got := passed(); !slices.Equal(got, []int64{3}) {
+		t.Errorf("passed over %v after one was stored and one deleted", got)
+	}
+	b.selection(catalog.Selection{})
+	if got := passed(); len(got) != 0 {
+		t.Errorf("passed over %v after the selection changed", got)
+	}
+}
