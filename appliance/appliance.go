@@ -38,6 +38,8 @@ type Options struct {
 	Demo bool
 	// Manual: no sync is made by itself, only those that are asked for.
 	Manual bool
+	// Transport carries the calls to Shopify, for tests; nil the client's own.
+	Transport http.RoundTripper
 	// StoreFault is handed to the catalogue, for tests.
 	StoreFault func(point string) error
 	// QueueFault is handed to the queue, for tests.

@@ -45,6 +45,7 @@ func (a *Appliance) openOutbound() error {
 	a.client, err = shopify.New(shopify.Options{
 		BaseURL: s.APIBaseFor, Version: s.APIVersion, Credentials: credentials{a.state},
 		Limiter: a.limiter, Breaker: a.breaker, Telemetry: a.telemetry, Logger: a.log,
+		Transport: a.opt.Transport,
 	})
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	st.Subscriptions = s.subscriptions[shop]
 	s.mu.Unlock()
 	st.Schedules = s.scheduleStatus(shop, now)
-	st.Why = s.why(shop, st)
+	st.Why = s.why(shop, st, now)
 	return st
 }
 
@@ -96,9 +96,12 @@ func (s *Syncer) successOf(shop, name string, own time.Time) time.Time {
 	return slices.MaxFunc([]time.Time{own, full.LastSuccess}, time.Time.Compare)
 }
 
+// subscriptionsKnown is for how long a check of subscriptions says how they are.
+const subscriptionsKnown = 3*subscriptionsEvery + time.Minute
+
 // why is one sentence on what stands against the copy being in step, of what is
 // known here: jobs and dead letters are counted elsewhere.
-func (s *Syncer) why(shop string, st Status) string {
+func (s *Syncer) why(shop string, st Status, now time.Time) string {
 	have, ok := s.o.State.Shop(shop)
 	switch {
 	case !ok:
@@ -129,6 +132,8 @@ func (s *Syncer) why(shop string, st Status) string {
 	switch sub := st.Subscriptions; {
 	case sub.CheckedAt.IsZero():
 		return "Whether Shopify sends product updates has not been checked yet."
+	case now.Sub(sub.CheckedAt) > subscriptionsKnown:
+		return "Shopify is not answering, so it is not known whether it still sends product updates."
 	case !sub.Present && sub.Error != "":
 		return asSentence(sub.Error)
 	case !sub.Present:
@@ -195,7 +200,7 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 	if fix {
 		words := sub.Error
 		if err != nil {
-			words = err.Error()
+			words = wordsOf(err)
 		}
 		if e := s.o.State.RunFinished(shop, scheduleSubscriptions, time.Now(), words); e != nil {
 			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", e.Error())
