@@ -1,0 +1,5 @@
+//go:build !linux
+
+package bulk
+
+func peakKiB() int { return 0 }
