@@ -112,11 +112,25 @@ func (s *Server) act(r *http.Request, p httprouter.Params) (url.Values, error) {
 	switch action {
 	case "retry":
 		n, err := s.o.Queue.Retry(r.Context(), id)
+		if n == 0 && err == nil && s.justRetried(r.Context(), id) {
+			n = 1
+		}
 		return saying("retried", n), err
 	case "discard":
-		return s.discard(r.Context(), id)
+		said, err := s.discard(r.Context(), id)
+		if key := s.undo.keyOf(time.Now(), id); err == nil && said.Get("said") == "gone" && key != "" {
+			said = url.Values{"said": {"discarded"}, "undo": {key}}
+		}
+		return said, err
 	}
 	return nil, refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
+}
+
+// justRetried reports whether a job was retried a moment ago: the same click came
+// twice, and both are told that it is tried again.
+func (s *Server) justRetried(ctx context.Context, id uint64) bool {
+	j, err := s.o.Queue.Get(ctx, id)
+	return err == nil && j.State != queue.Dead && time.Since(j.RetriedAt) < 5*time.Second
 }
 
 // saying is the address's part that says what n items underwent.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -34,9 +35,10 @@ func TestTheButtonsWorkOnceAndSayWhatTheyDid(t *testing.T) {
 	a, b := r.deadJob("{}"), r.deadJob("{}")
 	for _, tt := range []struct{ path, want string }{
 		{fmt.Sprintf("/jobs/%d/retry", a), "/jobs?said=retried"},
-		{fmt.Sprintf("/jobs/%d/retry", a), "/jobs?said=gone"},
+		{fmt.Sprintf("/jobs/%d/retry", a), "/jobs?said=retried"}, // the same click again
 		{fmt.Sprintf("/jobs/%d/discard", b), "/jobs?said=discarded&undo=KEY"},
-		{fmt.Sprintf("/jobs/%d/discard", b), "/jobs?said=gone"},
+		{fmt.Sprintf("/jobs/%d/discard", b), "/jobs?said=discarded&undo=KEY"},
+		{fmt.Sprintf("/jobs/%d/retry", b), "/jobs?said=gone"},
 		{"/jobs/999/retry", "/jobs?said=gone"},
 		{"/jobs/undo/NOSUCHKEY", "/jobs?said=gone"},
 	} {
@@ -109,7 +111,7 @@ func TestAJobThatDiedSinceThePageIsNotAmongAll(t *testing.T) {
 	}
 	<-died
 	for r.queue.Stats().Dead < 3 {
-		time.Sleep(time.Millisecond)
+		runtime.Gosched()
 	}
 	cancel()
 	if got := r.click("/jobs/all/discard", form); undoKey.ReplaceAllString(got, "") != "/jobs?n=2&said=discarded&" {

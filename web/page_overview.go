@@ -15,7 +15,7 @@ import (
 const (
 	updatesShown  = 8
 	changesShown  = 6
-	cardsShown    = 12
+	cardsShown    = 8
 	rejectedShown = 5
 	reloadSeconds = 5
 )

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ func (l *lastCheck) run(ctx context.Context, look func(context.Context) []Findin
 			// Not the request's: a browser that leaves must not spoil the result.
 			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkMost)
 			defer cancel()
-			list := look(limited)
+			list := guardedLook(limited, look)
 			l.mu.Lock()
 			l.at, l.list, l.running = time.Now(), list, nil
 			l.mu.Unlock()
@@ -45,6 +46,17 @@ func (l *lastCheck) run(ctx context.Context, look func(context.Context) []Findin
 	case <-done:
 	case <-ctx.Done():
 	}
+}
+
+// guardedLook looks, and tells of a fault in it: it runs beside the handlers,
+// where nothing else would keep it from ending the process.
+func guardedLook(ctx context.Context, look func(context.Context) []Finding) (list []Finding) {
+	defer func() {
+		if p := recover(); p != nil {
+			list = []Finding{{Check: "doctor", Level: "fail", Text: fmt.Sprintf("the check broke off: %v", p), Fix: "please report it"}}
+		}
+	}()
+	return look(ctx)
 }
 
 func (l *lastCheck) found() (time.Time, []Finding) {

@@ -10,7 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 )
 
-const shopsListed = 10
+const shopsListed = 5
 
 // shopsView is the page of shops.
 type shopsView struct {

@@ -182,13 +182,16 @@ func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.
 	default:
 		return refuse(http.StatusBadRequest, "Unknown kind", "Choose what to start on the page Syncs.")
 	}
-	began := time.Now()
+	before, err := s.o.Store.Runs(r.Context(), store.RunFilter{Limit: 1})
+	if err != nil {
+		return err
+	}
 	id, err := syncs.Start(r.Context(), shop, kind, dry)
 	if err != nil {
 		return outboundRefusal(err)
 	}
 	said := saying("started", 1)
-	if run, err := s.o.Store.Run(r.Context(), id); err == nil && run.StartedAt < began.UnixMilli() {
+	if len(before) > 0 && id <= before[0].ID {
 		said = saying("joined", 1)
 	}
 	s.log.Info("sync asked for on the page", "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)

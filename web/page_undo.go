@@ -83,6 +83,20 @@ func (u *undoList) left(now time.Time, key string) int {
 	return 0
 }
 
+// keyOf is the key under which a job is kept, "" when it is not: the answer to a
+// second click on the same button is that to the first.
+func (u *undoList) keyOf(now time.Time, id uint64) string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.trim(now)
+	for _, e := range u.list {
+		if len(e.jobs) == 1 && e.jobs[0].ID == id {
+			return e.key
+		}
+	}
+	return ""
+}
+
 // take removes an entry: of two clicks one gets it.
 func (u *undoList) take(now time.Time, key string) (undoEntry, bool) {
 	u.mu.Lock()

@@ -1,0 +1,297 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+// post sends a form from our own page and returns the answer.
+func (r *rig) post(path string, form url.Values) (int, string) {
+	r.t.Helper()
+	w := serve(r.Admin(), request(http.MethodPost, path, form.Encode(), "Sec-Fetch-Site", "same-origin", "Content-Type", "application/x-www-form-urlencoded", "Accept", "text/html"))
+	return w.Code, w.Body.String()
+}
+
+const selectionPath = "/shops/" + testShop + "/selection"
+
+func TestASelectionIsSavedAndSaysWhatItDid(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(7, "Shirt", "")
+	r.product(8, "Hat", "")
+	form := url.Values{"version": {versionOf(catalog.Selection{})}, "mode": {"include"}, "rules": {"ignored, as the mode is another"}, "exclude": {""},
+		"include": {"7\r\nhttps://admin.shopify.com/store/linen/products/9/\n gid://shopify/Product/7, 11"}}
+	location := r.click(selectionPath, form)
+	if location != selectionPath+"?fetch=2&n=0&off=1&said=selected" {
+		t.Errorf("leads to %s", location)
+	}
+	_, text := checkPage(t, r.admin(200, "GET", location, ""))
+	for _, want := range []string{"Saved. 0 products now active or selected again, 1 left out and inactive.", "is read from Shopify", "Now: 3 listed products", "7\n9\n11"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if got := r.shops.list[0].Selection; fmt.Sprint(got.Include) != "[7 9 11]" || got.Mode != "include" {
+		t.Errorf("saved %+v", got)
+	}
+	// The same click again, with the version of the form as it was opened.
+	if location := r.click(selectionPath, form); location != selectionPath+"?said=same" {
+		t.Errorf("the second click leads to %s", location)
+	}
+}
+
+func TestASelectionIsNotSavedOverSomebodyElses(t *testing.T) {
+	r := newRig(t, nil)
+	opened := versionOf(catalog.Selection{})
+	r.click(selectionPath, url.Values{"version": {opened}, "mode": {"rules"}, "rules": {"tag=summer\nvendor=Acme"}, "exclude": {"5"}})
+	mine := url.Values{"version": {opened}, "mode": {"include"}, "include": {"42"}}
+	status, page := r.post(selectionPath, mine)
+	if status != http.StatusConflict {
+		t.Fatalf("status %d", status)
+	}
+	elements, text := checkPage(t, page)
+	for _, want := range []string{"somebody changed the selection", "Matching: tag=summer, vendor=Acme", "Except: 5", "42", "Save mine instead"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if got := r.shops.list[0].Selection.Mode; got != "rules" {
+		t.Errorf("theirs was replaced by %s", got)
+	}
+	for _, e := range elements {
+		if e.attr["name"] == "version" {
+			mine.Set("version", e.attr["value"])
+		}
+	}
+	if location := r.click(selectionPath, mine); !strings.Contains(location, "said=selected") {
+		t.Errorf("mine instead leads to %s", location)
+	}
+}
+
+func TestTwoWindowsThatSaveAtOnceDoNotBothWin(t *testing.T) {
+	r := newRig(t, nil)
+	var saved, refused atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			form := url.Values{"version": {versionOf(catalog.Selection{})}, "mode": {"include"}, "include": {fmt.Sprint(i + 1)}}
+			switch status, _ := r.post(selectionPath, form); status {
+			case http.StatusSeeOther:
+				saved.Add(1)
+			case http.StatusConflict:
+				refused.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if saved.Load() != 1 || refused.Load() != 7 {
+		t.Errorf("%d saved, %d refused", saved.Load(), refused.Load())
+	}
+}
+
+func TestAWrongSelectionIsNamedAndKeptInTheForm(t *testing.T) {
+	r := newRig(t, nil)
+	for name, tt := range map[string]struct {
+		form url.Values
+		want string
+	}{
+		"no choice":      {url.Values{}, "Choose which products are kept."},
+		"words for ids":  {url.Values{"mode": {"include"}, "include": {"shirt"}}, `"shirt" is not a product's id`},
+		"negative":       {url.Values{"mode": {"all"}, "exclude": {"-4"}}, `"-4" is not a product's id`},
+		"no rule":        {url.Values{"mode": {"rules"}}, "needs at least one rule"},
+		"a broken rule":  {url.Values{"mode": {"rules"}, "rules": {"colour=red"}}, "looks at tag, vendor or type"},
+		"an unknown one": {url.Values{"mode": {"some"}}, "Choose which products are kept."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tt.form.Set("version", versionOf(catalog.Selection{}))
+			status, page := r.post(selectionPath, tt.form)
+			_, text := checkPage(t, page)
+			if status != http.StatusBadRequest || !strings.Contains(text, tt.want) {
+				t.Errorf("%d, without %q", status, tt.want)
+			}
+			for _, field := range []string{"include", "rules", "exclude"} {
+				if !strings.Contains(text, tt.form.Get(field)) {
+					t.Errorf("what was typed in %s is lost", field)
+				}
+			}
+		})
+	}
+	if got := r.shops.list[0].Selection; got.Mode != "" {
+		t.Errorf("saved %+v", got)
+	}
+}
+
+func TestASyncIsStartedOnceAndJoined(t *testing.T) {
+	r, _ := newSyncRig(t, nil)
+	form := url.Values{"shop": {testShop}, "kind": {"dry"}}
+	if got := r.click("/syncs", form); got != "/syncs/1?said=started" {
+		t.Errorf("leads to %s", got)
+	}
+	if got := r.click("/syncs", form); got != "/syncs/1?said=joined" {
+		t.Errorf("the second click leads to %s", got)
+	}
+	run, err := r.store.Run(t.Context(), 1)
+	if err != nil || run.Kind != store.RunReconcile || !run.DryRun {
+		t.Errorf("%+v %v", run, err)
+	}
+	if got := r.click("/syncs", url.Values{"shop": {testShop}, "kind": {"full"}}); got != "/syncs/2?said=started" {
+		t.Errorf("the full read leads to %s", got)
+	}
+	if status, _ := r.post("/syncs", url.Values{"shop": {testShop}, "kind": {"all"}}); status != 400 {
+		t.Errorf("an unknown kind: %d", status)
+	}
+	if status, _ := r.post("/syncs", url.Values{"shop": {"none.myshopify.com"}, "kind": {"full"}}); status != 404 {
+		t.Errorf("an unknown shop: %d", status)
+	}
+}
+
+func TestOnlyTheRunThatIsShownIsCancelled(t *testing.T) {
+	r, syncs := newSyncRig(t, nil)
+	r.click("/syncs", url.Values{"shop": {testShop}, "kind": {"full"}})
+	r.click("/syncs", url.Values{"shop": {testShop}, "kind": {"reconcile"}})
+	newer, err := r.store.Run(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	syncs.status.Running = &newer
+	if got := r.click("/syncs/1/cancel", nil); got != "/syncs/1?said=not-running" || len(syncs.running) != 2 {
+		t.Errorf("the older page cancelled another run: %s", got)
+	}
+	if got := r.click("/syncs/2/cancel", nil); got != "/syncs/2?said=cancelled" {
+		t.Errorf("leads to %s", got)
+	}
+	if got := r.click("/syncs/2/cancel", nil); got != "/syncs/2?said=not-running" {
+		t.Errorf("the second click leads to %s", got)
+	}
+	r.admin(404, "POST", "/syncs/77/cancel", "")
+}
+
+func TestCallsAreHeldAndAllowedByHand(t *testing.T) {
+	calls := &fakeCalls{calls: Calls{Circuit: "open", Held: true}}
+	r := newRig(t, func(o *Options) { o.Outbound = calls })
+	path := "/shops/" + testShop + "/circuit"
+	for hold, want := range map[string]string{"open": "held", "auto": "allowed", "try": "tried"} {
+		if got := r.click(path, url.Values{"hold": {hold}, "back": {"/shops"}}); got != "/shops?said="+want {
+			t.Errorf("%s leads to %s", hold, got)
+		}
+	}
+	if len(calls.held) != 3 {
+		t.Errorf("decided %v", calls.held)
+	}
+	if status, _ := r.post(path, url.Values{"hold": {"closed"}}); status != 400 {
+		t.Errorf("a decision without a button: %d", status)
+	}
+	if status, _ := newRig(t, nil).post(path, url.Values{"hold": {"open"}}); status != http.StatusConflict {
+		t.Errorf("without calls: %d", status)
+	}
+	_, text := checkPage(t, r.admin(200, "GET", "/shops", ""))
+	if !strings.Contains(text, "held back by hand") || !strings.Contains(text, "Allow calls again") {
+		t.Error("the page does not say that calls are held back")
+	}
+}
+
+func TestSubscriptionsAreRegisteredFromThePage(t *testing.T) {
+	r, syncs := newSyncRig(t, nil)
+	path := "/shops/" + testShop + "/subscriptions"
+	syncs.status.Subscriptions = Subscriptions{CheckedAt: time.Now(), Wanted: []Subscription{{Topic: "products/update", State: "missing"}}}
+	_, text := checkPage(t, r.admin(200, "GET", "/", ""))
+	if !strings.Contains(text, "1 subscription is missing") || !strings.Contains(text, "Press Register") {
+		t.Error("the overview does not say what to do")
+	}
+	if got := r.click(path, url.Values{"back": {"/shops"}}); got != "/shops?said=registered" || fmt.Sprint(syncs.fixed) != "[true]" {
+		t.Errorf("leads to %s, %v", got, syncs.fixed)
+	}
+	plain, _ := newSyncRig(t, func(o *Options) { o.PublicURL = "" })
+	if status, page := plain.post(path, nil); status != http.StatusConflict || !strings.Contains(page, "--public-url") {
+		t.Errorf("without a public address: %d", status)
+	}
+	if _, text := checkPage(t, plain.admin(200, "GET", "/shops", "")); !strings.Contains(text, "--public-url") {
+		t.Error("the page offers what can't be done")
+	}
+}
+
+func TestAProductIsReadAgainOnce(t *testing.T) {
+	var told []store.Wanted
+	r := newRig(t, func(o *Options) { o.Wanted = func(w store.Wanted) { told = append(told, w) } })
+	r.product(7, "Shirt", "")
+	path := productPath(testShop, 7)
+	for range 2 {
+		if got := r.click(path+"/read", nil); got != path+"?said=reading" {
+			t.Errorf("leads to %s", got)
+		}
+	}
+	list, err := r.store.WantedList(t.Context())
+	if err != nil || len(list) != 1 || list[0].ID != 7 || list[0].Kind != store.WantProduct || len(told) != 2 {
+		t.Errorf("%v %v, told %v", list, err, told)
+	}
+	_, text := checkPage(t, r.admin(200, "GET", path, ""))
+	if !strings.Contains(text, "It is to be read from Shopify again: somebody asked for it on the page.") {
+		t.Error("the page does not say that it is read again")
+	}
+	r.admin(404, "POST", "/products/none.myshopify.com/7/read", "")
+}
+
+func TestTwoClicksAreOneCheck(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lastCheck
+		looks := 0
+		done := make(chan struct{})
+		for range 3 {
+			go l.run(t.Context(), func(context.Context) []Finding {
+				looks++
+				<-done
+				return []Finding{{Check: "token"}}
+			})
+		}
+		synctest.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		left := make(chan struct{})
+		go func() {
+			l.run(gone, nil)
+			close(left)
+		}()
+		synctest.Wait()
+		cancel() // a browser that leaves does not wait, and ends nothing
+		<-left
+		close(done)
+		synctest.Wait()
+		if at, list := l.found(); looks != 1 || len(list) != 1 || at.IsZero() {
+			t.Errorf("looked %d times, found %v", looks, list)
+		}
+		l.run(t.Context(), func(context.Context) []Finding { looks++; return nil })
+		if looks != 2 {
+			t.Error("a later click does not look again")
+		}
+		l.run(t.Context(), func(context.Context) []Finding { panic("boom") })
+		if _, list := l.found(); len(list) != 1 || list[0].Level != "fail" {
+			t.Errorf("a check that broke off found %v", list)
+		}
+	})
+}
+
+func TestWhatACheckFoundComesWithItsFix(t *testing.T) {
+	r := newRig(t, func(o *Options) {
+		o.Doctor = func(context.Context) []Finding {
+			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "the token is refused", Fix: "give a new one"}}
+		}
+	})
+	_, text := checkPage(t, r.admin(200, "GET", r.click("/settings/check", nil), ""))
+	for _, want := range []string{"Does not work", "The token is refused.", "What to do: give a new one", "linen", "Last checked"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s", want)
+		}
+	}
+	if status, _ := newRig(t, nil).post("/settings/check", nil); status != http.StatusConflict {
+		t.Errorf("without a doctor: %d", status)
+	}
+}
