@@ -10,7 +10,10 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Account keeps the password of the status page.
@@ -65,6 +68,8 @@ type gatekeeper struct {
 	sessions  *sessions
 	proxies   []netip.Prefix
 	origin    *http.CrossOriginProtection
+	noted     *rate.Limiter // refusals in the log
+	unnoted   atomic.Int64  // refusals since the last one in the log
 
 	mu    sync.Mutex
 	epoch context.Context // of whom the password let in, or its absence; ends with the password
@@ -75,6 +80,7 @@ func newGatekeeper(o Options) *gatekeeper {
 	g := &gatekeeper{
 		token: sha256.Sum256([]byte(o.Token)), hasToken: o.Token != "", account: o.Account, proxies: o.TrustedProxies,
 		origin: http.NewCrossOriginProtection(), sessions: newSessions(o.Keeper, o.Logger),
+		noted: rate.NewLimiter(2, 20),
 	}
 	if g.account == nil {
 		g.account = noAccount{}

@@ -169,6 +169,48 @@ func TestNoSecretIsEverLogged(t *testing.T) {
 	}
 }
 
+func TestRefusalsAreLoggedWithinBounds(t *testing.T) {
+	a := newAccountRig(t, testPassword, nil)
+	a.browse("GET", "/", "")
+	serve(a.admin, request("GET", "/api/v1/status", ""))
+	if text := a.log.String(); strings.Contains(text, "refused") {
+		t.Errorf("the begin of a login is logged as an attack: %s", text)
+	}
+	for name, header := range map[string][]string{
+		"Wrong token": {"Authorization", "Bearer x"}, "Wrong password": {"Authorization", basic("x")}, "Unknown host name": {"Host", "evil.example"},
+		"Another website asked": {"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "cors"},
+	} {
+		serve(a.admin, request("GET", "/api/v1/status?token=confidential", "", header...))
+		if text := a.log.String(); !strings.Contains(text, `"reason":"`+name+`"`) || !strings.Contains(text, `"from":"127.0.0.1"`) || strings.Contains(text, "confidential") {
+			t.Errorf("%s is not in the log, or too much is: %s", name, text)
+		}
+	}
+	for range 1000 {
+		serve(a.admin, request("GET", "/a%22%0Aforged", "", "Authorization", "Bearer x"))
+	}
+	lines := strings.Split(strings.TrimSpace(a.log.String()), "\n")
+	if len(lines) > 40 {
+		t.Errorf("%d lines for a thousand refusals", len(lines))
+	}
+	for _, line := range lines {
+		if !strings.HasPrefix(line, `{"time":"`) || !strings.HasSuffix(line, "}") {
+			t.Errorf("a line was forged: %s", line)
+		}
+	}
+}
+
+func TestTraceIsNotAnswered(t *testing.T) {
+	a := newAccountRig(t, testPassword, nil)
+	for name, h := range map[string]http.Handler{"admin": a.admin, "public": a.Public(hooks())} {
+		for _, path := range []string{"/", "/healthz", "/api/v1/status"} {
+			w := serve(h, request("TRACE", path, "", "Authorization", "Bearer "+testToken))
+			if w.Code < 400 || strings.Contains(w.Body.String(), testToken) {
+				t.Errorf("%s: TRACE %s: %d %s", name, path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 // TestSecretsAreComparedInConstantTime reads the source: a comparison that stops
 // at the first difference passes every other test.
 func TestSecretsAreComparedInConstantTime(t *testing.T) {
