@@ -74,11 +74,11 @@ type Result struct {
 // Wanted is work that a commit asked for: it stays in the table of the same
 // name until it is done.
 type Wanted struct {
-	Shop   string
-	Kind   WantedKind
-	ID     int64 // product, inventory item or bulk operation; 0 for the shop itself
-	Reason string
-	At     int64 // Unix milliseconds
+	Shop   string     `json:"shop"`
+	Kind   WantedKind `json:"kind"`
+	ID     int64      `json:"id"` // product, inventory item or bulk operation; 0 for the shop itself
+	Reason string     `json:"reason"`
+	At     int64      `json:"at"` // Unix milliseconds
 }
 
 // WantedKind is the kind of wanted work.

@@ -89,6 +89,16 @@ func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request, p httprouter
 	if err != nil {
 		return err
 	}
+	// Readers of JSON expect an empty list for none.
+	if e.Wanted == nil {
+		e.Wanted = []store.Wanted{}
+	}
+	if e.Deliveries == nil {
+		e.Deliveries = []store.DeliveryRow{}
+	}
+	if e.Changes == nil {
+		e.Changes = []store.Change{}
+	}
 	return writeJSON(w, http.StatusOK, e)
 }
 

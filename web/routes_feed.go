@@ -7,5 +7,6 @@ func (s *Server) feedRoutes() []route {
 	return []route{
 		{http.MethodGet, "/api/v1/changes", s.apiChanges},
 		{http.MethodGet, "/events", s.events},
+		{http.MethodGet, "/api/v1/openapi.json", s.apiDescription},
 	}
 }

@@ -1,0 +1,23 @@
+package web
+
+import (
+	_ "embed"
+	"net/http"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// openAPI describes every path below /api/v1. A test holds the handlers to it.
+//
+//go:embed openapi.json
+var openAPI []byte
+
+func (s *Server) apiDescription(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-cache") // nothing in it is secret
+	if notModified(w, http.StatusOK, openAPI) {
+		return nil
+	}
+	_, _ = w.Write(openAPI)
+	return nil
+}
