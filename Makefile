@@ -15,7 +15,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 5s
 TESTFLAGS ?=
 
-.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture clean
+.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s, PKG=./...)
 torture: ## run the long campaigns: crashes, power cuts, damage, random histories (hours)
 	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -p 1 -count=1 -timeout 6h $(TESTFLAGS) $(PKG)
 	@.ci/skipped
+
+screenshots: ## make the README's pictures anew, from a demo with a fixed seed (needs Chromium)
+	STOCKROOM_SCREENSHOTS=$(CURDIR)/docs/screenshots CGO_ENABLED=0 $(GO) test -v -count=1 -run '^TestScreenshots$$' ./browsertest
 
 clean: ## remove what build made
 	rm -rf bin

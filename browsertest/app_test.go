@@ -25,6 +25,7 @@ type app struct {
 	t        *testing.T
 	shop     *fakeshopify.Shop
 	settings config.Settings
+	demo     bool
 	running  *appliance.Appliance
 	token    string
 	end      func()
@@ -35,6 +36,7 @@ type app struct {
 type appOptions struct {
 	Products int // of the shop at the start; the copy has none of them
 	Bulk     fakeshopify.BulkOptions
+	Demo     bool // the page says that the shop is simulated, and its name fits
 }
 
 // newApp starts a shop and an appliance, which end with the test.
@@ -42,9 +44,12 @@ func newApp(t *testing.T, o appOptions) *app {
 	t.Helper()
 	browser(t)                              // no need for it all when the test is skipped
 	const outside = "https://stock.example" // what Shopify would be told
-	public := freeAddress(t)
+	public, name := freeAddress(t), shopName
+	if o.Demo {
+		name = "demo-shop.myshopify.com"
+	}
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: shopName, Seed: 7, Products: o.Products, Large: -1, Huge: -1, MinVariants: 1, MaxVariants: 6, Target: outside,
+		Shop: name, Seed: 7, Products: o.Products, Large: -1, Huge: -1, MinVariants: 1, MaxVariants: 6, Target: outside,
 		Topics: []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel},
 		Route:  func(address string) string { return strings.Replace(address, outside, "http://"+public, 1) },
 		API:    fakeshopify.APIOptions{Bulk: o.Bulk},
@@ -57,8 +62,8 @@ func newApp(t *testing.T, o appOptions) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Shop = config.EnvShop{Domain: shopName, APIKey: "key", APISecret: config.NewSecret(shop.Secret()), MerchantID: "merchant-7"}
-	a := &app{t: t, shop: shop, settings: s, URL: "http://" + s.AdminListen}
+	s.Shop = config.EnvShop{Domain: name, APIKey: "key", APISecret: config.NewSecret(shop.Secret()), MerchantID: "merchant-7"}
+	a := &app{t: t, shop: shop, settings: s, demo: o.Demo, URL: "http://" + s.AdminListen}
 	a.start()
 	t.Cleanup(func() { a.stop() })
 	return a
@@ -79,7 +84,7 @@ func freeAddress(t *testing.T) string {
 func (a *app) start() {
 	a.t.Helper()
 	running, err := appliance.Open(context.Background(), appliance.Options{
-		Settings: a.settings, Version: "browser-test",
+		Settings: a.settings, Version: "browser-test", Demo: a.demo,
 		Logger: slog.New(slog.NewTextHandler(a.t.Output(), &slog.HandlerOptions{Level: slog.LevelError})),
 	})
 	if err != nil {
@@ -202,12 +207,8 @@ func (a *app) poison(n int) {
 	for i := range n {
 		id := a.shop.IDs()[i]
 		body := string(a.shop.Body(fakeshopify.TopicUpdate, id))
-		if status := a.post(fakeshopify.TopicUpdate, shopName, a.shop.Secret(), strings.Replace(body, `"title":"`, `"title":7,"was":"`, 1)); status != http.StatusOK {
+		if status := a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), strings.Replace(body, `"title":"`, `"title":7,"was":"`, 1)); status != http.StatusOK {
 			a.t.Fatalf("a body that makes no sense: status %d", status)
 		}
 	}
 }
-
-// breakCalls makes Shopify answer every call with an error, until mend.
-func (a *app) breakCalls() { a.shop.Fail(fakeshopify.Fault{Status: 503, Times: -1}) }
-func (a *app) mend()       { a.shop.Heal() }

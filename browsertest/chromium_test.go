@@ -277,9 +277,11 @@ func (p *tab) theme(name string) {
 	}})
 }
 
-func (p *tab) width(pixels int64) {
+func (p *tab) width(pixels int64) { p.t.Helper(); p.size(pixels, 900) }
+
+func (p *tab) size(width, height int64) {
 	p.t.Helper()
-	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: pixels, Height: 900, DeviceScaleFactor: 1})
+	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: height, DeviceScaleFactor: 1})
 }
 
 // script switches JavaScript on or off for pages opened from now on.

@@ -35,17 +35,24 @@ func busyApp(t *testing.T) *app {
 		a.shop.RandomEdit()
 	}
 	a.deliver()
-	a.poison(3)
-	a.post(fakeshopify.TopicUpdate, shopName, "a wrong secret", `{"id":1}`)
-	a.post(fakeshopify.TopicUpdate, "stranger.myshopify.com", a.shop.Secret(), `{"id":1}`)
-	a.breakCalls()
-	if levels := a.shop.Body(fakeshopify.TopicInventoryLevel, a.shop.IDs()[0]); levels != nil {
-		a.post(fakeshopify.TopicInventoryLevel, shopName, a.shop.Secret(), string(levels))
-	}
+	a.trouble()
 	if dead := a.dead(); dead != 3 {
 		t.Fatalf("%d failed jobs, want 3", dead)
 	}
 	return a
+}
+
+// trouble makes three dead letters, refused requests, and a Shopify that answers
+// no call any more while something has to be read from it.
+func (a *app) trouble() {
+	a.t.Helper()
+	a.poison(3)
+	a.post(fakeshopify.TopicUpdate, a.shop.Domain(), "a wrong secret", `{"id":1}`)
+	a.post(fakeshopify.TopicUpdate, "stranger.myshopify.com", a.shop.Secret(), `{"id":1}`)
+	a.shop.Fail(fakeshopify.Fault{Status: http.StatusServiceUnavailable, Times: -1})
+	for _, id := range a.shop.IDs()[:6] {
+		a.post(fakeshopify.TopicInventoryLevel, a.shop.Domain(), a.shop.Secret(), string(a.shop.Body(fakeshopify.TopicInventoryLevel, id)))
+	}
 }
 
 var (

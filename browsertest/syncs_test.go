@@ -35,7 +35,7 @@ func (a *app) synced() {
 			Why     string
 			Running *run
 		}
-		if code := a.api(http.MethodGet, "/api/v1/shops/"+shopName+"/sync", "", &status); code != http.StatusOK {
+		if code := a.api(http.MethodGet, "/api/v1/shops/"+a.shop.Domain()+"/sync", "", &status); code != http.StatusOK {
 			a.t.Fatalf("sync status: %d", code)
 		}
 		return status.InStep && status.Running == nil
