@@ -55,11 +55,18 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	if known && h.hasVersion && version/1000 == h.updatedAt/1000 {
 		if hash == h.hash && selected == h.selected {
 			v := verdict{outcome: Stale, reason: "the same version is stored"}
-			if o.authoritative {
+			if !o.authoritative {
+				return v, t.retime(p, full, h, o)
+			}
+			damage, err := t.damage(h, full, selected)
+			if err != nil {
+				return verdict{}, err
+			}
+			if damage == nil {
 				v.want = want
 				return v, t.reread(shop, p.ID, h, o)
 			}
-			return v, t.retime(p, full, h, o)
+			return t.mend(shop, p, full, h, o, selected, damage)
 		}
 		if hash != h.hash && o.authoritative && h.writtenSince(o, t.now) {
 			return verdict{

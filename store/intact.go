@@ -1,0 +1,44 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+
+	"stockroom/catalog"
+)
+
+// damage compares what is in the rows of a product with the content that their
+// hash speaks for. The hash is a column like the others: a bit that flipped, or a
+// hand that edited the file, changes a title and not the hash. It returns the
+// differences, nil for none.
+func (t *tx) damage(h head, full *catalog.Product, selected bool) ([]catalog.FieldDiff, error) {
+	old, err := t.load(h.id)
+	switch {
+	case err != nil && errors.Is(classify(err), ErrUnavailable):
+		return nil, err
+	case err != nil:
+		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}, nil
+	case old.ContentHash() != full.ContentHash():
+		if diff := differences(old, full); len(diff) > 0 {
+			return diff, nil
+		}
+		return []catalog.FieldDiff{{Path: "row", Old: "has another content than its hash says", New: present}}, nil
+	}
+	if want := statusOf(selected, full); h.status != want {
+		return []catalog.FieldDiff{{Path: "status", Old: h.status, New: want}}, nil
+	}
+	return nil, nil
+}
+
+const present = "present"
+
+// mend writes a damaged product anew, every variant of it.
+func (t *tx) mend(shop string, p, full *catalog.Product, h head, o origin, selected bool, damage []catalog.FieldDiff) (verdict, error) {
+	if _, err := t.exec(`UPDATE variants SET row_hash = 0 WHERE product_id = ?`, h.id); err != nil {
+		return verdict{}, fmt.Errorf("distrust the stored variants: %w", err)
+	}
+	if err := t.update(shop, p, full, h, o, selected, full.ContentHash().String()); err != nil {
+		return verdict{}, err
+	}
+	return verdict{outcome: Applied, reason: "what was stored was damaged", diff: damage}, t.unpass(shop, p.ID)
+}
