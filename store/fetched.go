@@ -126,6 +126,9 @@ func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 				return err
 			}
 		}
+		if t.s.opt.Break == BreakSweep && r.Run != 0 {
+			return nil
+		}
 		v, err := t.remove(r.Shop, id, h, r.origin())
 		res = Result{Outcome: v.outcome, Reason: v.reason}
 		if err != nil || h.id == 0 {

@@ -13,7 +13,7 @@ import (
 // contents of one second are decided by a fetch; until then the one triggered
 // later stands.
 func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
-	if h.tombstone != 0 && (!o.authoritative || o.started <= h.tombstone) {
+	if h.tombstone != 0 && (!o.authoritative || o.started <= h.tombstone) && t.s.opt.Break != BreakTombstone {
 		return verdict{outcome: Stale, reason: "the product was deleted, and Shopify never uses a product id again"}, nil
 	}
 	if h.id == 0 {
@@ -27,7 +27,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			outcome: Stale, reason: "the body has no updated_at, so its place in the order is unknown; the product is fetched",
 			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a body without updated_at arrived"},
 		}, nil
-	case known && h.hasVersion && version/1000 < h.updatedAt/1000 && !(o.overrule && !h.writtenSince(o, t.now)):
+	case known && h.hasVersion && version/1000 < h.updatedAt/1000 && !(o.overrule && !h.writtenSince(o, t.now)) && t.s.opt.Break != BreakOrder:
 		return verdict{outcome: Stale, reason: "a newer version is stored"}, nil
 	}
 	if !h.selected && !o.authoritative && !t.s.selectionOf(shop).ByContent() {
@@ -132,6 +132,16 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 			return verdict{outcome: Stale, reason: "a newer version was passed over by the selection"}, err
 		}
 	}
+	want := wantedRest(shop, p)
+	if want == nil && !o.authoritative {
+		late, err := t.provenSince(shop, p.UpdatedAt.Value())
+		if err != nil {
+			return verdict{}, err
+		}
+		if late {
+			want = &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "it is older than the last comparison, which did not show it"}
+		}
+	}
 	if h.tombstone != 0 {
 		if _, err := t.exec(`DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, shop, p.ID); err != nil {
 			return verdict{}, fmt.Errorf("lift tombstone: %w", err)
@@ -140,7 +150,19 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 	if err := t.insertProduct(shop, p, o); err != nil {
 		return verdict{}, err
 	}
-	return verdict{outcome: Applied, created: true, want: wantedRest(shop, p)}, t.unpass(shop, p.ID)
+	return verdict{outcome: Applied, created: true, want: want}, t.unpass(shop, p.ID)
+}
+
+// provenSince reports whether the whole catalogue was compared after an instant
+// (Unix milliseconds). A product of before that is new here is one whose end was
+// not told, or one that the comparison passed by.
+func (t *tx) provenSince(shop string, at int64) (bool, error) {
+	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'reconcile' AND proven_at > 0 AND proven_at > ?2)
+		OR EXISTS (SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'full' AND proven_at > 0 AND proven_at > ?2)`, shop, at)
+	if err != nil {
+		return false, fmt.Errorf("look for the last comparison: %w", err)
+	}
+	return n != 0, nil
 }
 
 // remove deletes a product for good. A delete carries no time, and Shopify
