@@ -24,6 +24,7 @@ const (
 func (s *Store) checkpointer() {
 	idle := time.NewTicker(checkpointIdle)
 	defer idle.Stop()
+	done := int64(-1) // groups that were committed before the last checkpoint
 	for {
 		least := int64(checkpointAt)
 		select {
@@ -32,8 +33,11 @@ func (s *Store) checkpointer() {
 		case <-s.wakeCheckpoint:
 		case <-idle.C:
 			least = 1
+			if s.groups.Load() == done {
+				continue // nothing came since; the file itself stays
+			}
 		}
-		size := s.walSize()
+		groups, size := s.groups.Load(), s.walSize()
 		if size < least {
 			continue
 		}
@@ -45,6 +49,7 @@ func (s *Store) checkpointer() {
 			s.log.Debug("checkpoint", "error", err.Error())
 			continue
 		}
+		done = groups
 		select {
 		case s.finishCheckpoint <- struct{}{}:
 		case <-s.stop:
