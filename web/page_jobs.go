@@ -92,7 +92,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	subject, product := s.jobSubject(ctx, j, names)
 	row.Subject = subject
-	if product != 0 {
+	if product != 0 && (j.Kind != deliveryKind || names.product(j.Labels["shop"], product) != nil) {
 		row.Path = productPath(j.Labels["shop"], product)
 	}
 	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == deliveryKind && row.Subject != "" {

@@ -102,9 +102,16 @@ func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
 	if run.State == store.RunRunning {
 		row.Progress = progressOf(now, &run, view.Rate, time.UnixMilli(view.EndsAt))
 	} else if run.FinishedAt > run.StartedAt {
-		row.Took = span(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
+		row.Took = tookWords(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
 	}
 	return row
+}
+
+func tookWords(d time.Duration) string {
+	if d < time.Second {
+		return "less than a second"
+	}
+	return span(d)
 }
 
 func runTitle(run store.SyncRun) string {
@@ -263,7 +270,7 @@ func (s *Server) syncPage(w http.ResponseWriter, r *http.Request, p httprouter.P
 	now := time.Now()
 	run = s.viewRun(run, now).SyncRun
 	v := syncView{
-		runRow: s.runRow(now, run, true), ID: strconv.FormatInt(run.ID, 10), ShopName: run.Shop, Meaning: sentences("it " + runMeaning(run.Kind)),
+		runRow: s.runRow(now, run, true), ID: strconv.FormatInt(run.ID, 10), ShopName: run.Shop, Meaning: meaningOf(run),
 		Because: run.Trigger, Running: run.State == store.RunRunning, DryRun: run.DryRun,
 	}
 	if run.FinishedAt > 0 {
@@ -302,6 +309,14 @@ func (s *Server) syncPage(w http.ResponseWriter, r *http.Request, p httprouter.P
 		sh.Reload = reloadSeconds
 	}
 	return s.show(w, r, sh)
+}
+
+// meaningOf says what a run does.
+func meaningOf(run store.SyncRun) string {
+	if run.DryRun {
+		return "It compares ids, times and variant counts with the shop, lists what differs and changes nothing."
+	}
+	return sentences("it " + runMeaning(run.Kind))
 }
 
 func driftRowOf(d store.Drift) driftRow {

@@ -103,10 +103,10 @@ func headlineOf(f facts) headline {
 	switch {
 	case q.Dead > 0 && q.Updates > 0:
 		return headline{Mood: moodBad, Text: need(q.Dead) + " a look; " + wait(q.Updates) + " to be stored.",
-			Next: nextTry(f.now, q) + " What needs a look is kept whole until you retry or discard it."}
+			Next: nextTry(f.now, q) + " What needs a look is kept whole until you retry or discard it." + repaired(f.now, f.shops)}
 	case q.Dead > 0:
 		return headline{Mood: moodBad, Text: need(q.Dead) + " a look" + rest,
-			Next: "Kept whole until you retry or discard them; they are listed below."}
+			Next: "Kept whole until you retry or discard them; they are listed below." + repaired(f.now, f.shops)}
 	case q.Updates > 0:
 		return headline{Mood: moodWait, Text: capital(wait(q.Updates)) + " to be stored" + rest, Next: nextTry(f.now, q)}
 	case q.Reads > 0 && !q.Oldest.IsZero() && f.now.Sub(q.Oldest) < usualWait:
@@ -225,6 +225,26 @@ func notInStep(now time.Time, s shopFacts) headline {
 		h.Next = "Next: " + small(scheduleWords(next.Name)) + " " + until(now, next.Next) + "."
 	}
 	return h
+}
+
+// repaired says when a comparison sets the products right, whatever becomes of
+// the updates that failed; "" when none is planned.
+func repaired(now time.Time, shops []shopFacts) string {
+	var first time.Time
+	for _, s := range shops {
+		if s.Dead == 0 || s.Sync == nil {
+			continue
+		}
+		for _, sc := range s.Sync.Schedules {
+			if (sc.Name == "reconcile" || sc.Name == "full_sync") && !sc.Next.IsZero() && (first.IsZero() || sc.Next.Before(first)) {
+				first = sc.Next
+			}
+		}
+	}
+	if first.IsZero() {
+		return ""
+	}
+	return " The next comparison, " + until(now, first) + ", sets the products themselves right all the same."
 }
 
 // causeWords says why the catalogue does not take changes.
@@ -402,7 +422,7 @@ func shopLine(now time.Time, s shopFacts) headline {
 		return headline{Mood: moodBad, Text: "Shopify does not send all product updates: " + missingWords(len(missingSubscriptions(s.Sync))) + ".",
 			Next: "Comparisons still find what changed. Press Register on the page Shops."}
 	case s.Dead > 0:
-		return headline{Mood: moodBad, Text: need(s.Dead) + " a look."}
+		return headline{Mood: moodBad, Text: need(s.Dead) + " a look.", Next: strings.TrimSpace(repaired(now, []shopFacts{s}))}
 	case s.Waiting > s.Unworked && s.Updates == 0 && now.Sub(s.OldestJob) < usualWait:
 		return headline{Mood: moodGood, Text: readsNow(s.Waiting-s.Unworked) + ".", Lead: "Last update", When: s.Last}
 	case s.Waiting > s.Unworked:
