@@ -52,7 +52,7 @@ func All() []Setting {
 			Help:  "Where Shopify reaches the public listener, https://... Without it webhooks can't be registered.",
 			value: publicURLValue()},
 		{Name: "trusted-proxies", Placeholder: "NET,...", Unit: unitNetworks,
-			Help:  "Addresses or networks of the proxies whose X-Forwarded-For counts.",
+			Help:  "Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto count.",
 			value: proxiesValue()},
 		{Name: "api-version", Default: "2026-10", Placeholder: "YYYY-MM", Unit: "version",
 			Help:  "Version of Shopify's Admin API.",
