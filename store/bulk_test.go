@@ -167,8 +167,10 @@ func TestABulkProductThatCannotBeAppliedRollsBackAlone(t *testing.T) {
 func TestAProductTwiceInOneBatchEndsInItsNewerVersion(t *testing.T) {
 	b := open(t)
 	run := b.fullRun()
+	newer := product(1, "v2", 20_000, "3")
+	newer.Variants.Value()[0].ID = 150 // none of the older version's
 	b.putBulk(bulkRead(run), run,
-		product(1, "v1", 10_000, "1", "2"), product(2, "v1", 10_000, "1"), product(1, "v2", 20_000, "3"))
+		product(1, "v1", 10_000, "1", "2"), product(2, "v1", 10_000, "1"), newer)
 	b.title(1, "Shirt v2")
 	if p := b.product(1); len(p.Variants) != 1 || *p.Variants[0].Price != "3" {
 		t.Errorf("variants %+v", p.Variants)
