@@ -135,7 +135,8 @@ func (s *Store) Compare(ctx context.Context, shop string, p *catalog.Product) (d
 // differences are those of the content, or of the version's time alone when the
 // content is the same.
 func differences(old, full *catalog.Product) []catalog.FieldDiff {
-	list := old.Diff(full)
+	wrong, _ := weights(old, full)
+	list := append(old.Diff(full), wrong...)
 	if len(list) > driftFields {
 		return list[:driftFields]
 	}

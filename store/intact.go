@@ -9,25 +9,27 @@ import (
 
 // damage compares what is in the rows of a product with the content that their
 // hash speaks for. The hash is a column like the others: a bit that flipped, or a
-// hand that edited the file, changes a title and not the hash. It returns the
-// differences, nil for none.
-func (t *tx) damage(h head, full *catalog.Product, selected bool) ([]catalog.FieldDiff, error) {
+// hand that edited the file, changes a title and not the hash. Weights are not
+// in the hash at all. It returns the differences, nil for none, and whether
+// weights are shown that were not known.
+func (t *tx) damage(h head, full *catalog.Product, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
 	old, err := t.load(h.id)
 	switch {
 	case err != nil && errors.Is(classify(err), ErrUnavailable):
-		return nil, err
+		return nil, false, err
 	case err != nil:
-		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}, nil
+		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}, false, nil
 	case old.ContentHash() != full.ContentHash():
 		if diff := differences(old, full); len(diff) > 0 {
-			return diff, nil
+			return diff, false, nil
 		}
-		return []catalog.FieldDiff{{Path: "row", Old: "has another content than its hash says", New: present}}, nil
+		return []catalog.FieldDiff{{Path: "row", Old: "has another content than its hash says", New: present}}, false, nil
 	}
 	if want := statusOf(selected, full); h.status != want {
-		return []catalog.FieldDiff{{Path: "status", Old: h.status, New: want}}, nil
+		return []catalog.FieldDiff{{Path: "status", Old: h.status, New: want}}, false, nil
 	}
-	return nil, nil
+	diff, unweighed = weights(old, full)
+	return diff, unweighed, nil
 }
 
 const present = "present"
@@ -40,5 +42,5 @@ func (t *tx) mend(shop string, p, full *catalog.Product, h head, o origin, selec
 	if err := t.update(shop, p, full, h, o, selected, full.ContentHash().String()); err != nil {
 		return verdict{}, err
 	}
-	return verdict{outcome: Applied, reason: "what was stored was damaged", diff: damage}, t.unpass(shop, p.ID)
+	return verdict{outcome: Applied, reason: "what was stored was not what the shop shows of this version", diff: damage}, t.unpass(shop, p.ID)
 }

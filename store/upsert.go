@@ -58,11 +58,16 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			if !o.authoritative {
 				return v, t.retime(p, full, h, o)
 			}
-			damage, err := t.damage(h, full, selected)
+			damage, unweighed, err := t.damage(h, full, selected)
 			if err != nil {
 				return verdict{}, err
 			}
 			if damage == nil {
+				if unweighed {
+					if err := t.weigh(shop, p, full, h, o); err != nil {
+						return verdict{}, err
+					}
+				}
 				v.want = want
 				return v, t.reread(shop, p.ID, h, o)
 			}

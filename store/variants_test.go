@@ -254,3 +254,34 @@ func TestNoReaderSeesAMixtureOfVersions(t *testing.T) {
 	close(stop)
 	wg.Wait()
 }
+
+// A weight that only a read of the shop carries comes with the next one, and one
+// that changed without a new version is repaired.
+func TestWeightsComeWithReadsOfTheSameVersion(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1", "2")), Applied)
+	shown := func(grams int64) *catalog.Product {
+		p := product(1, "v1", 10_000, "1", "2")
+		p.Variants.Value()[0].WeightGrams = catalog.Of(grams)
+		p.Variants.Value()[1].WeightGrams = catalog.Null[int64]()
+		return p
+	}
+	for _, step := range []struct {
+		grams   int64
+		outcome Outcome
+		feed    int
+		diff    int
+	}{{250, Stale, 1, 0}, {250, Stale, 0, 0}, {300, Applied, 1, 1}} {
+		seq := b.s.LastSeq()
+		res := b.fetched(Read{Shop: testShop, Source: "fetch", Started: later(), Report: true}, shown(step.grams))
+		if res.Outcome != step.outcome || len(res.Diff) != step.diff {
+			t.Errorf("%d g: %+v, want %s", step.grams, res, step.outcome)
+		}
+		if got := b.kinds(seq); len(got) != step.feed {
+			t.Errorf("%d g: feed %v", step.grams, got)
+		}
+		if got := b.product(1).Variants[0].WeightGrams; got == nil || *got != step.grams {
+			t.Errorf("%d g: stored %v", step.grams, got)
+		}
+	}
+}
