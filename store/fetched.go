@@ -27,6 +27,11 @@ type Read struct {
 	// Doubtful counts what PutBulk stores as doubtful: a bulk result did not show
 	// it whole.
 	Doubtful bool
+	// Progress, when set, says how far the run is once the first n products of a
+	// PutBulk are stored: its Offset, Spilled, Mark, Read, Objects and Bytes. Then
+	// each transaction of a long call saves how far it came, so that what a run
+	// has seen and its mark always agree. Nil: the last one alone saves the run's.
+	Progress func(n int) (SyncRun, error)
 }
 
 func (r Read) origin() origin {

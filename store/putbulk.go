@@ -23,9 +23,10 @@ const (
 // counter Doubtful counts the products for which a fetch is then wanted.
 //
 // A call takes several transactions when one would keep deliveries waiting. The
-// mark moves with the last of them, so it never runs ahead of the products; the
-// products of those before stay when a later one fails, and are counted once
-// when they come again. Some hundred products a call are the fastest.
+// mark moves with the last of them, or by Read.Progress with each, so it never
+// runs ahead of the products, and never back; the products of those before stay
+// when a later one fails, and are counted once when they come again. Some hundred
+// products a call are the fastest.
 func (s *Store) PutBulk(ctx context.Context, r Read, run SyncRun, products ...*catalog.Product) ([]Result, error) {
 	if r.Run == 0 {
 		r.Run = run.ID
@@ -100,14 +101,21 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 	if err := t.countIn(b.read.Run, list); err != nil {
 		return 0, err
 	}
+	run := b.run
 	if next < len(b.products) {
-		return next, nil
+		if b.read.Progress == nil {
+			return next, nil
+		}
+		var err error
+		if run, err = b.read.Progress(next); err != nil {
+			return 0, err
+		}
 	}
 	if err := t.fail("before bulk mark"); err != nil {
 		return 0, err
 	}
-	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ? WHERE id = ?`,
-		b.run.Offset, b.run.Spilled, b.run.Mark, b.run.Read, b.run.Objects, b.run.Bytes, b.read.Run)
+	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ? WHERE id = ? AND objects <= ?`,
+		run.Offset, run.Spilled, run.Mark, run.Read, run.Objects, run.Bytes, b.read.Run, run.Objects)
 	if err != nil {
 		return 0, fmt.Errorf("save how far the run is: %w", err)
 	}

@@ -39,7 +39,14 @@ type reader struct {
 	at      int64 // bytes that were fed
 	mark    resultMark
 	batch   []*catalog.Product
+	marks   []handedOut // one for each of the batch
 	rows    int
+}
+
+// handedOut is how far the result is when a product has been handed out.
+type handedOut struct {
+	mark     bulk.Mark
+	doubtful int // of resultMark.Doubtful
 }
 
 // readResult downloads a result from where the run is, joins its lines and
@@ -124,6 +131,7 @@ func (d *reader) take(g bulk.Group) error {
 		b, err := shopify.ProductOfLines(g.Root, g.Children, ordered)
 		if err == nil && b.Whole && b.Product.ID == g.ID {
 			d.batch = append(d.batch, b.Product)
+			d.marks = append(d.marks, handedOut{d.j.Mark(), len(d.mark.Doubtful)})
 			d.rows += 1 + len(b.Product.Variants.Value())
 			return nil
 		}
@@ -146,19 +154,24 @@ func (d *reader) doubt(id int64) error {
 // flush stores the batch and, with it, how far the result is read.
 func (d *reader) flush(ctx context.Context) error {
 	r := d.r
-	stats := d.j.Stats()
 	d.mark.Bulk = d.j.Mark()
-	text, err := json.Marshal(d.mark)
+	now, err := d.mark.progress()
 	if err != nil {
 		return err
 	}
+	bytes := d.j.Stats().Bytes
 	r.show(func(row *store.SyncRun) {
-		row.Offset, row.Spilled, row.Mark = d.mark.Bulk.Offset, d.mark.Bulk.Spilled, string(text)
-		row.Read, row.Objects, row.Bytes = stats.Roots, stats.Objects, stats.Bytes
+		row.Offset, row.Spilled, row.Mark = now.Offset, now.Spilled, now.Mark
+		row.Read, row.Objects, row.Bytes = now.Read, now.Objects, bytes
 	})
+	read := d.read
+	read.Progress = func(n int) (store.SyncRun, error) {
+		at := d.marks[n-1]
+		return resultMark{at.mark, d.mark.Doubtful[:at.doubtful]}.progress()
+	}
 	var results []store.Result
 	err = r.ask(ctx, func(ctx context.Context) (err error) {
-		results, err = r.s.o.Store.PutBulk(ctx, d.read, r.now(), d.batch...)
+		results, err = r.s.o.Store.PutBulk(ctx, read, r.now(), d.batch...)
 		return err
 	})
 	if err != nil {
@@ -172,8 +185,16 @@ func (d *reader) flush(ctx context.Context) error {
 			return err
 		}
 	}
-	d.batch, d.rows = d.batch[:0], 0
+	d.batch, d.marks, d.rows = d.batch[:0], d.marks[:0], 0
 	return nil
+}
+
+// progress is the mark in the fields of a run's row.
+func (m resultMark) progress() (store.SyncRun, error) {
+	text, err := json.Marshal(m)
+	return store.SyncRun{
+		Offset: m.Bulk.Offset, Spilled: m.Bulk.Spilled, Mark: string(text), Read: m.Bulk.Roots, Objects: m.Bulk.Objects, Bytes: m.Bulk.Read,
+	}, err
 }
 
 // download feeds the result to the joiner, over broken connections and expired
