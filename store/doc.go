@@ -1,6 +1,7 @@
 // Package store keeps the catalogue in SQLite: products with their variants,
-// the journal of deliveries, tombstones, selections, the change feed and the
-// list of work that a commit asked for.
+// the journal of deliveries, tombstones, selections, the change feed, the list
+// of work that a commit asked for, and the runs of the syncs with what they
+// found.
 //
 // What it promises. A write that returned nil is on disk: the transaction was
 // committed in WAL mode with synchronous=FULL, so it survives kill -9 and a
@@ -13,7 +14,20 @@
 // How. One writer goroutine owns one connection. It takes the requests that
 // are waiting, never waits for more, and commits them as one group, each in a
 // savepoint of its own, so that a request that fails rolls back alone.
-// Deliveries go before bulk rows. Readers use a pool of read-only connections.
+// Deliveries go before bulk rows, which have transactions of their own, bounded
+// in time; after one, deliveries have the writer for as long, and then bulk rows
+// have a turn again. Readers use a pool of read-only connections.
+//
+// Order. A delivery is placed by its body's updated_at, to the second. A read of
+// the shop (a fetch, a bulk result) is placed the same way, and besides by when
+// it began: it decides between two versions of one second, lifts a tombstone,
+// removes a row or, when asked to, puts an older version back only where that
+// was written before it began. What it can't decide becomes a wanted fetch.
+//
+// Runs. A run's counters are raised in the transaction that does what they
+// count, and each product counts once in a run, so that they are right after a
+// commit whose answer was lost. The mark of a bulk result moves in the
+// transaction of the last product before it, never ahead.
 //
 // When the file can't be written (locked, full, read-only, an I/O error) a
 // write fails with ErrUnavailable and a cause; nothing of it is kept. After an
