@@ -38,6 +38,9 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 	if !whole.Run.Proven || products != x.lines/linesEach || variants != products*(linesEach-2) {
 		t.Fatalf("undisturbed: %+v, %d products, %d variants", whole.Run, products, variants)
 	}
+	if mib := whole.PeakKiB >> 10; mib >= 128 && !raceEnabled {
+		t.Errorf("%d MiB of memory at most for %d lines", mib, x.lines)
+	}
 	dir := filepath.Join(t.TempDir(), "killed")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -87,7 +90,7 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 	if p, v, got := content(t, dir); got != want {
 		t.Errorf("%d products and %d variants, not the same as the %d and %d of an undisturbed run", p, v, products, variants)
 	}
-	t.Logf("%d lines, %d kills, %d of them in a run that had been taken up", x.lines, kills, resumed)
+	t.Logf("%d lines, undisturbed %.1f s, %d MiB at most; %d kills, %d of them in a run that had been taken up", x.lines, whole.Seconds, whole.PeakKiB>>10, kills, resumed)
 	if had && srv.begun.Load() > begun {
 		t.Error("at last the result was read from its beginning, although a part of it was saved")
 	}
