@@ -16,6 +16,9 @@ func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
 		AND NOT (proven_at > 0 AND proven_at = (SELECT max(proven_at) FROM sync_runs p WHERE p.shop = r.shop AND p.kind = r.kind AND p.proven_at > 0))`
 	total := 0
 	for _, sql := range []string{
+		// What an ended run has seen is of no more use.
+		`DELETE FROM sync_seen WHERE (run, external_id) IN (
+		   SELECT s.run, s.external_id FROM sync_runs r CROSS JOIN sync_seen s ON s.run = r.id WHERE r.state <> 'running' LIMIT ?1)`,
 		`DELETE FROM drift WHERE id IN (SELECT id FROM drift WHERE run IN (` + old + `) LIMIT ?1)`,
 		`DELETE FROM sync_runs WHERE id IN (` + old + ` LIMIT ?1)`,
 	} {
@@ -30,15 +33,5 @@ func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
 			}
 		}
 	}
-	// What an ended run has seen is of no more use.
-	for {
-		n, err := s.prune(ctx, `
-			DELETE FROM sync_seen WHERE (run, external_id) IN (
-			  SELECT run, external_id FROM sync_seen
-			  WHERE run NOT IN (SELECT id FROM sync_runs WHERE state = 'running') LIMIT ?1)`, int64(pruneBatch))
-		if err != nil || n == 0 {
-			return total + n, err
-		}
-		total += n
-	}
+	return total, nil
 }
