@@ -17,6 +17,14 @@ func (s *Server) label(shop string) string {
 	return s.o.Telemetry.Label(shop)
 }
 
+// labelled lists the shops with a label of their own and how many share one.
+func (s *Server) labelled() (named []string, sharing int) {
+	if s.o.Telemetry == nil {
+		return nil, 0
+	}
+	return s.o.Telemetry.Own(), len(s.o.Telemetry.Sharing())
+}
+
 // folded gathers one value for each label set of a scrape. Shops that share a
 // label are added up, or the worst of them counts.
 type folded struct {

@@ -135,6 +135,23 @@ func TestOfShopsThatShareALabelTheWorstCounts(t *testing.T) {
 	}
 }
 
+func TestThePageSaysWhichShopsHaveNumbersOfTheirOwn(t *testing.T) {
+	r := newRig(t, nil)
+	if page := r.admin(200, "GET", "/settings", ""); strings.Contains(page, "h-metrics") {
+		t.Error("one shop, and the page tells of shops that share a label")
+	}
+	r.connect(telemetry.Shops + 4)
+	page := r.admin(200, "GET", "/settings", "")
+	if !strings.Contains(page, "the 5 others share") {
+		t.Error("the page does not say how many share a label")
+	}
+	for _, shop := range r.tel.Own() {
+		if !strings.Contains(page, "<li>"+shop+"</li>") {
+			t.Errorf("%s is not listed", shop)
+		}
+	}
+}
+
 // topics are all that are taken; the last has no use here.
 func topics() []string {
 	return []string{

@@ -73,6 +73,9 @@ type settingsView struct {
 	Findings  []checkRow
 	Settings  []settingRow
 	ByDefault []settingRow
+	// Named have a label of their own in the metrics; Sharing more share one.
+	Named   []string
+	Sharing int
 }
 
 type checkRow struct {
@@ -119,6 +122,7 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 			v.Settings = append(v.Settings, row)
 		}
 	}
+	v.Named, v.Sharing = s.labelled()
 	return s.show(w, r, sheet{Template: "settings.html", Title: "Settings", Section: "/settings", Data: v})
 }
 
