@@ -79,6 +79,9 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 				want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"},
 			}, nil
 		}
+		if hash != h.hash && !o.authoritative && h.readAt >= h.updatedAt/1000*1000+readLater {
+			return verdict{outcome: Stale, reason: "the same second as the stored version, which the shop itself showed after that second"}, nil
+		}
 		if hash != h.hash && !o.authoritative {
 			want = &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "two versions of the same second differ"}
 			if o.triggered != 0 && h.triggered != 0 && o.triggered <= h.triggered {
@@ -292,6 +295,10 @@ func wantedRest(shop string, p *catalog.Product) *Wanted {
 	}
 	return w
 }
+
+// readLater is how long after a second a read of the shop has to begin that shows
+// the last version of that second, clocks that differ allowed for.
+const readLater = 60 * 1000
 
 // readAgain is for how long after its time a version that a read confirms is
 // noted as read anew. Later reads say nothing more of it.
