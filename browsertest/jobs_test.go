@@ -2,6 +2,8 @@ package browsertest
 
 import (
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"testing"
 
@@ -165,5 +167,38 @@ func TestJobsAreHandledByKeyboardOnly(t *testing.T) {
 	p.shows("Brought back 1 item.")
 	if n := a.dead(); n != 2 {
 		t.Errorf("%d failed jobs", n)
+	}
+}
+
+// A browser whose connection breaks before the answer asks again; the action has
+// taken effect once.
+func TestADroppedConnectionDoesNotDoItTwice(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 4})
+	a.poison(4)
+	dead := a.jobs("dead")
+	body := "back=%2Fjobs"
+	post := fmt.Sprintf("POST /jobs/%s/discard HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+		dead[0].ID, a.settings.AdminListen, a.token, len(body), body)
+	for range 3 {
+		c, err := net.Dial("tcp", a.settings.AdminListen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(c, post); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close() // before the answer
+	}
+	await(t, "the job is discarded", func() bool { return a.dead() == 3 })
+
+	// The person, who saw nothing happen, clicks again.
+	p := newTab(t, a.URL)
+	p.open(fmt.Sprintf("/jobs/%s/discard?back=/jobs", dead[0].ID))
+	p.forgive("status of 404")
+	p.open("/jobs")
+	p.until(fmt.Sprintf(`!document.querySelector(%s)`, quote(row(dead[0]))))
+	if n := a.dead(); n != 3 {
+		t.Errorf("%d failed jobs, want 3", n)
 	}
 }
