@@ -82,7 +82,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 		problem := refusal.Detail
 		status := refusal.Status
 		if status == http.StatusUnauthorized {
-			status, problem = http.StatusForbidden, "The present password is another one."
+			status, problem = http.StatusForbidden, "The current password is another one."
 		}
 		return s.showAccount(w, r, status, problem)
 	}

@@ -123,11 +123,8 @@ func (g *gatekeeper) judge(r *http.Request) (visitor, *Refusal) {
 		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
 	}
 	v, refusal := g.identify(r)
-	if refusal != nil {
-		if !openPath(r.URL.Path) || refusal.Status == http.StatusTooManyRequests {
-			return visitor{}, refusal
-		}
-		v = visitor{}
+	if refusal != nil && (!openPath(r.URL.Path) || refusal.Status == http.StatusTooManyRequests) {
+		return visitor{}, refusal
 	}
 	if g.origin.Check(r) != nil {
 		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
@@ -140,7 +137,10 @@ func (g *gatekeeper) identify(r *http.Request) (visitor, *Refusal) {
 	epoch := g.thisEpoch() // before the mark: a change in between ends this visit
 	mark, now := g.account.Mark(), time.Now()
 	if mark == "" {
-		return visitor{entry: entryLocal, ctx: epoch}, g.judgeLocal(r)
+		if refusal := g.judgeLocal(r); refusal != nil {
+			return visitor{}, refusal
+		}
+		return visitor{entry: entryLocal, ctx: epoch}, nil
 	}
 	if _, given := credentials(r, "Basic"); given {
 		_, password, _ := r.BasicAuth()
