@@ -79,8 +79,12 @@ type Explanation struct {
 	WrittenBy  *DeliveryRow  `json:"written_by"` // the delivery behind the present state, while the journal keeps it
 	Wanted     []Wanted      `json:"wanted"`
 	Deliveries []DeliveryRow `json:"deliveries"` // newest first, at most 100
-	Changes    []Change      `json:"changes"`    // newest first, at most 100
+	Changes    []Change      `json:"changes"`    // newest first, at most 100, of the newest changesLooked
 }
+
+// changesLooked bounds the feed that is looked through for one product: it has
+// no index by product, as each would cost every delivery a page more.
+const changesLooked = 50_000
 
 // Explain tells which delivery wrote the present state of a product, what came
 // since and why it was ignored. A product nothing is known of is ErrNotFound.
@@ -135,7 +139,7 @@ func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Exp
 	}
 	e.Changes, err = query(ctx, s, scanChange, `
 		SELECT seq, shop, external_id, kind, at, cause FROM changes
-		WHERE shop = ? AND external_id = ? ORDER BY seq DESC LIMIT 100`, shop, externalID)
+		WHERE shop = ? AND external_id = ? AND seq > ? ORDER BY seq DESC LIMIT 100`, shop, externalID, s.LastSeq()-changesLooked)
 	if err != nil {
 		return e, err
 	}
