@@ -2,10 +2,12 @@ package shopify
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"stockroom/catalog"
 )
@@ -19,6 +21,19 @@ func BulkProductsQuery() string { return bulkProducts }
 type bulkRootNode struct {
 	productNode
 	MediaCount *countNode `json:"mediaCount"`
+}
+
+// bulkChildNode is the line of a variant or of a medium.
+type bulkChildNode struct {
+	variantNode
+	mediaNode
+	Parent string `json:"__parentId"`
+}
+
+// readLine reads a line in one go. A million of them are read at a time, and this
+// library takes a third of the time of the standard one.
+func readLine(line []byte, out any) error {
+	return json.Unmarshal(line, out, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
 
 // children is how many lines belong to the product, -1 when Shopify did not
@@ -40,7 +55,7 @@ func BulkRoot(line []byte) (children int, id int64, err error) {
 		VariantsCount *countNode `json:"variantsCount"`
 		MediaCount    *countNode `json:"mediaCount"`
 	}
-	if err := json.Unmarshal(line, &n); err != nil {
+	if err := readLine(line, &n); err != nil {
 		return -1, 0, fmt.Errorf("shopify: read a bulk line: %w", err)
 	}
 	if id, err = parseGID("Product", n.ID); err != nil {
@@ -67,34 +82,24 @@ func ProductOfLines(root []byte, children [][]byte, ordered bool) (BulkProduct, 
 		return BulkProduct{}, fmt.Errorf("shopify: read a bulk line: %w", err)
 	}
 	var n bulkRootNode
-	if err := json.Unmarshal(root, &n); err != nil {
+	if err := readLine(root, &n); err != nil {
 		return fail(err)
 	}
 	n.Variants.Nodes = make([]variantNode, 0, len(children))
+	var c bulkChildNode
 	for _, line := range children {
-		var c struct {
-			ID     string `json:"id"`
-			Parent string `json:"__parentId"`
-		}
-		if err := json.Unmarshal(line, &c); err != nil {
+		c = bulkChildNode{}
+		if err := readLine(line, &c); err != nil {
 			return fail(err)
 		}
 		if c.Parent != n.ID {
 			return fail(fmt.Errorf("%q belongs to another product", clip(c.ID)))
 		}
 		if strings.HasPrefix(c.ID, "gid://shopify/ProductVariant/") {
-			var v variantNode
-			if err := json.Unmarshal(line, &v); err != nil {
-				return fail(err)
-			}
-			n.Variants.Nodes = append(n.Variants.Nodes, v)
-			continue
+			n.Variants.Nodes = append(n.Variants.Nodes, c.variantNode)
+		} else {
+			n.Media.Nodes = append(n.Media.Nodes, c.mediaNode)
 		}
-		var m mediaNode
-		if err := json.Unmarshal(line, &m); err != nil {
-			return fail(err)
-		}
-		n.Media.Nodes = append(n.Media.Nodes, m)
 	}
 	slices.SortStableFunc(n.Variants.Nodes, func(a, b variantNode) int { return cmp.Compare(a.Position, b.Position) })
 	p, err := productOf(&n.productNode)
