@@ -18,6 +18,7 @@ type modelProduct struct {
 	second    int64
 	version   string
 	tombstone bool
+	read      bool // the shop itself showed this version
 }
 
 // bulkModel is the catalogue and one run's counters, kept by the rules alone.
@@ -36,14 +37,15 @@ func (m *bulkModel) shown(id, second int64, version string, late, overrule bool)
 	switch {
 	case p.tombstone && !late:
 	case !p.stored:
-		*p = modelProduct{stored: true, second: second, version: version}
+		*p = modelProduct{stored: true, second: second, version: version, read: true}
 		how = countedAdded
 	case second < p.second && !(overrule && late):
 	case second == p.second && version == p.version:
+		p.read = true
 	case second == p.second && !late:
 		want = true
 	default:
-		p.second, p.version = second, version
+		p.second, p.version, p.read = second, version, true
 		how = countedChanged
 	}
 	m.how[id] = max(m.how[id], how)
@@ -150,7 +152,10 @@ func drawDelivery(rt *rapid.T, b *bench, m *bulkModel) {
 	if p.tombstone || p.stored && second < p.second {
 		return
 	}
-	// Of one second the one triggered later stands, and it is always this one.
+	if p.stored && second == p.second && (version == p.version || p.read) {
+		return // these seconds are long past, so what a read showed was the last of them
+	}
+	// Of two others of one second the one triggered later stands: always this one.
 	*p = modelProduct{stored: true, second: second, version: version}
 }
 
