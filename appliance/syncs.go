@@ -30,7 +30,7 @@ type jobCounts struct{ waiting, dead int }
 func (s *syncs) Status(shop string, now time.Time) web.SyncStatus {
 	st := s.a.syncer.Status(shop, now)
 	v := web.SyncStatus{
-		Running: st.Running, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Why: st.Why, Staleness: -1,
+		Running: st.Running, Waits: st.Waits, WaitsUntil: st.WaitsUntil, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Why: st.Why, Staleness: -1,
 		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []web.Schedule{}, Subscriptions: subscriptionsView(st.Subscriptions),
 	}
 	if st.StalenessKnown {
@@ -38,6 +38,9 @@ func (s *syncs) Status(shop string, now time.Time) web.SyncStatus {
 	}
 	if st.Running != nil {
 		v.Rate, v.EndsAt = pace(*st.Running, st.Since, now)
+		if v.Waits == "" {
+			v.Waits, v.WaitsUntil = s.pointsWait(shop, now)
+		}
 	}
 	for _, sc := range st.Schedules {
 		v.Schedules = append(v.Schedules, web.Schedule{
@@ -50,6 +53,23 @@ func (s *syncs) Status(shop string, now time.Time) web.SyncStatus {
 	}
 	v.InStep = v.Why == ""
 	return v
+}
+
+// shortWait is not worth telling of.
+const shortWait = 2 * time.Second
+
+// pointsWait is why calls to the shop are held back now, "" when they are not.
+func (s *syncs) pointsWait(shop string, now time.Time) (why string, until time.Time) {
+	snap, ok := s.a.limiter.SnapshotAt(now, shop)
+	switch {
+	case !ok:
+		return "", time.Time{}
+	case snap.Penalty.After(now.Add(shortWait)):
+		return "Shopify has asked for a pause", snap.Penalty
+	case snap.Next.After(now.Add(shortWait)):
+		return "the points of this window are spent", snap.Next
+	}
+	return "", time.Time{}
 }
 
 // pace is how fast a run goes in its present phase and when that ends.
