@@ -57,14 +57,22 @@ func TestALinkWorksOnce(t *testing.T) {
 	p := newTab(t, a.URL)
 	var link struct{ Path string }
 	a.api(http.MethodPost, "/api/v1/password-link", "", &link)
-	p.open(link.Path)
+	p.examine(link.Path)
+	p.fill("password", "short")
+	p.fill("again", "short")
+	p.click("form", "Set the password")
+	p.until(`document.querySelector("[role=alert]")`)
+	p.forgive("status of 4")
 	p.fill("password", password)
 	p.fill("again", password)
 	p.click("form", "Set the password")
 	p.at("/")
+	p.examine("/account")
 
 	stranger := newTab(t, a.URL)
 	stranger.open(link.Path)
 	stranger.shows("This link does not work")
+	stranger.examine(link.Path)
+	stranger.examine("/login")
 	stranger.forgive("the server responded with a status of 4")
 }

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"stockroom/fakeshopify"
 )
@@ -165,8 +164,30 @@ func (p *tab) wide() string {
 	})()`)
 }
 
-// Every page in both themes: axe finds nothing; at 320 px nothing has to be
-// scrolled sideways; the console stays silent.
+// examine opens a page: axe finds nothing in either theme, and at 320 px nothing
+// has to be scrolled sideways.
+func (p *tab) examine(path string) {
+	p.t.Helper()
+	p.theme("light")
+	p.open(path)
+	for _, theme := range []string{"light", "dark"} {
+		p.theme(theme)
+		for _, v := range p.violations() {
+			words := fmt.Sprintf("%s in %s: %s, %s (%s)", path, theme, v.ID, v.Help, v.Impact)
+			for _, n := range v.Nodes {
+				words += fmt.Sprintf("\n  %.300s\n  %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n    "))
+			}
+			p.t.Error(words)
+		}
+	}
+	p.width(320)
+	if what := p.wide(); what != "" {
+		p.t.Errorf("%s at 320 px: %s", path, what)
+	}
+	p.width(1100)
+}
+
+// Every page in both themes, with something on it; the console stays silent.
 func TestEveryPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	t.Parallel()
 	a := busyApp(t)
@@ -174,30 +195,62 @@ func TestEveryPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	list := a.pages()
 	t.Logf("%d pages: %v", len(list), list)
 	for _, path := range list {
-		began := time.Now()
-		p.theme("light")
-		p.open(path)
-		for _, theme := range []string{"light", "dark"} {
-			p.theme(theme)
-			for _, v := range p.violations() {
-				words := fmt.Sprintf("%s in %s: %s, %s (%s)", path, theme, v.ID, v.Help, v.Impact)
-				for _, n := range v.Nodes {
-					words += fmt.Sprintf("\n  %.300s\n  %s", n.HTML, strings.ReplaceAll(n.FailureSummary, "\n", "\n    "))
-				}
-				t.Error(words)
-			}
-		}
-		p.width(320)
-		if what := p.wide(); what != "" {
-			t.Errorf("%s at 320 px: %s", path, what)
-		}
-		p.width(1100)
-		t.Log(path, time.Since(began))
+		p.examine(path)
 	}
 	p.forgive("status of 404 (Not Found) " + a.URL + "/no-such-page")
 	if title := value[string](p, "document.title"); strings.Contains(title, "broken") {
 		t.Error("the text of a product ran as a script")
 	}
+}
+
+// The same with nothing on them yet.
+func TestEveryEmptyPageIsAccessibleAndFitsAPhone(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{})
+	p := newTab(t, a.URL)
+	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/settings", "/account"} {
+		p.examine(path)
+	}
+}
+
+// What examine looks for is found where it is.
+func TestExamineFindsWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{})
+	p := newTab(t, a.URL)
+	p.open("/")
+	value[bool](p, `(() => {
+		const wrong = document.createElement("div");
+		wrong.innerHTML = '<img src="/assets/none"><p class="faint">too faint</p><input><p class="broad">x</p>';
+		document.getElementById("main").append(wrong);
+		wrong.querySelector(".faint").style.color = "#ddd";
+		wrong.querySelector(".faint").style.background = "#eee";
+		wrong.querySelector(".broad").style.width = "2000px";
+		return true;
+	})()`)
+	var found []string
+	for _, v := range p.violations() {
+		found = append(found, v.ID)
+	}
+	for _, want := range []string{"image-alt", "color-contrast", "label"} {
+		if !slices.Contains(found, want) {
+			t.Errorf("axe does not find %s, only %v", want, found)
+		}
+	}
+	if p.wide() == "" {
+		t.Error("a broad element is not found")
+	}
+	value[bool](p, `(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); return true; })()`)
+	if p.is("window.ran") {
+		t.Error("an inline script ran")
+	}
+	p.mu.Lock()
+	complaints := strings.Join(p.problems, "\n")
+	p.mu.Unlock()
+	if !strings.Contains(complaints, "Content Security Policy") {
+		t.Errorf("the console does not complain of an inline script: %s", complaints)
+	}
+	p.rough = true
 }
 
 // The page with its script and style is small enough to be read whole.
