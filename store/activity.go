@@ -16,8 +16,42 @@ const activityRows = 20_000
 
 // activity counts deliveries by shop and minute, in memory.
 type activity struct {
-	shops sync.Map // string to *minutes
-	all   atomic.Int64
+	shops  sync.Map // string to *minutes
+	all    atomic.Int64
+	synced sync.Map // string to *atomic.Int64, Unix milliseconds of the newest change
+}
+
+// changed notes that a product of a shop was written at ms.
+func (a *activity) changed(shop string, ms int64) {
+	v, ok := a.synced.Load(shop)
+	if !ok {
+		return // it is read when somebody asks
+	}
+	raise(v.(*atomic.Int64), ms)
+}
+
+func raise(v *atomic.Int64, to int64) {
+	for {
+		now := v.Load()
+		if to <= now || v.CompareAndSwap(now, to) {
+			return
+		}
+	}
+}
+
+// lastSync is the newest synced_at of a shop's products. It takes a walk over
+// them, so that is done once; from then on every change raises it.
+func (s *Store) lastSync(ctx context.Context, shop string) (int64, error) {
+	if v, ok := s.activity.synced.Load(shop); ok && v.(*atomic.Int64).Load() > 0 {
+		return v.(*atomic.Int64).Load(), nil
+	}
+	v, _ := s.activity.synced.LoadOrStore(shop, new(atomic.Int64)) // before the walk, so that no change is missed
+	last, err := queryOne(ctx, s, func(scan func(...any) error) (n int64, err error) {
+		err = scan(&n)
+		return n, err
+	}, `SELECT coalesce(max(synced_at), 0) FROM products WHERE shop = ?`, shop)
+	raise(v.(*atomic.Int64), last)
+	return v.(*atomic.Int64).Load(), err
 }
 
 // minutes is a ring of one hour. A cell holds the minute (Unix, upper half) it
@@ -38,12 +72,7 @@ func (a *activity) add(shop string, at, now time.Time) {
 }
 
 func (m *minutes) add(at, now time.Time) {
-	for ms := at.UnixMilli(); ; {
-		last := m.last.Load()
-		if ms <= last || m.last.CompareAndSwap(last, ms) {
-			break
-		}
-	}
+	raise(&m.last, at.UnixMilli())
 	minute := uint64(max(0, at.Unix()/60))
 	newest := uint64(max(0, now.Unix()/60))
 	cell := &m.cell[minute%ActivityMinutes]

@@ -286,6 +286,7 @@ func (t *tx) change(shop string, externalID int64, kind, cause string) error {
 	if _, err := t.exec(insertChange+`(?, ?, ?, ?, ?, ?)`, t.seq, shop, externalID, kind, t.now, cause); err != nil {
 		return fmt.Errorf("write change feed: %w", err)
 	}
+	t.s.activity.changed(shop, t.now)
 	return nil
 }
 

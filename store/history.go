@@ -86,6 +86,14 @@ type Explanation struct {
 // no index by product, as each would cost every delivery a page more.
 const changesLooked = 50_000
 
+const explainDeliveries = `
+	SELECT ` + deliveryColumns + ` FROM deliveries
+	WHERE external_id IN (SELECT ?2 UNION ALL
+	      SELECT v.inventory_item_id FROM variants v JOIN products p ON p.id = v.product_id
+	      WHERE p.shop = ?1 AND p.external_id = ?2 AND v.inventory_item_id IS NOT NULL)
+	  AND shop = ?1 AND (topic LIKE 'inventory%' OR external_id = ?2 AND topic LIKE 'products/%')
+	ORDER BY id DESC LIMIT 100`
+
 // Explain tells which delivery wrote the present state of a product, what came
 // since and why it was ignored. A product nothing is known of is ErrNotFound.
 func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Explanation, error) {
@@ -111,13 +119,7 @@ func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Exp
 	case !errors.Is(err, ErrNotFound):
 		return e, err
 	}
-	e.Deliveries, err = query(ctx, s, scanDelivery, `
-		SELECT `+deliveryColumns+` FROM deliveries
-		WHERE shop = ?1 AND (external_id = ?2 AND topic LIKE 'products/%'
-		   OR topic LIKE 'inventory%' AND external_id IN (
-		      SELECT v.inventory_item_id FROM variants v JOIN products p ON p.id = v.product_id
-		      WHERE p.shop = ?1 AND p.external_id = ?2 AND v.inventory_item_id IS NOT NULL))
-		ORDER BY id DESC LIMIT 100`, shop, externalID)
+	e.Deliveries, err = query(ctx, s, scanDelivery, explainDeliveries, shop, externalID)
 	if err != nil {
 		return e, err
 	}

@@ -218,13 +218,17 @@ type Counts struct {
 	LastSync int64 // newest synced_at, 0 for none
 }
 
-// CountShop counts a shop's rows.
+// CountShop returns a shop's numbers.
 func (s *Store) CountShop(ctx context.Context, shop string) (Counts, error) {
-	return queryOne(ctx, s, func(scan func(...any) error) (Counts, error) {
+	c, err := queryOne(ctx, s, func(scan func(...any) error) (Counts, error) {
 		c := Counts{Shop: shop}
-		err := scan(&c.Products, &c.Active, &c.LastSync, &c.Wanted)
+		err := scan(&c.Products, &c.Active, &c.Wanted)
 		return c, err
-	}, `SELECT count(*), coalesce(sum(status = 'ACTIVE'), 0), coalesce(max(synced_at), 0),
-	           (SELECT count(*) FROM wanted WHERE shop = ?1)
-	    FROM products WHERE shop = ?1`, shop)
+	}, `SELECT coalesce(sum(products), 0), coalesce(sum(active), 0), (SELECT count(*) FROM wanted WHERE shop = ?1)
+	    FROM product_counts WHERE shop = ?1`, shop)
+	if err != nil || c.Products == 0 {
+		return c, err
+	}
+	c.LastSync, err = s.lastSync(ctx, shop)
+	return c, err
 }

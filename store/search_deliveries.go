@@ -93,7 +93,17 @@ func (s *Store) SearchDeliveries(ctx context.Context, f DeliveryFilter) (Deliver
 // journalRows returns up to f.Limit and one more rows from an id on, and the id
 // at which looking stopped because of its bound, 0 when it came to the end.
 func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, newer bool) (list []DeliveryRow, end int64, err error) {
-	query, args := journalQuery(f, from, newer)
+	var oldest, newest int64
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT min(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM deliveries), 0)`).Scan(&oldest, &newest); err != nil {
+		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
+	}
+	if from == 0 && !newer {
+		from = newest + 1
+	}
+	query, args, end := journalQuery(f, from, newer)
+	if newer && end >= newest || !newer && end <= oldest {
+		end = 0
+	}
 	rows, err := tx.QueryContext(ctx, query, append(args, f.Limit+1)...)
 	if err != nil {
 		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
@@ -106,56 +116,19 @@ func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, 
 		}
 		list = append(list, d)
 	}
-	if err := rows.Err(); err != nil {
-		return nil, 0, classify(err)
-	}
-	if len(list) > f.Limit {
-		return list, 0, nil
-	}
-	look, args := journalLook(f, from, newer)
-	last := "min"
-	if newer {
-		last = "max"
-	}
-	var n int
-	if err := tx.QueryRowContext(ctx, `SELECT count(*), coalesce(`+last+`(id), 0) FROM (`+look+`)`, args...).Scan(&n, &end); err != nil {
-		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
-	}
-	if n < journalLooked {
-		end = 0
-	}
-	return list, end, nil
+	return list, end, classify(rows.Err())
 }
 
-// journalLook is the bounded walk whose rows are looked at: through the index of
-// a product or of a rare outcome where there is one, else through the journal.
-func journalLook(f DeliveryFilter, from int64, newer bool) (query string, args []any) {
-	parts, table := []string{"true"}, "deliveries"
-	switch f.Outcome {
-	case Queued, Dead, Mismatch:
-		// The index is used only for a literal; these are no words of strangers.
-		table = "deliveries INDEXED BY deliveries_rare"
-		parts = append(parts, `outcome = '`+string(f.Outcome)+`'`)
-	default:
-		if f.Product != 0 {
-			parts, args = append(parts, "external_id = ?"), append(args, f.Product)
-		}
-	}
-	then, order := "<", "DESC"
+// journalQuery looks at the rows of a product or of a rare outcome through their
+// indexes, else at journalLooked rows from an id on; end is the last of those, 0
+// when all are looked at.
+func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args []any, end int64) {
+	table, then, order := "deliveries", "<", "DESC"
 	if newer {
 		then, order = ">", "ASC"
 	}
-	if from != 0 {
-		parts, args = append(parts, "id "+then+" ?"), append(args, from)
-	}
-	return `SELECT id FROM ` + table + ` WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ` + strconv.Itoa(journalLooked), args
-}
-
-func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args []any) {
-	look, args := journalLook(f, from, newer)
-	look = strings.Replace(look, "SELECT id", "SELECT "+deliveryColumns, 1)
-	parts := []string{"true"}
-	for _, equal := range [...]struct{ column, value string }{{"shop", f.Shop}, {"topic", f.Topic}, {"outcome", string(f.Outcome)}} {
+	parts, args := []string{"id " + then + " ?"}, []any{from}
+	for _, equal := range [...]struct{ column, value string }{{"shop", f.Shop}, {"topic", f.Topic}} {
 		if equal.value != "" {
 			parts, args = append(parts, equal.column+" = ?"), append(args, equal.value)
 		}
@@ -164,11 +137,28 @@ func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args 
 		// Inventory deliveries carry the item's id in the same column.
 		parts, args = append(parts, "external_id = ? AND topic LIKE 'products/%'"), append(args, f.Product)
 	}
-	order := "DESC"
-	if newer {
-		order = "ASC"
+	switch {
+	case f.Outcome == Queued || f.Outcome == Dead || f.Outcome == Mismatch:
+		// The index is used only for a literal; these are no words of strangers.
+		table += " INDEXED BY deliveries_rare"
+		parts = append(parts, "outcome = '"+string(f.Outcome)+"'")
+	case f.Product != 0:
+		table += " INDEXED BY deliveries_by_product"
+		fallthrough
+	default:
+		if f.Outcome != "" {
+			parts, args = append(parts, "outcome = ?"), append(args, string(f.Outcome))
+		}
+		if f.Product == 0 {
+			end = from - journalLooked
+			bound := "id >= ?"
+			if newer {
+				end, bound = from+journalLooked, "id <= ?"
+			}
+			parts, args = append(parts, bound), append(args, end)
+		}
 	}
-	return `SELECT * FROM (` + look + `) WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ?`, args
+	return `SELECT ` + deliveryColumns + ` FROM ` + table + ` WHERE ` + strings.Join(parts, " AND ") + ` ORDER BY id ` + order + ` LIMIT ?`, args, end
 }
 
 func parseJournalCursor(text string) (newer bool, from int64, err error) {

@@ -156,6 +156,12 @@ func TestSearchFollowsEveryChangeOfAProduct(t *testing.T) {
 		if err != nil || wrong != 0 {
 			rt.Fatalf("%d rows of product_search differ from products (%v)", wrong, err)
 		}
+		const counts = `SELECT shop, count(*), sum(status = 'ACTIVE') FROM products GROUP BY shop`
+		err = db.QueryRow(`SELECT (SELECT count(*) FROM (` + counts + ` EXCEPT SELECT * FROM product_counts))
+			+ (SELECT count(*) FROM (SELECT * FROM product_counts WHERE products > 0 OR active <> 0 EXCEPT ` + counts + `))`).Scan(&wrong)
+		if err != nil || wrong != 0 {
+			rt.Fatalf("%d shops are counted wrong (%v)", wrong, err)
+		}
 	})
 }
 
@@ -316,8 +322,14 @@ func TestNoSearchReadsTheProductsOrVariantsFromEndToEnd(t *testing.T) {
 			t.Errorf("%s:\n%s", query, plan)
 		}
 	}
+	for _, query := range []string{explainDeliveries} {
+		plan := b.plan(query, slices.Repeat([]any{1}, 2)...)
+		if strings.Contains(plan, "SCAN changes") || strings.Contains(plan, "SCAN deliveries") || strings.Contains(plan, "SCAN v") || strings.Contains(plan, "SCAN p") {
+			t.Errorf("%s:\n%s", query, plan)
+		}
+	}
 	for _, f := range []DeliveryFilter{{}, {Shop: testShop}, {Outcome: Dead}, {Outcome: Dead, Shop: testShop}, {Product: 7}, {Outcome: Applied}} {
-		query, args := journalQuery(f, 9, false)
+		query, args, _ := journalQuery(f, 9, false)
 		plan := b.plan(query, append(args, 10)...)
 		if strings.Contains(plan, "SCAN deliveries") || f.Product == 0 && strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%+v:\n%s", f, plan)
@@ -348,7 +360,7 @@ func TestAnOlderFileIsSearchedToo(t *testing.T) {
 	}
 	for _, undo := range []string{
 		`DROP TRIGGER product_search_insert`, `DROP TRIGGER product_search_update`, `DROP TRIGGER product_search_delete`,
-		`DROP TABLE product_search`, `DROP INDEX variants_by_barcode`, `DROP INDEX deliveries_rare`, fmt.Sprint(`PRAGMA user_version = `, before),
+		`DROP TABLE product_search`, `DROP TABLE product_counts`, `DROP INDEX variants_by_barcode`, `DROP INDEX deliveries_rare`, fmt.Sprint(`PRAGMA user_version = `, before),
 	} {
 		if _, err := db.Exec(undo); err != nil {
 			t.Fatalf("%s: %v", undo, err)
