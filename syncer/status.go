@@ -12,6 +12,10 @@ import (
 type Status struct {
 	Running *store.SyncRun // nil for none
 	Since   time.Time      // when its present phase began
+	// Waits is why the running one waits, "" when it does not, and WaitsUntil until
+	// when.
+	Waits      string
+	WaitsUntil time.Time
 	// ProvenIDs and ProvenFields are when ids, times and variant counts, and
 	// every field, were last shown to be equal; zero for never.
 	ProvenIDs, ProvenFields time.Time
@@ -47,6 +51,7 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	st.Staleness, st.StalenessKnown = s.Staleness(shop, now)
 	if run, since, ok := s.progress.of(shop); ok {
 		st.Running, st.Since = &run, since
+		st.Waits, st.WaitsUntil = s.progress.waits(shop)
 	}
 	s.mu.Lock()
 	st.Subscriptions = s.subscriptions[shop]

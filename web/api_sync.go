@@ -17,6 +17,10 @@ type runView struct {
 	store.SyncRun
 	Rate   float64 `json:"rate,omitempty"`    // products a second of a running one
 	EndsAt int64   `json:"ends_at,omitempty"` // when it will probably end, Unix milliseconds
+	// Waits is why a running one waits, "" when it does not; it goes on at
+	// WaitsUntil, Unix milliseconds.
+	Waits      string `json:"waits,omitempty"`
+	WaitsUntil int64  `json:"waits_until,omitempty"`
 }
 
 // viewRun adds the pace, which only the one who makes the run knows.
@@ -29,9 +33,12 @@ func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
 	if st.Running == nil || st.Running.ID != run.ID {
 		return v
 	}
-	v.SyncRun, v.Rate = *st.Running, st.Rate // newer than the row
+	v.SyncRun, v.Rate, v.Waits = *st.Running, st.Rate, st.Waits // newer than the row
 	if !st.EndsAt.IsZero() {
 		v.EndsAt = st.EndsAt.UnixMilli()
+	}
+	if !st.WaitsUntil.IsZero() {
+		v.WaitsUntil = st.WaitsUntil.UnixMilli()
 	}
 	return v
 }

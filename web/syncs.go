@@ -27,6 +27,10 @@ type SyncStatus struct {
 	Running *store.SyncRun `json:"running"` // nil for none
 	Rate    float64        `json:"rate"`    // products a second of the running one, 0 when not known
 	EndsAt  time.Time      `json:"ends_at,omitzero"`
+	// Waits is why the running one waits, "" when it does not; it goes on at
+	// WaitsUntil.
+	Waits      string    `json:"waits,omitempty"`
+	WaitsUntil time.Time `json:"waits_until,omitzero"`
 	// ProvenIDs and ProvenFields are when ids, times and variant counts, and
 	// every field, were last shown to be equal; zero for never. InStep: the last
 	// proof left no difference, no product job waits or is dead, subscriptions
