@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"errors"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"stockroom/fakeshopify"
 )
 
 // TestCommands runs the scripts of testdata/script against the real binary, each
@@ -18,26 +21,31 @@ import (
 //
 //	exit CODE CMD...         runs a command that has to exit with CODE
 //	lacks FILE REGEXP        no match in a file
-//	serve DIR                starts a server on DIR
+//	serve DIR [ARG...]       starts a server on DIR
 //	deliver TOPIC FILE ID    posts a delivery of $SHOP signed with $SECRET
 //	terminate                stops the server, which has to exit 0
+//
+// and those of shopCommands.
 func TestCommands(t *testing.T) {
 	t.Parallel()
+	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
+		"exit": exitWith, "lacks": lacks, "deliver": deliver,
+		"serve": func(ts *testscript.TestScript, _ bool, args []string) {
+			*serverOf(ts) = startServer(t, serveOptions{Dir: ts.MkAbs(args[0]), Args: args[1:], Env: []string{}})
+		},
+		"terminate": func(ts *testscript.TestScript, _ bool, _ []string) { (*serverOf(ts)).stop() },
+	}
+	maps.Copy(commands, shopCommands())
 	path := filepath.Dir(binary(t)) + string(os.PathListSeparator) + os.Getenv("PATH")
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", "script"),
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(cleanEnv("PATH="+path, "SHOP="+e2eShop, "SECRET="+e2eSecret), "WORK="+e.WorkDir)
 			e.Values[running{}] = new(*server)
+			e.Values[simulated{}] = new(*fakeshopify.Shop)
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exit": exitWith, "lacks": lacks, "deliver": deliver,
-			"serve": func(ts *testscript.TestScript, _ bool, args []string) {
-				*serverOf(ts) = startServer(t, serveOptions{Dir: ts.MkAbs(args[0]), Env: []string{}})
-			},
-			"terminate": func(ts *testscript.TestScript, _ bool, _ []string) { (*serverOf(ts)).stop() },
-		},
+		Cmds: commands,
 	})
 }
 

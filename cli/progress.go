@@ -83,6 +83,13 @@ func (p *progress) end() {
 // progressWords says what a run does: "reading 12,400 of 100,000 products,
 // 1,900/s, about 46 s left".
 func progressWords(run syncRun, now time.Time) string {
+	if run.Waits != "" {
+		text := "waiting: " + run.Waits
+		if left := time.UnixMilli(run.WaitsUntil).Sub(now); left >= time.Second {
+			text += "; next try in " + roughly(left)
+		}
+		return text
+	}
 	switch run.Phase {
 	case "exporting":
 		if n := max(run.ObjectsTotal, run.Objects); n > 0 {
@@ -93,6 +100,9 @@ func progressWords(run syncRun, now time.Time) string {
 		verb := "reading "
 		if run.Phase == "listing" {
 			verb = "comparing "
+		}
+		if run.Read == 0 && run.Expected == 0 {
+			return strings.TrimSpace(verb)
 		}
 		return verb + amount(run.Read, run.Expected) + pace(run, now)
 	case "repairing":

@@ -66,6 +66,9 @@ type syncRun struct {
 	store.SyncRun
 	Rate   float64 `json:"rate,omitempty"`
 	EndsAt int64   `json:"ends_at,omitempty"`
+	// Waits is why it waits, until WaitsUntil.
+	Waits      string `json:"waits,omitempty"`
+	WaitsUntil int64  `json:"waits_until,omitempty"`
 	// Drift is added here, for the commands that show it.
 	Drift []store.Drift `json:"drift,omitempty"`
 }
@@ -142,14 +145,25 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(web.Sync
 	if err != nil {
 		return syncRun{}, w, err
 	}
+	var silent time.Time // since when Shopify does not answer
 	for run.State == store.RunRunning {
 		p.show(run, time.Now())
+		if !unreachable(run.Waits) {
+			silent = time.Time{}
+		} else if silent.IsZero() {
+			silent = time.Now()
+		}
+		if !silent.IsZero() && (run.Read+run.Objects == 0 || time.Since(silent) > silence) {
+			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, goesOn(cl, run)))
+		}
 		if err := pause(e.ctx, followEvery); err != nil {
 			return run, w, err
 		}
-		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, nil, &run); err != nil {
+		next := syncRun{}
+		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, nil, &next); err != nil {
 			return run, w, err
 		}
+		run = next
 	}
 	p.end()
 	if w.drift {
@@ -161,19 +175,36 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(web.Sync
 const (
 	followEvery = 500 * time.Millisecond // how often a run is asked for
 	behindEvery = 2 * time.Second        // and how often whether one that is in the way has ended
+	// silence is how long a run is followed that has begun to read and then waits
+	// for Shopify to answer.
+	silence = 2 * time.Minute
+	// workersBegin is how long the workers of a process that has just started may
+	// need until they take orders.
+	workersBegin = 5 * time.Second
 )
 
 // begin starts the run. While another one is in the way it waits.
 func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, error) {
+	until := time.Now().Add(workersBegin)
 	for {
 		var run syncRun
 		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
 		var refused *problem
-		if !errors.As(err, &refused) || refused.Title != "Another sync runs" && refused.Title != "The sync can't begin" {
+		if !errors.As(err, &refused) {
 			return run, err
 		}
-		p.say("waiting for another sync of the shop to end", time.Now())
-		if err := pause(e.ctx, behindEvery); err != nil {
+		wait := behindEvery
+		switch refused.Title {
+		case "Another sync runs", "The sync can't begin":
+			p.say("waiting for another sync of the shop to end", time.Now())
+		case "Nothing works on the data dir":
+			if wait = 50 * time.Millisecond; time.Now().After(until) {
+				return run, err
+			}
+		default:
+			return run, err
+		}
+		if err := pause(e.ctx, wait); err != nil {
 			return run, err
 		}
 	}
@@ -212,13 +243,18 @@ func (e *env) driftOf(cl *client, run int64) ([]store.Drift, error) {
 
 // left says what becomes of a run that is not followed any more.
 func (e *env) left(cl *client, run syncRun) error {
-	switch {
-	case run.ID == 0:
+	if run.ID == 0 {
 		return errors.New("stopped before the sync began")
-	case cl.alone:
-		return errors.New("stopped; the sync goes on where it was with the next stockroom serve or stockroom sync")
 	}
-	return fmt.Errorf("stopped following; sync %d goes on in the running server. stockroom sync follows it again, the status page can cancel it", run.ID)
+	return errors.New("stopped following. " + goesOn(cl, run))
+}
+
+// goesOn says who goes on with a run.
+func goesOn(cl *client, run syncRun) string {
+	if cl.alone {
+		return "The sync goes on where it was with the next stockroom serve or stockroom sync"
+	}
+	return fmt.Sprintf("Sync %d goes on in the running server; stockroom sync follows it again, the status page can cancel it", run.ID)
 }
 
 // verdict is nil for a run that went well.
