@@ -123,7 +123,7 @@ func (g *gatekeeper) judge(r *http.Request) (visitor, *Refusal) {
 		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
 	}
 	v, refusal := g.identify(r)
-	if refusal != nil && (!openPath(r.URL.Path) || refusal.Status == http.StatusTooManyRequests) {
+	if refusal != nil && !openPath(r.URL.Path) {
 		return visitor{}, refusal
 	}
 	if g.origin.Check(r) != nil {
