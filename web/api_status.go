@@ -59,6 +59,7 @@ type shopStatus struct {
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	f, _ := s.gather(r.Context(), time.Now())
+	s.countShops(r.Context(), f.shops)
 	h := headlineOf(f)
 	v := statusView{
 		Version: s.o.Version, StartedAt: s.o.Started.UTC(), Now: f.now.UTC(), Demo: s.o.Demo,

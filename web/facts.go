@@ -46,7 +46,7 @@ type queueFacts struct {
 // shopFacts is one shop with its numbers.
 type shopFacts struct {
 	ShopView
-	Counts    store.Counts
+	Counts    store.Counts // by countShops
 	CountsErr error
 	Last      time.Time // newest product update, zero for none
 	Waiting   int
@@ -59,9 +59,8 @@ type shopFacts struct {
 	Sync      *SyncStatus // nil when nothing is compared with the shop
 }
 
-// recentDeliveries is how many journal rows are looked through for each shop's
-// newest update.
-const recentDeliveries = 200
+// recentDeliveries is how many journal rows are read: those the overview shows.
+const recentDeliveries = updatesShown
 
 func (s *Server) gather(ctx context.Context, now time.Time) (facts, []store.DeliveryRow) {
 	f := facts{now: now, demo: s.o.Demo, publicURL: s.o.PublicURL}
@@ -74,7 +73,7 @@ func (s *Server) gather(ctx context.Context, now time.Time) (facts, []store.Deli
 	if len(recent) > 0 {
 		f.last = time.UnixMilli(recent[0].ReceivedAt)
 	}
-	f.shops, f.shopsErr = s.shopFacts(ctx, recent)
+	f.shops, f.shopsErr = s.shopFacts(ctx)
 	f.notices = s.o.Notices()
 	return f, recent
 }
@@ -89,23 +88,22 @@ func (s *Server) catalogueFacts() storeFacts {
 	return f
 }
 
-func (s *Server) shopFacts(ctx context.Context, recent []store.DeliveryRow) ([]shopFacts, error) {
+// countShops adds the numbers that a shop's rows have to be counted for.
+func (s *Server) countShops(ctx context.Context, list []shopFacts) {
+	for i := range list {
+		list[i].Counts, list[i].CountsErr = s.counts.get(ctx, list[i].Shop)
+	}
+}
+
+func (s *Server) shopFacts(ctx context.Context) ([]shopFacts, error) {
 	views, err := s.o.Shops.List(ctx)
 	if err != nil {
 		return nil, err
 	}
-	newest := map[string]int64{}
-	for _, d := range recent {
-		newest[d.Shop] = max(newest[d.Shop], d.ReceivedAt)
-	}
 	jobs := s.jobsByShop(ctx)
 	list := make([]shopFacts, 0, len(views))
 	for _, v := range views {
-		f := shopFacts{ShopView: v}
-		f.Counts, f.CountsErr = s.counts.get(ctx, v.Shop)
-		if at := max(newest[v.Shop], f.Counts.LastSync); at > 0 {
-			f.Last = time.UnixMilli(at)
-		}
+		f := shopFacts{ShopView: v, Last: s.o.Store.LastDelivery(v.Shop)}
 		if s.o.Outbound != nil {
 			c := s.o.Outbound.Calls(v.Shop, time.Now())
 			f.Calls = &c

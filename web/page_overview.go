@@ -90,6 +90,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 		v.MoreShops = "and " + number(int64(len(shown)-cardsShown)) + " more"
 		shown = shown[:cardsShown]
 	}
+	s.countShops(ctx, shown)
 	for _, shop := range shown {
 		card := cardOf(now, shop)
 		minutes := s.o.Store.Activity(shop.Shop, now)
@@ -127,7 +128,7 @@ func cardOf(now time.Time, s shopFacts) shopCard {
 		c.Last = since(now, s.Last)
 	}
 	if s.Sync != nil {
-		c.Progress = progressOf(now, s.Sync.Running, s.Sync.Rate, s.Sync.EndsAt)
+		c.Progress = progressOf(now, s.Sync)
 		if s.Sync.Remote >= 0 && !s.Sync.RemoteAt.IsZero() {
 			c.Remote, c.RemoteAt = number(s.Sync.Remote), clock(now, s.Sync.RemoteAt)
 		}

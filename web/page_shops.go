@@ -79,7 +79,7 @@ func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 		}
 		from = n
 	}
-	facts, err := s.shopFacts(r.Context(), nil)
+	facts, err := s.shopFacts(r.Context())
 	if err != nil {
 		return err
 	}

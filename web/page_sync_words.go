@@ -87,11 +87,12 @@ type progressView struct {
 	meter
 }
 
-// progressOf says how far a run is. rate is products a second, 0 when not known.
-func progressOf(now time.Time, run *store.SyncRun, rate float64, ends time.Time) *progressView {
-	if run == nil {
+// progressOf says how far the running one is, nil when there is none.
+func progressOf(now time.Time, st *SyncStatus) *progressView {
+	if st == nil || st.Running == nil {
 		return nil
 	}
+	run := st.Running
 	p := progressView{Title: runWords(run.Kind)}
 	if run.DryRun {
 		p.Title += " without changes"
@@ -112,11 +113,16 @@ func progressOf(now time.Time, run *store.SyncRun, rate float64, ends time.Time)
 	default:
 		words = append(words, count(run.Read, "product")+" so far")
 	}
-	if rate >= 1 {
-		words = append(words, number(int64(rate))+" a second")
+	if st.Rate >= 1 {
+		words = append(words, number(int64(st.Rate))+" a second")
 	}
-	if ends.After(now) {
-		words = append(words, "about "+span(ends.Sub(now))+" left")
+	switch {
+	case st.Waits != "" && st.WaitsUntil.After(now):
+		words = append(words, "waits "+span(max(time.Second, st.WaitsUntil.Sub(now)))+": "+small(strings.TrimSuffix(st.Waits, ".")))
+	case st.Waits != "":
+		words = append(words, "waits: "+small(strings.TrimSuffix(st.Waits, ".")))
+	case st.EndsAt.Sub(now) >= time.Second:
+		words = append(words, "about "+span(st.EndsAt.Sub(now))+" left")
 	}
 	p.Words = strings.Join(words, ", ")
 	return &p

@@ -91,8 +91,12 @@ func kindChoices() []kindChoice {
 }
 
 func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
-	view := s.viewRun(run, now)
-	run = view.SyncRun
+	st := SyncStatus{Running: &run}
+	if run.State == store.RunRunning && s.o.Syncs != nil {
+		if now := s.o.Syncs.Status(run.Shop, now); now.Running != nil && now.Running.ID == run.ID {
+			st, run = now, *now.Running // newer than the row
+		}
+	}
 	id := strconv.FormatInt(run.ID, 10)
 	row := runRow{Key: "r" + id, Path: "/syncs/" + id, What: runTitle(run), When: since(now, time.UnixMilli(run.StartedAt)), Result: resultWords(run)}
 	row.Mood, row.Label = runStanding(run)
@@ -100,7 +104,7 @@ func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
 		row.Shop = shortShop(run.Shop)
 	}
 	if run.State == store.RunRunning {
-		row.Progress = progressOf(now, &run, view.Rate, time.UnixMilli(view.EndsAt))
+		row.Progress = progressOf(now, &st)
 	} else if run.FinishedAt > run.StartedAt {
 		row.Took = tookWords(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
 	}

@@ -216,7 +216,7 @@ func notInStep(now time.Time, s shopFacts) headline {
 		default:
 			h.Text = "The copy is being compared with the shop."
 		}
-		if p := progressOf(now, st.Running, st.Rate, st.EndsAt); p != nil {
+		if p := progressOf(now, st); p != nil {
 			h.Next = sentences(p.Words)
 		}
 		return h
