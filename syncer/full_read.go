@@ -41,6 +41,14 @@ type reader struct {
 	batch   []*catalog.Product
 	marks   []handedOut // one for each of the batch
 	rows    int
+	storing chan stored // the batch before, while it is stored; nil for none
+}
+
+// stored is what became of a batch.
+type stored struct {
+	products []*catalog.Product
+	results  []store.Result
+	err      error
 }
 
 // handedOut is how far the result is when a product has been handed out.
@@ -60,6 +68,11 @@ func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url stri
 		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	defer func() { _ = d.j.Close() }() // it only reads from now on
+	defer func() {
+		if d.storing != nil { // after an error, which is told
+			<-d.storing
+		}
+	}()
 	if url != "" {
 		if err := d.download(ctx, op, url); err != nil {
 			return bulk.Stats{}, d.mark.Doubtful, err
@@ -72,6 +85,9 @@ func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url stri
 		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	if err := d.flush(ctx); err != nil {
+		return bulk.Stats{}, d.mark.Doubtful, err
+	}
+	if err := d.settle(); err != nil {
 		return bulk.Stats{}, d.mark.Doubtful, err
 	}
 	return d.j.Stats(), d.mark.Doubtful, nil
@@ -151,8 +167,12 @@ func (d *reader) doubt(id int64) error {
 	return nil
 }
 
-// flush stores the batch and, with it, how far the result is read.
+// flush has the batch stored and, with it, how far the result is read. Meanwhile
+// the next one is put together; it waits for its turn.
 func (d *reader) flush(ctx context.Context) error {
+	if err := d.settle(); err != nil {
+		return err
+	}
 	r := d.r
 	d.mark.Bulk = d.j.Mark()
 	now, err := d.mark.progress()
@@ -164,28 +184,42 @@ func (d *reader) flush(ctx context.Context) error {
 		row.Offset, row.Spilled, row.Mark = now.Offset, now.Spilled, now.Mark
 		row.Read, row.Objects, row.Bytes = now.Read, now.Objects, bytes
 	})
-	read := d.read
+	read, row, marks, doubtful := d.read, r.now(), d.marks, d.mark.Doubtful
 	read.Progress = func(n int) (store.SyncRun, error) {
-		at := d.marks[n-1]
-		return resultMark{at.mark, d.mark.Doubtful[:at.doubtful]}.progress()
+		at := marks[n-1]
+		return resultMark{at.mark, doubtful[:at.doubtful]}.progress()
 	}
-	var results []store.Result
-	err = r.ask(ctx, func(ctx context.Context) (err error) {
-		results, err = r.s.o.Store.PutBulk(ctx, read, r.now(), d.batch...)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("store products of the bulk result: %w", err)
+	done, batch := make(chan stored, 1), d.batch
+	go func() {
+		out := stored{products: batch}
+		out.err = r.ask(ctx, func(ctx context.Context) (err error) {
+			out.results, err = r.s.o.Store.PutBulk(ctx, read, row, batch...)
+			return err
+		})
+		done <- out
+	}()
+	d.storing, d.batch, d.marks, d.rows = done, nil, nil, 0
+	return nil
+}
+
+// settle waits until the batch before is stored.
+func (d *reader) settle() error {
+	if d.storing == nil {
+		return nil
 	}
-	for i, res := range results {
+	out := <-d.storing
+	d.storing = nil
+	if out.err != nil {
+		return fmt.Errorf("store products of the bulk result: %w", out.err)
+	}
+	for i, res := range out.results {
 		if res.Err == nil {
 			continue
 		}
-		if err := d.doubt(d.batch[i].ID); err != nil {
+		if err := d.doubt(out.products[i].ID); err != nil {
 			return err
 		}
 	}
-	d.batch, d.marks, d.rows = d.batch[:0], d.marks[:0], 0
 	return nil
 }
 
