@@ -12,14 +12,14 @@ import (
 // hand that edited the file, changes a title and not the hash. Weights are not
 // in the hash at all. It returns the differences, nil for none, and whether
 // weights are shown that were not known.
-func (t *tx) damage(h head, full *catalog.Product, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
+func (t *tx) damage(h head, full *catalog.Product, hash string, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
 	old, err := t.load(h.id)
 	switch {
 	case err != nil && errors.Is(classify(err), ErrUnavailable):
 		return nil, false, err
 	case err != nil:
 		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}, false, nil
-	case old.ContentHash() != full.ContentHash():
+	case old.ContentHash().String() != hash:
 		if diff := differences(old, full); len(diff) > 0 {
 			return diff, false, nil
 		}

@@ -58,7 +58,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			if !o.authoritative {
 				return v, t.retime(p, full, h, o)
 			}
-			damage, unweighed, err := t.damage(h, full, selected)
+			damage, unweighed, err := t.damage(h, full, hash, selected)
 			if err != nil {
 				return verdict{}, err
 			}
