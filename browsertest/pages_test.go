@@ -16,12 +16,15 @@ import (
 	"stockroom/fakeshopify"
 )
 
-// busyApp is an appliance with something on every page: products, one of them
-// full of markup, updates of every kind, waiting and failed jobs, refused
-// requests.
+// busyApp is an appliance with something on every page: two shops, one of which
+// refuses its token, products, one of them full of markup, updates of every
+// kind, waiting and failed jobs, refused requests.
 func busyApp(t *testing.T) *app {
 	t.Helper()
 	a := newApp(t, appOptions{Products: 24})
+	if status := a.api(http.MethodPut, "/api/v1/shops/second-shop-with-a-rather-long-name.myshopify.com", `{"api_key":"key","secret":"not-its-secret"}`, nil); status != http.StatusOK {
+		t.Fatalf("add a shop: status %d", status)
+	}
 	for _, id := range a.shop.IDs() {
 		a.shop.UpdateProduct(id, func(p *fakeshopify.Product) {
 			if id%5 == 0 {
@@ -56,7 +59,7 @@ func (a *app) trouble() {
 
 var (
 	link    = regexp.MustCompile(`(?:href|action)="(/[^"#]*)"`)
-	longRun = regexp.MustCompile(`[0-9]+|[0-9a-f]{16,}|` + regexp.QuoteMeta(shopName))
+	longRun = regexp.MustCompile(`[0-9]+|[0-9a-f]{16,}|` + `[a-z-]+\.myshopify\.com`)
 )
 
 // pages follows every link to a page from the overview, one of each kind, and
