@@ -108,7 +108,14 @@ func TestALinkIsGoodForHalfAnHourAndUntilTheNextOne(t *testing.T) {
 	if err := l.use(now.Add(time.Hour), second, func() error { t.Error("set with an old link"); return nil }); !errors.Is(err, errSetupUsed) {
 		t.Error(err)
 	}
-	if err := l.use(now, second, func() error { return nil }); err != nil || l.good(now, second) {
+	set := func() error {
+		if l.mu.TryLock() {
+			l.mu.Unlock()
+			t.Error("another use of the link can come in while the password is set")
+		}
+		return nil
+	}
+	if err := l.use(now, second, set); err != nil || l.good(now, second) {
 		t.Error("a link is good after its use")
 	}
 }
