@@ -66,7 +66,7 @@
         if (main) document.title = main.dataset.title;
         last = new Date(); reached = true;
         asof.textContent = clock(last); asof.dateTime = last.toISOString(); asof.title = last.toString();
-      } else reached = answer.ok;
+      } else reached = answer.status < 500; // what is shown may be gone, the server is not
     } catch { reached = false; }
     asking = false;
     tell();
