@@ -78,7 +78,7 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 		if had {
 			resumed++
 			if srv.begun.Load() > begun {
-				t.Errorf("after %d kills the result was read from its beginning, although a part of it was saved", killed)
+				t.Errorf("after %d kills the result was read from its beginning, although that was not needed any more", killed)
 			}
 		}
 	}
@@ -90,9 +90,9 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 	if p, v, got := content(t, dir); got != want {
 		t.Errorf("%d products and %d variants, not the same as the %d and %d of an undisturbed run", p, v, products, variants)
 	}
-	t.Logf("%d lines, undisturbed %.1f s, %d MiB at most; %d kills, %d of them in a run that had been taken up", x.lines, whole.Seconds, whole.PeakKiB>>10, kills, resumed)
+	t.Logf("%d lines, undisturbed %.1f s, %d MiB at most; %d kills, %d of them in a run that had come further than the first line", x.lines, whole.Seconds, whole.PeakKiB>>10, kills, resumed)
 	if had && srv.begun.Load() > begun {
-		t.Error("at last the result was read from its beginning, although a part of it was saved")
+		t.Error("at last the result was read from its beginning, although that was not needed any more")
 	}
 	if left := filesLike(t, dir, "sync-"); len(left) > 0 {
 		t.Errorf("temporary files stay: %v", left)
