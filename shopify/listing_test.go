@@ -175,6 +175,14 @@ func TestASixthExportIsPutOff(t *testing.T) {
 	})
 }
 
+func TestBothCodesForTooManyExportsMeanLater(t *testing.T) {
+	for code, kind := range map[string]Kind{"OPERATION_IN_PROGRESS": KindBusy, "LIMIT_REACHED": KindBusy, "INVALID": KindRefused} {
+		if err := refusal(testShop, "BulkRun", []userError{{Code: code, Message: "no"}}); KindOf(err) != kind {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+}
+
 func TestAnExportThatMakesNoSenseIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{})

@@ -27,7 +27,8 @@ func refusal(name, op string, list []userError) error {
 		return nil
 	}
 	e := &Error{Kind: KindRefused, Shop: name, Op: op, Status: 200, Code: clip(list[0].Code)}
-	if e.Code == "OPERATION_IN_PROGRESS" {
+	// Either says that the shop has as many bulk operations as it may.
+	if e.Code == "OPERATION_IN_PROGRESS" || e.Code == "LIMIT_REACHED" {
 		e.Kind = KindBusy
 		setRetryAt(e, time.Now())
 	}
