@@ -188,6 +188,8 @@ func subscriptionRowOf(s Subscription) subscriptionRow {
 		row.Mood, row.Label = moodBad, "Missing"
 	case "wrong-address":
 		row.Mood, row.Label = moodBad, "Leads to another address"
+	case "incomplete":
+		row.Mood, row.Label = moodBad, "Leaves out fields or products"
 	case "duplicate":
 		row.Mood, row.Label = moodIdle, "There twice; repeats are recognised"
 	case "elsewhere":

@@ -195,7 +195,7 @@ func missingSubscriptions(st *SyncStatus) []Subscription {
 	}
 	var list []Subscription
 	for _, s := range st.Subscriptions.Wanted {
-		if s.State == "missing" || s.State == "wrong-address" {
+		if s.State == "missing" || s.State == "wrong-address" || s.State == "incomplete" {
 			list = append(list, s)
 		}
 	}

@@ -225,4 +225,3 @@ func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter
 	}
 	return sayAndGo(w, "/syncs/"+strconv.FormatInt(run.ID, 10), "/syncs", said)
 }
-

@@ -119,7 +119,7 @@ func TestEveryKindPhaseScheduleAndStateHasAWord(t *testing.T) {
 			t.Errorf("schedule %s has no word", s)
 		}
 	}
-	for _, s := range []string{"present", "created", "moved", "missing", "wrong-address", "duplicate", "elsewhere", "by-deliveries"} {
+	for _, s := range []string{"present", "created", "moved", "missing", "wrong-address", "incomplete", "duplicate", "elsewhere", "by-deliveries"} {
 		if row := subscriptionRowOf(Subscription{State: s}); row.Label == s {
 			t.Errorf("subscription %s has no word", s)
 		}

@@ -2,7 +2,6 @@ package web
 
 import (
 	"strconv"
-	"strings"
 	"time"
 
 	"stockroom/store"
@@ -122,4 +121,3 @@ func repaired(now time.Time, shops []shopFacts) string {
 	}
 	return " The next comparison, " + until(now, first) + ", sets the products themselves right all the same."
 }
-
