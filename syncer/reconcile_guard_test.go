@@ -194,6 +194,9 @@ func TestARunPausesAShopThatDoesNotLetUsIn(t *testing.T) {
 				if err == nil || run.State != store.RunFailed || !strings.Contains(run.Error, "frozen") {
 					t.Errorf("%+v, %v", run, err)
 				}
+				if left := r.left(); left != nil {
+					t.Errorf("it still counts as running: %+v", left)
+				}
 				if p, _ := r.state.Shop(testShop); p.Pause.Reason != state.PauseFrozen {
 					t.Errorf("%+v", p.Pause)
 				}

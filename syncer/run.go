@@ -165,11 +165,18 @@ func (r *run) phase(ctx context.Context, phase string) error {
 
 // save writes the run's row.
 func (r *run) save(ctx context.Context) error {
-	return r.ask(ctx, func(ctx context.Context) error {
+	// Not by ask: how a run ended is written for a paused shop too.
+	for {
 		row := r.now()
 		r.s.progress.set(row, time.Now())
-		return r.s.o.Store.SaveRun(ctx, row)
-	})
+		err := r.s.o.Store.SaveRun(ctx, row)
+		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		if err := r.wait(ctx, "the catalogue can't be written now", time.Now().Add(catalogueWait)); err != nil {
+			return err
+		}
+	}
 }
 
 // now is the run's row with what it cost so far.
