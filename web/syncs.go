@@ -77,7 +77,8 @@ type Subscription struct {
 	Topic string `json:"topic"`
 	URI   string `json:"uri,omitempty"`
 	ID    string `json:"id,omitempty"` // Shopify's global id
-	// State is present, created, moved, missing, wrong-address, duplicate,
-	// elsewhere or by-deliveries (the API can't list it, but it delivers).
+	// State is present, created, moved, missing, wrong-address, incomplete (it
+	// leaves out fields or products), duplicate, elsewhere or by-deliveries (the
+	// API can't list it, but it delivers).
 	State string `json:"state"`
 }
