@@ -35,7 +35,7 @@ func layers() map[string]layer {
 		"catalog":     {level: 0, tests: []string{"fakeshopify"}},
 		"config":      {level: 0},
 		"datadir":     {level: 0},
-		"docs":        {level: 0}, // example programs, which use what any other program may
+		"docs":        {level: 0},              // example programs, which use what any other program may
 		"fakeshopify": {level: 0, tests: core}, // nothing of ours: a decoding mistake must not hide on both sides
 		"limiter":     {level: 0, tests: []string{"boltfile"}},
 		"queue":       {level: 1, imports: []string{"boltfile"}},
