@@ -199,6 +199,19 @@ func TestALinkReplacesALostPasswordAndEndsEverySession(t *testing.T) {
 	}
 }
 
+func TestALinkEndsWhenThePasswordIsSetInAnotherWay(t *testing.T) {
+	a := newAccountRig(t, "", nil)
+	link, _ := a.NewSetupLink(time.Now())
+	a.rig.admin(200, "PUT", "/api/v1/password", `{"password":"`+newPassword+`"}`)
+	if w := a.submit("/setup", "", setupForm(t, link, "jute and hemp 10")); w.Code != 403 || !a.account.Verify(newPassword) {
+		t.Errorf("a link from before: %d", w.Code)
+	}
+	a.rig.admin(200, "DELETE", "/api/v1/password", "")
+	if w := a.browse("GET", link, ""); w.Code != 403 || a.account.Mark() != "" {
+		t.Errorf("a link from before comes back: %d", w.Code)
+	}
+}
+
 func TestOnlyTheTokenMakesLinksAndSetsThePasswordWithoutTheOldOne(t *testing.T) {
 	a := newAccountRig(t, testPassword, nil)
 	cookie := a.login(testPassword)
