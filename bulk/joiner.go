@@ -38,6 +38,9 @@ type Options struct {
 	// the spill file although there is room, so that little is read twice after
 	// a crash. Default 64 MiB.
 	SpillEvery int64
+	// noSync leaves fsync out, for tests that only kill processes. Default
+	// false.
+	noSync bool
 }
 
 func (o *Options) defaults() error {
@@ -102,7 +105,7 @@ func NewJoiner(o Options) (*Joiner, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	spill, err := openSpill(o.SpillPath, o.Resume.Spilled)
+	spill, err := openSpill(o.SpillPath, o.Resume.Spilled, o.noSync)
 	if err != nil {
 		return nil, err
 	}

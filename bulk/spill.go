@@ -37,6 +37,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // spillFile is the spill file, open for writing at its end and reading anywhere.
 type spillFile struct {
 	path     string
+	noSync   bool
 	f        *os.File
 	size     int64
 	segments []segment
@@ -46,8 +47,8 @@ type spillFile struct {
 type segment struct{ from, to int64 } // of its records
 
 // openSpill opens the file of an earlier run and cuts off what came after size.
-func openSpill(path string, size int64) (*spillFile, error) {
-	s := &spillFile{path: path}
+func openSpill(path string, size int64, noSync bool) (*spillFile, error) {
+	s := &spillFile{path: path, noSync: noSync}
 	if size == 0 {
 		return s, nil
 	}
@@ -132,7 +133,7 @@ func (s *spillFile) append(write func(put func(kind byte, root int64, l line) er
 			err = w.Flush()
 		}
 	}
-	if err == nil {
+	if err == nil && !s.noSync {
 		err = s.f.Sync()
 	}
 	if err != nil {
@@ -149,6 +150,9 @@ func (s *spillFile) create() error {
 		return fmt.Errorf("bulk: make the spill file: %w", err)
 	}
 	s.f = f
+	if s.noSync {
+		return nil
+	}
 	dir, err := os.Open(filepath.Dir(s.path))
 	if err != nil {
 		return fmt.Errorf("bulk: make the spill file: %w", err)

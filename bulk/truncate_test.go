@@ -17,7 +17,7 @@ func readAll(t *testing.T, o Options, data []byte) ([]Group, Stats) {
 	if o.SpillPath == "" {
 		o.SpillPath = filepath.Join(t.TempDir(), "spill")
 	}
-	o.Children = counted
+	o.Children, o.noSync = counted, true
 	j, err := NewJoiner(o)
 	if err != nil {
 		t.Fatal(err)
@@ -195,7 +195,7 @@ func TestADamagedSpillFileIsAnErrorNeverAWrongGroup(t *testing.T) {
 	want := truthOf(lines)
 	run := func() (int, error) {
 		o := o
-		o.Resume, o.Seen = m, seen
+		o.Resume, o.Seen, o.noSync = m, seen, true
 		j, err := NewJoiner(o)
 		if err != nil {
 			return 0, err

@@ -197,7 +197,7 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 	if err := json.Unmarshal(d.mark, &m); err != nil {
 		t.Fatalf("mark: %v", err)
 	}
-	o.SpillPath, o.Resume = d.spill, m
+	o.SpillPath, o.Resume, o.noSync = d.spill, m, true
 	for id := range d.groups {
 		o.Seen = append(o.Seen, id)
 	}
