@@ -2,6 +2,8 @@ package main_test
 
 import (
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +33,7 @@ func shopOf(ts *testscript.TestScript) *fakeshopify.Shop {
 //	delete INDEX              deletes a product
 //	unsubscribe TOPIC         deletes its subscriptions
 //	subscribe TOPIC URL       makes one
+//	await FILE REGEXP         waits until a file that is written has a match
 func shopCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	index := func(ts *testscript.TestScript, shop *fakeshopify.Shop, text string) int64 {
 		i, err := strconv.Atoi(text)
@@ -65,6 +68,17 @@ func shopCommands() map[string]func(ts *testscript.TestScript, neg bool, args []
 		"delete": func(ts *testscript.TestScript, _ bool, args []string) {
 			shop := shopOf(ts)
 			shop.DeleteProduct(index(ts, shop, args[0]))
+		},
+		"await": func(ts *testscript.TestScript, _ bool, args []string) {
+			name, want := ts.MkAbs(args[0]), regexp.MustCompile(args[1])
+			for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+				if text, err := os.ReadFile(name); err == nil && want.Match(text) {
+					return
+				}
+				if time.Now().After(until) {
+					ts.Fatalf("no match of %s in %s", args[1], args[0])
+				}
+			}
 		},
 		"subscribe": func(ts *testscript.TestScript, _ bool, args []string) { shopOf(ts).Subscribe(args[0], args[1]) },
 		"unsubscribe": func(ts *testscript.TestScript, _ bool, args []string) {
