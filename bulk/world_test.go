@@ -251,9 +251,11 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 	}
 	for rest := data[m.Offset:]; len(rest) > 0; {
 		n := min(chunk(), len(rest))
-		if err := j.Feed(bytes.Clone(rest[:n])); err != nil {
+		part := bytes.Clone(rest[:n])
+		if err := j.Feed(part); err != nil {
 			t.Fatalf("feed: %v", err)
 		}
+		clear(part) // nothing of it may be kept
 		rest = rest[n:]
 		if !drain() {
 			return Stats{}, false
