@@ -217,6 +217,7 @@ func TestADoubtfulBulkProductIsFetchedAndCountedOnce(t *testing.T) {
 // the bulk rows go on under steady deliveries.
 func TestDeliveriesCommitBetweenBulkTransactions(t *testing.T) {
 	b := open(t)
+	b.s.bulkTime = bulkTime
 	run := b.fullRun()
 	run.Offset = 1
 	var commits, bulkCommits atomic.Int64
@@ -265,6 +266,7 @@ func TestDeliveriesCommitBetweenBulkTransactions(t *testing.T) {
 
 func TestTheMarkMovesOnlyWithTheLastPartOfALongBatch(t *testing.T) {
 	b := open(t)
+	b.s.bulkTime = bulkTime
 	run := b.fullRun()
 	run.Offset = 77
 	var commits int

@@ -76,7 +76,7 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 	next := b.from
 	for ; next < len(b.products); next++ {
 		if next > b.from {
-			if took := time.Since(began); took > bulkTime || took > bulkGiveWay && len(t.s.urgent) > 0 {
+			if took := time.Since(began); took > t.s.bulkTime || took > bulkGiveWay && len(t.s.urgent) > 0 {
 				break
 			}
 		}

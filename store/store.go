@@ -53,6 +53,9 @@ type Store struct {
 	log     *slog.Logger
 	metrics *storeMetrics
 	fault   func(point string) error
+	// bulkTime is how long a bulk transaction may go on; tests that want a whole
+	// batch in one change it.
+	bulkTime time.Duration
 
 	urgent           chan *request
 	bulk             chan *request
@@ -127,7 +130,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open catalogue: %w", err)
 	}
 	s := &Store{
-		opt: o, path: path, log: o.Logger, fault: o.Fault,
+		opt: o, path: path, log: o.Logger, fault: o.Fault, bulkTime: bulkTime,
 		urgent:           make(chan *request, 1024),
 		bulk:             make(chan *request, 64),
 		finishCheckpoint: make(chan struct{}),

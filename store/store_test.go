@@ -50,6 +50,7 @@ func (b *bench) reopen(change ...func(*Options)) {
 	if err != nil {
 		b.t.Fatalf("open: %v", err)
 	}
+	s.bulkTime = time.Minute // a slow machine must not split a small batch
 	b.s = s
 }
 
