@@ -166,7 +166,7 @@ func TestASurplusOneIsDeletedOnlyWhenItIsOurs(t *testing.T) {
 		by := r.shop.Subscribe("products/update", ourBase+"/webhooks/shopify/by-hand")
 		got, _ := r.check(true)
 		if !got.Present || len(got.Others) != 1 || got.Others[0].State != subDuplicate || len(r.ours("products/update")) != 2 {
-			t.Errorf("%+v", got)
+			t.Fatalf("%+v", got)
 		}
 		rec := r.subscriptionRecord(testShop)
 		rec.Made = append(rec.Made, got.Others[0].ID) // as if we had made it
