@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -78,8 +79,20 @@ func TestASelectionIsNotSavedOverSomebodyElses(t *testing.T) {
 	}
 }
 
+// slowShops lets everybody else run between the look at the shops and what is
+// done with it.
+type slowShops struct{ Shops }
+
+func (s slowShops) List(ctx context.Context) ([]ShopView, error) {
+	list, err := s.Shops.List(ctx)
+	for range 2000 {
+		runtime.Gosched()
+	}
+	return list, err
+}
+
 func TestTwoWindowsThatSaveAtOnceDoNotBothWin(t *testing.T) {
-	r := newRig(t, nil)
+	r := newRig(t, func(o *Options) { o.Shops = slowShops{o.Shops} })
 	var saved, refused atomic.Int64
 	var wg sync.WaitGroup
 	for i := range 8 {
@@ -174,6 +187,48 @@ func TestOnlyTheRunThatIsShownIsCancelled(t *testing.T) {
 		t.Errorf("the second click leads to %s", got)
 	}
 	r.admin(404, "POST", "/syncs/77/cancel", "")
+}
+
+func TestALongReportIsPagedAndProgressBelongsToItsRun(t *testing.T) {
+	r, syncs := newSyncRig(t, nil)
+	r.click("/syncs", url.Values{"shop": {testShop}, "kind": {"full"}})
+	r.click("/syncs", url.Values{"shop": {testShop}, "kind": {"reconcile"}})
+	running, err := r.store.Run(t.Context(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	running.Expected, running.Read = 400, 100
+	syncs.status.Running, syncs.status.Rate = &running, 50
+	for path, want := range map[string]bool{"/syncs/1": false, "/syncs/2": true} {
+		if _, text := checkPage(t, r.admin(200, "GET", path, "")); strings.Contains(text, "100 of 400 products, 50 a second") != want {
+			t.Errorf("%s: the progress is shown: %v", path, !want)
+		}
+	}
+	var list []store.Drift
+	for i := range driftListed + 5 {
+		list = append(list, store.Drift{Shop: testShop, ExternalID: int64(i + 1), Title: fmt.Sprintf("Number %d.", i+1), Kind: store.DriftMissing})
+	}
+	if err := r.store.AddDrift(t.Context(), 1, list...); err != nil {
+		t.Fatal(err)
+	}
+	next, seen := "/syncs/1", 0
+	for next != "" {
+		elements, text := checkPage(t, r.admin(200, "GET", next, ""))
+		seen += strings.Count(text, "Number ")
+		path := next
+		next = ""
+		for _, e := range elements {
+			if href := e.attr["href"]; e.attr["class"] == "button" && strings.HasPrefix(href, "/syncs/1?after=") {
+				next = strings.TrimSuffix(href, "#drift")
+			}
+		}
+		if next == path {
+			t.Fatal("the list does not go on")
+		}
+	}
+	if seen != len(list) {
+		t.Errorf("%d of %d differences are shown", seen, len(list))
+	}
 }
 
 func TestCallsAreHeldAndAllowedByHand(t *testing.T) {
