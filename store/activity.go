@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,7 +26,7 @@ type activity struct {
 func (a *activity) changed(shop string, ms int64) {
 	v, ok := a.synced.Load(shop)
 	if !ok {
-		return // it is read when somebody asks
+		v, _ = a.synced.LoadOrStore(shop, new(atomic.Int64))
 	}
 	raise(v.(*atomic.Int64), ms)
 }
@@ -39,19 +40,14 @@ func raise(v *atomic.Int64, to int64) {
 	}
 }
 
-// lastSync is the newest synced_at of a shop's products. It takes a walk over
-// them, so that is done once; from then on every change raises it.
-func (s *Store) lastSync(ctx context.Context, shop string) (int64, error) {
-	if v, ok := s.activity.synced.Load(shop); ok && v.(*atomic.Int64).Load() > 0 {
-		return v.(*atomic.Int64).Load(), nil
+// lastSync is when a product of a shop was written last, 0 when that is not
+// known.
+func (a *activity) lastSync(shop string) int64 {
+	v, ok := a.synced.Load(shop)
+	if !ok {
+		return 0
 	}
-	v, _ := s.activity.synced.LoadOrStore(shop, new(atomic.Int64)) // before the walk, so that no change is missed
-	last, err := queryOne(ctx, s, func(scan func(...any) error) (n int64, err error) {
-		err = scan(&n)
-		return n, err
-	}, `SELECT coalesce(max(synced_at), 0) FROM products WHERE shop = ?`, shop)
-	raise(v.(*atomic.Int64), last)
-	return v.(*atomic.Int64).Load(), err
+	return v.(*atomic.Int64).Load()
 }
 
 // minutes is a ring of one hour. A cell holds the minute (Unix, upper half) it
@@ -130,10 +126,11 @@ func (s *Store) LastDelivery(shop string) time.Time {
 }
 
 // fillActivity reads the newest rows that were in the journal at Open, up to the
-// row upTo; later ones are counted as they are committed.
+// row upTo, and when each shop's products were written last. What comes later is
+// counted as it is committed.
 func (s *Store) fillActivity(upTo int64) {
 	db := s.readers.Load()
-	if upTo == 0 || db == nil {
+	if db == nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -151,19 +148,44 @@ func (s *Store) fillActivity(upTo int64) {
 }
 
 func (s *Store) readActivity(ctx context.Context, db *sql.DB, upTo int64) error {
-	rows, err := db.QueryContext(ctx, `SELECT shop, received_at FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows)
+	now := time.Now()
+	return errors.Join(
+		eachTime(ctx, db, func(shop string, at int64) { s.activity.add(shop, time.UnixMilli(at), now) },
+			`SELECT shop, received_at FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows),
+		eachTime(ctx, db, s.activity.changed,
+			`SELECT shop, max(at) FROM (SELECT shop, at FROM changes ORDER BY seq DESC LIMIT ?) GROUP BY shop`, activityRows),
+		// Of shops that have been quiet for so long the products themselves tell.
+		s.readQuiet(ctx, db),
+	)
+}
+
+func (s *Store) readQuiet(ctx context.Context, db *sql.DB) error {
+	var quiet []string
+	err := eachTime(ctx, db, func(shop string, _ int64) {
+		if s.activity.lastSync(shop) == 0 {
+			quiet = append(quiet, shop)
+		}
+	}, `SELECT shop, products FROM product_counts WHERE products > 0`)
+	for _, shop := range quiet {
+		err = errors.Join(err, eachTime(ctx, db, s.activity.changed, `SELECT ?1, max(synced_at) FROM products WHERE shop = ?1`, shop))
+	}
+	return err
+}
+
+// eachTime calls fn with every row of a query for shops and numbers.
+func eachTime(ctx context.Context, db *sql.DB, fn func(shop string, n int64), query string, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	now := time.Now()
 	for rows.Next() {
 		var shop string
-		var at int64
-		if err := rows.Scan(&shop, &at); err != nil {
+		var n int64
+		if err := rows.Scan(&shop, &n); err != nil {
 			return err
 		}
-		s.activity.add(shop, time.UnixMilli(at), now)
+		fn(shop, n)
 	}
 	return rows.Err()
 }

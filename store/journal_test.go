@@ -237,3 +237,46 @@ func TestAListenerThatTakesTheChannelFirstMissesNoCommit(t *testing.T) {
 		t.Fatal("the listener sleeps although everything is committed")
 	}
 }
+
+func TestWhenAShopWasWrittenLastIsKnownAfterARestart(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "a", 1000)), Applied)
+	count := func() Counts {
+		t.Helper()
+		c, err := b.s.CountShop(context.Background(), testShop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	before := count()
+	if before.Products != 1 || before.Active != 1 || time.Since(time.UnixMilli(before.LastSync)) > time.Minute {
+		t.Fatalf("%+v", before)
+	}
+	if _, err := b.other().Exec(`UPDATE products SET synced_at = 5000`); err != nil {
+		t.Fatal(err)
+	}
+	for _, lost := range []string{``, `DELETE FROM changes`} { // without a feed the products tell
+		if _, err := b.other().Exec(lost); err != nil {
+			t.Fatal(err)
+		}
+		b.reopen()
+		for range 400 { // it is read beside Open
+			if count().LastSync != 0 {
+				break
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+		want := before.LastSync
+		if lost != "" {
+			want = 5000
+		}
+		if got := count(); got.LastSync != want || got.Products != 1 {
+			t.Errorf("%s: %+v, want %d", lost, got, want)
+		}
+	}
+	b.apply(deleteOf(1))
+	if got := count(); got.Products != 0 || got.Active != 0 || got.LastSync != 0 {
+		t.Errorf("without products: %+v", got)
+	}
+}

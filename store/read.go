@@ -218,7 +218,8 @@ type Counts struct {
 	LastSync int64 // newest synced_at, 0 for none
 }
 
-// CountShop returns a shop's numbers.
+// CountShop returns a shop's numbers. LastSync comes from memory, which is filled
+// in the first moments after Open.
 func (s *Store) CountShop(ctx context.Context, shop string) (Counts, error) {
 	c, err := queryOne(ctx, s, func(scan func(...any) error) (Counts, error) {
 		c := Counts{Shop: shop}
@@ -226,9 +227,8 @@ func (s *Store) CountShop(ctx context.Context, shop string) (Counts, error) {
 		return c, err
 	}, `SELECT coalesce(sum(products), 0), coalesce(sum(active), 0), (SELECT count(*) FROM wanted WHERE shop = ?1)
 	    FROM product_counts WHERE shop = ?1`, shop)
-	if err != nil || c.Products == 0 {
-		return c, err
+	if c.Products > 0 {
+		c.LastSync = s.activity.lastSync(shop)
 	}
-	c.LastSync, err = s.lastSync(ctx, shop)
 	return c, err
 }
