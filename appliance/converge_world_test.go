@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,10 @@ type world struct {
 	lives  atomic.Int64 // raised when a process is dead: whatever it answers is lost
 	stop   func() error
 	silent func() // ends the shop's own deliveries
+
+	mu      sync.Mutex
+	secrets []string // that the shop had, the oldest first
+	known   int      // of them, to us
 }
 
 // trap stops the writer at a point of a commit and keeps it there.
@@ -91,6 +96,7 @@ func newWorld(base, from, brk string, o fakeshopify.Options) (*world, error) {
 	o.Topics = []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish}
 	o.Client = &http.Client{Transport: fakeshopify.Transport(inbound)}
 	w.shop = fakeshopify.New(o)
+	w.secrets = []string{w.shop.Secret()}
 	if err := copyDir(filepath.Join(from, "0"), w.dirOf(0)); err != nil {
 		return nil, err
 	}
@@ -121,11 +127,14 @@ func (w *world) begin() error {
 	}
 	w.telemetry = telemetry.New(metrics.NewSet())
 	dir := w.dirOf(w.life)
+	w.mu.Lock()
+	w.known = 0 // what the files do not know any more is told again
+	w.mu.Unlock()
 	if err := w.openFiles(dir); err != nil {
 		return err
 	}
 	if _, known := w.state.Shop(convergeShop); !known {
-		if err := errors.Join(w.state.AddShop(convergeShop, "", time.Now()), w.learn(w.shop.Secret()),
+		if err := errors.Join(w.state.AddShop(convergeShop, "", time.Now()), w.learn(),
 			w.state.Seed(limiter.Buckets), w.state.Seed(breaker.Buckets)); err != nil {
 			return err
 		}
@@ -233,18 +242,29 @@ func (w *world) close() error {
 	return w.stop()
 }
 
-// learn gives us the shop's client secret.
-func (w *world) learn(secret string) error {
-	if have, ok := w.state.Credentials(convergeShop); !ok || have.APIKey == "" {
-		return w.state.SetCredentials(convergeShop, state.Credentials{APIKey: "app", APISecret: config.NewSecret(secret)})
-	} else if have.APISecret.Equal(config.NewSecret(secret)) {
-		return nil
+// learn gives us the shop's client secrets that we do not know yet, the oldest
+// first: each was current once, and may still sign deliveries.
+func (w *world) learn() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for ; w.known < len(w.secrets); w.known++ {
+		secret := config.NewSecret(w.secrets[w.known])
+		have, _ := w.state.Credentials(convergeShop)
+		var err error
+		switch {
+		case have.APIKey == "":
+			err = w.state.SetCredentials(convergeShop, state.Credentials{APIKey: "app", APISecret: secret})
+		case !have.APISecret.Equal(secret):
+			err = w.state.RotateSecret(convergeShop, secret, time.Now())
+		}
+		if err != nil {
+			return err
+		}
+		if w.intake != nil {
+			w.refreshDirectory()
+			w.syncer.CredentialsChanged(context.Background(), convergeShop)
+		}
 	}
-	if err := w.state.RotateSecret(convergeShop, config.NewSecret(secret), time.Now()); err != nil {
-		return err
-	}
-	w.refreshDirectory()
-	w.syncer.CredentialsChanged(context.Background(), convergeShop)
 	return nil
 }
 

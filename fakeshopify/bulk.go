@@ -27,6 +27,9 @@ type BulkOptions struct {
 	// False: with groupObjects children follow their parent directly; without,
 	// they come somewhere after it.
 	Shuffle bool
+	// Mix does so with results that were not asked to be grouped only, whose
+	// order nobody promises.
+	Mix bool
 }
 
 func (o *BulkOptions) defaults() {

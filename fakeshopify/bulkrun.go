@@ -105,7 +105,7 @@ func (s *Shop) finishBulk(op *bulkOp, status string, at time.Time) {
 		op.errorCode = op.fault.ErrorCode
 		str(&op.errorCode, "INTERNAL_SERVER_ERROR")
 	}
-	op.layOut(s.opt.API.Bulk.Shuffle)
+	op.layOut(s.opt.API.Bulk.Shuffle || s.opt.API.Bulk.Mix && !op.grouped)
 	if !op.fault.Silent {
 		s.fire(s.moment(nil), TopicBulkFinish, 0, s.bulkFinishBody(op))
 	}

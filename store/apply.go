@@ -171,6 +171,7 @@ type origin struct {
 	authoritative bool
 	started       int64
 	report        bool // tell what changes
+	unordered     bool // the read does not know the order of the images, so it answers no wish for a fetch
 	overrule      bool // an older version may win over a row written before started
 }
 

@@ -77,6 +77,7 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 
 // putShown stores one product as the shop itself shows it.
 func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
+	o.unordered = p.ImagesUnordered
 	h, err := t.shownHead(r.Shop, p.ID)
 	if err != nil {
 		return Result{}, err

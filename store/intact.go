@@ -10,8 +10,9 @@ import (
 // damage compares what is in the rows of a product with the content that their
 // hash speaks for. The hash is a column like the others: a bit that flipped, or a
 // hand that edited the file, changes a title and not the hash. Weights are not
-// in the hash at all. It returns the differences, nil for none, and whether
-// weights are shown that were not known.
+// in the hash at all, nor are the variants' own times. It returns the
+// differences, nil for none, and whether weights or times are shown that were not
+// known.
 func (t *tx) damage(h head, full *catalog.Product, hash string, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
 	old, err := t.load(h.id)
 	switch {
@@ -29,7 +30,7 @@ func (t *tx) damage(h head, full *catalog.Product, hash string, selected bool) (
 		return []catalog.FieldDiff{{Path: "status", Old: h.status, New: want}}, false, nil
 	}
 	diff, unweighed = weights(old, full)
-	return diff, unweighed, nil
+	return diff, unweighed || untimed(old, full), nil
 }
 
 const present = "present"

@@ -317,7 +317,7 @@ func (t *tx) reread(shop string, id int64, h head, o origin) error {
 
 // confirmed drops the wanted fetch that an authoritative read has answered.
 func (t *tx) confirmed(shop string, id int64, o origin) error {
-	if t.noneWanted {
+	if t.noneWanted || o.unordered {
 		return nil
 	}
 	_, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,

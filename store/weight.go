@@ -32,6 +32,23 @@ func weights(old, full *catalog.Product) (wrong []catalog.FieldDiff, unknown boo
 	return wrong, unknown
 }
 
+// untimed reports whether a variant's own time is not the stored one. Two edits
+// of one second, the second undoing the first, leave only that.
+func untimed(old, full *catalog.Product) bool {
+	stored := make(map[int64]catalog.Field[int64], len(old.Variants.Value()))
+	for i := range old.Variants.Value() {
+		v := &old.Variants.Value()[i]
+		stored[v.ID] = v.UpdatedAt
+	}
+	for i := range full.Variants.Value() {
+		v := &full.Variants.Value()[i]
+		if was, known := stored[v.ID]; known && v.UpdatedAt.Present() && v.UpdatedAt != was {
+			return true
+		}
+	}
+	return false
+}
+
 func grams(f catalog.Field[int64]) string {
 	if n, ok := f.Get(); ok {
 		return strconv.FormatInt(n, 10)
@@ -39,7 +56,7 @@ func grams(f catalog.Field[int64]) string {
 	return ""
 }
 
-// weigh takes the weights that were not known from a read that shows the stored
+// weigh takes the weights and times that were not known from a read that shows the stored
 // version. It is no difference: nobody had said otherwise.
 func (t *tx) weigh(shop string, p, full *catalog.Product, h head, o origin) error {
 	if err := t.updateVariants(h.id, p, full); err != nil {

@@ -182,19 +182,9 @@ func (r *run) bringDoubtful(ctx context.Context, id int64) error {
 // such as the order of images where lines were mixed. They are wanted since they
 // were stored, so none is forgotten. Too many of them are left to the queue.
 func (r *run) bringWanted(ctx context.Context) (waiting bool, err error) {
-	var list []store.Wanted
-	err = r.ask(ctx, func(ctx context.Context) (err error) {
-		list, err = r.s.o.Store.WantedList(ctx)
-		return err
-	})
+	ids, err := r.wanted(ctx, r.row.StartedAt)
 	if err != nil {
 		return false, err
-	}
-	var ids []int64
-	for _, w := range list {
-		if w.Shop == r.shop && w.Kind == store.WantProduct && w.At >= r.row.StartedAt {
-			ids = append(ids, w.ID)
-		}
 	}
 	if len(ids) > mostDoubtful {
 		return true, nil

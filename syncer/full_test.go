@@ -17,7 +17,7 @@ func TestAFullSyncEqualsTheShop(t *testing.T) {
 	}{
 		{"grouped", fakeshopify.BulkOptions{}, true, 60},
 		{"not grouped", fakeshopify.BulkOptions{}, false, 60},
-		{"shuffled", fakeshopify.BulkOptions{Shuffle: true}, true, 60},
+		{"shuffled", fakeshopify.BulkOptions{Shuffle: true}, false, 60},
 		{"an empty shop", fakeshopify.BulkOptions{}, true, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

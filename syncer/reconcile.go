@@ -38,7 +38,11 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := sel.compare(listed,
+	wanted, waiting, err := r.wantedProducts(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := sel.compare(listed, wanted,
 		&pages[store.LocalProduct]{load: r.rows(ctx, pageOf), id: func(p *store.LocalProduct) int64 { return p.ID }},
 		&pages[store.Passed]{load: r.passed(ctx, pageOf), id: func(p *store.Passed) int64 { return p.ID }},
 		r.started, r.s.o.API.Seen(r.shop).Skew)
@@ -62,14 +66,14 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.conclude(complete, left, len(found.differ)+gone); r.row.ProvenAt != 0 && !r.row.DryRun {
+	if r.conclude(complete, left, waiting, len(found.differ)+gone); r.row.ProvenAt != 0 && !r.row.DryRun {
 		r.mend(ctx)
 	}
 	return nil
 }
 
 // conclude says what the comparison proves.
-func (r *run) conclude(complete bool, left, differences int) {
+func (r *run) conclude(complete bool, left, waiting, differences int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.row.Proven = complete
@@ -80,10 +84,44 @@ func (r *run) conclude(complete bool, left, differences int) {
 	if left > 0 {
 		problems = append(problems, fmt.Sprintf("%s newer here than in the shop; the next comparison looks again", are(left)))
 	}
+	if waiting > 0 {
+		problems = append(problems, products(waiting)+" wait to be fetched")
+	}
 	r.row.Error = strings.Join(problems, "; ")
 	if complete && len(problems) == 0 && (!r.row.DryRun || differences == 0) {
 		r.row.ProvenAt = r.row.StartedAt
 	}
+}
+
+// wantedProducts are the products that are to be fetched, whatever their rows
+// say: there is a reason to doubt them. Where there are very many of them they are
+// left to the queue, and waiting says how many.
+func (r *run) wantedProducts(ctx context.Context) (ids map[int64]bool, waiting int, err error) {
+	list, err := r.wanted(ctx, 0)
+	if err != nil || len(list) > mostDoubtful {
+		return nil, len(list), err
+	}
+	ids = make(map[int64]bool, len(list))
+	for _, id := range list {
+		ids[id] = true
+	}
+	return ids, 0, nil
+}
+
+// wanted lists the products that are to be fetched since an instant, Unix
+// milliseconds.
+func (r *run) wanted(ctx context.Context, since int64) (ids []int64, err error) {
+	var list []store.Wanted
+	err = r.ask(ctx, func(ctx context.Context) (err error) {
+		list, err = r.s.o.Store.WantedList(ctx)
+		return err
+	})
+	for _, w := range list {
+		if w.Shop == r.shop && w.Kind == store.WantProduct && w.At >= since {
+			ids = append(ids, w.ID)
+		}
+	}
+	return ids, err
 }
 
 func are(n int) string {

@@ -56,7 +56,7 @@ type comparison struct {
 	// there the shop wins.
 	newer map[int64]bool
 	// unsure are listed as stored, but an edit of the same second could hide
-	// behind that.
+	// behind that, or they are wanted for another reason.
 	unsure []int64
 	extra  []int64 // stored before the run began, and not listed
 	equal  int
@@ -64,8 +64,9 @@ type comparison struct {
 
 // compare walks through the listing, the stored rows and the versions passed
 // over, all by ascending id. Rows written since started are no business of the
-// listing. skew is how far our clock is ahead of the shop's.
-func (c chosen) compare(listed []shopify.Listed, rows *pages[store.LocalProduct], passed *pages[store.Passed], started time.Time, skew time.Duration) (comparison, error) {
+// listing. What is wanted is read in any case. skew is how far our clock is ahead
+// of the shop's.
+func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pages[store.LocalProduct], passed *pages[store.Passed], started time.Time, skew time.Duration) (comparison, error) {
 	found := comparison{newer: map[int64]bool{}}
 	extra := func(row *store.LocalProduct) {
 		if row.SyncedAt < started.UnixMilli() {
@@ -88,7 +89,7 @@ func (c chosen) compare(listed []shopify.Listed, rows *pages[store.LocalProduct]
 			if row != nil && row.UpdatedAt/1000 > l.UpdatedAt/1000 && row.SyncedAt < started.Add(-newerBelieved).UnixMilli() {
 				found.newer[l.ID] = true
 			}
-		case !c.leftOut(l.ID) && !settled(row, over, skew):
+		case !c.leftOut(l.ID) && (wanted[l.ID] || !settled(row, over, skew)):
 			found.unsure = append(found.unsure, l.ID)
 		default:
 			found.equal++

@@ -27,7 +27,10 @@ func cpuTime(t testing.TB) time.Duration {
 // STOCKROOM_TORTURE in a shop of 100,000 products.
 func TestALargeShopWithOnePercentDrift(t *testing.T) {
 	products := 2000
-	if long() {
+	switch {
+	case raceEnabled:
+		products = 600
+	case long():
 		products = 100_000
 	}
 	synctest.Test(t, func(t *testing.T) {
@@ -57,6 +60,9 @@ func TestALargeShopWithOnePercentDrift(t *testing.T) {
 // TestAListingGoesBeyondItsDeepestPage holds the slices: the simulated shop ends
 // a listing after 25,000 objects, as Shopify does.
 func TestAListingGoesBeyondItsDeepestPage(t *testing.T) {
+	if raceEnabled {
+		t.Skip("25,300 products take too long under the race detector")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 9, Products: shopify.DeepestPage + 300, MaxVariants: 1, Lean: true, Large: -1, Huge: -1})
 		run, ctx, err := r.begin(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunReconcile, Phase: phaseListing}, 0, "reconcile")
@@ -99,7 +105,7 @@ func BenchmarkCompareInStep(b *testing.B) {
 	}
 	for b.Loop() {
 		at := 0
-		found, err := choose(catalog.Selection{}).compare(listed,
+		found, err := choose(catalog.Selection{}).compare(listed, nil,
 			&pages[store.LocalProduct]{id: func(p *store.LocalProduct) int64 { return p.ID }, load: func(int64) ([]store.LocalProduct, error) {
 				from := at
 				at = min(at+pageOf, products)
