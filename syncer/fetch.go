@@ -16,12 +16,20 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 		return err
 	}
 	read := store.Read{Shop: t.Shop, Source: "fetch", Started: started}
+	var res store.Result
 	if p == nil {
-		if _, err := s.o.Store.PutGone(ctx, read, t.ID); err != nil {
+		if res, err = s.o.Store.PutGone(ctx, read, t.ID); err != nil {
 			return fmt.Errorf("store the end of product %d: %w", t.ID, err)
 		}
-	} else if _, err := s.o.Store.PutFetched(ctx, read, p); err != nil {
-		return fmt.Errorf("store product %d: %w", t.ID, err)
+	} else {
+		list, err := s.o.Store.PutFetched(ctx, read, p)
+		if err != nil {
+			return fmt.Errorf("store product %d: %w", t.ID, err)
+		}
+		res = list[0]
+	}
+	if res.Wanted != nil { // the row of the wish stays, so the job does too
+		return errAgain
 	}
 	s.resolve(ctx, store.WantProduct, t, "a later fetch brought the product")
 	return nil

@@ -183,27 +183,28 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 		}
 		return &job{name: scheduleFull, trigger: w.Reason}, at
 	}
-	if reason, ok := k.s.owed(k.shop); ok {
+	first := k.s.o.FullSyncEvery > 0 && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() // the first sync is a full one
+	if reason, ok := k.s.owed(k.shop); ok && !first {
 		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
 	}
-	var first *job
+	var found *job
 	var when time.Time
 	for _, sc := range k.s.schedules() {
 		if sc.every <= 0 {
 			continue
 		}
 		at := k.dueAt(sc, now)
-		if sc.name != scheduleFull && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() && k.s.o.FullSyncEvery > 0 {
-			continue // the first sync is a full one
+		if first && sc.name != scheduleFull {
+			continue
 		}
-		if first == nil || at.Before(when) && when.After(now) {
-			first, when = &job{name: sc.name, trigger: k.why(sc.name)}, at
+		if found == nil || at.Before(when) && when.After(now) {
+			found, when = &job{name: sc.name, trigger: k.why(sc.name)}, at
 		}
 	}
-	if first == nil {
+	if found == nil {
 		return nil, now.Add(time.Minute)
 	}
-	return first, when
+	return found, when
 }
 
 func (k *keeper) why(name string) string {

@@ -351,3 +351,24 @@ func TestJitterIsUpwardAndAtMostATenth(t *testing.T) {
 		t.Errorf("only %d different waits", len(seen))
 	}
 }
+
+func TestAGapBeforeTheFirstSyncIsFilledByIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		runs := &fakeRunner{t: t, takes: time.Second, proves: true, fail: errors.New("the export failed")}
+		r := newScheduleRig(t, dir, runs)
+		time.Sleep(10 * time.Second)
+		if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		runs.set(func(f *fakeRunner) { f.fail = nil })
+		time.Sleep(10 * time.Minute)
+		if n := runs.count(scheduleReconcile); n != 0 {
+			t.Errorf("%d comparisons before there was anything to compare: %+v", n, runs.made)
+		}
+		if _, owed := r.owed(testShop); owed || runs.count(scheduleFull) < 2 {
+			t.Errorf("still owed after the first full sync: %+v", runs.made)
+		}
+	})
+}

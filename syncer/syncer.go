@@ -202,6 +202,9 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	if ctx.Err() != nil {
 		return err // the queue puts it back as it was
 	}
+	if errors.Is(err, errAgain) {
+		return queue.Snooze(time.Now().Add(time.Second), errAgain.Error())
+	}
 	s.count(t.Shop, w.operation, err)
 	if errors.Is(err, store.ErrUnavailable) {
 		return queue.Snooze(time.Now().Add(catalogueWait), "the catalogue can't be written now")
