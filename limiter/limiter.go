@@ -137,7 +137,10 @@ func (l *Limiter) admit(sh *shard, name string, t int64) *shop {
 	}
 	s := &shop{name: name, l: l, last: t, answer: never, learned: never, probed: never}
 	s.log.span = int64(l.opts.Window)
+	// What load asks to be written must not be written before all of it is there.
+	s.mu.Lock()
 	s.load(t)
+	s.mu.Unlock()
 	m := make(map[string]*shop, len(old)+1)
 	for k, v := range old {
 		m[k] = v
