@@ -111,6 +111,9 @@ func shopRowOf(now time.Time, f shopFacts) shopRow {
 		Token: tokenWords(f.ShopView), Secret: secretWords(f.ShopView), Selection: selectionWords(f.Selection), Merchant: f.MerchantID, Added: since(now, f.AddedAt),
 		FromEnvironment: f.FromEnvironment, Points: pointsWords(f.Calls, now), Step: stepOf(now, f.Sync),
 	}
+	if row.Step != nil && f.Sync.InStep && line.Mood == moodGood {
+		row.Step.Text = "" // the line has said so
+	}
 	row.Calls, row.CallsMood = circuitWords(now, f.Calls)
 	if f.Calls != nil {
 		row.CallsReason, row.Open, row.Held = f.Calls.Reason, f.Calls.Circuit == "open", f.Calls.Held

@@ -31,7 +31,7 @@ type syncView struct {
 	Proven   instant // as of when the copy equals the shop's
 	Facts    []labelled
 	Drift    []driftRow
-	DriftAll string // "12 differences"
+	Unlisted bool // it repaired something, and none of it is listed
 	Next     string
 	First    string
 }
@@ -91,6 +91,7 @@ func (s *Server) syncPage(w http.ResponseWriter, r *http.Request, p httprouter.P
 	if after > 0 {
 		v.First = base + "#drift"
 	}
+	v.Unlisted = len(list) == 0 && after == 0 && run.Added+run.Changed+run.Removed > 0
 	for _, d := range list {
 		v.Drift = append(v.Drift, driftRowOf(d))
 	}
