@@ -47,7 +47,7 @@ func TestABulkFaultNeverCostsAProduct(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRunRig(t, fakeshopify.Options{Seed: 11, Products: 40})
+				r := newRunRig(t, fakeshopify.Options{Seed: 11, Products: fewer(40, 15)})
 				r.synced()
 				r.drift(4)
 				before := r.rows()
@@ -203,7 +203,8 @@ func TestAStoppedSyncGoesOn(t *testing.T) {
 	if long() {
 		nths = []int{1, 2, 3, 4, 5, 6, 8, 40, 300}
 	}
-	for _, point := range []string{"before commit", "after commit", "before bulk mark", "between product and variants", "after change feed"} {
+	points := []string{"before commit", "after commit", "before bulk mark", "between product and variants", "after change feed"}
+	for _, point := range points[:fewer(len(points), 2)] {
 		for _, nth := range nths {
 			t.Run(fmt.Sprintf("%s %d", point, nth), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
@@ -248,7 +249,7 @@ func (r *runRig) resumed(t *testing.T, stopped store.SyncRun) {
 // TestASyncStoppedAtAnyInstantGoesOn stops it wherever the clock happens to be,
 // several times.
 func TestASyncStoppedAtAnyInstantGoesOn(t *testing.T) {
-	rounds := 3
+	rounds := fewer(3, 1)
 	if long() {
 		rounds = 100
 	}
@@ -256,7 +257,7 @@ func TestASyncStoppedAtAnyInstantGoesOn(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				rnd := rand.New(rand.NewPCG(uint64(seed), 1))
-				r := newRunRig(t, fakeshopify.Options{Seed: uint64(seed), Products: 150, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Shuffle: seed%2 == 0}}})
+				r := newRunRig(t, fakeshopify.Options{Seed: uint64(seed), Products: fewer(150, 40), API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Shuffle: seed%2 == 0}}})
 				r.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultTruncate, Bytes: 200_000, Endpoint: "bulk", Times: 3})
 				var resume *store.SyncRun
 				for range 12 {
@@ -330,14 +331,14 @@ func TestOtherOperationsAreWaitedFor(t *testing.T) {
 // TestTheShopGoesOnDuringASync holds that what happens while the result is made
 // and read is neither lost nor undone.
 func TestTheShopGoesOnDuringASync(t *testing.T) {
-	seeds := uint64(2)
+	seeds := uint64(fewer(2, 1))
 	if long() {
 		seeds = 40
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRunRig(t, fakeshopify.Options{Seed: seed, Products: 200, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Base: time.Minute}}})
+				r := newRunRig(t, fakeshopify.Options{Seed: seed, Products: fewer(200, 50), API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Base: time.Minute}}})
 				if seed%2 == 0 {
 					r.synced()
 				}
@@ -397,7 +398,7 @@ func TestAFullSyncKeepsToTheSelection(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRunRig(t, fakeshopify.Options{Seed: 2, Products: 60})
+				r := newRunRig(t, fakeshopify.Options{Seed: 2, Products: fewer(60, 25)})
 				sel := tt.sel(r)
 				_, err := r.store.SetSelection(t.Context(), testShop, sel)
 				r.check(err)

@@ -260,6 +260,14 @@ func (r *runRig) stopAt(ctx context.Context, point string, nth int) context.Cont
 	return ctx
 }
 
+// fewer is n, or few under the race detector, which is ten times slower.
+func fewer(n, few int) int {
+	if raceEnabled {
+		return few
+	}
+	return n
+}
+
 // long reports whether the long versions of campaigns are asked for.
 func long() bool { return os.Getenv("STOCKROOM_TORTURE") != "" }
 
