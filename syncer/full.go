@@ -294,7 +294,7 @@ func (r *run) unfinished(ctx context.Context, op shopify.BulkOperation) error {
 		e := &shopify.Error{Kind: shopify.KindScope, Shop: r.shop, Op: "BulkRun", Code: op.ErrorCode, Message: "Shopify denies the export of products"}
 		return &shopPaused{pauseWords(r.s.pause(ctx, r.shop, shopify.ForScope, e)), e}
 	}
-	words := "Shopify's export ended as " + op.Status
+	words := "the export at Shopify ended as " + op.Status
 	if op.ErrorCode != "" {
 		words += " (" + op.ErrorCode + ")"
 	}

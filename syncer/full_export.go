@@ -14,7 +14,7 @@ const (
 	longestPoll = 30 * time.Second
 )
 
-var errForgotten = errors.New("Shopify does not know the bulk operation any more")
+var errForgotten = errors.New("the bulk operation is not known to Shopify any more")
 
 // export has Shopify write all products into a file and returns when the
 // operation has ended, whichever way.

@@ -112,7 +112,7 @@ func (d *reader) open(ctx context.Context) error {
 	}
 	var err error
 	d.j, err = bulk.NewJoiner(bulk.Options{
-		SpillPath: r.spillPath(), Resume: d.mark.Bulk, Seen: seen,
+		SpillPath: r.spillPath(), Memory: r.s.o.BulkMemory, Resume: d.mark.Bulk, Seen: seen,
 		Children: func(root []byte) (int, error) {
 			n, _, err := shopify.BulkRoot(root)
 			return n, err
@@ -278,7 +278,7 @@ func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url str
 	}
 }
 
-var errExpired = errors.New("Shopify does not keep the bulk result any more")
+var errExpired = errors.New("the bulk result is not kept by Shopify any more")
 
 // downloadOnce feeds the joiner until the connection ends. The error of a
 // connection is a *shopify.DownloadError.
@@ -300,6 +300,12 @@ func (d *reader) downloadOnce(ctx context.Context, url string) error {
 		}
 		if err := d.drain(ctx); err != nil {
 			return err
+		}
+		if d.j.Mark().Spilled > d.mark.Bulk.Spilled {
+			// Mixed lines may be long in the spill file before a product is whole.
+			if err := d.flush(ctx); err != nil {
+				return err
+			}
 		}
 		switch {
 		case errors.Is(err, io.EOF):

@@ -55,7 +55,7 @@ func (r *run) count(ctx context.Context) (n int, ok bool) {
 }
 
 // errDisordered ends a run whose listing can't be trusted.
-var errDisordered = errors.New("Shopify's listing is not in the order of ids")
+var errDisordered = errors.New("the listing is not in the order of ids")
 
 // listOnce goes through the catalogue in slices, because a listing ends after
 // DeepestPage objects.
