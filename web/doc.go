@@ -15,6 +15,13 @@
 // The Host header must be a known name, so that a website can't reach the page
 // by pointing its own name at this machine (DNS rebinding).
 //
+// Pages are rendered whole by the server and work without script. With it, one
+// stream of events tells that something has changed, and the script asks for the
+// same page again, without its head, and puts what differs into the parts marked
+// data-live. Buttons are POST forms that redirect; each takes effect once,
+// however often it is clicked. What was discarded can be brought back for ten
+// minutes, from memory.
+//
 // The API is JSON in snake_case; every error is problem+json (RFC 9457) whose
 // detail says what to do next. Lists are paged: "next" is the value of "after"
 // for the page that follows, null on the last one.
