@@ -50,6 +50,9 @@ type Options struct {
 	ReconcileEvery, FullSyncEvery time.Duration
 	// SpillDir takes the temporary files of full syncs. "": the system's.
 	SpillDir string
+	// BulkMemory is how many bytes of a bulk result wait in memory before they go
+	// to such a file. Default 32 MiB.
+	BulkMemory int64
 	// Syncs is how many runs are made at a time, over all shops. Default 4.
 	Syncs int
 	// PublicURL, when set, is where Shopify reaches our public listener, "" when
