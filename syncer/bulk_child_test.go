@@ -42,6 +42,8 @@ type lineIndex struct {
 	lines int
 	at    []int64
 	size  int64
+	// memory is that of the process that reads it. 0: as it is by default.
+	memory int64
 }
 
 const indexEvery = 1000
@@ -157,6 +159,7 @@ type childJob struct {
 	Dir, URL, Name string
 	Size           int64
 	Lines          int
+	Memory         int64
 }
 
 // childResult is what it tells when it has come to the end.
@@ -191,6 +194,7 @@ func TestFullSyncProcess(t *testing.T) {
 		ID: "gid://shopify/BulkOperation/1", Status: "COMPLETED", Objects: int64(job.Lines), Roots: int64(job.Lines / linesEach),
 		FileSize: job.Size, URL: job.URL + job.Name, Query: shopify.BulkProductsQuery(),
 	}}
+	r.o.BulkMemory = job.Memory
 	begun := time.Now()
 	ended, err := r.store.Runs(t.Context(), store.RunFilter{Shop: testShop, Limit: 1})
 	r.check(err)
@@ -207,7 +211,7 @@ func TestFullSyncProcess(t *testing.T) {
 
 // child starts the other process.
 func (x *lineIndex) child(srv *lineServer, dir string) (*exec.Cmd, *bytes.Buffer, error) {
-	job, err := json.Marshal(childJob{Dir: dir, URL: srv.URL, Name: x.name(), Size: x.size, Lines: x.lines})
+	job, err := json.Marshal(childJob{Dir: dir, URL: srv.URL, Name: x.name(), Size: x.size, Lines: x.lines, Memory: x.memory})
 	if err != nil {
 		return nil, nil, err
 	}

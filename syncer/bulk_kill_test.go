@@ -32,6 +32,7 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	srv, x := newLineServer(t, order, lines)
+	x.memory = x.size / 16 // so that much of it is spilled
 	calm := filepath.Join(t.TempDir(), "calm")
 	whole := x.finish(t, srv, calm)
 	products, variants, want := content(t, calm)
