@@ -29,12 +29,12 @@ func (o outbound) Calls(shop string, now time.Time) web.Calls {
 		}
 	}
 	worst := breaker.StateClosed
-	for _, s := range o.a.breaker.SnapshotAt(now) {
+	for _, s := range o.a.breaker.ShopAt(now, shop) {
 		state := s.State
 		if s.Hand == breaker.HeldOpen {
 			state = breaker.StateOpen // for whoever calls it is
 		}
-		if s.Key.Shop != shop || state == breaker.StateClosed || worst == breaker.StateOpen {
+		if state == breaker.StateClosed || worst == breaker.StateOpen {
 			continue
 		}
 		worst = state

@@ -22,12 +22,26 @@ func (b *Breaker) Snapshot() []Status { return b.SnapshotAt(time.Now()) }
 
 // SnapshotAt is Snapshot at an explicit instant.
 func (b *Breaker) SnapshotAt(now time.Time) []Status {
+	return b.statuses(now, func(Key) bool { return true })
+}
+
+// ShopAt is SnapshotAt of one shop's circuits.
+func (b *Breaker) ShopAt(now time.Time, shop string) []Status {
+	return b.statuses(now, func(k Key) bool { return k.Shop == shop })
+}
+
+func (b *Breaker) statuses(now time.Time, wanted func(Key) bool) []Status {
 	t := b.tick(now)
 	b.mu.Lock()
-	b.publish(*b.ready.Load())
+	if len(b.young) > 0 {
+		b.publish(*b.ready.Load())
+	}
 	b.mu.Unlock()
 	var list []Status
-	for _, c := range *b.ready.Load() {
+	for key, c := range *b.ready.Load() {
+		if !wanted(key) {
+			continue
+		}
 		c.mu.Lock()
 		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.failures(),
 			Trips: c.trips, Err: c.writeErr}

@@ -68,6 +68,7 @@ type Recorder struct {
 	named  int // shops with a label of their own
 	own    int // series of theirs
 
+	shown     sync.Map // shops that Shop was called with
 	webhooks  sync.Map // webhookKey -> *metrics.Counter
 	durations sync.Map // durationKey -> *metrics.PrometheusHistogram
 	errors    sync.Map // errorKey -> *metrics.Counter
@@ -119,6 +120,9 @@ func (r *Recorder) label(shop string) string {
 
 // Shop makes the families of a configured shop appear at zero.
 func (r *Recorder) Shop(shop string) {
+	if _, shown := r.shown.LoadOrStore(shop, true); shown {
+		return
+	}
 	for _, typ := range []string{"create", "update", "delete"} {
 		r.webhook(shop, typ, true)
 		r.webhook(shop, typ, false)
