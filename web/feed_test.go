@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -231,10 +233,12 @@ func TestALongPollWaitsForAChangeAndNoLonger(t *testing.T) {
 // closed and opened again in between.
 func TestAReaderThatComesAgainAndAgainGetsEveryChangeOnce(t *testing.T) {
 	t.Parallel()
-	total := int64(600)
+	changes := int64(600)
 	if raceDetector {
-		total = 150
+		changes = 150
 	}
+	var total atomic.Int64 // grows by what the writers write beyond it
+	total.Store(changes)
 	dir := t.TempDir()
 	var mu sync.Mutex // held while the store is exchanged
 	open := func() (*rig, *httptest.Server) {
@@ -255,7 +259,7 @@ func TestAReaderThatComesAgainAndAgainGetsEveryChangeOnce(t *testing.T) {
 	read := func(name string, accept, query string) {
 		wg.Go(func() {
 			var got []int64
-			for n := 0; ctx.Err() == nil && (len(got) == 0 || got[len(got)-1] < total); n++ {
+			for n := 0; ctx.Err() == nil && (len(got) == 0 || got[len(got)-1] < total.Load()); n++ {
 				after := int64(0)
 				if len(got) > 0 {
 					after = got[len(got)-1]
@@ -276,7 +280,7 @@ func TestAReaderThatComesAgainAndAgainGetsEveryChangeOnce(t *testing.T) {
 	read("long poll", "", "?after=AFTER&wait=1&limit=50")
 
 	for round := range 3 {
-		until := total * int64(round+1) / 3
+		until := changes * int64(round+1) / 3
 		var writers sync.WaitGroup
 		for id := range int64(4) {
 			writers.Go(func() {
@@ -303,18 +307,18 @@ func TestAReaderThatComesAgainAndAgainGetsEveryChangeOnce(t *testing.T) {
 		r, srv = open()
 		mu.Unlock()
 	}
-	total = r.store.LastSeq()
+	total.Store(r.store.LastSeq())
 	wg.Wait()
 	srv.CloseClientConnections()
 	srv.Close()
 	r.close()
-	want := make([]int64, total)
+	want := make([]int64, total.Load())
 	for i := range want {
 		want[i] = int64(i) + 1
 	}
 	for _, name := range []string{"events", "events by id", "lines", "long poll"} {
-		if got := readers[name]; !slices.Equal(got, want[:min(len(got), len(want))]) || int64(len(got)) < total {
-			t.Errorf("%s: %d of %d changes, %v...", name, len(got), total, got[:min(20, len(got))])
+		if got := readers[name]; !slices.Equal(got, want[:min(len(got), len(want))]) || int64(len(got)) < total.Load() {
+			t.Errorf("%s: %d of %d changes, %v...", name, len(got), total.Load(), got[:min(20, len(got))])
 		}
 	}
 }
@@ -498,5 +502,28 @@ func (r *rig) close() {
 	r.t.Helper()
 	if err := errors.Join(r.queue.Close(), r.store.Close()); err != nil {
 		r.t.Fatal(err)
+	}
+}
+
+func TestAStreamFarBehindSkipsNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "products.db")
+	newRigOver(t, path).close()
+	db, err := sql.Open("sqlite", "file:"+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 3*feedBatch + 7
+	_, err = db.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+		INSERT INTO changes (seq, shop, external_id, kind, at, cause) SELECT i, ?2, i, 'updated', ?3, 'test' FROM n`, many, testShop, time.Now().UnixMilli())
+	if err = errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	r := newRigOver(t, path)
+	t.Cleanup(r.close)
+	f := follow(t, 200, r.listen()+"/api/v1/changes")
+	for seq := 1; seq <= many; seq++ {
+		if e, ok := f.next(); !ok || e.id != fmt.Sprint(seq) {
+			t.Fatalf("event %q, want %d", e.id, seq)
+		}
 	}
 }
