@@ -47,17 +47,7 @@ func (s *Syncer) schedules() []schedule {
 	}
 }
 
-// kindOf is the kind of run that a schedule makes.
-func kindOf(name string) store.RunKind {
-	switch name {
-	case scheduleFull:
-		return store.RunFull
-	case scheduleReconcile:
-		return store.RunReconcile
-	}
-	return store.RunIncremental
-}
-
+// scheduleOf is the schedule whose run a kind is.
 func scheduleOf(kind store.RunKind) string {
 	switch kind {
 	case store.RunFull:
