@@ -76,7 +76,11 @@ func TestAnOpenPageIsToldWhatChangedWithinASecond(t *testing.T) {
 		began := time.Now()
 		c.change()
 		got := page.change(t)
-		if took := time.Since(began); took > time.Second && !raceDetector {
+		for len(got.Topics) < len(c.want) { // one event may come between the two
+			more := page.change(t)
+			got = changeEvent{more.Seq, slices.Sorted(slices.Values(append(got.Topics, more.Topics...)))}
+		}
+		if took := time.Since(began); took > time.Second+eventsPause && !raceDetector {
 			t.Errorf("%s: told after %v", c.name, took)
 		}
 		if !slices.Equal(got.Topics, c.want) || got.Seq != r.store.LastSeq() {
