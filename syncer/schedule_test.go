@@ -33,6 +33,13 @@ type madeRun struct {
 	dry           bool
 }
 
+// list are the runs made so far.
+func (f *fakeRunner) list() []madeRun {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.made)
+}
+
 func (f *fakeRunner) run(ctx context.Context, name, shop, trigger string, dry bool) (store.SyncRun, error) {
 	f.mu.Lock()
 	f.under++
@@ -139,7 +146,7 @@ func TestAShopIsSyncedWholeFirstAndThenBySchedule(t *testing.T) {
 		runs := &fakeRunner{t: t, takes: 3 * time.Second, proves: true}
 		newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
-		if got := runs.made; len(got) != 1 || got[0].name != scheduleFull || got[0].trigger != "the first sync of this shop" {
+		if got := runs.list(); len(got) != 1 || got[0].name != scheduleFull || got[0].trigger != "the first sync of this shop" {
 			t.Fatalf("after a minute: %+v, want the first full sync", got)
 		}
 		time.Sleep(72 * time.Hour)
@@ -176,8 +183,8 @@ func TestAFailedRunIsTriedAgainAfterAGrowingWait(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(6 * time.Hour)
 		var waits []time.Duration
-		for i := 1; i < len(runs.made); i++ {
-			waits = append(waits, runs.made[i].at.Sub(runs.made[i-1].at).Round(time.Minute))
+		for i := 1; i < len(runs.list()); i++ {
+			waits = append(waits, runs.list()[i].at.Sub(runs.list()[i-1].at).Round(time.Minute))
 		}
 		want := []time.Duration{1, 2, 4, 8, 16, 32, 60, 60, 60}
 		for i := range want {
@@ -211,8 +218,8 @@ func TestAGapLongerThanShopifyRepeatsDeliveriesIsFilled(t *testing.T) {
 		runs.set(func(f *fakeRunner) { f.proves, f.fail, f.made = true, nil, nil })
 		r = newScheduleRig(t, dir, runs)
 		time.Sleep(2 * time.Minute)
-		if len(runs.made) == 0 || runs.made[0].name != scheduleReconcile || runs.made[0].trigger != "Stockroom was off for 6 hours, longer than Shopify repeats deliveries" {
-			t.Fatalf("runs after the gap: %+v, want a comparison that names it first", runs.made)
+		if len(runs.list()) == 0 || runs.list()[0].name != scheduleReconcile || runs.list()[0].trigger != "Stockroom was off for 6 hours, longer than Shopify repeats deliveries" {
+			t.Fatalf("runs after the gap: %+v, want a comparison that names it first", runs.list())
 		}
 		if _, owed := r.owed(testShop); owed {
 			t.Error("still owed after the comparison")
@@ -250,8 +257,8 @@ func TestALossIsFollowedByAFullSync(t *testing.T) {
 			t.Error("the copy's age is known in spite of a loss")
 		}
 		time.Sleep(time.Minute)
-		if n := runs.count(scheduleFull); n != 2 || runs.made[1].trigger != "products.db lost changes" {
-			t.Errorf("runs %+v, want a full sync that names the loss", runs.made)
+		if n := runs.count(scheduleFull); n != 2 || runs.list()[1].trigger != "products.db lost changes" {
+			t.Errorf("runs %+v, want a full sync that names the loss", runs.list())
 		}
 		if list, err := r.o.Store.WantedList(t.Context()); err != nil || len(list) != 0 {
 			t.Errorf("still wanted after the full sync: %v, %v", list, err)
@@ -265,9 +272,9 @@ func TestNothingRunsForAPausedShop(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
 		r.setPause(t.Context(), testShop, state.Pause{Reason: state.PauseToken, Since: time.Now(), NextProbe: time.Now().Add(time.Hour)})
-		before := len(runs.made)
+		before := len(runs.list())
 		time.Sleep(5 * time.Hour)
-		if n := len(runs.made); n != before {
+		if n := len(runs.list()); n != before {
 			t.Errorf("%d runs while paused", n-before)
 		}
 		st := r.Status(testShop, time.Now())
@@ -276,7 +283,7 @@ func TestNothingRunsForAPausedShop(t *testing.T) {
 		}
 		r.setPause(t.Context(), testShop, state.Pause{})
 		time.Sleep(10 * time.Second)
-		if n := len(runs.made); n == before {
+		if n := len(runs.list()); n == before {
 			t.Error("nothing ran when the pause ended")
 		}
 	})
@@ -300,7 +307,7 @@ func TestARunAskedForTwiceIsMadeOnce(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		if n := runs.count(scheduleReconcile); n != 1 || runs.count(scheduleFull) != 2 {
-			t.Errorf("runs %+v, want one comparison and then the full sync", runs.made)
+			t.Errorf("runs %+v, want one comparison and then the full sync", runs.list())
 		}
 	})
 }
@@ -365,10 +372,10 @@ func TestAGapBeforeTheFirstSyncIsFilledByIt(t *testing.T) {
 		runs.set(func(f *fakeRunner) { f.fail = nil })
 		time.Sleep(10 * time.Minute)
 		if n := runs.count(scheduleReconcile); n != 0 {
-			t.Errorf("%d comparisons before there was anything to compare: %+v", n, runs.made)
+			t.Errorf("%d comparisons before there was anything to compare: %+v", n, runs.list())
 		}
 		if _, owed := r.owed(testShop); owed || runs.count(scheduleFull) < 2 {
-			t.Errorf("still owed after the first full sync: %+v", runs.made)
+			t.Errorf("still owed after the first full sync: %+v", runs.list())
 		}
 	})
 }
