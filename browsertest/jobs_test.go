@@ -94,6 +94,36 @@ func TestADeadLetterIsRetriedDiscardedAndBroughtBack(t *testing.T) {
 	})
 }
 
+func TestAllDeadLettersAreRetriedDiscardedAndBroughtBack(t *testing.T) {
+	bothWays(t, func(t *testing.T, script bool) {
+		a := newApp(t, appOptions{Products: 3})
+		a.poison(3)
+		p := newTab(t, a.URL)
+		p.script(script)
+		p.open("/jobs")
+		before := a.jobs("dead")
+		p.click("#look .bar", "Retry all")
+		p.shows("Retrying 3 items now.")
+		for _, j := range before {
+			a.triedAgain(j)
+		}
+		p.open("/jobs")
+		p.click("#look .bar", "Discard all")
+		p.at("/jobs/all/discard")
+		p.click("main form", "Discard")
+		p.shows("Discarded 3 items.")
+		if n := a.dead(); n != 0 {
+			t.Errorf("%d failed jobs after Discard all", n)
+		}
+		p.click("form.undo", "Undo")
+		p.shows("Brought back 3 items.")
+		if n := a.dead(); n != 3 {
+			t.Errorf("%d failed jobs after Undo", n)
+		}
+		p.forgive("status of 404")
+	})
+}
+
 func TestAJobsPageTellsItsReasonAndShowsItsContent(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 2})

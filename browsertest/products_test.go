@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -46,6 +47,16 @@ func TestAProductIsFoundAndOpened(t *testing.T) {
 		if title := value[string](p, "document.title"); title == "broken" {
 			t.Error("the text of a product ran as a script")
 		}
+
+		a.shop.UpdateProduct(want.ID, func(p *fakeProduct) { p.Vendor = "Told by nobody" })
+		a.shop.Forget()
+		p.click("main", "Read again from Shopify")
+		p.shows("It is read from Shopify again")
+		await(t, "the product is read", func() bool {
+			var doc struct{ Vendor string }
+			a.api(http.MethodGet, "/api/v1"+path, "", &doc)
+			return doc.Vendor == "Told by nobody"
+		})
 
 		p.open("/products?q=no-such-thing-anywhere")
 		p.shows("No product fits.")
