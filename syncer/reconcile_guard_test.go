@@ -106,6 +106,42 @@ func TestAComparisonGoesOnWithoutCounts(t *testing.T) {
 	})
 }
 
+// blindShop shows nothing, as where a right was taken away.
+type blindShop struct{ API }
+
+func (blindShop) Count(context.Context, string, limiter.Class) (int, bool, error) {
+	return 0, true, nil
+}
+
+func (blindShop) IDs(context.Context, string, limiter.Class, int64, int64, string) (shopify.Page[shopify.Listed], error) {
+	return shopify.Page[shopify.Listed]{}, nil
+}
+
+func (blindShop) Existing(context.Context, string, limiter.Class, []int64) ([]int64, error) {
+	return nil, nil
+}
+
+func (blindShop) Access(context.Context, string, limiter.Class) (shopify.Access, error) {
+	return shopify.Access{Scopes: []string{"read_inventory", "read_locations"}}, nil
+}
+
+func TestNothingIsRemovedWhereARightIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 20})
+		r.synced()
+		before := r.rows()
+		r.o.API = blindShop{r.api}
+		run, err := r.reconcile(false)
+		if err == nil || run.State != store.RunFailed || run.Removed > 0 || !strings.Contains(run.Error, "read_products") {
+			t.Errorf("%+v, %v", run, err)
+		}
+		if p, _ := r.state.Shop(testShop); p.Pause.Reason != state.PauseScope {
+			t.Errorf("%+v", p.Pause)
+		}
+		r.lostNothing(before)
+	})
+}
+
 // TestTheShopWinsOverARowFromTheFuture holds a row that is newer than the shop
 // itself: believed for a while, then not.
 func TestTheShopWinsOverARowFromTheFuture(t *testing.T) {

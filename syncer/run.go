@@ -121,6 +121,7 @@ type run struct {
 	operation string // its name in metrics
 	started   time.Time
 	meter     *shopify.Meter
+	mayRemove bool // the app's rights were looked at
 
 	mu        sync.Mutex // guards what follows; fetches run side by side
 	row       store.SyncRun

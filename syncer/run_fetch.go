@@ -173,7 +173,34 @@ func (r *run) missing(ctx context.Context, ids []int64) (gone, there []int64, er
 			}
 		}
 	}
-	return gone, there, nil
+	if len(gone) > 0 {
+		err = r.sees(ctx)
+	}
+	return gone, there, err
+}
+
+// sees makes sure, once in a run, that the app may see products at all: where a
+// right is missing Shopify often shows less instead of refusing
+// (shopify.dev/docs/api/usage/access-scopes).
+func (r *run) sees(ctx context.Context) error {
+	if r.mayRemove {
+		return nil
+	}
+	var a shopify.Access
+	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		a, err = r.s.o.API.Access(ctx, r.shop, r.class)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(a.Missing()) > 0 {
+		r.s.judgeAccess(ctx, r.shop, a)
+		shop, _ := r.s.o.State.Shop(r.shop)
+		return &shopPaused{words: pauseWords(shop.Pause)}
+	}
+	r.mayRemove = true
+	return nil
 }
 
 // remove stores that the shop does not have these products any more.
