@@ -44,11 +44,14 @@ func busyApp(t *testing.T) *app {
 	return a
 }
 
-// trouble makes three dead letters, refused requests, and a Shopify that answers
-// no call any more while something has to be read from it.
+// trouble makes three dead letters of different causes, refused requests, and a
+// Shopify that answers no call any more while something has to be read from it.
 func (a *app) trouble() {
 	a.t.Helper()
-	a.poison(3)
+	a.poison(1)
+	body := string(a.shop.Body(fakeshopify.TopicUpdate, a.shop.IDs()[1]))
+	a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), body[:len(body)/2])
+	a.post(fakeshopify.TopicDelete, a.shop.Domain(), a.shop.Secret(), string(a.shop.Body(fakeshopify.TopicUpdate, a.shop.IDs()[2])))
 	a.post(fakeshopify.TopicUpdate, a.shop.Domain(), "a wrong secret", `{"id":1}`)
 	a.post(fakeshopify.TopicUpdate, "stranger.myshopify.com", a.shop.Secret(), `{"id":1}`)
 	a.shop.Fail(fakeshopify.Fault{Status: http.StatusServiceUnavailable, Times: -1})
