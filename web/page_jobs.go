@@ -102,6 +102,9 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	if j.State == queue.Dead {
 		why := classWords(j.Class)
+		if j.Kind == deliveryKind && j.Class == queue.ClassValidation {
+			why = classWords("mismatch") // nobody was asked: it is about what was sent here
+		}
 		if j.LastError != "" {
 			why += ": " + j.LastError
 		}

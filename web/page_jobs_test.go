@@ -261,3 +261,15 @@ func TestAJobsPageShowsItsContent(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+func TestADeliveryThatDoesNotFitItsTopicIsNotBlamedOnShopify(t *testing.T) {
+	r := newRig(t, nil)
+	job := queue.NewJob{Kind: deliveryKind, Labels: labels(), Payload: payload("{}")}
+	if _, err := r.queue.Bury(t.Context(), job, queue.ClassValidation, errors.New("more than the id of a deleted product")); err != nil {
+		t.Fatal(err)
+	}
+	page := r.admin(200, "GET", "/jobs", "")
+	if !strings.Contains(page, "The content is not what it claims to be: more than the id") || strings.Contains(page, "Shopify understood") {
+		t.Errorf("the reason is told as %s", page)
+	}
+}
