@@ -53,3 +53,22 @@ func TestAVariantsOwnTimeIsTakenFromARead(t *testing.T) {
 		t.Errorf("the variant is of %d", *got)
 	}
 }
+
+// TestALateDeliveryOfTheSameContentTakesNoTimeBack holds the other order of the
+// two: the read first, and then the delivery of the first edit.
+func TestALateDeliveryOfTheSameContentTakesNoTimeBack(t *testing.T) {
+	b := open(t)
+	p := product(1, "v1", 10_000, "1")
+	p.Variants.Value()[0].UpdatedAt = catalog.Of(int64(10_000))
+	b.fetched(Read{Started: later()}, p)
+	late := upsertOf(product(1, "v1", 10_000, "1"))
+	late.Product.Variants.Value()[0].UpdatedAt = catalog.Of(int64(9_000))
+	d := b.delivery(late)
+	d.TriggeredAt = later()
+	if res := b.deliver(d, late); res.Outcome != Stale {
+		t.Errorf("%+v", res)
+	}
+	if got := b.product(1).Variants[0].ShopifyUpdatedAt; *got != 10_000 {
+		t.Errorf("the variant is of %d", *got)
+	}
+}

@@ -116,6 +116,13 @@ func (t *tx) retime(p, full *catalog.Product, h head, o origin) error {
 	if !p.Variants.Present() {
 		return nil
 	}
+	old, err := t.load(h.id)
+	if err != nil {
+		return err
+	}
+	if !untimed(old, full) {
+		return nil
+	}
 	return t.updateVariants(h.id, p, full)
 }
 

@@ -32,8 +32,9 @@ func weights(old, full *catalog.Product) (wrong []catalog.FieldDiff, unknown boo
 	return wrong, unknown
 }
 
-// untimed reports whether a variant's own time is not the stored one. Two edits
-// of one second, the second undoing the first, leave only that.
+// untimed reports whether a variant's own time is later than the stored one. Two
+// edits of one second, the second undoing the first, leave only that; times only
+// grow, so the later one is the newer state's.
 func untimed(old, full *catalog.Product) bool {
 	stored := make(map[int64]catalog.Field[int64], len(old.Variants.Value()))
 	for i := range old.Variants.Value() {
@@ -42,7 +43,7 @@ func untimed(old, full *catalog.Product) bool {
 	}
 	for i := range full.Variants.Value() {
 		v := &full.Variants.Value()[i]
-		if was, known := stored[v.ID]; known && v.UpdatedAt.Present() && v.UpdatedAt != was {
+		if was, known := stored[v.ID]; known && v.UpdatedAt.Present() && v.UpdatedAt.Value() > was.Value() {
 			return true
 		}
 	}
