@@ -10,6 +10,7 @@ import (
 
 func TestEachPartOfALongBatchSavesHowFarItCame(t *testing.T) {
 	b := open(t)
+	b.s.bulkTime = bulkTime
 	run := b.fullRun()
 	run.Mark, run.Objects = "all", 4000
 	commits := 0
