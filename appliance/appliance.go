@@ -70,7 +70,6 @@ type Appliance struct {
 	unmirrored atomic.Bool
 	retired    retired
 	token      string
-	working    atomic.Bool            // the workers run
 	public     atomic.Pointer[string] // host:port of the public listener while it serves
 }
 

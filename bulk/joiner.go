@@ -384,34 +384,30 @@ func (j *Joiner) End() error {
 // Next hands out a group; ok is false when none is ready. After End it goes on
 // to those that are not full, and what is left of them, by ascending id.
 func (j *Joiner) Next() (g Group, ok bool, err error) {
-	for j.err == nil {
-		if len(j.queue) > 0 {
-			from := j.queue[0]
-			j.queue[0] = nil
-			if j.queue = j.queue[1:]; len(j.queue) == 0 {
-				j.queue = nil
-			}
-			g, twice := assemble(from.id, from.lines, &j.ids)
-			from.drop()
-			j.count(g, twice)
-			return g, true, nil
+	switch {
+	case j.err != nil:
+		return g, false, j.err
+	case len(j.queue) > 0:
+		from := j.queue[0]
+		j.queue[0] = nil
+		if j.queue = j.queue[1:]; len(j.queue) == 0 {
+			j.queue = nil
 		}
-		if !j.ended {
-			return g, false, nil
+		g, twice := assemble(from.id, from.lines, &j.ids)
+		from.drop()
+		j.count(g, twice)
+		return g, true, nil
+	case !j.ended:
+		return g, false, nil
+	case j.merge == nil:
+		if j.merge, j.err = j.newMerger(); j.err != nil {
+			return g, false, j.err
 		}
-		if j.merge == nil {
-			if j.merge, j.err = j.newMerger(); j.err != nil {
-				break
-			}
-		}
-		g, ok, err := j.merge.next()
-		if err != nil {
-			j.err = err
-			break
-		}
-		return g, ok, nil
 	}
-	return g, false, j.err
+	if g, ok, j.err = j.merge.next(); j.err != nil {
+		return Group{}, false, j.err
+	}
+	return g, ok, nil
 }
 
 // count counts a group that is handed out.

@@ -113,7 +113,6 @@ func (s *lineServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 type lineAPI struct {
 	API
 	files *shopify.Client
-	url   string
 	op    shopify.BulkOperation
 }
 

@@ -19,12 +19,11 @@ type fakeRunner struct {
 	t  *testing.T
 	mu sync.Mutex
 	// made are the runs in order.
-	made    []madeRun
-	under   int
-	takes   time.Duration
-	fail    error
-	proves  bool
-	entered chan struct{}
+	made   []madeRun
+	under  int
+	takes  time.Duration
+	fail   error
+	proves bool
 }
 
 type madeRun struct {

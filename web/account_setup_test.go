@@ -182,11 +182,7 @@ func TestTheLinkWorksThroughAProxyAndNothingElseDoesWithoutAPassword(t *testing.
 func TestALinkReplacesALostPasswordAndEndsEverySession(t *testing.T) {
 	a := newAccountRig(t, testPassword, nil)
 	cookie := a.login(testPassword)
-	var made struct {
-		Path      string    `json:"path"`
-		ExpiresAt time.Time `json:"expires_at"`
-	}
-	made = decode[struct {
+	made := decode[struct {
 		Path      string    `json:"path"`
 		ExpiresAt time.Time `json:"expires_at"`
 	}](t, a.rig.admin(201, "POST", "/api/v1/password-link", ""))
