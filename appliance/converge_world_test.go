@@ -284,8 +284,16 @@ func (w *world) start(kind store.RunKind, dry bool) {
 	_, _ = w.syncer.Start(ctx, convergeShop, kind, dry) // a paused shop is asked later
 }
 
-// reconcile makes one comparison and waits for its end.
-func (w *world) reconcile() (store.SyncRun, error) {
+// reconcile makes one comparison and waits for its end. One that began before is
+// none of what happened until now.
+func (w *world) reconcile() (run store.SyncRun, err error) {
+	for asked := time.Now().UnixMilli(); run.StartedAt < asked && err == nil; {
+		run, err = w.reconcileOnce()
+	}
+	return run, err
+}
+
+func (w *world) reconcileOnce() (store.SyncRun, error) {
 	limit := time.Now().Add(6 * time.Hour)
 	newest := func() (store.SyncRun, error) {
 		list, err := w.store.Runs(context.Background(), store.RunFilter{Shop: convergeShop, Kind: store.RunReconcile})

@@ -56,14 +56,15 @@ type comparison struct {
 	// there the shop wins.
 	newer map[int64]bool
 	// unsure are listed as stored, but an edit of the same second could hide
-	// behind that, or they are wanted for another reason.
+	// behind that, or they are wanted for another reason; and those not listed that
+	// were written since.
 	unsure []int64
 	extra  []int64 // stored before the run began, and not listed
 	equal  int
 }
 
 // compare walks through the listing, the stored rows and the versions passed
-// over, all by ascending id. Rows written since started are no business of the
+// over, all by ascending id. Of rows written since started nothing is told by the
 // listing. What is wanted is read in any case. skew is how far our clock is ahead
 // of the shop's.
 func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pages[store.LocalProduct], passed *pages[store.Passed], started time.Time, skew time.Duration) (comparison, error) {
@@ -71,6 +72,8 @@ func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pa
 	extra := func(row *store.LocalProduct) {
 		if row.SyncedAt < started.UnixMilli() {
 			found.extra = append(found.extra, row.ID)
+		} else { // new since, or brought by a late delivery: a read of it tells
+			found.unsure = append(found.unsure, row.ID)
 		}
 	}
 	for _, l := range listed {
