@@ -18,6 +18,7 @@ func (p *tab) setPassword(a *app) {
 	p.fill("password", password)
 	p.fill("again", password)
 	p.click("form", "Set the password")
+	p.at("/")
 }
 
 func TestTheFirstRunSetsAPassword(t *testing.T) {
@@ -49,6 +50,21 @@ func TestTheFirstRunSetsAPassword(t *testing.T) {
 	// Whoever set the password is still in.
 	p.open("/")
 	p.at("/")
+}
+
+// A page that was open when the password was set asks for it, by itself and soon.
+func TestAnOpenPageAsksForAPasswordThatWasSet(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 1})
+	p := newTab(t, a.URL)
+	p.open("/products")
+	p.until(isLive)
+	newTab(t, a.URL).setPassword(a)
+	p.at("/login")
+	p.forgive("status of 401")
+	p.fill("password", password)
+	p.click("form", "Log in")
+	p.at("/products")
 }
 
 func TestALinkWorksOnce(t *testing.T) {

@@ -87,7 +87,7 @@
     source.onerror = () => {
       const closed = source.readyState === 2;
       tell();
-      if (closed) { source = null; setTimeout(connect, 5000); }
+      if (closed) { source = null; changed(); setTimeout(connect, 5000); } // refused: asking for the page tells why
     };
   }
   function disconnect() {
