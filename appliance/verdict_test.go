@@ -43,7 +43,7 @@ func newPlant(t *testing.T, o fakeshopify.Options, flags map[string]string) *pla
 		t.Fatal(err)
 	}
 	s.Shop = config.EnvShop{Domain: testShop, APIKey: "app", APISecret: config.NewSecret(shop.Secret())}
-	a, err := Open(t.Context(), Options{Settings: s, Version: "test"})
+	a, err := Open(t.Context(), Options{Settings: s, Version: "test", Manual: true})
 	if err != nil {
 		t.Fatal(err)
 	}
