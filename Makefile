@@ -15,7 +15,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 5s
 TESTFLAGS ?=
 
-.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture screenshots clean
+.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture converge screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ torture: ## run the long campaigns: crashes, power cuts, damage, random historie
 
 screenshots: ## make the README's pictures anew, from a demo with a fixed seed (needs Chromium)
 	STOCKROOM_SCREENSHOTS=$(CURDIR)/docs/screenshots CGO_ENABLED=0 $(GO) test -v -count=1 -run '^TestScreenshots$$' ./browsertest
+
+converge: ## live through 10,000 random histories of lost deliveries, outages and crashes (minutes)
+	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 30m -run '^TestOneComparisonMakesTheCopyEqual$$' ./appliance | grep -v '^ *\(===\|---\)'
 
 clean: ## remove what build made
 	rm -rf bin
