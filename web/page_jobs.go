@@ -97,6 +97,9 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == deliveryKind && row.Subject != "" {
 		row.What = verb
+		if j.State == queue.Dead && j.Class == queue.ClassValidation {
+			row.What = claimed(verb)
+		}
 	} else if j.Kind == string(store.WantProduct) && row.Subject != "" {
 		row.What = "is to be read from Shopify again"
 	}

@@ -124,6 +124,9 @@ func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []update
 			row.Meaning = *d.Error
 		}
 		if verb := happened(d.Topic); verb != "" && d.ExternalID != nil {
+			if d.Outcome == store.Mismatch {
+				verb = claimed(verb)
+			}
 			row.Subject, row.What, row.Path = names.of(d.Shop, *d.ExternalID), verb, productPath(d.Shop, *d.ExternalID)
 		}
 		rows = append(rows, row)

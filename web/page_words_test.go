@@ -210,3 +210,14 @@ func TestTheStoryOfAProductNamesItsReasons(t *testing.T) {
 		}
 	}
 }
+
+func TestADeliveryThatDoesNotFitItsTopicOnlyClaims(t *testing.T) {
+	id, reason := int64(7), "the body carries more than the id of a deleted product"
+	rows := updateRows(time.Now(), []store.DeliveryRow{
+		{ID: 1, Shop: "a.myshopify.com", Topic: "products/delete", Outcome: store.Mismatch, ExternalID: &id, Error: &reason},
+		{ID: 2, Shop: "a.myshopify.com", Topic: "products/delete", Outcome: store.Applied, ExternalID: &id},
+	}, &titles{seen: map[productKey]*store.ProductRow{{"a.myshopify.com", 7}: nil}})
+	if rows[0].What != "is said to have been deleted" || rows[1].What != "was deleted" {
+		t.Errorf("%q and %q", rows[0].What, rows[1].What)
+	}
+}

@@ -113,6 +113,10 @@ func happened(topic string) string {
 	return ""
 }
 
+// claimed says what a delivery tells whose content does not fit its topic:
+// nobody knows that it happened.
+func claimed(verb string) string { return "is said to have been " + strings.TrimPrefix(verb, "was ") }
+
 // capital writes the first letter large.
 func capital(s string) string {
 	r, n := utf8.DecodeRuneInString(s)
