@@ -155,7 +155,7 @@ func TestCopyEqualsTheShopExceptForWhatWasLost(t *testing.T) {
 func TestDemoFillsItsCatalogueAndLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	tmp := t.TempDir()
-	s := launch(t, serveOptions{Demo: []string{"--products", "30", "--rate", "20", "--chaos", "wild", "--seed", "7"}, Env: append(shopEnv(), "TMPDIR="+tmp)})
+	s := launch(t, serveOptions{Demo: []string{"--products", "30", "--rate", "20", "--chaos", "off", "--seed", "7"}, Env: append(shopEnv(), "TMPDIR="+tmp)})
 	var page string
 	select {
 	case line := <-s.log.wait("Status page"):
