@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"unicode/utf8"
 )
 
 // deepest is how many levels of objects and lists a line may have.
@@ -50,11 +51,11 @@ func scanLine(line []byte) (id, parent []byte, ok bool) {
 		s.blanks()
 	}
 	s.blanks()
-	return id, parent, s.i == len(line) && len(id) > 0
+	return id, parent, s.i == len(line) && len(id) > 0 && utf8.Valid(id) && utf8.Valid(parent)
 }
 
 // scanner walks over JSON and takes nothing that the grammar (RFC 8259) does
-// not allow, except for bytes that are no UTF-8.
+// not allow, except for bytes that are no UTF-8; an id may not hold those.
 type scanner struct {
 	b []byte
 	i int

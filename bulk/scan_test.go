@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestALineSaysItsIDAndItsParent(t *testing.T) {
@@ -85,7 +86,7 @@ func FuzzScanLine(f *testing.F) {
 			if raw, has := fields["__parentId"]; has != (parent != nil) {
 				t.Fatalf("%q: parent %q of %s", line, parent, raw)
 			}
-		} else if json.Valid(line) && bytes.Count(line, []byte("[")) < deepest && bytes.Count(line, []byte("{")) < deepest {
+		} else if json.Valid(line) && utf8.Valid(line) && bytes.Count(line, []byte("[")) < deepest && bytes.Count(line, []byte("{")) < deepest {
 			// What it refuses is no object with one id that is a text.
 			var fields map[string]json.RawMessage
 			if json.Unmarshal(line, &fields) == nil && json.Unmarshal(fields["id"], &want.ID) == nil && want.ID != nil && *want.ID != "" &&
