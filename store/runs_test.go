@@ -199,21 +199,3 @@ func TestARemovedShopTakesItsRunsAlong(t *testing.T) {
 		t.Errorf("left: %v %v %v (%v)", passed, b.seenIDs(run.ID), b.drift(run.ID), err)
 	}
 }
-
-func TestALossIsForgottenWhenItIsHealed(t *testing.T) {
-	b := open(t)
-	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
-	b.reopen(func(o *Options) { o.Watermark = 50 })
-	if h := b.s.Health(); h.Behind == 0 {
-		t.Fatal("no loss was seen")
-	}
-	b.s.Healed()
-	if h := b.s.Health(); h != (Health{}) {
-		t.Errorf("health %+v", h)
-	}
-	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
-	b.reopen(func(o *Options) { o.Watermark = b.s.LastSeq() })
-	if h := b.s.Health(); h != (Health{}) {
-		t.Errorf("health %+v after another start", h)
-	}
-}

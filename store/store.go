@@ -199,15 +199,6 @@ func (s *Store) Health() Health {
 	return s.health
 }
 
-// Healed drops what Health says of a loss. It is called when a proven full sync
-// of every shop has brought back what was lost.
-func (s *Store) Healed() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.health.Quarantined, s.health.Reason, s.health.At = "", "", time.Time{}
-	s.health.Salvaged, s.health.Behind = 0, 0
-}
-
 // Probe commits a small row. It is how a caller finds out that the catalogue
 // can be written again.
 func (s *Store) Probe(ctx context.Context) error {
