@@ -51,11 +51,11 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 		if store.CauseOf(err) == store.CauseDamaged {
 			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
 		}
-	} else if h := a.store.Health(); h.Quarantined != "" || h.Behind > 0 {
+	} else if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
 		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
 	}
 	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}
-	if _, reason, _ := a.queue.Quarantined(); reason != "" {
+	if _, reason, at := a.queue.Quarantined(); reason != "" && !a.syncer.ProvenFieldsSince(at) {
 		queue = web.Finding{Check: "queue", Level: levelWarn, Text: "queue.db was damaged: " + reason, Fix: "a full sync brings back what waited in it: stockroom sync --full"}
 	} else if n := a.queue.Stats().Damaged; n > 0 {
 		queue = web.Finding{Check: "queue", Level: levelFail, Text: fmt.Sprintf("queue.db holds %d records that can't be read", n), Fix: restore, Cause: causeIntegrity}
