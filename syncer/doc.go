@@ -1,5 +1,12 @@
-// Package syncer does the work that commits asked for: it takes jobs from the
-// queue, asks the shop, and stores what the shop shows.
+// Package syncer brings the copy in step with the shop: it works the jobs that
+// commits asked for, and by schedule reads, compares and repairs the whole
+// catalogue and looks after the webhook subscriptions.
+//
+// Each shop has a keeper that makes its runs one at a time: what a person asks
+// for, what a loss or a gap makes necessary, what is due. When the last runs
+// began, and what is owed to a shop, is in state.db; how far a run came is in the
+// catalogue, saved with the products it speaks of. So a crash repeats work and
+// loses none, and nothing counts as proven that was not.
 //
 // A job may run twice, or be cut short by a crash at any point, without harm:
 // what was wanted is a row in the catalogue that goes away only with the commit
