@@ -137,9 +137,10 @@ func (l *Limiter) admit(sh *shard, name string, t int64) *shop {
 	}
 	s := &shop{name: name, l: l, last: t, answer: never, learned: never, probed: never}
 	s.log.span = int64(l.opts.Window)
-	// What load asks to be written must not be written before all of it is there.
 	s.mu.Lock()
-	s.load(t)
+	if s.load(t) {
+		s.request(0) // after all of it is there: what is written now is what a crash leaves
+	}
 	s.mu.Unlock()
 	m := make(map[string]*shop, len(old)+1)
 	for k, v := range old {

@@ -158,8 +158,10 @@ func age(t, at int64) int64 {
 }
 
 // load fills a new shop at tick t from disk. What is missing or damaged counts
-// as a full spent window.
-func (s *shop) load(t int64) {
+// as a full spent window. It tells whether the shop has to be noted again as of
+// now, so that the next start knows more; that is for the caller to ask, once
+// nothing is missing: a record of half a log would grant too much after a crash.
+func (s *shop) load(t int64) (note bool) {
 	var r record
 	err := s.l.db.View(func(tx *bolt.Tx) (err error) {
 		r, err = decodeRecord(tx.Bucket(rootBucket).Bucket(shopsBucket).Get([]byte(s.name)))
@@ -167,13 +169,9 @@ func (s *shop) load(t int64) {
 	})
 	if err != nil {
 		s.log.add(t, int64(s.l.opts.Points))
-		s.request(0) // so that the next start finds this one
-		return
+		return true
 	}
 	gone, known := s.l.elapsed(t, &r)
-	if !known {
-		s.request(0) // noted again as of now, so that the next start knows more
-	}
 	s.penalty = t + min(max(r.penaltyLeft-gone, 0), int64(s.l.opts.MaxPenalty))
 	s.probed, s.learned = since(t, r.probeAge, gone), since(t, r.learnedAge, gone)
 	s.held, s.heldEnd = r.held, t+max(r.heldLeft-gone, 0)
@@ -185,7 +183,7 @@ func (s *shop) load(t int64) {
 	if r.window < s.log.span {
 		// the log does not reach back far enough
 		s.log.add(t, s.budget(t))
-		return
+		return !known
 	}
 	for _, e := range r.log {
 		if at := t - e.at - gone; at+s.log.span > t {
@@ -193,6 +191,7 @@ func (s *shop) load(t int64) {
 		}
 	}
 	s.log.add(t, r.leased)
+	return !known
 }
 
 func since(t, age, gone int64) int64 {
