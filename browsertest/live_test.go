@@ -54,6 +54,16 @@ func TestLiveUpdatesLeaveAPersonAlone(t *testing.T) {
 	if !p.is(`document.querySelector("#about details").open && document.activeElement.matches("#about summary")`) {
 		t.Error("an update closed a detail or took the focus")
 	}
+	// The line above the detail goes.
+	const calm = `document.querySelector("#about > p")`
+	if !p.is(calm + " !== null") {
+		t.Fatal("there is no line above the detail")
+	}
+	a.poison(1)
+	p.until(calm + " === null")
+	if !p.is(`document.querySelector("#about details").open && document.activeElement.matches("#about summary")`) {
+		t.Error("a line that went took the detail or the focus with it")
+	}
 
 	p.open("/products")
 	p.until(isLive)

@@ -29,6 +29,8 @@
       const k = key(want);
       const have = k ? known.get(k) : next;
       if (have && have.nodeName === want.nodeName && key(have) === k) {
+        // What stood before it goes: moving it would take the focus out of it.
+        while (next && next !== have && !key(next)) { const n = next; next = next.nextSibling; n.remove(); }
         if (have === next) next = next.nextSibling; else a.insertBefore(have, next);
         if (have.nodeType === 1) morph(have, want); else if (have.data !== want.data) have.data = want.data;
       } else a.insertBefore(document.importNode(want, true), next);
