@@ -33,8 +33,17 @@ func (c demoCommand) Run(e *env) (err error) {
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
+	var l appliance.Listeners
+	if l.Public, err = listenNear("127.0.0.1:8080"); err != nil {
+		return withCode(config.ExitFailed, err)
+	}
+	defer l.Public.Close()
+	if l.Admin, err = listenNear("127.0.0.1:8081"); err != nil {
+		return withCode(config.ExitFailed, err)
+	}
+	defer l.Admin.Close()
 	given := e.flags.Given()
-	flags := map[string]string{"listen": freeAddress("127.0.0.1:8080"), "admin-listen": freeAddress("127.0.0.1:8081")}
+	flags := map[string]string{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
 	for _, name := range []string{"data", "log-format"} {
 		if v, ok := given[name]; ok {
 			flags[name] = v
@@ -74,10 +83,6 @@ func (c demoCommand) Run(e *env) (err error) {
 	if err != nil {
 		return err
 	}
-	l, err := a.Listen()
-	if err != nil {
-		return errors.Join(err, a.Close())
-	}
 	greet(e.Stdout, l.AdminURL(), s.DataDir)
 
 	g, ctx := errgroup.WithContext(e.ctx)
@@ -91,20 +96,17 @@ func (c demoCommand) Run(e *env) (err error) {
 	return err
 }
 
-// freeAddress returns the address, or one with a port the system chooses when
+// listenNear listens on the address, or on a port that the system chooses when
 // that one is taken.
-func freeAddress(address string) string {
-	for _, try := range []string{address, "127.0.0.1:0"} {
-		l, err := net.Listen("tcp", try)
-		if err != nil {
-			continue
-		}
-		free := l.Addr().String()
-		if l.Close() == nil {
-			return free
-		}
+func listenNear(address string) (net.Listener, error) {
+	if l, err := net.Listen("tcp", address); err == nil {
+		return l, nil
 	}
-	return address
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen on this machine: %w", err)
+	}
+	return l, nil
 }
 
 func greet(w io.Writer, url, data string) {
