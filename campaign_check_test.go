@@ -128,12 +128,12 @@ func (l *ledger) requireKept(tb testing.TB, s *server, from int64) (waiting int)
 
 // drained waits until no delivery waits in the queue and returns how long that
 // took.
-func drained(tb testing.TB, s *server, most time.Duration) time.Duration {
+func drained(tb testing.TB, s *server) time.Duration {
 	tb.Helper()
 	began := time.Now()
 	for deliveriesInQueue(s) > 0 {
-		if time.Since(began) > most {
-			tb.Fatalf("deliveries still wait after %v, the first of them: %.600s", most, s.admin(http.MethodGet, "/api/v1/jobs?limit=1&kind=webhook&state=waiting", ""))
+		if time.Since(began) > patience {
+			tb.Fatalf("deliveries still wait after %v, the first of them: %.600s", patience, s.admin(http.MethodGet, "/api/v1/jobs?limit=1&kind=webhook&state=waiting", ""))
 		}
 		<-time.After(10 * time.Millisecond)
 	}
@@ -339,10 +339,10 @@ func readyz(tb testing.TB, s *server) (status int, notOK string) {
 func (l *ledger) settle(tb testing.TB, s *server, m *marks) {
 	tb.Helper()
 	l.requireKept(tb, s, m.delivery)
-	drained(tb, s, 30*time.Second)
+	drained(tb, s)
 	withCatalogue(tb, s.Dir, func(db *sql.DB) { l.requireState(tb, db, false) })
 	l.redeliver(tb, s)
-	drained(tb, s, 30*time.Second)
+	drained(tb, s)
 	l.requireKept(tb, s, m.delivery)
 	withCatalogue(tb, s.Dir, func(db *sql.DB) {
 		l.requireState(tb, db, true)

@@ -91,7 +91,7 @@ func makeImage(t *testing.T, rng *rand.Rand) image {
 		<-time.After(5500 * time.Millisecond) // the watermark is noted every five seconds
 		lock := lockCatalogue(t, im.dir)
 		im.l.loadUntil(t, s, 16, func() {
-			await(t, 15*time.Second, "a backlog", func() bool { return im.l.queuedCount() > 100 })
+			await(t, "a backlog", func() bool { return im.l.queuedCount() > 100 })
 			s.kill()
 		})
 		lock.release(t)
@@ -269,10 +269,10 @@ func (c *damageCampaign) trial(t *testing.T, n int) {
 // has been dealt with.
 func awaitQuiet(t *testing.T, s *server) {
 	t.Helper()
-	drained(t, s, 20*time.Second)
+	drained(t, s)
 	// I9: the file is sound, or another one by now.
-	await(t, 20*time.Second, "a sound products.db", func() bool { return sound(t, s.Dir) })
-	drained(t, s, 20*time.Second)
+	await(t, "a sound products.db", func() bool { return sound(t, s.Dir) })
+	drained(t, s)
 }
 
 func sound(t *testing.T, dir string) bool {

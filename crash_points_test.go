@@ -76,7 +76,7 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 	dir := filepath.Join(t.TempDir(), "data")
 	victim := startVictim(t, dir, point, 1+rng.IntN(most))
 	l = newLedger(rng)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	// Inventory of unknown items asks for fetches, which are jobs too.
 	go func() {
@@ -107,7 +107,7 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 	}
 	s := startServer(t, serveOptions{Dir: dir})
 	// What the outage put off for five seconds is woken by the new process.
-	await(t, 2*time.Second, "no delivery put off any more", func() bool {
+	await(t, "no delivery put off any more", func() bool {
 		for _, j := range s.pagedJobs("waiting") {
 			if j.Kind == "webhook" && j.Reason != "" {
 				return false
@@ -116,7 +116,7 @@ func dieAt(t *testing.T, rng *rand.Rand, point string) (l *ledger, drainedIn tim
 		return true
 	})
 	l.requireKept(t, s, 0)
-	drainedIn = drained(t, s, 20*time.Second)
+	drainedIn = drained(t, s)
 	l.settle(t, s, &marks{})
 	requireOnlyPoisonDead(t, s)
 	requireNothingSetAside(t, s)
@@ -141,7 +141,7 @@ func startVictim(t *testing.T, dir, point string, n int) *server {
 	case line := <-s.log.wait(`"serving"`):
 		s.Public = publicOf(line)
 	case <-s.done: // the step came before it served
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("neither served nor reached %q:\n%s", point, s.log)
 	}
 	return s

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // post deliveries until ctx ends; each is an update of one of 200 products.
@@ -54,7 +53,7 @@ func TestOtherProgramsReadTheCatalogueWhileItIsWritten(t *testing.T) {
 	defer cancel()
 	wait := keepPosting(ctx, s, 8)
 	db := openCatalogue(t, s.Dir)
-	await(t, 10*time.Second, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
+	await(t, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
 
 	path := filepath.Join(s.Dir, "products.db")
 	cli, err := exec.LookPath("sqlite3")
@@ -188,7 +187,7 @@ func TestSQLiteExportIsASoundCopyOfARunningCatalogue(t *testing.T) {
 	defer cancel()
 	wait := keepPosting(ctx, s, 4)
 	db := openCatalogue(t, s.Dir)
-	await(t, 10*time.Second, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
+	await(t, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
 	file := filepath.Join(t.TempDir(), "copy.db")
 	s.cli("products", "export", "--format", "sqlite", file)
 	cancel()

@@ -192,7 +192,7 @@ func TestBodyWithAPartOfItsVariantsRemovesNothingAndAsksForTheRest(t *testing.T)
 		t.Errorf("%d variants are new, want the 100 in full", n)
 	}
 	var list struct{ Jobs []queuedJob }
-	await(t, 5*time.Second, "the refetch job", func() bool {
+	await(t, "the refetch job", func() bool {
 		if err := json.Unmarshal([]byte(s.cli("queue", "list", "--json")), &list); err != nil {
 			t.Fatal(err)
 		}

@@ -39,7 +39,7 @@ func TestEveryMetricOfAServerInStepIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
 	s := launch(t, serveOptions{Dir: dir, Demo: []string{"--products", "20", "--rate", "0.5", "--chaos", "off", "--seed", "3", "--data", dir}})
-	await(t, 20*time.Second, "admin.json of the demo", func() bool {
+	await(t, "admin.json of the demo", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "admin.json"))
 		var admin struct{ URL, Token string }
 		if err != nil || json.Unmarshal(text, &admin) != nil {
@@ -50,11 +50,11 @@ func TestEveryMetricOfAServerInStepIsAsDocumented(t *testing.T) {
 	})
 	const of = `{shop="demo-shop.myshopify.com"`
 	var m map[string]float64
-	await(t, 40*time.Second, "a copy in step", func() bool { m = s.metrics(); return m[`stockroom_in_step`+of+`}`] == 1 })
+	await(t, "a copy in step", func() bool { m = s.metrics(); return m[`stockroom_in_step`+of+`}`] == 1 })
 	if r := s.admin(http.MethodPost, "/api/v1/shops/demo-shop.myshopify.com/sync", `{"kind":"reconcile"}`); r.Status >= 300 {
 		t.Fatalf("start a comparison: %s", r)
 	}
-	await(t, 40*time.Second, "the copy in step, after a comparison", func() bool {
+	await(t, "the copy in step, after a comparison", func() bool {
 		m = s.metrics()
 		_, compared := m[`stockroom_drift_products`+of+`,kind="missing"}`]
 		return m[`stockroom_in_step`+of+`}`] == 1 && compared

@@ -162,7 +162,7 @@ func TestDemoFillsItsCatalogueAndLeavesNothingBehind(t *testing.T) {
 		page = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "Status page"))
 	case <-s.done:
 		t.Fatalf("the demo ended: %s", s.log)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("no address: %s", s.log)
 	}
 	get := func(path string) string {
@@ -177,7 +177,7 @@ func TestDemoFillsItsCatalogueAndLeavesNothingBehind(t *testing.T) {
 		}
 		return string(text)
 	}
-	await(t, 30*time.Second, "a full sync of 25 products or more, and updates", func() bool {
+	await(t, "a full sync of 25 products or more, and updates", func() bool {
 		m := parseMetrics(t, get("/metrics"))
 		return sum(m, "stockroom_products", `where="local"`) >= 25 && sum(m, "shopify_webhooks_total", `type="update"`) >= 5 &&
 			m[`shopify_sync_duration_seconds_count{shop="demo-shop.myshopify.com",operation_type="bulk_sync"}`] >= 1
@@ -197,7 +197,7 @@ func TestDemoFillsItsCatalogueAndLeavesNothingBehind(t *testing.T) {
 		t.Errorf("the demo's folder: %v, %v", dirs, err)
 	}
 	s.signal(syscall.SIGTERM)
-	if code, took := s.wait(12 * time.Second); code != 0 {
+	if code, took := s.wait(); code != 0 {
 		t.Errorf("exit code %d after %s: %s", code, took, tail(s.log.String(), 10))
 	}
 	if dirs, err = os.ReadDir(tmp); err != nil || len(dirs) != 0 {

@@ -53,9 +53,9 @@ func requireOnlyPoisonDead(tb testing.TB, s *server) {
 }
 
 // awaitReady waits until /readyz has nothing to complain about.
-func awaitReady(tb testing.TB, s *server, most time.Duration) {
+func awaitReady(tb testing.TB, s *server) {
 	tb.Helper()
-	await(tb, most, "everything ready again", func() bool { return degraded(tb, s) == "" })
+	await(tb, "everything ready again", func() bool { return degraded(tb, s) == "" })
 }
 
 // requireShown checks that /readyz and the page say that something is wrong.
@@ -105,10 +105,10 @@ func TestDeliveriesAreQueuedWhileTheCatalogueCannotBeWritten(t *testing.T) {
 			l, m := outageLedger(t, seed, uint64(i)), &marks{}
 			stop := l.steady(t, s, 8, 10*time.Millisecond)
 			defer stop()
-			await(t, 10*time.Second, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50 })
+			await(t, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50 })
 			heal := tt.fail(t, s.Dir)
 			began := time.Now()
-			await(t, 10*time.Second, "deliveries in the queue", func() bool { return l.queuedCount() > 50 })
+			await(t, "deliveries in the queue", func() bool { return l.queuedCount() > 50 })
 			requireShown(t, s, "catalogue: ")
 			if text := degraded(t, s); !strings.Contains(text, tt.says) {
 				t.Errorf("/readyz does not name the cause: %s", text)
@@ -120,9 +120,9 @@ func TestDeliveriesAreQueuedWhileTheCatalogueCannotBeWritten(t *testing.T) {
 			queued := l.queuedCount()
 			heal()
 			healed := time.Now()
-			await(t, 15*time.Second, "deliveries applied at once again", func() bool { return degraded(t, s) == "" })
+			await(t, "deliveries applied at once again", func() bool { return degraded(t, s) == "" })
 			stop()
-			took := drained(t, s, 30*time.Second)
+			took := drained(t, s)
 			if len(l.refused) > 0 {
 				t.Errorf("refused while the queue worked: %v", l.refused)
 			}
@@ -215,7 +215,7 @@ func TestDamageUnderARunningServerIsSetAsideAndSaid(t *testing.T) {
 	if body := s.admin(http.MethodGet, "/", "").Body; !strings.Contains(body, "damaged") {
 		t.Error("the page does not say that the file was damaged")
 	}
-	drained(t, s, 30*time.Second)
+	drained(t, s)
 	requireOnlyPoisonDead(t, s)
 	missing := 0
 	withCatalogue(t, s.Dir, func(db *sql.DB) {
@@ -246,7 +246,7 @@ func TestDamageUnderARunningServerIsSetAsideAndSaid(t *testing.T) {
 			t.Errorf("v3: %s", r)
 		}
 	}
-	drained(t, s, 30*time.Second)
+	drained(t, s)
 	withCatalogue(t, s.Dir, func(db *sql.DB) {
 		for i, r := range (&ledger{base: base}).rows(t, db) {
 			if r.version != 3 || !r.whole(i) {

@@ -60,9 +60,9 @@ func fillDisk(t *testing.T, path string) (empty func()) {
 
 // awaitRefusals waits until deliveries are answered 503, and checks that such an
 // answer says when to come back.
-func (l *ledger) awaitRefusals(t *testing.T, s *server, most time.Duration) {
+func (l *ledger) awaitRefusals(t *testing.T, s *server) {
 	t.Helper()
-	await(t, most, "deliveries answered 503", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.refused[503] > 20 })
+	await(t, "deliveries answered 503", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.refused[503] > 20 })
 	for range 50 {
 		r := s.post(delivery{WebhookID: "retry-after-" + strconv.Itoa(rand.Int()), Topic: "products/update", Body: campaignBody(1, 1)})
 		if r.Status != http.StatusServiceUnavailable {
@@ -95,26 +95,26 @@ func TestFullDiskRefusesWithoutHalvesAndRecovers(t *testing.T) {
 	l, m := outageLedger(t, seed, 20), &marks{}
 	for round := range 2 {
 		stop := l.steady(t, s, 8, 2*time.Millisecond)
-		await(t, 10*time.Second, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50*(round+1) })
+		await(t, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50*(round+1) })
 		empty := fillDisk(t, disk)
 		l.mu.Lock()
 		l.refused = map[int]int{}
 		l.mu.Unlock()
 		// What lies free inside the files is used up first.
-		l.awaitRefusals(t, s, 30*time.Second)
+		l.awaitRefusals(t, s)
 		status, text := readyz(t, s)
 		if status != http.StatusServiceUnavailable && text == "" {
 			t.Errorf("/readyz is %d and has nothing to complain about", status)
 		}
 		// Single commits still fit into what lies free in a file, so the cause may
 		// be gone for a moment.
-		await(t, 5*time.Second, "/readyz names the disk", func() bool { return strings.Contains(degraded(t, s), "disk") })
+		await(t, "/readyz names the disk", func() bool { return strings.Contains(degraded(t, s), "disk") })
 		empty()
 		began := time.Now()
-		awaitReady(t, s, 30*time.Second)
+		awaitReady(t, s)
 		recovered := time.Since(began)
 		stop()
-		drained(t, s, 30*time.Second)
+		drained(t, s)
 		l.requireOnlyRefused(t, http.StatusServiceUnavailable)
 		requireOnlyPoisonDead(t, s)
 		l.settle(t, s, m)
@@ -136,7 +136,7 @@ func TestStartOnAFullDiskComesUpDegradedAndRecovers(t *testing.T) {
 			s := startServer(t, serveOptions{Dir: filepath.Join(disk, "data")})
 			l, m := outageLedger(t, seed, 21), &marks{}
 			stop := l.steady(t, s, 8, time.Millisecond)
-			await(t, 10*time.Second, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 200 })
+			await(t, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 200 })
 			if end == "killed" {
 				s.kill()
 				stop()
@@ -154,11 +154,11 @@ func TestStartOnAFullDiskComesUpDegradedAndRecovers(t *testing.T) {
 				more = refill(t, disk)
 			}
 			stop = l.steady(t, s, 8, 2*time.Millisecond)
-			l.awaitRefusals(t, s, 30*time.Second)
+			l.awaitRefusals(t, s)
 			requireShown(t, s, "disk") // the reserve that was given up
 			more()
 			empty()
-			await(t, 60*time.Second, "everything ready again", func() bool { return degraded(t, s) == "" })
+			await(t, "everything ready again", func() bool { return degraded(t, s) == "" })
 			stop()
 			l.settle(t, s, m)
 			l.requireOnlyRefused(t, http.StatusServiceUnavailable)
@@ -227,14 +227,14 @@ func TestNoFreeInodesStopNothing(t *testing.T) {
 		run("started without", true)
 	case <-s.done:
 		t.Fatalf("it does not start without free inodes:\n%s", s.log)
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it neither serves nor ends")
 	}
 	free()
 	// admin.json could not be made; a restart is what a person would do.
 	s.kill()
 	s = startServer(t, serveOptions{Dir: s.Dir})
-	awaitReady(t, s, 30*time.Second)
+	awaitReady(t, s)
 	l.settle(t, s, m)
 	requireNothingSetAside(t, s)
 	t.Logf("%s, seed %d", l.summary(), seed)
@@ -251,7 +251,7 @@ func TestFileSizeLimitLosesNothing(t *testing.T) {
 	l, m := outageLedger(t, seed, 23), &marks{}
 	l.padding = 400_000 // 24 products are more than the limit
 	stop := l.steady(t, s, 16, 0)
-	await(t, 40*time.Second, "the limit is met", func() bool {
+	await(t, "the limit is met", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return l.refused[503] > 50
@@ -262,7 +262,7 @@ func TestFileSizeLimitLosesNothing(t *testing.T) {
 	l.requireKept(t, s, 0)
 	s.kill()
 	s = startServer(t, serveOptions{Dir: dir})
-	awaitReady(t, s, 30*time.Second)
+	awaitReady(t, s)
 	l.settle(t, s, m)
 	requireOnlyPoisonDead(t, s)
 	requireNothingSetAside(t, s)
@@ -277,7 +277,7 @@ func TestFewFileDescriptorsLoseNothing(t *testing.T) {
 	s := startServer(t, serveOptions{Prefix: []string{"/bin/sh", "-c", `ulimit -n 40 && exec "$0" "$@"`}})
 	l, m := outageLedger(t, seed, 24), &marks{}
 	stop := l.steady(t, s, 4, time.Millisecond)
-	await(t, 10*time.Second, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50 })
+	await(t, "some deliveries", func() bool { l.mu.Lock(); defer l.mu.Unlock(); return l.counts.acked > 50 })
 	var idle []interface{ Close() error }
 	address := strings.TrimPrefix(s.Public, "http://")
 	for range 60 {
@@ -291,9 +291,9 @@ func TestFewFileDescriptorsLoseNothing(t *testing.T) {
 	for _, c := range idle {
 		_ = c.Close()
 	}
-	await(t, 20*time.Second, "deliveries after the descriptors are free again", func() bool { return l.ackedCount() > before+during+50 })
+	await(t, "deliveries after the descriptors are free again", func() bool { return l.ackedCount() > before+during+50 })
 	stop()
-	awaitReady(t, s, 20*time.Second)
+	awaitReady(t, s)
 	l.settle(t, s, m)
 	requireNothingSetAside(t, s)
 	t.Logf("%d acknowledged in the second without descriptors; %s, seed %d", during, l.summary(), seed)
@@ -313,14 +313,14 @@ func TestStoppedProcessGoesOnWhereItWas(t *testing.T) {
 	s := startServer(t, serveOptions{})
 	l, m := outageLedger(t, seed, 25), &marks{}
 	stop := l.steady(t, s, 8, time.Millisecond)
-	await(t, 10*time.Second, "some deliveries", func() bool { return l.ackedCount() > 50 })
+	await(t, "some deliveries", func() bool { return l.ackedCount() > 50 })
 	s.signal(syscall.SIGSTOP)
 	<-time.After(3500 * time.Millisecond)
 	before := l.ackedCount()
 	s.signal(syscall.SIGCONT)
-	await(t, 10*time.Second, "deliveries after it goes on", func() bool { return l.ackedCount() > before+100 })
+	await(t, "deliveries after it goes on", func() bool { return l.ackedCount() > before+100 })
 	stop()
-	awaitReady(t, s, 20*time.Second)
+	awaitReady(t, s)
 	l.requireOnlyRefused(t, http.StatusServiceUnavailable)
 	requireOnlyPoisonDead(t, s)
 	l.settle(t, s, m)

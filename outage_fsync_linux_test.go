@@ -58,7 +58,7 @@ func tamper(t *testing.T, s *server, fault string) (undo func()) {
 			if !ok || strings.Contains(line, "not permitted") {
 				t.Skipf("needs strace to be allowed: %s", line)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatal("strace does not attach")
 		}
 	}
@@ -80,7 +80,7 @@ func TestFailedSyncAcknowledgesNothingThatIsNotOnDisk(t *testing.T) {
 	l, m := newLedger(rng), &marks{}
 	for i := range cuts {
 		stop := l.steady(t, s, 16, 0)
-		await(t, 10*time.Second, "some deliveries", func() bool { return len(l.ackedOpen()) > 20 })
+		await(t, "some deliveries", func() bool { return len(l.ackedOpen()) > 20 })
 		undo := tamper(t, s, "error=EIO:when="+[]string{"1", "2", "1+3"}[i%3])
 		<-time.After(time.Duration(rng.IntN(400)) * time.Millisecond)
 		if rng.IntN(2) == 0 { // else the power goes while syncs still fail
@@ -126,11 +126,11 @@ func TestFailedSyncsHealByThemselves(t *testing.T) {
 	s := startServer(t, serveOptions{})
 	l, m := outageLedger(t, seed, 31), &marks{}
 	stop := l.steady(t, s, 8, time.Millisecond)
-	await(t, 10*time.Second, "some deliveries", func() bool { return l.ackedCount() > 50 })
+	await(t, "some deliveries", func() bool { return l.ackedCount() > 50 })
 	undo := tamper(t, s, "error=EIO:when=1+2")
 	<-time.After(2 * time.Second)
 	undo()
-	awaitReady(t, s, 20*time.Second)
+	awaitReady(t, s)
 	stop()
 	l.requireOnlyRefused(t, http.StatusServiceUnavailable)
 	requireOnlyPoisonDead(t, s)
@@ -146,10 +146,9 @@ func TestSlowSyncs(t *testing.T) {
 		name  string
 		delay time.Duration
 		want  int
-		most  time.Duration
 	}{
-		{"a fifth of a second is borne", 200 * time.Millisecond, http.StatusOK, 3 * time.Second},
-		{"five seconds are refused in time", 5 * time.Second, http.StatusServiceUnavailable, 4500 * time.Millisecond},
+		{"a fifth of a second is borne", 200 * time.Millisecond, http.StatusOK},
+		{"five seconds are refused in time", 5 * time.Second, http.StatusServiceUnavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,14 +169,14 @@ func TestSlowSyncs(t *testing.T) {
 			undo := tamper(t, s, "delay_enter="+strconv.FormatInt(tt.delay.Microseconds(), 10))
 			for range 2 {
 				status, took := send()
-				if status != tt.want || took > tt.most {
-					t.Errorf("answered %d after %v, want %d within %v", status, took, tt.want, tt.most)
+				if status != tt.want { // in how many seconds is shown in fake time, in package webhook
+					t.Errorf("answered %d after %v, want %d", status, took, tt.want)
 				}
 				t.Logf("answered %d after %v", status, took.Round(time.Millisecond))
 			}
 			undo()
-			await(t, 30*time.Second, "deliveries answered again", func() bool { status, _ := send(); return status == http.StatusOK })
-			awaitReady(t, s, 30*time.Second)
+			await(t, "deliveries answered again", func() bool { status, _ := send(); return status == http.StatusOK })
+			awaitReady(t, s)
 			l.settle(t, s, m)
 			requireOnlyPoisonDead(t, s)
 			requireNothingSetAside(t, s)

@@ -204,7 +204,7 @@ func (c *cutCampaign) underLoad(t *testing.T) {
 	c.l.loadUntil(t, c.s, 16, func() {
 		if lock != nil {
 			before := c.l.queuedCount()
-			await(t, 15*time.Second, "deliveries in the queue", func() bool { return c.l.queuedCount() > before+30 })
+			await(t, "deliveries in the queue", func() bool { return c.l.queuedCount() > before+30 })
 		}
 		<-time.After(time.Duration(c.rng.IntN(150)) * time.Millisecond)
 		c.cutPower(t, c.s)

@@ -71,7 +71,7 @@ func shopCommands() map[string]func(ts *testscript.TestScript, neg bool, args []
 		},
 		"await": func(ts *testscript.TestScript, _ bool, args []string) {
 			name, want := ts.MkAbs(args[0]), regexp.MustCompile(args[1])
-			for until := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for until := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 				if text, err := os.ReadFile(name); err == nil && want.Match(text) {
 					return
 				}

@@ -82,7 +82,7 @@ func (p *plant) job(t *testing.T) (queue.Job, bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for range 4000 {
+	for range 24_000 {
 		jobs, _, err := p.queue.List(t.Context(), queue.Filter{Kind: string(store.WantProduct)})
 		if err != nil {
 			t.Fatal(err)

@@ -90,10 +90,11 @@ func (a *app) start() {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	listeners, err := running.Listen()
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	var listeners appliance.Listeners
+	await(a.t, "the ports are free", func() bool {
+		listeners, err = running.Listen()
+		return err == nil
+	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- running.Serve(ctx, listeners) }()

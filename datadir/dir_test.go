@@ -190,20 +190,16 @@ func TestUnusablePathsAreRefusedWithWhatToDo(t *testing.T) {
 	}
 }
 
-func TestASecondProcessIsRefusedWithin2SecondsNamingTheFirst(t *testing.T) {
+func TestASecondProcessIsRefusedNamingTheFirst(t *testing.T) {
 	path := t.TempDir()
 	first := startHolder(t, path)
 	if first.says != "held" {
 		t.Fatal(first.says)
 	}
-	start := time.Now()
 	_, err := datadir.Open(path, datadir.Options{})
 	var locked *datadir.LockedError
 	if !errors.As(err, &locked) || locked.PID != first.cmd.Process.Pid {
 		t.Fatalf("got %v, want the PID %d", err, first.cmd.Process.Pid)
-	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("took %v", took)
 	}
 	if !strings.Contains(err.Error(), fmt.Sprint(first.cmd.Process.Pid)) || !strings.Contains(err.Error(), path) {
 		t.Errorf("message: %v", err)

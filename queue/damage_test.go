@@ -205,7 +205,7 @@ func requireWorks(t *testing.T, q *Queue) uint64 {
 	t.Helper()
 	ran := make(chan string, 100)
 	defer work(t, q, "probe", 1, func(_ context.Context, j Job) error { ran <- string(j.Payload); return nil })()
-	for range 50 {
+	for range 600 {
 		id, _, err := q.Enqueue(t.Context(), NewJob{Kind: "probe", Payload: []byte("works")})
 		if err != nil && !errors.Is(err, ErrUnavailable) {
 			t.Fatalf("the queue takes no job: %v", err)

@@ -191,7 +191,7 @@ func TestEveryActionOnJobsHasOneEffectOverBrokenConnections(t *testing.T) {
 			if !read {
 				return "" // and hang up
 			}
-			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
