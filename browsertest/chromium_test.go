@@ -85,7 +85,7 @@ type tab struct {
 }
 
 // patience is how long anything that should happen may take on a busy machine.
-const patience = 40 * time.Second
+const patience = 2 * time.Minute
 
 // newTab opens a tab. Whatever its console complains about, a refused script or
 // style for one, fails the test.
