@@ -65,18 +65,18 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gone, err := r.extras(ctx, found.extra)
-	if err != nil {
+	if err := r.extras(ctx, found.extra); err != nil {
 		return err
 	}
-	if r.conclude(complete, left, waiting, len(found.differ)+gone); r.row.ProvenAt != 0 && !r.row.DryRun {
+	if r.conclude(complete, left, waiting, len(found.differ)); r.row.ProvenAt != 0 && !r.row.DryRun {
 		r.mend(ctx)
 	}
 	return nil
 }
 
-// conclude says what the comparison proves.
-func (r *run) conclude(complete bool, left, waiting, differences int) {
+// conclude says what the comparison proves. listed is how many products were not
+// as listed.
+func (r *run) conclude(complete bool, left, waiting, listed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.row.Proven = complete
@@ -91,7 +91,7 @@ func (r *run) conclude(complete bool, left, waiting, differences int) {
 		problems = append(problems, products(waiting)+" wait to be fetched")
 	}
 	r.row.Error = strings.Join(problems, "; ")
-	if complete && len(problems) == 0 && (!r.row.DryRun || differences == 0) {
+	if complete && len(problems) == 0 && (!r.row.DryRun || listed+r.reported == 0) {
 		r.row.ProvenAt = r.row.StartedAt
 	}
 }
@@ -215,8 +215,19 @@ func (r *run) report(ctx context.Context, id int64) error {
 		if err != nil || !found {
 			return err
 		}
-		return r.s.o.Store.AddDrift(ctx, r.row.ID, d)
+		return r.addDrift(ctx, d)
 	})
+}
+
+// addDrift reports one difference. A dry run that finds one proves nothing.
+func (r *run) addDrift(ctx context.Context, d store.Drift) error {
+	err := r.s.o.Store.AddDrift(ctx, r.row.ID, d)
+	if err == nil {
+		r.mu.Lock()
+		r.reported++
+		r.mu.Unlock()
+	}
+	return err
 }
 
 // reportGone reports a stored product that the shop has no more.
@@ -233,35 +244,35 @@ func (r *run) reportGone(ctx context.Context, id int64) error {
 		if row.Title != nil {
 			d.Title = *row.Title
 		}
-		return r.s.o.Store.AddDrift(ctx, r.row.ID, d)
+		return r.addDrift(ctx, d)
 	})
 }
 
 // extras removes what is stored and not listed, once the shop, asked by id, does
-// not know it either. It returns how many that were.
-func (r *run) extras(ctx context.Context, ids []int64) (gone int, err error) {
+// not know it either.
+func (r *run) extras(ctx context.Context, ids []int64) error {
 	if len(ids) == 0 {
-		return 0, nil
+		return nil
 	}
 	if err := r.phase(ctx, phaseRemoving); err != nil {
-		return 0, err
+		return err
 	}
 	read := r.read(time.Now())
 	away, there, err := r.missing(ctx, ids)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if r.row.DryRun {
 		for _, id := range away {
 			if err := r.reportGone(ctx, id); err != nil {
-				return 0, err
+				return err
 			}
 		}
-		return len(away), r.each(ctx, there, r.report)
+		return r.each(ctx, there, r.report)
 	}
 	if err := r.remove(ctx, read, away); err != nil {
-		return 0, err
+		return err
 	}
 	_, err = r.repair(ctx, comparison{differ: there})
-	return len(away), err
+	return err
 }
