@@ -13,7 +13,7 @@ const runsKept = 50 // newest runs of each shop that stay whatever their age
 func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
 	const old = `SELECT id FROM sync_runs r WHERE state <> 'running' AND started_at < ?2
 		AND id NOT IN (SELECT id FROM sync_runs n WHERE n.shop = r.shop ORDER BY id DESC LIMIT ?3)
-		AND NOT (proven_at > 0 AND proven_at = (SELECT max(proven_at) FROM sync_runs p WHERE p.shop = r.shop AND p.kind = r.kind AND p.proven_at > 0))`
+		AND NOT (proven_at > 0 AND id = (SELECT max(id) FROM sync_runs p WHERE p.shop = r.shop AND p.kind = r.kind AND p.proven_at > 0))`
 	total := 0
 	for _, sql := range []string{
 		// What an ended run has seen is of no more use.

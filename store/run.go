@@ -101,4 +101,5 @@ type Drift struct {
 type Proof struct {
 	IDs    int64 `json:"ids"`    // ids, times and variant counts
 	Fields int64 `json:"fields"` // every field
+	Run    int64 `json:"run"`    // the run that showed it last
 }

@@ -118,13 +118,16 @@ func (s *Store) RunningRuns(ctx context.Context) ([]SyncRun, error) {
 }
 
 // LastProof returns when a shop's copy was last shown to equal the shop's. A
-// full sync compares every field, and with them ids and times.
+// full sync compares every field, and with them ids and times. Last is by the
+// order of the runs: one made under a clock that was ahead must not outlive those
+// after it.
 func (s *Store) LastProof(ctx context.Context, shop string) (Proof, error) {
 	return queryOne(ctx, s, func(scan func(...any) error) (Proof, error) {
 		var p Proof
-		err := scan(&p.IDs, &p.Fields)
-		p.IDs = max(p.IDs, p.Fields)
+		err := scan(&p.IDs, &p.Fields, &p.Run)
 		return p, err
-	}, `SELECT (SELECT coalesce(max(proven_at), 0) FROM sync_runs WHERE shop = ?1 AND kind = 'reconcile' AND proven_at > 0),
-	           (SELECT coalesce(max(proven_at), 0) FROM sync_runs WHERE shop = ?1 AND kind = 'full' AND proven_at > 0)`, shop)
+	}, `WITH proofs AS (SELECT id, kind, proven_at FROM sync_runs WHERE shop = ?1 AND kind IN ('full', 'reconcile') AND proven_at > 0)
+	    SELECT coalesce((SELECT proven_at FROM proofs ORDER BY id DESC LIMIT 1), 0),
+	           coalesce((SELECT proven_at FROM proofs WHERE kind = 'full' ORDER BY id DESC LIMIT 1), 0),
+	           coalesce((SELECT max(id) FROM proofs), 0)`, shop)
 }

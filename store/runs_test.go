@@ -109,16 +109,21 @@ func TestTheLastProofIsTheNewestOfWhatWasCompared(t *testing.T) {
 	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, ProvenAt: 300})
 	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunFailed})
 	b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunDone, ProvenAt: 900})
-	if p := proof(); p != (Proof{IDs: 300}) {
+	if p := proof(); p != (Proof{IDs: 300, Run: 1}) {
 		t.Errorf("%+v", p)
 	}
 	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone, ProvenAt: 500})
-	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone, ProvenAt: 400})
-	if p := proof(); p != (Proof{IDs: 500, Fields: 500}) {
+	if p := proof(); p != (Proof{IDs: 500, Fields: 500, Run: 4}) {
 		t.Errorf("%+v", p)
 	}
-	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, ProvenAt: 800})
-	if p := proof(); p != (Proof{IDs: 800, Fields: 500}) {
+	// The clock was ahead in the one before: what was shown last counts, or an old
+	// proof would look fresh once its instant comes.
+	b.runRow(SyncRun{Shop: testShop, Kind: RunFull, State: RunDone, ProvenAt: 400})
+	if p := proof(); p != (Proof{IDs: 400, Fields: 400, Run: 5}) {
+		t.Errorf("%+v", p)
+	}
+	b.runRow(SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, ProvenAt: 450})
+	if p := proof(); p != (Proof{IDs: 450, Fields: 400, Run: 6}) {
 		t.Errorf("%+v", p)
 	}
 }
@@ -135,7 +140,7 @@ func TestOldRunsGoAndTheNewestAndTheProofsStay(t *testing.T) {
 		case 2:
 			run.Kind, run.ProvenAt = RunFull, 5
 		case 3, 4:
-			run.ProvenAt = 6 + i // the newer one stays
+			run.ProvenAt = 60 - i // the one made last stays, also where the clock was put back
 		case 6:
 			run.State = RunRunning
 		}

@@ -61,7 +61,7 @@ func (r *run) since(ctx context.Context) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	newest := max(p.IDs, p.Fields)
+	newest := p.IDs
 	if newest == 0 {
 		return time.Time{}, errNothingProven
 	}

@@ -59,11 +59,10 @@ func (s *Syncer) Staleness(shop string, now time.Time) (d time.Duration, known b
 		return 0, false
 	}
 	p := s.proofOf(shop)
-	at := max(p.IDs, p.Fields)
-	if at == 0 {
+	if p.IDs == 0 {
 		return 0, false
 	}
-	d = now.Sub(time.UnixMilli(at))
+	d = now.Sub(time.UnixMilli(p.IDs))
 	return d, d >= 0
 }
 
