@@ -50,6 +50,7 @@ func (s *syncs) Status(shop string, now time.Time) web.SyncStatus {
 	}
 	if v.Why == "" {
 		v.Why = s.jobWords(shop, now)
+		v.OnlyJobs = v.Why != ""
 	}
 	v.InStep = v.Why == ""
 	return v

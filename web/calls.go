@@ -58,6 +58,11 @@ var circuitStates = map[string]float64{"closed": 0, "half-open": 1, "open": 2}
 // open reports whether calls are refused now.
 func (c *Calls) open() bool { return c != nil && c.Circuit == "open" }
 
+// wait reports whether the next call has to wait for longer than a moment.
+func (c *Calls) wait(now time.Time) bool {
+	return c != nil && c.NextGrant.After(now.Add(2*time.Second))
+}
+
 // callsLine says that a shop's calls are stopped.
 func callsLine(c *Calls, now time.Time) headline {
 	h := headline{Mood: moodWait, Text: "Paused: Shopify is not answering.", Next: "Product updates that arrive are stored; what has to be read waits. "}

@@ -158,6 +158,9 @@ func circuitWords(now time.Time, c *Calls) (string, mood) {
 	case c.Circuit == "half-open":
 		return "Shopify did not answer; the next call tries it", moodWait
 	}
+	if c.wait(now) {
+		return "Calls to Shopify wait for their turn", moodWait
+	}
 	return "Calls to Shopify go out", moodGood
 }
 

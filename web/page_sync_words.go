@@ -105,8 +105,9 @@ func progressOf(now time.Time, st *SyncStatus) *progressView {
 	case run.Phase == "exporting" && run.ObjectsTotal > 0:
 		words = append(words, number(run.ObjectsTotal)+" lines written by Shopify so far")
 	case run.Expected > 0:
-		p.meter, p.Known = meterOf(run.Read, run.Expected)
-		words = append(words, number(run.Read)+" of "+count(run.Expected, "product"))
+		all := max(run.Read, run.Expected) // some may have been added since they were counted
+		p.meter, p.Known = meterOf(run.Read, all)
+		words = append(words, number(run.Read)+" of "+count(all, "product"))
 	case run.BytesTotal > 0:
 		p.meter, p.Known = meterOf(run.Bytes, run.BytesTotal)
 		words = append(words, count(run.Read, "product"))

@@ -26,6 +26,22 @@ func withSync(n int, change func(i int, st *SyncStatus)) facts {
 	})
 }
 
+// whileRead is the same while a product is being read from Shopify.
+func whileRead(f facts) facts {
+	f.queue.Reads, f.queue.Waiting, f.queue.Oldest = 1, 1, noon.Add(-time.Second)
+	f.shops[0].Waiting, f.shops[0].OldestJob = 1, f.queue.Oldest
+	return f
+}
+
+func TestTheSentenceOfAShopIsNotWellBeforeItsFirstComparison(t *testing.T) {
+	f := whileRead(withSync(1, func(_ int, st *SyncStatus) {
+		*st = SyncStatus{Why: "The first comparison with the shop is under way.", Running: &store.SyncRun{Kind: store.RunFull}}
+	}))
+	if h := shopLine(noon, f.shops[0]); h.Mood != moodWait || h.Text != "The catalogue is being read for the first time." {
+		t.Errorf("%s %q", h.Mood, h.Text)
+	}
+}
+
 func TestTheSentenceSaysWhetherTheCopyIsInStep(t *testing.T) {
 	missing := func(_ int, st *SyncStatus) {
 		st.Subscriptions = Subscriptions{CheckedAt: noon, Wanted: []Subscription{{State: "missing"}, {State: "wrong-address"}, {State: "present"}}}
@@ -41,6 +57,14 @@ func TestTheSentenceSaysWhetherTheCopyIsInStep(t *testing.T) {
 		{"in step without an update yet", func() facts { f := withSync(1, nil); f.last = time.Time{}; return f }(), moodGood, "In step: every product equals the shop's.", "Compared"},
 		{"not in step", withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.Why = false, "the last comparison could not be finished" }), moodWait,
 			"Not known to be in step with the shop. The last comparison could not be finished.", "Next: comparison in 59 minutes."},
+		{"the first read while products are read", whileRead(withSync(1, func(_ int, st *SyncStatus) {
+			*st = SyncStatus{Why: "The first comparison with the shop is under way.", Running: &store.SyncRun{Kind: store.RunFull, Phase: "reading", Read: 66, Expected: 60},
+				Waits: "Shopify asked us to wait", WaitsUntil: noon.Add(18 * time.Second)}
+		})), moodWait, "The catalogue is being read for the first time.", "66 of 66 products, waits 18 seconds: Shopify asked us to wait."},
+		{"behind while products are read", whileRead(withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.Why = false, "The comparison is overdue." })),
+			moodWait, "Not known to be in step with the shop. The comparison is overdue.", "Next: comparison"},
+		{"only products being read", whileRead(withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.OnlyJobs, st.Why = false, true, "Product updates wait." })),
+			moodGood, "Everything that arrived is stored. 1 product is being read from Shopify.", ""},
 		{"one of three", withSync(3, func(i int, st *SyncStatus) { st.InStep, st.Why = i != 1, "something" }), moodWait, "Not known to be in step with the shop. Something.", "shop-2: Next: comparison"},
 		{"two of three", withSync(3, func(i int, st *SyncStatus) { st.InStep, st.Why = i == 1, "something" }), moodWait,
 			"Everything that arrived is stored. 2 shops are not known to be in step: shop-1, shop-3.", "Each shop says below why"},

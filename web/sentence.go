@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -106,23 +107,26 @@ func headlineOf(f facts) headline {
 	case q.Dead > 0:
 		return headline{Mood: moodBad, Text: need(q.Dead) + " a look" + rest,
 			Next: "Kept whole until you retry or discard them; they are listed below." + repaired(f.now, f.shops)}
+	}
+	for _, n := range f.notices {
+		if n.Level == LevelBad {
+			return headline{Mood: moodBad, Text: "Something was lost or damaged here; what arrives is stored.", Next: n.Text + " " + n.Next}
+		}
+	}
+	known := !slices.ContainsFunc(f.shops, shopFacts.doubtful)
+	switch {
 	case q.Updates > 0:
 		return headline{Mood: moodWait, Text: capital(wait(q.Updates)) + " to be stored" + rest, Next: nextTry(f.now, q)}
-	case q.Reads > 0 && !q.Oldest.IsZero() && f.now.Sub(q.Oldest) < usualWait:
+	case q.Reads > 0 && known && !q.Oldest.IsZero() && f.now.Sub(q.Oldest) < usualWait:
 		return headline{Mood: moodGood, Text: "Everything that arrived is stored. " + readsNow(q.Reads) + "."}
-	case q.Reads > 0:
-		return headline{Mood: moodWait, Text: "Everything that arrived is stored. " + reads(q.Reads) + ".", Next: nextTry(f.now, q)}
+	case q.Reads > 0 && known:
+		return headline{Mood: moodWait, Text: "Everything that arrived is stored. " + reads(q.Reads) + ".", Next: nextRead(f)}
 	case f.last.IsZero() && !anyCompared(f.shops):
 		return headline{Mood: moodIdle, Text: "Ready. No product update has arrived yet.", Next: expect(f)}
 	}
 	h := headline{Mood: moodGood, Text: "Everything that arrived is stored.", Lead: "Last product update", When: f.last}
 	if step, ok := stepHeadline(f); ok {
 		h = step
-	}
-	for _, n := range f.notices {
-		if n.Level == LevelBad {
-			return headline{Mood: moodBad, Text: "Something was lost or damaged here; what arrives is stored.", Next: n.Text + " " + n.Next}
-		}
 	}
 	if q.Unworked > 0 {
 		h.Mood = moodWait
@@ -191,6 +195,33 @@ func nextTry(now time.Time, q queueFacts) string {
 		return "Tried again when the part of Stockroom that does it runs."
 	}
 	return "Next try " + until(now, q.Next) + "."
+}
+
+// nextRead says when the next of the waiting reads is done: the shops they are of
+// may have to be asked later.
+func nextRead(f facts) string {
+	var next time.Time
+	for _, s := range f.shops {
+		if s.Waiting-s.Updates-s.Unworked <= 0 {
+			continue
+		}
+		if !s.Calls.wait(f.now) {
+			return nextTry(f.now, f.queue)
+		}
+		if next.IsZero() || s.Calls.NextGrant.Before(next) {
+			next = s.Calls.NextGrant
+		}
+	}
+	if next.IsZero() {
+		return nextTry(f.now, f.queue)
+	}
+	return "Calls to Shopify have to wait; the next one goes out " + until(f.now, next) + "."
+}
+
+// doubtful reports whether something else than waiting jobs stands against the
+// copy being in step: the first read, for one.
+func (s shopFacts) doubtful() bool {
+	return s.Sync != nil && !s.Sync.InStep && !s.Sync.OnlyJobs && (s.Sync.Why != "" || s.Sync.Running != nil)
 }
 
 // expect says what has to happen before the first update arrives.
@@ -307,10 +338,12 @@ func shopLine(now time.Time, s shopFacts) headline {
 			Next: "Comparisons still find what changed. Press Register on the page Shops."}
 	case s.Dead > 0:
 		return headline{Mood: moodBad, Text: need(s.Dead) + " a look.", Next: strings.TrimSpace(repaired(now, []shopFacts{s}))}
+	case s.Updates == 0 && s.doubtful():
+		return notInStep(now, s)
 	case s.Waiting > s.Unworked && s.Updates == 0 && now.Sub(s.OldestJob) < usualWait:
 		return headline{Mood: moodGood, Text: readsNow(s.Waiting-s.Unworked) + ".", Lead: "Last update", When: s.Last}
 	case s.Waiting > s.Unworked:
-		return headline{Mood: moodWait, Text: count(int64(s.Waiting), "job") + " to be done.", Lead: "The oldest came", When: s.OldestJob}
+		return headline{Mood: moodWait, Text: capital(waitingWords(s)) + ".", Lead: "The oldest came", When: s.OldestJob}
 	case s.Sync != nil && s.Sync.InStep:
 		return headline{Mood: moodGood, Text: "In step with the shop.", Lead: "Last update", When: s.Last}
 	case s.Sync != nil && (s.Sync.Running != nil || s.Sync.Why != ""):
@@ -319,6 +352,19 @@ func shopLine(now time.Time, s shopFacts) headline {
 		return headline{Mood: moodIdle, Text: "Connected; no product update yet."}
 	}
 	return headline{Mood: moodGood, Lead: "Last update", When: s.Last}
+}
+
+// waitingWords says what of a shop waits: updates to be stored, products to be
+// read.
+func waitingWords(s shopFacts) string {
+	var parts []string
+	if s.Updates > 0 {
+		parts = append(parts, wait(s.Updates)+" to be stored")
+	}
+	if n := s.Waiting - s.Updates - s.Unworked; n > 0 {
+		parts = append(parts, reads(n))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // outcomeMood is the mood of a delivery's outcome.

@@ -77,6 +77,14 @@ func TestTheOverallSentence(t *testing.T) {
 			"Everything that arrived is stored. 1 read from Shopify is still to be done.", "Next try any moment.", ""},
 		{"work that nobody does", func(f *facts) { f.queue.Waiting, f.queue.Unworked = 4, 4 }, moodWait,
 			"Everything that arrived is stored. Last product update 3 seconds ago.", "4 further jobs", ""},
+		{"reads that Shopify makes wait", func(f *facts) {
+			f.queue.Waiting, f.queue.Leased, f.queue.Reads, f.queue.Next = 5, 1, 6, noon
+			f.shops[0].Waiting, f.shops[0].Calls = 6, &Calls{Circuit: "closed", NextGrant: noon.Add(17 * time.Second)}
+		}, moodWait, "Everything that arrived is stored. 6 reads from Shopify are still to be done.", "Calls to Shopify have to wait; the next one goes out in 17 seconds.", ""},
+		{"damage while products are read", func(f *facts) {
+			f.queue.Reads, f.queue.Leased, f.queue.Oldest = 1, 1, noon.Add(-time.Second)
+			f.notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}}
+		}, moodBad, "Something was lost or damaged here; what arrives is stored.", "products.db was damaged. A full sync.", ""},
 		{"damage", func(f *facts) { f.notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}} }, moodBad,
 			"Something was lost or damaged here; what arrives is stored.", "products.db was damaged. A full sync.", ""},
 		{"nothing arrived", func(f *facts) { f.last = time.Time{} }, moodIdle, "Ready. No product update has arrived yet.", "Change a product", ""},
@@ -102,7 +110,9 @@ func TestTheSentenceOfAShop(t *testing.T) {
 	}{
 		{"well", nil, moodGood, "Last update 3 seconds ago."},
 		{"nothing yet", func(s *shopFacts) { s.Last = time.Time{} }, moodIdle, "Connected; no product update yet."},
-		{"waiting", func(s *shopFacts) { s.Waiting, s.OldestJob = 2, noon.Add(-time.Minute) }, moodWait, "2 jobs to be done. The oldest came 1 minute ago."},
+		{"waiting", func(s *shopFacts) { s.Waiting, s.OldestJob = 2, noon.Add(-time.Minute) }, moodWait, "2 reads from Shopify are still to be done. The oldest came 1 minute ago."},
+		{"updates and reads wait", func(s *shopFacts) { s.Waiting, s.Updates, s.Unworked, s.OldestJob = 6, 3, 1, noon.Add(-time.Minute) }, moodWait,
+			"3 product updates wait to be stored; 2 reads from Shopify are still to be done. The oldest came 1 minute ago."},
 		{"work that nobody does", func(s *shopFacts) { s.Waiting, s.Unworked = 2, 2 }, moodGood, "Last update 3 seconds ago."},
 		{"dead", func(s *shopFacts) { s.Dead, s.Waiting = 1, 2 }, moodBad, "1 item needs a look."},
 		{"no secret", func(s *shopFacts) { s.HasSecret = false }, moodBad, "The app's secret is missing, so its updates can't be checked."},

@@ -40,6 +40,8 @@ type SyncStatus struct {
 	ProvenFields time.Time `json:"proven_fields_at,omitzero"`
 	InStep       bool      `json:"in_step"`
 	Why          string    `json:"why,omitempty"`
+	// OnlyJobs: nothing but waiting or dead jobs stands against it.
+	OnlyJobs bool `json:"-"`
 	// Staleness is seconds since the newest proof, -1 when there is none.
 	Staleness float64   `json:"staleness_seconds"`
 	Remote    int64     `json:"remote_products"` // the shop's own count, -1 when not known

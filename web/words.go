@@ -126,8 +126,11 @@ func capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// small writes the first letter small.
+// small writes the first letter small, but for a name.
 func small(s string) string {
+	if strings.HasPrefix(s, "Shopify") {
+		return s
+	}
 	r, n := utf8.DecodeRuneInString(s)
 	if n == 0 {
 		return s
