@@ -1,11 +1,17 @@
 package syncer
 
 import (
+	"context"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"stockroom/catalog"
 	"stockroom/fakeshopify"
+	"stockroom/limiter"
+	"stockroom/shopify"
 	"stockroom/store"
 )
 
@@ -52,4 +58,137 @@ func TestAProofOfAClockThatWasAheadIsOutlived(t *testing.T) {
 			}
 		}
 	})
+}
+
+// why is what the page says against the copy being in step, once everything else
+// speaks for it.
+func (r *runRig) why() string {
+	r.t.Helper()
+	r.mu.Lock()
+	r.subscriptions[testShop] = Subscriptions{CheckedAt: time.Now(), Present: true}
+	r.mu.Unlock()
+	r.refreshProof(r.t.Context(), testShop)
+	return r.Status(testShop, time.Now()).Why
+}
+
+// TestADifferenceThatIsKnownIsNotInStep holds the one sentence of the page
+// against what the newest comparison has found.
+func TestADifferenceThatIsKnownIsNotInStep(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		find func(r *runRig) // finds a difference and does not mend it
+		says string
+	}{
+		{"a dry run", func(r *runRig) {
+			_, err := r.reconcile(true)
+			r.check(err)
+		}, "6 products differ"},
+		{"products newer here", func(r *runRig) {
+			id := r.shop.IDs()[2]
+			c, err := catalog.Decode(catalog.ProductsUpdate, r.shop.Body(fakeshopify.TopicUpdate, id))
+			r.check(err)
+			c.Product.UpdatedAt = catalog.Of(time.Now().Add(24 * time.Hour).UnixMilli())
+			_, err = r.store.Apply(r.t.Context(), store.Delivery{Shop: testShop, Topic: fakeshopify.TopicUpdate, ReceivedAt: time.Now()}, c)
+			r.check(err)
+			time.Sleep(time.Minute)
+			_, err = r.reconcile(false)
+			r.check(err)
+		}, "newer here"},
+		{"a comparison that broke off", func(r *runRig) {
+			r.o.API = brokenFetches{r.api}
+			if _, err := r.reconcile(false); err == nil {
+				r.t.Error("it went well")
+			}
+			r.o.API = r.api
+		}, "differ"},
+		{"an incremental that broke off", func(r *runRig) {
+			r.o.API = brokenFetches{r.api}
+			if _, err := r.incremental(); err == nil {
+				r.t.Error("it went well")
+			}
+			r.o.API = r.api
+		}, "differ"},
+		{"a comparison that a stop cut short", func(r *runRig) {
+			ctx, cancel := context.WithCancel(r.t.Context())
+			r.o.API = stopsAtFetch{r.api, cancel}
+			if _, err := r.runReconcile(ctx, testShop, "test", false); err == nil {
+				r.t.Error("it went well")
+			}
+			r.restart()
+			r.check(r.Load(r.t.Context()))
+		}, "differ"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 30})
+				r.synced()
+				if why := r.why(); why != "" {
+					t.Fatalf("not in step to begin with: %s", why)
+				}
+				r.drift(2)
+				tt.find(r)
+				if why := r.why(); !strings.Contains(why, tt.says) {
+					t.Errorf("it says %q", why)
+				}
+				time.Sleep(20 * time.Minute)
+				run, err := r.reconcile(false)
+				if err != nil || run.ProvenAt == 0 {
+					t.Fatalf("%+v, %v", run, err)
+				}
+				r.settle(t.Context(), testShop, scheduleReconcile, run)
+				if why := r.why(); why != "" {
+					t.Errorf("after the repair: %s", why)
+				}
+				r.same()
+			})
+		})
+	}
+}
+
+// TestDifferencesThatAreBeingReadAreNotInStep looks at the page while a
+// comparison repairs what it has found.
+func TestDifferencesThatAreBeingReadAreNotInStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 30})
+		r.synced()
+		r.drift(2)
+		var said []string
+		r.o.API = watchedFetches{r.api, func() { said = append(said, r.why()) }}
+		run, err := r.reconcile(false)
+		if err != nil || run.ProvenAt == 0 {
+			t.Fatalf("%+v, %v", run, err)
+		}
+		if len(said) == 0 || slices.Contains(said, "") {
+			t.Errorf("during the repair it says %q", said)
+		}
+		if why := r.why(); why != "" {
+			t.Errorf("after it: %s", why)
+		}
+	})
+}
+
+type brokenFetches struct{ API }
+
+func (brokenFetches) Product(context.Context, string, limiter.Class, int64) (*catalog.Product, error) {
+	return nil, &shopify.Error{Kind: shopify.KindServer, Op: "Product"}
+}
+
+type stopsAtFetch struct {
+	API
+	stop func()
+}
+
+func (s stopsAtFetch) Product(ctx context.Context, _ string, _ limiter.Class, _ int64) (*catalog.Product, error) {
+	s.stop()
+	return nil, ctx.Err()
+}
+
+type watchedFetches struct {
+	API
+	look func()
+}
+
+func (w watchedFetches) Product(ctx context.Context, shop string, class limiter.Class, id int64) (*catalog.Product, error) {
+	w.look()
+	return w.API.Product(ctx, shop, class, id)
 }

@@ -105,6 +105,7 @@ func (r *run) follow(ctx context.Context, since time.Time) error {
 		return err
 	}
 	if len(differ) > 0 {
+		r.s.progress.found(r.shop, len(differ))
 		if err := r.phase(ctx, phaseRepairing); err != nil {
 			return err
 		}
@@ -117,6 +118,7 @@ func (r *run) follow(ctx context.Context, since time.Time) error {
 	if err != nil {
 		return err
 	}
+	r.s.progress.found(r.shop, 0)
 	return r.deleted(ctx, since)
 }
 

@@ -44,6 +44,11 @@ func (s *Syncer) Load(ctx context.Context) error {
 			continue
 		}
 		s.mu.Unlock()
+		if run.Kind != store.RunFull && !run.DryRun && (run.Phase == phaseRepairing || run.Phase == phaseRemoving) {
+			if err := s.owe(run.Shop, brokenOff(0), time.Now()); err != nil {
+				return err
+			}
+		}
 		run.State, run.Phase, run.FinishedAt, run.Error = store.RunFailed, "", time.Now().UnixMilli(), "Stockroom was stopped during it"
 		if err := s.o.Store.SaveRun(ctx, run); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("end the runs that were left: %w", err)

@@ -55,6 +55,9 @@ func (r *run) reconcile(ctx context.Context) error {
 	if n := len(found.differ) + len(found.extra); n > max(fewest, len(listed)/10) && !r.row.DryRun {
 		return r.escalate(ctx, n)
 	}
+	if !r.row.DryRun {
+		r.s.progress.found(r.shop, len(found.differ)+len(found.extra))
+	}
 	// By what is compared these are equal. Where very many products are edited in
 	// an hour, some of them are read an hour later.
 	found.unsure = found.unsure[:min(len(found.unsure), fewest)]

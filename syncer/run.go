@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ type underWay struct {
 	Phases  map[string]time.Time // when each phase began
 	waiting string               // why it waits, "" when it does not
 	until   time.Time            // when it goes on
+	differ  int                  // products that it knows to differ and has not mended all
 }
 
 // progress holds the runs that are under way, by shop.
@@ -82,6 +84,25 @@ func (p *progress) wait(shop, why string, until time.Time) {
 	if have := p.runs[shop]; have != nil {
 		have.waiting, have.until = why, until
 	}
+}
+
+// found notes how many products a run knows to differ.
+func (p *progress) found(shop string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have := p.runs[shop]; have != nil {
+		have.differ = n
+	}
+}
+
+// differ is how many products a shop's run knows to differ.
+func (p *progress) differ(shop string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if have := p.runs[shop]; have != nil {
+		return have.differ
+	}
+	return 0
 }
 
 func (p *progress) end(shop string) {
@@ -221,6 +242,12 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 			return r.now(), err
 		}
 	}
+	if n := r.s.progress.differ(r.shop); err != nil && n > 0 {
+		// What is known to differ is not in step, whatever was proven before.
+		if e := r.s.owe(r.shop, brokenOff(n), time.Now()); e != nil {
+			r.s.log.Warn("that products differ can't be noted", "shop", r.shop, "error", e.Error())
+		}
+	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 	defer cancel()
 	r.mu.Lock()
@@ -257,6 +284,18 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 		return row, err
 	}
 	return r.now(), err
+}
+
+// brokenOff is why a comparison follows one that found differences and did not
+// mend them all; 0: how many is not known.
+func brokenOff(differ int) string {
+	switch differ {
+	case 0:
+		return "some products differ from the shop's, and Stockroom was stopped while it read them"
+	case 1:
+		return "1 product was found to differ from the shop's and was not read"
+	}
+	return fmt.Sprintf("%d products were found to differ from the shop's and not all of them were read", differ)
 }
 
 func (r *run) measure(err error) {

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -120,6 +121,9 @@ func (s *Syncer) why(shop string, st Status, now time.Time) string {
 	if reason, owed := s.owed(shop); owed {
 		return "The copy is to be compared with the shop: " + reason + "."
 	}
+	if n := s.progress.differ(shop); n > 0 {
+		return asSentence(productsDiffer(int64(n)) + " from the shop's and are being read")
+	}
 	if st.ProvenIDs.IsZero() && st.ProvenFields.IsZero() {
 		if st.Running != nil {
 			return "The first comparison with the shop is under way."
@@ -128,6 +132,9 @@ func (s *Syncer) why(shop string, st Status, now time.Time) string {
 	}
 	if !st.StalenessKnown {
 		return "The clock of this machine was put back, so the age of the last comparison is not known."
+	}
+	if c := st.Compared; c != nil && c.ID > s.proofOf(shop).Run && c.ProvenAt == 0 {
+		return unproven(c)
 	}
 	for _, sc := range st.Schedules {
 		if sc.Late && (sc.Name == scheduleReconcile || sc.Name == scheduleFull) {
@@ -145,6 +152,25 @@ func (s *Syncer) why(shop string, st Status, now time.Time) string {
 		return "Shopify does not send every kind of product update."
 	}
 	return ""
+}
+
+// unproven says what the newest comparison has left.
+func unproven(c *store.SyncRun) string {
+	n := c.Added + c.Changed + c.Removed
+	switch {
+	case c.DryRun && n > 0:
+		return asSentence("the last comparison changed nothing and found that " + productsDiffer(n) + " from the shop's")
+	case c.Error != "":
+		return asSentence("the last comparison left something open: " + c.Error)
+	}
+	return "The last comparison was not complete."
+}
+
+func productsDiffer(n int64) string {
+	if n == 1 {
+		return "1 product differs"
+	}
+	return fmt.Sprintf("%d products differ", n)
 }
 
 func asSentence(words string) string {
