@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // ErrCursor is the error for a cursor that no page gave out.
@@ -196,9 +197,9 @@ func titleQuery(f SearchFilter, from *place, backward bool) (query string, args 
 	where, args := conditions(f, from, backward)
 	if f.Text != "" {
 		var like []string
-		for _, form := range caseForms(f.Text) {
-			like = append(like, `s.title LIKE ? ESCAPE '\'`)
-			args = append(args, "%"+likeText(form)+"%")
+		match, patterns := titleMatch(f.Text)
+		for _, pattern := range patterns {
+			like, args = append(like, match), append(args, pattern)
 		}
 		where += " AND (" + strings.Join(like, " OR ") + " OR s.handle = ?)"
 		args = append(args, f.Text)
@@ -215,36 +216,45 @@ func likeText(text string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
 }
 
-// caseForms returns the spellings of a text to look for. LIKE takes no notice
-// of the case of ASCII letters; of others the common spellings are tried.
-func caseForms(text string) []string {
+// titleMatch is a condition for titles that contain a text in whatever case, and
+// the patterns of which one has to fit. LIKE takes no notice of the case of ASCII
+// letters only, so for others GLOB is given every letter in all its cases, the
+// first one by a pattern each: it looks for a letter faster than for a set.
+func titleMatch(text string) (condition string, patterns []string) {
 	if !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return []string{text}
+		return `s.title LIKE ? ESCAPE '\'`, []string{"%" + likeText(text) + "%"}
 	}
-	begins := true
-	title := strings.Map(func(r rune) rune {
-		first := begins
-		begins = !unicode.IsLetter(r)
-		if first {
-			return unicode.ToTitle(r)
-		}
-		return r
-	}, strings.ToLower(text))
-	forms := []string{}
-	seen := map[string]bool{}
-	for _, form := range []string{text, strings.ToLower(text), title, strings.ToUpper(text)} {
-		folded := strings.Map(func(r rune) rune {
-			if 'A' <= r && r <= 'Z' {
-				return r + 'a' - 'A'
-			}
-			return r
-		}, form)
-		if !seen[folded] {
-			seen[folded] = true
-			forms = append(forms, form)
+	var rest strings.Builder
+	first, n := utf8.DecodeRuneInString(text)
+	for _, r := range text[n:] {
+		if cases := casesOf(r); len(cases) > 1 {
+			rest.WriteString("[" + string(cases) + "]")
+		} else {
+			rest.WriteString(globText(r))
 		}
 	}
-	return forms
+	for _, r := range casesOf(first) {
+		patterns = append(patterns, "*"+globText(r)+rest.String()+"*")
+	}
+	return `s.title GLOB ?`, patterns
+}
+
+// casesOf lists the letters that differ from one in their case only, itself among
+// them.
+func casesOf(r rune) []rune {
+	list := []rune{r}
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		list = append(list, other)
+	}
+	return list
+}
+
+// globText makes a character stand for itself in a GLOB pattern.
+func globText(r rune) string {
+	if strings.ContainsRune("*?[", r) {
+		return "[" + string(r) + "]"
+	}
+	return string(r)
 }
 
 // keyQueries find the internal ids of products by a key that has an index.

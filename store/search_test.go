@@ -53,8 +53,9 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 	b.put(testShop, 104, `Back\slash "quoted" 50_50`, "", "x")
 	b.put("other.myshopify.com", 105, "Washed denim", "LIN-001-B", "")
 	b.put(testShop, 106, "Both ABC-9", "ABC-9", "ABC-9")
+	b.put(testShop, 107, "Лён и хлопок для ДОМА [2*3] ΟΔΟΣ", "", "")
 	for text, want := range map[string][]int64{
-		"":                         {105, 101, 102, 103, 104, 106},
+		"":                         {105, 101, 102, 103, 104, 106, 107},
 		"linen":                    {101},
 		"WASHED":                   {105, 101},
 		"  washed LINEN ":          {101},
@@ -63,6 +64,17 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 		"льняная рубашка":          {102},
 		"übergröße":                {103},
 		"ÜBER":                     {103},
+		"лён И ХЛОПОК дЛя дома":    {107},
+		"ЛЁН И хлопок для":         {107},
+		"дома [2*3]":               {107},
+		"дома [2*4]":               {},
+		"дома ?2*3":                {},
+		"дома *":                   {},
+		"[д]ома":                   {},
+		"] οδος":                   {107},
+		"ОДОС":                     {}, // Cyrillic letters that look like the Greek ones
+		"große ü":                  {103},
+		"GROẞE Ü":                  {103},
 		"100%":                     {103},
 		"%":                        {103},
 		"_":                        {104},
@@ -89,13 +101,13 @@ func TestAProductIsFoundByWhatAPersonKnowsOfIt(t *testing.T) {
 		SearchFilter
 		want int
 	}{
-		"shop":         {SearchFilter{Shop: testShop}, 5},
+		"shop":         {SearchFilter{Shop: testShop}, 6},
 		"shop, text":   {SearchFilter{Shop: testShop, Text: "LIN-001"}, 1},
-		"status":       {SearchFilter{Status: "ACTIVE"}, 6},
+		"status":       {SearchFilter{Status: "ACTIVE"}, 7},
 		"no status":    {SearchFilter{Status: "INACTIVE"}, 0},
 		"vendor":       {SearchFilter{Vendor: "Acme", Text: "linen"}, 1},
 		"other vendor": {SearchFilter{Vendor: "acme"}, 0},
-		"type":         {SearchFilter{Type: "Shirts"}, 6},
+		"type":         {SearchFilter{Type: "Shirts"}, 7},
 		"key, type":    {SearchFilter{Type: "Shoes", Text: "101"}, 0},
 	} {
 		if got := b.search(f.SearchFilter); len(got.Products) != f.want {
