@@ -139,6 +139,7 @@ func TestWeakPasswordsAreRefused(t *testing.T) {
 		"098765432109": true, "qwertyuiop12": true, "qwertyuiopasdfghjkl": true, "abcdefghijklmnop": true, "password1234": true, "Passw0rd!2026": true, "PASSWORDPASSWORD": true,
 		"stockroom2026": true, "administrator": true, "admin-admin-admin": true, "my shopify store": true, "welcome12345": true, "P@ssw0rd1234": true, "111122223333": true,
 		"line\nbreak in it": true, "\xff\xfe\xfd\xfc\xfb\xfa\xff\xfe\xfd\xfc\xfb\xfa": true, strings.Repeat("correct horse ", 80): true, "iloveyou1234!": true, "242424242424": true,
+		"sonyericsson": true, "Finalfantasy": true, "CHRISTOPHER1!": true, "q1w2e3r4t5y6": true, "sonyericsson and linen": false,
 		"correct horse battery": false, "cotton and jute 7": false, "Xk3-9vQp_77Lm": false, "schöne Wäsche 4": false, "春眠不觉晓处处闻啼鸟夜来": false, "tr0ub4dor&3 x!": false,
 		"my shop sells linen": false, "the quick brown fox": false, "9f86d081884c7d659a2f": false, "    spaces    here    ": false, strings.Repeat("long ", 20) + "enough words": false,
 	} {

@@ -18,7 +18,8 @@ const (
 // weakness says what is wrong with a new password, "" when nothing is. Length
 // counts; which kinds of characters it has does not. What people choose first
 // at this length is refused: one short piece over and over, rows of the
-// keyboard or the alphabet, and common words with digits at an end.
+// keyboard or the alphabet, common words with digits at an end, and common
+// passwords.
 func weakness(text string) string {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n"):
@@ -27,7 +28,7 @@ func weakness(text string) string {
 		return "Use at least " + strconv.Itoa(shortestPassword) + " characters. A few words are easy to remember."
 	case len(text) > longestPassword:
 		return "Use at most " + strconv.Itoa(longestPassword) + " bytes."
-	case guessable(strings.ToLower(text)):
+	case guessable(strings.ToLower(text)), isCommon(strings.ToLower(text)):
 		return "This is one of the first that would be tried. Use a few words that do not belong together."
 	}
 	return ""
