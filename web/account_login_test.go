@@ -179,6 +179,34 @@ func TestBehindTLSOnlyACookieWithTheHostPrefixCounts(t *testing.T) {
 	}
 }
 
+func TestBehindTLSBrowsersAreToldToStayThere(t *testing.T) {
+	a := newAccountRig(t, testPassword, func(o *Options) {
+		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+		o.Hosts = []string{"stock.example"}
+	})
+	for _, tt := range []struct {
+		name, host, from, proto string
+		told                    bool
+	}{
+		{"behind a trusted proxy with TLS", "stock.example", "127.0.0.1:5", "https", true},
+		{"behind one without", "stock.example", "127.0.0.1:5", "http", false},
+		{"by somebody who only says so", "stock.example", "192.0.2.1:5", "https", false},
+		{"under a name that other programs share", "localhost:8443", "127.0.0.1:5", "https", false},
+		{"under a name below it", "stock.localhost", "127.0.0.1:5", "https", false},
+		{"under an address", "127.0.0.1:8443", "127.0.0.1:5", "https", false},
+		{"under a name that is not ours", "evil.example", "127.0.0.1:5", "https", false},
+	} {
+		for _, path := range []string{"/login", "/", "/api/v1/status", "/nothing"} {
+			r := request("GET", path, "", "X-Forwarded-Proto", tt.proto)
+			r.Host, r.RemoteAddr = tt.host, tt.from
+			got := serve(a.admin, r).Header().Get("Strict-Transport-Security")
+			if want := map[bool]string{true: "max-age=31536000"}[tt.told]; got != want {
+				t.Errorf("%s, %s: %q, want %q", tt.name, path, got, want)
+			}
+		}
+	}
+}
+
 func TestALinkOnAnotherWebsiteShowsTheWayIn(t *testing.T) {
 	a := newAccountRig(t, testPassword, nil)
 	w := a.browse("GET", "/login?next=/products", "", "Sec-Fetch-Site", "cross-site")

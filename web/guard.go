@@ -13,8 +13,11 @@ import (
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-// setSecurityHeaders sets what every answer of ours carries. There is no HSTS:
-// these listeners speak plain HTTP, and whoever puts TLS in front sets it there.
+// staySecure is how long a browser that came by TLS is to use nothing else for
+// this host, not for names below it: a year, in seconds.
+const staySecure = "max-age=31536000"
+
+// setSecurityHeaders sets what every answer of ours carries.
 func setSecurityHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -41,6 +44,9 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 				"This page does not answer to that host name. Open it under 127.0.0.1 or localhost, or allow the name with --admin-host."))
 			return
 		}
+		if s.auth.encrypted(r) && ownName(hostOf(r.Host)) {
+			w.Header().Set("Strict-Transport-Security", staySecure)
+		}
 		v, refusal := s.auth.judge(r)
 		if refusal != nil {
 			s.turnAway(w, r, refusal)
@@ -50,6 +56,14 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		defer release()
 		next.ServeHTTP(w, in)
 	})
+}
+
+// ownName reports whether a host is a name that may be bound to TLS: other
+// programs of this machine share localhost, and for addresses browsers heed no
+// such wish.
+func ownName(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err != nil && host != "localhost" && !strings.HasSuffix(host, ".localhost")
 }
 
 // turnAway answers a request that may not go on: a browser that could log in is
