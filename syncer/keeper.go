@@ -183,7 +183,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 		}
 		return &job{name: scheduleFull, trigger: w.Reason}, at
 	}
-	first := k.s.o.FullSyncEvery > 0 && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() // the first sync is a full one
+	first := k.s.o.FullSyncEvery > 0 && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() && !k.s.proofOf(k.shop).read // the first sync is a full one
 	if reason, ok := k.s.owed(k.shop); ok && !first {
 		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
 	}
@@ -279,6 +279,9 @@ func (k *keeper) do(ctx context.Context, j *job) {
 		}
 		return
 	}
+	if err == nil && !run.Proven && j.name != scheduleIncremental {
+		err = errNothingShown
+	}
 	words := ""
 	if err != nil {
 		words = run.Error
@@ -305,6 +308,10 @@ func (k *keeper) do(ctx context.Context, j *job) {
 	k.s.log.Info("synced", "shop", k.shop, "kind", j.name, "trigger", j.trigger, "added", run.Added, "changed", run.Changed, "removed", run.Removed,
 		"points", run.Points, "took", time.Since(started).Round(time.Millisecond).String())
 }
+
+// errNothingShown stands for a run that came to its end and proves nothing. It
+// does not count as done.
+var errNothingShown = errors.New("what it read was not complete, so it proves nothing")
 
 // errDeadline is the cause of a run's end that took too long.
 var errDeadline = errors.New("it took longer than a run may")

@@ -60,8 +60,14 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	if name == scheduleIncremental || !run.Proven {
 		return
 	}
-	started := time.UnixMilli(run.StartedAt)
-	if m, ok := s.owedMark(shop); ok && m.At.Before(started) {
+	started, now := time.UnixMilli(run.StartedAt), time.Now()
+	switch m, ok := s.owedMark(shop); {
+	case !ok:
+	case m.At.After(now): // the clock was put back since; the next run pays
+		if err := s.owe(shop, m.Why, now); err != nil {
+			s.log.Warn("when a comparison was owed can't be corrected", "shop", shop, "error", err.Error())
+		}
+	case m.At.Before(started):
 		if err := s.o.State.Delete(marks, shop+"/owed"); err != nil {
 			s.log.Warn("that a comparison was made can't be noted; it is made again", "shop", shop, "error", err.Error())
 		}
@@ -72,7 +78,14 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	s.mu.Lock()
 	w, lost := s.losses[shop]
 	s.mu.Unlock()
-	if !lost || w.At >= run.StartedAt {
+	if !lost {
+		return
+	}
+	if w.At > now.UnixMilli() {
+		s.ownLoss(ctx, w, now)
+		return
+	}
+	if w.At >= run.StartedAt {
 		return
 	}
 	if err := s.o.Store.WantedDone(ctx, store.Wanted{Shop: shop, Kind: store.WantSync}, started); err != nil {
@@ -83,6 +96,19 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	if s.losses[shop].At == w.At {
 		delete(s.losses, shop)
 	}
+	s.mu.Unlock()
+}
+
+// ownLoss corrects the time of a wish that was noted under a clock that has been
+// put back since. The next full sync answers it.
+func (s *Syncer) ownLoss(ctx context.Context, w store.Wanted, now time.Time) {
+	if err := s.o.Store.Want(ctx, w); err != nil { // which notes its own time
+		s.log.Warn("when a full sync was wanted can't be corrected", "shop", w.Shop, "error", err.Error())
+		return
+	}
+	w.At = now.UnixMilli()
+	s.mu.Lock()
+	s.losses[w.Shop] = w
 	s.mu.Unlock()
 }
 

@@ -14,6 +14,7 @@ type proof struct {
 	remote   int64 // the shop's own count, -1 when not known
 	remoteAt time.Time
 	compared *store.SyncRun // the newest comparison that came to its end; nil for none
+	read     bool           // a full sync came to its end, proven or not
 }
 
 // refreshProof reads it from the catalogue.
@@ -33,6 +34,7 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		if r.Expected > 0 && p.remoteAt.IsZero() {
 			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
 		}
+		p.read = p.read || r.Kind == store.RunFull && r.State == store.RunDone
 		if p.compared == nil && r.Kind == store.RunReconcile && r.State == store.RunDone {
 			p.compared = &r
 		}

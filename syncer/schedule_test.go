@@ -378,3 +378,77 @@ func TestAGapBeforeTheFirstSyncIsFilledByIt(t *testing.T) {
 		}
 	})
 }
+
+// TestARunThatProvesNothingIsNotDone holds that it is tried again after the wait
+// of a failure, neither at once again and again nor only when it is next due, and
+// that its alarm goes off.
+func TestARunThatProvesNothingIsNotDone(t *testing.T) {
+	for _, tt := range []struct {
+		name, schedule string
+		ask            func(t *testing.T, r *scheduleRig)
+	}{
+		{"a full sync after a loss", scheduleFull, func(t *testing.T, r *scheduleRig) {
+			w := store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: time.Now().UnixMilli()}
+			if err := r.o.Store.Want(t.Context(), w); err != nil {
+				t.Fatal(err)
+			}
+			r.Asked(w)
+		}},
+		{"a comparison after a gap", scheduleReconcile, func(t *testing.T, r *scheduleRig) {
+			if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"a comparison by schedule", scheduleReconcile, func(*testing.T, *scheduleRig) { time.Sleep(66 * time.Minute) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				runs := &fakeRunner{t: t, takes: time.Second, proves: true}
+				r := newScheduleRig(t, t.TempDir(), runs)
+				time.Sleep(time.Minute)
+				runs.set(func(f *fakeRunner) { f.proves = false })
+				before, _ := r.o.State.Run(testShop, tt.schedule)
+				had := runs.count(tt.schedule)
+				tt.ask(t, r)
+				time.Sleep(time.Hour)
+				if n := runs.count(tt.schedule) - had; n < 4 || n > 8 {
+					t.Errorf("%d runs in an hour", n)
+				}
+				after, _ := r.o.State.Run(testShop, tt.schedule)
+				if after.OK || !after.LastSuccess.Equal(before.LastSuccess) || after.Error == "" {
+					t.Errorf("stored %+v", after)
+				}
+				if tt.schedule == scheduleFull {
+					return // its alarm goes off after two days
+				}
+				time.Sleep(2 * time.Hour)
+				if st := r.Status(testShop, time.Now()); !slices.ContainsFunc(st.Schedules, func(s ScheduleStatus) bool { return s.Name == tt.schedule && s.Late }) {
+					t.Errorf("not late: %+v", st.Schedules)
+				}
+			})
+		})
+	}
+}
+
+// TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce holds that no run is repeated
+// until the instant of such a mark has come.
+func TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := &fakeRunner{t: t, takes: time.Second, proves: true}
+		r := newScheduleRig(t, t.TempDir(), runs)
+		time.Sleep(time.Minute)
+		ahead := time.Now().Add(24 * time.Hour)
+		r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: ahead.UnixMilli()})
+		if err := r.owe(testShop, "webhook subscriptions were missing", ahead); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Minute)
+		if full, compared := runs.count(scheduleFull), runs.count(scheduleReconcile); full < 2 || full > 3 || compared > 2 {
+			t.Errorf("%d full syncs and %d comparisons", full, compared)
+		}
+		_, owed := r.owed(testShop)
+		if _, lost := r.lossOf(testShop); owed || lost {
+			t.Errorf("owed %v, lost %v", owed, lost)
+		}
+	})
+}
