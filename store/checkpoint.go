@@ -17,12 +17,28 @@ const (
 	checkpointIdle  = 5 * time.Second        // after which any WAL is copied back
 )
 
+// walLimits are walKept and checkpointIdle.
+type walLimits struct {
+	kept int64
+	idle time.Duration
+}
+
+func (l walLimits) withDefaults() walLimits {
+	if l.kept <= 0 {
+		l.kept = walKept
+	}
+	if l.idle <= 0 {
+		l.idle = checkpointIdle
+	}
+	return l
+}
+
 // checkpointer copies the WAL back into the database on a connection of its
 // own, beside the writer, so that a commit never waits for it. What the writer
 // added meanwhile is small; the writer copies that last bit itself when
 // nothing waits, after which SQLite starts the WAL anew.
 func (s *Store) checkpointer() {
-	idle := time.NewTicker(checkpointIdle)
+	idle := time.NewTicker(s.opt.wal.idle)
 	defer idle.Stop()
 	done := int64(-1) // groups that were committed before the last checkpoint
 	for {
@@ -33,17 +49,18 @@ func (s *Store) checkpointer() {
 		case <-s.wakeCheckpoint:
 		case <-idle.C:
 			least = 1
-			if s.groups.Load() == done {
-				continue // nothing came since; the file itself stays
+			// When nothing came since, only a WAL that could not be cut is of interest.
+			if s.groups.Load() == done && s.walSize() <= s.opt.wal.kept {
+				continue
 			}
 		}
 		groups, size := s.groups.Load(), s.walSize()
 		if size < least {
 			continue
 		}
-		err := s.checkpoint()
+		err := s.checkpoint(writerDSN(s.path), `PRAGMA wal_checkpoint(PASSIVE)`)
 		if err == nil && size > checkpointAt {
-			err = s.checkpoint() // what came meanwhile, so that the writer's part stays small
+			err = s.checkpoint(writerDSN(s.path), `PRAGMA wal_checkpoint(PASSIVE)`) // what came meanwhile, so that the writer's part stays small
 		}
 		if err != nil {
 			s.log.Debug("checkpoint", "error", err.Error())
@@ -71,8 +88,9 @@ func (s *Store) walSize() int64 {
 	return info.Size()
 }
 
-func (s *Store) checkpoint() error {
-	connector, err := sqlite.NewConnector(writerDSN(s.path))
+// checkpoint runs pragma on a connection of its own.
+func (s *Store) checkpoint(dsn, pragma string) error {
+	connector, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return err
 	}
@@ -81,7 +99,7 @@ func (s *Store) checkpoint() error {
 		return err
 	}
 	var row [3]driver.Value
-	_, err = c.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:])
+	_, err = c.one(pragma, row[:])
 	if e := c.close(); err == nil {
 		err = e
 	}
@@ -94,15 +112,23 @@ func (s *Store) resetWAL() {
 	if s.conn == nil {
 		return
 	}
-	pragma := `PRAGMA wal_checkpoint(PASSIVE)`
-	if quiet := time.Since(time.UnixMilli(s.commitAt.Load())); quiet > checkpointPause && s.walSize() > walKept {
-		pragma = `PRAGMA wal_checkpoint(TRUNCATE)`
-	}
 	var row [3]driver.Value
-	if _, err := s.conn.one(pragma, row[:]); err != nil {
+	if _, err := s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:]); err != nil {
 		if err := classify(err); CauseOf(err) != CauseLocked {
 			s.noteFailure(err)
 			s.recoverFrom(err)
 		}
+		return
+	}
+	if quiet := time.Since(time.UnixMilli(s.commitAt.Load())); quiet <= checkpointPause || s.walSize() <= s.opt.wal.kept {
+		return
+	}
+	// The writer's own connection would wait for a reader, and with it the
+	// deliveries. A cut that a reader stops is tried again.
+	if err := s.fault("before log cut"); err != nil {
+		return
+	}
+	if err := s.checkpoint(impatientDSN(s.path), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		s.log.Debug("the write-ahead log stays long", "error", err.Error())
 	}
 }

@@ -33,11 +33,16 @@ func dsn(path string, query url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-func writerDSN(path string) string {
+func writerDSN(path string) string { return readWriteDSN(path, 250*time.Millisecond) }
+
+// impatientDSN is writerDSN for what is better left than waited for.
+func impatientDSN(path string) string { return readWriteDSN(path, 0) }
+
+func readWriteDSN(path string, busy time.Duration) string {
 	return dsn(path, url.Values{
 		"mode": {"rw"},
 		"_pragma": {
-			"busy_timeout(250)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 			"cache_size(-16000)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
 		},
 	})

@@ -37,6 +37,7 @@ type Options struct {
 	// Break leaves one rule out, so that the campaigns can show that they would
 	// notice: BreakOrder, BreakTombstone or BreakSweep. For tests; empty: none.
 	Break string
+	wal   walLimits // tests make them small; zero fields mean the constants
 }
 
 // The rules that Options.Break can leave out.
@@ -125,6 +126,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Fault == nil {
 		o.Fault = func(string) error { return nil }
 	}
+	o.wal = o.wal.withDefaults()
 	path, err := filepath.Abs(o.Path)
 	if err != nil {
 		return nil, fmt.Errorf("open catalogue: %w", err)
