@@ -60,7 +60,7 @@ func (s *Syncer) keep(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stops := map[string]context.CancelFunc{}
-	s.lookForGap(ctx, time.Now())
+	s.lookForGap(time.Now())
 	for {
 		connected := map[string]bool{}
 		for _, shop := range s.o.State.Shops() {
@@ -90,7 +90,7 @@ func (s *Syncer) keep(ctx context.Context) {
 			return
 		case <-s.shopsChanged:
 		case <-t.C:
-			s.noteAlive(time.Now())
+			s.lookForGap(time.Now()) // the machine may have slept
 		}
 		t.Stop()
 	}

@@ -164,7 +164,7 @@ func (s *Syncer) loadWanted(ctx context.Context) error {
 
 // lookForGap compares the last sign of life with now: after an absence longer
 // than Shopify repeats deliveries, each shop is owed a comparison.
-func (s *Syncer) lookForGap(_ context.Context, now time.Time) {
+func (s *Syncer) lookForGap(now time.Time) {
 	text, ok := s.o.State.Get(marks, "alive")
 	var was time.Time
 	if !ok || was.UnmarshalText(text) != nil {

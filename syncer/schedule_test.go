@@ -226,6 +226,29 @@ func TestAGapLongerThanShopifyRepeatsDeliveriesIsFilled(t *testing.T) {
 	})
 }
 
+// TestASleepOfTheMachineIsAGapToo holds that an absence counts that no restart
+// ends: the machine was suspended, so the last sign of life is old.
+func TestASleepOfTheMachineIsAGapToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := &fakeRunner{t: t, takes: time.Second, proves: true}
+		r := newScheduleRig(t, t.TempDir(), runs)
+		time.Sleep(5*time.Minute + 30*time.Second)
+		text, err := time.Now().Add(-6 * time.Hour).UTC().MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.o.State.Put(marks, "alive", text); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Minute)
+		if !slices.ContainsFunc(runs.list(), func(m madeRun) bool {
+			return m.name == scheduleReconcile && m.trigger == "Stockroom was off for 6 hours, longer than Shopify repeats deliveries"
+		}) {
+			t.Errorf("runs %+v, want a comparison for the gap", runs.list())
+		}
+	})
+}
+
 func TestARunThatProvesNothingPaysNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := &fakeRunner{t: t, takes: time.Second, proves: true}
