@@ -70,12 +70,20 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 	if err != nil {
 		return err
 	}
-	f.After, f.Limit, f.NewestFirst = uint64(after), limit, r.URL.Query().Get("order") == "newest"
+	q := r.URL.Query()
+	order := q.Get("order")
+	if order != "" && order != "oldest" && order != "newest" {
+		return refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
+	}
+	withData, err := strconv.ParseBool(orFalse(q.Get("data")))
+	if err != nil {
+		return refuse(http.StatusBadRequest, "Not understood", "data is true or false.")
+	}
+	f.After, f.Limit, f.NewestFirst = uint64(after), limit, order == "newest"
 	jobs, next, err := s.listJobs(r.Context(), f, topic)
 	if err != nil {
 		return err
 	}
-	withData := r.URL.Query().Get("data") == "true"
 	views := make([]jobView, 0, len(jobs))
 	for _, j := range jobs {
 		if withData {

@@ -25,6 +25,11 @@ const (
 // server-sent events. It says so when the feed can't be followed from there
 // without a gap.
 func (s *Server) apiChanges(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if text := r.URL.Query().Get("after"); text != "" {
+		if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 0 {
+			return refuse(http.StatusBadRequest, "Not a place in the feed", "after is the seq of the newest change that you have.")
+		}
+	}
 	after, limit, err := page(r, 1000, 10000)
 	if err != nil {
 		return err

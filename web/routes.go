@@ -74,7 +74,11 @@ func (s *Server) router(table []route) *httprouter.Router {
 	missing := s.endpoint(s.asPage(func(http.ResponseWriter, *http.Request, httprouter.Params) error { return noPath() }))
 	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { missing(w, r, nil) })
 	r.MethodNotAllowed = http.HandlerFunc(methodNotAllowed)
+	known := queryNames()
 	for _, line := range table {
+		if names, ok := known[operationKey(line)]; ok {
+			line.serve = onlyKnown(names, line.serve)
+		}
 		handle := s.endpoint(line.serve)
 		r.Handle(line.method, line.path, handle)
 		if line.method == http.MethodGet {

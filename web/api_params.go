@@ -1,0 +1,97 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/julienschmidt/httprouter"
+)
+
+// queryNames are the parameters of the query that each operation of the API
+// takes, in its description's order. The keys are those of operationKey.
+func queryNames() map[string][]string {
+	type parameter struct {
+		Ref  string `json:"$ref"`
+		Name string `json:"name"`
+		In   string `json:"in"`
+	}
+	var doc struct {
+		Paths map[string]map[string]struct {
+			Parameters []parameter `json:"parameters"`
+		} `json:"paths"`
+		Components struct {
+			Parameters map[string]parameter `json:"parameters"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(openAPI, &doc); err != nil {
+		panic(err) // the document is part of the program
+	}
+	names := map[string][]string{}
+	for path, operations := range doc.Paths {
+		for method, operation := range operations {
+			list := []string{}
+			for _, p := range operation.Parameters {
+				if p.Ref != "" {
+					p = doc.Components.Parameters[p.Ref[strings.LastIndex(p.Ref, "/")+1:]]
+				}
+				if p.In == "query" {
+					list = append(list, p.Name)
+				}
+			}
+			names[strings.ToUpper(method)+" "+path] = list
+		}
+	}
+	return names
+}
+
+// operationKey is the method and the path as the description writes it.
+func operationKey(line route) string {
+	parts := strings.Split(line.path, "/")
+	for i, part := range parts {
+		if name, ok := strings.CutPrefix(part, ":"); ok {
+			parts[i] = "{" + name + "}"
+		}
+	}
+	return line.method + " " + strings.Join(parts, "/")
+}
+
+// onlyKnown refuses a query with a parameter that is none: a filter with a slip
+// in its name would otherwise list, retry or discard everything.
+func onlyKnown(known []string, serve endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "Not understood", "The part of the address behind the question mark is not escaped rightly.")
+		}
+		names := make([]string, 0, len(query))
+		for name := range query {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		for _, name := range names {
+			switch {
+			case !slices.Contains(known, name):
+				takes := "This path takes none."
+				if len(known) > 0 {
+					takes = "This path takes " + strings.Join(known, ", ") + "."
+				}
+				return refuse(http.StatusBadRequest, "Unknown parameter", "There is no parameter "+quoted(name)+". "+takes)
+			case len(query[name]) > 1:
+				return refuse(http.StatusBadRequest, "Parameter given twice", "Give the parameter "+quoted(name)+" once.")
+			}
+		}
+		return serve(w, r, p)
+	}
+}
+
+// quoted shows a name from outside, cut where it is long.
+func quoted(name string) string {
+	const most = 40
+	if r := []rune(name); len(r) > most {
+		name = string(r[:most]) + "..."
+	}
+	return `"` + name + `"`
+}
