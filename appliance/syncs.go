@@ -20,6 +20,7 @@ type syncs struct {
 
 	mu     sync.Mutex
 	counts map[string]jobCounts
+	part   bool // there are more jobs than were counted
 	at     time.Time
 }
 
@@ -97,6 +98,16 @@ func (s *syncs) jobWords(shop string, now time.Time) string {
 	case n.waiting > 0:
 		return "Product updates are waiting to be stored or read."
 	}
+	// What a commit asked for has no job for a moment, longer where the queue can't
+	// take it.
+	wanted, err := s.a.store.WantsProducts(context.Background(), shop)
+	switch {
+	case err != nil:
+		s.a.log.Debug("wanted work can't be read now", "shop", shop, "error", err.Error())
+		return "The catalogue can't be read now."
+	case wanted:
+		return "Product updates are waiting to be read."
+	}
 	return ""
 }
 
@@ -107,20 +118,38 @@ const countEvery = 500 * time.Millisecond
 func (s *syncs) jobsOf(shop string, now time.Time) jobCounts {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if age := now.Sub(s.at); s.counts != nil && age >= 0 && age < countEvery {
-		return s.counts[shop]
+	if age := now.Sub(s.at); s.counts == nil || age < 0 || age >= countEvery {
+		s.count(now)
 	}
-	s.counts, s.at = map[string]jobCounts{}, now
+	n, counted := s.counts[shop]
+	if counted || !s.part {
+		return n
+	}
+	jobs, _, err := s.a.queue.List(context.Background(), queue.Filter{Label: "shop", Value: shop, Limit: 1})
+	if err != nil {
+		s.a.log.Debug("jobs can't be counted now", "error", err.Error())
+	}
+	if err != nil || len(jobs) > 0 {
+		n.waiting = 1 // or more
+	}
+	s.counts[shop] = n
+	return n
+}
+
+// count counts the jobs of all shops.
+func (s *syncs) count(now time.Time) {
+	s.counts, s.part, s.at = map[string]jobCounts{}, false, now
 	if st := s.a.queue.Stats(); st.Waiting+st.Leased+st.Dead == 0 {
-		return jobCounts{}
+		return
 	}
 	for _, state := range []queue.State{queue.Waiting, queue.Leased, queue.Dead} {
 		f := queue.Filter{State: state, Limit: 1000}
-		for range 20 { // beyond that the shops not seen yet are not told apart
+		for pages := 1; ; pages++ {
 			jobs, next, err := s.a.queue.List(context.Background(), f)
 			if err != nil {
 				s.a.log.Debug("jobs can't be counted now", "error", err.Error())
-				return s.counts[shop]
+				s.part = true
+				return
 			}
 			for _, j := range jobs {
 				n := s.counts[j.Labels["shop"]]
@@ -134,10 +163,12 @@ func (s *syncs) jobsOf(shop string, now time.Time) jobCounts {
 			if next == 0 {
 				break
 			}
-			f.After = next
+			if f.After = next; pages == 20 { // the others are looked for one by one
+				s.part = true
+				break
+			}
 		}
 	}
-	return s.counts[shop]
 }
 
 // startWait is how long an answer waits for its run to begin.
