@@ -78,12 +78,15 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 // putShown stores one product as the shop itself shows it.
 func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
 	o.unordered = p.ImagesUnordered
-	h, err := t.shownHead(r.Shop, p.ID)
-	if err != nil {
-		return Result{}, err
-	}
-	if err := t.written(h.id); err != nil {
-		return Result{}, err
+	var h head
+	if !t.rows.isNew(p.ID) {
+		err := t.written(p.ID)
+		if err == nil {
+			h, err = t.shownHead(r.Shop, p.ID)
+		}
+		if err != nil {
+			return Result{}, err
+		}
 	}
 	v, err := t.upsert(r.Shop, p, h, o)
 	if err != nil {
@@ -178,14 +181,6 @@ func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {
 		err := scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
 		return w, err
 	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted ORDER BY wanted_at`)
-}
-
-// WantsProducts reports whether products of a shop are to be fetched.
-func (s *Store) WantsProducts(ctx context.Context, shop string) (bool, error) {
-	return queryOne(ctx, s, func(scan func(...any) error) (wants bool, err error) {
-		err = scan(&wants)
-		return wants, err
-	}, `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
 }
 
 // WantedDone drops wanted work that was done by something started at started;

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"stockroom/catalog"
@@ -128,8 +129,22 @@ func (t *tx) prepareBulk(b *bulkPut) error {
 		return fmt.Errorf("look for wanted fetches: %w", err)
 	}
 	t.noneWanted = n == 0
-	if !b.careful {
-		t.rows = newRowBuffer()
+	if b.careful {
+		return nil
+	}
+	t.rows = newRowBuffer()
+	from, to := int64(math.MaxInt64), int64(0)
+	for _, p := range b.products[b.from:] {
+		from, to = min(from, p.ID), max(to, p.ID)
+	}
+	n, err = t.count(`
+		SELECT EXISTS (SELECT 1 FROM products WHERE external_id BETWEEN ?1 AND ?2)
+		    OR EXISTS (SELECT 1 FROM tombstones WHERE shop = ?3 AND external_id BETWEEN ?1 AND ?2)`, from, to, b.read.Shop)
+	if err != nil {
+		return fmt.Errorf("look for products of these ids: %w", err)
+	}
+	if n == 0 {
+		t.rows.newFrom, t.rows.newTo = from, to
 	}
 	return nil
 }

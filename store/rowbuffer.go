@@ -3,35 +3,42 @@ package store
 import (
 	"fmt"
 	"strings"
-
-	"stockroom/catalog"
 )
 
 const (
+	productArgs = 25
 	variantArgs = 20
 	changeArgs  = 6
-	bufferRows  = 64 // rows of one statement
+	seenArgs    = 3
+	bufferRows  = 64 // most rows of one statement
 )
 
 // rowBuffer holds back the rows of a bulk transaction that nothing reads before
-// its end: variants of new products and the change feed. Many rows in one
-// statement cost half of what they cost one by one.
+// its end: new products with their variants, and the change feed. Many rows in
+// one statement cost half of what they cost one by one.
 type rowBuffer struct {
+	products []any
 	variants []any
-	products map[int64]bool // products.id whose variants are in the buffer
 	changes  []any
+
+	made map[int64]bool // products that the transaction has made
+	next int64          // products.id of the next one, 0 when not known yet
+	// No product and no tombstone had an id of these when the transaction began.
+	newFrom, newTo int64
 }
 
 func newRowBuffer() *rowBuffer {
 	return &rowBuffer{
-		products: make(map[int64]bool),
-		variants: make([]any, 0, (4*bufferRows+100)*variantArgs), changes: make([]any, 0, (4*bufferRows+8)*changeArgs),
+		made:     make(map[int64]bool),
+		products: make([]any, 0, (bufferRows+8)*productArgs),
+		variants: make([]any, 0, (4*bufferRows+100)*variantArgs),
+		changes:  make([]any, 0, (4*bufferRows+8)*changeArgs),
 	}
 }
 
-func (b *rowBuffer) addVariant(productID int64, v *catalog.Variant) {
-	b.variants = appendVariant(b.variants, productID, v)
-	b.products[productID] = true
+// isNew reports whether a product is known to have neither row nor tombstone.
+func (b *rowBuffer) isNew(id int64) bool {
+	return b != nil && b.newFrom <= id && id <= b.newTo && !b.made[id]
 }
 
 // flush writes what the buffer holds.
@@ -40,21 +47,23 @@ func (t *tx) flush() error {
 	if b == nil {
 		return nil
 	}
+	if err := t.insertMany(insertProduct, productArgs, b.products); err != nil {
+		return fmt.Errorf("insert products: %w", err)
+	}
 	if err := t.insertMany(insertVariant, variantArgs, b.variants); err != nil {
 		return fmt.Errorf("insert variants: %w", err)
 	}
 	if err := t.insertMany(insertChange, changeArgs, b.changes); err != nil {
 		return fmt.Errorf("write change feed: %w", err)
 	}
-	clear(b.products)
-	b.variants, b.changes = b.variants[:0], b.changes[:0]
+	b.products, b.variants, b.changes = b.products[:0], b.variants[:0], b.changes[:0]
 	return nil
 }
 
-// written makes sure that the rows of a stored product are in the table before
-// they are read: the same product can come twice in one transaction.
-func (t *tx) written(productID int64) error {
-	if t.rows == nil || !t.rows.products[productID] {
+// written makes sure that the rows of a product are in the table before they are
+// read: the same product can come twice in one transaction.
+func (t *tx) written(id int64) error {
+	if t.rows == nil || !t.rows.made[id] {
 		return nil
 	}
 	return t.flush()
@@ -62,11 +71,29 @@ func (t *tx) written(productID int64) error {
 
 // full reports whether the buffer holds enough rows for whole statements.
 func (b *rowBuffer) full() bool {
-	return len(b.variants) >= 4*bufferRows*variantArgs || len(b.changes) >= 4*bufferRows*changeArgs
+	return len(b.variants) >= 4*bufferRows*variantArgs || len(b.changes) >= 4*bufferRows*changeArgs || len(b.products) >= bufferRows*productArgs
+}
+
+// nextProduct numbers a new product whose row is held back, as AUTOINCREMENT
+// would.
+func (t *tx) nextProduct() (int64, error) {
+	b := t.rows
+	if b.next == 0 {
+		n, err := t.count(`SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'products'), 0), coalesce((SELECT max(id) FROM products), 0))`)
+		if err != nil {
+			return 0, fmt.Errorf("read the last product's number: %w", err)
+		}
+		b.next = n + 1
+	}
+	b.next++
+	return b.next - 1, nil
 }
 
 // insertMany writes rows of so many arguments each, many in one statement. Their
-// numbers are powers of two, so that few statements have to be kept.
+// numbers are powers of two, so that few statements have to be kept. The caller
+// gives the transaction up when it fails: a row that fails does not take the
+// statement's rows before it back, which spares SQLite a copy of every page that
+// it changes.
 func (t *tx) insertMany(insert string, width int, args []any) error {
 	for rows := bufferRows; len(args) > 0; {
 		if rows*width > len(args) {
@@ -76,7 +103,7 @@ func (t *tx) insertMany(insert string, width int, args []any) error {
 		sql, ok := t.conn.many[manyKey{insert, rows}]
 		if !ok {
 			one := "(?" + strings.Repeat(", ?", width-1) + ")"
-			sql = insert + one + strings.Repeat(", "+one, rows-1)
+			sql = strings.Replace(insert, "INSERT", "INSERT OR FAIL", 1) + one + strings.Repeat(", "+one, rows-1)
 			t.conn.many[manyKey{insert, rows}] = sql
 		}
 		if _, err := t.exec(sql, args[:rows*width]...); err != nil {

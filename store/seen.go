@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -74,6 +75,11 @@ func (t *tx) countIn(run int64, list []seen) error {
 // mark notes products as stored by the run and adds to the tally what is to be
 // counted of them.
 func (t *tx) mark(run int64, list []seen, sum *tally) error {
+	if t.rows != nil {
+		if done, err := t.markNew(run, list, sum); done || err != nil {
+			return err
+		}
+	}
 	for _, p := range list {
 		res, err := t.exec(`INSERT INTO sync_seen (run, external_id, counted) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, run, p.id, int64(p.how))
 		if err != nil {
@@ -104,6 +110,33 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 	}
 	return nil
 }
+
+// markNew does so at once when the run has seen none of them before. A product
+// that is listed twice makes it fail, and then each is stored by itself.
+func (t *tx) markNew(run int64, list []seen, sum *tally) (done bool, err error) {
+	args := make([]any, 0, len(list)*seenArgs)
+	from, to := int64(math.MaxInt64), int64(0)
+	for _, p := range list {
+		from, to = min(from, p.id), max(to, p.id)
+		args = append(args, run, p.id, int64(p.how))
+	}
+	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM sync_seen WHERE run = ? AND external_id BETWEEN ? AND ?)`, run, from, to)
+	if err != nil {
+		return false, fmt.Errorf("look for seen products: %w", err)
+	}
+	if n != 0 {
+		return false, nil
+	}
+	if err := t.insertMany(insertSeen, seenArgs, args); err != nil {
+		return false, fmt.Errorf("note products as seen: %w", err)
+	}
+	for _, p := range list {
+		sum.add(p.how, 1)
+	}
+	return true, nil
+}
+
+const insertSeen = `INSERT INTO sync_seen (run, external_id, counted) VALUES `
 
 // and is how a product counts that was stored before in this run and again now:
 // what was done then still counts, unless more was done since.

@@ -128,8 +128,10 @@ func (t *tx) retime(p, full *catalog.Product, h head, o origin) error {
 
 // create writes a product that has no row yet.
 func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
-	if err := t.ownID(shop, p.ID); err != nil {
-		return verdict{}, err
+	if !t.rows.isNew(p.ID) {
+		if err := t.ownID(shop, p.ID); err != nil {
+			return verdict{}, err
+		}
 	}
 	sel := t.s.selectionOf(shop)
 	selected, judged := sel.Judge(p)
@@ -162,7 +164,7 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 			return verdict{}, fmt.Errorf("lift tombstone: %w", err)
 		}
 	}
-	if err := t.insertProduct(shop, p, o); err != nil {
+	if err := t.insertProductAs(nil, shop, p, o, true); err != nil {
 		return verdict{}, err
 	}
 	return verdict{outcome: Applied, created: true, want: want}, t.unpass(shop, p.ID)

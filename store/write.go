@@ -21,22 +21,16 @@ func statusOf(selected bool, p *catalog.Product) string {
 	return inactive
 }
 
-func (t *tx) insertProduct(shop string, p *catalog.Product, o origin) error {
-	return t.insertProductAs(nil, shop, p, o, true)
-}
-
 // insertProductAs writes a product under a given internal id, or the next one
 // when id is nil.
 func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool) error {
-	rowID, err := t.insert(`
-		INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns,
-		                      content_hash, synced_at, read_at, source, source_ref, delivery_id, published_at, shopify_created_at,
-		                      title, vendor, product_type, handle, tags, options, images, body_html)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	args := [productArgs]any{
 		id, shop, orNull(t.s.merchantOf(shop)), p.ID, statusOf(selected, p), textArg(p.Status), boolArg(catalog.Of(selected)), intArg(p.UpdatedAt), idOrNull(o.triggered),
 		p.ContentHash().String(), t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
 		textArg(p.Title), textArg(p.Vendor), textArg(p.ProductType), textArg(p.Handle),
-		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML))
+		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML),
+	}
+	rowID, err := t.putProduct(args[:])
 	if err != nil {
 		return fmt.Errorf("insert product: %w", err)
 	}
@@ -46,7 +40,7 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 	for i := range p.Variants.Value() {
 		v := &p.Variants.Value()[i]
 		if t.rows != nil {
-			t.rows.addVariant(rowID, v)
+			t.rows.variants = appendVariant(t.rows.variants, rowID, v)
 		} else if err := t.insertVariant(rowID, v); err != nil {
 			return err
 		}
@@ -60,6 +54,27 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 		return err
 	}
 	return t.fail("after change feed")
+}
+
+const insertProduct = `
+	INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns,
+	                      content_hash, synced_at, read_at, source, source_ref, delivery_id, published_at, shopify_created_at,
+	                      title, vendor, product_type, handle, tags, options, images, body_html)
+	VALUES `
+
+// putProduct writes a product's row, or holds it back, and returns its number.
+func (t *tx) putProduct(args []any) (int64, error) {
+	if t.rows == nil {
+		return t.insert(insertProduct+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
+	}
+	id, err := t.nextProduct()
+	if err != nil {
+		return 0, err
+	}
+	args[0] = id
+	t.rows.products = append(t.rows.products, args...)
+	t.rows.made[args[3].(int64)] = true
+	return id, nil
 }
 
 // update writes what the payload says over the stored product. full is the
