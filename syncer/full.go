@@ -268,9 +268,11 @@ func (r *run) sweep(ctx context.Context) error {
 // copy is right as of the beginning of the run, which is all that it says.
 func (r *run) catchUp(ctx context.Context) error {
 	began := time.Now()
-	err := r.follow(ctx, r.started)
+	whole, err := r.follow(ctx, r.started)
 	var paused *shopPaused
 	switch {
+	case err == nil && !whole:
+		return nil
 	case err == nil:
 	case ctx.Err() != nil, errors.As(err, &paused), errors.Is(err, errRemoved):
 		return err

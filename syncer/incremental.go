@@ -42,11 +42,15 @@ func (r *run) incremental(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.follow(ctx, since); err != nil {
+	whole, err := r.follow(ctx, since)
+	if err != nil {
 		return err
 	}
 	if r.owed > 0 {
 		r.row.Error = fmt.Sprintf("%s could not be read and wait to be fetched", products(r.owed))
+	}
+	if !whole {
+		return nil // the next one goes back as far
 	}
 	return r.s.markIncremental(r.shop, r.started)
 }
@@ -93,21 +97,22 @@ func (s *Syncer) markIncremental(shop string, at time.Time) error {
 	return nil
 }
 
-// follow brings what changed, and drops what was deleted, since an instant.
-func (r *run) follow(ctx context.Context, since time.Time) error {
+// follow brings what changed, and drops what was deleted, since an instant. whole
+// is false when the deletions could not all be listed.
+func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err error) {
 	since = since.Add(-overlap - r.s.o.API.Seen(r.shop).Skew.Abs())
 	changed, err := r.changed(ctx, since)
 	if err != nil {
-		return err
+		return false, err
 	}
 	differ, err := r.differing(ctx, changed)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if len(differ) > 0 {
 		r.s.progress.found(r.shop, len(differ))
 		if err := r.phase(ctx, phaseRepairing); err != nil {
-			return err
+			return false, err
 		}
 	}
 	err = r.each(ctx, differ, func(ctx context.Context, id int64) error {
@@ -116,7 +121,7 @@ func (r *run) follow(ctx context.Context, since time.Time) error {
 		})
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	r.s.progress.found(r.shop, 0)
 	return r.deleted(ctx, since)
@@ -180,8 +185,8 @@ func (r *run) differing(ctx context.Context, listed map[int64]shopify.Listed) ([
 }
 
 // deleted drops what the shop's events tell was deleted, when the shop does not
-// have it any more. Without events the next comparison finds it.
-func (r *run) deleted(ctx context.Context, since time.Time) error {
+// have it any more. Without events (whole is false) the next comparison finds it.
+func (r *run) deleted(ctx context.Context, since time.Time) (whole bool, err error) {
 	var ids []int64
 	after := ""
 	for {
@@ -191,14 +196,14 @@ func (r *run) deleted(ctx context.Context, since time.Time) error {
 			return err
 		}) {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return false, context.Cause(ctx)
 			}
 			break
 		}
 		for _, d := range page.List {
 			ids = append(ids, d.Product)
 		}
-		if after = page.After; !page.More || len(ids) >= mostChanges {
+		if after, whole = page.After, !page.More; whole || len(ids) >= mostChanges {
 			break
 		}
 	}
@@ -207,7 +212,7 @@ func (r *run) deleted(ctx context.Context, since time.Time) error {
 	for _, id := range slices.Compact(ids) {
 		have, err := r.local(ctx, id)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if have.row != nil {
 			stored = append(stored, id)
@@ -216,9 +221,9 @@ func (r *run) deleted(ctx context.Context, since time.Time) error {
 	read := r.read(time.Now())
 	gone, _, err := r.missing(ctx, stored)
 	if err != nil {
-		return err
+		return false, err
 	}
-	return r.remove(ctx, read, gone)
+	return whole, r.remove(ctx, read, gone)
 }
 
 func products(n int) string {

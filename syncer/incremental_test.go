@@ -47,6 +47,29 @@ func TestAnIncrementalGoesOnWithoutEvents(t *testing.T) {
 	})
 }
 
+// TestDeletionsThatCouldNotBeListedAreListedLater holds that no window of the
+// events is passed over because they could not be asked once.
+func TestDeletionsThatCouldNotBeListedAreListedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 60})
+		r.synced()
+		r.shop.DeleteProduct(r.shop.IDs()[1])
+		time.Sleep(10 * time.Minute)
+		r.o.API = noEvents{r.api}
+		_, err := r.incremental()
+		r.check(err)
+		if d := r.differences(); len(d) != 1 {
+			t.Fatalf("%v", d)
+		}
+		time.Sleep(10 * time.Minute)
+		r.o.API = r.api
+		if run, err := r.incremental(); err != nil || run.Removed != 1 {
+			t.Errorf("%+v, %v", run, err)
+		}
+		r.same()
+	})
+}
+
 // noEvents is a shop whose events and counts can't be asked.
 type noEvents struct{ API }
 

@@ -191,7 +191,9 @@ func (r *run) save(ctx context.Context) error {
 	// Not by ask: how a run ended is written for a paused shop too.
 	for {
 		row := r.now()
-		r.s.progress.set(row, time.Now())
+		if row.State == store.RunRunning { // that it ended is told when it is stored
+			r.s.progress.set(row, time.Now())
+		}
 		err := r.s.o.Store.SaveRun(ctx, row)
 		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) {
 			return err
