@@ -33,7 +33,7 @@ func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
 	if st.Running == nil || st.Running.ID != run.ID {
 		return v
 	}
-	v.SyncRun, v.Rate, v.Waits = *st.Running, st.Rate, st.Waits // newer than the row
+	v.SyncRun, v.Rate, v.Waits = underWay(run, *st.Running), st.Rate, st.Waits
 	if !st.EndsAt.IsZero() {
 		v.EndsAt = st.EndsAt.UnixMilli()
 	}
@@ -41,6 +41,14 @@ func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
 		v.WaitsUntil = st.WaitsUntil.UnixMilli()
 	}
 	return v
+}
+
+// underWay is a run as its maker knows it, which is newer than the row but for
+// the counters: those the store raises in the row itself.
+func underWay(row, now store.SyncRun) store.SyncRun {
+	now.Added, now.Changed, now.Removed = row.Added, row.Changed, row.Removed
+	now.Unchanged, now.Ignored, now.Doubtful = row.Unchanged, row.Ignored, row.Doubtful
+	return now
 }
 
 func runKind(text string) (store.RunKind, error) {

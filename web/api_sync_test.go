@@ -196,16 +196,20 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 	r.admin(404, "GET", "/api/v1/syncs/4711", "")
 	r.admin(404, "GET", "/api/v1/syncs/4711/drift", "")
 
-	// Progress comes from the one who makes the run: the row is older.
-	run, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, Trigger: "by schedule"})
+	// Progress comes from the one who makes the run: the row is older. The
+	// counters stand in the row only.
+	run, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunReconcile, DryRun: true, Trigger: "by schedule"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	live := run
+	if err := r.store.AddDrift(t.Context(), run.ID, store.Drift{Shop: testShop, ExternalID: 2, Title: "Hat", Kind: store.DriftMissing}); err != nil {
+		t.Fatal(err)
+	}
 	live.Phase, live.Read, live.Expected = "reading", 12_400, 100_000
 	f.status = SyncStatus{Running: &live, Rate: 1900, EndsAt: time.UnixMilli(1_800_000_000_000), Waits: "other work goes first", WaitsUntil: time.UnixMilli(1_700_000_000_000)}
 	v := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", run.ID), ""))
-	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt != 1_800_000_000_000 || v.Waits == "" || v.WaitsUntil != 1_700_000_000_000 {
+	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt != 1_800_000_000_000 || v.Waits == "" || v.Added != 1 || v.WaitsUntil != 1_700_000_000_000 {
 		t.Errorf("%+v", v)
 	}
 	if old := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", ids[0]), "")); old.Rate != 0 || old.Read != 0 {

@@ -88,7 +88,7 @@ func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
 	st := SyncStatus{Running: &run}
 	if run.State == store.RunRunning && s.o.Syncs != nil {
 		if now := s.o.Syncs.Status(run.Shop, now); now.Running != nil && now.Running.ID == run.ID {
-			st, run = now, *now.Running // newer than the row
+			st, run = now, underWay(run, *now.Running)
 		}
 	}
 	id := strconv.FormatInt(run.ID, 10)
