@@ -106,6 +106,37 @@ func TestAComparisonGoesOnWithoutCounts(t *testing.T) {
 	})
 }
 
+// TestACountWaitsForPoints holds that a spent budget does not do away with the
+// check that a listing is complete.
+func TestACountWaitsForPoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 40})
+		r.synced()
+		short := bentShop{API: r.api, ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
+			p.List, p.More = p.List[:len(p.List)/2], false
+			return p
+		}}
+		r.o.API = &dearCount{bentShop: short, refuse: 3}
+		run, err := r.reconcile(false)
+		if err != nil || run.Proven || run.ProvenAt != 0 || !strings.Contains(run.Error, "lists 20") {
+			t.Errorf("%+v, %v", run, err)
+		}
+	})
+}
+
+// dearCount has no points for the first counts.
+type dearCount struct {
+	bentShop
+	refuse int
+}
+
+func (d *dearCount) Count(ctx context.Context, shop string, class limiter.Class) (int, bool, error) {
+	if d.refuse--; d.refuse >= 0 {
+		return 0, false, &shopify.Error{Kind: shopify.KindBudget, Op: "Count", RetryAt: time.Now().Add(20 * time.Second)}
+	}
+	return d.bentShop.Count(ctx, shop, class)
+}
+
 // blindShop shows nothing, as where a right was taken away.
 type blindShop struct{ API }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"stockroom/shopify"
 	"stockroom/store"
@@ -48,8 +49,17 @@ func (r *run) list(ctx context.Context) (list []shopify.Listed, complete bool, e
 func (r *run) count(ctx context.Context) (n int, ok bool) {
 	exact := false
 	ok = r.try(ctx, "products can't be counted", func(ctx context.Context) (err error) {
-		n, exact, err = r.s.o.API.Count(ctx, r.shop, r.class)
-		return err
+		for {
+			n, exact, err = r.s.o.API.Count(ctx, r.shop, r.class)
+			var e *shopify.Error
+			if !errors.As(err, &e) || shopify.Judge(err).Job != shopify.Snooze {
+				return err
+			}
+			// For points it waits as other calls do: without the count a listing proves less.
+			if err := r.wait(ctx, snoozeWords(e), r.s.retryAt(e, time.Now())); err != nil {
+				return err
+			}
+		}
 	})
 	return n, ok && exact
 }
