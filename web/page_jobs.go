@@ -25,15 +25,16 @@ const (
 
 // jobList is a part of the jobs of a state and how many there are.
 type jobList struct {
-	Total  int
-	Many   bool   // more than one
-	More   string // "and 12 more", "" when all are shown
-	Next   string // path of what follows, "" at the end
-	Newest string // the largest id, what "all" is bound by
-	Seen   string // when it was read, in nanoseconds
-	Back   string // the page to return to
-	Shop   string // that it is narrowed to, "" for none
-	Rows   []jobRow
+	Total   int
+	Many    bool   // more than one
+	More    string // "and 12 more", "" when all are shown
+	Working string // how many more are being worked on, "" for none
+	Next    string // path of what follows, "" at the end
+	Newest  string // the largest id, what "all" is bound by
+	Seen    string // when it was read, in nanoseconds
+	Back    string // the page to return to
+	Shop    string // that it is narrowed to, "" for none
+	Rows    []jobRow
 }
 
 type jobRow struct {
@@ -79,6 +80,21 @@ func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, tot
 		l.Next = withQuery("/jobs", q)
 	}
 	return l
+}
+
+// workingWords says how many jobs are in hand beside those that wait.
+func workingWords(n, waiting int) string {
+	more, are := "", "are"
+	if waiting > 0 {
+		more = " more"
+	}
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		are = "is"
+	}
+	return number(int64(n)) + more + " " + are + " being worked on now."
 }
 
 func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *titles) jobRow {
@@ -205,6 +221,9 @@ func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 			total = 0 // the number is that of all shops
 		}
 		l := s.jobRows(r.Context(), now, f, total, names, back)
+		if st == queue.Waiting && f.Label == "" {
+			l.Working = workingWords(stats.Leased, l.Total)
+		}
 		return &l
 	}
 	if state != queue.Waiting {

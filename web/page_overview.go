@@ -79,6 +79,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 		Updates: updateRows(now, recent[:min(len(recent), updatesShown)], names), Changes: s.changeRows(ctx, now, names),
 		Rejected: rejectedRows(now, s.o.Rejected()), Many: names.many,
 	}
+	v.Waiting.Working = workingWords(f.queue.Leased, v.Waiting.Total)
 	for _, n := range f.notices {
 		v.Notices = append(v.Notices, noticeRow{Mood: n.Level.mood(), Label: n.Level.label(), Text: n.Text, Next: n.Next})
 	}

@@ -28,8 +28,8 @@ type productView struct {
 	Path            string
 	Mood            mood
 	State           string
-	Stored          bool     // there is a row
-	Story           []string // what wrote it, what was ignored since and why
+	Stored          bool        // there is a row
+	Story           []storyLine // what wrote it, what was ignored since and why
 	Fields          []labelled
 	Variants        []variantRow
 	VariantsOf      string // "Variants 61 to 120 of 2,048", "" when all are shown
@@ -47,8 +47,15 @@ type productView struct {
 }
 
 type variantRow struct {
-	Title, SKU, Barcode, Price, Before, Stock string
-	ID                                        string
+	Title, SKU, Barcode, Price, CompareAt, Stock string
+	ID                                           string
+}
+
+// storyLine is a sentence, perhaps with a moment in it.
+type storyLine struct {
+	Text  string
+	When  instant
+	After string // the moment, the stop included
 }
 
 type imageLink struct{ URL, Text string }
@@ -151,7 +158,7 @@ func (v *productView) fill(now time.Time, p *store.ProductRow, from int) {
 func variantRowOf(v store.VariantRow) variantRow {
 	row := variantRow{
 		Title: cmp.Or(text(v.Title), "Variant "+strconv.FormatInt(v.ExternalID, 10)), SKU: text(v.SKU), Barcode: text(v.Barcode), Price: text(v.Price),
-		Before: text(v.CompareAtPrice), ID: strconv.FormatInt(v.ExternalID, 10),
+		CompareAt: text(v.CompareAtPrice), ID: strconv.FormatInt(v.ExternalID, 10),
 	}
 	if v.InventoryQuantity != nil {
 		row.Stock = number(*v.InventoryQuantity)
@@ -169,25 +176,28 @@ func jsonList[T any](raw store.RawJSON) (list []T) {
 
 // storyOf tells in sentences what wrote a product, what was ignored since and
 // why, and what happens next.
-func storyOf(now time.Time, e store.Explanation) []string {
-	var story []string
-	tell := func(parts ...string) { story = append(story, sentences(parts...)) }
+func storyOf(now time.Time, e store.Explanation) []storyLine {
+	var story []storyLine
+	tell := func(parts ...string) { story = append(story, storyLine{Text: sentences(parts...)}) }
+	when := func(before string, ms int64, after string) {
+		story = append(story, storyLine{Text: before, When: since(now, time.UnixMilli(ms)), After: after + "."})
+	}
 	p := e.Product
 	switch {
 	case p != nil:
 		by := writerWords(p.Source)
 		if e.WrittenBy != nil {
-			by = "a product update from Shopify (" + strings.ToLower(arrival(e.WrittenBy.Topic)) + ")"
+			by = "a product update from Shopify (" + small(arrival(e.WrittenBy.Topic)) + ")"
 		}
-		tell("This state was stored " + ago(now, time.UnixMilli(p.SyncedAt)) + " by " + by)
+		when("This state was stored", p.SyncedAt, " by "+by)
 		if p.ShopifyUpdatedAt != nil {
-			tell("It is Shopify's version of " + time.UnixMilli(*p.ShopifyUpdatedAt).Format("2 Jan 2006, 15:04:05"))
+			when("Shopify's own version of it was changed", *p.ShopifyUpdatedAt, "")
 		}
 		if !p.Selected {
 			tell("The selection leaves this product out, so it stays as it was when it was left out, whatever updates come")
 		}
 	case e.DeletedAt != nil:
-		tell("It was deleted " + ago(now, time.UnixMilli(*e.DeletedAt)) + ", as told by " + writerWords(e.DeletedBy))
+		when("It was deleted", *e.DeletedAt, ", as told by "+writerWords(e.DeletedBy))
 		tell("Shopify never uses a product's id again, so older updates for it are ignored")
 	default:
 		tell("Nothing of it is stored")

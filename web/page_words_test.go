@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/xml"
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,29 @@ import (
 
 	"stockroom/store"
 )
+
+// Every moment of a product's story is a time element, in words.
+func TestTheStoryOfAProductTellsItsMomentsInWords(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(7, "Linen shirt", "")
+	r.product(8, "Linen coat", "")
+	r.deliver("products/delete", `{"id":8}`)
+	story := regexp.MustCompile(`(?s)id="h-story".*?</section>`)
+	for path, want := range map[string][]string{
+		"/products/" + testShop + "/7": {`<p>This state was stored <time `, ` ago</time> by a product update from Shopify (`, `<p>Shopify's own version of it was changed <time `},
+		"/products/" + testShop + "/8": {`<p>It was deleted <time `, `</time>, as told by a product update from Shopify.</p>`},
+	} {
+		part := story.FindString(strings.ReplaceAll(r.admin(200, "GET", path, ""), "&#39;", "'"))
+		for _, text := range want {
+			if !strings.Contains(strings.ReplaceAll(part, "just now<", "1 second ago<"), text) {
+				t.Errorf("%s has no %q: %s", path, text, part)
+			}
+		}
+		if clock := regexp.MustCompile(`>[^<]*[0-9]:[0-9]{2}`).FindString(part); clock != "" {
+			t.Errorf("%s: a bare time of day: %s", path, clock)
+		}
+	}
+}
 
 // withSync is a calm state whose shops are compared.
 func withSync(n int, change func(i int, st *SyncStatus)) facts {

@@ -177,6 +177,14 @@ func TestEveryOutcomeClassAndTopicHasWords(t *testing.T) {
 }
 
 func TestNumbersAndSentences(t *testing.T) {
+	for _, tt := range []struct {
+		n, waiting int
+		want       string
+	}{{0, 7, ""}, {1, 0, "1 is being worked on now."}, {1200, 0, "1,200 are being worked on now."}, {1, 3, "1 more is being worked on now."}, {2, 3, "2 more are being worked on now."}} {
+		if got := workingWords(tt.n, tt.waiting); got != tt.want {
+			t.Errorf("%d and %d: %q", tt.n, tt.waiting, got)
+		}
+	}
 	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1234567: "-1,234,567", 12345678: "12,345,678"} {
 		if got := number(n); got != want {
 			t.Errorf("%d: %s", n, got)
