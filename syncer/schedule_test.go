@@ -453,6 +453,35 @@ func TestARunThatProvesNothingIsNotDone(t *testing.T) {
 	}
 }
 
+// TestACheckOfSubscriptionsThatHangsIsGivenUp holds that the checks after it are
+// made, and that the schedule tells of it.
+func TestACheckOfSubscriptionsThatHangsIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs := &fakeRunner{t: t, takes: time.Second, proves: true}
+		r := newScheduleRig(t, t.TempDir(), runs)
+		time.Sleep(time.Minute)
+		checks := 0
+		r.mu.Lock()
+		r.checkSubs = func(ctx context.Context, _ string, _ bool) (Subscriptions, bool, error) {
+			checks++
+			<-ctx.Done()
+			return Subscriptions{}, false, ctx.Err()
+		}
+		r.mu.Unlock()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if checks < 3 {
+			t.Errorf("%d checks in an hour", checks)
+		}
+		if run, _ := r.o.State.Run(testShop, scheduleSubscriptions); run.OK || run.LastSuccess.IsZero() {
+			t.Errorf("stored %+v", run)
+		}
+		if why := r.Status(testShop, time.Now()).Why; why == "" {
+			t.Error("in step although nobody knows of the subscriptions")
+		}
+	})
+}
+
 // TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce holds that no run is repeated
 // until the instant of such a mark has come.
 func TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce(t *testing.T) {

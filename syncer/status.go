@@ -221,9 +221,15 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", err.Error())
 		}
 	}
-	sub, healed, err := s.checkSubs(ctx, shop, fix)
+	bounded, cancel := context.WithTimeoutCause(ctx, subscriptionsDeadline, errDeadline)
+	defer cancel()
+	sub, healed, err := s.checkSubs(bounded, shop, fix)
 	if ctx.Err() != nil {
 		return sub, err
+	}
+	if err != nil && bounded.Err() != nil {
+		err = errDeadline
+		sub.Error = "The check of the subscriptions took too long."
 	}
 	if healed {
 		s.keeperOf(shop).poke() // a comparison is owed now
