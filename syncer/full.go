@@ -99,6 +99,10 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 		r.row.Error = "not everything of many products was in the result; they wait to be fetched"
 		return nil
 	}
+	if r.clockPutBack(time.Now()) {
+		r.row.Error = clockWords
+		return nil
+	}
 	r.mu.Lock()
 	r.row.Proven, r.row.ProvenAt = true, r.row.StartedAt
 	r.mu.Unlock()

@@ -192,3 +192,34 @@ func (w watchedFetches) Product(ctx context.Context, shop string, class limiter.
 	w.look()
 	return w.API.Product(ctx, shop, class, id)
 }
+
+// TestARunDuringWhichTheClockWasPutBackProvesNothing holds that no order is
+// trusted of what was written before and after.
+func TestARunDuringWhichTheClockWasPutBackProvesNothing(t *testing.T) {
+	for back, proven := range map[time.Duration]bool{30 * time.Second: false, 24 * time.Hour: false, -24 * time.Hour: true, 0: true} {
+		began := time.Now()
+		r := &run{began: began, beganWall: began.Add(back).UnixMilli(), row: store.SyncRun{StartedAt: 1}}
+		r.conclude(true, 0, 0, 0)
+		if (r.row.ProvenAt != 0) != proven || r.row.Proven != proven || (r.row.Error == "") != proven {
+			t.Errorf("put back by %v: %+v", back, r.row)
+		}
+		if r.clockPutBack(time.Now()) == proven {
+			t.Errorf("put back by %v: not seen", back)
+		}
+	}
+}
+
+// TestAFullSyncDuringWhichTheClockWasPutBackProvesNothing does so for a full
+// sync, whose clock is bent while it reads.
+func TestAFullSyncDuringWhichTheClockWasPutBackProvesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 5, Products: 5})
+		made, ctx, err := r.begin(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, Trigger: "test", Phase: phaseWaiting}, limiter.Bulk, "bulk_sync")
+		r.check(err)
+		made.beganWall += 60_000
+		row, err := made.end(ctx, made.full(ctx, false))
+		if err != nil || row.Proven || row.ProvenAt != 0 || row.Added != 5 {
+			t.Errorf("%+v, %v", row, err)
+		}
+	})
+}

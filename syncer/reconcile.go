@@ -93,6 +93,10 @@ func (r *run) conclude(complete bool, left, waiting, listed int) {
 	if waiting > 0 {
 		problems = append(problems, products(waiting)+" wait to be fetched")
 	}
+	if r.clockPutBack(time.Now()) {
+		r.row.Proven = false
+		problems = append(problems, clockWords)
+	}
 	r.row.Error = strings.Join(problems, "; ")
 	if complete && len(problems) == 0 && (!r.row.DryRun || listed+r.reported == 0) {
 		r.row.ProvenAt = r.row.StartedAt

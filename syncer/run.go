@@ -141,6 +141,8 @@ type run struct {
 	class     limiter.Class
 	operation string // its name in metrics
 	started   time.Time
+	began     time.Time // in this process, by the clock that only goes forward
+	beganWall int64     // the same by the other one, Unix milliseconds
 	meter     *shopify.Meter
 	mayRemove bool // the app's rights were looked at
 
@@ -174,9 +176,19 @@ func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Cla
 		}
 	}
 	r.started = time.UnixMilli(r.row.StartedAt)
+	r.began = time.Now()
+	r.beganWall = r.began.UnixMilli()
 	s.progress.set(r.row, time.Now())
 	return r, shopify.WithMeter(ctx, r.meter), nil
 }
+
+// clockPutBack reports whether the clock was put back since the run began. What
+// was stored since may then look older than the run, and order is by time.
+func (r *run) clockPutBack(now time.Time) bool {
+	return now.Sub(r.began)-time.Duration(now.UnixMilli()-r.beganWall)*time.Millisecond > time.Second
+}
+
+const clockWords = "the clock of this machine was put back during it, so it proves nothing"
 
 // phase moves the run on, and saves it.
 func (r *run) phase(ctx context.Context, phase string) error {
