@@ -78,11 +78,10 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refus
 		challenge(w.Header(), r)
 	}
 	if wantsPage(r) {
-		title := refusal.Title
 		if refusal.RetryAfter > 0 {
 			w.Header().Set("Retry-After", strconv.Itoa(refusal.RetryAfter))
 		}
-		err := s.show(w, r, sheet{Template: "problem.html", Title: title, Bare: true, Status: refusal.Status, Data: struct{ Title, Detail string }{title, refusal.Detail}})
+		err := s.showProblem(w, r, refusal, true)
 		if err == nil {
 			return
 		}

@@ -138,11 +138,7 @@ func (s *Server) asPage(serve endpoint) endpoint {
 		if unexpected {
 			s.log.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
 		}
-		title := refusal.Title
-		if title == "" {
-			title = http.StatusText(refusal.Status)
-		}
-		return s.show(w, r, sheet{Template: "problem.html", Title: title, Status: refusal.Status, Data: struct{ Title, Detail string }{title, refusal.Detail}})
+		return s.showProblem(w, r, refusal, false)
 	}
 }
 

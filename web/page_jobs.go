@@ -210,7 +210,7 @@ func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	case "":
 		f.After = 0
 	default:
-		return refuse(http.StatusBadRequest, "Unknown state", "The lists are those of waiting and of dead jobs.")
+		return refuse(http.StatusBadRequest, "Unknown state", "The lists are those of what waits and of what failed.")
 	}
 	v := jobsView{Shops: shops, Filtered: f.Label != "", First: f.After == 0}
 	names := s.newTitles(r.Context(), len(shops) > 1)

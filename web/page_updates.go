@@ -1,10 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -57,7 +60,7 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 		label, _ := outcomeWords(o)
 		v.Outcomes = append(v.Outcomes, option{string(o), label, o == f.Outcome})
 	}
-	for _, t := range catalog.Topics() {
+	for _, t := range topicsInOrder() {
 		v.Topics = append(v.Topics, option{string(t), arrival(string(t)), string(t) == f.Topic})
 	}
 	sh := sheet{Template: "updates.html", Title: "Product updates", Section: "/updates", Data: v}
@@ -65,6 +68,19 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 		sh.Reload = reloadSeconds // older pages do not change
 	}
 	return s.show(w, r, sh)
+}
+
+// topicsInOrder lists the topics, those of products first, then by their words.
+func topicsInOrder() []catalog.Topic {
+	rank := func(t catalog.Topic) int {
+		if strings.HasPrefix(string(t), "products/") {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedFunc(slices.Values(catalog.Topics()), func(a, b catalog.Topic) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(arrival(string(a)), arrival(string(b))), strings.Compare(string(a), string(b)))
+	})
 }
 
 // updatesOf is the page of a product's updates.

@@ -4,12 +4,14 @@ import (
 	"encoding/xml"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"stockroom/catalog"
 	"stockroom/store"
 )
 
@@ -267,5 +269,17 @@ func TestADeliveryThatDoesNotFitItsTopicOnlyClaims(t *testing.T) {
 	}, &titles{seen: map[productKey]*store.ProductRow{{"a.myshopify.com", 7}: nil}})
 	if rows[0].What != "is said to have been deleted" || rows[1].What != "was deleted" {
 		t.Errorf("%q and %q", rows[0].What, rows[1].What)
+	}
+}
+
+func TestTheFilterOfUpdatesHasOneOrder(t *testing.T) {
+	first := topicsInOrder()
+	if string(first[0]) != "products/create" || len(first) != len(catalog.Topics()) {
+		t.Errorf("%v", first)
+	}
+	for range 50 {
+		if again := topicsInOrder(); !slices.Equal(again, first) {
+			t.Fatalf("%v, then %v", first, again)
+		}
 	}
 }

@@ -73,7 +73,7 @@ func (s *Server) router(table []route) *httprouter.Router {
 	r.HandleMethodNotAllowed = true
 	missing := s.endpoint(s.asPage(func(http.ResponseWriter, *http.Request, httprouter.Params) error { return noPath() }))
 	r.NotFound = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { missing(w, r, nil) })
-	r.MethodNotAllowed = http.HandlerFunc(methodNotAllowed)
+	r.MethodNotAllowed = s.wrongMethod()
 	known := queryNames()
 	for _, line := range table {
 		if names, ok := known[operationKey(line)]; ok {
@@ -129,7 +129,7 @@ func (s *Server) public(webhooks http.Handler) http.Handler {
 			webhooks.ServeHTTP(w, r)
 			return
 		}
-		methodNotAllowed(w, r)
+		writeProblem(w, wrongMethodOf(w))
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isDelivery(r) {
@@ -154,9 +154,9 @@ func noPath() *Refusal {
 	return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 }
 
-func methodNotAllowed(w http.ResponseWriter, _ *http.Request) {
-	writeProblem(w, refuse(http.StatusMethodNotAllowed, "Wrong method",
-		"This path takes other methods: "+w.Header().Get("Allow")+"."))
+// wrongMethodOf tells which methods a path takes.
+func wrongMethodOf(w http.ResponseWriter) *Refusal {
+	return refuse(http.StatusMethodNotAllowed, "Wrong method", "This path takes other methods: "+w.Header().Get("Allow")+".")
 }
 
 // recovered answers 500 when a handler panics; one bad page must not cost the
@@ -172,7 +172,10 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 				panic(p)
 			}
 			s.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-			writeProblem(w, refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."))
+			refusal := refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause.")
+			if !wantsPage(r) || s.pageOf(w, r, refusal) != nil {
+				writeProblem(w, refusal)
+			}
 		}()
 		next.ServeHTTP(w, r)
 	})
