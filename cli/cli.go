@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -182,7 +183,7 @@ func (e *env) settings() (config.Settings, error) {
 func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
 	terminal := isTerminal(e.Stderr)
 	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && terminal {
-		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !terminal}))
+		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !e.colours()}))
 	}
 	return slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
 }
@@ -190,4 +191,22 @@ func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
 func isTerminal(w any) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// draws reports whether out is a terminal on which a line can be drawn anew.
+func (e *env) draws(out any) bool {
+	return isTerminal(out) && e.variable("TERM") != "dumb"
+}
+
+// colours reports whether log lines may have colours (https://no-color.org).
+func (e *env) colours() bool { return e.draws(e.Stderr) && e.variable("NO_COLOR") == "" }
+
+// variable is a variable of the environment, "" when it is not set.
+func (e *env) variable(name string) string {
+	for i := len(e.Environ) - 1; i >= 0; i-- { // the last one counts
+		if value, ok := strings.CutPrefix(e.Environ[i], name+"="); ok {
+			return value
+		}
+	}
+	return ""
 }

@@ -1,13 +1,17 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
 
 	"stockroom/store"
 )
@@ -15,15 +19,23 @@ import (
 // lineEvery is how often progress is told where it can't be drawn.
 const lineEvery = 5 * time.Second
 
-// progress tells how a run goes: a bar on a terminal, else a line at most every
-// few seconds.
+const (
+	barWidth    = 24 // columns of the bar itself, at most
+	barLeast    = 4  // a shorter one says nothing: it is left out
+	barAround   = 11 // columns around it: percent, brackets, blanks
+	columnsElse = 80 // of a terminal that does not tell
+)
+
+// progress tells how a run goes: a line that is drawn anew on a terminal, else a
+// line at most every few seconds.
 type progress struct {
-	out    io.Writer
-	prefix string
-	bar    *progressbar.ProgressBar // nil: lines
-	said   time.Time                // when the last line was written
-	text   string
-	ended  bool
+	out     io.Writer
+	shop    string     // named in each line when several are followed, else ""
+	columns func() int // of the terminal, which may change; nil: lines
+	turns   int        // of the sign that something is going on
+	drawn   bool
+	said    time.Time // when the last line was written
+	text    string
 }
 
 // newProgress writes to standard error. named: several shops are followed, so
@@ -31,39 +43,42 @@ type progress struct {
 func (e *env) newProgress(shop string, named bool) *progress {
 	p := &progress{out: e.Stderr}
 	if named {
-		p.prefix = shop + ": "
+		p.shop = shop
 	}
-	if isTerminal(e.Stderr) {
-		p.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(e.Stderr), progressbar.OptionSetWidth(24),
-			progressbar.OptionShowDescriptionAtLineEnd(), progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionUseANSICodes(true), progressbar.OptionClearOnFinish())
+	if f, ok := e.Stderr.(*os.File); ok && e.draws(f) {
+		p.columns = func() int {
+			columns, _, err := term.GetSize(int(f.Fd()))
+			if err != nil || columns <= 0 {
+				return columnsElse
+			}
+			return columns
+		}
 	}
 	return p
 }
 
 // show tells how the run stands.
 func (p *progress) show(run syncRun, now time.Time) {
-	if p.bar != nil {
-		done, all := run.Read, run.Expected
-		if run.Phase != "reading" && run.Phase != "listing" {
-			done, all = 0, 0
-		}
-		switch {
-		case all > 0 && p.bar.GetMax64() != all:
-			p.bar.ChangeMax64(all)
-		case all <= 0 && p.bar.GetMax64() != -1:
-			p.bar.ChangeMax64(-1)
-		}
-		_ = p.bar.Set64(min(done, max(all-1, 0))) // the last one comes with the end
+	var done, all int64
+	if run.Phase == "reading" || run.Phase == "listing" {
+		done, all = min(run.Read, run.Expected-1), run.Expected // the last one comes with the end
 	}
-	p.say(progressWords(run, now), now)
+	p.tell(done, all, progressWords(run, now), now)
 }
 
-func (p *progress) say(text string, now time.Time) {
-	text = p.prefix + text
-	if p.bar != nil {
-		p.bar.Describe(text)
+func (p *progress) say(text string, now time.Time) { p.tell(0, 0, []string{text}, now) }
+
+// tell draws or writes the words, given in ever shorter forms.
+func (p *progress) tell(done, all int64, words []string, now time.Time) {
+	if p.columns != nil {
+		p.turns++
+		p.drawn = true
+		_, _ = io.WriteString(p.out, drawn(done, all, p.turns, p.shop, words, p.columns()))
 		return
+	}
+	text := words[0]
+	if p.shop != "" {
+		text = p.shop + ": " + text
 	}
 	if text == p.text || now.Sub(p.said) < lineEvery {
 		return
@@ -72,45 +87,101 @@ func (p *progress) say(text string, now time.Time) {
 	fmt.Fprintln(p.out, text)
 }
 
-// end clears the bar.
+// end clears the line.
 func (p *progress) end() {
-	if p.bar != nil && !p.ended {
-		_ = p.bar.Clear()
+	if p.drawn {
+		_, _ = io.WriteString(p.out, "\r\033[K")
 	}
-	p.ended = true
+	p.drawn = false
 }
 
-// progressWords says what a run does: "reading 12,400 of 100,000 products,
-// 1,900/s, about 46 s left".
-func progressWords(run syncRun, now time.Time) string {
+// drawn is one line over the last one. It leaves the last columns free: what is
+// wrapped can't be drawn over, and a Ctrl-C shows as ^C behind the line.
+func drawn(done, all int64, turn int, shop string, words []string, columns int) string {
+	const clear = "\r\033[K"
+	columns -= len("^C")
+	if columns < 8 {
+		return clear
+	}
+	if all <= 0 {
+		return fmt.Sprintf("%s%c  %s", clear, `|/-\`[turn%4], fitting(shop, words, columns-4))
+	}
+	text := fitting(shop, words, columns-1-barAround-barLeast)
+	if text == "" || strings.HasSuffix(text, cut) {
+		percent := fmt.Sprintf("%3d%%  ", done*100/all)
+		return clear + percent + fitting(shop, words, columns-1-len(percent))
+	}
+	var line bytes.Buffer
+	bar := progressbar.NewOptions64(all, progressbar.OptionSetWriter(&line), progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(0),
+		progressbar.OptionSetWidth(min(barWidth, columns-1-barAround-utf8.RuneCountInString(text))), progressbar.OptionShowDescriptionAtLineEnd(),
+		progressbar.OptionSetPredictTime(false), progressbar.OptionSetElapsedTime(false))
+	_ = bar.Set64(max(done, 0))
+	line.Reset() // what that drew had no words yet
+	bar.Describe(text)
+	return line.String()
+}
+
+// cut ends what is not whole.
+const cut = "..."
+
+// fitting is the longest form that fits, with as much of the shop's name as
+// there is room for. The shortest is cut when there is no other way.
+func fitting(shop string, words []string, room int) string {
+	names := []string{""}
+	if shop != "" {
+		names = []string{shop + ": ", strings.TrimSuffix(shop, ".myshopify.com") + ": "}
+	}
+	for _, text := range words {
+		for _, name := range names {
+			if utf8.RuneCountInString(name+text) <= room {
+				return name + text
+			}
+		}
+	}
+	if room < len(cut) {
+		return ""
+	}
+	text := []rune(names[len(names)-1] + words[len(words)-1])
+	return string(text[:room-len(cut)]) + cut
+}
+
+// progressWords says what a run does, in ever fewer words: "reading 12,400 of
+// 100,000 products, 1,900/s, about 46 s left".
+func progressWords(run syncRun, now time.Time) []string {
 	if run.Waits != "" {
 		text := "waiting: " + run.Waits
 		if left := time.UnixMilli(run.WaitsUntil).Sub(now); left >= time.Second {
-			text += "; next try in " + roughly(left)
+			next := "next try in " + roughly(left)
+			return []string{text + "; " + next, text, "waiting, " + next}
 		}
-		return text
+		return []string{text}
 	}
 	switch run.Phase {
 	case "exporting":
 		if n := max(run.ObjectsTotal, run.Objects); n > 0 {
-			return "Shopify is exporting, " + thousands(n) + " objects so far"
+			return []string{"Shopify is exporting, " + thousands(n) + " objects so far", "exporting, " + thousands(n) + " so far", "exporting"}
 		}
-		return "Shopify is exporting"
+		return []string{"Shopify is exporting", "exporting"}
 	case "reading", "listing":
-		verb := "reading "
+		verb := "reading"
 		if run.Phase == "listing" {
-			verb = "comparing "
+			verb = "comparing"
 		}
 		if run.Read == 0 && run.Expected == 0 {
-			return strings.TrimSpace(verb)
+			return []string{verb}
 		}
-		return verb + amount(run.Read, run.Expected) + pace(run, now)
+		what, rate, left := verb+" "+amount(run.Read, run.Expected), pace(run), remaining(run, now)
+		words := []string{what + rate + left, what + left}
+		if run.Expected > 0 {
+			words = append(words, thousands(run.Read)+" of "+thousands(run.Expected)+left)
+		}
+		return append(words, what, verb+left, verb)
 	case "repairing":
-		return "reading what differs: " + signs(run.SyncRun) + " so far"
+		return []string{"reading what differs: " + signs(run.SyncRun) + " so far", "reading what differs"}
 	case "removing":
-		return "looking for products that are gone"
+		return []string{"looking for products that are gone", "looking for gone products"}
 	}
-	return "waiting for Shopify"
+	return []string{"waiting for Shopify"}
 }
 
 // amount says "12,400 of 100,000 products".
@@ -128,15 +199,19 @@ func products(n int64) string {
 	return thousands(n) + " products"
 }
 
-func pace(run syncRun, now time.Time) string {
-	var text string
-	if run.Rate >= 1 {
-		text = ", " + thousands(int64(run.Rate+0.5)) + "/s"
+func pace(run syncRun) string {
+	if run.Rate < 1 {
+		return ""
 	}
-	if left := time.UnixMilli(run.EndsAt).Sub(now); run.EndsAt > 0 && left > 0 {
-		text += ", about " + roughly(left) + " left"
+	return ", " + thousands(int64(run.Rate+0.5)) + "/s"
+}
+
+func remaining(run syncRun, now time.Time) string {
+	left := time.UnixMilli(run.EndsAt).Sub(now)
+	if run.EndsAt <= 0 || left <= 0 {
+		return ""
 	}
-	return text
+	return ", about " + roughly(left) + " left"
 }
 
 // roughly says a length of time as a person would: 46 s, 3 min, 2 h.

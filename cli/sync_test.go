@@ -27,7 +27,7 @@ func TestProgressIsOneLineThatAPersonReads(t *testing.T) {
 		"waiting for Shopify":                                          {SyncRun: store.SyncRun{Phase: "waiting"}},
 		"waiting: other work goes first; next try in 24 s":             {SyncRun: store.SyncRun{Phase: "reading"}, Waits: "other work goes first", WaitsUntil: now.UnixMilli() + 24_000},
 	} {
-		if got := progressWords(run, now); got != want {
+		if got := progressWords(run, now)[0]; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
@@ -35,7 +35,7 @@ func TestProgressIsOneLineThatAPersonReads(t *testing.T) {
 
 func TestProgressLinesComeAtMostEveryFiveSeconds(t *testing.T) {
 	var out bytes.Buffer
-	p := &progress{out: &out, prefix: "my-shop: "}
+	p := &progress{out: &out, shop: "my-shop"}
 	at := time.UnixMilli(1_800_000_000_000)
 	for i := range 40 { // 20 s
 		p.show(syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: int64(i)}}, at.Add(time.Duration(i)*followEvery))
