@@ -22,7 +22,8 @@ import (
 // does not show them whole. Where it leaves out more, it can't be used.
 const mostDoubtful = 5000
 
-// sweepAt is how many stored products are looked at in one step of the sweep.
+// sweepAt is how many stored products are looked at in one step of the sweep, and
+// how many wanted ones are read before the list of them is read anew.
 const sweepAt = 1000
 
 // runFull reads every field of every product by a bulk operation and, once the
@@ -72,8 +73,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	if err := r.each(ctx, doubtful, r.bringDoubtful); err != nil {
 		return err
 	}
-	waiting, err := r.bringWanted(ctx)
-	if err != nil {
+	if err := r.bringWanted(ctx); err != nil {
 		return err
 	}
 	if unproven != nil {
@@ -91,12 +91,8 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
-	switch {
-	case missed > 0:
+	if missed > 0 {
 		r.row.Error = products(missed) + " could not be read and wait to be fetched; nothing more was removed"
-		return nil
-	case waiting:
-		r.row.Error = "not everything of many products was in the result; they wait to be fetched"
 		return nil
 	}
 	if r.clockPutBack(time.Now()) {
@@ -184,16 +180,30 @@ func (r *run) bringDoubtful(ctx context.Context, id int64) error {
 
 // bringWanted reads the products of which the result does not tell everything,
 // such as the order of images where lines were mixed. They are wanted since they
-// were stored, so none is forgotten. Too many of them are left to the queue.
-func (r *run) bringWanted(ctx context.Context) (waiting bool, err error) {
-	ids, err := r.wanted(ctx, r.row.StartedAt)
-	if err != nil {
-		return false, err
+// were stored, so none is forgotten. The queue works on them too, from the oldest
+// wish on, so the run begins with the newest; each is read once, however many
+// there are: without them nothing is proven.
+func (r *run) bringWanted(ctx context.Context) error {
+	tried := map[int64]bool{}
+	for {
+		ids, err := r.wanted(ctx, r.row.StartedAt)
+		if err != nil {
+			return err
+		}
+		var part []int64
+		for _, id := range slices.Backward(ids) {
+			if len(part) < sweepAt && !tried[id] {
+				tried[id] = true
+				part = append(part, id)
+			}
+		}
+		if len(part) == 0 {
+			return nil
+		}
+		if err := r.each(ctx, part, r.bringSeen); err != nil {
+			return err
+		}
 	}
-	if len(ids) > mostDoubtful {
-		return true, nil
-	}
-	return false, r.each(ctx, ids, r.bringSeen)
 }
 
 // allSeen makes sure that every product of the proven result was stored, or was
@@ -219,7 +229,7 @@ func (r *run) putSeen(id int64, doubtful bool) func(ctx context.Context, read st
 	return func(ctx context.Context, read store.Read, p *catalog.Product) error {
 		if p == nil {
 			err := r.put(ctx, read, id, nil)
-			if err == nil {
+			if err == nil && doubtful { // the others were seen, or are not of the result
 				r.mu.Lock()
 				r.vanished++
 				r.mu.Unlock()
