@@ -181,11 +181,14 @@ func (e *env) settings() (config.Settings, error) {
 
 // logger writes to standard error: text on a terminal, else JSON.
 func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
-	terminal := isTerminal(e.Stderr)
-	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && terminal {
-		return slog.New(tint.NewTextHandler(e.Stderr, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !e.colours()}))
+	return e.loggerTo(e.Stderr, s, level)
+}
+
+func (e *env) loggerTo(w io.Writer, s config.Settings, level slog.Level) *slog.Logger {
+	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && isTerminal(e.Stderr) {
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !e.colours()}))
 	}
-	return slog.New(slog.NewJSONHandler(e.Stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
 }
 
 func isTerminal(w any) bool {

@@ -47,7 +47,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 	if _, err := os.Stat(s.DataDir); errors.Is(err, fs.ErrNotExist) && !create {
 		return nil, withCode(config.ExitData, fmt.Errorf("there is no data dir %s; name it with --data, or start `stockroom serve` first", s.DataDir))
 	}
-	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.logger(s, slog.LevelWarn), Manual: true})
+	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.loggerTo(e.besideProgress(), s, slog.LevelWarn), Manual: true})
 	if err != nil {
 		return nil, err
 	}

@@ -57,6 +57,26 @@ func (e *env) newProgress(shop string, named bool) *progress {
 	return p
 }
 
+// besideProgress is standard error for lines that may come while progress is
+// drawn: they take its place, and the next drawing comes below them.
+func (e *env) besideProgress() io.Writer {
+	if !e.draws(e.Stderr) {
+		return e.Stderr
+	}
+	return overDrawn{e.Stderr}
+}
+
+type overDrawn struct{ w io.Writer }
+
+// Write writes whole lines.
+func (o overDrawn) Write(lines []byte) (int, error) {
+	n, err := o.w.Write(append([]byte(clearLine), lines...))
+	return max(0, n-len(clearLine)), err
+}
+
+// clearLine goes back to the line's begin and clears it.
+const clearLine = "\r\033[K"
+
 // show tells how the run stands.
 func (p *progress) show(run syncRun, now time.Time) {
 	var done, all int64
@@ -90,7 +110,7 @@ func (p *progress) tell(done, all int64, words []string, now time.Time) {
 // end clears the line.
 func (p *progress) end() {
 	if p.drawn {
-		_, _ = io.WriteString(p.out, "\r\033[K")
+		_, _ = io.WriteString(p.out, clearLine)
 	}
 	p.drawn = false
 }
@@ -98,18 +118,17 @@ func (p *progress) end() {
 // drawn is one line over the last one. It leaves the last columns free: what is
 // wrapped can't be drawn over, and a Ctrl-C shows as ^C behind the line.
 func drawn(done, all int64, turn int, shop string, words []string, columns int) string {
-	const clear = "\r\033[K"
 	columns -= len("^C")
 	if columns < 8 {
-		return clear
+		return clearLine
 	}
 	if all <= 0 {
-		return fmt.Sprintf("%s%c  %s", clear, `|/-\`[turn%4], fitting(shop, words, columns-4))
+		return fmt.Sprintf("%s%c  %s", clearLine, `|/-\`[turn%4], fitting(shop, words, columns-4))
 	}
 	text := fitting(shop, words, columns-1-barAround-barLeast)
 	if text == "" || strings.HasSuffix(text, cut) {
 		percent := fmt.Sprintf("%3d%%  ", done*100/all)
-		return clear + percent + fitting(shop, words, columns-1-len(percent))
+		return clearLine + percent + fitting(shop, words, columns-1-len(percent))
 	}
 	var line bytes.Buffer
 	bar := progressbar.NewOptions64(all, progressbar.OptionSetWriter(&line), progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(0),

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"os"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"stockroom/config"
 	"stockroom/store"
 )
 
@@ -95,6 +97,30 @@ func TestProgressOnATerminal(t *testing.T) {
 				t.Errorf("hides the cursor or has colours: %q", text)
 			}
 		})
+	}
+}
+
+func TestALogLineTakesThePlaceOfDrawnProgress(t *testing.T) {
+	seen, tty := terminal(t, 80)
+	e := &env{Process: Process{Stderr: tty, Environ: []string{"TERM=xterm", "NO_COLOR=1"}}}
+	p := e.newProgress("my-shop.myshopify.com", false)
+	p.say("waiting for another sync of the shop to end", time.Now())
+	e.loggerTo(e.besideProgress(), config.Settings{}, slog.LevelWarn).Warn("calls to Shopify are paused")
+	p.say("waiting", time.Now())
+	if err := tty.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(seen)
+	if !errors.Is(err, unix.EIO) {
+		t.Fatal(err)
+	}
+	s := newScreen(t, 80)
+	if _, err := s.Write(got); err != nil {
+		t.Fatal(err)
+	}
+	lines := s.lines()
+	if len(lines) != 2 || !strings.HasSuffix(lines[0], "WRN calls to Shopify are paused") || strings.Contains(lines[0], "another sync") || !strings.HasSuffix(lines[1], "waiting") {
+		t.Errorf("%q", lines)
 	}
 }
 
