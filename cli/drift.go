@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -20,6 +21,8 @@ func (e *env) tellRun(run syncRun, w wish) {
 	differed := run.Added + run.Changed + run.Removed
 	verb := map[store.RunKind]string{store.RunFull: "read", store.RunReconcile: "compared", store.RunIncremental: "looked at"}[run.Kind]
 	switch {
+	case differed == 0 && unproven(run):
+		fmt.Fprintf(e.Stdout, "%s: %s %s%s.\n", run.Shop, what, verb, took)
 	case differed == 0:
 		fmt.Fprintf(e.Stdout, "%s: %s %s%s; nothing differs.\n", run.Shop, what, verb, took)
 	case run.DryRun:
@@ -27,8 +30,8 @@ func (e *env) tellRun(run syncRun, w wish) {
 	default:
 		fmt.Fprintf(e.Stdout, "%s: %s %s%s: %s.\n", run.Shop, what, verb, took, signs(run.SyncRun))
 	}
-	if !run.DryRun && (!run.Proven || run.ProvenAt == 0) && run.Kind != store.RunIncremental {
-		fmt.Fprintln(e.Stdout, "Something changed while it was read, so the copy is not proven to be in step; it is compared again by schedule.")
+	if unproven(run) || !run.DryRun && run.ProvenAt == 0 && run.Kind != store.RunIncremental {
+		fmt.Fprintln(e.Stdout, notProven(run))
 	}
 	if !w.drift {
 		return
@@ -39,6 +42,20 @@ func (e *env) tellRun(run syncRun, w wish) {
 	if more := differed - int64(len(run.Drift)); more > 0 && len(run.Drift) > 0 {
 		fmt.Fprintf(e.Stdout, "and %s more, which are not listed.\n", thousands(more))
 	}
+}
+
+// unproven reports whether a comparison came to its end and was not complete.
+func unproven(run syncRun) bool {
+	return run.State == store.RunDone && (run.Kind == store.RunFull || run.Kind == store.RunReconcile) && !run.Proven
+}
+
+// notProven says why a run does not prove the copy to be in step.
+func notProven(run syncRun) string {
+	why := strings.TrimSuffix(run.Error, ".")
+	if why == "" {
+		why = "not everything could be compared"
+	}
+	return "The copy is not proven to be in step: " + printable(why) + ". It is compared again by itself."
 }
 
 // tellDrift writes one difference: a sign, the product, and its fields.

@@ -261,6 +261,9 @@ func goesOn(cl *client, run syncRun) string {
 func verdict(run syncRun) error {
 	switch run.State {
 	case store.RunDone:
+		if unproven(run) {
+			return errors.New(notProven(run))
+		}
 		return nil
 	case store.RunCancelled:
 		return errors.New("the sync was cancelled")
