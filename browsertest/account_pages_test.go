@@ -76,6 +76,9 @@ func TestLoginNeedsNoMouseAndNoScript(t *testing.T) {
 	visitor.at("/login")
 	visitor.press(password + "\r") // the field has the focus
 	visitor.at("/syncs")
+	if !visitor.is(`document.getElementById("pause") && !document.getElementById("pause").checkVisibility()`) {
+		t.Error("without JavaScript there is a button that does nothing")
+	}
 
 	owner.open("/account")
 	owner.until(`document.querySelectorAll("#sessions li").length === 2`)
