@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,6 +151,65 @@ func TestAnActionGoesOnWhenItsClientIsGone(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Errorf("the action was cut off: %v", err)
 		}
+	}
+}
+
+// The answers of keys and what an undo keeps are memory only. Over a restart the
+// effect is still one, because each action names what it is about.
+func TestActionsSentAgainAfterARestartHaveNoSecondEffect(t *testing.T) {
+	r := newRig(t, nil)
+	restart := func() { r.Server = New(r.opt) }
+	one, two, three := r.deadJob("{}"), r.deadJob("{}"), r.deadJob("{}")
+	died := func(id uint64) string {
+		j, err := r.queue.Get(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strconv.FormatInt(j.DiedAt.UnixNano(), 10)
+	}
+	shown := died(one)
+	discard, retry := fmt.Sprintf("/jobs/%d/discard", two), fmt.Sprintf("/jobs/%d/retry", one)
+	if page := r.admin(200, "GET", "/jobs", ""); !strings.Contains(page, `name="died" value="`+shown+`"`) {
+		t.Errorf("the list does not say which failure its buttons are about: %s", page)
+	}
+	if page := r.admin(200, "GET", fmt.Sprintf("/jobs/%d", one), ""); !strings.Contains(page, `name="died" value="`+shown+`"`) {
+		t.Errorf("nor does the job's page")
+	}
+	bounds := r.bound("/jobs")
+	at := "/api/v1/jobs-discard?up_to=" + fmt.Sprint(three)
+
+	if got := r.click(discard, nil); !strings.Contains(got, "said=discarded") {
+		t.Error(got)
+	}
+	undo := "/jobs/undo/" + undoKey.FindStringSubmatch(r.click(fmt.Sprintf("/jobs/%d/discard", r.deadJob("{}")), nil))[1]
+	if got := r.click(undo, nil); got != "/jobs?said=undone" {
+		t.Error(got)
+	}
+	back := r.queue.Stats().Dead
+	restart()
+	for path, form := range map[string]url.Values{discard: nil, undo: nil, retry: {"died": {"1"}}} {
+		if got := r.click(path, form); got != "/jobs?said=gone" {
+			t.Errorf("%s again leads to %s", path, got)
+		}
+	}
+	if got := r.queue.Stats().Dead; got != back {
+		t.Errorf("%d dead letters, there were %d", got, back)
+	}
+	if got := r.click(retry, url.Values{"died": {shown}}); got != "/jobs?said=retried" {
+		t.Error(got)
+	}
+
+	if w := r.keyed(at, "k", ""); w.Code != 200 || w.Body.String() != "{\"discarded\":1}\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	restart()
+	later := r.deadJob("{}")
+	if w := r.keyed(at, "k", ""); w.Code != 200 || w.Body.String() != "{\"discarded\":0}\n" {
+		t.Errorf("after a restart: %d %s", w.Code, w.Body)
+	}
+	r.click("/jobs/all/discard", bounds)
+	if j, err := r.queue.Get(t.Context(), later); err != nil || j.State != queue.Dead {
+		t.Errorf("a job that came later is %s (%v)", j.State, err)
 	}
 }
 

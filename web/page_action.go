@@ -111,6 +111,9 @@ func (s *Server) act(r *http.Request, p httprouter.Params) (url.Values, error) {
 	}
 	switch action {
 	case "retry":
+		if s.diedAgain(r.Context(), id, r.FormValue("died")) {
+			return saying("retried", 0), nil
+		}
 		n, err := s.o.Queue.Retry(r.Context(), id)
 		if n == 0 && err == nil && s.justRetried(r.Context(), id) {
 			n = 1
@@ -124,6 +127,17 @@ func (s *Server) act(r *http.Request, p httprouter.Params) (url.Values, error) {
 		return said, err
 	}
 	return nil, refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
+}
+
+// diedAgain reports whether a job failed for good once more since the page that a
+// click comes from was shown: the click had its effect, also when a restart came
+// between.
+func (s *Server) diedAgain(ctx context.Context, id uint64, seen string) bool {
+	if seen == "" {
+		return false
+	}
+	j, err := s.o.Queue.Get(ctx, id)
+	return err == nil && j.State == queue.Dead && strconv.FormatInt(j.DiedAt.UnixNano(), 10) != seen
 }
 
 // justRetried reports whether a job was retried a moment ago: the same click came

@@ -41,6 +41,7 @@ type jobRow struct {
 	Key, ID, What, Subject, Shop string
 	Path                         string // of the product's page, "" for none
 	Dead                         bool
+	Failure                      string  // which one a retry is about: when it was, in nanoseconds
 	Why                          string  // in sentences, the tries included
 	When                         instant // died, or next try
 	Next                         string
@@ -127,7 +128,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 		if j.LastError != "" {
 			why += ": " + j.LastError
 		}
-		row.Why, row.When = sentences(why, triesWords(j)), since(now, j.DiedAt)
+		row.Why, row.When, row.Failure = sentences(why, triesWords(j)), since(now, j.DiedAt), strconv.FormatInt(j.DiedAt.UnixNano(), 10)
 		return row
 	}
 	row.Why = sentences(cmp.Or(j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]), triesWords(j))
