@@ -272,6 +272,29 @@ func TestADeliveryThatDoesNotFitItsTopicOnlyClaims(t *testing.T) {
 	}
 }
 
+func TestWhatIsDueWaitsForTheRunThatIsUnderWay(t *testing.T) {
+	f := withSync(1, func(_ int, st *SyncStatus) {
+		st.Running = &store.SyncRun{Kind: store.RunFull}
+		for i := range st.Schedules {
+			st.Schedules[i].Next = noon
+		}
+	})
+	f.queue.Dead, f.shops[0].Dead = 1, 1
+	if v := stepOf(noon, f.shops[0].Sync); v.NextWhat != "" {
+		t.Errorf("next is %s %s", v.NextWhat, v.NextWhen.Words)
+	}
+	if h := headlineOf(f); !strings.Contains(h.Next, "The next comparison, after the one that runs now, sets") {
+		t.Error(h.Next)
+	}
+	f.shops[0].Sync.Running = nil
+	if v := stepOf(noon, f.shops[0].Sync); v.NextWhat == "" || v.NextWhen.Words != "any moment" {
+		t.Errorf("next is %s %s", v.NextWhat, v.NextWhen.Words)
+	}
+	if h := headlineOf(f); !strings.Contains(h.Next, "The next comparison, any moment, sets") {
+		t.Error(h.Next)
+	}
+}
+
 func TestTheFilterOfUpdatesHasOneOrder(t *testing.T) {
 	first := topicsInOrder()
 	if string(first[0]) != "products/create" || len(first) != len(catalog.Topics()) {

@@ -106,10 +106,12 @@ func notInStep(now time.Time, s shopFacts) headline {
 // the updates that failed; "" when none is planned.
 func repaired(now time.Time, shops []shopFacts) string {
 	var first time.Time
+	running := false
 	for _, s := range shops {
 		if s.Dead == 0 || s.Sync == nil {
 			continue
 		}
+		running = running || s.Sync.Running != nil
 		for _, sc := range s.Sync.Schedules {
 			if (sc.Name == "reconcile" || sc.Name == "full_sync") && !sc.Next.IsZero() && (first.IsZero() || sc.Next.Before(first)) {
 				first = sc.Next
@@ -119,5 +121,9 @@ func repaired(now time.Time, shops []shopFacts) string {
 	if first.IsZero() {
 		return ""
 	}
-	return " The next comparison, " + until(now, first) + ", sets the products themselves right all the same."
+	when := until(now, first)
+	if running && !first.After(now) {
+		when = "after the one that runs now"
+	}
+	return " The next comparison, " + when + ", sets the products themselves right all the same."
 }
