@@ -205,9 +205,9 @@ func (e *exec) bulkList(f *fieldGroup) (any, *gqlError) {
 			case "id":
 				return []any{op.id}, true
 			case "status":
-				return []any{op.status}, true
+				return []any{enumWord(strings.ToLower(op.status))}, true
 			case "operation_type":
-				return []any{"query"}, true
+				return []any{enumWord("query")}, true
 			case "created_at":
 				return []any{op.created}, true
 			}

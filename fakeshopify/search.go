@@ -70,8 +70,14 @@ func (n termNode) match(f fieldsOf, q *query) bool {
 	return false
 }
 
+// enumWord is a value out of a set that Shopify's schema documents. Whether another
+// spelling of it is found too is not known, so here it is not.
+type enumWord string
+
 func (n termNode) matches(v any) bool {
 	switch v := v.(type) {
+	case enumWord:
+		return n.op == "" && string(v) == n.value
 	case time.Time:
 		return n.isTime && compared(n.op, v.Truncate(time.Second).Compare(n.at))
 	case int64:

@@ -3,6 +3,7 @@ package shopify
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
 
 	"stockroom/limiter"
@@ -124,9 +125,9 @@ func (c *Client) Bulk(ctx context.Context, name string, class limiter.Class, id 
 // Bulks lists exports, the newest first, at most 20. status is one of those of
 // BulkOperation, "" for any.
 func (c *Client) Bulks(ctx context.Context, name string, class limiter.Class, status string) ([]BulkOperation, error) {
-	query := "operation_type:QUERY"
+	query := "operation_type:query" // as the schema spells them
 	if status != "" {
-		query += " AND status:" + status
+		query += " AND status:" + strings.ToLower(status)
 	}
 	var out struct {
 		Operations connection[bulkNode] `json:"bulkOperations"`

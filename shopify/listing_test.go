@@ -153,6 +153,30 @@ func TestAnExportRunsFromStartToEnd(t *testing.T) {
 	})
 }
 
+// TestTheNewestExportsAreListedFirst holds an app with more exports than one page
+// lists: the one whose id was lost is among the newest.
+func TestTheNewestExportsAreListedFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := plusRig(t, fakeshopify.Options{Products: 1})
+		last := ""
+		for range 25 {
+			id, err := r.RunBulk(t.Context(), testShop, limiter.Bulk, export, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last = id
+			time.Sleep(time.Minute)
+		}
+		list, err := r.Bulks(t.Context(), testShop, limiter.Bulk, "")
+		if err != nil || len(list) != 20 || list[0].ID != last || list[19].CreatedAt.After(list[0].CreatedAt) {
+			t.Errorf("%d exports, not with %s first: %+v, %v", len(list), last, list[:min(len(list), 1)], err)
+		}
+		if list, err = r.Bulks(t.Context(), testShop, limiter.Bulk, "RUNNING"); err != nil || len(list) != 0 {
+			t.Errorf("%d running, %v", len(list), err)
+		}
+	})
+}
+
 func TestASixthExportIsPutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 5, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Base: time.Hour}}})
