@@ -334,6 +334,9 @@ func TestNoSearchReadsTheProductsOrVariantsFromEndToEnd(t *testing.T) {
 			t.Errorf("%s:\n%s", query, plan)
 		}
 	}
+	if plan := b.plan(itemOwner, 1, testShop); strings.Contains(plan, "SCAN") {
+		t.Errorf("%s:\n%s", itemOwner, plan)
+	}
 	for _, query := range []string{explainDeliveries} {
 		plan := b.plan(query, slices.Repeat([]any{1}, 2)...)
 		if strings.Contains(plan, "SCAN changes") || strings.Contains(plan, "SCAN deliveries") || strings.Contains(plan, "SCAN v") || strings.Contains(plan, "SCAN p") {

@@ -56,6 +56,9 @@ type titles struct {
 	many bool // more than one shop, so each row says which
 	find func(shop string, id int64) (store.ProductRow, error)
 	seen map[productKey]*store.ProductRow
+	// item finds the product of an inventory item.
+	item  func(shop string, id int64) (store.ItemOwner, error)
+	items map[productKey]*store.ItemOwner
 }
 
 type productKey struct {
@@ -65,10 +68,26 @@ type productKey struct {
 
 func (s *Server) newTitles(ctx context.Context, many bool) *titles {
 	return &titles{
-		many: many,
-		find: func(shop string, id int64) (store.ProductRow, error) { return s.o.Store.Product(ctx, shop, id) },
-		seen: map[productKey]*store.ProductRow{},
+		many:  many,
+		find:  func(shop string, id int64) (store.ProductRow, error) { return s.o.Store.Product(ctx, shop, id) },
+		seen:  map[productKey]*store.ProductRow{},
+		item:  func(shop string, id int64) (store.ItemOwner, error) { return s.o.Store.OwnerOfItem(ctx, shop, id) },
+		items: map[productKey]*store.ItemOwner{},
 	}
+}
+
+// owner returns the product of an inventory item, nil when it is not stored.
+func (t *titles) owner(shop string, item int64) *store.ItemOwner {
+	key := productKey{shop, item}
+	if o, ok := t.items[key]; ok {
+		return o
+	}
+	var found *store.ItemOwner
+	if o, err := t.item(shop, item); err == nil {
+		found = &o
+	}
+	t.items[key] = found
+	return found
 }
 
 // product returns the stored product, nil when there is none.
@@ -128,6 +147,10 @@ func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []update
 				verb = claimed(verb)
 			}
 			row.Subject, row.What, row.Path = names.of(d.Shop, *d.ExternalID), verb, productPath(d.Shop, *d.ExternalID)
+		} else if verb := happenedToItem(d.Topic); verb != "" && d.ExternalID != nil && d.Outcome != store.Mismatch {
+			if o := names.owner(d.Shop, *d.ExternalID); o != nil {
+				row.Subject, row.What, row.Path = cmp.Or(o.Title, "Product "+strconv.FormatInt(o.ExternalID, 10)), verb, productPath(d.Shop, o.ExternalID)
+			}
 		}
 		rows = append(rows, row)
 	}

@@ -295,6 +295,23 @@ func TestWhatIsDueWaitsForTheRunThatIsUnderWay(t *testing.T) {
 	}
 }
 
+// A stock change names the product, once it is known whose it is.
+func TestAStockChangeNamesItsProduct(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(7, "Linen shirt <b>", "")
+	for _, item := range []int{71, 701} { // the second is nobody's yet
+		r.deliver("inventory_levels/update", fmt.Sprintf(`{"inventory_item_id":%d,"location_id":1,"available":4,"updated_at":"2026-11-01T10:00:00Z"}`, item))
+		r.deliver("inventory_items/update", fmt.Sprintf(`{"id":%d,"sku":"S","tracked":true,"updated_at":"2026-11-01T10:00:00Z"}`, item))
+	}
+	page := r.admin(200, "GET", "/updates", "")
+	link := `<a class="name" href="/products/` + testShop + `/7" dir="auto">Linen shirt &lt;b&gt;</a> `
+	for _, want := range []string{link + "has another stock level", link + "has other inventory details", "<p>Stock changed</p>", "<p>Inventory item changed</p>"} {
+		if strings.Count(page, want) != 1 {
+			t.Errorf("%q is there %d times: %s", want, strings.Count(page, want), page)
+		}
+	}
+}
+
 func TestTheFilterOfUpdatesHasOneOrder(t *testing.T) {
 	first := topicsInOrder()
 	if string(first[0]) != "products/create" || len(first) != len(catalog.Topics()) {

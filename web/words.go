@@ -113,6 +113,17 @@ func happened(topic string) string {
 	return ""
 }
 
+// happenedToItem is what a topic tells of the product whose inventory it is about.
+func happenedToItem(topic string) string {
+	switch topic {
+	case "inventory_levels/update":
+		return "has another stock level"
+	case "inventory_items/update":
+		return "has other inventory details"
+	}
+	return ""
+}
+
 // claimed says what a delivery tells whose content does not fit its topic:
 // nobody knows that it happened.
 func claimed(verb string) string { return "is said to have been " + strings.TrimPrefix(verb, "was ") }
