@@ -79,6 +79,7 @@ func (c *subscriptionCheck) run(ctx context.Context, fix bool) error {
 			c.unheard = err
 			c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
 		}
+		c.missed()
 		c.plan.note(&c.rec)
 		if !fix || !c.plan.work() {
 			return c.save()
@@ -92,6 +93,19 @@ func (c *subscriptionCheck) run(ctx context.Context, fix bool) error {
 		}
 	}
 	return nil
+}
+
+// missed takes a topic of products that was never served for one that was, where
+// the copy is proven already: what changed since then was not delivered either.
+func (c *subscriptionCheck) missed() {
+	if c.s.proofOf(c.shop).IDs == 0 {
+		return // the first sync is still to come
+	}
+	for i := range c.plan.steps {
+		if s := &c.plan.steps[i]; strings.HasPrefix(s.topic, "products/") || strings.HasPrefix(s.topic, "inventory_") {
+			s.known = true
+		}
+	}
 }
 
 // unsure reports whether a topic without a subscription may have one all the

@@ -175,6 +175,31 @@ func TestTheFirstCheckSubscribesEveryTopicOnce(t *testing.T) {
 	})
 }
 
+// TestAFirstSubscriptionAfterAProofOwesAComparison holds the time between the
+// proof of a copy and the first subscription, as where the public address became
+// known later: what changed in it was not delivered.
+func TestAFirstSubscriptionAfterAProofOwesAComparison(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSubRig(t, fakeshopify.Options{})
+		now := time.Now().UnixMilli()
+		if _, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, State: store.RunDone, StartedAt: now, Proven: true, ProvenAt: now}); err != nil {
+			t.Fatal(err)
+		}
+		r.refreshProof(t.Context(), testShop)
+		time.Sleep(time.Hour)
+		if _, healed := r.check(false); healed || r.owesComparison() {
+			t.Error("looking owes something")
+		}
+		if got, healed := r.check(true); !got.Present || !healed || !r.owesComparison() {
+			t.Errorf("healed %v: %+v", healed, got)
+		}
+		r.paid()
+		if _, healed := r.check(true); healed || r.owesComparison() {
+			t.Error("and once more")
+		}
+	})
+}
+
 // TestWhatShopifyDeletedIsMadeAgain also holds the rule about deliveries: they
 // speak for a topic only while it was never seen in the list.
 func TestWhatShopifyDeletedIsMadeAgain(t *testing.T) {
