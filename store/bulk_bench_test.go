@@ -45,6 +45,7 @@ func bulkProduct(id int64) *catalog.Product {
 		v.Barcode = catalog.Of("")
 		v.WeightGrams = catalog.Of(rng.Int64N(3000))
 		v.Position = catalog.Of(i + 1)
+		v.ImageID = catalog.Field[int64]{}
 		list = append(list, v)
 	}
 	p.Variants = catalog.Of(list)

@@ -11,23 +11,22 @@ const unorderedImages = "the order of its images is not known"
 
 // full returns the product with every field, taking from the stored row what
 // the payload does not carry, and the fetch that is needed for the rest, nil
-// for none.
-func (t *tx) full(shop string, p *catalog.Product, h head) (*catalog.Product, *Wanted, error) {
+// for none. old is the stored row where that was read, else nil.
+func (t *tx) full(shop string, p *catalog.Product, h head) (full, old *catalog.Product, want *Wanted, err error) {
 	if p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && !anyVariantPartial(p) {
-		return p, nil, nil
+		return p, nil, nil, nil
 	}
-	old, err := t.load(h.id)
-	if err != nil {
-		return nil, nil, err
+	if old, err = t.load(h.id); err != nil {
+		return nil, nil, nil, err
 	}
-	full := whole(old, p)
-	want := wantedRest(shop, p)
+	full = whole(old, p)
+	want = wantedRest(shop, p)
 	// The stored order is known to be that of the stored version only.
 	if want != nil && want.Reason == unorderedImages && !full.ImagesUnordered &&
 		full.UpdatedAt.Value()/1000 == old.UpdatedAt.Value()/1000 {
 		want = nil
 	}
-	return full, want, nil
+	return full, old, want, nil
 }
 
 // whole returns what is known after p arrived on top of the stored product.

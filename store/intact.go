@@ -12,9 +12,11 @@ import (
 // hand that edited the file, changes a title and not the hash. Weights are not
 // in the hash at all, nor are the variants' own times. It returns the
 // differences, nil for none, and whether weights or times are shown that were not
-// known.
-func (t *tx) damage(h head, full *catalog.Product, hash string, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
-	old, err := t.load(h.id)
+// known. old is the stored row, nil when it was not read yet.
+func (t *tx) damage(h head, old, full *catalog.Product, hash string, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
+	if old == nil {
+		old, err = t.load(h.id)
+	}
 	switch {
 	case err != nil && errors.Is(classify(err), ErrUnavailable):
 		return nil, false, err

@@ -34,7 +34,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
 	}
 
-	full, want, err := t.full(shop, p, h)
+	full, old, want, err := t.full(shop, p, h)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -58,7 +58,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 			if !o.authoritative {
 				return v, t.retime(p, full, h, o)
 			}
-			damage, unweighed, err := t.damage(h, full, hash, selected)
+			damage, unweighed, err := t.damage(h, old, full, hash, selected)
 			if err != nil {
 				return verdict{}, err
 			}
@@ -91,9 +91,10 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	}
 	v := verdict{outcome: Applied, want: want}
 	if o.report {
-		old, err := t.load(h.id)
-		if err != nil {
-			return verdict{}, err
+		if old == nil {
+			if old, err = t.load(h.id); err != nil {
+				return verdict{}, err
+			}
 		}
 		v.diff = differences(old, full)
 	}
