@@ -89,9 +89,10 @@ func TestRefusedRequestsSayWhyAndChangeNothing(t *testing.T) {
 	addShop(t, s, noSecretShop, "")
 	wantAnswer(t, s.post(delivery{Body: productBody(1, 5, 3)}), answerApplied)
 	wantAnswer(t, s.post(delivery{Topic: "products/delete", Body: productBody(1, 6, 1)}), answerKept)
-	// What the server finds out by itself about the shops comes first.
-	await(t, "the shops without credentials are paused", func() bool {
-		return count(t, openCatalogue(t, s.Dir), `SELECT count(*) FROM shops WHERE state <> 'paused'`) == 0
+	// What the server finds out by itself about the shop comes first.
+	db := openCatalogue(t, s.Dir)
+	await(t, "the shop without credentials is paused", func() bool {
+		return count(t, db, `SELECT count(*) FROM shops WHERE state = 'paused' AND shop = ?`, noSecretShop) == 1
 	})
 	before := dump(t, s)
 	refusedBefore := s.metrics()
