@@ -130,6 +130,9 @@ func cardOf(now time.Time, s shopFacts) shopCard {
 	}
 	if s.Sync != nil {
 		c.Progress = progressOf(now, s.Sync)
+		if c.Progress != nil && c.Line.Next == sentences(c.Progress.Words) {
+			c.Line.Next = "" // the bar below says so
+		}
 		if s.Sync.Remote >= 0 && !s.Sync.RemoteAt.IsZero() {
 			c.Remote, c.RemoteAt = number(s.Sync.Remote), clock(now, s.Sync.RemoteAt)
 		}

@@ -38,6 +38,16 @@ func TestErrorsOfPagesSpeakToAPerson(t *testing.T) {
 	}
 }
 
+func TestWithoutAShopEveryListSaysHowToConnectOne(t *testing.T) {
+	r := newRig(t, nil)
+	r.shops.list = nil
+	for _, path := range []string{"/products", "/updates", "/syncs"} {
+		if page := r.admin(200, "GET", path, ""); !strings.Contains(page, `No shop is connected yet. <a href="/shops">Connect one</a>`) || strings.Contains(page, "products-export") {
+			t.Errorf("%s: %s", path, page)
+		}
+	}
+}
+
 func TestAPanicIsAPageForABrowser(t *testing.T) {
 	r := newRig(t, nil)
 	h := r.recovered(r.router([]route{{http.MethodGet, "/jobs/:id", func(http.ResponseWriter, *http.Request, httprouter.Params) error { panic("secret cause") }}}))

@@ -149,7 +149,7 @@ func stepOf(now time.Time, st *SyncStatus) *stepView {
 		v.Mood, v.Text = moodWait, sentences("Not known to be in step", st.Why)
 	}
 	// What is due already waits for the run that is under way.
-	if next, ok := nextSchedule(st.Schedules); ok && (st.Running == nil || next.Next.After(now)) {
+	if next, ok := nextSchedule(st.Schedules); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
 		v.NextWhat, v.NextWhen = small(scheduleWords(next.Name)), at(next.Next, until(now, next.Next))
 	}
 	for _, s := range st.Schedules {

@@ -276,7 +276,7 @@ func TestWhatIsDueWaitsForTheRunThatIsUnderWay(t *testing.T) {
 	f := withSync(1, func(_ int, st *SyncStatus) {
 		st.Running = &store.SyncRun{Kind: store.RunFull}
 		for i := range st.Schedules {
-			st.Schedules[i].Next = noon
+			st.Schedules[i].Next = noon.Add(time.Millisecond) // the status was asked for a moment after
 		}
 	})
 	f.queue.Dead, f.shops[0].Dead = 1, 1
@@ -286,7 +286,12 @@ func TestWhatIsDueWaitsForTheRunThatIsUnderWay(t *testing.T) {
 	if h := headlineOf(f); !strings.Contains(h.Next, "The next comparison, after the one that runs now, sets") {
 		t.Error(h.Next)
 	}
-	f.shops[0].Sync.Running = nil
+	f.shops[0].Dead = 0
+	f.shops[0].Sync.InStep, f.shops[0].Sync.Why = false, "The first comparison is under way."
+	if c := cardOf(noon, f.shops[0]); c.Progress == nil || c.Line.Next != "" {
+		t.Errorf("the progress is told twice: %+v", c.Line)
+	}
+	f.shops[0].Dead, f.shops[0].Sync.Running = 1, nil
 	if v := stepOf(noon, f.shops[0].Sync); v.NextWhat == "" || v.NextWhen.Words != "any moment" {
 		t.Errorf("next is %s %s", v.NextWhat, v.NextWhen.Words)
 	}

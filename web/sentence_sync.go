@@ -122,7 +122,7 @@ func repaired(now time.Time, shops []shopFacts) string {
 		return ""
 	}
 	when := until(now, first)
-	if running && !first.After(now) {
+	if running && !first.After(now.Add(time.Second)) {
 		when = "after the one that runs now"
 	}
 	return " The next comparison, " + when + ", sets the products themselves right all the same."
