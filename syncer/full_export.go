@@ -44,6 +44,7 @@ func (r *run) export(ctx context.Context, resumed bool) (shopify.BulkOperation, 
 			r.mu.Unlock()
 			return op, nil
 		}
+		back := lend(ctx, wait)
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
@@ -51,6 +52,9 @@ func (r *run) export(ctx context.Context, resumed bool) (shopify.BulkOperation, 
 		case <-ctx.Done():
 		}
 		t.Stop()
+		if err := back(ctx); err != nil {
+			return op, err
+		}
 		if ctx.Err() != nil {
 			return op, context.Cause(ctx)
 		}

@@ -146,13 +146,12 @@ func (k *keeper) run(ctx context.Context) {
 			t.Stop()
 			continue
 		}
-		select {
-		case k.s.slots <- struct{}{}:
-		case <-ctx.Done():
+		rctx, sl, err := k.s.takeSlot(ctx)
+		if err != nil {
 			return
 		}
-		k.do(ctx, j)
-		<-k.s.slots
+		k.do(rctx, j)
+		sl.give()
 	}
 }
 

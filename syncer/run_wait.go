@@ -97,11 +97,14 @@ func (r *run) mayAsk() error {
 func (r *run) wait(ctx context.Context, why string, until time.Time) error {
 	r.s.progress.wait(r.shop, why, until)
 	defer r.s.progress.wait(r.shop, "", time.Time{})
-	t := time.NewTimer(max(time.Until(until), shortest))
+	wait := max(time.Until(until), shortest)
+	back := lend(ctx, wait)
+	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return nil
+		r.s.progress.wait(r.shop, "the syncs of other shops go first", time.Time{})
+		return back(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
