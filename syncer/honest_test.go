@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -152,8 +153,13 @@ func TestDifferencesThatAreBeingReadAreNotInStep(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 30})
 		r.synced()
 		r.drift(2)
+		var mu sync.Mutex
 		var said []string
-		r.o.API = watchedFetches{r.api, func() { said = append(said, r.why()) }}
+		r.o.API = watchedFetches{r.api, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, r.why())
+		}}
 		run, err := r.reconcile(false)
 		if err != nil || run.ProvenAt == 0 {
 			t.Fatalf("%+v, %v", run, err)
