@@ -38,7 +38,8 @@ func documented(t *testing.T) (kinds map[string]string, labels map[string][]stri
 func TestEveryMetricOfAServerInStepIsAsDocumented(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "demo")
-	s := launch(t, serveOptions{Dir: dir, Demo: []string{"--products", "20", "--rate", "0.5", "--chaos", "off", "--seed", "3", "--data", dir}})
+	s := launch(t, serveOptions{Dir: dir, Demo: []string{"--products", "20", "--rate", "0.5", "--chaos", "off", "--seed", "3", "--data", dir,
+		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"}})
 	await(t, "admin.json of the demo", func() bool {
 		text, err := os.ReadFile(filepath.Join(dir, "admin.json"))
 		var admin struct{ URL, Token string }
@@ -48,6 +49,9 @@ func TestEveryMetricOfAServerInStepIsAsDocumented(t *testing.T) {
 		s.Admin, s.Token = admin.URL, admin.Token
 		return true
 	})
+	if strings.HasSuffix(s.Admin, ":8081") {
+		t.Errorf("the page is at %s, not where --admin-listen says", s.Admin)
+	}
 	const of = `{shop="demo-shop.myshopify.com"`
 	var m map[string]float64
 	await(t, "a copy in step", func() bool { m = s.metrics(); return m[`stockroom_in_step`+of+`}`] == 1 })

@@ -26,23 +26,23 @@ type demoCommand struct {
 const demoShop = "demo-shop.myshopify.com"
 
 // Run serves the appliance and the simulated shop in one process. Of the
-// settings only --data and --log-format count: a demo must not touch the data
-// or the credentials of a real shop.
+// settings only --data, --log-format and the two addresses count: a demo must
+// not touch the data or the credentials of a real shop.
 func (c demoCommand) Run(e *env) (err error) {
 	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
+	given := e.flags.Given()
 	var l appliance.Listeners
-	if l.Public, err = listenNear("127.0.0.1:8080"); err != nil {
+	if l.Public, err = demoListener(given, "listen", "127.0.0.1:8080"); err != nil {
 		return withCode(config.ExitFailed, err)
 	}
 	defer l.Public.Close()
-	if l.Admin, err = listenNear("127.0.0.1:8081"); err != nil {
+	if l.Admin, err = demoListener(given, "admin-listen", "127.0.0.1:8081"); err != nil {
 		return withCode(config.ExitFailed, err)
 	}
 	defer l.Admin.Close()
-	given := e.flags.Given()
 	flags := map[string]string{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
 	for _, name := range []string{"data", "log-format"} {
 		if v, ok := given[name]; ok {
@@ -96,17 +96,21 @@ func (c demoCommand) Run(e *env) (err error) {
 	return err
 }
 
-// listenNear listens on the address, or on a port that the system chooses when
-// that one is taken.
-func listenNear(address string) (net.Listener, error) {
-	if l, err := net.Listen("tcp", address); err == nil {
-		return l, nil
+// demoListener listens on the address that a flag gives. Without one it is the
+// usual address, or a port that the system chooses when that one is taken.
+func demoListener(given map[string]string, flag, usual string) (net.Listener, error) {
+	tries := []string{usual, "127.0.0.1:0"}
+	if address, ok := given[flag]; ok {
+		tries = []string{address}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen on this machine: %w", err)
+	var err error
+	for _, address := range tries {
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return l, nil
+		}
 	}
-	return l, nil
+	return nil, fmt.Errorf("--%s: %w", flag, err)
 }
 
 func greet(w io.Writer, url, data string) {
