@@ -39,7 +39,7 @@ type commands struct {
 	JSON bool `name:"json" help:"Write a JSON document to standard output."`
 
 	Serve       serveCommand       `cmd:"" help:"Run the appliance: take deliveries, keep the catalogue, serve the status page."`
-	Demo        demoCommand        `cmd:"" help:"Run the appliance against a simulated shop."`
+	Demo        demoCommand        `cmd:"" help:"Run the appliance against a simulated shop. Of the settings only --data, --listen, --admin-listen and --log-format count."`
 	Simulate    simulateCommand    `cmd:"" help:"Run the simulated shop alone, for developing other Shopify software offline."`
 	Shop        shopCommand        `cmd:"" help:"Connect, list or remove shops."`
 	Select      selectCommand      `cmd:"" help:"Say which products of a shop are kept current."`
