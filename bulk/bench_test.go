@@ -12,16 +12,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"stockroom/bulk/bulktest"
 )
 
 // join reads a stream to its end and returns how many groups it gave and the
 // most bytes of heap in use that were seen.
 func join(t testing.TB, o Options, in io.Reader, watch func()) (groups int, s Stats) {
 	t.Helper()
-	o.Children = func(root []byte) (int, error) {
-		i := bytes.LastIndex(root, []byte(`"count":`))
-		return strconv.Atoi(string(bytes.TrimSuffix(root[i+len(`"count":`):], []byte("}"))))
-	}
+	o.Children = func([]byte) (int, error) { return bulktest.Each - 1, nil }
 	j, err := NewJoiner(o)
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +36,7 @@ func join(t testing.TB, o Options, in io.Reader, watch func()) (groups int, s St
 			if !ok {
 				return
 			}
-			if groups++; g.Root == nil || len(g.Children) != linesEach-1 {
+			if groups++; g.Root == nil || len(g.Children) != bulktest.Each-1 {
 				t.Fatalf("group of root %d: %d children", g.ID, len(g.Children))
 			}
 			if watch != nil && groups%1000 == 0 {
@@ -81,11 +80,11 @@ func TestMemoryStaysBoundedWhateverTheOrder(t *testing.T) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			base, most := m.HeapAlloc, uint64(0)
-			groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill"), Memory: 4 << 20}, newStream(lines, how), func() {
+			groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill"), Memory: 4 << 20}, bulktest.New(lines, bulktest.Order(how)), func() {
 				runtime.ReadMemStats(&m)
 				most = max(most, m.HeapAlloc)
 			})
-			if groups != lines/linesEach || s.Check(-1, int64(lines), int64(lines/linesEach)) != nil {
+			if groups != lines/bulktest.Each || s.Check(-1, int64(lines), int64(lines/bulktest.Each)) != nil {
 				t.Fatalf("%d groups, %+v", groups, s)
 			}
 			// Garbage that was not collected yet may be as much as what is in use.
@@ -141,9 +140,9 @@ func TestJoinAStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill")}, newStream(lines, layout(how)), nil)
+	groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill")}, bulktest.New(lines, bulktest.Order(how)), nil)
 	took := time.Since(begun)
-	if groups != lines/linesEach || s.Check(-1, int64(lines), int64(groups)) != nil {
+	if groups != lines/bulktest.Each || s.Check(-1, int64(lines), int64(groups)) != nil {
 		t.Fatalf("%d groups, %+v", groups, s)
 	}
 	fmt.Printf("joined %f s %d KiB\n", took.Seconds(), peakKiB())
@@ -152,14 +151,14 @@ func TestJoinAStream(t *testing.T) {
 // BenchmarkStream is what making the lines takes, to be taken off BenchmarkJoin.
 func BenchmarkStream(b *testing.B) {
 	for b.Loop() {
-		if _, err := io.Copy(io.Discard, newStream(100_000, shuffled)); err != nil {
+		if _, err := io.Copy(io.Discard, bulktest.New(100_000, bulktest.Shuffled)); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
 func BenchmarkScanLine(b *testing.B) {
-	line := bytes.TrimSpace(appendStreamLine(nil, 3))
+	line := bytes.TrimSpace(bulktest.New(bulktest.Each, bulktest.Grouped).AppendLine(nil, 3))
 	b.SetBytes(int64(len(line)))
 	for b.Loop() {
 		if _, _, ok := scanLine(line); !ok {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"stockroom/bulk/bulktest"
 )
 
 // BenchmarkFullSync reads a result of a million lines from a socket into a
@@ -19,7 +21,7 @@ func BenchmarkFullSync(b *testing.B) {
 	if testing.Short() {
 		lines = 50_000
 	}
-	for _, order := range []lineOrder{linesGrouped, linesUngrouped, linesShuffled} {
+	for _, order := range []bulktest.Order{bulktest.Grouped, bulktest.Ungrouped, bulktest.Shuffled} {
 		b.Run(string(order), func(b *testing.B) {
 			srv, x := newLineServer(b, order, lines)
 			var seconds, imported, peak float64
@@ -28,7 +30,7 @@ func BenchmarkFullSync(b *testing.B) {
 				dir := filepath.Join(b.TempDir(), "data")
 				res := x.finish(b, srv, dir)
 				products, variants, _ := content(b, dir)
-				if !res.Run.Proven || products != x.lines/linesEach {
+				if !res.Run.Proven || products != x.lines/bulktest.Each {
 					b.Fatalf("%d products, %+v", products, res.Run)
 				}
 				rows += products + variants

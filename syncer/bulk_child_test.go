@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/bulk/bulktest"
 	"stockroom/catalog"
 	"stockroom/fakeshopify"
 	"stockroom/limiter"
@@ -38,7 +39,7 @@ type lineServer struct {
 
 // lineIndex is where every thousandth line begins.
 type lineIndex struct {
-	order lineOrder
+	order bulktest.Order
 	lines int
 	at    []int64
 	size  int64
@@ -48,16 +49,16 @@ type lineIndex struct {
 
 const indexEvery = 1000
 
-func newLineServer(t testing.TB, order lineOrder, lines int) (*lineServer, *lineIndex) {
+func newLineServer(t testing.TB, order bulktest.Order, lines int) (*lineServer, *lineIndex) {
 	t.Helper()
-	x := &lineIndex{order: order, lines: lines / linesEach * linesEach}
-	s := newLineStream(x.lines, order)
+	x := &lineIndex{order: order, lines: bulktest.New(lines, order).Lines()}
+	s := bulktest.New(lines, order)
 	var b []byte
 	for n := range x.lines {
 		if n%indexEvery == 0 {
 			x.at = append(x.at, x.size)
 		}
-		b = appendStreamLine(b[:0], s.place(n))
+		b = s.AppendLine(b[:0], n)
 		x.size += int64(len(b))
 	}
 	srv := &lineServer{index: map[string]*lineIndex{}}
@@ -71,17 +72,8 @@ func (x *lineIndex) name() string { return fmt.Sprintf("/bulk/%s-%d", x.order, x
 
 // from is a stream that begins at a byte.
 func (x *lineIndex) from(offset int64) io.Reader {
-	s := newLineStream(x.lines, x.order)
 	i := sort.Search(len(x.at), func(i int) bool { return x.at[i] > offset }) - 1
-	s.next = i * indexEvery
-	for skip := offset - x.at[i]; skip > 0; {
-		s.rest = appendStreamLine(nil, s.place(s.next))
-		s.next++
-		n := min(skip, int64(len(s.rest)))
-		s.rest = s.rest[n:]
-		skip -= n
-	}
-	return s
+	return bulktest.New(x.lines, x.order).From(i*indexEvery, int(offset-x.at[i]))
 }
 
 func (s *lineServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -190,7 +182,7 @@ func TestFullSyncProcess(t *testing.T) {
 	r.check(err)
 	defer files.Close()
 	r.o.API = &lineAPI{API: r.api, files: files, op: shopify.BulkOperation{
-		ID: "gid://shopify/BulkOperation/1", Status: "COMPLETED", Objects: int64(job.Lines), Roots: int64(job.Lines / linesEach),
+		ID: "gid://shopify/BulkOperation/1", Status: "COMPLETED", Objects: int64(job.Lines), Roots: int64(job.Lines / bulktest.Each),
 		FileSize: job.Size, URL: job.URL + job.Name, Query: shopify.BulkProductsQuery(),
 	}}
 	r.o.BulkMemory = job.Memory

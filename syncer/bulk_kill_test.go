@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/bulk/bulktest"
 	"stockroom/store"
 )
 
@@ -22,12 +23,12 @@ func TestAFullSyncKilledAtAnyMomentEndsAsAnUndisturbedOne(t *testing.T) {
 	if long() {
 		lines, kills = 1_000_000, 20
 	}
-	for _, order := range []lineOrder{linesUngrouped, linesShuffled} {
+	for _, order := range []bulktest.Order{bulktest.Ungrouped, bulktest.Shuffled} {
 		t.Run(string(order), func(t *testing.T) { killFullSync(t, order, lines, kills) })
 	}
 }
 
-func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
+func killFullSync(t *testing.T, order bulktest.Order, lines, kills int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
@@ -36,7 +37,7 @@ func killFullSync(t *testing.T, order lineOrder, lines, kills int) {
 	calm := filepath.Join(t.TempDir(), "calm")
 	whole := x.finish(t, srv, calm)
 	products, variants, want := content(t, calm)
-	if !whole.Run.Proven || products != x.lines/linesEach || variants != products*(linesEach-2) {
+	if !whole.Run.Proven || products != x.lines/bulktest.Each || variants != products*(bulktest.Each-2) {
 		t.Fatalf("undisturbed: %+v, %d products, %d variants", whole.Run, products, variants)
 	}
 	if mib := whole.PeakKiB >> 10; mib >= 128 && !raceEnabled {

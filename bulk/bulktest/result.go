@@ -1,43 +1,65 @@
-package syncer
+// Package bulktest makes results of bulk operations of any size, for tests and
+// benchmarks.
+package bulktest
 
 import (
 	"io"
 	"strconv"
 )
 
-// lineStream is a result of any size, made while it is read: products of ten lines
-// each, eight variants and an image.
-type lineStream struct {
+// Each is how many lines a product has: its own, eight variants and an image.
+const Each = 10
+
+// Order is the order of a result's lines.
+type Order string
+
+const (
+	Grouped   Order = "grouped"
+	Ungrouped Order = "ungrouped" // mixed among some forty products
+	Shuffled  Order = "shuffled"
+)
+
+// Result is a result that is made while it is read.
+type Result struct {
 	lines int
-	how   lineOrder
+	order Order
 	next  int
 	buf   []byte
 	rest  []byte
 }
 
-const linesEach = 10
-
-// lineOrder is the order of a result's lines.
-type lineOrder string
-
-const (
-	linesGrouped   lineOrder = "grouped"
-	linesUngrouped lineOrder = "ungrouped"
-	linesShuffled  lineOrder = "shuffled"
-)
-
-func newLineStream(lines int, how lineOrder) *lineStream {
-	return &lineStream{lines: lines / linesEach * linesEach, how: how}
+// New is a result of so many lines, rounded down to whole products.
+func New(lines int, order Order) *Result {
+	return &Result{lines: lines / Each * Each, order: order}
 }
 
-func (s *lineStream) Read(p []byte) (int, error) {
+// Lines is how many lines it has.
+func (s *Result) Lines() int { return s.lines }
+
+// From is the rest of the result from a line on, without that line's first bytes.
+func (s *Result) From(line, skip int) *Result {
+	r := &Result{lines: s.lines, order: s.order, next: line}
+	for skip > 0 {
+		r.rest = r.AppendLine(nil, r.next)
+		r.next++
+		n := min(skip, len(r.rest))
+		r.rest = r.rest[n:]
+		skip -= n
+	}
+	return r
+}
+
+// AppendLine appends line n of the result, line feed included.
+func (s *Result) AppendLine(b []byte, n int) []byte { return appendLine(b, s.place(n)) }
+
+func (s *Result) Read(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
 		if len(s.rest) == 0 {
 			if s.next == s.lines {
 				break
 			}
-			s.buf = appendStreamLine(s.buf[:0], s.place(s.next))
+			s.buf = s.AppendLine(s.buf[:0], s.next)
 			s.rest = s.buf
 			s.next++
 		}
@@ -52,13 +74,13 @@ func (s *lineStream) Read(p []byte) (int, error) {
 }
 
 // place says which line of the grouped order stands at n.
-func (s *lineStream) place(n int) int {
-	switch s.how {
-	case linesUngrouped: // mixed among some forty products
-		const block = 40 * linesEach
+func (s *Result) place(n int) int {
+	switch s.order {
+	case Ungrouped:
+		const block = 40 * Each
 		from := n / block * block
 		return from + permute(n-from, min(block, s.lines-from))
-	case linesShuffled:
+	case Shuffled:
 		return permute(n, s.lines)
 	}
 	return n
@@ -87,12 +109,12 @@ func permute(x, n int) int {
 	}
 }
 
-// appendStreamLine appends line n of the grouped order.
-func appendStreamLine(b []byte, n int) []byte {
-	root := int64(7_000_000_000_000 + n/linesEach*7)
+// appendLine appends line n of the grouped order.
+func appendLine(b []byte, n int) []byte {
+	root := int64(7_000_000_000_000 + n/Each*7)
 	num := func(v int64) { b = strconv.AppendInt(b, v, 10) }
 	text := func(s string) { b = append(b, s...) }
-	k := n % linesEach
+	k := n % Each
 	child := root*10 + int64(k)
 	switch k {
 	case 0:
@@ -105,7 +127,7 @@ func appendStreamLine(b []byte, n int) []byte {
 		text(`","tags":["cotton","mens","summer"],"status":"ACTIVE","publishedAt":"2026-01-06T09:00:00Z","createdAt":"2026-01-05T09:00:00Z","updatedAt":"2026-11-20T10:00:00Z","options":[{"id":"gid:\/\/shopify\/ProductOption\/`)
 		num(root)
 		text(`","name":"Size","position":1,"values":["1","2","3","4","5","6","7","8"]}],"variantsCount":{"count":8,"precision":"EXACT"},"mediaCount":{"count":1,"precision":"EXACT"}}`)
-	case linesEach - 1:
+	case Each - 1:
 		text(`{"id":"gid:\/\/shopify\/MediaImage\/`)
 		num(child)
 		text(`","alt":null,"mediaContentType":"IMAGE","image":{"url":"https:\/\/cdn.shopify.com\/s\/files\/1\/0001\/files\/shirt-`)
