@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
+
+var errNoObject = errors.New("a line is an object")
 
 // sameAsLibrary reads a line as a product and as a child, with our reader and by
 // the JSON library, which must agree: on the line being sound, and on all of it.
@@ -30,6 +33,9 @@ func sameAsLibrary(t *testing.T, line []byte) {
 	} {
 		ours := r.read(line, tt.read)
 		theirs := json.Unmarshal(line, tt.want, options...)
+		if strings.Trim(string(line), " \t\r\n") == "null" {
+			theirs = errNoObject // for the library an empty object
+		}
 		if (ours == nil) != (theirs == nil) {
 			t.Errorf("%s %q: %v, the library says %v", tt.name, line, ours, theirs)
 		} else if ours == nil && !reflect.DeepEqual(tt.got, tt.want) {
@@ -44,7 +50,7 @@ func sameAsLibrary(t *testing.T, line []byte) {
 
 var oddLines = []string{
 	rootLine, variantLine, imageLine, videoLine,
-	`{}`, ` { } `, ``, ` `, `[]`, `7`, `"id"`, `{`, `{"id"}`, `{"id":}`, `{"id":"a",}`, `{,"id":"a"}`, `{"id":"a"}}`, `{"id":"a"} x`, `{"id" : "a" , "title" : "b"}`,
+	`{}`, ` { } `, ``, ` `, `null`, ` null `, `[]`, `7`, `"id"`, `{`, `{"id"}`, `{"id":}`, `{"id":"a",}`, `{,"id":"a"}`, `{"id":"a"}}`, `{"id":"a"} x`, `{"id" : "a" , "title" : "b"}`,
 	`{"id":null,"title":null,"tags":null,"options":null,"publishedAt":null,"createdAt":null,"variantsCount":null,"image":null,"position":null,"taxable":null,"inventoryItem":null}`,
 	`{"tags":[],"options":[],"selectedOptions":[]}`, `{"tags":[null,"a"],"options":[null,{"values":null}],"selectedOptions":[null]}`, `{"tags":["a",]}`, `{"tags":["a" "b"]}`, `{"tags":"a"}`, `{"tags":{}}`,
 	`{"id":"a","id":"b"}`, `{"\u0069d":"a"}`, `{"ID":"a"}`, `{"title":"\ud83d\ude00 \n\t\/\\\" \u00e9 é"}`, `{"title":"\ud83d"}`, `{"title":"\x"}`, `{"title":"\u12"}`, `{"x":"\u12"}`, `{"x\q":1}`,
