@@ -39,6 +39,8 @@ type job struct {
 	dryRun  bool
 	resume  *store.SyncRun
 	asked   *asked
+	// ends: it does nothing more, so nobody may join it. Guarded by the keeper's mu.
+	ends bool
 }
 
 // asked is a run that somebody waits for.
@@ -345,7 +347,7 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	k := s.keeperOf(shop)
 	name := scheduleOf(kind)
 	k.mu.Lock()
-	if j := k.running; j != nil && j.name == name && j.dryRun == dryRun {
+	if j := k.running; j != nil && j.name == name && j.dryRun == dryRun && !j.ends {
 		k.mu.Unlock()
 		return true, nil
 	}
@@ -361,6 +363,16 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 		return true, nil
 	case <-ctx.Done():
 		return false, nil
+	}
+}
+
+// ends notes that a shop's run is about to be told as ended.
+func (s *Syncer) ends(shop string) {
+	k := s.keeperOf(shop)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.running != nil {
+		k.running.ends = true
 	}
 }
 

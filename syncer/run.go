@@ -249,6 +249,7 @@ const lastSave = 15 * time.Second
 // process cuts short stays as it is: the next process finds it.
 func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 	defer r.s.progress.end(r.shop)
+	r.s.ends(r.shop)
 	cause := context.Cause(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = cause
