@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"stockroom/catalog"
 )
 
@@ -27,6 +30,12 @@ type bulkChildNode struct {
 	Parent string `json:"__parentId"`
 }
 
+// readLine reads a line in one go. A million of them are read at a time, and this
+// library takes a third of the time of the standard one.
+func readLine(line []byte, out any) error {
+	return json.Unmarshal(line, out, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+}
+
 // children is how many lines belong to the product, -1 when Shopify did not
 // count exactly.
 func (n *bulkRootNode) children() int {
@@ -41,15 +50,19 @@ func (c *countNode) exact() bool { return c != nil && c.Precision == "EXACT" && 
 // BulkRoot reads from a product's line how many lines belong to it, -1 when that
 // is not known, and its id.
 func BulkRoot(line []byte) (children int, id int64, err error) {
-	r := lineReader{room: 64}
-	var n bulkRootNode
-	if err := r.read(line, func() { r.root(&n) }); err != nil {
+	var n struct {
+		ID            string     `json:"id"`
+		VariantsCount *countNode `json:"variantsCount"`
+		MediaCount    *countNode `json:"mediaCount"`
+	}
+	if err := readLine(line, &n); err != nil {
 		return -1, 0, fmt.Errorf("shopify: read a bulk line: %w", err)
 	}
 	if id, err = parseGID("Product", n.ID); err != nil {
 		return -1, 0, fmt.Errorf("shopify: read a bulk line: %w", err)
 	}
-	return n.children(), id, nil
+	root := bulkRootNode{productNode: productNode{VariantsCount: n.VariantsCount}, MediaCount: n.MediaCount}
+	return root.children(), id, nil
 }
 
 // BulkProduct is a product put together from lines.
@@ -68,19 +81,15 @@ func ProductOfLines(root []byte, children [][]byte, ordered bool) (BulkProduct, 
 	fail := func(err error) (BulkProduct, error) {
 		return BulkProduct{}, fmt.Errorf("shopify: read a bulk line: %w", err)
 	}
-	r := lineReader{room: len(root) * 3 / 4}
-	for _, line := range children[:min(len(children), 100)] {
-		r.room += len(line) / 2
-	}
 	var n bulkRootNode
-	if err := r.read(root, func() { r.product(&n) }); err != nil {
+	if err := readLine(root, &n); err != nil {
 		return fail(err)
 	}
 	n.Variants.Nodes = make([]variantNode, 0, len(children))
 	var c bulkChildNode
 	for _, line := range children {
 		c = bulkChildNode{}
-		if err := r.read(line, func() { r.child(&c) }); err != nil {
+		if err := readLine(line, &c); err != nil {
 			return fail(err)
 		}
 		if c.Parent != n.ID {

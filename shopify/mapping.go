@@ -45,63 +45,55 @@ type countNode struct {
 }
 
 type productNode struct {
-	ID              string                  `json:"id"`
-	Title           string                  `json:"title"`
-	DescriptionHTML string                  `json:"descriptionHtml"`
-	Vendor          string                  `json:"vendor"`
-	ProductType     string                  `json:"productType"`
-	Handle          string                  `json:"handle"`
-	Tags            []string                `json:"tags"`
-	Status          string                  `json:"status"`
-	PublishedAt     *time.Time              `json:"publishedAt"`
-	CreatedAt       time.Time               `json:"createdAt"`
-	UpdatedAt       time.Time               `json:"updatedAt"`
-	Options         []optionNode            `json:"options"`
-	VariantsCount   *countNode              `json:"variantsCount"`
-	Media           connection[mediaNode]   `json:"media"`
-	Variants        connection[variantNode] `json:"variants"`
-}
-
-type optionNode struct {
-	ID       string   `json:"id"`
-	Name     string   `json:"name"`
-	Position int64    `json:"position"`
-	Values   []string `json:"values"`
+	ID              string     `json:"id"`
+	Title           string     `json:"title"`
+	DescriptionHTML string     `json:"descriptionHtml"`
+	Vendor          string     `json:"vendor"`
+	ProductType     string     `json:"productType"`
+	Handle          string     `json:"handle"`
+	Tags            []string   `json:"tags"`
+	Status          string     `json:"status"`
+	PublishedAt     *time.Time `json:"publishedAt"`
+	CreatedAt       time.Time  `json:"createdAt"`
+	UpdatedAt       time.Time  `json:"updatedAt"`
+	Options         []struct {
+		ID       string   `json:"id"`
+		Name     string   `json:"name"`
+		Position int64    `json:"position"`
+		Values   []string `json:"values"`
+	} `json:"options"`
+	VariantsCount *countNode              `json:"variantsCount"`
+	Media         connection[mediaNode]   `json:"media"`
+	Variants      connection[variantNode] `json:"variants"`
 }
 
 type mediaNode struct {
-	Alt   *string    `json:"alt"`
-	Image *imageNode `json:"image"`
-}
-
-type imageNode struct {
-	URL    string `json:"url"`
-	Width  int64  `json:"width"`
-	Height int64  `json:"height"`
-}
-
-type selectedNode struct {
-	Value string `json:"value"`
-}
-
-type weightNode struct {
-	Unit  string  `json:"unit"`
-	Value float64 `json:"value"`
+	Alt   *string `json:"alt"`
+	Image *struct {
+		URL    string `json:"url"`
+		Width  int64  `json:"width"`
+		Height int64  `json:"height"`
+	} `json:"image"`
 }
 
 type variantNode struct {
-	ID              string         `json:"id"`
-	Title           string         `json:"title"`
-	SKU             *string        `json:"sku"`
-	Barcode         *string        `json:"barcode"`
-	Price           string         `json:"price"`
-	CompareAtPrice  *string        `json:"compareAtPrice"`
-	Position        int64          `json:"position"`
-	SelectedOptions []selectedNode `json:"selectedOptions"`
-	InventoryItem   struct {
+	ID              string  `json:"id"`
+	Title           string  `json:"title"`
+	SKU             *string `json:"sku"`
+	Barcode         *string `json:"barcode"`
+	Price           string  `json:"price"`
+	CompareAtPrice  *string `json:"compareAtPrice"`
+	Position        int64   `json:"position"`
+	SelectedOptions []struct {
+		Value string `json:"value"`
+	} `json:"selectedOptions"`
+	InventoryItem struct {
 		ID          string `json:"id"`
 		Measurement struct {
-			Weight *weightNode `json:"weight"`
+			Weight *struct {
+				Unit  string  `json:"unit"`
+				Value float64 `json:"value"`
+			} `json:"weight"`
 		} `json:"measurement"`
 	} `json:"inventoryItem"`
 	InventoryQuantity *int64    `json:"inventoryQuantity"`
@@ -197,18 +189,7 @@ func variantOf(n *variantNode) (catalog.Variant, error) {
 // grams turns a weight into whole grams. The pound and ounce are the
 // international ones.
 func grams(value float64, unit string) (int64, bool) {
-	factor, ok := 1.0, true
-	switch unit {
-	case "GRAMS":
-	case "KILOGRAMS":
-		factor = 1000
-	case "OUNCES":
-		factor = 28.349523125
-	case "POUNDS":
-		factor = 453.59237
-	default:
-		ok = false
-	}
+	factor, ok := map[string]float64{"GRAMS": 1, "KILOGRAMS": 1000, "OUNCES": 28.349523125, "POUNDS": 453.59237}[unit]
 	g := math.Round(value * factor)
 	if !ok || !(g >= 0 && g < math.MaxInt32*1000) {
 		return 0, false

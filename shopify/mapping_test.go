@@ -96,7 +96,11 @@ func TestIDsBeyondTheExactFloatsStayExact(t *testing.T) {
 }
 
 func TestAVideoIsNoImage(t *testing.T) {
-	n := productNode{ID: "gid://shopify/Product/1", Media: connection[mediaNode]{Nodes: []mediaNode{{}, {Image: &imageNode{"https://cdn.example/a.jpg", 3, 4}}}}}
+	n := productNode{ID: "gid://shopify/Product/1", Media: connection[mediaNode]{Nodes: []mediaNode{{}, {Image: &struct {
+		URL    string `json:"url"`
+		Width  int64  `json:"width"`
+		Height int64  `json:"height"`
+	}{"https://cdn.example/a.jpg", 3, 4}}}}}
 	p, err := productOf(&n)
 	if err != nil {
 		t.Fatal(err)
