@@ -141,18 +141,22 @@ func runStanding(run store.SyncRun) (mood, string) {
 	return moodGood, "Done"
 }
 
-// resultWords says what a run did or found: "2 added, 1 changed".
+// resultWords says what a run did, "2 added, 1 changed", or found, "2 to add".
 func resultWords(run store.SyncRun) string {
 	if run.Error != "" {
 		return sentences(run.Error)
 	}
 	var did []string
 	for _, part := range []struct {
-		n    int64
-		word string
-	}{{run.Added, "added"}, {run.Changed, "changed"}, {run.Removed, "removed"}} {
+		n         int64
+		did, todo string
+	}{{run.Added, "added", "to add"}, {run.Changed, "changed", "to change"}, {run.Removed, "removed", "to remove"}} {
+		word := part.did
+		if run.DryRun {
+			word = part.todo
+		}
 		if part.n > 0 {
-			did = append(did, number(part.n)+" "+part.word)
+			did = append(did, number(part.n)+" "+word)
 		}
 	}
 	words := strings.Join(did, ", ")
@@ -161,8 +165,6 @@ func resultWords(run store.SyncRun) string {
 		return ""
 	case len(did) == 0:
 		words = "no difference"
-	case run.DryRun:
-		words = "would be " + words
 	}
 	if run.Read > 0 && run.State != store.RunRunning {
 		words = count(run.Read, "product") + " looked at, " + words

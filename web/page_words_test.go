@@ -140,7 +140,7 @@ func TestASyncsResultIsSaidInWords(t *testing.T) {
 	}{
 		{store.SyncRun{State: store.RunDone, Kind: store.RunFull, Proven: true, ProvenAt: 1, Read: 4000, Added: 2, Changed: 1}, moodGood, "In step", "4,000 products looked at, 2 added, 1 changed."},
 		{store.SyncRun{State: store.RunDone, Kind: store.RunReconcile, Proven: true, ProvenAt: 1, Read: 1}, moodGood, "In step", "1 product looked at, no difference."},
-		{store.SyncRun{State: store.RunDone, Kind: store.RunReconcile, DryRun: true, Proven: true, Read: 10, Removed: 3}, moodWait, "Differences found", "10 products looked at, would be 3 removed."},
+		{store.SyncRun{State: store.RunDone, Kind: store.RunReconcile, DryRun: true, Proven: true, Read: 10, Removed: 3}, moodWait, "Differences found", "10 products looked at, 3 to remove."},
 		{store.SyncRun{State: store.RunDone, Kind: store.RunFull, Read: 10}, moodWait, "Done, but the list was not complete", "10 products looked at, no difference."},
 		{store.SyncRun{State: store.RunDone, Kind: store.RunIncremental}, moodGood, "Done", "No difference."},
 		{store.SyncRun{State: store.RunFailed, Error: "Shopify did not answer"}, moodBad, "Failed", "Shopify did not answer."},
