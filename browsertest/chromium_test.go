@@ -182,7 +182,19 @@ func (p *tab) where() string {
 
 func (p *tab) open(path string) {
 	p.t.Helper()
-	p.run(chromedp.Navigate(p.base + path))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Navigate(p.base+path))
+		if err == nil {
+			return
+		}
+		// A click just before may still be on its way to a page; when that one
+		// arrives it takes this one's place.
+		if ctx.Err() != nil || !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			p.t.Fatalf("%v, on %s", err, p.where())
+		}
+	}
 }
 
 // is evaluates a JavaScript condition; while a page is being replaced it does
