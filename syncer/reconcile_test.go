@@ -85,6 +85,10 @@ func TestALostEditOfTheSameSecondIsFound(t *testing.T) {
 		r.apply(fakeshopify.TopicUpdate, id)
 		r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "second" })
 		time.Sleep(3 * time.Second)
+		dry, err := r.reconcile(true)
+		if err != nil || dry.Changed != 1 || dry.ProvenAt != 0 {
+			t.Errorf("a dry run that finds it proves nothing: %+v, %v", dry, err)
+		}
 		run, err := r.reconcile(false)
 		if err != nil || run.Changed != 1 || run.ProvenAt == 0 {
 			t.Errorf("%+v, %v", run, err)
