@@ -67,6 +67,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 		WebhookID: bounded(header(h, "Webhook-Id")), EventID: bounded(header(h, "Event-Id")),
 		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(header(h, "Triggered-At")), Body: body,
 	}
+	in.refusals.accepted(req.shop, req.arrived)
 	return in.accept(req, shop, topic)
 }
 
@@ -143,6 +144,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 		return &rej
 	}
 	if _, known := d.shops[req.shop]; !known {
+		in.refusals.stranger(clip(req.shop), matched, req.arrived)
 		return nil // answered 404 by findShop
 	}
 	old := true

@@ -64,6 +64,7 @@ type Intake struct {
 	log       *slog.Logger
 	counts    counts
 	rejected  rejectedList
+	refusals  refusals
 	failures  *failureLimiter
 	bodies    *bodies
 	gate      *gate
@@ -194,6 +195,9 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 		Address: req.address.String(), Shop: clip(req.shop), Topic: clip(req.topic),
 	}
 	in.rejected.add(entry)
+	if shop, ok := in.directory.Load().shops[req.shop]; ok && !shop.Removed {
+		in.refusals.refused(req.shop, rej.reason, req.arrived)
+	}
 	if rej.status == http.StatusRequestEntityTooLarge || rej.reason == ReasonAborted || rej.reason == ReasonBusy {
 		// What is left of the body would otherwise be read from the connection.
 		w.Header().Set("Connection", "close")
