@@ -27,7 +27,7 @@ type layer struct {
 // and in ARCHITECTURE.md.
 func layers() map[string]layer {
 	core := []string{"boltfile", "breaker", "bulk", "catalog", "config", "datadir", "limiter", "queue", "shopify", "state", "store", "syncer", "telemetry"}
-	all := append([]string{"fakeshopify", "web", "webhook"}, core...)
+	all := append([]string{"fakeshopify", "status", "web", "webhook"}, core...)
 	return map[string]layer{
 		"boltfile":    {level: 0},
 		"breaker":     {level: 0, tests: []string{"boltfile"}},
@@ -45,11 +45,12 @@ func layers() map[string]layer {
 		"telemetry":   {level: 0},
 		"syncer":      {level: 2, imports: []string{"bulk", "catalog", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 2, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
-		"web":         {level: 3, imports: core, tests: all},
-		"appliance":   {level: 4, imports: all, tests: all},
-		"browsertest": {level: 5, tests: append([]string{"appliance"}, all...)},
-		"cli":         {level: 5, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},
-		".":           {level: 6, imports: []string{"cli"}, tests: append([]string{"appliance", "cli"}, all...)},
+		"status":      {level: 3, imports: []string{"catalog", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
+		"web":         {level: 4, imports: append([]string{"status"}, core...), tests: all},
+		"appliance":   {level: 5, imports: all, tests: all},
+		"browsertest": {level: 6, tests: append([]string{"appliance"}, all...)},
+		"cli":         {level: 6, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},
+		".":           {level: 7, imports: []string{"cli"}, tests: append([]string{"appliance", "cli"}, all...)},
 	}
 }
 

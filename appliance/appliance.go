@@ -22,6 +22,7 @@ import (
 	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/state"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/syncer"
 	"stockroom/telemetry"
@@ -65,7 +66,8 @@ type Appliance struct {
 	syncer    *syncer.Syncer
 	account   *account
 	web       *web.Server
-	watch     web.QueueWatch
+	watch     status.QueueWatch
+	status    *status.Reader
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
 	retired    retired
@@ -137,6 +139,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.token, err = newToken(); err != nil {
 		return err
 	}
+	a.openStatus()
 	a.account = openAccount(a.state, s, loginCost(), a.log)
 	a.web = web.New(a.webOptions())
 	return nil

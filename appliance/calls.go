@@ -6,6 +6,7 @@ import (
 
 	"stockroom/breaker"
 	"stockroom/shopify"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/web"
 )
@@ -14,8 +15,8 @@ import (
 type outbound struct{ a *Appliance }
 
 // Calls puts together what limiter, breaker and client know of a shop.
-func (o outbound) Calls(shop string, now time.Time) web.Calls {
-	c := web.Calls{Circuit: breaker.StateClosed.String()}
+func (o outbound) Calls(shop string, now time.Time) status.Calls {
+	c := status.Calls{Circuit: breaker.StateClosed.String()}
 	if snap, ok := o.a.limiter.SnapshotAt(now, shop); ok {
 		c.Used, c.Budget, c.Window, c.Learnt = snap.Used, snap.Budget, int(snap.Window/time.Second), snap.Mode != "default"
 		for _, n := range snap.Waiting {
@@ -25,7 +26,7 @@ func (o outbound) Calls(shop string, now time.Time) web.Calls {
 			c.NextGrant = snap.Next
 		}
 		if snap.Penalty.After(now) && snap.Penalty.After(c.NextGrant) {
-			c.NextGrant = snap.Penalty
+			c.NextGrant, c.Asked = snap.Penalty, true
 		}
 	}
 	worst := breaker.StateClosed

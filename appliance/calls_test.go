@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"stockroom/config"
-	"stockroom/web"
+	"stockroom/status"
 )
 
 // A person's decision about the calls holds over a restart and is taken back.
@@ -32,12 +32,12 @@ func TestCallsAreHeldBackByHand(t *testing.T) {
 			}
 		}
 	}
-	decide := func(a *Appliance, hold string) (int, web.Calls) {
+	decide := func(a *Appliance, hold string) (int, status.Calls) {
 		r := httptest.NewRequest(http.MethodPost, "http://localhost/api/v1/shops/"+shop+"/circuit", strings.NewReader(`{"hold":"`+hold+`"}`))
 		r.Header.Set("Authorization", "Bearer "+a.Token())
 		w := httptest.NewRecorder()
 		a.Admin().ServeHTTP(w, r)
-		var c web.Calls
+		var c status.Calls
 		_ = json.Unmarshal(w.Body.Bytes(), &c)
 		return w.Code, c
 	}

@@ -13,6 +13,7 @@ import (
 	"stockroom/limiter"
 	"stockroom/shopify"
 	"stockroom/state"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/web"
 )
@@ -33,12 +34,38 @@ const (
 // doctor looks at the stores and asks every shop.
 func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 	list := a.examineStores(ctx)
+	list = append(list, a.examineStatus(ctx)...)
 	shops := a.state.Shops()
 	if len(shops) == 0 {
 		list = append(list, web.Finding{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: "stockroom shop add my-shop.myshopify.com"})
 	}
 	for _, shop := range shops {
 		list = append(list, a.examineShop(ctx, shop)...)
+	}
+	return list
+}
+
+// examineStatus says what the account of health says, in the words of the page.
+// Where nothing works on the data dir it is left out: nobody does what is due.
+func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
+	if !a.syncer.Works() {
+		return nil
+	}
+	account := a.status.Read(ctx, time.Now())
+	list := []web.Finding{}
+	for _, l := range account.Lines {
+		f := web.Finding{Check: l.Code, Shop: l.Shop, Level: levelOK, Text: l.Sentence(account.Now), Fix: strings.TrimSpace(l.Next.Text(account.Now) + " " + l.Command)}
+		switch l.Mood {
+		case status.Bad:
+			f.Level = levelFail
+		case status.Wait:
+			f.Level = levelWarn
+		default:
+			f.Fix = ""
+		}
+		if l.Code != "no-shop" {
+			list = append(list, f)
+		}
 	}
 	return list
 }

@@ -133,9 +133,8 @@ func (r *gapRig) exact() {
 func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := newGapRig(t, t.TempDir(), fakeshopify.Options{Seed: 11, Products: 40, MaxVariants: 3})
-		page := &syncs{a: r.Appliance}
 		time.Sleep(30 * time.Minute)
-		if st := page.Status(gapShop, time.Now()); !st.InStep || !st.Subscriptions.Present || len(r.shop.Subscriptions()) == 0 {
+		if st := r.standing(gapShop); !st.InStep || !st.Subscriptions.Present || len(r.shop.Subscriptions()) == 0 {
 			t.Fatalf("before the outage: %+v", st)
 		}
 
@@ -143,7 +142,7 @@ func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
 		r.down.Store(true)
 		for time.Since(began) < 6*time.Hour {
 			time.Sleep(5 * time.Minute)
-			st := page.Status(gapShop, time.Now())
+			st := r.standing(gapShop)
 			// Whatever differs was changed after the instant that the page names.
 			for id, changed := range r.differences() {
 				if proven := max(st.ProvenIDs.UnixMilli(), st.ProvenFields.UnixMilli()); !changed.IsZero() && changed.Add(time.Second).UnixMilli() < proven {
@@ -171,9 +170,9 @@ func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
 
 		r.down.Store(false)
 		back := time.Now()
-		for page.Status(gapShop, time.Now()).InStep == false {
+		for r.standing(gapShop).InStep == false {
 			if time.Since(back) > 2*time.Hour {
-				t.Fatalf("not in step two hours after the outage: %+v", page.Status(gapShop, time.Now()))
+				t.Fatalf("not in step two hours after the outage: %+v", r.standing(gapShop))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -211,8 +210,7 @@ func TestAnAbsenceOfSixHoursIsFilledAtTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Appliance = a
-		page := &syncs{a: a}
-		if st := page.Status(gapShop, time.Now()); st.Staleness < 6*3600 {
+		if st := r.standing(gapShop); st.Staleness < 6*3600 {
 			t.Errorf("staleness %v s after six hours of absence", st.Staleness)
 		}
 		_, stopWork := a.Work(t.Context())
@@ -223,7 +221,7 @@ func TestAnAbsenceOfSixHoursIsFilledAtTheStart(t *testing.T) {
 		}()
 		time.Sleep(15 * time.Minute)
 		r.exact()
-		if st := page.Status(gapShop, time.Now()); !st.InStep {
+		if st := r.standing(gapShop); !st.InStep {
 			t.Errorf("not in step: %s", st.Why)
 		}
 	})

@@ -1,22 +1,39 @@
 package appliance
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"stockroom/fakeshopify"
 	"stockroom/queue"
+	"stockroom/status"
 	"stockroom/store"
 )
+
+// standing is how a shop's copy stands, as every face says it.
+func (a *Appliance) standing(shop string) *status.Sync {
+	return a.status.Read(context.Background(), time.Now()).Shop(shop).Sync
+}
+
+// says are the codes of the lines about a shop.
+func (a *Appliance) says(shop string, now time.Time) (codes []string) {
+	for _, l := range a.status.Read(context.Background(), now).Lines {
+		if l.Shop == shop {
+			codes = append(codes, l.Code)
+		}
+	}
+	return codes
+}
 
 // TestWorkThatWaitsIsSeenBehindThatOfAnotherShop holds that a shop is not in step
 // while a job of its waits, however many of another shop are before it.
 func TestWorkThatWaitsIsSeenBehindThatOfAnotherShop(t *testing.T) {
 	p := newPlant(t, fakeshopify.Options{}, nil)
-	page := &syncs{a: p.Appliance}
-	if words := page.jobWords(testShop, time.Now()); words != "" {
-		t.Fatalf("to begin with: %s", words)
+	if codes := p.says(testShop, time.Now()); slices.Contains(codes, "unworked") {
+		t.Fatalf("to begin with: %v", codes)
 	}
 	var jobs []queue.NewJob
 	add := func(shop string, n int) {
@@ -30,31 +47,31 @@ func TestWorkThatWaitsIsSeenBehindThatOfAnotherShop(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if words := page.jobWords(testShop, time.Now().Add(time.Hour)); words != "" {
-		t.Errorf("nothing of the shop waits: %s", words)
+	if codes := p.says(testShop, time.Now().Add(time.Hour)); slices.Contains(codes, "unworked") {
+		t.Errorf("nothing of the shop waits: %v", codes)
 	}
 	jobs = nil
 	add(testShop, 0)
 	if err := p.queue.EnqueueAll(t.Context(), jobs); err != nil {
 		t.Fatal(err)
 	}
-	if page.jobWords(testShop, time.Now().Add(2*time.Hour)) == "" {
-		t.Error("in step while a job waits")
+	if codes := p.says(testShop, time.Now().Add(2*time.Hour)); !slices.Contains(codes, "unworked") {
+		t.Errorf("in step while a job waits: %v", codes)
 	}
 }
 
 // TestAWantedFetchWithoutAJobIsNotInStep holds the time until the queue can take
-// what a commit asked for.
+// what a commit asked for. It is the one state that is damped.
 func TestAWantedFetchWithoutAJobIsNotInStep(t *testing.T) {
 	p := newPlant(t, fakeshopify.Options{}, nil)
-	page := &syncs{a: p.Appliance}
 	if err := p.store.Want(t.Context(), store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 7, Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}
-	if page.jobWords(testShop, time.Now()) == "" {
-		t.Error("in step while a product is to be fetched")
+	wanted := time.Now()
+	if codes := p.says(testShop, wanted.Add(4*time.Second)); slices.Contains(codes, "reading") {
+		t.Errorf("not damped: %v", codes)
 	}
-	if words := page.jobWords("other.myshopify.com", time.Now()); words != "" {
-		t.Errorf("of another shop: %s", words)
+	if codes := p.says(testShop, wanted.Add(6*time.Second)); !slices.Contains(codes, "reading") {
+		t.Errorf("in step while a product is to be fetched: %v", codes)
 	}
 }

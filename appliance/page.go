@@ -6,20 +6,32 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/status"
 	"stockroom/web"
 )
 
 func (a *Appliance) webOptions() web.Options {
 	s := a.opt.Settings
 	o := web.Options{
-		Store: a.store, Syncs: &syncs{a: a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a},
+		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.wants.add,
-		Rejected: a.rejected, CatalogueClosed: a.intake.CatalogueClosed, Notices: a.notices, SendSample: a.sendSample,
+		Rejected: a.rejected, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
 	}
 	return o
+}
+
+// openStatus says where the account of health is read from.
+func (a *Appliance) openStatus() {
+	s := a.opt.Settings
+	a.status = status.New(status.Options{
+		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a}.List,
+		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
+		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed, Refused: a.intake.Refusals, Strangers: a.intake.Strangers,
+		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Logger: a.log,
+	})
 }
 
 func (a *Appliance) rejected() []web.Rejected {
@@ -31,17 +43,17 @@ func (a *Appliance) rejected() []web.Rejected {
 }
 
 // notices are what a person should know of the files.
-func (a *Appliance) notices() []web.Notice {
-	var list []web.Notice
+func (a *Appliance) notices() []status.Notice {
+	var list []status.Notice
 	if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) {
-		list = append(list, web.Notice{
-			Level: web.LevelBad,
+		list = append(list, status.Notice{
+			Level: status.LevelBad,
 			Text:  fmt.Sprintf("products.db was damaged and was moved to %s at %s; %d products were taken over from it.", h.Quarantined, h.At.Format(time.RFC3339), h.Salvaged),
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
 	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		list = append(list, web.Notice{
-			Level: web.LevelBad,
+		list = append(list, status.Notice{
+			Level: status.LevelBad,
 			Text:  fmt.Sprintf("products.db lacks %d changes that were stored before the last stop; its write-ahead log was lost or damaged.", h.Behind),
 			Next:  "A full sync brings them back.",
 		})
@@ -50,21 +62,21 @@ func (a *Appliance) notices() []web.Notice {
 	switch {
 	case reason == "" || a.syncer.ProvenFieldsSince(at): // a full sync has brought back what was lost
 	case path == "":
-		list = append(list, web.Notice{
-			Level: web.LevelBad,
+		list = append(list, status.Notice{
+			Level: status.LevelBad,
 			Text:  fmt.Sprintf("queue.db lost jobs (%s), found at %s.", reason, at.Format(time.RFC3339)),
 			Next:  "A full sync brings back what waiting deliveries in it would have changed.",
 		})
 	default:
-		list = append(list, web.Notice{
-			Level: web.LevelBad,
+		list = append(list, status.Notice{
+			Level: status.LevelBad,
 			Text:  fmt.Sprintf("queue.db was damaged (%s) and was moved to %s at %s.", reason, path, at.Format(time.RFC3339)),
 			Next:  "Waiting deliveries in it are lost; a full sync brings their content back.",
 		})
 	}
 	if n := a.queue.Stats().Damaged; n > 0 {
-		list = append(list, web.Notice{
-			Level: web.LevelWarn,
+		list = append(list, status.Notice{
+			Level: status.LevelWarn,
 			Text:  fmt.Sprintf("%d waiting jobs in queue.db could not be understood and were put aside in it.", n),
 			Next:  "A full sync brings back what deliveries among them would have changed.",
 		})
@@ -74,24 +86,24 @@ func (a *Appliance) notices() []web.Notice {
 		if d.File == "" {
 			text = fmt.Sprintf("state.db was lost: %s.", d.Reason)
 		}
-		list = append(list, web.Notice{
-			Level: web.LevelBad,
+		list = append(list, status.Notice{
+			Level: status.LevelBad,
 			Text:  text,
 			Next:  "Check the shops and their selections; add those that are missing with `stockroom shop add`.",
 		})
 	}
 	for _, shop := range a.state.Shops() {
 		if _, known := a.state.Selection(shop.Domain); !known {
-			list = append(list, web.Notice{
-				Level: web.LevelBad,
+			list = append(list, status.Notice{
+				Level: status.LevelBad,
 				Text:  "The selection of " + shop.Domain + " is not known any more.",
 				Next:  "Say it again with `stockroom select " + shop.Domain + "`.",
 			})
 		}
 	}
 	if a.dir.BallastReleased() {
-		list = append(list, web.Notice{
-			Level: web.LevelWarn,
+		list = append(list, status.Notice{
+			Level: status.LevelWarn,
 			Text:  "The disk is full or was; the reserve kept in the data dir was given up.",
 			Next:  "It is made again by itself when there is space.",
 		})

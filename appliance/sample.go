@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/store"
 	"stockroom/web"
 )
 
@@ -54,7 +55,7 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 		"Content-Type": "application/json", "User-Agent": "Stockroom-Test",
 		"X-Shopify-Topic": topic, "X-Shopify-Shop-Domain": shop, "X-Shopify-Api-Version": a.opt.Settings.APIVersion,
 		"X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)),
-		"X-Shopify-Webhook-Id":  "stockroom-test-" + rand.Text(), "X-Shopify-Triggered-At": time.Now().UTC().Format(time.RFC3339Nano),
+		"X-Shopify-Webhook-Id":  store.SampleID + rand.Text(), "X-Shopify-Triggered-At": time.Now().UTC().Format(time.RFC3339Nano),
 	} {
 		r.Header.Set(name, value)
 	}

@@ -10,6 +10,7 @@ import (
 	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/state"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/web"
 	"stockroom/webhook"
@@ -144,12 +145,12 @@ func (a *Appliance) redact(ctx context.Context, shop string) error {
 type shops struct{ a *Appliance }
 
 // List returns the shops as they may be shown.
-func (s shops) List(context.Context) ([]web.ShopView, error) {
-	var list []web.ShopView
+func (s shops) List(context.Context) ([]status.Connection, error) {
+	var list []status.Connection
 	for _, shop := range s.a.state.Shops() {
 		sel, _ := s.a.state.Selection(shop.Domain)
 		c, _ := s.a.state.Credentials(shop.Domain)
-		list = append(list, web.ShopView{
+		list = append(list, status.Connection{
 			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), NextTry: shop.Pause.NextProbe, Selection: sel,
 			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
 			HasToken: c.AccessToken.IsSet(), PreviousSecret: c.PreviousSecret.IsSet(),

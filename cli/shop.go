@@ -16,6 +16,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/status"
 	"stockroom/web"
 )
 
@@ -55,7 +56,7 @@ func (c shopAddCommand) Run(e *env) error {
 		}
 	}
 	return e.with(true, func(cl *client) error {
-		var view web.ShopView
+		var view status.Connection
 		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(shop), nil, body, &view); err != nil {
 			return err
 		}
@@ -109,7 +110,7 @@ type shopListCommand struct{}
 func (shopListCommand) Run(e *env) error {
 	return e.with(false, func(c *client) error {
 		var out struct {
-			Shops []web.ShopView `json:"shops"`
+			Shops []status.Connection `json:"shops"`
 		}
 		if err := c.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
 			return err
@@ -192,7 +193,7 @@ func (c shopCallsCommand) Run(e *env) error {
 		hold = web.HoldAuto
 	}
 	return e.with(false, func(cl *client) error {
-		var calls web.Calls
+		var calls status.Calls
 		err := cl.call(e.ctx, http.MethodPost, "/api/v1/shops/"+url.PathEscape(c.Shop)+"/circuit", nil, map[string]web.Hold{"hold": hold}, &calls)
 		if err != nil {
 			return err

@@ -11,8 +11,8 @@ import (
 
 	"stockroom/config"
 	"stockroom/shopify"
+	"stockroom/status"
 	"stockroom/store"
-	"stockroom/web"
 )
 
 type syncCommand struct {
@@ -28,7 +28,7 @@ func (syncCommand) Help() string {
 }
 
 func (c syncCommand) Run(e *env) error {
-	return e.sync(c.Shop, func(st web.SyncStatus) wish {
+	return e.sync(c.Shop, func(st status.Sync) wish {
 		switch {
 		case c.Full, st.Staleness < 0:
 			return wish{kind: store.RunFull}
@@ -51,7 +51,7 @@ func (reconcileCommand) Help() string {
 }
 
 func (c reconcileCommand) Run(e *env) error {
-	return e.sync(c.Shop, func(web.SyncStatus) wish { return wish{store.RunReconcile, c.DryRun, true} })
+	return e.sync(c.Shop, func(status.Sync) wish { return wish{store.RunReconcile, c.DryRun, true} })
 }
 
 // wish is the run that a command asks for.
@@ -74,7 +74,7 @@ type syncRun struct {
 }
 
 // sync makes a run of one shop, or of each, and follows it to its end.
-func (e *env) sync(shop string, choose func(web.SyncStatus) wish) error {
+func (e *env) sync(shop string, choose func(status.Sync) wish) error {
 	return e.working(func(cl *client) error {
 		shops, err := e.shops(cl, shop)
 		if err != nil {
@@ -116,7 +116,7 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 		return []string{name}, nil
 	}
 	var out struct {
-		Shops []web.ShopView `json:"shops"`
+		Shops []status.Connection `json:"shops"`
 	}
 	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
 		return nil, err
@@ -132,9 +132,9 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 }
 
 // syncShop begins or joins a shop's run and follows it.
-func (e *env) syncShop(cl *client, shop string, named bool, choose func(web.SyncStatus) wish) (syncRun, wish, error) {
+func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.Sync) wish) (syncRun, wish, error) {
 	path := "/api/v1/shops/" + url.PathEscape(shop) + "/sync"
-	var st web.SyncStatus
+	var st status.Sync
 	if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
 		return syncRun{}, wish{}, err
 	}

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"text/tabwriter"
 
-	"stockroom/web"
+	"stockroom/status"
 )
 
 type webhooksListCommand struct {
@@ -36,7 +36,7 @@ func (c webhooksRegisterCommand) Run(e *env) error {
 // shopSubscriptions are the subscriptions of a shop.
 type shopSubscriptions struct {
 	Shop string `json:"shop"`
-	web.Subscriptions
+	status.Subscriptions
 }
 
 // subscriptions lists or registers the subscriptions of one shop, or of each.
@@ -100,7 +100,7 @@ func subscriptionWords(state string) string {
 func (e *env) tellSubscriptions(s shopSubscriptions) error {
 	fmt.Fprintf(e.Stdout, "%s:\n", s.Shop)
 	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
-	for _, list := range [][]web.Subscription{s.Wanted, s.Others} {
+	for _, list := range [][]status.Subscription{s.Wanted, s.Others} {
 		for _, sub := range list {
 			fmt.Fprintf(w, "  %s\t%s\t%s\n", printable(sub.Topic), subscriptionWords(sub.State), orDash(printable(sub.URI)))
 		}

@@ -150,6 +150,7 @@ func (s *Store) fillActivity(upTo int64) {
 func (s *Store) readActivity(ctx context.Context, db *sql.DB, upTo int64) error {
 	now := time.Now()
 	return errors.Join(
+		s.loadHearing(ctx, db),
 		eachTime(ctx, db, func(shop string, at int64) { s.activity.add(shop, time.UnixMilli(at), now) },
 			`SELECT shop, received_at FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows),
 		eachTime(ctx, db, s.activity.changed,

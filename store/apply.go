@@ -26,6 +26,7 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 		return Result{}, err
 	}
 	s.activity.add(d.Shop, d.ReceivedAt, time.Now())
+	s.hearing.heard(d)
 	return res, nil
 }
 
@@ -131,6 +132,9 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 		v, err = t.inventory(d.Shop, c.ID)
 	default:
 		v, err = t.notice(d.Shop, c)
+	}
+	if err == nil && !h.duplicate {
+		err = t.tellsOf(d, c)
 	}
 	if err != nil {
 		return Result{}, err

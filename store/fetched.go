@@ -24,6 +24,10 @@ type Read struct {
 	// Overrule lets a version older than the stored one win over a row that was
 	// last written before Started.
 	Overrule bool
+	// Expected reports whether a delivery of a change made at an instant should
+	// have come; nil: none. What a run stores of such changes before one did is
+	// undelivered.
+	Expected func(change time.Time) bool
 	// Doubtful counts what PutBulk stores as doubtful: a bulk result did not show
 	// it whole.
 	Doubtful bool
@@ -90,6 +94,9 @@ func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
 	}
 	v, err := t.upsert(r.Shop, p, h, o)
 	if err != nil {
+		return Result{}, err
+	}
+	if err := t.undelivered(r, p, h, v); err != nil {
 		return Result{}, err
 	}
 	if v.outcome != Applied {
@@ -183,12 +190,20 @@ func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {
 	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted ORDER BY wanted_at`)
 }
 
-// WantsProducts reports whether products of a shop are to be fetched.
-func (s *Store) WantsProducts(ctx context.Context, shop string) (bool, error) {
-	return queryOne(ctx, s, func(scan func(...any) error) (wants bool, err error) {
-		err = scan(&wants)
-		return wants, err
-	}, `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
+// WantedCount is how many products of a shop are to be fetched, and since when
+// the oldest wish for one was told last, Unix milliseconds.
+type WantedCount struct {
+	Shop   string
+	Count  int
+	Oldest int64
+}
+
+// WantedProducts counts the products that are to be fetched, by shop.
+func (s *Store) WantedProducts(ctx context.Context) ([]WantedCount, error) {
+	return query(ctx, s, func(scan func(...any) error) (w WantedCount, err error) {
+		err = scan(&w.Shop, &w.Count, &w.Oldest)
+		return w, err
+	}, `SELECT shop, count(*), min(wanted_at) FROM wanted WHERE kind = 'fetch_product' GROUP BY shop`)
 }
 
 // WantedDone drops wanted work that was done by something started at started;

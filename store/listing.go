@@ -56,7 +56,7 @@ func (s *Store) LastByTopic(ctx context.Context, shop string) (map[string]int64,
 		err = scan(&l.topic, &l.at)
 		return l, err
 	}, `SELECT topic, max(received_at) FROM (SELECT shop, topic, webhook_id, outcome, received_at FROM deliveries ORDER BY id DESC LIMIT 20000)
-	    WHERE shop = ? AND outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE 'stockroom-test-%' GROUP BY topic`, shop)
+	    WHERE shop = ? AND outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE '`+SampleID+`%' GROUP BY topic`, shop)
 	if err != nil {
 		return nil, err
 	}

@@ -60,6 +60,7 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 			`DELETE FROM selections WHERE shop = ?`,
 			`DELETE FROM wanted WHERE shop = ?`,
 			`DELETE FROM passed_over WHERE shop = ?`,
+			`DELETE FROM undelivered WHERE shop = ?`,
 			`DELETE FROM sync_seen WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
 			`DELETE FROM drift WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
 			`DELETE FROM sync_runs WHERE shop = ?`,

@@ -79,6 +79,7 @@ type Store struct {
 
 	watch    *watch
 	activity activity
+	hearing  hearing
 
 	lastSeq  atomic.Int64
 	groups   atomic.Int64

@@ -2,6 +2,7 @@ package syncer
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -51,7 +52,32 @@ func (r *runRig) why() string {
 	r.subscriptions[testShop] = Subscriptions{CheckedAt: time.Now(), Present: true}
 	r.mu.Unlock()
 	r.refreshProof(r.t.Context(), testShop)
-	return r.Status(testShop, time.Now()).Why
+	return against(r.Status(testShop, time.Now()), time.Now())
+}
+
+// against is what of the facts stands against the copy being in step; package
+// status says it in its own words.
+func against(st Status, now time.Time) string {
+	c := st.Compared
+	switch {
+	case st.Loss != "":
+		return st.Loss
+	case st.Owed != "":
+		return st.Owed
+	case st.Differ > 0:
+		return fmt.Sprint(st.Differ, " products differ")
+	case st.ProvenIDs.IsZero() && st.ProvenFields.IsZero():
+		return "never compared"
+	case !st.StalenessKnown:
+		return "the clock was put back"
+	case c != nil && c.ID > st.ProvenRun && c.ProvenAt == 0 && c.DryRun:
+		return fmt.Sprint(c.Added+c.Changed+c.Removed, " products differ")
+	case c != nil && c.ID > st.ProvenRun && c.ProvenAt == 0:
+		return c.Error
+	case !st.Subscriptions.Present || now.Sub(st.Subscriptions.CheckedAt) > SubscriptionsKnown:
+		return "subscriptions are not known"
+	}
+	return ""
 }
 
 // TestADifferenceThatIsKnownIsNotInStep holds the one sentence of the page

@@ -190,7 +190,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 	}
 	var found *job
 	var when time.Time
-	for _, sc := range k.s.schedules() {
+	for _, sc := range k.s.schedules(k.shop) {
 		if sc.every <= 0 {
 			continue
 		}
@@ -241,7 +241,7 @@ func (k *keeper) notBefore(name string, now time.Time) time.Time {
 // do makes one run.
 func (k *keeper) do(ctx context.Context, j *job) {
 	deadline := 48 * time.Hour
-	for _, sc := range k.s.schedules() {
+	for _, sc := range k.s.schedules(k.shop) {
 		if sc.name == j.name {
 			deadline = sc.deadline
 		}
@@ -274,6 +274,9 @@ func (k *keeper) do(ctx context.Context, j *job) {
 		return // the process ends; it goes on at the next start
 	}
 	k.s.refreshProof(context.WithoutCancel(ctx), k.shop)
+	if err == nil && !j.dryRun {
+		k.s.judgeDeliveries(context.WithoutCancel(ctx), k.shop, run)
+	}
 	if j.dryRun {
 		if err != nil {
 			k.s.log.Warn("a comparison failed", "shop", k.shop, "error", err.Error())

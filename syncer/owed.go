@@ -171,6 +171,7 @@ func (s *Syncer) lookForGap(now time.Time) {
 		s.noteAlive(now)
 		return
 	}
+	s.absent(was, now)
 	gap := now.Sub(was)
 	if gap < 0 {
 		gap = -gap // the clock was put back: how long it was is not known

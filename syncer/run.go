@@ -30,6 +30,7 @@ type underWay struct {
 	waiting string               // why it waits, "" when it does not
 	until   time.Time            // when it goes on
 	differ  int                  // products that it knows to differ and has not mended all
+	since   time.Time            // when it found them
 }
 
 // progress holds the runs that are under way, by shop.
@@ -91,18 +92,18 @@ func (p *progress) found(shop string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if have := p.runs[shop]; have != nil {
-		have.differ = n
+		have.differ, have.since = n, time.Now()
 	}
 }
 
-// differ is how many products a shop's run knows to differ.
-func (p *progress) differ(shop string) int {
+// differ is how many products a shop's run knows to differ, and since when.
+func (p *progress) differ(shop string) (n int, since time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if have := p.runs[shop]; have != nil {
-		return have.differ
+		return have.differ, have.since
 	}
-	return 0
+	return 0, time.Time{}
 }
 
 func (p *progress) end(shop string) {
@@ -257,7 +258,7 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 			return r.now(), err
 		}
 	}
-	if n := r.s.progress.differ(r.shop); err != nil && n > 0 {
+	if n, _ := r.s.progress.differ(r.shop); err != nil && n > 0 {
 		// What is known to differ is not in step, whatever was proven before.
 		if e := r.s.owe(r.shop, brokenOff(n), time.Now()); e != nil {
 			r.s.log.Warn("that products differ can't be noted", "shop", r.shop, "error", e.Error())

@@ -101,7 +101,7 @@ func (r *run) owe(ctx context.Context, id int64, why string) error {
 func (r *run) read(now time.Time) store.Read {
 	return store.Read{
 		Shop: r.shop, Source: "reconcile", Ref: strconv.FormatInt(r.row.ID, 10), Started: now,
-		Run: r.row.ID, Report: r.row.Kind == store.RunReconcile,
+		Run: r.row.ID, Report: r.row.Kind == store.RunReconcile, Expected: r.s.expected(r.shop),
 	}
 }
 

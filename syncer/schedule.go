@@ -42,11 +42,11 @@ type schedule struct {
 
 // schedules are a shop's, those that are more urgent when several are due
 // first.
-func (s *Syncer) schedules() []schedule {
+func (s *Syncer) schedules(shop string) []schedule {
 	return []schedule{
 		{scheduleFull, s.o.FullSyncEvery, 48 * time.Hour}, // Shopify itself gives a bulk operation ten days
 		{scheduleReconcile, s.o.ReconcileEvery, 6 * time.Hour},
-		{scheduleIncremental, incrementalEvery, 30 * time.Minute},
+		{scheduleIncremental, s.incrementalEveryOf(shop), 30 * time.Minute},
 	}
 }
 

@@ -2,14 +2,14 @@ package syncer
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
 	"stockroom/store"
 )
 
-// Status is how a shop's copy stands against the shop.
+// Status is what is known here of how a shop's copy stands against the shop. It
+// judges nothing: package status does.
 type Status struct {
 	Running *store.SyncRun // nil for none
 	Since   time.Time      // when its present phase began
@@ -17,17 +17,26 @@ type Status struct {
 	// when.
 	Waits      string
 	WaitsUntil time.Time
+	// Differ is how many products the running one has found to differ and not yet
+	// mended all, since DifferSince.
+	Differ      int
+	DifferSince time.Time
 	// ProvenIDs and ProvenFields are when ids, times and variant counts, and
 	// every field, were last shown to be equal; zero for never.
 	ProvenIDs, ProvenFields time.Time
+	ProvenRun               int64         // the run that showed it last
 	Staleness               time.Duration // since the newest of both
 	StalenessKnown          bool
-	Why                     string // what stands against it being in step, of what is known here; "" for nothing
-	Remote                  int64  // the shop's own count, -1 when not known
-	RemoteAt                time.Time
+	Read                    bool           // a full sync came to its end, proven or not
+	Loss                    string         // why a full sync is needed, "" for nothing
+	Owed                    string         // why a comparison is needed, "" for nothing
+	Remote                  int64          // the shop's own count, -1 when not known
+	RemoteAt                time.Time      //
 	Compared                *store.SyncRun // the newest comparison that came to its end; nil for none
 	Schedules               []ScheduleStatus
 	Subscriptions           Subscriptions
+	Deliveries              Deliveries
+	Unread                  error // why Deliveries could not be read, nil when it was
 }
 
 // ScheduleStatus is how one schedule stands.
@@ -42,7 +51,7 @@ type ScheduleStatus struct {
 // Status tells how a shop's copy stands. It asks nobody.
 func (s *Syncer) Status(shop string, now time.Time) Status {
 	p := s.proofOf(shop)
-	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared}
+	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run, Read: p.read}
 	if p.IDs > 0 {
 		st.ProvenIDs = time.UnixMilli(p.IDs)
 	}
@@ -53,12 +62,17 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	if run, since, ok := s.progress.of(shop); ok {
 		st.Running, st.Since = &run, since
 		st.Waits, st.WaitsUntil = s.progress.waits(shop)
+		st.Differ, st.DifferSince = s.progress.differ(shop)
 	}
+	if w, lost := s.lossOf(shop); lost {
+		st.Loss = w.Reason
+	}
+	st.Owed, _ = s.owed(shop)
 	s.mu.Lock()
 	st.Subscriptions = s.subscriptions[shop]
 	s.mu.Unlock()
 	st.Schedules = s.scheduleStatus(shop, now)
-	st.Why = s.why(shop, st, now)
+	st.Deliveries, st.Unread = s.Deliveries(context.Background(), shop, now)
 	return st
 }
 
@@ -76,7 +90,7 @@ func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
 		since = s.began
 	}
 	var list []ScheduleStatus
-	for _, sc := range append(s.schedules(), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
+	for _, sc := range append(s.schedules(shop), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
 		r, _ := s.o.State.Run(shop, sc.name)
 		st := ScheduleStatus{
 			Name: sc.name, Every: sc.every, LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
@@ -102,90 +116,8 @@ func (s *Syncer) successOf(shop, name string, own time.Time) time.Time {
 	return slices.MaxFunc([]time.Time{own, full.LastSuccess}, time.Time.Compare)
 }
 
-// subscriptionsKnown is for how long a check of subscriptions says how they are.
-const subscriptionsKnown = 3*subscriptionsEvery + time.Minute
-
-// why is one sentence on what stands against the copy being in step, of what is
-// known here: jobs and dead letters are counted elsewhere.
-func (s *Syncer) why(shop string, st Status, now time.Time) string {
-	have, ok := s.o.State.Shop(shop)
-	switch {
-	case !ok:
-		return "The shop is not connected."
-	case have.Pause.Paused():
-		return asSentence(pauseWords(have.Pause))
-	}
-	if w, lost := s.lossOf(shop); lost {
-		return "A full sync is needed: " + w.Reason + "."
-	}
-	if reason, owed := s.owed(shop); owed {
-		return "The copy is to be compared with the shop: " + reason + "."
-	}
-	if n := s.progress.differ(shop); n > 0 {
-		return asSentence(productsDiffer(int64(n)) + " from the shop's and are being read")
-	}
-	if st.ProvenIDs.IsZero() && st.ProvenFields.IsZero() {
-		if st.Running != nil {
-			return "The first comparison with the shop is under way."
-		}
-		return "The copy has not been compared with the shop yet."
-	}
-	if !st.StalenessKnown {
-		return "The clock of this machine was put back, so the age of the last comparison is not known."
-	}
-	if c := st.Compared; c != nil && c.ID > s.proofOf(shop).Run && c.ProvenAt == 0 {
-		return unproven(c)
-	}
-	for _, sc := range st.Schedules {
-		if sc.Late && (sc.Name == scheduleReconcile || sc.Name == scheduleFull) {
-			return "The comparison with the shop is overdue."
-		}
-	}
-	switch sub := st.Subscriptions; {
-	case sub.CheckedAt.IsZero():
-		return "Whether Shopify sends product updates has not been checked yet."
-	case now.Sub(sub.CheckedAt) > subscriptionsKnown:
-		return "Shopify is not answering, so it is not known whether it still sends product updates."
-	case !sub.Present && sub.Error != "":
-		return asSentence(sub.Error)
-	case !sub.Present:
-		return "Shopify does not send every kind of product update."
-	}
-	return ""
-}
-
-// unproven says what the newest comparison has left.
-func unproven(c *store.SyncRun) string {
-	n := c.Added + c.Changed + c.Removed
-	switch {
-	case c.DryRun && n > 0:
-		return asSentence("the last comparison changed nothing and found that " + productsDiffer(n) + " from the shop's")
-	case c.Error != "":
-		return asSentence("the last comparison left something open: " + c.Error)
-	}
-	return "The last comparison was not complete."
-}
-
-func productsDiffer(n int64) string {
-	if n == 1 {
-		return "1 product differs"
-	}
-	return fmt.Sprintf("%d products differ", n)
-}
-
-func asSentence(words string) string {
-	if words == "" {
-		return ""
-	}
-	r := []rune(words)
-	if r[0] >= 'a' && r[0] <= 'z' {
-		r[0] += 'A' - 'a'
-	}
-	if last := r[len(r)-1]; last != '.' && last != '!' {
-		r = append(r, '.')
-	}
-	return string(r)
-}
+// SubscriptionsKnown is how long a check of subscriptions says how they are.
+const SubscriptionsKnown = 3*subscriptionsEvery + time.Minute
 
 func (s *Syncer) subscriptionsEvery() time.Duration { return subscriptionsEvery }
 

@@ -42,7 +42,23 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 	if err != nil {
 		return Subscriptions{Error: capital(sentence(err))}, c.healed, err
 	}
-	return c.report(time.Now(), problem), c.healed, nil
+	out = c.report(time.Now(), problem)
+	if err := c.since(&out); err != nil {
+		return Subscriptions{Error: capital(sentence(err))}, c.healed, err
+	}
+	return out, c.healed, nil
+}
+
+// since notes since when news of changed products comes.
+func (c *subscriptionCheck) since(out *Subscriptions) error {
+	switch serves, now := servesChanges(out.Wanted); {
+	case !serves:
+		c.rec.Since = time.Time{}
+	case now || c.rec.Since.IsZero():
+		c.rec.Since = out.CheckedAt
+	}
+	out.Since = c.rec.Since
+	return c.save()
 }
 
 // subscriptionCheck is one comparison of one shop.

@@ -26,8 +26,11 @@ type Subscriptions struct {
 	CheckedAt time.Time
 	Error     string // why they could not be checked or mended, one sentence or several
 	Present   bool   // every wanted one is there
-	Wanted    []Subscription
-	Others    []Subscription // further ones that point elsewhere or are there twice
+	// Since is since when news of changed products is known to be subscribed to;
+	// zero when it is not.
+	Since  time.Time
+	Wanted []Subscription
+	Others []Subscription // further ones that point elsewhere or are there twice
 }
 
 // Subscription is one webhook subscription.

@@ -26,6 +26,9 @@ type subscriptionRecord struct {
 	Foreign []string `json:"foreign,omitempty"`
 	// Healing: a comparison is owed as soon as what is missing is there again.
 	Healing bool `json:"healing,omitempty"`
+	// Since is since when news of changed products is known to be subscribed to;
+	// zero when it is not.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // topicRecord is what is remembered of a topic.

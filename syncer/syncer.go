@@ -87,6 +87,7 @@ type Syncer struct {
 	unfinished    map[string]store.SyncRun // full syncs that the last process left
 	proofs        map[string]proof
 	subscriptions map[string]Subscriptions
+	absence       [2]time.Time // when nobody listened last: from and to
 }
 
 // New makes a syncer; Run starts it.

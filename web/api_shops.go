@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -21,7 +21,7 @@ func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.P
 		return err
 	}
 	if views == nil {
-		views = []ShopView{}
+		views = []status.Connection{}
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"shops": views})
 }
@@ -36,21 +36,21 @@ func shopName(p httprouter.Params) (string, error) {
 }
 
 // knownShop returns the view of a connected shop.
-func (s *Server) knownShop(r *http.Request, p httprouter.Params) (ShopView, error) {
+func (s *Server) knownShop(r *http.Request, p httprouter.Params) (status.Connection, error) {
 	name, err := shopName(p)
 	if err != nil {
-		return ShopView{}, err
+		return status.Connection{}, err
 	}
 	views, err := s.o.Shops.List(r.Context())
 	if err != nil {
-		return ShopView{}, err
+		return status.Connection{}, err
 	}
 	for _, v := range views {
 		if v.Shop == name {
 			return v, nil
 		}
 	}
-	return ShopView{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; stockroom shop list shows those that are.")
+	return status.Connection{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; stockroom shop list shows those that are.")
 }
 
 func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -167,7 +167,7 @@ func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter
 		return err
 	}
 	s.log.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
-	return writeJSON(w, http.StatusOK, s.o.Outbound.Calls(shop.Shop, time.Now()))
+	return writeJSON(w, http.StatusOK, s.account(r.Context()).Shop(shop.Shop).Calls)
 }
 
 // readJSON reads one JSON document without unknown members.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -8,26 +9,41 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/catalog"
+	"stockroom/status"
 )
 
 // statusView is the answer of /api/v1/status.
 type statusView struct {
-	Version   string       `json:"version"`
-	StartedAt time.Time    `json:"started_at"`
-	Now       time.Time    `json:"now"`
-	Demo      bool         `json:"demo"`
-	Mood      mood         `json:"mood"` // good, idle, wait or bad
-	Sentence  string       `json:"sentence"`
-	Next      string       `json:"next,omitempty"`
-	Command   string       `json:"command,omitempty"`
-	Ready     readiness    `json:"ready"`
-	Queue     queueStatus  `json:"queue"`
-	Shops     []shopStatus `json:"shops"`
-	Notices   []Notice     `json:"notices"`
-	LastSeq   int64        `json:"last_seq"` // newest number of the change feed
-	LastAt    *time.Time   `json:"last_update_at"`
-	PublicURL string       `json:"public_url,omitempty"`
-	DataDir   string       `json:"data_dir,omitempty"`
+	Version   string           `json:"version"`
+	StartedAt time.Time        `json:"started_at"`
+	Now       time.Time        `json:"now"`
+	Demo      bool             `json:"demo"`
+	Mood      mood             `json:"mood"` // good, idle, wait or bad
+	Sentence  string           `json:"sentence"`
+	Code      string           `json:"code"`    // of the sentence, from a closed set
+	AsOf      *time.Time       `json:"as_of"`   // every product of every shop equalled the shop's then, by the newest proofs; null without one
+	InStep    bool             `json:"in_step"` // all shops are, as of then
+	Next      string           `json:"next,omitempty"`
+	Command   string           `json:"command,omitempty"`
+	Ready     status.Readiness `json:"ready"`
+	Queue     queueStatus      `json:"queue"`
+	Shops     []shopStatus     `json:"shops"`
+	Notices   []status.Notice  `json:"notices"`
+	Lines     []lineStatus     `json:"lines"`    // all that is so, from worst to best
+	LastSeq   int64            `json:"last_seq"` // newest number of the change feed
+	LastAt    *time.Time       `json:"last_update_at"`
+	PublicURL string           `json:"public_url,omitempty"`
+	DataDir   string           `json:"data_dir,omitempty"`
+}
+
+// lineStatus is one line of the account of health.
+type lineStatus struct {
+	Code     string `json:"code"`
+	Mood     mood   `json:"mood"`
+	Shop     string `json:"shop,omitempty"` // absent when it is about everything
+	Sentence string `json:"sentence"`
+	Next     string `json:"next,omitempty"`
+	Command  string `json:"command,omitempty"`
 }
 
 type queueStatus struct {
@@ -40,54 +56,68 @@ type queueStatus struct {
 }
 
 type shopStatus struct {
-	Shop         string     `json:"shop"`
-	State        string     `json:"state"`
-	Mood         mood       `json:"mood"`
-	Sentence     string     `json:"sentence"`
-	Products     *int64     `json:"products"` // null when they can't be counted now
-	Active       *int64     `json:"active"`
-	Wanted       *int64     `json:"wanted"` // reads from Shopify that are still to be done
-	LastUpdateAt *time.Time `json:"last_update_at"`
-	Waiting      int        `json:"waiting"`
-	Dead         int        `json:"dead"`
-	AtLeast      bool       `json:"at_least"` // waiting and dead were not counted to the end
-	Selection    string     `json:"selection"`
-	NextTryAt    *time.Time `json:"next_try_at"` // when a paused shop is asked again
-	Calls        *Calls     `json:"calls"`
-	MetricsLabel string     `json:"metrics_label"` // its label in /metrics, "other" when it shares one
+	Shop         string        `json:"shop"`
+	State        string        `json:"state"`
+	Mood         mood          `json:"mood"`
+	Sentence     string        `json:"sentence"`
+	Code         string        `json:"code"`
+	InStep       bool          `json:"in_step"`
+	AsOf         *time.Time    `json:"as_of"`    // the newest proof, null for none
+	Products     *int64        `json:"products"` // null when they can't be counted now
+	Active       *int64        `json:"active"`
+	Wanted       *int64        `json:"wanted"` // reads from Shopify that are still to be done
+	LastUpdateAt *time.Time    `json:"last_update_at"`
+	Waiting      int           `json:"waiting"`
+	Dead         int           `json:"dead"`
+	AtLeast      bool          `json:"at_least"` // waiting and dead were not counted to the end
+	Selection    string        `json:"selection"`
+	NextTryAt    *time.Time    `json:"next_try_at"` // when a paused shop is asked again
+	Calls        *status.Calls `json:"calls"`
+	MetricsLabel string        `json:"metrics_label"` // its label in /metrics, "other" when it shares one
 }
 
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	f, _ := s.gather(r.Context(), time.Now())
-	s.countShops(r.Context(), f.shops)
-	h := headlineOf(f)
+	a := s.account(r.Context())
 	v := statusView{
-		Version: s.o.Version, StartedAt: s.o.Started.UTC(), Now: f.now.UTC(), Demo: s.o.Demo,
-		Mood: h.Mood, Sentence: h.sentence(f.now), Next: h.Next, Command: h.Command,
-		Ready: readinessOf(f), Notices: f.notices, LastSeq: s.o.Store.LastSeq(), LastAt: optional(f.last),
+		Version: s.o.Version, StartedAt: s.o.Started.UTC(), Now: a.Now.UTC(), Demo: s.o.Demo,
+		Mood: a.Head.Mood, Sentence: a.Head.Sentence(a.Now), Code: a.Head.Code, Next: a.Head.Next.Text(a.Now), Command: a.Head.Command, InStep: len(a.Shops) > 0,
+		Ready: a.Ready(), Notices: a.Notices, LastSeq: s.o.Store.LastSeq(), LastAt: optional(a.Last),
 		PublicURL: s.o.PublicURL, DataDir: s.o.DataDir,
-		Queue: queueStatus{f.queue.Waiting, f.queue.Leased, f.queue.Dead, optional(f.queue.Oldest), optional(f.queue.Next), f.queue.Paused},
-		Shops: make([]shopStatus, 0, len(f.shops)),
+		Queue: queueStatus{a.Queue.Waiting, a.Queue.Leased, a.Queue.Dead, optional(a.Queue.Oldest), optional(a.Queue.Next), a.Queue.Paused},
+		Shops: make([]shopStatus, 0, len(a.Shops)), Lines: make([]lineStatus, 0, len(a.Lines)),
 	}
 	if v.Notices == nil {
-		v.Notices = []Notice{}
+		v.Notices = []status.Notice{}
 	}
 	if v.Queue.Paused == nil {
 		v.Queue.Paused = []string{}
 	}
-	for _, shop := range f.shops {
-		line := shopLine(f.now, shop)
+	for _, l := range a.Lines {
+		v.Lines = append(v.Lines, lineStatus{l.Code, l.Mood, l.Shop, l.Sentence(a.Now), l.Next.Text(a.Now), l.Command})
+	}
+	for _, shop := range a.Shops {
+		line := a.Of(shop.Shop)
 		view := shopStatus{
-			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.sentence(f.now), LastUpdateAt: optional(shop.Last),
-			Waiting: shop.Waiting, Dead: shop.Dead, AtLeast: shop.AtLeast, Selection: selectionWords(shop.Selection),
+			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.Sentence(a.Now), Code: line.Code, LastUpdateAt: optional(shop.Last),
+			Waiting: shop.Jobs.Waiting, Dead: shop.Jobs.Dead, AtLeast: shop.Jobs.AtLeast, Selection: selectionWords(shop.Selection),
 			NextTryAt: optional(shop.NextTry), Calls: shop.Calls, MetricsLabel: s.label(shop.Shop),
 		}
-		if shop.CountsErr == nil {
-			view.Products, view.Active, view.Wanted = &shop.Counts.Products, &shop.Counts.Active, &shop.Counts.Wanted
+		if shop.Sync != nil {
+			view.InStep, view.AsOf = shop.Sync.InStep, optional(shop.Sync.AsOf)
+		}
+		v.InStep = v.InStep && view.InStep
+		if counts, err := s.counts.get(r.Context(), shop.Shop); err == nil {
+			view.Products, view.Active, view.Wanted = &counts.Products, &counts.Active, &counts.Wanted
 		}
 		v.Shops = append(v.Shops, view)
 	}
+	v.AsOf = optional(a.AsOf())
 	return writeJSON(w, http.StatusOK, v)
+}
+
+// account reads how everything stands.
+func (s *Server) account(ctx context.Context) *status.Account {
+	return s.o.Status.Read(ctx, time.Now())
 }
 
 // selectionWords says the selection to a merchant.

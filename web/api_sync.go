@@ -9,6 +9,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/shopify"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -26,11 +27,11 @@ type runView struct {
 // viewRun adds the pace, which only the one who makes the run knows.
 func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
 	v := runView{SyncRun: run}
-	if run.State != store.RunRunning || s.o.Syncs == nil {
+	if run.State != store.RunRunning {
 		return v
 	}
-	st := s.o.Syncs.Status(run.Shop, now)
-	if st.Running == nil || st.Running.ID != run.ID {
+	st := s.o.Status.Sync(run.Shop, now)
+	if st == nil || st.Running == nil || st.Running.ID != run.ID {
 		return v
 	}
 	v.SyncRun, v.Rate, v.Waits = underWay(run, *st.Running), st.Rate, st.Waits
@@ -152,25 +153,29 @@ func (s *Server) comparing(r *http.Request, p httprouter.Params) (string, Syncs,
 }
 
 func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, syncs, err := s.comparing(r, p)
+	shop, _, err := s.comparing(r, p)
 	if err != nil {
 		return err
 	}
-	st := syncs.Status(shop, time.Now())
+	have := s.account(r.Context()).Shop(shop)
+	if have == nil || have.Sync == nil {
+		return refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
+	}
+	st := *have.Sync
 	if st.Schedules == nil {
-		st.Schedules = []Schedule{}
+		st.Schedules = []status.Schedule{}
 	}
 	st.Subscriptions = listed(st.Subscriptions)
 	return writeJSON(w, http.StatusOK, st)
 }
 
 // listed has empty lists for none, which is what readers of JSON expect.
-func listed(s Subscriptions) Subscriptions {
+func listed(s status.Subscriptions) status.Subscriptions {
 	if s.Wanted == nil {
-		s.Wanted = []Subscription{}
+		s.Wanted = []status.Subscription{}
 	}
 	if s.Others == nil {
-		s.Others = []Subscription{}
+		s.Others = []status.Subscription{}
 	}
 	return s
 }

@@ -12,6 +12,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/shopify"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -20,14 +21,14 @@ type fakeSyncs struct {
 	store *store.Store
 
 	mu      sync.Mutex
-	status  SyncStatus
+	status  status.Sync
 	running map[string]int64 // by kind and dry run
 	fixed   []bool
-	subs    Subscriptions
+	subs    status.Subscriptions
 	err     error // of whatever is asked next
 }
 
-func (f *fakeSyncs) Status(string, time.Time) SyncStatus {
+func (f *fakeSyncs) Status(string, time.Time) status.Sync {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.status
@@ -56,7 +57,7 @@ func (f *fakeSyncs) Cancel(context.Context, string) (bool, error) {
 	return was, f.err
 }
 
-func (f *fakeSyncs) CheckSubscriptions(_ context.Context, _ string, fix bool) (Subscriptions, error) {
+func (f *fakeSyncs) CheckSubscriptions(_ context.Context, _ string, fix bool) (status.Subscriptions, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fixed = append(f.fixed, fix)
@@ -207,7 +208,7 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	live.Phase, live.Read, live.Expected = "reading", 12_400, 100_000
-	f.status = SyncStatus{Running: &live, Rate: 1900, EndsAt: time.UnixMilli(1_800_000_000_000), Waits: "other work goes first", WaitsUntil: time.UnixMilli(1_700_000_000_000)}
+	f.status = status.Sync{Running: &live, Rate: 1900, EndsAt: time.UnixMilli(1_800_000_000_000), Waits: "other work goes first", WaitsUntil: time.UnixMilli(1_700_000_000_000)}
 	v := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", run.ID), ""))
 	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt != 1_800_000_000_000 || v.Waits == "" || v.Added != 1 || v.WaitsUntil != 1_700_000_000_000 {
 		t.Errorf("%+v", v)
@@ -251,7 +252,7 @@ func TestTheDriftOfARunIsListedByPages(t *testing.T) {
 func TestSubscriptionsAreListedAndRegistered(t *testing.T) {
 	const path = "/api/v1/shops/" + testShop + "/subscriptions"
 	r, f := newSyncRig(t, nil)
-	f.subs = Subscriptions{Present: true, Wanted: []Subscription{{Topic: "products/update", URI: "https://shop.example/webhooks/shopify/products", State: "present"}}}
+	f.subs = status.Subscriptions{Present: true, Wanted: []status.Subscription{{Topic: "products/update", URI: "https://shop.example/webhooks/shopify/products", State: "present"}}}
 	if got := r.admin(200, "GET", path, ""); !strings.Contains(got, `"present":true`) || !strings.Contains(got, `"others":[]`) {
 		t.Error(got)
 	}
@@ -282,7 +283,7 @@ func TestSubscriptionsAreListedAndRegistered(t *testing.T) {
 
 func TestTheSyncStatusHasListsForNone(t *testing.T) {
 	r, f := newSyncRig(t, nil)
-	f.status = SyncStatus{Staleness: -1, Remote: -1, Why: "The copy has not been compared with the shop yet."}
+	f.status = status.Sync{Staleness: -1, Remote: -1, Why: "The copy has not been compared with the shop yet."}
 	got := r.admin(200, "GET", syncPath, "")
 	for _, want := range []string{`"running":null`, `"schedules":[]`, `"wanted":[]`, `"staleness_seconds":-1`, `"remote_products":-1`} {
 		if !strings.Contains(got, want) {

@@ -5,32 +5,12 @@ import (
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
-)
 
-// Calls is how the calls to one shop's API stand: points and circuit.
-type Calls struct {
-	// Used of Budget points are spent or under way in the present window of
-	// Window seconds. Learnt: the shop has told its budget.
-	Used    int  `json:"points_used"`
-	Budget  int  `json:"points_budget"`
-	Window  int  `json:"window_seconds"`
-	Learnt  bool `json:"budget_learnt"`
-	Waiting int  `json:"calls_waiting"` // for points
-	// NextGrant is when the next call can go; zero: now, or when an answer comes.
-	NextGrant time.Time `json:"next_grant_at,omitzero"`
-	// Circuit is closed, half-open or open, the worst of the shop's endpoints.
-	Circuit string    `json:"circuit"`
-	Reason  string    `json:"circuit_reason,omitempty"`
-	RetryAt time.Time `json:"circuit_next_try_at,omitzero"`
-	Held    bool      `json:"circuit_held"` // by hand
-	// Version served, and what Shopify will drop of what is asked for.
-	Version    string `json:"api_version,omitempty"`
-	Deprecated string `json:"api_deprecated,omitempty"`
-}
+	"stockroom/status"
+)
 
 // Outbound tells of the calls to Shopify. nil shows nothing of them.
 type Outbound interface {
-	Calls(shop string, now time.Time) Calls
 	// DaysLeft is for how many days the API version in use is still served; false
 	// when that is not known.
 	DaysLeft(now time.Time) (int, bool)
@@ -55,30 +35,8 @@ const (
 // circuitStates are the values of stockroom_breaker_state.
 var circuitStates = map[string]float64{"closed": 0, "half-open": 1, "open": 2}
 
-// open reports whether calls are refused now.
-func (c *Calls) open() bool { return c != nil && c.Circuit == "open" }
-
-// wait reports whether the next call has to wait for longer than a moment.
-func (c *Calls) wait(now time.Time) bool {
-	return c != nil && c.NextGrant.After(now.Add(2*time.Second))
-}
-
-// callsLine says that a shop's calls are stopped.
-func callsLine(c *Calls, now time.Time) headline {
-	h := headline{Mood: moodWait, Text: "Paused: Shopify is not answering.", Next: "Product updates that arrive are stored; what has to be read waits. "}
-	switch {
-	case c.Held:
-		h.Text, h.Next = "Paused: calls to Shopify are held back by hand.", "They go on when somebody lets them."
-	case c.RetryAt.After(now):
-		h.Next += "Next try at " + c.RetryAt.Format("15:04:05") + ", " + until(now, c.RetryAt) + "."
-	default:
-		h.Next += "Next try with the next job."
-	}
-	return h
-}
-
 // pointsWords says how much of the budget is used: "38 of 2,000 points used".
-func pointsWords(c *Calls, now time.Time) string {
+func pointsWords(c *status.Calls, now time.Time) string {
 	if c == nil || c.Budget == 0 {
 		return ""
 	}
@@ -94,16 +52,17 @@ func pointsWords(c *Calls, now time.Time) string {
 
 // callGauges adds what concerns calls to a scrape. Shops that share a label are
 // added up; of their circuits the worst counts.
-func (s *Server) callGauges(set *vm.Set, views []ShopView) {
+func (s *Server) callGauges(set *vm.Set, a *status.Account) {
 	if s.o.Outbound == nil {
 		return
 	}
-	now := time.Now()
 	used, budget, circuit := map[string]float64{}, map[string]float64{}, map[string]float64{}
 	paused := map[string]float64{"token": 0, "scope": 0, "frozen": 0, "uninstalled": 0, "operator": 0}
-	for _, v := range views {
-		label := s.label(v.Shop)
-		c := s.o.Outbound.Calls(v.Shop, now)
+	for _, v := range a.Shops {
+		label, c := s.label(v.Shop), v.Calls
+		if c == nil {
+			c = new(status.Calls)
+		}
 		used[label] += float64(c.Used)
 		budget[label] += float64(c.Budget)
 		circuit[label] = max(circuit[label], circuitStates[c.Circuit])
@@ -127,7 +86,7 @@ func (s *Server) callGauges(set *vm.Set, views []ShopView) {
 		add(fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason), n)
 	}
 	add(`stockroom_throttled_self_total`, float64(s.o.Outbound.SelfThrottled()))
-	if days, ok := s.o.Outbound.DaysLeft(now); ok {
+	if days, ok := s.o.Outbound.DaysLeft(a.Now); ok {
 		add(`stockroom_api_version_support_seconds`, float64(days)*24*3600)
 	}
 }

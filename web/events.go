@@ -22,13 +22,14 @@ const (
 // changeEvent tells an open page that what it shows may have changed.
 type changeEvent struct {
 	Seq    int64    `json:"seq"`    // newest number of the change feed
-	Topics []string `json:"topics"` // deliveries, products, jobs, syncs, shops
+	Topics []string `json:"topics"` // deliveries, products, jobs, syncs, shops, status
 }
 
 // seen is what an open page was told of last.
 type seen struct {
 	seq, deliveries   int64
 	jobs, syncs, shop uint64
+	status            uint64
 }
 
 // topics says what differs from before.
@@ -38,7 +39,7 @@ func (now seen) topics(before seen) (list []string) {
 		differs bool
 	}{
 		{"deliveries", now.deliveries != before.deliveries}, {"products", now.seq != before.seq}, {"jobs", now.jobs != before.jobs},
-		{"syncs", now.syncs != before.syncs}, {"shops", now.shop != before.shop},
+		{"syncs", now.syncs != before.syncs}, {"shops", now.shop != before.shop}, {"status", now.status != before.status},
 	} {
 		if t.differs {
 			list = append(list, t.name)
@@ -134,7 +135,7 @@ func (g *sight) get(ctx context.Context, s *Server) seen {
 		return g.last
 	}
 	g.last.jobs = s.jobsPrint()
-	g.last.syncs, g.last.shop = s.shopsPrint(ctx, began, g.last)
+	g.last.syncs, g.last.shop, g.last.status = s.shopsPrint(ctx, began, g.last)
 	g.next = time.Now().Add(max(lookEvery-10*time.Millisecond, 20*time.Since(began)))
 	return g.last
 }
@@ -151,25 +152,27 @@ func (s *Server) jobsPrint() uint64 {
 	return h.Sum64()
 }
 
-// shopsPrint is a fingerprint of how the shops compare and of how they stand.
-// Ages, which change by themselves, are not part of it.
-func (s *Server) shopsPrint(ctx context.Context, now time.Time, last seen) (syncs, shops uint64) {
-	views, err := s.o.Shops.List(ctx)
-	if err != nil {
-		return last.syncs, last.shop
+// shopsPrint is a fingerprint of how the shops compare and of how everything
+// stands. Ages, which change by themselves, are not part of it.
+func (s *Server) shopsPrint(ctx context.Context, now time.Time, last seen) (syncs, shops, stand uint64) {
+	a := s.o.Status.Read(ctx, now)
+	if a.ShopsErr != nil {
+		return last.syncs, last.shop, last.status
 	}
-	compared, stand := fnv.New64a(), fnv.New64a()
-	for _, v := range views {
-		fmt.Fprintln(stand, v.Shop, v.State, v.Reason, v.Selection.String(), v.HasSecret, v.HasToken)
-		if s.o.Outbound != nil {
-			c := s.o.Outbound.Calls(v.Shop, now)
-			fmt.Fprintln(stand, c.Circuit, c.Held, c.Used)
+	compared, connected, lines := fnv.New64a(), fnv.New64a(), fnv.New64a()
+	for _, l := range a.Lines {
+		fmt.Fprintln(lines, l.Code, l.Shop, l.Text)
+	}
+	for _, v := range a.Shops {
+		fmt.Fprintln(connected, v.Shop, v.State, v.Reason, v.Selection.String(), v.HasSecret, v.HasToken)
+		if c := v.Calls; c != nil {
+			fmt.Fprintln(connected, c.Circuit, c.Held, c.Used)
 		}
-		if s.o.Syncs == nil {
+		st := v.Sync
+		if st == nil {
 			continue
 		}
-		st := s.o.Syncs.Status(v.Shop, now)
-		fmt.Fprintln(compared, v.Shop, st.ProvenIDs, st.ProvenFields, st.InStep, st.Why, st.Remote, st.Subscriptions.CheckedAt, st.Subscriptions.Present, st.Subscriptions.Error)
+		fmt.Fprintln(compared, v.Shop, st.ProvenIDs, st.ProvenFields, st.Remote, st.Subscriptions.CheckedAt, st.Subscriptions.Present, st.Subscriptions.Error)
 		if run := st.Running; run != nil {
 			fmt.Fprintln(compared, *run)
 		}
@@ -177,5 +180,5 @@ func (s *Server) shopsPrint(ctx context.Context, now time.Time, last seen) (sync
 			fmt.Fprintln(compared, p.Name, p.LastStart, p.LastSuccess, p.LastError, p.Running, p.Late)
 		}
 	}
-	return compared.Sum64(), stand.Sum64()
+	return compared.Sum64(), connected.Sum64(), lines.Sum64()
 }

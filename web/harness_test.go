@@ -20,6 +20,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/queue"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/telemetry"
 )
@@ -33,11 +34,11 @@ const (
 type shops struct {
 	store *store.Store
 	mu    sync.Mutex
-	list  []ShopView
+	list  []status.Connection
 	added []AddShop
 }
 
-func (s *shops) List(context.Context) ([]ShopView, error) {
+func (s *shops) List(context.Context) ([]status.Connection, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.list), nil
@@ -50,14 +51,14 @@ func (s *shops) Add(ctx context.Context, a AddShop) error {
 		return refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
 	}
 	s.added = append(s.added, a)
-	s.list = append(s.list, ShopView{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet()})
+	s.list = append(s.list, status.Connection{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet()})
 	return s.store.PutShop(ctx, store.Shop{Shop: a.Shop, MerchantID: a.MerchantID})
 }
 
 func (s *shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list = slices.DeleteFunc(s.list, func(v ShopView) bool { return v.Shop == shop })
+	s.list = slices.DeleteFunc(s.list, func(v status.Connection) bool { return v.Shop == shop })
 	return s.store.RemoveShop(ctx, shop, purge, "test")
 }
 
@@ -78,9 +79,12 @@ type rig struct {
 	store *store.Store
 	queue *queue.Queue
 	shops *shops
-	watch *QueueWatch
-	tel   *telemetry.Recorder
-	opt   Options
+	watch *status.QueueWatch
+	// What the account of health is told besides.
+	closed  bool // the catalogue is
+	notices []status.Notice
+	tel     *telemetry.Recorder
+	opt     Options
 	*Server
 }
 
@@ -94,7 +98,7 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch := new(QueueWatch)
+	watch := new(status.QueueWatch)
 	q, err := queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db"), OnCommit: watch.Commit})
 	if err != nil {
 		t.Fatal(err)
@@ -105,20 +109,48 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		}
 	})
 	r := &rig{t: t, store: db, queue: q, shops: &shops{store: db}, watch: watch, tel: telemetry.New(metrics.NewSet())}
-	r.shops.list = []ShopView{{Shop: testShop, State: "active", HasSecret: true, AddedAt: time.Unix(1_790_000_000, 0)}}
+	r.shops.list = []status.Connection{{Shop: testShop, State: "active", HasSecret: true, AddedAt: time.Unix(1_790_000_000, 0)}}
 	if err := db.PutShop(t.Context(), store.Shop{Shop: testShop}); err != nil {
 		t.Fatal(err)
 	}
 	r.tel.Shop(testShop)
 	r.opt = Options{
-		Store: db, Queue: q, Shops: r.shops, Sets: []*metrics.Set{set}, Telemetry: r.tel, QueueWatch: watch,
+		Store: db, Queue: q, Shops: r.shops, Sets: []*metrics.Set{set}, Telemetry: r.tel,
 		Token: testToken, Version: "test", DataDir: dir,
 	}
 	if change != nil {
 		change(&r.opt)
 	}
+	r.opt.Status = status.New(r.sources())
 	r.Server = New(r.opt)
 	return r
+}
+
+// sources are where the rig's account of health comes from.
+func (r *rig) sources() status.Options {
+	o := status.Options{
+		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Demo, PublicURL: r.opt.PublicURL,
+		Notices:         func() []status.Notice { return r.notices },
+		CatalogueClosed: func() (time.Time, bool) { return time.Now(), r.closed },
+	}
+	if syncs, ok := r.opt.Syncs.(interface {
+		Status(shop string, now time.Time) status.Sync
+	}); ok {
+		o.Sync = func(shop string, now time.Time) status.Sync {
+			st := syncs.Status(shop, now)
+			st.AsOf, st.Raw.StalenessKnown = st.ProvenIDs, st.Staleness >= 0
+			if st.ProvenFields.After(st.AsOf) {
+				st.AsOf = st.ProvenFields
+			}
+			return st
+		}
+	}
+	if out, ok := r.opt.Outbound.(interface {
+		Calls(shop string, now time.Time) status.Calls
+	}); ok {
+		o.Calls = out.Calls
+	}
+	return o
 }
 
 // request builds a request as it comes from this machine.

@@ -2,19 +2,16 @@ package web
 
 import (
 	"cmp"
-	"context"
 	"encoding/json"
-	"errors"
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"stockroom/queue"
+	"stockroom/status"
 )
 
 // deliveryKind is the kind of a queued delivery.
-const deliveryKind = "webhook"
+const deliveryKind = status.DeliveryKind
 
 // jobView is a job as people see it. Times are RFC 3339, absent when the thing
 // has not happened.
@@ -80,128 +77,4 @@ func utc(t time.Time) time.Time {
 		return t
 	}
 	return t.UTC()
-}
-
-// shopJobs are the jobs of one shop in numbers.
-type shopJobs struct {
-	waiting, dead int
-	unworked      int // of the waiting: work that nobody does
-	updates       int // of the waiting: deliveries
-	oldest        time.Time
-	atLeast       bool
-}
-
-// jobsLooked bounds the jobs that are read to count them by shop.
-const jobsLooked = 1000
-
-// jobsByShop counts the jobs of each shop among the first jobsLooked of each
-// state.
-func (s *Server) jobsByShop(ctx context.Context) map[string]shopJobs {
-	byShop := map[string]shopJobs{}
-	cut := false
-	for _, state := range []queue.State{queue.Waiting, queue.Leased, queue.Dead} {
-		jobs, next, err := s.o.Queue.List(ctx, queue.Filter{State: state, Limit: jobsLooked})
-		if err != nil {
-			s.log.Debug("status: jobs", "error", err.Error())
-			return byShop
-		}
-		cut = cut || next != 0
-		for _, j := range jobs {
-			n := byShop[j.Labels["shop"]]
-			if state == queue.Dead {
-				n.dead++
-			} else {
-				n.waiting++
-				switch {
-				case j.Kind == deliveryKind:
-					n.updates++
-				case !s.o.Queue.HasWorker(j.Kind):
-					n.unworked++
-				}
-				if n.oldest.IsZero() || j.EnqueuedAt.Before(n.oldest) {
-					n.oldest = j.EnqueuedAt
-				}
-			}
-			byShop[j.Labels["shop"]] = n
-		}
-	}
-	if cut {
-		for shop, n := range byShop {
-			n.atLeast = true
-			byShop[shop] = n
-		}
-	}
-	return byShop
-}
-
-func (s *Server) queueFacts(ctx context.Context) queueFacts {
-	f := queueFacts{OK: true}
-	stats := s.o.Queue.Stats()
-	f.Waiting, f.Leased, f.Dead = stats.Waiting, stats.Leased, stats.Dead
-	for name, k := range stats.Kinds {
-		if f.Oldest.IsZero() || !k.OldestEnqueuedAt.IsZero() && k.OldestEnqueuedAt.Before(f.Oldest) {
-			f.Oldest = k.OldestEnqueuedAt
-		}
-		// A kind that nobody works or that is paused has no next try.
-		if k.Workers > 0 && k.PausedAt.IsZero() && !k.NextDue.IsZero() && (f.Next.IsZero() || k.NextDue.Before(f.Next)) {
-			f.Next = k.NextDue
-		}
-		switch n := k.Waiting + k.Leased; {
-		case name == deliveryKind:
-			f.Updates += n
-		case k.Workers > 0:
-			f.Reads += n
-		default:
-			f.Unworked += n
-		}
-		if !k.PausedAt.IsZero() && k.Waiting > 0 {
-			f.Paused = append(f.Paused, name)
-		}
-	}
-	slices.Sort(f.Paused)
-	// Counts come from memory; a list shows whether the file can be read.
-	if _, _, err := s.o.Queue.List(ctx, queue.Filter{Limit: 1}); err != nil && ctx.Err() == nil {
-		f.OK, f.Reason = false, "its file can't be read"
-		if errors.Is(err, queue.ErrClosed) {
-			f.Reason = "Stockroom is stopping"
-		}
-		return f
-	}
-	if failure, failed := s.o.QueueWatch.failing(time.Now()); failed {
-		f.OK, f.Reason = false, failure
-	}
-	return f
-}
-
-// QueueWatch learns from the queue's commits whether the queue can be written.
-// Give its Commit to queue.Options.OnCommit. The zero value is ready.
-type QueueWatch struct {
-	mu     sync.Mutex
-	failed string // why the newest commit failed, "" when it did not
-	at     time.Time
-}
-
-// forgetFailure is after how long a failed commit that no other one followed
-// says nothing any more.
-const forgetFailure = time.Minute
-
-// Commit notes one commit.
-func (q *QueueWatch) Commit(c queue.Commit) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.failed, q.at = "", time.Now()
-	if c.Err != nil {
-		q.failed = "its file can't be written"
-	}
-}
-
-// failing reports whether the newest commit failed, and why. A nil watch knows
-// of no failure.
-func (q *QueueWatch) failing(now time.Time) (string, bool) {
-	if q == nil {
-		return "", false
-	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.failed, q.failed != "" && now.Sub(q.at) < forgetFailure
 }

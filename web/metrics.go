@@ -15,6 +15,8 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	vm "github.com/VictoriaMetrics/metrics"
+
+	"stockroom/status"
 )
 
 const textFormat = "text/plain; version=0.0.4; charset=utf-8"
@@ -77,7 +79,8 @@ func (s *Server) shopifyMetrics(w http.ResponseWriter, _ *http.Request, _ httpro
 func (s *Server) state(ctx context.Context) *vm.Set {
 	set := vm.NewSet()
 	add := func(name string, v float64) { set.NewGauge(name, func() float64 { return v }) }
-	c, q := s.catalogueFacts(), s.queueFacts(ctx)
+	a := s.account(ctx)
+	c, q := a.Catalogue, a.Queue
 	add(`stockroom_store_healthy{store="catalogue"}`, one(c.OK))
 	add(`stockroom_store_healthy{store="queue"}`, one(q.OK))
 	closed, oldest := 0.0, 0.0
@@ -93,15 +96,21 @@ func (s *Server) state(ctx context.Context) *vm.Set {
 	add(`stockroom_queue_jobs{state="dead"}`, float64(q.Dead))
 	add(`stockroom_queue_dead_letters`, float64(q.Dead))
 	add(`stockroom_queue_oldest_age_seconds`, oldest)
-	views, err := s.o.Shops.List(ctx)
-	if err != nil {
-		s.log.Warn("metrics: shops", "error", err.Error())
+	lines := map[string]int{}
+	for _, l := range a.Lines {
+		lines[l.Code]++
+	}
+	for _, code := range status.Codes() {
+		add(fmt.Sprintf(`stockroom_condition{code=%q}`, code), float64(lines[code]))
+	}
+	if a.ShopsErr != nil {
+		s.log.Warn("metrics: shops", "error", a.ShopsErr.Error())
 		return set
 	}
-	s.callGauges(set, views)
-	s.copyGauges(ctx, set, views)
+	s.callGauges(set, a)
+	s.copyGauges(ctx, set, a)
 	byState := map[string]int{}
-	for _, v := range views {
+	for _, v := range a.Shops {
 		byState[v.State]++
 	}
 	for _, state := range []string{"active", "paused", "uninstalled"} {

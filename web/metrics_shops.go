@@ -4,9 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
+
+	"stockroom/status"
 )
 
 // label is the value of the label shop for a shop: its name or "other".
@@ -57,10 +58,9 @@ func (f *folded) write(set *vm.Set) {
 func add(a, b float64) float64 { return a + b }
 
 // copyGauges adds how each shop's copy stands against the shop.
-func (s *Server) copyGauges(ctx context.Context, set *vm.Set, views []ShopView) {
+func (s *Server) copyGauges(ctx context.Context, set *vm.Set, a *status.Account) {
 	var f folded
-	now := time.Now()
-	for _, v := range views {
+	for _, v := range a.Shops {
 		if v.State == "uninstalled" {
 			continue // nothing is compared any more
 		}
@@ -68,15 +68,15 @@ func (s *Server) copyGauges(ctx context.Context, set *vm.Set, views []ShopView) 
 		if counts, err := s.counts.get(ctx, v.Shop); err == nil {
 			f.fold(fmt.Sprintf(`stockroom_products{shop=%q,where="local"}`, label), float64(counts.Products), add)
 		}
-		if s.o.Syncs != nil {
-			f.status(label, s.o.Syncs.Status(v.Shop, now))
+		if v.Sync != nil {
+			f.status(label, v.Sync)
 		}
 	}
 	f.write(set)
 }
 
 // status adds one shop's status.
-func (f *folded) status(label string, st SyncStatus) {
+func (f *folded) status(label string, st *status.Sync) {
 	shop := func(name string, v float64, with func(a, b float64) float64) {
 		f.fold(fmt.Sprintf(`%s{shop=%q}`, name, label), v, with)
 	}
@@ -88,6 +88,7 @@ func (f *folded) status(label string, st SyncStatus) {
 	}
 	shop("stockroom_in_step", one(st.InStep), lowest)
 	shop("stockroom_staleness_seconds", stale, highest)
+	shop("stockroom_undelivered_changes", float64(st.Deliveries.Undelivered), add)
 	shop("stockroom_subscriptions_present", one(st.Subscriptions.Present), lowest)
 
 	remote := float64(st.Remote)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/telemetry"
 )
@@ -16,26 +17,28 @@ import (
 // told is a Syncs whose status each shop is given; it starts nothing.
 type told struct {
 	Syncs
-	status map[string]SyncStatus
+	status map[string]status.Sync
 }
 
-func (t told) Status(shop string, _ time.Time) SyncStatus { return t.status[shop] }
+func (t told) Status(shop string, _ time.Time) status.Sync { return t.status[shop] }
 
 // quiet is an Outbound about which there is nothing to tell.
 type quiet struct{ Outbound }
 
-func (quiet) Calls(string, time.Time) Calls  { return Calls{Circuit: "open", Used: 1, Budget: 80} }
+func (quiet) Calls(string, time.Time) status.Calls {
+	return status.Calls{Circuit: "open", Used: 1, Budget: 80}
+}
 func (quiet) DaysLeft(time.Time) (int, bool) { return 200, true }
 func (quiet) SelfThrottled() int64           { return 0 }
 
 // standing is a status with everything in it that makes a series.
-func standing(at time.Time) SyncStatus {
-	st := SyncStatus{
-		Running: &store.SyncRun{Read: 7, Expected: 10}, InStep: true, Staleness: 60, Remote: 12,
-		LastReconcile: &store.SyncRun{Added: 1, Changed: 2, Removed: 3}, Subscriptions: Subscriptions{Present: true},
+func standing(at time.Time) status.Sync {
+	st := status.Sync{
+		Running: &store.SyncRun{Read: 7, Expected: 10}, ProvenIDs: time.Now(), Staleness: 60, Remote: 12,
+		LastReconcile: &store.SyncRun{Added: 1, Changed: 2, Removed: 3}, Subscriptions: status.Subscriptions{Present: true, CheckedAt: time.Now()},
 	}
 	for _, name := range []string{"full_sync", "reconcile", "incremental", "subscriptions"} {
-		st.Schedules = append(st.Schedules, Schedule{Name: name, LastSuccess: at})
+		st.Schedules = append(st.Schedules, status.Schedule{Name: name, LastSuccess: at})
 	}
 	return st
 }
@@ -45,7 +48,7 @@ func (r *rig) connect(n int) []string {
 	var names []string
 	for i := range n {
 		shop := fmt.Sprintf("shop-%04d.myshopify.com", i)
-		r.shops.list = append(r.shops.list, ShopView{Shop: shop, State: "active", HasSecret: true})
+		r.shops.list = append(r.shops.list, status.Connection{Shop: shop, State: "active", HasSecret: true})
 		r.tel.Shop(shop)
 		names = append(names, shop)
 	}
@@ -64,7 +67,7 @@ func wantLines(t *testing.T, text string, lines ...string) {
 func TestACopyIsToldByItsGauges(t *testing.T) {
 	at := time.Unix(1_790_000_000, 500e6)
 	r := newRig(t, func(o *Options) {
-		o.Syncs = told{status: map[string]SyncStatus{testShop: standing(at)}}
+		o.Syncs = told{status: map[string]status.Sync{testShop: standing(at)}}
 		o.DiskFree = func() (int64, error) { return 5 << 30, nil }
 	})
 	r.product(1, "Shirt", "")
@@ -82,7 +85,7 @@ func TestACopyIsToldByItsGauges(t *testing.T) {
 
 func TestACopyThatWasNeverProvenIsInfinitelyStale(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Syncs = told{status: map[string]SyncStatus{testShop: {Staleness: -1, Remote: -1, Schedules: []Schedule{{Name: "reconcile", Late: true}}}}}
+		o.Syncs = told{status: map[string]status.Sync{testShop: {Staleness: -1, Remote: -1, Schedules: []status.Schedule{{Name: "reconcile", Late: true}}}}}
 	})
 	text := scrape(r, "/metrics")
 	lint(t, text)
@@ -99,23 +102,23 @@ func TestACopyThatWasNeverProvenIsInfinitelyStale(t *testing.T) {
 
 func TestOfShopsThatShareALabelTheWorstCounts(t *testing.T) {
 	now := time.Now()
-	status := map[string]SyncStatus{}
-	r := newRig(t, func(o *Options) { o.Syncs = told{status: status} })
+	states := map[string]status.Sync{}
+	r := newRig(t, func(o *Options) { o.Syncs = told{status: states} })
 	for i, shop := range append(r.connect(telemetry.Shops+4), testShop) {
 		st := standing(now.Add(-time.Duration(i) * time.Hour))
 		st.Staleness = float64(i)
-		status[shop] = st
+		states[shop] = st
 	}
 	sharing := r.tel.Sharing()
 	if len(sharing) != 5 {
 		t.Fatalf("%d shops share a label", len(sharing))
 	}
-	bad := status[sharing[1]]
-	bad.InStep, bad.Subscriptions.Present, bad.Staleness, bad.Remote = false, false, -1, -1
+	bad := states[sharing[1]]
+	bad.Subscriptions.Present, bad.Staleness, bad.Remote = false, -1, -1
 	bad.Schedules = slices.Clone(bad.Schedules)
 	bad.Schedules[1].Late, bad.Schedules[1].LastSuccess = true, time.Time{}
-	status[sharing[1]] = bad
-	gone := slices.IndexFunc(r.shops.list, func(v ShopView) bool { return v.Shop == sharing[0] })
+	states[sharing[1]] = bad
+	gone := slices.IndexFunc(r.shops.list, func(v status.Connection) bool { return v.Shop == sharing[0] })
 	r.shops.list[gone].State = "uninstalled"
 
 	text := scrape(r, "/metrics")
@@ -178,13 +181,13 @@ func (r *rig) busy(shop string) {
 }
 
 func TestAThousandBusyShopsMakeAtMostTwoThousandSeries(t *testing.T) {
-	status := map[string]SyncStatus{}
+	states := map[string]status.Sync{}
 	r := newRig(t, func(o *Options) {
-		o.Syncs, o.Outbound = told{status: status}, quiet{}
+		o.Syncs, o.Outbound = told{status: states}, quiet{}
 		o.DiskFree = func() (int64, error) { return 1, nil }
 	})
 	for _, shop := range append(r.connect(999), testShop) {
-		status[shop] = standing(time.Now())
+		states[shop] = standing(time.Now())
 		r.busy(shop)
 	}
 	text := scrape(r, "/metrics")
@@ -216,7 +219,7 @@ func TestAThousandBusyShopsMakeAtMostTwoThousandSeries(t *testing.T) {
 // Every sample has the labels that its family's row tells.
 func TestTheTableTellsTheLabels(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Syncs, o.Outbound = told{status: map[string]SyncStatus{testShop: standing(time.Now())}}, quiet{}
+		o.Syncs, o.Outbound = told{status: map[string]status.Sync{testShop: standing(time.Now())}}, quiet{}
 	})
 	r.busy(testShop)
 	byName := map[string]family{}

@@ -165,7 +165,7 @@ func TestTheShopifySetIsTheFourFamiliesWithTheirBuckets(t *testing.T) {
 }
 
 func TestMetricsAreServedWithoutAnyRecorderOrSet(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Telemetry, o.Sets, o.QueueWatch = nil, nil, nil })
+	r := newRig(t, func(o *Options) { o.Telemetry, o.Sets = nil, nil })
 	lint(t, scrape(r, "/metrics"))
 	lint(t, scrape(r, "/metrics/shopify"))
 }

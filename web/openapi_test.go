@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -188,7 +189,6 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		o.Rejected = func() []Rejected {
 			return []Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
-		o.Notices = func() []Notice { return []Notice{{LevelWarn, "Something.", "Next."}} }
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
 		}
@@ -196,6 +196,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 			return SampleSent{URL: "http://127.0.0.1/", Shop: testShop, Topic: "products/update", Status: 200, Answer: json.RawMessage(`{"success":true}`)}, nil
 		}
 	})
+	r.notices = []status.Notice{{Level: status.LevelWarn, Text: "Something.", Next: "Next."}}
 	doc := description(t, r)
 	r.product(1, "Shirt", `,"image":null`)
 	r.product(1, "Shirt", "")
@@ -210,10 +211,10 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Now()
-	syncs.status = SyncStatus{
+	syncs.status = status.Sync{
 		Running: &run, Rate: 2.5, EndsAt: now, ProvenIDs: now, ProvenFields: now, Why: "no", Staleness: 7, Remote: 2, RemoteAt: now,
-		Schedules:     []Schedule{{Name: "reconcile", Every: 3600, LastStart: now, LastSuccess: now, LastError: "x", Next: now}},
-		Subscriptions: Subscriptions{CheckedAt: now, Error: "x", Wanted: []Subscription{{Topic: "products/update", URI: "https://x", ID: "gid://x/1", State: "present"}}},
+		Schedules:     []status.Schedule{{Name: "reconcile", Every: 3600, LastStart: now, LastSuccess: now, LastError: "x", Next: now}},
+		Subscriptions: status.Subscriptions{CheckedAt: now, Error: "x", Wanted: []status.Subscription{{Topic: "products/update", URI: "https://x", ID: "gid://x/1", State: "present"}}},
 	}
 	syncs.subs = syncs.status.Subscriptions
 	shop := "/api/v1/shops/" + testShop
@@ -307,8 +308,8 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 // fakeOutbound tells of calls that nobody makes.
 type fakeOutbound struct{}
 
-func (fakeOutbound) Calls(string, time.Time) Calls {
-	return Calls{Used: 3, Budget: 80, Window: 60, Circuit: "open", Reason: "x", RetryAt: time.Now(), NextGrant: time.Now(), Version: "2026-10", Deprecated: "x"}
+func (fakeOutbound) Calls(string, time.Time) status.Calls {
+	return status.Calls{Used: 3, Budget: 80, Window: 60, Circuit: "open", Reason: "x", RetryAt: time.Now(), NextGrant: time.Now(), Version: "2026-10", Deprecated: "x"}
 }
 func (fakeOutbound) DaysLeft(time.Time) (int, bool) { return 300, true }
 func (fakeOutbound) SelfThrottled() int64           { return 0 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -83,7 +84,7 @@ func TestASelectionIsNotSavedOverSomebodyElses(t *testing.T) {
 // done with it.
 type slowShops struct{ Shops }
 
-func (s slowShops) List(ctx context.Context) ([]ShopView, error) {
+func (s slowShops) List(ctx context.Context) ([]status.Connection, error) {
 	list, err := s.Shops.List(ctx)
 	for range 2000 {
 		runtime.Gosched()
@@ -232,7 +233,7 @@ func TestALongReportIsPagedAndProgressBelongsToItsRun(t *testing.T) {
 }
 
 func TestCallsAreHeldAndAllowedByHand(t *testing.T) {
-	calls := &fakeCalls{calls: Calls{Circuit: "open", Held: true}}
+	calls := &fakeCalls{calls: status.Calls{Circuit: "open", Held: true}}
 	r := newRig(t, func(o *Options) { o.Outbound = calls })
 	path := "/shops/" + testShop + "/circuit"
 	for hold, want := range map[string]string{"open": "held", "auto": "allowed", "try": "tried"} {
@@ -258,7 +259,7 @@ func TestCallsAreHeldAndAllowedByHand(t *testing.T) {
 func TestSubscriptionsAreRegisteredFromThePage(t *testing.T) {
 	r, syncs := newSyncRig(t, nil)
 	path := "/shops/" + testShop + "/subscriptions"
-	syncs.status.Subscriptions = Subscriptions{CheckedAt: time.Now(), Wanted: []Subscription{{Topic: "products/update", State: "missing"}}}
+	syncs.status.Subscriptions = status.Subscriptions{CheckedAt: time.Now(), Wanted: []status.Subscription{{Topic: "products/update", State: "missing"}}}
 	_, text := checkPage(t, r.admin(200, "GET", "/", ""))
 	if !strings.Contains(text, "1 subscription is missing") || !strings.Contains(text, "Press Register") {
 		t.Error("the overview does not say what to do")

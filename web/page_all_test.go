@@ -14,31 +14,32 @@ import (
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/queue"
+	"stockroom/status"
 	"stockroom/store"
 )
 
 // fakeCalls is an Outbound that notes what is decided by hand.
 type fakeCalls struct {
-	calls Calls
+	calls status.Calls
 	held  []Hold
 }
 
-func (f *fakeCalls) Calls(string, time.Time) Calls  { return f.calls }
-func (f *fakeCalls) DaysLeft(time.Time) (int, bool) { return 0, false }
-func (f *fakeCalls) SelfThrottled() int64           { return 0 }
-func (f *fakeCalls) Hold(_ string, h Hold) error    { f.held = append(f.held, h); return nil }
-func wrong(text string) error                       { return errors.New(text) }
-func statusFor(now time.Time, change func(*SyncStatus)) SyncStatus {
-	st := SyncStatus{
-		InStep: true, ProvenIDs: now.Add(-time.Minute), ProvenFields: now.Add(-26 * time.Hour), Remote: 1234, RemoteAt: now.Add(-time.Minute),
-		Schedules: []Schedule{
+func (f *fakeCalls) Calls(string, time.Time) status.Calls { return f.calls }
+func (f *fakeCalls) DaysLeft(time.Time) (int, bool)       { return 0, false }
+func (f *fakeCalls) SelfThrottled() int64                 { return 0 }
+func (f *fakeCalls) Hold(_ string, h Hold) error          { f.held = append(f.held, h); return nil }
+func wrong(text string) error                             { return errors.New(text) }
+func statusFor(now time.Time, change func(*status.Sync)) status.Sync {
+	st := status.Sync{
+		ProvenIDs: now.Add(-time.Minute), ProvenFields: now.Add(-26 * time.Hour), Remote: 1234, RemoteAt: now.Add(-time.Minute), Staleness: 60,
+		Schedules: []status.Schedule{
 			{Name: "reconcile", Every: 3600, LastSuccess: now.Add(-time.Minute), Next: now.Add(59 * time.Minute)},
 			{Name: "full_sync", Every: 86400, LastSuccess: now.Add(-26 * time.Hour), Next: now.Add(2 * time.Hour), LastError: "Shopify did not answer"},
 			{Name: "incremental", Every: 600, Running: true}, {Name: "subscriptions", Every: 3600, Late: true},
 		},
-		Subscriptions: Subscriptions{CheckedAt: now.Add(-time.Hour), Present: true,
-			Wanted: []Subscription{{Topic: "products/update", URI: "https://shop.example/webhooks/shopify/products", State: "present"}},
-			Others: []Subscription{{Topic: "products/delete", URI: "https://other.example/", State: "elsewhere"}}},
+		Subscriptions: status.Subscriptions{CheckedAt: now.Add(-time.Minute), Present: true,
+			Wanted: []status.Subscription{{Topic: "products/update", URI: "https://shop.example/webhooks/shopify/products", State: "present"}},
+			Others: []status.Subscription{{Topic: "products/delete", URI: "https://other.example/", State: "elsewhere"}}},
 	}
 	if change != nil {
 		change(&st)
@@ -81,13 +82,12 @@ func (r *rig) everyPage() []string {
 // outside.
 func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 	now := time.Now()
-	calls := &fakeCalls{calls: Calls{Used: 38, Budget: 60, Window: 60, Learnt: true, Circuit: "open", Reason: text, RetryAt: now.Add(time.Minute), Version: "2026-10", Deprecated: text, Waiting: 2}}
+	calls := &fakeCalls{calls: status.Calls{Used: 38, Budget: 60, Window: 60, Learnt: true, Circuit: "open", Reason: text, RetryAt: now.Add(time.Minute), Version: "2026-10", Deprecated: text, Waiting: 2}}
 	r, syncs := newSyncRig(t, func(o *Options) {
 		o.Outbound = calls
 		o.Rejected = func() []Rejected {
 			return []Rejected{{At: now, Reason: text, Detail: text, Address: text, Shop: text, Topic: text}}
 		}
-		o.Notices = func() []Notice { return []Notice{{LevelWarn, text, text}} }
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: text, Shop: text, Level: "fail", Text: text, Fix: text}, {Check: "token", Level: "ok", Text: "works"}, {Check: "clock", Level: "warn", Text: "late"}}
 		}
@@ -96,8 +96,9 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		}
 		o.Version, o.PublicURL = text, text
 	})
-	syncs.status = statusFor(now, func(st *SyncStatus) {
-		st.InStep, st.Why = false, text
+	r.notices = []status.Notice{{Level: status.LevelWarn, Text: text, Next: text}}
+	syncs.status = statusFor(now, func(st *status.Sync) {
+		st.Raw.Owed = text
 		st.Schedules[1].LastError = text
 		st.Subscriptions.Error, st.Subscriptions.Others[0].URI, st.Subscriptions.Others[0].State = text, text, text
 	})
@@ -151,8 +152,8 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		}
 	}
 	r.shops.list = append(r.shops.list,
-		ShopView{Shop: "wool.myshopify.com", State: "paused", Reason: "token: " + text, HasSecret: true, HasToken: true, MerchantID: text},
-		ShopView{Shop: text, State: "active", PreviousSecret: true, HasSecret: true, FromEnvironment: true, Selection: catalog.Selection{Mode: "rules", Rules: []catalog.Rule{{Field: "tag", Value: text}}}})
+		status.Connection{Shop: "wool.myshopify.com", State: "paused", Reason: "token: " + text, HasSecret: true, HasToken: true, MerchantID: text},
+		status.Connection{Shop: text, State: "active", PreviousSecret: true, HasSecret: true, FromEnvironment: true, Selection: catalog.Selection{Mode: "rules", Rules: []catalog.Rule{{Field: "tag", Value: text}}}})
 	r.click("/settings/check", nil)
 	return r, syncs, calls
 }
@@ -234,7 +235,7 @@ func TestEveryPageIsSmall(t *testing.T) {
 	}
 	r.deliver(catalog.ProductsUpdate, `{"id":6000,"title":"Large","body_html":"`+strings.Repeat("text ", 20_000)+`","updated_at":"2026-11-01T10:00:00Z","status":"active","variants":[`+strings.Join(variants, ",")+`]}`)
 	for i := range 40 {
-		r.shops.list = append(r.shops.list, ShopView{Shop: fmt.Sprintf("shop-%d.myshopify.com", i), State: "active", HasSecret: true})
+		r.shops.list = append(r.shops.list, status.Connection{Shop: fmt.Sprintf("shop-%d.myshopify.com", i), State: "active", HasSecret: true})
 	}
 	files := 0
 	for _, name := range []string{"stockroom.css", "stockroom.js"} {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -87,7 +88,9 @@ func BenchmarkPages(b *testing.B) {
 	if os.Getenv("STOCKROOM_BENCH_SMALL") != "" {
 		products, deliveries, dead = products/50, deliveries/50, dead/50
 	}
-	r := newRig(b, func(o *Options) { o.Outbound = &fakeCalls{calls: Calls{Budget: 60, Used: 38, Circuit: "closed"}} })
+	r := newRig(b, func(o *Options) {
+		o.Outbound = &fakeCalls{calls: status.Calls{Budget: 60, Used: 38, Circuit: "closed"}}
+	})
 	r.fillMuch(products, deliveries, dead)
 	product := productPath(testShop, 7_000_000+int64(products)/2)
 	h := r.Admin()

@@ -2,13 +2,14 @@ package web
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/queue"
+	"stockroom/status"
 )
 
 // How many rows the overview shows of each list.
@@ -22,9 +23,7 @@ const (
 
 // pageView is everything the template of the overview needs, in words.
 type pageView struct {
-	Head      headline
-	HeadWhen  instant
-	Label     string // the mood's word
+	Head      lineView
 	Started   instant
 	Version   string
 	Notices   []noticeRow
@@ -43,13 +42,9 @@ type pageView struct {
 
 type shopCard struct {
 	Name, Domain     string
-	Line             headline
-	LineWhen         instant
-	Label            string
+	Line             lineView
 	Last             instant // "" when the line says it
 	Products, Active string  // "" when they can't be counted now
-	Remote           string  // the shop's own count, "" when not known
-	RemoteAt         instant // when it was counted
 	Waiting, Dead    string
 	Oldest           instant // of the waiting
 	HasDead          bool
@@ -66,103 +61,83 @@ type shopCard struct {
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	ctx, now := r.Context(), time.Now()
-	f, recent := s.gather(ctx, now)
-	h := headlineOf(f)
-	names := s.newTitles(ctx, len(f.shops) > 1)
+	ctx := r.Context()
+	a := s.account(ctx)
+	now := a.Now
+	recent, err := s.o.Store.Deliveries(ctx, "", 0, updatesShown)
+	if err != nil {
+		s.log.Debug("overview: deliveries", "error", err.Error())
+	}
+	names := s.newTitles(ctx, len(a.Shops) > 1)
 	v := pageView{
-		Head: h, HeadWhen: since(now, h.When), Label: h.Mood.label(),
+		Head:    lineOf(now, a.Head),
 		Started: since(now, s.o.Started), Version: s.o.Version,
 		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: number(s.o.Store.LastSeq()),
-		Dead:    s.jobRows(ctx, now, queue.Filter{State: queue.Dead, Limit: jobsShown}, f.queue.Dead, names, "/"),
-		Waiting: s.jobRows(ctx, now, queue.Filter{State: queue.Waiting, Limit: jobsShown}, f.queue.Waiting, names, "/"),
-		Updates: updateRows(now, recent[:min(len(recent), updatesShown)], names), Changes: s.changeRows(ctx, now, names),
+		Dead:    s.jobRows(ctx, now, queue.Filter{State: queue.Dead, Limit: jobsShown}, a.Queue.Dead, names, "/"),
+		Waiting: s.jobRows(ctx, now, queue.Filter{State: queue.Waiting, Limit: jobsShown}, a.Queue.Waiting, names, "/"),
+		Updates: updateRows(now, recent, names), Changes: s.changeRows(ctx, now, names),
 		Rejected: rejectedRows(now, s.o.Rejected()), Many: names.many,
 	}
-	v.Waiting.Working = workingWords(f.queue.Leased, v.Waiting.Total)
-	for _, n := range f.notices {
-		v.Notices = append(v.Notices, noticeRow{Mood: n.Level.mood(), Label: n.Level.label(), Text: n.Text, Next: n.Next})
+	v.Waiting.Working = workingWords(a.Queue.Leased, v.Waiting.Total)
+	for _, n := range a.Notices {
+		v.Notices = append(v.Notices, noticeOf(n))
 	}
-	shown := f.shops
+	shown := slices.Clone(a.Shops)
 	if len(shown) > cardsShown { // those that need a person first
-		slices.SortStableFunc(shown, func(a, b shopFacts) int {
-			return cmp.Compare(shopLine(now, b).Mood.weight(), shopLine(now, a).Mood.weight())
+		slices.SortStableFunc(shown, func(x, y status.Shop) int {
+			return cmp.Compare(a.Of(y.Shop).Mood.Weight(), a.Of(x.Shop).Mood.Weight())
 		})
 		v.MoreShops = "and " + number(int64(len(shown)-cardsShown)) + " more"
 		shown = shown[:cardsShown]
 	}
-	s.countShops(ctx, shown)
 	for _, shop := range shown {
-		card := cardOf(now, shop)
+		card := s.cardOf(ctx, a, shop)
 		minutes := s.o.Store.Activity(shop.Shop, now)
 		card.Spark = sparkOf(minutes[:])
 		v.Shops = append(v.Shops, card)
 	}
-	return s.show(w, r, sheet{Template: "overview.html", Title: h.Mood.label(), Section: "/", Reload: reloadSeconds, Data: v})
+	return s.show(w, r, sheet{Template: "overview.html", Title: a.Head.Mood.Label(), Section: "/", Reload: reloadSeconds, Data: v})
 }
 
-// weight orders moods by how much they need a person.
-func (m mood) weight() int {
-	switch m {
-	case moodBad:
-		return 3
-	case moodWait:
-		return 2
-	case moodIdle:
-		return 1
-	}
-	return 0
-}
-
-func cardOf(now time.Time, s shopFacts) shopCard {
-	line := shopLine(now, s)
+func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
+	now := a.Now
 	c := shopCard{
-		Name: shortShop(s.Shop), Domain: s.Shop, Line: line, LineWhen: since(now, line.When), Label: line.Mood.label(),
-		Waiting: atLeast(s.Waiting, s.AtLeast), Dead: atLeast(s.Dead, s.AtLeast), HasDead: s.Dead > 0, HasWaiting: s.Waiting > 0,
-		Oldest: since(now, s.OldestJob), Selection: selectionWords(s.Selection), FromEnvironment: s.FromEnvironment, Points: pointsWords(s.Calls, now),
-		Step: stepOf(now, s.Sync),
+		Name: shortShop(shop.Shop), Domain: shop.Shop, Line: lineOf(now, a.Of(shop.Shop)),
+		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasDead: shop.Jobs.Dead > 0, HasWaiting: shop.Jobs.Waiting > 0,
+		Oldest: since(now, shop.Jobs.Oldest), Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
+		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(now, shop.Sync),
 	}
-	if s.CountsErr == nil {
-		c.Products, c.Active = number(s.Counts.Products), number(s.Counts.Active)
+	if counts, err := s.counts.get(ctx, shop.Shop); err == nil {
+		c.Products, c.Active = number(counts.Products), number(counts.Active)
 	}
-	if line.When != s.Last {
-		c.Last = since(now, s.Last)
-	}
-	if s.Sync != nil {
-		c.Progress = progressOf(now, s.Sync)
-		if c.Progress != nil && c.Line.Next == sentences(c.Progress.Words) {
-			c.Line.Next = "" // the bar below says so
-		}
-		if s.Sync.Remote >= 0 && !s.Sync.RemoteAt.IsZero() {
-			c.Remote, c.RemoteAt = number(s.Sync.Remote), clock(now, s.Sync.RemoteAt)
-		}
-	}
-	c.Circuit, c.CircuitMood = circuitWords(now, s.Calls)
-	if s.Calls != nil {
-		if m, ok := meterOf(int64(s.Calls.Used), int64(s.Calls.Budget)); ok {
+	c.Circuit, c.CircuitMood = callsWords(a, shop)
+	if shop.Calls != nil {
+		if m, ok := meterOf(int64(shop.Calls.Used), int64(shop.Calls.Budget)); ok {
 			c.PointsBar = &m
 		}
 	}
 	return c
 }
 
-// circuitWords says how the calls to a shop stand, "" when nothing is known.
-func circuitWords(now time.Time, c *Calls) (string, mood) {
+// callsWords says how the calls to a shop stand, "" when nothing is known.
+func callsWords(a *status.Account, s status.Shop) (string, mood) {
+	c := s.Calls
 	switch {
 	case c == nil:
 		return "", moodIdle
+	case s.State != "active":
+		return "No call goes out but to ask whether the shop goes on", moodWait
 	case c.Held && c.Circuit == "open":
 		return "Calls to Shopify are held back by hand", moodWait
 	case c.Held:
 		return "Calls go out by hand, however many fail", moodWait
-	case c.Circuit == "open" && c.RetryAt.After(now):
-		return "Shopify is not answering, next try at " + c.RetryAt.Format("15:04:05") + ", " + until(now, c.RetryAt), moodWait
 	case c.Circuit == "open":
-		return "Shopify is not answering, next try with the next job", moodWait
+		return "Calls are stopped until the next try", moodWait
 	case c.Circuit == "half-open":
 		return "Shopify did not answer; the next call tries it", moodWait
-	}
-	if c.wait(now) {
+	case c.Failed != "":
+		return "The newest call failed", moodWait
+	case c.Wait(a.Now):
 		return "Calls to Shopify wait for their turn", moodWait
 	}
 	return "Calls to Shopify go out", moodGood

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -31,24 +32,28 @@ type noticeRow struct {
 	Text, Next string
 }
 
-func (l Level) mood() mood {
-	switch l {
-	case LevelBad:
-		return moodBad
-	case LevelWarn:
-		return moodWait
+func noticeOf(n status.Notice) noticeRow {
+	row := noticeRow{Mood: moodIdle, Label: "Note", Text: n.Text, Next: n.Next}
+	switch n.Level {
+	case status.LevelBad:
+		row.Mood, row.Label = moodBad, "Problem"
+	case status.LevelWarn:
+		row.Mood, row.Label = moodWait, "Careful"
 	}
-	return moodIdle
+	return row
 }
 
-func (l Level) label() string {
-	switch l {
-	case LevelBad:
-		return "Problem"
-	case LevelWarn:
-		return "Careful"
+// outcomeMood is the mood of a delivery's outcome.
+func outcomeMood(o store.Outcome) mood {
+	switch o {
+	case store.Applied:
+		return moodGood
+	case store.Queued:
+		return moodWait
+	case store.Dead, store.Mismatch:
+		return moodBad
 	}
-	return "Note"
+	return moodIdle
 }
 
 // titles looks up what products are called, each once.

@@ -13,6 +13,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -42,7 +43,7 @@ func versionOf(sel catalog.Selection) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-func selectionForm(shop ShopView) selectionView {
+func selectionForm(shop status.Connection) selectionView {
 	sel := selectionOf(shop.Selection)
 	return selectionView{
 		Shop: shop.Shop, Name: shortShop(shop.Shop), Path: "/shops/" + url.PathEscape(shop.Shop) + "/selection",

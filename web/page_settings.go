@@ -92,9 +92,8 @@ type settingRow struct {
 
 func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	now := time.Now()
-	f := facts{now: now, catalogue: s.catalogueFacts(), queue: s.queueFacts(r.Context()), notices: s.o.Notices()}
 	v := settingsView{CanCheck: s.o.Doctor != nil}
-	for _, c := range readinessOf(f).Checks {
+	for _, c := range s.account(r.Context()).Ready().Checks {
 		row := checkRow{Mood: moodGood, Label: "Works", What: checkName(c.Name), Text: c.Reason, Fix: c.Next}
 		if !c.OK {
 			row.Mood, row.Label = moodBad, "Needs attention"

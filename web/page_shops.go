@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/status"
 )
 
 const shopsListed = 5
@@ -26,10 +28,7 @@ type shopsView struct {
 type shopRow struct {
 	Key, Domain, Name string
 	Path              string
-	Mood              mood
-	Label             string
-	Line              headline
-	LineWhen          instant
+	Line              lineView
 	Token             string
 	Secret            string
 	Selection         string
@@ -42,7 +41,8 @@ type shopRow struct {
 	Points            string
 	Waiting           string
 	Version           string
-	Open, Held        bool
+	Held              bool // by hand
+	CanTry            bool // calls wait, and can be tried now
 	Step              *stepView
 	Subscriptions     *subscriptionsView
 	Schedules         []scheduleRow
@@ -66,11 +66,11 @@ type scheduleRow struct {
 	Mood               mood
 	Label              string
 	Last, Next         instant
+	Held               string // why it is not done before Next, "" for nothing
 	Running            bool
 }
 
 func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	now := time.Now()
 	from := 0
 	if text := r.URL.Query().Get("from"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -79,12 +79,13 @@ func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 		}
 		from = n
 	}
-	facts, err := s.shopFacts(r.Context())
-	if err != nil {
-		return err
+	a := s.account(r.Context())
+	if a.ShopsErr != nil {
+		return a.ShopsErr
 	}
+	facts := a.Shops
 	if only := r.URL.Query().Get("shop"); only != "" {
-		facts = slices.DeleteFunc(facts, func(f shopFacts) bool { return f.Shop != only })
+		facts = slices.DeleteFunc(slices.Clone(facts), func(f status.Shop) bool { return f.Shop != only })
 	}
 	v := shopsView{Total: len(facts), PublicURL: s.o.PublicURL, CanMend: s.o.Syncs != nil && s.o.PublicURL != ""}
 	from = min(from, len(facts)/shopsListed*shopsListed)
@@ -99,27 +100,28 @@ func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 		}
 	}
 	for _, f := range facts[from:to] {
-		v.Rows = append(v.Rows, shopRowOf(now, f))
+		v.Rows = append(v.Rows, shopRowOf(a, f))
 	}
 	return s.show(w, r, sheet{Template: "shops.html", Title: "Shops", Section: "/shops", Reload: 10, Data: v})
 }
 
-func shopRowOf(now time.Time, f shopFacts) shopRow {
-	line := shopLine(now, f)
+func shopRowOf(a *status.Account, f status.Shop) shopRow {
+	now := a.Now
 	row := shopRow{
-		Key: f.Shop, Domain: f.Shop, Name: shortShop(f.Shop), Path: "/shops/" + url.PathEscape(f.Shop), Mood: line.Mood, Label: line.Mood.label(), Line: line, LineWhen: since(now, line.When),
-		Token: tokenWords(f.ShopView), Secret: secretWords(f.ShopView), Selection: selectionWords(f.Selection), Merchant: f.MerchantID, Added: since(now, f.AddedAt),
+		Key: f.Shop, Domain: f.Shop, Name: shortShop(f.Shop), Path: "/shops/" + url.PathEscape(f.Shop), Line: lineOf(now, a.Of(f.Shop)),
+		Token: tokenWords(f.Connection), Secret: secretWords(f.Connection), Selection: selectionWords(f.Selection), Merchant: f.MerchantID, Added: since(now, f.AddedAt),
 		FromEnvironment: f.FromEnvironment, Points: pointsWords(f.Calls, now), Step: stepOf(now, f.Sync),
 	}
-	if row.Step != nil && f.Sync.InStep && line.Mood == moodGood {
-		row.Step.Text = "" // the line has said so
-	}
-	row.Calls, row.CallsMood = circuitWords(now, f.Calls)
+	row.Calls, row.CallsMood = callsWords(a, f)
 	if f.Calls != nil {
-		row.CallsReason, row.Open, row.Held = f.Calls.Reason, f.Calls.Circuit == "open", f.Calls.Held
+		row.CallsReason, row.Held = f.Calls.Reason, f.Calls.Held
+		row.CanTry = f.Calls.Open() || f.State == "paused"
 		row.Version = f.Calls.Version
 		if f.Calls.Deprecated != "" {
 			row.Version += ", and Shopify will drop something that is asked for: " + f.Calls.Deprecated
+		}
+		if f.Calls.Failed != "" {
+			row.CallsReason = f.Calls.Failed
 		}
 		if f.Calls.Waiting > 0 {
 			row.Waiting = count(int64(f.Calls.Waiting), "call") + " waiting for points"
@@ -135,7 +137,7 @@ func shopRowOf(now time.Time, f shopFacts) shopRow {
 }
 
 // tokenWords says how the shop's API is reached.
-func tokenWords(v ShopView) string {
+func tokenWords(v status.Connection) string {
 	code, _ := pauseParts(v.Reason)
 	switch {
 	case v.State != "active" && code == "token":
@@ -147,7 +149,7 @@ func tokenWords(v ShopView) string {
 }
 
 // secretWords says whether deliveries can be verified.
-func secretWords(v ShopView) string {
+func secretWords(v status.Connection) string {
 	switch {
 	case !v.HasSecret:
 		return "missing, so product updates can't be checked"
@@ -157,7 +159,7 @@ func secretWords(v ShopView) string {
 	return "known"
 }
 
-func subscriptionsOf(now time.Time, s Subscriptions) *subscriptionsView {
+func subscriptionsOf(now time.Time, s status.Subscriptions) *subscriptionsView {
 	v := subscriptionsView{Mood: moodGood, Text: "All product updates are subscribed to.", Checked: since(now, s.CheckedAt)}
 	switch {
 	case s.CheckedAt.IsZero() && s.Error == "":
@@ -176,7 +178,7 @@ func subscriptionsOf(now time.Time, s Subscriptions) *subscriptionsView {
 	return &v
 }
 
-func subscriptionRowOf(s Subscription) subscriptionRow {
+func subscriptionRowOf(s status.Subscription) subscriptionRow {
 	row := subscriptionRow{About: arrival(s.Topic), Topic: s.Topic, URI: s.URI, Mood: moodGood}
 	switch s.State {
 	case "present":
@@ -203,13 +205,13 @@ func subscriptionRowOf(s Subscription) subscriptionRow {
 	return row
 }
 
-func scheduleRowOf(now time.Time, s Schedule) scheduleRow {
+func scheduleRowOf(now time.Time, s status.Schedule) scheduleRow {
 	row := scheduleRow{
 		Name: scheduleWords(s.Name), Every: span(time.Duration(s.Every * float64(time.Second))), Error: s.LastError, Running: s.Running,
 		Last: since(now, s.LastSuccess), Mood: moodGood, Label: "On time",
 	}
 	if !s.Next.IsZero() {
-		row.Next = at(s.Next, until(now, s.Next))
+		row.Next, row.Held = at(s.Next, until(now, s.Next)), s.Held
 	}
 	switch {
 	case s.Running:

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -88,7 +89,7 @@ type progressView struct {
 }
 
 // progressOf says how far the running one is, nil when there is none.
-func progressOf(now time.Time, st *SyncStatus) *progressView {
+func progressOf(now time.Time, st *status.Sync) *progressView {
 	if st == nil || st.Running == nil {
 		return nil
 	}
@@ -133,73 +134,35 @@ func progressOf(now time.Time, st *SyncStatus) *progressView {
 // known.
 type stepView struct {
 	Mood        mood
-	Text        string // one sentence
+	Text        string // what stands against it, one sentence, "" for nothing
 	IDs, Fields instant
 	NextWhat    string // the next automatic step, "" for none
 	NextWhen    instant
+	Held        string // why that is not done before, "" for nothing
 	Overdue     string // what was missed, "" for nothing
+	Deliveries  string // how many changes no delivery brought, "" for none
 }
 
-func stepOf(now time.Time, st *SyncStatus) *stepView {
+func stepOf(now time.Time, st *status.Sync) *stepView {
 	if st == nil {
 		return nil
 	}
-	v := stepView{Mood: moodGood, Text: "In step with the shop.", IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
+	v := stepView{Mood: moodGood, IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
 	if !st.InStep {
-		v.Mood, v.Text = moodWait, sentences("Not known to be in step", st.Why)
+		v.Mood, v.Text = moodWait, st.Why
 	}
 	// What is due already waits for the run that is under way.
-	if next, ok := nextSchedule(st.Schedules); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
-		v.NextWhat, v.NextWhen = small(scheduleWords(next.Name)), at(next.Next, until(now, next.Next))
+	if next, ok := st.Next(); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
+		v.NextWhat, v.NextWhen, v.Held = small(scheduleWords(next.Name)), at(next.Next, until(now, next.Next)), next.Held
 	}
 	for _, s := range st.Schedules {
 		if s.Late {
 			v.Overdue = sentences(scheduleWords(s.Name)+" is overdue", s.LastError)
-			if v.Mood == moodGood {
-				v.Mood = moodWait
-			}
 			break
 		}
 	}
+	if d := st.Deliveries; d.Undelivered > 0 {
+		v.Deliveries = number(int64(d.Undelivered)) + " of " + count(int64(d.Changes), "change") + " of the last day were read before a delivery brought them."
+	}
 	return &v
-}
-
-// comparedWords says what was compared and when: "Compared: ids and times 12:03;
-// every field 03:00."
-func comparedWords(now time.Time, st *SyncStatus) string {
-	var parts []string
-	if !st.ProvenIDs.IsZero() {
-		parts = append(parts, "ids and times "+clock(now, st.ProvenIDs).Words)
-	}
-	if !st.ProvenFields.IsZero() {
-		parts = append(parts, "every field "+clock(now, st.ProvenFields).Words)
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "Compared: " + strings.Join(parts, "; ") + "."
-}
-
-// nextSchedule is what is done next for a shop.
-func nextSchedule(list []Schedule) (first Schedule, ok bool) {
-	for _, s := range list {
-		if !s.Next.IsZero() && (!ok || s.Next.Before(first.Next)) {
-			first, ok = s, true
-		}
-	}
-	return first, ok
-}
-
-// missingSubscriptions are the wanted subscriptions that do not deliver here.
-func missingSubscriptions(st *SyncStatus) []Subscription {
-	if st == nil || st.Subscriptions.CheckedAt.IsZero() || st.Subscriptions.Present {
-		return nil
-	}
-	var list []Subscription
-	for _, s := range st.Subscriptions.Wanted {
-		if s.State == "missing" || s.State == "wrong-address" || s.State == "incomplete" {
-			list = append(list, s)
-		}
-	}
-	return list
 }

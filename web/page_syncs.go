@@ -9,6 +9,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -85,9 +86,9 @@ func kindChoices() []kindChoice {
 }
 
 func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
-	st := SyncStatus{Running: &run}
-	if run.State == store.RunRunning && s.o.Syncs != nil {
-		if now := s.o.Syncs.Status(run.Shop, now); now.Running != nil && now.Running.ID == run.ID {
+	st := &status.Sync{Running: &run}
+	if run.State == store.RunRunning {
+		if now := s.o.Status.Sync(run.Shop, now); now != nil && now.Running != nil && now.Running.ID == run.ID {
 			st, run = now, underWay(run, *now.Running)
 		}
 	}
@@ -98,7 +99,7 @@ func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
 		row.Shop = shortShop(run.Shop)
 	}
 	if run.State == store.RunRunning {
-		row.Progress = progressOf(now, &st)
+		row.Progress = progressOf(now, st)
 	} else if run.FinishedAt > run.StartedAt {
 		row.Took = tookWords(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
 	}
@@ -213,8 +214,8 @@ func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter
 	}
 	said := saying("not-running", 1)
 	if s.o.Syncs != nil && run.State == store.RunRunning {
-		st := s.o.Syncs.Status(run.Shop, time.Now())
-		if st.Running != nil && st.Running.ID == run.ID {
+		st := s.o.Status.Sync(run.Shop, time.Now())
+		if st != nil && st.Running != nil && st.Running.ID == run.ID {
 			was, err := s.o.Syncs.Cancel(r.Context(), run.Shop)
 			if err != nil {
 				return err

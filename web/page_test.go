@@ -16,6 +16,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/queue"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/webhook"
 )
@@ -120,7 +121,7 @@ func TestThePageSaysWhatIsThere(t *testing.T) {
 	r.deliver(catalog.ProductsUpdate, `{"id":7,"title":"old","updated_at":"2020-01-01T00:00:00Z"}`)
 	elements, text := checkPage(t, r.admin(200, "GET", "/", ""))
 	for _, want := range []string{
-		"Everything that arrived is stored. Last product update", "All well", "Linen shirt", "was changed", "Stored", "Older: a newer version is stored",
+		"Connected. The copy is not compared with the shop here.", "Ready", "Linen shirt", "was changed", "Stored", "Older: a newer version is stored",
 		"Keeps all products.", "Added: active, 2 variants, several prices", "Nothing waits to be retried, and nothing needs a look.", "None since the start.",
 	} {
 		if !strings.Contains(text, want) {
@@ -161,11 +162,9 @@ func TestThePageListsJobsRefusalsAndNotices(t *testing.T) {
 		o.Rejected = func() []Rejected {
 			return []Rejected{{At: time.Now(), Reason: "body_changed", Detail: "Pass the raw bytes through.", Address: "203.0.113.9", Shop: testShop}}
 		}
-		o.Notices = func() []Notice {
-			return []Notice{{LevelBad, "products.db was moved aside.", "A full sync brings it back."}}
-		}
 	})
-	r.shops.list = append(r.shops.list, ShopView{Shop: "wool.myshopify.com", State: "paused", Reason: "token"})
+	r.notices = []status.Notice{{Level: status.LevelBad, Text: "products.db was moved aside.", Next: "A full sync brings it back."}}
+	r.shops.list = append(r.shops.list, status.Connection{Shop: "wool.myshopify.com", State: "paused", Reason: "token"})
 	for range jobsShown + 3 {
 		r.deadJob(`{"id":5,"title":"Broken lamp"}`)
 	}
@@ -174,7 +173,7 @@ func TestThePageListsJobsRefusalsAndNotices(t *testing.T) {
 	for _, want := range []string{
 		"Needs a look", "Broken lamp", "The content can't be understood: title: a number where text belongs. Not tried, because no try can work.", "and 3 more",
 		"Waiting to retry", "Waiting lamp", "Changed on the way", "203.0.113.9, says it is linen", "Problem", "products.db was moved aside.", "A full sync brings it back.",
-		"Paused: Shopify does not accept the access token.", "Asked again every 15 minutes", "Retry all",
+		"Paused: Shopify does not accept the app's credentials.", "Give working ones with this command:", "Retry all",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing: %s", want)
@@ -199,10 +198,10 @@ func TestProductTextIsOnlyEverText(t *testing.T) {
 		o.Rejected = func() []Rejected {
 			return []Rejected{{At: time.Now(), Reason: nasty, Detail: nasty, Address: nasty, Shop: nasty, Topic: nasty}}
 		}
-		o.Notices = func() []Notice { return []Notice{{LevelWarn, nasty, nasty}} }
 		o.Version, o.PublicURL, o.DataDir = nasty, nasty, nasty
 	})
-	r.shops.list = append(r.shops.list, ShopView{Shop: nasty, State: "paused", Reason: nasty, Selection: catalog.Selection{Mode: "rules", Rules: []catalog.Rule{{Field: "tag", Value: nasty}}}})
+	r.notices = []status.Notice{{Level: status.LevelWarn, Text: nasty, Next: nasty}}
+	r.shops.list = append(r.shops.list, status.Connection{Shop: nasty, State: "paused", Reason: nasty, Selection: catalog.Selection{Mode: "rules", Rules: []catalog.Rule{{Field: "tag", Value: nasty}}}})
 	r.product(7, nasty, "")
 	title, err := json.Marshal(nasty)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -35,99 +36,6 @@ func TestTheStoryOfAProductTellsItsMomentsInWords(t *testing.T) {
 		if clock := regexp.MustCompile(`>[^<]*[0-9]:[0-9]{2}`).FindString(part); clock != "" {
 			t.Errorf("%s: a bare time of day: %s", path, clock)
 		}
-	}
-}
-
-// withSync is a calm state whose shops are compared.
-func withSync(n int, change func(i int, st *SyncStatus)) facts {
-	return calm(func(f *facts) {
-		f.shops = nil
-		for i := range n {
-			st := statusFor(noon, func(st *SyncStatus) { st.Schedules = st.Schedules[:2] })
-			if change != nil {
-				change(i, &st)
-			}
-			f.shops = append(f.shops, shopFacts{ShopView: ShopView{Shop: fmt.Sprintf("shop-%d.myshopify.com", i+1), State: "active", HasSecret: true}, Last: noon, Sync: &st})
-		}
-	})
-}
-
-// whileRead is the same while a product is being read from Shopify.
-func whileRead(f facts) facts {
-	f.queue.Reads, f.queue.Waiting, f.queue.Oldest = 1, 1, noon.Add(-time.Second)
-	f.shops[0].Waiting, f.shops[0].OldestJob = 1, f.queue.Oldest
-	return f
-}
-
-func TestTheSentenceOfAShopIsNotWellBeforeItsFirstComparison(t *testing.T) {
-	f := whileRead(withSync(1, func(_ int, st *SyncStatus) {
-		*st = SyncStatus{Why: "The first comparison with the shop is under way.", Running: &store.SyncRun{Kind: store.RunFull}}
-	}))
-	if h := shopLine(noon, f.shops[0]); h.Mood != moodWait || h.Text != "The catalogue is being read for the first time." {
-		t.Errorf("%s %q", h.Mood, h.Text)
-	}
-}
-
-func TestTheSentenceSaysWhetherTheCopyIsInStep(t *testing.T) {
-	missing := func(_ int, st *SyncStatus) {
-		st.Subscriptions = Subscriptions{CheckedAt: noon, Wanted: []Subscription{{State: "missing"}, {State: "wrong-address"}, {State: "present"}}}
-	}
-	for _, tt := range []struct {
-		name       string
-		f          facts
-		mood       mood
-		text, next string
-	}{
-		{"in step", withSync(1, nil), moodGood, "In step: every product equals the shop's. Last product update 3 seconds ago.", "Compared: ids and times 11:59; every field 22 Nov 10:00."},
-		{"several in step", withSync(3, nil), moodGood, "In step: every product equals its shop's. Last product update 3 seconds ago.", ""},
-		{"in step without an update yet", func() facts { f := withSync(1, nil); f.last = time.Time{}; return f }(), moodGood, "In step: every product equals the shop's.", "Compared"},
-		{"not in step", withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.Why = false, "the last comparison could not be finished" }), moodWait,
-			"Not known to be in step with the shop. The last comparison could not be finished.", "Next: comparison in 59 minutes."},
-		{"the first read while products are read", whileRead(withSync(1, func(_ int, st *SyncStatus) {
-			*st = SyncStatus{Why: "The first comparison with the shop is under way.", Running: &store.SyncRun{Kind: store.RunFull, Phase: "reading", Read: 66, Expected: 60},
-				Waits: "Shopify asked us to wait", WaitsUntil: noon.Add(18 * time.Second)}
-		})), moodWait, "The catalogue is being read for the first time.", "66 of 66 products, waits 18 seconds: Shopify asked us to wait."},
-		{"behind while products are read", whileRead(withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.Why = false, "The comparison is overdue." })),
-			moodWait, "Not known to be in step with the shop. The comparison is overdue.", "Next: comparison"},
-		{"only products being read", whileRead(withSync(1, func(_ int, st *SyncStatus) { st.InStep, st.OnlyJobs, st.Why = false, true, "Product updates wait." })),
-			moodGood, "Everything that arrived is stored. 1 product is being read from Shopify.", ""},
-		{"one of three", withSync(3, func(i int, st *SyncStatus) { st.InStep, st.Why = i != 1, "something" }), moodWait, "Not known to be in step with the shop. Something.", "shop-2: Next: comparison"},
-		{"two of three", withSync(3, func(i int, st *SyncStatus) { st.InStep, st.Why = i == 1, "something" }), moodWait,
-			"Everything that arrived is stored. 2 shops are not known to be in step: shop-1, shop-3.", "Each shop says below why"},
-		{"the first read", withSync(1, func(_ int, st *SyncStatus) {
-			*st = SyncStatus{Why: "it was never compared", Running: &store.SyncRun{Kind: store.RunFull, Phase: "reading", Expected: 4000, Read: 1200}, Rate: 35.4, EndsAt: noon.Add(80 * time.Second)}
-		}), moodWait, "The catalogue is being read for the first time.", "1,200 of 4,000 products, 35 a second, about 1 minute left."},
-		{"a comparison that waits", withSync(1, func(_ int, st *SyncStatus) {
-			st.InStep, st.Why, st.Running, st.Waits, st.WaitsUntil = false, "x", &store.SyncRun{Kind: store.RunReconcile, Read: 5}, "Points are used up.", noon.Add(30*time.Second)
-		}), moodWait, "The copy is being compared with the shop.", "5 products so far, waits 30 seconds: points are used up."},
-		{"subscriptions missing", withSync(1, missing), moodBad, "Shopify does not send all product updates of shop-1: 2 subscriptions are missing.", "Press Register on the page Shops."},
-		{"reads that take their time", func() facts {
-			f := withSync(1, nil)
-			f.queue.Reads, f.queue.Waiting, f.queue.Oldest = 3, 3, noon.Add(-5*time.Second)
-			return f
-		}(), moodGood, "Everything that arrived is stored. 3 products are being read from Shopify.", ""},
-		{"reads that take longer", func() facts {
-			f := withSync(1, nil)
-			f.queue.Reads, f.queue.Waiting, f.queue.Oldest, f.queue.Next = 1, 1, noon.Add(-5*time.Minute), noon.Add(time.Minute)
-			return f
-		}(), moodWait, "Everything that arrived is stored. 1 read from Shopify is still to be done.", "Next try in 1 minute."},
-		{"a dead letter", func() facts {
-			f := withSync(1, nil)
-			f.queue.Dead, f.shops[0].Dead = 1, 1
-			return f
-		}(), moodBad, "1 item needs a look; everything else that arrived is stored.", "The next comparison, in 59 minutes, sets the products themselves right"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			h := headlineOf(tt.f)
-			if h.Mood != tt.mood || h.sentence(noon) != tt.text || !strings.Contains(h.Next, tt.next) {
-				t.Errorf("%s: %q, next %q\nwant %s: %q, next %q", h.Mood, h.sentence(noon), h.Next, tt.mood, tt.text, tt.next)
-			}
-			for _, s := range tt.f.shops {
-				if line := shopLine(noon, s); line.Text == "" && line.When.IsZero() {
-					t.Errorf("%s: no line", s.Shop)
-				}
-			}
-		})
 	}
 }
 
@@ -170,7 +78,7 @@ func TestEveryKindPhaseScheduleAndStateHasAWord(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"present", "created", "moved", "missing", "wrong-address", "incomplete", "duplicate", "elsewhere", "by-deliveries"} {
-		if row := subscriptionRowOf(Subscription{State: s}); row.Label == s {
+		if row := subscriptionRowOf(status.Subscription{State: s}); row.Label == s {
 			t.Errorf("subscription %s has no word", s)
 		}
 	}
@@ -273,30 +181,18 @@ func TestADeliveryThatDoesNotFitItsTopicOnlyClaims(t *testing.T) {
 }
 
 func TestWhatIsDueWaitsForTheRunThatIsUnderWay(t *testing.T) {
-	f := withSync(1, func(_ int, st *SyncStatus) {
+	st := statusFor(noon, func(st *status.Sync) {
 		st.Running = &store.SyncRun{Kind: store.RunFull}
 		for i := range st.Schedules {
 			st.Schedules[i].Next = noon.Add(time.Millisecond) // the status was asked for a moment after
 		}
 	})
-	f.queue.Dead, f.shops[0].Dead = 1, 1
-	if v := stepOf(noon, f.shops[0].Sync); v.NextWhat != "" {
+	if v := stepOf(noon, &st); v.NextWhat != "" {
 		t.Errorf("next is %s %s", v.NextWhat, v.NextWhen.Words)
 	}
-	if h := headlineOf(f); !strings.Contains(h.Next, "The next comparison, after the one that runs now, sets") {
-		t.Error(h.Next)
-	}
-	f.shops[0].Dead = 0
-	f.shops[0].Sync.InStep, f.shops[0].Sync.Why = false, "The first comparison is under way."
-	if c := cardOf(noon, f.shops[0]); c.Progress == nil || c.Line.Next != "" {
-		t.Errorf("the progress is told twice: %+v", c.Line)
-	}
-	f.shops[0].Dead, f.shops[0].Sync.Running = 1, nil
-	if v := stepOf(noon, f.shops[0].Sync); v.NextWhat == "" || v.NextWhen.Words != "any moment" {
+	st.Running = nil
+	if v := stepOf(noon, &st); v.NextWhat == "" || v.NextWhen.Words != "any moment" {
 		t.Errorf("next is %s %s", v.NextWhat, v.NextWhen.Words)
-	}
-	if h := headlineOf(f); !strings.Contains(h.Next, "The next comparison, any moment, sets") {
-		t.Error(h.Next)
 	}
 }
 

@@ -13,11 +13,12 @@ import (
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/queue"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/telemetry"
 )
 
-// Options are the server's settings. Store, Queue and Shops are required.
+// Options are the server's settings. Store, Queue, Shops and Status are required.
 type Options struct {
 	Store *store.Store
 	Queue *queue.Queue
@@ -26,18 +27,14 @@ type Options struct {
 	// own gauges.
 	Sets      []*metrics.Set
 	Telemetry *telemetry.Recorder
-	// QueueWatch knows whether the queue can be written; nil takes it for
-	// writable as long as it can be read.
-	QueueWatch *QueueWatch
-	// Syncs compares with the shop; nil shows nothing of it.
+	// Status is the account of how everything stands.
+	Status *status.Reader
+	// Syncs compares with the shop; nil: nobody does.
 	Syncs Syncs
-	// Outbound tells of the calls to Shopify; nil shows nothing of them.
+	// Outbound decides about the calls to Shopify; nil: there are none.
 	Outbound Outbound
 	// Rejected returns the newest refused deliveries, newest first; nil for none.
 	Rejected func() []Rejected
-	// CatalogueClosed reports whether deliveries go straight to the retry queue
-	// because the catalogue has just failed, and since when; nil for never.
-	CatalogueClosed func() (since time.Time, closed bool)
 	// SendSample sends a signed sample delivery through the public address; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
@@ -49,8 +46,6 @@ type Options struct {
 	// Wanted is told of work that a click asked for, so that it begins at once;
 	// nil leaves it to the next look at the table of wanted work.
 	Wanted func(store.Wanted)
-	// Notices returns what a person should know; nil for none.
-	Notices func() []Notice
 	// Token is the admin token; "" accepts none.
 	Token string
 	// Account keeps the password of the status page; nil: there is none and none
@@ -81,28 +76,12 @@ type Options struct {
 // Shops is how shop connections are read and changed. Errors that a person can
 // mend are a *Refusal.
 type Shops interface {
-	List(ctx context.Context) ([]ShopView, error)
+	List(ctx context.Context) ([]status.Connection, error)
 	Add(ctx context.Context, shop AddShop) error
 	// Remove forgets the connection; with purge everything else that is kept of
 	// the shop too. It returns how many products were deleted.
 	Remove(ctx context.Context, shop string, purge bool) (int, error)
 	Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
-}
-
-// ShopView is one shop connection as it may be shown. It holds no secret.
-type ShopView struct {
-	Shop       string            `json:"shop"` // my-shop.myshopify.com
-	MerchantID string            `json:"merchant_id,omitempty"`
-	State      string            `json:"state"`                // active, paused or uninstalled
-	Reason     string            `json:"reason,omitempty"`     // why it is not active
-	NextTry    time.Time         `json:"next_try_at,omitzero"` // when a paused shop is asked again
-	Selection  catalog.Selection `json:"selection"`
-	AddedAt    time.Time         `json:"added_at,omitzero"`
-	// FromEnvironment: the environment declares it, so it can't be removed here.
-	FromEnvironment bool `json:"from_environment"`
-	HasSecret       bool `json:"has_secret"`      // deliveries can be verified
-	HasToken        bool `json:"has_token"`       // a static access token
-	PreviousSecret  bool `json:"previous_secret"` // the secret before a rotation is still accepted
 }
 
 // AddShop is a new shop connection, or what changes of one.
@@ -144,23 +123,6 @@ type Rejected struct {
 	Topic   string    `json:"topic,omitempty"`
 }
 
-// Level is how grave a notice is.
-type Level string
-
-// The levels.
-const (
-	LevelInfo Level = "info" // good to know
-	LevelWarn Level = "warn" // works, but not as it should
-	LevelBad  Level = "bad"  // something does not work
-)
-
-// Notice is something a person should know.
-type Notice struct {
-	Level Level  `json:"level"`
-	Text  string `json:"text"`           // one sentence
-	Next  string `json:"next,omitempty"` // what happens next by itself or has to be done
-}
-
 // Server builds the handlers. It is safe for concurrent use and needs no
 // closing.
 type Server struct {
@@ -191,12 +153,6 @@ func New(o Options) *Server {
 	}
 	if o.Rejected == nil {
 		o.Rejected = func() []Rejected { return nil }
-	}
-	if o.CatalogueClosed == nil {
-		o.CatalogueClosed = func() (time.Time, bool) { return time.Time{}, false }
-	}
-	if o.Notices == nil {
-		o.Notices = func() []Notice { return nil }
 	}
 	s := &Server{
 		o: o, log: o.Logger,

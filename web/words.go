@@ -1,74 +1,11 @@
 package web
 
 import (
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"stockroom/queue"
 	"stockroom/store"
 )
-
-// ago says in words how long before now t was. Less than a second, or a moment
-// that lies ahead because a clock was put back, is "just now".
-func ago(now, t time.Time) string {
-	d := now.Sub(t)
-	if d < time.Second {
-		return "just now"
-	}
-	return span(d) + " ago"
-}
-
-// until says in words how long after now t is.
-func until(now, t time.Time) string {
-	d := t.Sub(now)
-	if d < time.Second {
-		return "any moment"
-	}
-	return "in " + span(d)
-}
-
-// span says a length of time in its largest whole unit, two for hours.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Minute:
-		return count(int64(d/time.Second), "second")
-	case d < time.Hour:
-		return count(int64(d/time.Minute), "minute")
-	case d < 48*time.Hour:
-		h, m := int64(d/time.Hour), int64(d%time.Hour/time.Minute)
-		if m == 0 || h >= 10 {
-			return count(h, "hour")
-		}
-		return count(h, "hour") + " " + count(m, "minute")
-	}
-	return count(int64(d/(24*time.Hour)), "day")
-}
-
-// count says a number of things; the plural takes an s.
-func count(n int64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return number(n) + " " + thing + "s"
-}
-
-// number writes an integer with commas.
-func number(n int64) string {
-	if n < 0 {
-		return "-" + number(-n)
-	}
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// shortShop is a shop's name without the domain that all of them share.
-func shortShop(shop string) string { return strings.TrimSuffix(shop, ".myshopify.com") }
 
 // arrival says what a delivery is about, as the start of a sentence.
 func arrival(topic string) string {
@@ -127,46 +64,6 @@ func happenedToItem(topic string) string {
 // claimed says what a delivery tells whose content does not fit its topic:
 // nobody knows that it happened.
 func claimed(verb string) string { return "is said to have been " + strings.TrimPrefix(verb, "was ") }
-
-// capital writes the first letter large.
-func capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return s
-	}
-	return string(unicode.ToUpper(r)) + s[n:]
-}
-
-// small writes the first letter small, but for a name.
-func small(s string) string {
-	if strings.HasPrefix(s, "Shopify") {
-		return s
-	}
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return s
-	}
-	return string(unicode.ToLower(r)) + s[n:]
-}
-
-// sentences joins parts to sentences: each starts large and ends with a stop.
-// Empty parts are left out.
-func sentences(parts ...string) string {
-	var b strings.Builder
-	for _, p := range parts {
-		if p = strings.TrimSpace(p); p == "" {
-			continue
-		}
-		if b.Len() > 0 {
-			b.WriteByte(' ')
-		}
-		b.WriteString(capital(p))
-		if !strings.ContainsAny(p[len(p)-1:], ".!?:") {
-			b.WriteByte('.')
-		}
-	}
-	return b.String()
-}
 
 // outcomeWords says what became of a delivery: a short label and what it means.
 func outcomeWords(o store.Outcome) (label, meaning string) {

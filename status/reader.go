@@ -1,0 +1,223 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"stockroom/queue"
+	"stockroom/store"
+	"stockroom/webhook"
+)
+
+// Facts is everything that an account is made of, read once.
+type Facts struct {
+	Now       time.Time
+	Catalogue Catalogue
+	Queue     Queue
+	Space     Space
+	Shops     []Shop
+	ShopsErr  error
+	Last      time.Time // newest delivery, zero for none
+	Notices   []Notice
+	// Strangers are shop names that are not connected here and whose deliveries
+	// are signed with the secret of a connected shop.
+	Strangers []webhook.Stranger
+	Demo      bool
+	PublicURL string
+	// Works: workers run, so what is due is done.
+	Works bool
+}
+
+// Catalogue is whether products.db takes changes.
+type Catalogue struct {
+	OK     bool
+	Closed bool // deliveries go straight to the queue
+	Cause  store.Cause
+	Since  time.Time
+}
+
+// Space is how much the disk of the data dir still takes, in bytes.
+type Space struct {
+	Free, Total int64 // Total 0: not known
+	Low         bool  // below the least that is set
+	AtStake     bool  // deliveries can't be stored safely any more
+	Warn        string
+}
+
+// Shop is one shop with all that is known of it.
+type Shop struct {
+	Connection
+	Last    time.Time // newest delivery, zero for none
+	Jobs    Jobs
+	JobsErr error  // why the jobs can't be counted
+	Calls   *Calls // nil when nothing is known of them
+	Sync    *Sync  // nil when nothing is compared with the shop
+	Refused webhook.Refusals
+	// Disputed products show another content in the shop than the newer one that
+	// is stored here, since DisputedSince.
+	Disputed      int
+	DisputedSince time.Time
+}
+
+// Options are where facts come from. Store, Queue and Shops are required.
+type Options struct {
+	Store *store.Store
+	Queue *queue.Queue
+	// QueueWatch knows whether the queue can be written; nil takes it for
+	// writable as long as it can be read.
+	QueueWatch *QueueWatch
+	Shops      func(ctx context.Context) ([]Connection, error)
+	// Sync and Calls tell of one shop; nil: nothing is known of it.
+	Sync  func(shop string, now time.Time) Sync
+	Calls func(shop string, now time.Time) Calls
+	// CatalogueClosed reports whether deliveries go straight to the retry queue
+	// because the catalogue has just failed, and since when; nil for never.
+	CatalogueClosed func() (since time.Time, closed bool)
+	// Refused and Strangers tell which deliveries were refused; nil: of none.
+	Refused   func(shop string) webhook.Refusals
+	Strangers func() []webhook.Stranger
+	// Disputed counts products whose reads were refused as older; nil: none.
+	Disputed func(shop string) (n int, since time.Time)
+	// Notices and Space tell of the files and their disk; nil: nothing.
+	Notices func() []Notice
+	Space   func() Space
+	// Works reports whether workers run; nil: they do.
+	Works     func() bool
+	Demo      bool
+	PublicURL string
+	Logger    *slog.Logger // nil discards
+
+	// Table replaces the table of rows, for tests that break one.
+	Table []Row
+}
+
+// Reader reads accounts. It is safe for concurrent use.
+type Reader struct {
+	o    Options
+	jobs jobCounter
+}
+
+// New makes a reader.
+func New(o Options) *Reader {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.CatalogueClosed == nil {
+		o.CatalogueClosed = func() (time.Time, bool) { return time.Time{}, false }
+	}
+	if o.Table == nil {
+		o.Table = Table()
+	}
+	return &Reader{o: o}
+}
+
+// Read makes the account of now.
+func (r *Reader) Read(ctx context.Context, now time.Time) *Account {
+	return judge(r.o.Table, r.facts(ctx, now))
+}
+
+func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
+	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Works: r.o.Works == nil || r.o.Works()}
+	f.Catalogue = r.Catalogue()
+	f.Queue = r.queue(ctx, now)
+	if r.o.Space != nil {
+		f.Space = r.o.Space()
+	}
+	if r.o.Notices != nil {
+		f.Notices = r.o.Notices()
+	}
+	if r.o.Strangers != nil {
+		f.Strangers = r.o.Strangers()
+	}
+	f.Shops, f.ShopsErr = r.shops(ctx, now)
+	for _, s := range f.Shops {
+		if s.Last.After(f.Last) {
+			f.Last = s.Last
+		}
+	}
+	return f
+}
+
+// Catalogue is whether products.db takes changes.
+func (r *Reader) Catalogue() Catalogue {
+	h := r.o.Store.Health()
+	since, closed := r.o.CatalogueClosed()
+	f := Catalogue{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Since: h.Since}
+	if closed && !since.IsZero() {
+		f.Since = since
+	}
+	return f
+}
+
+func (r *Reader) shops(ctx context.Context, now time.Time) ([]Shop, error) {
+	list, err := r.o.Shops(ctx)
+	if err != nil {
+		return nil, err
+	}
+	byShop, cut, jobsErr := r.jobs.get(ctx, r.o.Queue, r.o.Store, now)
+	if jobsErr != nil {
+		r.o.Logger.Debug("jobs can't be counted now", "error", jobsErr.Error())
+	}
+	shops := make([]Shop, 0, len(list))
+	for _, c := range list {
+		s := Shop{Connection: c, Last: r.o.Store.LastDelivery(c.Shop)}
+		var err error
+		s.Jobs, err = r.jobsOf(ctx, c.Shop, byShop, cut)
+		s.JobsErr = errors.Join(jobsErr, err)
+		if r.o.Calls != nil {
+			v := r.o.Calls(c.Shop, now)
+			s.Calls = &v
+		}
+		if r.o.Sync != nil {
+			v := r.o.Sync(c.Shop, now)
+			s.Sync = &v
+			waitForPoints(&s, now)
+		}
+		if r.o.Refused != nil {
+			s.Refused = r.o.Refused(c.Shop)
+		}
+		if r.o.Disputed != nil {
+			s.Disputed, s.DisputedSince = r.o.Disputed(c.Shop)
+		}
+		shops = append(shops, s)
+	}
+	return shops, nil
+}
+
+// shortWait is not worth telling of.
+const shortWait = 2 * time.Second
+
+// waitForPoints says that a run waits for points where it does not say itself why
+// it waits.
+func waitForPoints(s *Shop, now time.Time) {
+	c := s.Calls
+	if s.Sync.Running == nil || s.Sync.Waits != "" || c == nil || !c.NextGrant.After(now.Add(shortWait)) {
+		return
+	}
+	s.Sync.Waits, s.Sync.WaitsUntil = "the points of this window are spent", c.NextGrant
+	switch {
+	case c.Asked:
+		s.Sync.Waits = "Shopify has asked for a pause"
+	case !c.Learnt:
+		s.Sync.Waits = "Shopify has not told the shop's budget of points yet"
+	}
+}
+
+// Sync is how the runs of one shop stand, without what the account judges; nil
+// when nothing is compared.
+func (r *Reader) Sync(shop string, now time.Time) *Sync {
+	if r.o.Sync == nil {
+		return nil
+	}
+	s := Shop{}
+	v := r.o.Sync(shop, now)
+	s.Sync = &v
+	if r.o.Calls != nil {
+		c := r.o.Calls(shop, now)
+		s.Calls = &c
+	}
+	waitForPoints(&s, now)
+	return s.Sync
+}
