@@ -135,7 +135,7 @@ func (s *Store) Compare(ctx context.Context, shop string, p *catalog.Product) (d
 // differences are those of the content, or of the version's time alone when the
 // content is the same.
 func differences(old, full *catalog.Product) []catalog.FieldDiff {
-	wrong, _ := weights(old, full)
+	wrong, _ := unhashed(old, full)
 	list := append(old.Diff(full), wrong...)
 	if len(list) > driftFields {
 		return list[:driftFields]

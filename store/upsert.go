@@ -56,7 +56,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		if hash == h.hash && selected == h.selected {
 			v := verdict{outcome: Stale, reason: "the same version is stored"}
 			if !o.authoritative {
-				return v, t.retime(p, full, h, o)
+				return v, t.retime(shop, p, full, h, o)
 			}
 			damage, unweighed, err := t.damage(h, old, full, hash, selected)
 			if err != nil {
@@ -106,25 +106,33 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 
 // retime notes that the stored content was triggered again later in its second,
 // so that it stands against others of that second. What the content's hash
-// leaves out, a variant's own time, is taken from it.
-func (t *tx) retime(p, full *catalog.Product, h head, o origin) error {
-	if o.triggered == 0 || o.triggered <= h.triggered {
-		return nil
+// leaves out is taken from it: a variant's own time with the pictures of that
+// time, and the numbers of images, which a read of the shop does not show.
+func (t *tx) retime(shop string, p, full *catalog.Product, h head, o origin) error {
+	later := o.triggered > h.triggered
+	if later {
+		if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, o.triggered, h.id); err != nil {
+			return fmt.Errorf("note trigger time: %w", err)
+		}
 	}
-	if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, o.triggered, h.id); err != nil {
-		return fmt.Errorf("note trigger time: %w", err)
-	}
-	if !p.Variants.Present() {
+	if !later && h.triggered != 0 { // what a delivery wrote has the numbers
 		return nil
 	}
 	old, err := t.load(h.id)
 	if err != nil {
 		return err
 	}
-	if !untimed(old, full) {
+	if later && p.Variants.Present() && untimed(old, full) {
+		if !unpictured(old, full) {
+			return t.updateVariants(h.id, p, full)
+		}
+		return t.weigh(shop, p, full, h, o)
+	}
+	with := *old
+	if number(&with, full.Images.Value()); !unpictured(old, &with) {
 		return nil
 	}
-	return t.updateVariants(h.id, p, full)
+	return t.weigh(shop, &with, &with, h, o)
 }
 
 // create writes a product that has no row yet.
