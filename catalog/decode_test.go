@@ -45,6 +45,7 @@ func isMismatch(err error) bool {
 // bodies, so nothing but the unsigned header could tell them apart.
 func TestEverySampleFitsItsOwnTopicsOnly(t *testing.T) {
 	products := []Topic{ProductsCreate, ProductsUpdate}
+	levels := []Topic{InventoryLevelsUpdate, InventoryLevelsConnect, InventoryLevelsDisconnect}
 	fits := map[string][]Topic{
 		"docs2026-07_app_scopes_update.json":                          {AppScopesUpdate},
 		"docs2026-07_app_uninstalled.json":                            {AppUninstalled},
@@ -52,9 +53,9 @@ func TestEverySampleFitsItsOwnTopicsOnly(t *testing.T) {
 		"docs2026-07_inventory_items_create.json":                     {InventoryItemsUpdate},
 		"docs2026-07_inventory_items_delete.json":                     {InventoryItemsUpdate},
 		"docs2026-07_inventory_items_update.json":                     {InventoryItemsUpdate},
-		"docs2026-07_inventory_levels_connect.json":                   {InventoryLevelsUpdate},
-		"docs2026-07_inventory_levels_disconnect.json":                {InventoryLevelsUpdate},
-		"docs2026-07_inventory_levels_update.json":                    {InventoryLevelsUpdate},
+		"docs2026-07_inventory_levels_connect.json":                   levels,
+		"docs2026-07_inventory_levels_disconnect.json":                levels,
+		"docs2026-07_inventory_levels_update.json":                    levels,
 		"docs2026-07_locations_delete.json":                           {ProductsDelete}, // {"id": n}
 		"docs2026-07_locations_update.json":                           nil,
 		"docs2026-07_product_listings_add.json":                       nil,

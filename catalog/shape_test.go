@@ -62,6 +62,9 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 		{"a delete of id zero", ProductsDelete, `{"id":0}`, mismatch},
 
 		{"a level", InventoryLevelsUpdate, `{"inventory_item_id":1,"location_id":2,"available":null}`, fits},
+		{"a level that began", InventoryLevelsConnect, `{"inventory_item_id":1,"location_id":2,"available":10}`, fits},
+		{"a level that ended", InventoryLevelsDisconnect, `{"inventory_item_id":1,"location_id":2}`, fits},
+		{"an item whose level ended", InventoryLevelsDisconnect, `{"id":1,"sku":"a","tracked":true}`, mismatch},
 		{"a level without location", InventoryLevelsUpdate, `{"inventory_item_id":1,"available":3}`, mismatch},
 		{"a level without item", InventoryLevelsUpdate, `{"location_id":1}`, mismatch},
 		{"a level of item zero", InventoryLevelsUpdate, `{"inventory_item_id":0,"location_id":2}`, mismatch},

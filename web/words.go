@@ -18,6 +18,10 @@ func arrival(topic string) string {
 		return "Product deleted"
 	case "inventory_levels/update":
 		return "Stock changed"
+	case "inventory_levels/connect":
+		return "Stocked at one more location"
+	case "inventory_levels/disconnect":
+		return "No longer stocked at a location"
 	case "inventory_items/update":
 		return "Inventory item changed"
 	case "app/uninstalled":
@@ -55,6 +59,10 @@ func happenedToItem(topic string) string {
 	switch topic {
 	case "inventory_levels/update":
 		return "has another stock level"
+	case "inventory_levels/connect":
+		return "is stocked at one more location"
+	case "inventory_levels/disconnect":
+		return "is no longer stocked at a location"
 	case "inventory_items/update":
 		return "has other inventory details"
 	}
