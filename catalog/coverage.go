@@ -61,6 +61,9 @@ func (p *Product) hasEveryField() bool {
 		p.Images.Present() && p.PublishedAt.Present() && p.UpdatedAt.Present() && p.Variants.Present()) {
 		return false
 	}
+	if slices.ContainsFunc(p.Options.Value(), func(o Option) bool { return o.Values == nil }) {
+		return false
+	}
 	for i := range p.Variants.Value() {
 		v := &p.Variants.Value()[i]
 		if !(v.Title.Present() && v.SKU.Present() && v.Barcode.Present() && v.Price.Present() &&

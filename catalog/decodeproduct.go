@@ -258,6 +258,9 @@ func (r *reader) optionsField() Field[[]Option] {
 				r.value()
 			}
 		}
+		if o.Position == 0 {
+			o.Position = int64(len(r.options) + 1)
+		}
 		r.options = append(r.options, o)
 	}
 	list := take(r.options)
@@ -291,7 +294,11 @@ func (r *reader) imagesField() Field[[]Image] {
 		if !r.element(field) || !r.bounded(field, len(r.images)) {
 			break
 		}
-		r.images = append(r.images, r.image())
+		m := r.image()
+		if m.Position == 0 {
+			m.Position = int64(len(r.images) + 1)
+		}
+		r.images = append(r.images, m)
 	}
 	list := take(r.images)
 	r.images = drop(r.images)
