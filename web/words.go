@@ -166,6 +166,8 @@ func rejectedWords(reason string) string {
 		return "Not a webhook"
 	case "too_large":
 		return "Too large"
+	case "encoded":
+		return "Compressed on the way"
 	case "missing_header", "no_hmac":
 		return "Not signed"
 	case "malformed_hmac":

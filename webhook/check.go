@@ -38,6 +38,9 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if r.ContentLength > in.opt.MaxBody {
 		return answer{}, in.tooLarge()
 	}
+	if rej := encoded(h); rej != nil {
+		return answer{}, rej
+	}
 	if rej := missing(signature, shopHeader, req.topic); rej != nil {
 		return answer{}, rej
 	}
@@ -74,6 +77,21 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 func (in *Intake) tooLarge() *rejection {
 	return &rejection{status: http.StatusRequestEntityTooLarge, reason: ReasonTooLarge, title: "The body is too large",
 		detail: "The limit is " + strconv.FormatInt(in.opt.MaxBody, 10) + " bytes; it is set with --max-body."}
+}
+
+// encoded refuses a body that is not sent as it is. Shopify compresses none and
+// signs the plain bytes, and a compressed one can grow without bound.
+func encoded(h http.Header) *rejection {
+	for _, name := range strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",") {
+		name = strings.TrimSpace(name)
+		if name == "" || strings.EqualFold(name, "identity") {
+			continue
+		}
+		return &rejection{status: http.StatusUnsupportedMediaType, reason: ReasonEncoded, title: "The body is encoded",
+			detail: "Content-Encoding is " + clip(name) + ". Shopify sends and signs the body as it is: " +
+				"stop the proxy on the way from compressing requests."}
+	}
+	return nil
 }
 
 // missing names every absent header at once.

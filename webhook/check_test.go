@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -23,12 +24,13 @@ func TestFirstCheckInTheOrderDecides(t *testing.T) {
 	}{
 		{"method", 405, func(r *http.Request) { r.Method = "GET" }},
 		{"length", 413, func(r *http.Request) { r.ContentLength = 9 << 20 }},
+		{"encoding", 415, func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }},
 		{"header", 401, func(r *http.Request) { r.Header.Del("X-Shopify-Topic") }},
 		{"signature", 401, func(r *http.Request) { r.Header.Set("X-Shopify-Hmac-Sha256", mac("wrong", nil)) }},
 		{"shop", 404, func(r *http.Request) { r.Header.Set("X-Shopify-Shop-Domain", "stranger.myshopify.com") }},
 		{"topic", 200, func(r *http.Request) { r.Header.Set("X-Shopify-Topic", "orders/create") }},
 	}
-	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
+	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
 	for i, first := range faults {
 		for j := i; j < len(faults); j++ {
 			b := newBench(nil)
@@ -48,6 +50,53 @@ func TestFirstCheckInTheOrderDecides(t *testing.T) {
 		}
 	}
 }
+
+// A compressed body is refused by its header: none of it is read.
+func TestAnEncodedBodyIsRefusedUnread(t *testing.T) {
+	for _, test := range []struct {
+		encodings []string
+		named     string // "" for none that is refused
+	}{
+		{[]string{"gzip"}, "gzip"},
+		{[]string{"BR"}, "BR"},
+		{[]string{"identity, deflate"}, "deflate"},
+		{[]string{"identity", "x-gzip"}, "x-gzip"},
+		{[]string{"zstd" + strings.Repeat("z", 5000)}, "zstd"},
+		{[]string{"identity"}, ""},
+		{[]string{"Identity,identity", ""}, ""},
+	} {
+		b := newBench(nil)
+		r := signed(update(1))
+		r.Header["Content-Encoding"] = test.encodings
+		read := &reads{Reader: r.Body}
+		r.Body = read
+		w := b.send(r)
+		if test.named == "" {
+			want(t, w, 200, success)
+			continue
+		}
+		if w.Code != 415 || !strings.Contains(w.Body.String(), "Content-Encoding is "+test.named) || w.Body.Len() > 500 ||
+			w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Connection") != "close" {
+			t.Errorf("%q: %d %v %s", test.encodings, w.Code, w.Header(), w.Body)
+		}
+		if read.n > 0 || b.catalogue.count() != 0 || b.counts.rejected[ReasonEncoded].Get() != 1 {
+			t.Errorf("%q: %d reads of the body", test.encodings, read.n)
+		}
+	}
+}
+
+// reads counts how often a body is read.
+type reads struct {
+	io.Reader
+	n int
+}
+
+func (r *reads) Read(p []byte) (int, error) {
+	r.n++
+	return r.Reader.Read(p)
+}
+
+func (r *reads) Close() error { return nil }
 
 func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
 	body := []byte(`{"admin_graphql_api_id":"gid:\/\/shopify\/Product\/1","id":1,"title":"A \u0026 B \u003cb\u003e","vendor":"Acme"}`)
