@@ -11,13 +11,26 @@ import (
 	"stockroom/catalog"
 )
 
-// header returns a header of either family; Shopify's own libraries take both.
-func header(h http.Header, name string) string {
-	if v := h.Get("X-Shopify-" + name); v != "" {
-		return v
+// family is what the names of a delivery's headers begin with. One family
+// decides about all of them: values of two signed and unsigned messages must not
+// mix.
+type family string
+
+const (
+	classic family = "X-Shopify-"
+	events  family = "Shopify-"
+)
+
+// familyOf is that of the signature. Where both are there the shorter names
+// decide, as in Shopify's own library.
+func familyOf(h http.Header) family {
+	if events.get(h, "Hmac-Sha256") != "" || classic.get(h, "Hmac-Sha256") == "" && events.get(h, "Topic") != "" {
+		return events
 	}
-	return h.Get("Shopify-" + name)
+	return classic
 }
+
+func (f family) get(h http.Header, name string) string { return h.Get(string(f) + name) }
 
 // handle runs the checks in their order and, when all hold, makes the delivery
 // durable.
@@ -25,10 +38,10 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	r := req.http
 	h := r.Header
 	req.address = in.clientAddress(r)
-	req.topic = strings.TrimSpace(header(h, "Topic"))
-	shopHeader := strings.TrimSpace(header(h, "Shop-Domain"))
-	req.shop = strings.ToLower(shopHeader)
-	signature := header(h, "Hmac-Sha256")
+	req.family = familyOf(h)
+	req.topic = strings.TrimSpace(req.family.get(h, "Topic"))
+	req.shop = strings.ToLower(strings.TrimSpace(req.family.get(h, "Shop-Domain")))
+	signature := req.family.get(h, "Hmac-Sha256")
 
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -41,7 +54,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if rej := encoded(h); rej != nil {
 		return answer{}, rej
 	}
-	if rej := missing(signature, shopHeader, req.topic); rej != nil {
+	if rej := req.missing(signature); rej != nil {
 		return answer{}, rej
 	}
 
@@ -67,8 +80,8 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 
 	req.envelope = Envelope{
 		Shop: req.shop, Topic: req.topic,
-		WebhookID: bounded(header(h, "Webhook-Id")), EventID: bounded(header(h, "Event-Id")),
-		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(header(h, "Triggered-At")), Body: body,
+		WebhookID: bounded(req.family.get(h, "Webhook-Id")), EventID: bounded(req.family.get(h, "Event-Id")),
+		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(req.family.get(h, "Triggered-At")), Body: body,
 	}
 	in.refusals.accepted(req.shop, req.arrived)
 	return in.accept(req, shop, topic)
@@ -95,18 +108,18 @@ func encoded(h http.Header) *rejection {
 }
 
 // missing names every absent header at once.
-func missing(signature, shop, topic string) *rejection {
+func (req *request) missing(signature string) *rejection {
 	var names []string
 	reason := ReasonMissingHeader
 	if signature == "" {
-		names = append(names, "X-Shopify-Hmac-Sha256")
+		names = append(names, string(req.family)+"Hmac-Sha256")
 		reason = ReasonNoHMAC
 	}
-	if shop == "" {
-		names = append(names, "X-Shopify-Shop-Domain")
+	if req.shop == "" {
+		names = append(names, string(req.family)+"Shop-Domain")
 	}
-	if topic == "" {
-		names = append(names, "X-Shopify-Topic")
+	if req.topic == "" {
+		names = append(names, string(req.family)+"Topic")
 	}
 	if names == nil {
 		return nil
@@ -156,7 +169,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 		}
 		if !wellFormed {
 			return &rejection{status: http.StatusUnauthorized, reason: ReasonMalformedHMAC, title: "The signature is not one",
-				detail: "X-Shopify-Hmac-Sha256 must be 32 bytes in base64."}
+				detail: string(req.family) + "Hmac-Sha256 must be 32 bytes in base64."}
 		}
 		rej := d.diagnose(body, sum, strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"))
 		return &rej
@@ -187,7 +200,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
 	}
 	return &rejection{status: http.StatusUnauthorized, reason: ReasonOtherShop, title: "The signature does not fit",
-		detail: "The body is not signed with a secret of the shop that X-Shopify-Shop-Domain names."}
+		detail: "The body is not signed with a secret of the shop that " + string(req.family) + "Shop-Domain names."}
 }
 
 // findShop returns the shop; a removed one is known to compliance topics only.
@@ -200,7 +213,7 @@ func findShop(d *Directory, domain string, topic catalog.Topic) (Shop, *rejectio
 		detail: "Connect it with `stockroom shop add`, or remove the webhook subscription in that shop."}
 }
 
-// triggeredAt reads X-Shopify-Triggered-At; what can't be read counts as
+// triggeredAt reads the header Triggered-At; what can't be read counts as
 // missing.
 func triggeredAt(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)

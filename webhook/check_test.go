@@ -157,6 +157,74 @@ func TestBothHeaderFamiliesAreRead(t *testing.T) {
 	}
 }
 
+// With both families in one request the shorter names decide as a whole, as in
+// Shopify's library: of the other one nothing counts.
+func TestOneHeaderFamilyDecidesAsAWhole(t *testing.T) {
+	body := update(1)
+	right, wrong := mac(testSecret, body), mac("wrong", body)
+	all := func(family, signature, shop, topic, id string) map[string]string {
+		return map[string]string{
+			family + "Hmac-Sha256": signature, family + "Shop-Domain": shop, family + "Topic": topic,
+			family + "Webhook-Id": id, family + "Event-Id": id, family + "Triggered-At": "2026-11-01T10:00:00Z",
+		}
+	}
+	for name, test := range map[string]struct {
+		classic, events map[string]string
+		status          int
+		says            string
+	}{
+		"only the shorter names' signature is right": {
+			all("X-Shopify-", wrong, testShop, "products/update", "x"), all("Shopify-", right, testShop, "products/update", "s"), 200, success},
+		"only the longer names' signature is right": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), all("Shopify-", wrong, testShop, "products/update", "s"),
+			401, string(ReasonWrongSecret)},
+		"the longer names are of another delivery": {
+			all("X-Shopify-", mac(otherKey, body), otherShop, "products/delete", "x"),
+			all("Shopify-", right, testShop, "products/update", "s"), 200, success},
+		"a shop is not taken from the longer names": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), map[string]string{"Shopify-Hmac-Sha256": right,
+				"Shopify-Topic": "products/update"}, 401, "Missing: Shopify-Shop-Domain."},
+		"nor a topic": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), map[string]string{"Shopify-Hmac-Sha256": right,
+				"Shopify-Shop-Domain": testShop}, 401, "Missing: Shopify-Topic."},
+		"the shorter names without a signature say nothing": {
+			all("X-Shopify-", right, testShop, "products/update", "s"), map[string]string{"Shopify-Topic": "products/delete",
+				"Shopify-Shop-Domain": otherShop, "Shopify-Webhook-Id": "x"}, 200, success},
+		"the shorter names alone, unsigned": {
+			nil, map[string]string{"Shopify-Topic": "products/update", "Shopify-Shop-Domain": testShop},
+			401, "Missing: Shopify-Hmac-Sha256."},
+	} {
+		b := newBench(nil)
+		r := httptest.NewRequest("POST", "/webhooks/shopify/x", bytes.NewReader(body))
+		for _, headers := range []map[string]string{test.classic, test.events} {
+			for name, v := range headers {
+				r.Header.Set(name, v)
+			}
+		}
+		w := b.send(r)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		for _, d := range b.catalogue.applied {
+			if d.WebhookID != "s" || d.EventID != "s" || d.Shop != testShop || d.Topic != "products/update" {
+				t.Errorf("%s: %+v", name, d)
+			}
+		}
+	}
+	// An id that only the other family has is none.
+	b := newBench(nil)
+	r := signed(body)
+	for name, v := range map[string]string{"Hmac-Sha256": right, "Shop-Domain": testShop, "Topic": "products/update"} {
+		r.Header.Set("Shopify-"+name, v)
+	}
+	r.Header.Set("X-Shopify-Webhook-Id", "x")
+	r.Header.Set("X-Shopify-Triggered-At", "2026-11-01T10:00:00Z")
+	want(t, b.send(r), 200, success)
+	if d := b.catalogue.applied[0]; d.WebhookID != "" || !d.TriggeredAt.IsZero() {
+		t.Errorf("a mixture: %+v", d)
+	}
+}
+
 func TestUnreadableTriggerTimeCountsAsMissing(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-11-01T10:00:00.123456789Z": "2026-11-01T10:00:00.123456789Z",

@@ -131,6 +131,7 @@ func (in *Intake) CatalogueClosed() (since time.Time, closed bool) { return in.g
 type request struct {
 	http     *http.Request
 	arrived  time.Time
+	family   family
 	shop     string // as the header says, lower case
 	topic    string // as the header says
 	address  netip.Addr
