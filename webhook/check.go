@@ -11,9 +11,8 @@ import (
 	"stockroom/catalog"
 )
 
-// family is what the names of a delivery's headers begin with. One family
-// decides about all of them: values of two signed and unsigned messages must not
-// mix.
+// family is what the names of a delivery's headers begin with. All headers are
+// read from one: a mixture would be of no message that anybody sent.
 type family string
 
 const (
@@ -54,7 +53,8 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if rej := encoded(h); rej != nil {
 		return answer{}, rej
 	}
-	if rej := req.missing(signature); rej != nil {
+	topic, known := catalog.ParseTopic(req.topic)
+	if rej := req.missing(signature, topic.Compliance()); rej != nil {
 		return answer{}, rej
 	}
 
@@ -63,12 +63,16 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 		return answer{}, rej
 	}
 	defer release()
+	if req.shop == "" {
+		if req.shop = catalog.ShopNamed(body); req.shop == "" {
+			return answer{}, req.missing(signature, false)
+		}
+	}
 
 	d := in.directory.Load()
 	if rej := in.authenticate(d, req, body, signature); rej != nil {
 		return answer{}, rej
 	}
-	topic, known := catalog.ParseTopic(req.topic)
 	req.topic = string(topic)
 	shop, rej := findShop(d, req.shop, topic)
 	if rej != nil {
@@ -107,15 +111,16 @@ func encoded(h http.Header) *rejection {
 	return nil
 }
 
-// missing names every absent header at once.
-func (req *request) missing(signature string) *rejection {
+// missing names every absent header at once. The body of a compliance topic names
+// the shop too, so that its header may be absent.
+func (req *request) missing(signature string, shopInBody bool) *rejection {
 	var names []string
 	reason := ReasonMissingHeader
 	if signature == "" {
 		names = append(names, string(req.family)+"Hmac-Sha256")
 		reason = ReasonNoHMAC
 	}
-	if req.shop == "" {
+	if req.shop == "" && !shopInBody {
 		names = append(names, string(req.family)+"Shop-Domain")
 	}
 	if req.topic == "" {
@@ -200,7 +205,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
 	}
 	return &rejection{status: http.StatusUnauthorized, reason: ReasonOtherShop, title: "The signature does not fit",
-		detail: "The body is not signed with a secret of the shop that " + string(req.family) + "Shop-Domain names."}
+		detail: "The body is not signed with a secret of the shop that it is for, " + clip(req.shop) + "."}
 }
 
 // findShop returns the shop; a removed one is known to compliance topics only.

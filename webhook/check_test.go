@@ -225,6 +225,60 @@ func TestOneHeaderFamilyDecidesAsAWhole(t *testing.T) {
 	}
 }
 
+// Shopify's privacy topics may come without a shop header: the body names it.
+func TestAPrivacyTopicNeedsNoShopHeader(t *testing.T) {
+	redact := func(shop string) string {
+		return `{"shop_id":954889,"shop_domain":"` + shop + `","customer":{"id":1},"orders_to_redact":[1]}`
+	}
+	for name, test := range map[string]struct {
+		topic, body, secret string
+		status              int
+		says                string
+	}{
+		"a customer's erasure":   {"customers/redact", redact(testShop), testSecret, 200, success},
+		"in capitals":            {"CUSTOMERS_REDACT", redact(strings.ToUpper(testShop)), testSecret, 200, success},
+		"by the previous secret": {"customers/redact", redact(testShop), oldSecret, 200, success},
+		"a request for data": {"customers/data_request",
+			`{"shop_domain":"` + testShop + `","customer":{"id":1},"data_request":{"id":2}}`, testSecret, 200, success},
+		"a shop's erasure":        {"shop/redact", `{"shop_id":1,"shop_domain":"` + testShop + `"}`, testSecret, 200, success},
+		"signed by nobody":        {"customers/redact", redact(testShop), "wrong", 401, string(ReasonWrongSecret)},
+		"signed by another shop":  {"customers/redact", redact(testShop), otherKey, 401, string(ReasonOtherShop)},
+		"of a shop nobody knows":  {"customers/redact", redact("stranger.myshopify.com"), testSecret, 404, string(ReasonUnknownShop)},
+		"a stranger's of nobody":  {"customers/redact", redact("stranger.myshopify.com"), "wrong", 401, string(ReasonWrongSecret)},
+		"a body without a shop":   {"customers/redact", `{"customer":{"id":1}}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body with a null shop": {"customers/redact", `{"shop_domain":null}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body that is no JSON":  {"customers/redact", `shop_domain`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a shop further in":       {"customers/redact", `{"customer":{"shop_domain":"` + testShop + `"}}`, testSecret, 401, "Missing:"},
+		"a shop behind 64 KiB": {"customers/redact",
+			`{"x":"` + strings.Repeat("x", 64<<10) + `","shop_domain":"` + testShop + `"}`, testSecret, 401, "Missing:"},
+		"a shop before 64 KiB": {"customers/redact",
+			`{"shop_domain":"` + testShop + `","customer":{},"x":"` + strings.Repeat("x", 64<<10) + `"}`, testSecret, 200, success},
+		"another topic": {"app/uninstalled", `{"myshopify_domain":"` + testShop + `","shop_domain":"` + testShop + `"}`,
+			testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+	} {
+		b := newBench(nil)
+		r := signed([]byte(test.body))
+		r.Header.Del("X-Shopify-Shop-Domain")
+		r.Header.Set("X-Shopify-Topic", test.topic)
+		r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, []byte(test.body)))
+		w := b.send(r)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		for _, d := range b.catalogue.applied {
+			if d.Shop != testShop {
+				t.Errorf("%s: taken for %q", name, d.Shop)
+			}
+		}
+	}
+	// With a header that names another shop it is no privacy request of that one.
+	b := newBench(nil)
+	body := []byte(redact(otherShop))
+	r := signed(body)
+	r.Header.Set("X-Shopify-Topic", "customers/redact")
+	want(t, b.send(r), 200, kept)
+}
+
 func TestUnreadableTriggerTimeCountsAsMissing(t *testing.T) {
 	for text, want := range map[string]string{
 		"2026-11-01T10:00:00.123456789Z": "2026-11-01T10:00:00.123456789Z",

@@ -132,7 +132,7 @@ type request struct {
 	http     *http.Request
 	arrived  time.Time
 	family   family
-	shop     string // as the header says, lower case
+	shop     string // as the header says, or the body of a compliance topic; lower case
 	topic    string // as the header says
 	address  netip.Addr
 	envelope Envelope
