@@ -71,6 +71,19 @@ func ParseTopic(header string) (Topic, bool) {
 // Kind returns what the topic asks for, 0 for a topic we do not act on.
 func (t Topic) Kind() Kind { return topicKinds[t] }
 
+// Resource is Shopify's name of what the topic's Change.ID numbers, "" for none.
+func (t Topic) Resource() string {
+	switch t.Kind() {
+	case Upsert, Delete:
+		return "Product"
+	case Inventory:
+		return "InventoryItem"
+	case BulkFinished:
+		return "BulkOperation"
+	}
+	return ""
+}
+
 // Label returns the topic's value for metric labels, from a closed set:
 // create, update and delete for products, the topic with '_' for '/' for the
 // others, "other" for a topic we do not act on.

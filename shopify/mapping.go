@@ -24,10 +24,6 @@ func parseGID(kind, s string) (int64, error) {
 	return id, nil
 }
 
-func gid(kind string, id int64) string {
-	return "gid://shopify/" + kind + "/" + strconv.FormatInt(id, 10)
-}
-
 // The shapes of the answers. A pointer is a field that may be null.
 type pageInfo struct {
 	HasNextPage bool   `json:"hasNextPage"`

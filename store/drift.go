@@ -85,6 +85,7 @@ func (s *Store) Drift(ctx context.Context, run, after int64, limit int) ([]Drift
 		if err := scan(&d.ID, &d.Run, &d.Shop, &d.ExternalID, &d.Title, &d.Kind, &fields, &d.At); err != nil {
 			return d, err
 		}
+		d.GID = catalog.GID("Product", d.ExternalID)
 		if err := json.Unmarshal([]byte(fields), &d.Fields); err != nil {
 			return d, fmt.Errorf("column fields: %w", err)
 		}

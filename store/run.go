@@ -90,6 +90,7 @@ type Drift struct {
 	Run        int64               `json:"run"`
 	Shop       string              `json:"shop"`
 	ExternalID int64               `json:"external_id"`
+	GID        string              `json:"gid"`
 	Title      string              `json:"title"`
 	Kind       DriftKind           `json:"kind"`
 	Fields     []catalog.FieldDiff `json:"fields"` // of different; at most 100
