@@ -103,7 +103,8 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 				Variants  connection[variantNode] `json:"variants"`
 			} `json:"product"`
 		}
-		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more, "after": n.Variants.PageInfo.EndCursor}
+		after := n.Variants.PageInfo.EndCursor
+		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more, "after": after}
 		if err := c.readOn(ctx, name, class, c.queries["ProductVariants"].call(vars), &next); err != nil {
 			return nil, false, err
 		}

@@ -199,7 +199,8 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 	if shop, ok := in.directory.Load().shops[req.shop]; ok && !shop.Removed {
 		in.refusals.refused(req.shop, rej.reason, req.arrived)
 	}
-	if rej.reason == ReasonTooLarge || rej.reason == ReasonEncoded || rej.reason == ReasonAborted || rej.reason == ReasonBusy {
+	switch rej.reason {
+	case ReasonTooLarge, ReasonEncoded, ReasonAborted, ReasonBusy:
 		// What is left of the body would otherwise be read from the connection.
 		w.Header().Set("Connection", "close")
 	}
