@@ -176,8 +176,8 @@ func (a *Appliance) examineVersion(name string, access shopify.Access) web.Findi
 
 func examineClock(name string, seen shopify.Seen) web.Finding {
 	f := web.Finding{Check: "clock", Shop: name, Level: levelOK, Text: "the clock agrees with Shopify's"}
-	if !seen.Dated {
-		f.Text = "the answer had no date to compare the clock with"
+	if seen.DatedAt.IsZero() {
+		f.Text = "no answer had a date to compare the clock with"
 		return f
 	}
 	off := seen.Skew.Abs()

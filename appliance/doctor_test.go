@@ -63,7 +63,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 
 func TestAClockThatIsOffIsNamed(t *testing.T) {
 	for skew, level := range map[time.Duration]string{0: "ok", 4 * time.Second: "ok", -30 * time.Second: "warn", 2 * time.Minute: "fail"} {
-		if f := examineClock(testShop, shopify.Seen{Dated: true, Skew: skew}); f.Level != level {
+		if f := examineClock(testShop, shopify.Seen{DatedAt: time.Now(), Skew: skew}); f.Level != level {
 			t.Errorf("%v: %+v", skew, f)
 		}
 	}

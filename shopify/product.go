@@ -167,13 +167,7 @@ func complete(n *productNode) bool {
 }
 
 // age is how long ago something happened by the shop's clock.
-func (c *Client) age(name string, at time.Time) time.Duration {
-	now := time.Now()
-	if seen := c.Seen(name); seen.Dated {
-		now = now.Add(-seen.Skew)
-	}
-	return now.Sub(at)
-}
+func (c *Client) age(name string, at time.Time) time.Duration { return c.Now(name).Sub(at) }
 
 func pause(ctx context.Context, name string, d time.Duration) error {
 	t := time.NewTimer(d)
