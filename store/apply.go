@@ -31,9 +31,14 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 }
 
 // Record writes a journal row for a delivery that changes nothing here, for
-// example one that was kept as a dead letter.
-func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string) error {
-	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
+// example one that was kept as a dead letter, and the work that it asks for.
+func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, wanted ...Wanted) error {
+	err := s.write(ctx, s.urgent, 1+len(wanted), func(t *tx) error {
+		for _, w := range wanted {
+			if err := t.want(w); err != nil {
+				return err
+			}
+		}
 		t.delivery++
 		return t.journal(d, entry{id: t.delivery, externalID: externalID, outcome: outcome, reason: reason})
 	})

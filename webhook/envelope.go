@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"stockroom/store"
@@ -58,8 +59,15 @@ func (e Envelope) delivery() store.Delivery {
 	}
 }
 
-func (e Envelope) labels() map[string]string {
+// LabelProduct is the label of a queued delivery that names its product. A dead
+// letter that has it is answered by a read of that product.
+const LabelProduct = "product"
+
+func (e Envelope) labels(product int64) map[string]string {
 	l := map[string]string{"shop": e.Shop, "topic": e.Topic}
+	if product != 0 {
+		l[LabelProduct] = strconv.FormatInt(product, 10)
+	}
 	if e.WebhookID != "" {
 		l["webhook_id"] = e.WebhookID
 	}

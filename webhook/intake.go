@@ -19,7 +19,7 @@ import (
 // Catalogue is where deliveries go first.
 type Catalogue interface {
 	Apply(ctx context.Context, d store.Delivery, c catalog.Change) (store.Result, error)
-	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string) error
+	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string, wanted ...store.Wanted) error
 	Probe(ctx context.Context) error
 }
 
@@ -50,6 +50,9 @@ type Options struct {
 	CatalogueBudget, QueueBudget time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix
+	// ShopTime is the time by a shop's own clock. A body that is dated well after
+	// it is not applied; nil: bodies are not compared with a clock.
+	ShopTime func(shop string) time.Time
 	// Wanted is told of work that a commit asked for. It must not block. The
 	// work is durable already. nil drops it.
 	Wanted func(store.Wanted)

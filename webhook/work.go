@@ -52,9 +52,9 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
 	}
 	topic, _ := catalog.ParseTopic(e.Topic)
-	c, err := decode(topic, e.Shop, e.Body)
+	c, err := in.decode(e, topic)
 	if err != nil {
-		return queue.Permanent(err)
+		return in.dead(ctx, e, about(topic, c, e.Body), err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, applyBudget)
 	defer cancel()
@@ -69,10 +69,17 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		}
 		return nil
 	case errors.Is(err, store.ErrOtherShop):
-		return queue.Permanent(err)
+		return in.dead(ctx, e, c.ID, errOtherShop)
 	case errors.Is(err, store.ErrUnavailable):
 		in.gate.close(err)
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
 	}
 	return err
+}
+
+// dead says that a queued delivery can never be applied.
+func (in *Intake) dead(ctx context.Context, e Envelope, product int64, cause error) error {
+	in.note(ctx, e, product, cause)
+	_, class := sentence(cause)
+	return queue.Permanent(cause, class)
 }
