@@ -166,6 +166,9 @@ type verdict struct {
 	want    *Wanted
 	created bool                // applied, and there was no row before
 	diff    []catalog.FieldDiff // when origin.report
+	// refused: what is stored is dated later than what a read showed that began
+	// after it was committed. Unix milliseconds from which a read decides; 0: not so.
+	refused int64
 }
 
 // origin is where a change comes from; it becomes the provenance of the row.
@@ -181,7 +184,6 @@ type origin struct {
 	started       int64
 	report        bool // tell what changes
 	unordered     bool // the read does not know the order of the images, so it answers no wish for a fetch
-	overrule      bool // an older version may win over a row written before started
 }
 
 // readAt is when the read of the shop began, NULL for a delivery.

@@ -64,6 +64,10 @@ type Result struct {
 	DeliveryID int64  // the journal row, 0 for a write that is no delivery
 	Wanted     *Wanted
 	Created    bool // applied, and there was no row before
+	// Refused: what is stored is dated later than what this read showed, though it
+	// was committed before the read began, and stands for now. The copy is not in
+	// step. A read that begins at this instant or later can decide; zero: not so.
+	Refused time.Time
 	// Diff is what an authoritative read changed of a stored product, when
 	// Read.Report asked for it; at most 100 fields.
 	Diff []catalog.FieldDiff

@@ -139,6 +139,7 @@ func (s *Store) prepareConn(c *conn) error {
 		return err
 	}
 	s.settings = st
+	s.publish()
 	return nil
 }
 
@@ -182,7 +183,8 @@ func loadSettings(c *conn) (settings, error) {
 	if err != nil {
 		return st, classify(fmt.Errorf("read selections: %w", err))
 	}
-	return st, nil
+	st.open, err = loadDifferences(c)
+	return st, err
 }
 
 // createFile makes a fresh products.db. It is built under another name with a

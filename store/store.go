@@ -86,6 +86,7 @@ type Store struct {
 	commitAt atomic.Int64
 
 	readers atomic.Pointer[sql.DB]
+	open    atomic.Pointer[map[string]openDifferences] // by shop, as committed
 
 	mu     sync.Mutex // guards health
 	health Health
@@ -264,11 +265,12 @@ func (s *Store) noteCommit(requests int, took time.Duration) {
 	}
 }
 
-// settings are the shops and selections, mirrored in memory because every
-// change is judged by them. The writer owns them.
+// settings are the shops, selections and open differences, mirrored in memory
+// because every change is judged by them. The writer owns them.
 type settings struct {
 	merchants  map[string]string
 	selections map[string]catalog.Selection
+	open       map[productKey]difference
 	touched    bool // a request of the open transaction changed them
 }
 

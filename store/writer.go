@@ -239,7 +239,10 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 		return false, classify(fmt.Errorf("commit: %w", err))
 	}
 	s.metrics.commitSeconds(time.Since(syncStarted))
-	s.settings.touched = false
+	if s.settings.touched {
+		s.publish()
+		s.settings.touched = false
+	}
 	s.seq, s.delivery = t.seq, t.delivery
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {
@@ -291,12 +294,12 @@ func (s *Store) rollback() {
 	// there is nothing left to do.
 	_, _ = s.conn.exec(`ROLLBACK`)
 	if err := s.reloadSettings(); err != nil {
-		s.log.Error("selections can't be read back; the file is opened again", "error", err.Error())
+		s.log.Error("the settings can't be read back; the file is opened again", "error", err.Error())
 		s.dropConn()
 	}
 }
 
-// reloadSettings reads shops and selections again after a rollback that may
+// reloadSettings reads the settings again after a rollback that may
 // have taken back a change to them.
 func (s *Store) reloadSettings() error {
 	if !s.settings.touched {

@@ -99,11 +99,19 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 		r.row.Error = clockWords
 		return nil
 	}
-	r.mu.Lock()
-	r.row.Proven, r.row.ProvenAt = true, r.row.StartedAt
-	r.mu.Unlock()
-	r.mend(ctx)
 	r.setUngrouped(false)
+	open, _ := r.s.o.Store.OpenDifferences(r.shop)
+	r.mu.Lock()
+	r.row.Proven = true
+	if open > 0 {
+		r.row.Error = newerHere(open)
+	} else {
+		r.row.ProvenAt = r.row.StartedAt
+	}
+	r.mu.Unlock()
+	if open == 0 {
+		r.mend(ctx)
+	}
 	return nil
 }
 
@@ -241,10 +249,7 @@ func (r *run) putSeen(id int64, doubtful bool) func(ctx context.Context, read st
 		if err != nil {
 			return err
 		}
-		if res[0].Wanted != nil {
-			return errAgain
-		}
-		return res[0].Err
+		return asStored(res[0], time.Now())
 	}
 }
 

@@ -15,6 +15,7 @@ type proof struct {
 	remoteAt time.Time
 	compared *store.SyncRun // the newest comparison that came to its end; nil for none
 	read     bool           // a full sync came to its end, proven or not
+	left     bool           // the newest run that could have proven it left something open
 }
 
 // refreshProof reads it from the catalogue.
@@ -30,7 +31,11 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		s.log.Debug("runs can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
+	looked := false
 	for _, r := range runs { // newest first
+		if !looked && r.State == store.RunDone && !r.DryRun && r.Kind != store.RunIncremental {
+			looked, p.left = true, r.ProvenAt == 0
+		}
 		if r.Expected > 0 && p.remoteAt.IsZero() {
 			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
 		}

@@ -31,6 +31,9 @@ func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx con
 		}
 		err = r.bringOnce(ctx, id, keep)
 	}
+	if _, open := errors.AsType[*openError](err); open {
+		return nil // its row stays, and says that nothing is proven
+	}
 	if err == nil {
 		r.mu.Lock()
 		r.hard = 0
@@ -71,6 +74,28 @@ func (r *run) bringOnce(ctx context.Context, id int64, keep func(ctx context.Con
 // was read.
 var errAgain = errors.New("the product changed here while it was read")
 
+// openError says that a read was refused, because what is stored is dated later
+// though it was stored before. A read from the instant on decides.
+type openError struct{ until time.Time }
+
+func (e *openError) Error() string {
+	return "what is stored is dated later than what the shop shows; a second read decides"
+}
+
+// asStored turns what the store made of a read into what has to be done about it:
+// nil for nothing.
+func asStored(res store.Result, now time.Time) error {
+	switch {
+	case res.Err != nil:
+		return res.Err
+	case res.Refused.After(now):
+		return &openError{res.Refused}
+	case res.Wanted != nil:
+		return errAgain
+	}
+	return nil
+}
+
 // ofOneProduct reports whether a failure says nothing about other products.
 func ofOneProduct(err error) bool {
 	switch shopify.KindOf(err) {
@@ -109,19 +134,16 @@ func (r *run) read(now time.Time) store.Read {
 func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) error {
 	if p == nil {
 		res, err := r.s.o.Store.PutGone(ctx, read, id)
-		if err == nil && res.Wanted != nil {
-			err = errAgain
+		if err != nil {
+			return err
 		}
-		return err
+		return asStored(res, time.Now())
 	}
 	res, err := r.s.o.Store.PutFetched(ctx, read, p)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case res[0].Wanted != nil:
-		return errAgain
 	}
-	return res[0].Err
+	return asStored(res[0], time.Now())
 }
 
 // each calls do for every id, a few at a time.

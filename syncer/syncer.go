@@ -206,6 +206,9 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	if ctx.Err() != nil {
 		return err // the queue puts it back as it was
 	}
+	if open, ok := errors.AsType[*openError](err); ok {
+		return queue.Snooze(open.until, open.Error())
+	}
 	if errors.Is(err, errAgain) {
 		return queue.Snooze(time.Now().Add(time.Second), errAgain.Error())
 	}
