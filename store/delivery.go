@@ -57,6 +57,14 @@ func DedupeKey(shop, topic, webhookID string, body []byte) int64 {
 	return int64(binary.BigEndian.Uint64(h.Sum(sum[:0])))
 }
 
+// DeliveryJob is the queue's kind of deliveries, and LabelProduct their label that
+// names the product they are about. A dead letter that has it is answered by a
+// read of that product.
+const (
+	DeliveryJob  = "webhook"
+	LabelProduct = "product"
+)
+
 // Result is what a write did.
 type Result struct {
 	Outcome    Outcome

@@ -32,6 +32,7 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 		return err
 	}
 	s.resolve(ctx, store.WantProduct, t, "a later fetch brought the product")
+	s.answer(ctx, t, started, "a later fetch read its product")
 	s.nothingLeft(ctx, t.Shop)
 	return nil
 }

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stockroom/catalog"
-	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/store"
 )
@@ -24,11 +23,13 @@ const mostUnreadable = 10
 // shop has no such product. One that can't be fetched now is wanted instead, so
 // that the queue goes on with it, and the run is not proven.
 func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+	began := time.Now()
 	err := r.bringOnce(ctx, id, keep)
 	for try := 1; errors.Is(err, errAgain) && try < mostTries; try++ {
 		if err := r.wait(ctx, errAgain.Error(), time.Now()); err != nil {
 			return err
 		}
+		began = time.Now()
 		err = r.bringOnce(ctx, id, keep)
 	}
 	if _, open := errors.AsType[*openError](err); open {
@@ -39,6 +40,7 @@ func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx con
 		r.hard = 0
 		r.mu.Unlock()
 		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync brought the product")
+		r.s.answer(ctx, task{Shop: r.shop, ID: id}, began, "a later sync read its product")
 		return nil
 	}
 	if ctx.Err() != nil || !ofOneProduct(err) {
@@ -236,30 +238,7 @@ func (r *run) remove(ctx context.Context, read store.Read, ids []int64) error {
 			return fmt.Errorf("store the end of product %d: %w", id, err)
 		}
 		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "the shop has the product no more")
+		r.s.answer(ctx, task{Shop: r.shop, ID: id}, read.Started, "the shop has the product no more")
 	}
 	return nil
-}
-
-// mend drops the dead letters of fetches that a proven run made needless.
-func (r *run) mend(ctx context.Context) {
-	if r.s.o.Queue.Stats().Kinds[string(store.WantProduct)].Dead == 0 {
-		return
-	}
-	f := queue.Filter{State: queue.Dead, Kind: string(store.WantProduct), Limit: 1000}
-	for {
-		jobs, next, err := r.s.o.Queue.List(ctx, f)
-		if err != nil {
-			return // they stay for the next run
-		}
-		for _, j := range jobs {
-			id, err := strconv.ParseInt(j.Labels["id"], 10, 64)
-			if err == nil && j.Labels["shop"] == r.shop && j.DiedAt.Before(r.started) {
-				r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync showed the product to be right")
-			}
-		}
-		if next == 0 {
-			return
-		}
-		f.After = next
-	}
 }

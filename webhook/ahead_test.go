@@ -45,7 +45,7 @@ func TestABodyFromTheShopsFutureIsNotApplied(t *testing.T) {
 				t.Errorf("applied: %v", applied)
 			}
 			b.readIsWanted(t, tt.ahead)
-			if jobs := b.queue.list(); tt.ahead && (len(jobs) != 1 || jobs[0].State != queue.Dead || jobs[0].Class != queue.ClassValidation || jobs[0].Labels[LabelProduct] != "7") {
+			if jobs := b.queue.list(); tt.ahead && (len(jobs) != 1 || jobs[0].State != queue.Dead || jobs[0].Class != queue.ClassValidation || jobs[0].Labels[store.LabelProduct] != "7") {
 				t.Errorf("dead letters: %+v", jobs)
 			}
 		})
@@ -101,7 +101,7 @@ func TestADeadLetterNamesTheProductWhoseReadAnswersIt(t *testing.T) {
 			r.Header.Set("X-Shopify-Topic", tt.topic)
 			want(t, b.send(r), 200, kept)
 			jobs := b.queue.list()
-			if len(jobs) != 1 || jobs[0].Labels[LabelProduct] != tt.want || (len(b.catalogue.wanted) == 1) != (tt.want != "") {
+			if len(jobs) != 1 || jobs[0].Labels[store.LabelProduct] != tt.want || (len(b.catalogue.wanted) == 1) != (tt.want != "") {
 				t.Errorf("jobs %+v, wanted %+v", jobs, b.catalogue.wanted)
 			}
 		})

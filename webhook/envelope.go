@@ -11,7 +11,7 @@ import (
 )
 
 // JobKind is the kind of a queued delivery.
-const JobKind = "webhook"
+const JobKind = store.DeliveryJob
 
 // Envelope is a delivery as the queue keeps it: one line of JSON, then the raw
 // body, so that the body's bytes stay as they came.
@@ -59,14 +59,10 @@ func (e Envelope) delivery() store.Delivery {
 	}
 }
 
-// LabelProduct is the label of a queued delivery that names its product. A dead
-// letter that has it is answered by a read of that product.
-const LabelProduct = "product"
-
 func (e Envelope) labels(product int64) map[string]string {
 	l := map[string]string{"shop": e.Shop, "topic": e.Topic}
 	if product != 0 {
-		l[LabelProduct] = strconv.FormatInt(product, 10)
+		l[store.LabelProduct] = strconv.FormatInt(product, 10)
 	}
 	if e.WebhookID != "" {
 		l["webhook_id"] = e.WebhookID
