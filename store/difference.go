@@ -60,7 +60,8 @@ func (t *tx) refuse(shop string, id, committed int64, hash string, o origin) (wi
 	t.s.settings.touched = true
 	t.s.settings.open[key] = d
 	_, err = t.exec(`
-		INSERT INTO open_differences (shop, external_id, committed_at, content_hash, read_at, opened_at) VALUES (?, ?, ?, ?, ?, ?)
+		INSERT INTO open_differences (shop, external_id, committed_at, content_hash, read_at, opened_at)
+		VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET committed_at = excluded.committed_at, content_hash = excluded.content_hash,
 		       read_at = excluded.read_at, opened_at = excluded.opened_at`,
 		shop, id, d.committed, d.hash, d.read, d.opened)
@@ -87,7 +88,8 @@ func (t *tx) settled(shop string, id int64) error {
 
 func loadDifferences(c *conn) (map[productKey]difference, error) {
 	open := map[productKey]difference{}
-	err := c.each(`SELECT shop, external_id, committed_at, content_hash, read_at, opened_at FROM open_differences`, 6, func(row []driver.Value) error {
+	const list = `SELECT shop, external_id, committed_at, content_hash, read_at, opened_at FROM open_differences`
+	err := c.each(list, 6, func(row []driver.Value) error {
 		open[productKey{asText(row[0]), asInt(row[1])}] = difference{
 			committed: asInt(row[2]), hash: asText(row[3]), read: asInt(row[4]), opened: asInt(row[5]),
 		}

@@ -20,7 +20,8 @@ func (r *runRig) letter(shop, topic string, product int64) {
 	if product != 0 {
 		labels[store.LabelProduct] = fmt.Sprint(product)
 	}
-	_, err := r.queue.Bury(r.t.Context(), queue.NewJob{Kind: store.DeliveryJob, Labels: labels, Payload: []byte("x")}, queue.ClassPoison, errors.New("it makes no sense"))
+	job := queue.NewJob{Kind: store.DeliveryJob, Labels: labels, Payload: []byte("x")}
+	_, err := r.queue.Bury(r.t.Context(), job, queue.ClassPoison, errors.New("it makes no sense"))
 	r.check(err)
 	time.Sleep(time.Second)
 }
@@ -67,7 +68,9 @@ func TestAReadAnswersADeadLetter(t *testing.T) {
 		{"a fetch, and it names none", testShop, update, false, fetch, 1},
 		{"a proven comparison", testShop, update, true, compare, 0},
 		{"a proven comparison, and it names none", testShop, update, false, compare, 0},
-		{"a proven full sync, and it names none", testShop, "app/uninstalled", false, func(r *runRig, _ int64) { r.synced() }, 0},
+		{"a proven full sync, and it names none", testShop, "app/uninstalled", false, func(r *runRig, _ int64) {
+			r.synced()
+		}, 0},
 		{"a dry run", testShop, update, true, func(r *runRig, _ int64) {
 			_, err := r.reconcile(true)
 			r.check(err)

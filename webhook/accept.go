@@ -158,7 +158,8 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
 	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
-		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: req.envelope.labels(answering(product, cause)), Payload: payload}
+		labels := req.envelope.labels(answering(product, cause))
+		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: labels, Payload: payload}
 		var id uint64
 		if id, err = in.opt.Queue.Bury(ctx, job, class, cause); err == nil {
 			in.buried.add(body, id)
@@ -200,7 +201,8 @@ func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause err
 	in.opt.Telemetry.Error(e.Shop, "webhook_"+catalog.Topic(e.Topic).Label(), typ)
 	var wanted []store.Wanted
 	if id := answering(product, cause); id != 0 {
-		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: id, Reason: "a delivery about it could not be applied"})
+		const why = "a delivery about it could not be applied"
+		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: id, Reason: why})
 	}
 	if in.gate.err() == nil {
 		if err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), wanted...); err != nil {
