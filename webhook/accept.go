@@ -43,14 +43,10 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 	case err == nil:
 		return answer{success: true, outcome: res.Outcome, reason: res.Reason}, nil
 	case errors.Is(err, store.ErrOtherShop):
-		return in.bury(context.WithoutCancel(ctx), req, change.ID, errOtherShop)
+		return in.bury(context.WithoutCancel(ctx), req, change.ID, store.ErrOtherShop)
 	}
 	return in.enqueue(req, about(topic, change, req.envelope.Body), err)
 }
-
-// errOtherShop: a product is one shop's, whatever the header says. No read of
-// this shop can say anything of it.
-var errOtherShop = &catalog.MismatchError{Reason: "another shop's product has this id"}
 
 // mostAhead is how far a body's time may be ahead of the shop's clock. The order
 // of versions is by that time, so one from the future would win over every edit
@@ -176,15 +172,16 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 
 // sentence is what becomes of a body that can't be applied.
 func sentence(cause error) (store.Outcome, queue.Class) {
-	if _, ok := errors.AsType[*catalog.MismatchError](cause); ok {
+	if _, ok := errors.AsType[*catalog.MismatchError](cause); ok || errors.Is(cause, store.ErrOtherShop) {
 		return store.Mismatch, queue.ClassValidation
 	}
 	return store.Dead, queue.ClassPoison
 }
 
-// answering is the product whose read answers a dead letter, 0 for none.
+// answering is the product whose read answers a dead letter, 0 for none: a product
+// is one shop's, and no read of another shop can say anything of it.
 func answering(product int64, cause error) int64 {
-	if errors.Is(cause, errOtherShop) {
+	if errors.Is(cause, store.ErrOtherShop) {
 		return 0
 	}
 	return product

@@ -69,7 +69,7 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		}
 		return nil
 	case errors.Is(err, store.ErrOtherShop):
-		return in.dead(ctx, e, c.ID, errOtherShop)
+		return in.dead(ctx, e, c.ID, store.ErrOtherShop)
 	case errors.Is(err, store.ErrUnavailable):
 		in.gate.close(err)
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
