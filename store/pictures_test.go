@@ -36,9 +36,9 @@ func picturedRead(updated int64) *catalog.Product {
 	return p
 }
 
-// shows checks the numbers of the images, the variants that show them, and the
+// showsPictures checks the numbers of the images, the variants that show them, and the
 // picture of the first variant.
-func (b *bench) shows(want ...any) {
+func (b *bench) showsPictures(want ...any) {
 	b.t.Helper()
 	row := b.product(1)
 	var images []catalog.Image
@@ -69,25 +69,25 @@ func (b *bench) shows(want ...any) {
 func TestPicturesSurviveAReadThatDoesNotNumberThem(t *testing.T) {
 	b := open(t)
 	b.fetched(Read{Started: earlier()}, picturedRead(10_000))
-	b.shows(0, nil, 72, []int64{100}, 72)
+	b.showsPictures(0, nil, 72, []int64{100}, 72)
 	b.want(upsertOf(pictured(20_000)), Applied)
-	b.shows(71, nil, 72, []int64{100}, 72)
+	b.showsPictures(71, nil, 72, []int64{100}, 72)
 	for _, updated := range []int64{20_000, 30_000} {
 		b.fetched(Read{Started: later()}, picturedRead(updated))
-		b.shows(71, nil, 72, []int64{100}, 72)
+		b.showsPictures(71, nil, 72, []int64{100}, 72)
 	}
 	// The file has another version in its address now.
 	p := picturedRead(40_000)
 	p.Images.Value()[0].Src = cdn + "a.jpg?v=9"
 	b.fetched(Read{Started: later()}, p)
-	b.shows(71, nil, 72, []int64{100}, 72)
+	b.showsPictures(71, nil, 72, []int64{100}, 72)
 	// The order of the lines was lost on the way.
 	p = picturedRead(50_000)
 	p.Images = catalog.Of([]catalog.Image{p.Images.Value()[1], p.Images.Value()[0]})
 	p.Images.Value()[1].Src = cdn + "a.jpg?v=9"
 	p.ImagesUnordered = true
 	b.fetched(Read{Started: later()}, p)
-	b.shows(71, nil, 72, []int64{100}, 72)
+	b.showsPictures(71, nil, 72, []int64{100}, 72)
 }
 
 func TestAReadMovesAPictureToAnotherVariant(t *testing.T) {
@@ -100,7 +100,7 @@ func TestAReadMovesAPictureToAnotherVariant(t *testing.T) {
 		}, catalog.Image{Position: 2, Src: cdn + "b.jpg?v=1"}
 		p.Variants.Value()[0].ImageID = catalog.Of[int64](71)
 		res := b.fetched(Read{Started: later(), Report: true}, p)
-		b.shows(71, []int64{100}, 72, nil, 71)
+		b.showsPictures(71, []int64{100}, 72, nil, 71)
 		want := []catalog.FieldDiff{{Path: "variants[100].image_id", Old: "72", New: "71"}}
 		if d := cmp.Diff(want, res.Diff); d != "" {
 			t.Errorf("version %d: reported %s", updated, d)
@@ -115,11 +115,11 @@ func TestPicturesThatWereNotKnownAreTakenFromTheSameVersion(t *testing.T) {
 	t.Run("from a read", func(t *testing.T) {
 		b := open(t)
 		b.fetched(Read{Started: earlier()}, unknown)
-		b.shows(0, nil, 0, nil)
+		b.showsPictures(0, nil, 0, nil)
 		before := b.s.LastSeq()
 		for range 2 {
 			b.fetched(Read{Started: later()}, picturedRead(10_000))
-			b.shows(0, nil, 72, []int64{100}, 72)
+			b.showsPictures(0, nil, 72, []int64{100}, 72)
 		}
 		if n := b.s.LastSeq() - before; n != 1 {
 			t.Errorf("%d changes in the feed, want one", n)
@@ -131,7 +131,7 @@ func TestPicturesThatWereNotKnownAreTakenFromTheSameVersion(t *testing.T) {
 		before := b.s.LastSeq()
 		for range 2 {
 			b.want(upsertOf(pictured(10_000)), Stale)
-			b.shows(71, nil, 72, []int64{100}, 72)
+			b.showsPictures(71, nil, 72, []int64{100}, 72)
 		}
 		if n := b.s.LastSeq() - before; n != 1 {
 			t.Errorf("%d changes in the feed, want one", n)
@@ -144,7 +144,7 @@ func TestPicturesThatWereNotKnownAreTakenFromTheSameVersion(t *testing.T) {
 		p.Images.Value()[0].VariantIDs, p.Images.Value()[1].VariantIDs = []int64{100}, nil
 		p.Variants.Value()[0].ImageID = catalog.Of[int64](71)
 		b.want(upsertOf(p), Stale)
-		b.shows(71, nil, 72, []int64{100}, 72)
+		b.showsPictures(71, nil, 72, []int64{100}, 72)
 	})
 }
 
@@ -159,5 +159,5 @@ func TestAPictureIsKnownByItsFileWhereItHasNoNumber(t *testing.T) {
 	if _, err := b.s.PutFetched(context.Background(), r, p); err != nil {
 		t.Fatal(err)
 	}
-	b.shows(71, []int64{100}, 72, nil, 71)
+	b.showsPictures(71, []int64{100}, 72, nil, 71)
 }
