@@ -43,6 +43,9 @@ type SyncRun struct {
 	Proven   bool   `json:"proven"`
 	ProvenAt int64  `json:"proven_at,omitempty"`
 	Error    string `json:"error,omitempty"` // why it failed, one sentence
+	// Cause is the code of the step that failed, or that a running one waits for;
+	// "" for none.
+	Cause string `json:"cause,omitempty"`
 
 	// Progress. Zero where it is not known.
 	Expected     int64 `json:"expected"`      // products the shop counts
