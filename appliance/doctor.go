@@ -121,15 +121,19 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		if !errors.As(err, &e) {
 			e = &shopify.Error{Kind: shopify.KindLocal, Message: err.Error()}
 		}
-		switch e.Kind {
+		switch e.Root().Kind {
 		case shopify.KindToken:
-			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organisation", "")
+			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organization", "")
 		case shopify.KindUninstalled:
 			add("token", levelFail, e.Words(), "install the app on the shop, or stockroom shop remove "+name, "")
 		case shopify.KindScope:
 			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
 		case shopify.KindFrozen:
 			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
+		case shopify.KindMoved:
+			add("reach", levelFail, e.Words(), "stockroom shop add "+e.Root().Moved+", then stockroom shop remove "+name, "")
+		case shopify.KindRefused:
+			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
 		case shopify.KindBudget, shopify.KindThrottled:
 			add("token", levelWarn, e.Words(), "run it again in a minute", "")
 		default:

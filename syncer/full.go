@@ -313,14 +313,17 @@ func (r *run) unfinished(ctx context.Context, op shopify.BulkOperation) error {
 	}
 	if op.Status == "FAILED" && op.ErrorCode == "ACCESS_DENIED" {
 		e := &shopify.Error{Kind: shopify.KindScope, Shop: r.shop, Op: "BulkRun", Code: op.ErrorCode, Message: "Shopify denies the export of products"}
-		return &shopPaused{pauseWords(r.s.pause(ctx, r.shop, shopify.ForScope, e)), e}
+		return pausedFor(r.s.pause(ctx, r.shop, shopify.ForScope, e), e)
 	}
-	words := "the export at Shopify ended as " + op.Status
-	if op.ErrorCode != "" {
-		words += " (" + op.ErrorCode + ")"
+	failed := &exportError{words: "the export at Shopify ended as " + op.Status}
+	switch {
+	case op.ErrorCode != "":
+		failed.words += " (" + op.ErrorCode + ")"
+	case op.Status == "FAILED":
+		failed.words += ", and Shopify does not say why"
 	}
 	if op.PartialURL == "" {
-		return errors.New(words)
+		return failed
 	}
 	if err := r.phase(ctx, phaseReading); err != nil {
 		return err
@@ -329,10 +332,18 @@ func (r *run) unfinished(ctx context.Context, op shopify.BulkOperation) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		return fmt.Errorf("%s, and what it had written could not be read: %s", words, wordsOf(err))
+		failed.words += "; what it had written could not be read: " + wordsOf(err)
+		return failed
 	}
-	return fmt.Errorf("%s; what it had written is stored, nothing was removed", words)
+	failed.words += "; what it had written is stored, nothing was removed"
+	return failed
 }
+
+// exportError ends a run whose export came to no result.
+type exportError struct{ words string }
+
+// Error returns the words.
+func (e *exportError) Error() string { return e.words }
 
 // setUngrouped makes the next export easier for Shopify, or not.
 func (r *run) setUngrouped(on bool) {

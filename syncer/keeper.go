@@ -170,7 +170,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 	switch {
 	case a != nil && !(unfinished && a.name == scheduleFull):
 		return &job{name: a.name, trigger: "asked for by hand", dryRun: a.dryRun, asked: a}, now
-	case unfinished:
+	case unfinished && (a != nil || !k.s.o.Manual):
 		return &job{name: scheduleFull, trigger: run.Trigger, resume: &run, asked: a}, k.notBefore(scheduleFull, now)
 	case k.s.o.Manual:
 		return nil, now.Add(time.Minute)
@@ -365,6 +365,9 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	case <-a.begun:
 		return true, nil
 	case <-ctx.Done():
+		if have, ok = s.o.State.Shop(shop); ok && have.Pause.Paused() { // meanwhile
+			return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
+		}
 		return false, nil
 	}
 }

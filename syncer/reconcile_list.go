@@ -56,7 +56,7 @@ func (r *run) count(ctx context.Context) (n int, ok bool) {
 				return err
 			}
 			// For points it waits as other calls do: without the count a listing proves less.
-			if err := r.wait(ctx, snoozeWords(e), r.s.retryAt(e, time.Now())); err != nil {
+			if err := r.waitFor(ctx, e, r.s.retryAt(e, time.Now())); err != nil {
 				return err
 			}
 		}

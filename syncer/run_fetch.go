@@ -26,7 +26,7 @@ func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx con
 	began := time.Now()
 	err := r.bringOnce(ctx, id, keep)
 	for try := 1; errors.Is(err, errAgain) && try < mostTries; try++ {
-		if err := r.wait(ctx, errAgain.Error(), time.Now()); err != nil {
+		if err := r.waitFor(ctx, errAgain, time.Now()); err != nil {
 			return err
 		}
 		began = time.Now()
@@ -221,7 +221,7 @@ func (r *run) sees(ctx context.Context) error {
 	if len(a.Missing()) > 0 {
 		r.s.judgeAccess(ctx, r.shop, a)
 		shop, _ := r.s.o.State.Shop(r.shop)
-		return &shopPaused{words: pauseWords(shop.Pause)}
+		return pausedFor(shop.Pause, nil)
 	}
 	r.mayRemove = true
 	return nil

@@ -223,7 +223,7 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	v := shopify.Judge(err)
 	switch v.Job {
 	case shopify.Snooze:
-		return queue.Snooze(s.retryAt(e, time.Now()), snoozeWords(e))
+		return queue.Snooze(s.retryAt(e, time.Now()), e.Words())
 	case shopify.Pause:
 		if v.Pause == shopify.ForOneThing {
 			return queue.Snooze(time.Now().Add(s.o.ProbeEvery), e.Words())
@@ -248,14 +248,6 @@ func (s *Syncer) retryAt(e *shopify.Error, now time.Time) time.Time {
 	return e.RetryAt
 }
 
-func snoozeWords(e *shopify.Error) string {
-	switch e.Kind {
-	case shopify.KindOpen:
-		return "Shopify is not answering; calls are paused"
-	}
-	return e.Words()
-}
-
 // count notes a failed operation. One that was never sent is no failure.
 func (s *Syncer) count(shop, operation string, err error) {
 	if s.o.Telemetry == nil {
@@ -273,7 +265,7 @@ func (s *Syncer) count(shop, operation string, err error) {
 		typ = telemetry.ErrAuth
 	case shopify.KindUnreadable:
 		typ = telemetry.ErrMalformed
-	case shopify.KindServer, shopify.KindNetwork, shopify.KindPartial, shopify.KindChanging, shopify.KindRefused, shopify.KindTooDear:
+	case shopify.KindServer, shopify.KindNetwork, shopify.KindPartial, shopify.KindMoved, shopify.KindChanging, shopify.KindRefused, shopify.KindTooDear:
 		typ = telemetry.ErrUpstream
 	}
 	s.o.Telemetry.Error(shop, operation, typ)
