@@ -178,7 +178,7 @@ const (
 	behindEvery = 2 * time.Second        // and how often whether one that is in the way has ended
 	// shortSilence is how long a run is followed that waits for Shopify to answer
 	// and has read nothing yet; longSilence, one that has begun to read.
-	shortSilence = 10 * time.Second
+	shortSilence = 5 * time.Second
 	longSilence  = 2 * time.Minute
 	// workersBegin is how long the workers of a process that has just started may
 	// need until they take orders.
@@ -231,7 +231,7 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, erro
 		wait := behindEvery
 		switch refused.Title {
 		case "Another sync runs":
-			var st web.SyncStatus
+			var st status.Sync
 			if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
 				return run, err
 			}

@@ -31,23 +31,63 @@ type Contact struct {
 
 // Contact returns how the calls to a shop went.
 func (c *Client) Contact(name string) Contact {
-	s := c.shop(name)
-	s.mu.Lock()
-	got := s.contact
-	s.mu.Unlock()
+	got, now := c.noted(name), time.Now()
 	if !got.Failing {
 		return got
 	}
-	now := time.Now()
 	if at := got.Failure.RetryAt; at.After(now) {
 		got.RetryAt = at
 	}
-	for _, st := range c.o.Breaker.ShopAt(now, name) {
-		if st.State != breaker.StateClosed && st.RetryAt.After(got.RetryAt) {
-			got.RetryAt = st.RetryAt
-		}
+	if e := c.Held(name, now); e != nil && e.RetryAt.After(got.RetryAt) {
+		got.RetryAt = e.RetryAt
 	}
 	return got
+}
+
+func (c *Client) noted(name string) Contact {
+	s := c.shop(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.contact
+}
+
+// Held is what a call of a shop would be refused with now without being sent:
+// KindOpen, with the instant of the next try, or without one when a person holds
+// the calls back. nil: it would be sent.
+func (c *Client) Held(name string, now time.Time) *Error {
+	var worst *Error
+	for _, st := range c.o.Breaker.ShopAt(now, name) {
+		byHand := st.Hand == breaker.HeldOpen
+		if !byHand && (st.State != breaker.StateOpen || !st.RetryAt.After(now) || st.Key.Class == EndpointToken && c.hasToken(name, now)) {
+			continue
+		}
+		open := &breaker.OpenError{Key: st.Key, Reason: st.Reason, RetryAt: st.RetryAt}
+		if byHand {
+			open.RetryAt = time.Time{}
+		}
+		e := c.openError(name, st.Key.Class, open)
+		if worst == nil || byHand || !worst.RetryAt.IsZero() && e.RetryAt.After(worst.RetryAt) {
+			worst = e
+		}
+	}
+	return worst
+}
+
+// hasToken reports whether a call needs no new token.
+func (c *Client) hasToken(name string, now time.Time) bool {
+	if app, err := c.o.Credentials.App(name); err == nil && app.AccessToken.IsSet() {
+		return true
+	}
+	_, ok := c.o.Credentials.Token(name, now)
+	return ok
+}
+
+// TryNow ends the wait of a shop's open circuits: the next call is sent, and
+// decides. Calls that a person holds back stay held.
+func (c *Client) TryNow(name string) {
+	for _, class := range []string{EndpointGraphQL, EndpointToken} {
+		c.o.Breaker.TryNow(time.Now(), breaker.Key{Shop: name, Class: class})
+	}
 }
 
 // contacted notes what became of a call that was made.
@@ -82,7 +122,7 @@ func (e *Error) ofTheShop() bool {
 // behind is the failure that keeps a call from being sent now; nil when none is
 // known.
 func (c *Client) behind(name string) *Error {
-	if got := c.Contact(name); got.Failing {
+	if got := c.noted(name); got.Failing {
 		return got.Failure
 	}
 	return nil

@@ -184,7 +184,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 		}
 		return &job{name: scheduleFull, trigger: w.Reason}, at
 	}
-	first := k.s.o.FullSyncEvery > 0 && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() && !k.s.proofOf(k.shop).read // the first sync is a full one
+	first := k.s.firstIsDue(k.shop)
 	if reason, ok := k.s.owed(k.shop); ok && !first {
 		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
 	}
@@ -347,6 +347,7 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	if have.Pause.Paused() {
 		return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
 	}
+	s.o.API.TryNow(shop) // a person asks, so the shop is really asked
 	k := s.keeperOf(shop)
 	name := scheduleOf(kind)
 	k.mu.Lock()

@@ -125,9 +125,11 @@ func (s *Syncer) probe(ctx context.Context) {
 				}
 				continue
 			}
-			s.ask(ctx, shop)
-			if ctx.Err() != nil {
-				return
+			if err := s.ask(ctx, shop); err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				s.log.Debug("a paused shop can't go on yet", "shop", shop.Domain, "error", err.Error())
 			}
 		}
 		t := time.NewTimer(max(time.Until(next), time.Second))
@@ -142,19 +144,20 @@ func (s *Syncer) probe(ctx context.Context) {
 	}
 }
 
-// ask finds out whether a paused shop can go on.
-func (s *Syncer) ask(ctx context.Context, shop state.Shop) {
+// ask finds out whether a paused shop can go on. The error is what the question
+// ran into.
+func (s *Syncer) ask(ctx context.Context, shop state.Shop) error {
 	started := time.Now()
 	access, err := s.o.API.Access(ctx, shop.Domain, limiter.WebhookRefetch)
 	if ctx.Err() != nil {
-		return
+		return context.Cause(ctx)
 	}
 	if s.o.Telemetry != nil && err == nil {
 		s.o.Telemetry.Duration(shop.Domain, "probe", time.Since(started))
 	}
 	if err == nil {
 		s.judgeAccess(ctx, shop.Domain, access)
-		return
+		return nil
 	}
 	s.count(shop.Domain, "probe", err)
 	var e *shopify.Error
@@ -162,12 +165,13 @@ func (s *Syncer) ask(ctx context.Context, shop state.Shop) {
 		if shop.Pause.Reason == state.PauseUninstalled && v.Pause == shopify.ForToken {
 			v.Pause = shopify.ForInstall // no token is accepted where the app is not installed
 		}
-		s.pause(ctx, shop.Domain, v.Pause, e)
-		return
+		p := s.pause(ctx, shop.Domain, v.Pause, e)
+		return &PausedError{Words: pauseWords(p), Until: p.NextProbe}
 	}
 	p := shop.Pause // no news
 	p.NextProbe = time.Now().Add(s.o.ProbeEvery)
 	s.setPause(ctx, shop.Domain, p)
+	return err
 }
 
 // judgeAccess pauses a shop whose app lacks a scope, and ends a pause that has no
@@ -193,11 +197,7 @@ func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access)
 		return
 	}
 	s.setPause(ctx, shop, state.Pause{})
-	for _, kind := range s.kinds() {
-		if _, err := s.o.Queue.Wake(ctx, kind); err != nil && ctx.Err() == nil {
-			s.log.Warn("jobs of a shop that goes on can't be woken; they come by themselves", "shop", shop, "kind", kind, "error", err.Error())
-		}
-	}
+	s.wakeJobs(ctx, shop)
 }
 
 // checkScopes reads the granted scopes after app/scopes_update.

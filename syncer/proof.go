@@ -16,6 +16,7 @@ type proof struct {
 	compared *store.SyncRun // the newest comparison that came to its end; nil for none
 	read     bool           // a full sync came to its end, proven or not
 	left     bool           // the newest run that could have proven it left something open
+	full     *store.SyncRun // the newest full sync that ended; nil for none
 }
 
 // refreshProof reads it from the catalogue.
@@ -40,6 +41,9 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
 		}
 		p.read = p.read || r.Kind == store.RunFull && r.State == store.RunDone
+		if p.full == nil && r.Kind == store.RunFull && r.State != store.RunRunning {
+			p.full = &r
+		}
 		if p.compared == nil && r.Kind == store.RunReconcile && r.State == store.RunDone {
 			p.compared = &r
 		}

@@ -25,6 +25,10 @@ type API interface {
 	ProductOfItem(ctx context.Context, shop string, class limiter.Class, item int64) (int64, error)
 	Shop(ctx context.Context, shop string, class limiter.Class) (shopify.Shop, error)
 	Access(ctx context.Context, shop string, class limiter.Class) (shopify.Access, error)
+	// Held is what a call would be refused with now without being sent, nil for
+	// nothing. TryNow ends the wait of an open circuit: the next call is sent.
+	Held(shop string, now time.Time) *shopify.Error
+	TryNow(shop string)
 	CatalogueAPI
 	SubscriptionAPI
 }
