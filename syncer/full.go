@@ -47,9 +47,7 @@ func (s *Syncer) runFull(ctx context.Context, shop, trigger string, resume *stor
 
 func (r *run) full(ctx context.Context, resumed bool) error {
 	if r.row.Expected == 0 {
-		if n, ok := r.count(ctx); ok {
-			r.show(func(row *store.SyncRun) { row.Expected = int64(n) })
-		}
+		r.recount(ctx)
 	}
 	op, err := r.export(ctx, resumed)
 	if err != nil {
@@ -58,6 +56,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	if op.Status != "COMPLETED" {
 		return r.unfinished(ctx, op)
 	}
+	r.recount(ctx) // an export takes its time, and the shop goes on
 	if err := r.phase(ctx, phaseReading); err != nil {
 		return err
 	}
@@ -287,6 +286,7 @@ func (r *run) sweep(ctx context.Context) error {
 // copy is right as of the beginning of the run, which is all that it says.
 func (r *run) catchUp(ctx context.Context) error {
 	began := time.Now()
+	r.recount(ctx)
 	whole, err := r.follow(ctx, r.started)
 	var paused *shopPaused
 	switch {
@@ -299,6 +299,8 @@ func (r *run) catchUp(ctx context.Context) error {
 		r.aside("the changes made meanwhile come later", err)
 		return nil
 	}
+	// Each product that was counted is of the result, or has changed since.
+	r.show(func(row *store.SyncRun) { row.Read = max(row.Read, row.Expected) })
 	if err := r.s.markIncremental(r.shop, began); err != nil {
 		r.aside("the changes made meanwhile are read again", err)
 	}

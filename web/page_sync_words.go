@@ -107,7 +107,7 @@ func progressOf(now time.Time, st *status.Sync) *progressView {
 		words = append(words, number(run.ObjectsTotal)+" lines written by Shopify so far")
 	case run.Expected > 0:
 		all := max(run.Read, run.Expected) // some may have been added since they were counted
-		p.meter, p.Known = meterOf(run.Read, all)
+		p.meter, p.Known = meterOf(min(run.Read, all-1), all) // the last one comes with the end
 		words = append(words, number(run.Read)+" of "+count(all, "product"))
 	case run.BytesTotal > 0:
 		p.meter, p.Known = meterOf(run.Bytes, run.BytesTotal)
