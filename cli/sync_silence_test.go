@@ -10,13 +10,13 @@ import (
 	"time"
 
 	"stockroom/config"
+	"stockroom/status"
 	"stockroom/store"
-	"stockroom/web"
 )
 
 // standIn answers as a server whose syncs stand as the functions say.
 type standIn struct {
-	status  func() web.SyncStatus
+	status  func() status.Sync
 	start   func() (status int, title string)
 	current func() syncRun
 }
@@ -88,9 +88,9 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 				began := time.Now()
 				now := func() syncRun { return tt.run(time.Since(began)) }
 				server := standIn{
-					status: func() web.SyncStatus {
+					status: func() status.Sync {
 						run := now()
-						return web.SyncStatus{Running: &run.SyncRun, Waits: run.Waits}
+						return status.Sync{Running: &run.SyncRun, Waits: run.Waits}
 					},
 					start: func() (int, string) {
 						if tt.behind {
@@ -103,7 +103,7 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 				var out bytes.Buffer
 				e := &env{Process: Process{Stdout: &out, Stderr: &out}, ctx: t.Context()}
 				cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess{server}}}
-				run, _, err := e.syncShop(cl, "my-shop.myshopify.com", false, func(web.SyncStatus) wish { return wish{kind: store.RunReconcile, dryRun: true, drift: false} })
+				run, _, err := e.syncShop(cl, "my-shop.myshopify.com", false, func(status.Sync) wish { return wish{kind: store.RunReconcile, dryRun: true, drift: false} })
 				code := config.ExitOK
 				if err != nil {
 					code = exitCode(err)

@@ -54,6 +54,7 @@ type Shop struct {
 	JobsErr error  // why the jobs can't be counted
 	Calls   *Calls // nil when nothing is known of them
 	Sync    *Sync  // nil when nothing is compared with the shop
+	Local   int64  // products stored, of a shop that was never proven
 	Refused webhook.Refusals
 	// Disputed products show another content in the shop than the newer one that
 	// is stored here, since DisputedSince.
@@ -174,6 +175,11 @@ func (r *Reader) shops(ctx context.Context, now time.Time) ([]Shop, error) {
 			v := r.o.Sync(c.Shop, now)
 			s.Sync = &v
 			waitForPoints(&s, now)
+			if !s.proven() {
+				if counts, err := r.o.Store.CountShop(ctx, c.Shop); err == nil {
+					s.Local = counts.Products
+				}
+			}
 		}
 		if r.o.Refused != nil {
 			s.Refused = r.o.Refused(c.Shop)

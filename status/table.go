@@ -207,11 +207,12 @@ func uninstalled(_ *Facts, s *Shop) (Line, bool) {
 }
 
 func moved(_ *Facts, s *Shop) (Line, bool) {
-	if s.Calls == nil || s.Calls.Moved == "" {
+	code, name := PauseParts(s.Reason)
+	if s.State != "paused" || state.PauseReason(code) != state.PauseMoved {
 		return no()
 	}
-	return yes(say("The shop was renamed: Shopify answers that it is "+s.Calls.Moved+" now."),
-		say("Connect it under its new name with this command, then remove the old one:"), "stockroom shop add ", s.Calls.Moved)
+	return yes(say("The shop has another name at Shopify now: "+name+"."),
+		say("Connect it under its new name with this command, then remove the old one with stockroom shop remove "+s.Shop+":"), "stockroom shop add ", name)
 }
 
 // PauseParts splits a reason into its code and what it is about.
@@ -225,6 +226,9 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	code, detail := PauseParts(s.Reason)
+	if state.PauseReason(code) == state.PauseMoved {
+		return no()
+	}
 	why, next, command := s.Reason, say("Goes on when it is resumed."), ""
 	asked := func(rest string) Words {
 		if s.NextTry.IsZero() {
@@ -360,6 +364,8 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 	switch {
 	case c.Open() && c.RetryAt.After(f.Now):
 		next = say(next, "Next try at ", clock(c.RetryAt), ", ", age(c.RetryAt), ".")
+	case c.FailedRetryAt.After(f.Now):
+		next = say(next, "Next try at ", clock(c.FailedRetryAt), ", ", age(c.FailedRetryAt), ".")
 	case s.Jobs.Retry.After(f.Now):
 		next = say(next, "Next try ", age(s.Jobs.Retry), ".")
 	case s.Sync != nil && s.Sync.WaitsUntil.After(f.Now):
@@ -448,15 +454,22 @@ func firstReadFailed(f *Facts, s *Shop) (Line, bool) {
 	if s.Sync == nil || s.proven() || s.Sync.Running != nil {
 		return no()
 	}
-	sc := s.Sync.schedule("full_sync")
-	if sc.LastError == "" {
+	first := s.Sync.Raw.First
+	if first.Done || first.Failed.IsZero() {
 		return no()
 	}
-	next := say("Tried again by itself.")
-	if !sc.Next.IsZero() {
-		next = say("Next try ", age(sc.Next), ".")
+	text := "The first read of the catalogue failed: " + clause(first.Words) + "."
+	if first.Expected >= 0 {
+		text += " " + Number(s.Local) + " of " + Count(first.Expected, "product") + " are here."
 	}
-	return yes(say("The first read of the catalogue failed: "+clause(sc.LastError)+"."), next)
+	next := say("Asked again when somebody says so.")
+	switch {
+	case !first.Next.IsZero():
+		next = say("Next try at ", clock(first.Next), ", ", age(first.Next), ".")
+	case !f.Works:
+		next = say("Tried again when stockroom serve runs.")
+	}
+	return yes(say(text), next)
 }
 
 func disputed(_ *Facts, s *Shop) (Line, bool) {

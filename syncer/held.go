@@ -34,7 +34,7 @@ func (s *Syncer) Held(shop string, now time.Time) (why string, until time.Time, 
 func (s *Syncer) NextRun(shop, name string, now time.Time) (at time.Time, why string) {
 	k := s.keeperOf(shop)
 	at = now
-	for _, sc := range append(s.schedules(), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
+	for _, sc := range append(s.schedules(shop), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
 		if sc.name != name {
 			continue
 		}

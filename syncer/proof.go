@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"stockroom/store"
@@ -27,11 +29,18 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		s.log.Debug("when the copy was proven can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
-	runs, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Limit: 20})
+	// Each kind by itself: incrementals are many, and prove nothing.
+	full, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Kind: store.RunFull, Limit: 10})
+	if err == nil {
+		var compared []store.SyncRun
+		compared, err = s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Kind: store.RunReconcile, Limit: 10})
+		full = append(full, compared...)
+	}
 	if err != nil {
 		s.log.Debug("runs can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
+	runs := slices.SortedFunc(slices.Values(full), func(a, b store.SyncRun) int { return cmp.Compare(b.ID, a.ID) })
 	looked := false
 	for _, r := range runs { // newest first
 		if !looked && r.State == store.RunDone && !r.DryRun && r.Kind != store.RunIncremental {

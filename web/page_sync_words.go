@@ -106,7 +106,7 @@ func progressOf(now time.Time, st *status.Sync) *progressView {
 	case run.Phase == "exporting" && run.ObjectsTotal > 0:
 		words = append(words, number(run.ObjectsTotal)+" lines written by Shopify so far")
 	case run.Expected > 0:
-		all := max(run.Read, run.Expected) // some may have been added since they were counted
+		all := max(run.Read, run.Expected)                    // some may have been added since they were counted
 		p.meter, p.Known = meterOf(min(run.Read, all-1), all) // the last one comes with the end
 		words = append(words, number(run.Read)+" of "+count(all, "product"))
 	case run.BytesTotal > 0:

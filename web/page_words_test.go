@@ -229,7 +229,7 @@ func TestARunThatGoesOnIsNeverShownAsWhole(t *testing.T) {
 	for _, run := range []store.SyncRun{{Read: 76, Expected: 76}, {Read: 141, Expected: 76}, {Read: 1, Expected: 1}, {Read: 100_000, Expected: 100_000}} {
 		for _, phase := range []string{"reading", "repairing", "removing", "listing"} {
 			run.Kind, run.Phase = store.RunFull, phase
-			if p := progressOf(time.UnixMilli(0), &SyncStatus{Running: &run}); !p.Known || p.Percent >= 100 {
+			if p := progressOf(time.UnixMilli(0), &status.Sync{Running: &run}); !p.Known || p.Percent >= 100 {
 				t.Errorf("%s, %d of %d: %d %%", phase, run.Read, run.Expected, p.Percent)
 			}
 		}
