@@ -80,6 +80,7 @@ type Store struct {
 	watch    *watch
 	activity activity
 	hearing  hearing
+	progress progress
 
 	lastSeq  atomic.Int64
 	groups   atomic.Int64

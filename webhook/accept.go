@@ -244,7 +244,7 @@ func errorType(err error) telemetry.ErrorType {
 		return telemetry.ErrIO
 	case store.CauseDamaged:
 		return telemetry.ErrDamaged
-	case store.CauseTimeout:
+	case store.CauseSlow, store.CauseTimeout:
 		return telemetry.ErrTimeout
 	case store.CauseClosed:
 		return telemetry.ErrClosed
