@@ -86,11 +86,18 @@ func about(topic catalog.Topic, c catalog.Change, body []byte) int64 {
 	return 0
 }
 
+// errLate is why a delivery goes to the queue whose body took all the time there
+// was. It says nothing of the catalogue.
+var errLate = errors.New("the body took too long to arrive to be applied at once")
+
 // apply hands a change to the catalogue. Transient failures are tried again
 // with exponential backoff and jitter until ctx ends.
 func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (store.Result, error) {
 	if err := in.gate.err(); err != nil {
 		return store.Result{}, err
+	}
+	if ctx.Err() != nil {
+		return store.Result{}, errLate
 	}
 	d := e.delivery()
 	pause := 25 * time.Millisecond
@@ -125,20 +132,24 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
 		defer cancel()
 		job := queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(product), Payload: payload}
-		if c := store.CauseOf(cause); c != "" {
+		switch c := store.CauseOf(cause); {
+		case c != "":
 			job.Labels["waits_for"] = c.Words()
-		} else {
+		case !errors.Is(cause, errLate):
 			job.Delay = true // the catalogue works and this change does not
 		}
 		_, _, err = in.opt.Queue.Enqueue(ctx, job)
 	}
 	if err != nil {
-		in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
+		if in.gate.noteRefused() {
+			in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
+		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: "Nothing can be stored now", detail: "Neither the catalogue nor the retry queue can take the change: " + words(cause) + ". Nothing of it was kept; send it again."}
 	}
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
-	return answer{queued: true, outcome: store.Queued, reason: words(cause)}, nil
+	in.gate.noteQueued()
+	return answer{queued: true, outcome: store.Queued, reason: words(cause), outage: store.CauseOf(cause) != ""}, nil
 }
 
 // bury keeps a body that makes no sense, whole, as a dead letter. Equal bodies
@@ -229,10 +240,16 @@ func words(err error) string {
 	if cause := store.CauseOf(err); cause != "" {
 		return cause.Words()
 	}
+	if errors.Is(err, errLate) {
+		return err.Error()
+	}
 	return "the change can't be applied yet"
 }
 
 func errorType(err error) telemetry.ErrorType {
+	if errors.Is(err, errLate) {
+		return telemetry.ErrTimeout
+	}
 	switch store.CauseOf(err) {
 	case store.CauseLocked:
 		return telemetry.ErrLocked

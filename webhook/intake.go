@@ -130,6 +130,10 @@ func (in *Intake) Rejected() []Rejected { return in.rejected.list() }
 // since when.
 func (in *Intake) CatalogueClosed() (since time.Time, closed bool) { return in.gate.state() }
 
+// CatalogueCause is why deliveries go straight to the queue, as the newest probe
+// of the catalogue found it; "" when they do not.
+func (in *Intake) CatalogueCause() store.Cause { return store.CauseOf(in.gate.err()) }
+
 // request is one delivery on its way.
 type request struct {
 	http     *http.Request
@@ -144,6 +148,7 @@ type request struct {
 // answer is a 2xx answer.
 type answer struct {
 	success, queued, ignored bool
+	outage                   bool // queued because the catalogue fails; the gate tells of that
 	outcome                  store.Outcome
 	reason                   string
 }
@@ -186,7 +191,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var jsonType = []string{"application/json"} // read only
 
 func levelOf(a answer) slog.Level {
-	if a.success {
+	if a.success || a.outage {
 		return slog.LevelInfo
 	}
 	return slog.LevelWarn

@@ -56,7 +56,8 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 	if err != nil {
 		return in.dead(ctx, e, about(topic, c, e.Body), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, applyBudget)
+	working := ctx
+	ctx, cancel := context.WithTimeout(working, applyBudget)
 	defer cancel()
 	if shop, ok := in.directory.Load().shops[e.Shop]; ok && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
 		return in.opt.Redact(ctx, e.Shop)
@@ -70,6 +71,8 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		return nil
 	case errors.Is(err, store.ErrOtherShop):
 		return in.dead(ctx, e, c.ID, store.ErrOtherShop)
+	case working.Err() != nil:
+		return err // cut off by a stop or a closed gate, which says nothing of the catalogue
 	case errors.Is(err, store.ErrUnavailable):
 		in.gate.close(err)
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
