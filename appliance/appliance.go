@@ -39,6 +39,8 @@ type Options struct {
 	Demo bool
 	// Manual: no sync is made by itself, only those that are asked for.
 	Manual bool
+	// Opening tells others how far Open has come; nil for nobody.
+	Opening *Opening
 	// Transport carries the calls to Shopify, for tests; nil the client's own.
 	Transport http.RoundTripper
 	// StoreFault is handed to the catalogue, for tests.
@@ -77,21 +79,33 @@ type Appliance struct {
 
 // Open opens the data dir and its stores without serving anything. Errors that
 // concern the dir or its lock are a *datadir.DirError or *datadir.LockedError.
+// When ctx ends before everything is open, Open returns within seconds, however
+// slow the disk is; the process has to end then.
 func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Appliance{opt: o, log: o.Logger, started: time.Now(), set: metrics.NewSet()}
 	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
-	if err := a.open(ctx); err != nil {
-		return nil, errors.Join(err, a.Close())
+	if a.opt.Opening == nil {
+		a.opt.Opening = new(Opening)
+	}
+	err := a.opt.Opening.run(ctx, a.log, func() error {
+		if err := a.open(ctx); err != nil {
+			return errors.Join(err, a.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
 }
 
 func (a *Appliance) open(ctx context.Context) error {
-	s := a.opt.Settings
+	s, opening := a.opt.Settings, a.opt.Opening
 	var err error
+	opening.at("the data dir")
 	if a.dir, err = datadir.Open(s.DataDir, datadir.Options{}); err != nil {
 		return err
 	}
@@ -100,10 +114,12 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	// The files are made in the order in which they are opened here, so that one
 	// that is missing beside a later one was lost.
+	opening.at(datadir.StateFile)
 	stateLost := exists(a.dir.File("products.db")) || exists(a.dir.File("queue.db"))
 	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
+	opening.at(datadir.ProductsFile)
 	a.store, err = store.Open(ctx, store.Options{
 		Path: a.dir.File("products.db"), Watermark: a.state.Watermark().Seq,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
@@ -112,10 +128,14 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	opening.at(datadir.QueueFile)
 	a.queue, err = queue.Open(queue.Options{
 		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if err := a.openOutbound(); err != nil {

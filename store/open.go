@@ -74,6 +74,9 @@ func (s *Store) ensureConn() error {
 // openConn opens or creates the file and loads what the writer keeps in
 // memory.
 func (s *Store) openConn() error {
+	if err := s.fault("before open"); err != nil {
+		return classify(err)
+	}
 	info, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
