@@ -70,6 +70,7 @@ type Appliance struct {
 	web       *web.Server
 	watch     status.QueueWatch
 	status    *status.Reader
+	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
 	retired    retired
@@ -130,7 +131,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	opening.at(datadir.QueueFile)
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit, Fault: a.opt.QueueFault,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
 		return err
@@ -138,6 +139,8 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	a.lookAtSpace()
+	a.registerSpace()
 	if err := a.openOutbound(); err != nil {
 		return err
 	}
@@ -185,6 +188,11 @@ func (a *Appliance) Close() error {
 		errs = append(errs, a.dir.Close())
 	}
 	return errors.Join(errs...)
+}
+
+func (a *Appliance) queueCommit(c queue.Commit) {
+	a.watch.Commit(c)
+	a.space.queueCommit(c)
 }
 
 // exists reports whether there may be a file at path.

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"stockroom/datadir"
 	"stockroom/limiter"
 	"stockroom/shopify"
 	"stockroom/state"
@@ -102,8 +103,26 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	} else if d, ok := a.state.Damage(); ok {
 		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at stockroom shop list and stockroom select, and say again what is missing"}
 	}
-	return append(list, queue, kept)
+	return append(list, queue, kept, a.examineSpace())
 }
+
+// examineSpace judges the room on the disk of the data dir.
+func (a *Appliance) examineSpace() web.Finding {
+	s := a.Space()
+	left := fmt.Sprintf("%s of %s are free on the disk of %s", mebibytes(s.Free), mebibytes(s.Total), a.dir.Path())
+	f := web.Finding{Check: "space", Level: levelOK, Text: left}
+	switch s.Level {
+	case datadir.SpaceCritical:
+		f.Level, f.Text, f.Fix = levelFail, left+"; deliveries may have to be refused", "make room on this disk, or move the data dir to a larger one"
+	case datadir.SpaceLow:
+		f.Level, f.Text, f.Fix = levelWarn, left+", less than --space-warn asks for", "make room on this disk, or set --space-warn"
+	case datadir.SpaceUnknown:
+		f.Level, f.Text, f.Fix = levelWarn, "the system does not tell how much room the disk has", "look at the disk of "+a.dir.Path()+" yourself"
+	}
+	return f
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // examineShop asks one shop about token, scopes, version and time.
 func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Finding {

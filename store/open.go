@@ -286,7 +286,7 @@ func fileError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &UnavailableError{Cause: causeOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
+	return &UnavailableError{Cause: CauseOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
 }
 
 func removeAll(paths ...string) error {
