@@ -79,7 +79,9 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 		if store.CauseOf(err) == store.CauseDamaged {
 			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
 		}
-	} else if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
+	} else if h := a.store.Health(); h.Cause != "" {
+		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(), Fix: "end what stands against it; Stockroom goes on by itself"}
+	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
 		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
 	}
 	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}

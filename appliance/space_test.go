@@ -53,14 +53,15 @@ func newSpaceRig(t *testing.T, warn string) *spaceRig {
 	return r
 }
 
-func (r *spaceRig) finding(t *testing.T) string {
+// finding is the level at which the doctor puts what a check is of.
+func (r *spaceRig) finding(t *testing.T, check string) string {
 	t.Helper()
 	for _, f := range r.doctor(t.Context()) {
-		if f.Check == "space" {
+		if f.Check == check {
 			return f.Level
 		}
 	}
-	t.Fatal("the doctor does not look at the free space")
+	t.Fatalf("the doctor does not look at %s", check)
 	return ""
 }
 
@@ -76,7 +77,7 @@ func TestFreeSpaceIsWatched(t *testing.T) {
 			if got := r.Space().Level; got != level {
 				t.Errorf("%s, want %s", got, level)
 			}
-			if got := r.finding(t); got != doctor {
+			if got := r.finding(t, "space"); got != doctor {
 				t.Errorf("the doctor says %s, want %s", got, doctor)
 			}
 		}
@@ -88,6 +89,9 @@ func TestFreeSpaceIsWatched(t *testing.T) {
 			t.Fatal(err)
 		}
 		want(datadir.SpaceCritical, levelFail)
+		if got := r.finding(t, "catalogue"); got != levelFail {
+			t.Errorf("the doctor says %s of a catalogue that can't be written", got)
+		}
 		time.Sleep(time.Minute)
 		want(datadir.SpaceCritical, levelFail)
 		r.catalogue.Store(false)
@@ -119,7 +123,7 @@ func TestLessRoomThanAskedForIsAWarning(t *testing.T) {
 		if s := r.Space(); s.Level != datadir.SpaceLow || s.Warn != 1<<50 {
 			t.Errorf("space %+v", s)
 		}
-		if got := r.finding(t); got != levelWarn {
+		if got := r.finding(t, "space"); got != levelWarn {
 			t.Errorf("the doctor says %s", got)
 		}
 		if n := strings.Count(r.log.String(), "less room than --space-warn asks for"); n != 1 {

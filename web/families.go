@@ -31,7 +31,7 @@ var families = []family{
 
 	{"stockroom_store_healthy", gauge, "store", "1 while the store can make a change durable, else 0."},
 	{"stockroom_catalogue_write_failures_total", counter, "cause", "Groups of changes that the catalogue could not take, by cause."},
-	{"stockroom_catalogue_closed_seconds", gauge, "", "For how long webhooks have been going to the retry queue because the catalogue fails, 0 while it works."},
+	{"stockroom_catalogue_closed_seconds", gauge, "", "For how long the catalogue has taken no webhooks because it fails, 0 while it works. They are offered to the retry queue."},
 	{"stockroom_store_quarantines_total", counter, "store", "Damaged files that were moved aside, by store."},
 	{"stockroom_group_commit_size", histogram, "", "Changes committed to the catalogue in one transaction."},
 	{"stockroom_commit_sync_seconds", histogram, "", "Time of one commit to the catalogue, its fsync included."},

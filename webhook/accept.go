@@ -145,7 +145,8 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 			in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
 		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
-			title: "Nothing can be stored now", detail: "Neither the catalogue nor the retry queue can take the change: " + words(cause) + ". Nothing of it was kept; send it again."}
+			title: "Nothing can be stored now", detail: "The catalogue can't take the change (" + words(cause) + "), and the retry queue can't either (" +
+				queueWords(err) + "). Nothing of it was kept; send it again."}
 	}
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
 	in.gate.noteQueued()
@@ -244,6 +245,20 @@ func words(err error) string {
 		return err.Error()
 	}
 	return "the change can't be applied yet"
+}
+
+// queueWords says to a person why the queue did not take a delivery.
+func queueWords(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "it did not answer in time"
+	}
+	switch store.CauseOfFile(err) {
+	case store.CauseFull:
+		return "the disk is full"
+	case store.CauseReadOnly:
+		return "queue.db can't be written: rights or a read-only disk"
+	}
+	return "queue.db can't be written"
 }
 
 func errorType(err error) telemetry.ErrorType {
