@@ -194,7 +194,8 @@ func TestASlowFirstStartSaysSoAndCanBeStopped(t *testing.T) {
 	}
 	// -D keeps the server our own child.
 	s := launch(t, serveOptions{Prefix: []string{
-		strace, "-D", "-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=4000000", "-o", "/dev/null",
+		strace, "-D", "-f", "-qq", "-o", "/dev/null",
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=4000000",
 	}})
 	select {
 	case line := <-s.log.wait("waiting for the disk, "):

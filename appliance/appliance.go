@@ -131,7 +131,9 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	opening.at(datadir.QueueFile)
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0,
+		RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts,
+		Logger: a.log, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
 		return err

@@ -80,7 +80,10 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
 		}
 	} else if h := a.store.Health(); h.Cause != "" {
-		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(), Fix: "end what stands against it; Stockroom goes on by itself"}
+		list[0] = web.Finding{
+			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
+			Fix: "end what stands against it; Stockroom goes on by itself",
+		}
 	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
 		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
 	}
@@ -115,11 +118,14 @@ func (a *Appliance) examineSpace() web.Finding {
 	f := web.Finding{Check: "space", Level: levelOK, Text: left}
 	switch s.Level {
 	case datadir.SpaceCritical:
-		f.Level, f.Text, f.Fix = levelFail, left+"; deliveries may have to be refused", "make room on this disk, or move the data dir to a larger one"
+		f.Level, f.Text = levelFail, left+"; deliveries may have to be refused"
+		f.Fix = "make room on this disk, or move the data dir to a larger one"
 	case datadir.SpaceLow:
-		f.Level, f.Text, f.Fix = levelWarn, left+", less than --space-warn asks for", "make room on this disk, or set --space-warn"
+		f.Level, f.Text = levelWarn, left+", less than --space-warn asks for"
+		f.Fix = "make room on this disk, or set --space-warn"
 	case datadir.SpaceUnknown:
-		f.Level, f.Text, f.Fix = levelWarn, "the system does not tell how much room the disk has", "look at the disk of "+a.dir.Path()+" yourself"
+		f.Level, f.Text = levelWarn, "the system does not tell how much room the disk has"
+		f.Fix = "look at the disk of " + a.dir.Path() + " yourself"
 	}
 	return f
 }

@@ -49,7 +49,8 @@ func (a *Appliance) Space() datadir.Space {
 
 // lookAtSpace looks the free space up and says when its level is another one.
 func (a *Appliance) lookAtSpace() {
-	seen, err := a.dir.Space(datadir.SpaceWarn{Bytes: a.opt.Settings.SpaceWarnBytes, Percent: a.opt.Settings.SpaceWarnPercent})
+	s := a.opt.Settings
+	seen, err := a.dir.Space(datadir.SpaceWarn{Bytes: s.SpaceWarnBytes, Percent: s.SpaceWarnPercent})
 	if err != nil {
 		a.log.Debug("free space", "error", err.Error())
 	}

@@ -126,11 +126,11 @@ func TestLessRoomThanAskedForIsAWarning(t *testing.T) {
 		if got := r.finding(t, "space"); got != levelWarn {
 			t.Errorf("the doctor says %s", got)
 		}
-		if n := strings.Count(r.log.String(), "less room than --space-warn asks for"); n != 1 {
-			t.Errorf("%d lines:\n%s", n, r.log.String())
-		}
 		if err := r.Close(); err != nil {
 			t.Error(err)
+		}
+		if n := strings.Count(r.log.String(), "less room than --space-warn asks for"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, r.log.String())
 		}
 	})
 }

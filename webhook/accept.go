@@ -145,12 +145,14 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 			in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
 		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
-			title: "Nothing can be stored now", detail: "The catalogue can't take the change (" + words(cause) + "), and the retry queue can't either (" +
+			title: "Nothing can be stored now",
+			detail: "The catalogue can't take the change (" + words(cause) + "), and the retry queue can't either (" +
 				queueWords(err) + "). Nothing of it was kept; send it again."}
 	}
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
 	in.gate.noteQueued()
-	return answer{queued: true, outcome: store.Queued, reason: words(cause), outage: store.CauseOf(cause) != ""}, nil
+	outage := store.CauseOf(cause) != ""
+	return answer{queued: true, outcome: store.Queued, reason: words(cause), outage: outage}, nil
 }
 
 // bury keeps a body that makes no sense, whole, as a dead letter. Equal bodies

@@ -76,7 +76,8 @@ func (g *gate) close(cause error) {
 	}
 	g.mu.Unlock()
 	if was == nil {
-		g.log.Error("the catalogue can't be written; until it can, deliveries are offered to the retry queue", "cause", string(store.CauseOf(cause)), "error", cause.Error())
+		g.log.Error("the catalogue can't be written; until it can, deliveries are offered to the retry queue",
+			"cause", string(store.CauseOf(cause)), "error", cause.Error())
 	}
 	select {
 	case g.closing <- struct{}{}:

@@ -74,12 +74,16 @@ func TestTheGateNamesWhatTheNewestProbeFound(t *testing.T) {
 // the catalogue.
 func TestAJobThatIsCutOffClosesNothing(t *testing.T) {
 	b := newBench(nil)
-	payload, err := Envelope{Shop: testShop, Topic: string(catalog.ProductsUpdate), ReceivedAt: time.Now(), Body: update(1)}.Encode()
+	e := Envelope{Shop: testShop, Topic: string(catalog.ProductsUpdate), ReceivedAt: time.Now(), Body: update(1)}
+	payload, err := e.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	b.catalogue.set(func(int) (store.Result, error) { cancel(); return store.Result{}, unavailable(store.CauseTimeout) }, nil)
+	b.catalogue.set(func(int) (store.Result, error) {
+		cancel()
+		return store.Result{}, unavailable(store.CauseTimeout)
+	}, nil)
 	err = b.work(ctx, queue.Job{Payload: payload})
 	if since, closed := b.CatalogueClosed(); closed || err == nil {
 		t.Errorf("closed since %v, error %v", since, err)
