@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"stockroom/datadir"
 	"stockroom/queue"
 	"stockroom/store"
 	"stockroom/webhook"
@@ -16,7 +17,7 @@ type Facts struct {
 	Now       time.Time
 	Catalogue Catalogue
 	Queue     Queue
-	Space     Space
+	Space     datadir.Space
 	Shops     []Shop
 	ShopsErr  error
 	Last      time.Time // newest delivery, zero for none
@@ -36,14 +37,6 @@ type Catalogue struct {
 	Closed bool // deliveries go straight to the queue
 	Cause  store.Cause
 	Since  time.Time
-}
-
-// Space is how much the disk of the data dir still takes, in bytes.
-type Space struct {
-	Free, Total int64 // Total 0: not known
-	Low         bool  // below the least that is set
-	AtStake     bool  // deliveries can't be stored safely any more
-	Warn        string
 }
 
 // Shop is one shop with all that is known of it.
@@ -76,6 +69,9 @@ type Options struct {
 	// CatalogueClosed reports whether deliveries go straight to the retry queue
 	// because the catalogue has just failed, and since when; nil for never.
 	CatalogueClosed func() (since time.Time, closed bool)
+	// CatalogueCause is what it failed with last while it is closed; nil: the
+	// store's own word.
+	CatalogueCause func() store.Cause
 	// Refused and Strangers tell which deliveries were refused; nil: of none.
 	Refused   func(shop string) webhook.Refusals
 	Strangers func() []webhook.Stranger
@@ -83,7 +79,7 @@ type Options struct {
 	Disputed func(shop string) (n int, since time.Time)
 	// Notices and Space tell of the files and their disk; nil: nothing.
 	Notices func() []Notice
-	Space   func() Space
+	Space   func() datadir.Space
 	// Works reports whether workers run; nil: they do.
 	Works     func() bool
 	Demo      bool
@@ -148,6 +144,9 @@ func (r *Reader) Catalogue() Catalogue {
 	f := Catalogue{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Since: h.Since}
 	if closed && !since.IsZero() {
 		f.Since = since
+	}
+	if closed && r.o.CatalogueCause != nil {
+		f.Cause = r.o.CatalogueCause()
 	}
 	return f
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/datadir"
 	"stockroom/state"
 	"stockroom/store"
 	"stockroom/syncer"
@@ -101,8 +102,6 @@ func yes(text, next Words, command ...string) (Line, bool) {
 const (
 	// damping is how long known changes may be read before that is a line.
 	damping = 5 * time.Second
-	// probeWords is how often a failing catalogue is tried, as it is said.
-	probeWords = "Tried again every half second."
 	// repeatWords is what Shopify does with what can't be stored.
 	repeatWords = "Shopify is told to send each product update again, which it does for four hours."
 )
@@ -117,15 +116,19 @@ func CauseWords(c Catalogue) string {
 
 // storedWords says what becomes of deliveries while the catalogue fails.
 func (f *Facts) storedWords() string {
-	switch {
-	case !f.Queue.OK:
-		return probeWords + " " + repeatWords
-	case f.Queue.Updates == 0:
-		return probeWords + " Whatever arrives meanwhile is kept in the retry queue."
-	case f.Queue.Updates == 1:
-		return probeWords + " 1 update is kept in the retry queue meanwhile."
+	tried := "Tried again with the next write. "
+	if f.Catalogue.Closed {
+		tried = "Tried again every half second. "
 	}
-	return probeWords + " " + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
+	switch {
+	case !f.Queue.OK || f.Space.Level == datadir.SpaceCritical:
+		return tried + "What can't be stored, Shopify is told to send again, which it does for four hours."
+	case f.Queue.Updates == 0:
+		return tried + "Whatever arrives meanwhile is kept in the retry queue."
+	case f.Queue.Updates == 1:
+		return tried + "1 update is kept in the retry queue meanwhile."
+	}
+	return tried + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
 }
 
 func nothingStored(f *Facts) (Line, bool) {
@@ -136,7 +139,7 @@ func nothingStored(f *Facts) (Line, bool) {
 }
 
 func spaceOut(f *Facts) (Line, bool) {
-	if !f.Space.AtStake {
+	if f.Space.Level != datadir.SpaceCritical {
 		return no()
 	}
 	return yes(say("The disk is almost full: "+Bytes(f.Space.Free)+" are free, so product updates may soon be refused."),
@@ -144,7 +147,7 @@ func spaceOut(f *Facts) (Line, bool) {
 }
 
 func spaceLow(f *Facts) (Line, bool) {
-	if !f.Space.Low || f.Space.AtStake {
+	if f.Space.Level != datadir.SpaceLow {
 		return no()
 	}
 	return yes(say("The disk gets full: "+Bytes(f.Space.Free)+" of "+Bytes(f.Space.Total)+" are free. Everything is stored still."),
