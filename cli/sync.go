@@ -241,8 +241,8 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, erro
 			}
 			p.say(text, time.Now())
 			if st.Running != nil && silent.over(*st.Running, time.Now()) {
-				return run, withCode(config.ExitUnreachable, fmt.Errorf("another sync of the shop is in the way and can't go on: %s. %s",
-					st.Waits, goesOn(cl, syncRun{SyncRun: *st.Running})))
+				return run, withCode(config.ExitUnreachable, fmt.Errorf(
+					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, goesOn(cl, syncRun{SyncRun: *st.Running})))
 			}
 		case "The sync can't begin":
 			p.say(refused.Detail, time.Now())

@@ -58,7 +58,11 @@ func (c *Client) Held(name string, now time.Time) *Error {
 	var worst *Error
 	for _, st := range c.o.Breaker.ShopAt(now, name) {
 		byHand := st.Hand == breaker.HeldOpen
-		if !byHand && (st.State != breaker.StateOpen || !st.RetryAt.After(now) || st.Key.Class == EndpointToken && c.hasToken(name, now)) {
+		waits := st.State == breaker.StateOpen && st.RetryAt.After(now)
+		if waits && st.Key.Class == EndpointToken {
+			waits = !c.hasToken(name, now)
+		}
+		if !byHand && !waits {
 			continue
 		}
 		open := &breaker.OpenError{Key: st.Key, Reason: st.Reason, RetryAt: st.RetryAt}

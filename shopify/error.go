@@ -117,7 +117,8 @@ func (e *Error) words() string {
 	case KindUninstalled:
 		return "the app is not installed on the shop"
 	case KindMoved:
-		return fmt.Sprintf("the shop has another name now, %s; follow it with stockroom shop add %s, then stockroom shop remove %s", e.Moved, e.Moved, shop)
+		return fmt.Sprintf("the shop has another name now, %s; follow it with stockroom shop add %s, "+
+			"then stockroom shop remove %s", e.Moved, e.Moved, shop)
 	case KindRefused:
 		if e.Status == http.StatusNotFound {
 			return "there is no such shop at Shopify" + e.status()

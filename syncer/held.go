@@ -142,7 +142,8 @@ func (s *Syncer) TryNow(ctx context.Context, shop string) error {
 func (s *Syncer) wakeJobs(ctx context.Context, shop string) {
 	for _, kind := range s.kinds() {
 		if _, err := s.o.Queue.Wake(ctx, kind); err != nil && ctx.Err() == nil {
-			s.log.Warn("jobs of a shop that goes on can't be woken; they come by themselves", "shop", shop, "kind", kind, "error", err.Error())
+			s.log.Warn("jobs of a shop that goes on can't be woken; they come by themselves",
+				"shop", shop, "kind", kind, "error", err.Error())
 		}
 	}
 }

@@ -16,7 +16,9 @@ import (
 // pause notes why a shop's calls wait and when it is asked again.
 func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e *shopify.Error) state.Pause {
 	now := time.Now()
-	p := state.Pause{Reason: state.PauseToken, Detail: e.Message, Words: e.Words(), Since: now, NextProbe: now.Add(s.o.ProbeEvery)}
+	p := state.Pause{
+		Reason: state.PauseToken, Detail: e.Message, Words: e.Words(), Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+	}
 	switch why {
 	case shopify.ForScope:
 		p.Reason = state.PauseScope
@@ -179,8 +181,10 @@ func (s *Syncer) ask(ctx context.Context, shop state.Shop) error {
 func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access) {
 	if missing := a.Missing(); len(missing) > 0 {
 		now, scopes := time.Now(), strings.Join(missing, ", ")
-		s.setPause(ctx, shop, state.Pause{Reason: state.PauseScope, Detail: scopes, Words: "the app lacks the access scopes " + scopes, Since: now,
-			NextProbe: now.Add(s.o.ProbeEvery)})
+		s.setPause(ctx, shop, state.Pause{
+			Reason: state.PauseScope, Detail: scopes, Words: "the app lacks the access scopes " + scopes,
+			Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+		})
 		return
 	}
 	have, ok := s.o.State.Shop(shop)
@@ -223,7 +227,9 @@ func (s *Syncer) confirmUninstalled(ctx context.Context, t task, started time.Ti
 		if err := s.o.State.SetUninstalled(t.Shop, now); err != nil {
 			return fmt.Errorf("note that the app is gone: %w", err)
 		}
-		s.setPause(ctx, t.Shop, state.Pause{Reason: state.PauseUninstalled, Words: "the app was uninstalled", Since: now, NextProbe: now.Add(s.o.SlowProbeEvery)})
+		s.setPause(ctx, t.Shop, state.Pause{
+			Reason: state.PauseUninstalled, Words: "the app was uninstalled", Since: now, NextProbe: now.Add(s.o.SlowProbeEvery),
+		})
 	default:
 		if err != nil {
 			return err
