@@ -36,6 +36,7 @@ func loadAssets() *assets {
 		{"stockroom.css", "text/css; charset=utf-8"},
 		{"stockroom.js", "text/javascript; charset=utf-8"},
 		{"icon.svg", "image/svg+xml"},
+		{"icon-past.svg", "image/svg+xml"}, // of a page that is not known to be current
 	} {
 		body, err := assetFiles.ReadFile("assets/" + file.name)
 		if err != nil {

@@ -133,12 +133,14 @@ func TestSparklinesStayInsideTheirDrawing(t *testing.T) {
 }
 
 func TestMarksAndDrawingsAreWellFormed(t *testing.T) {
-	icon, err := assetFiles.ReadFile("assets/icon.svg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := xml.Unmarshal(icon, new(struct{})); err != nil {
-		t.Error(err)
+	for _, name := range []string{"icon.svg", "icon-past.svg"} {
+		icon, err := assetFiles.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := xml.Unmarshal(icon, new(struct{})); err != nil {
+			t.Error(name, err)
+		}
 	}
 	r, _ := newSyncRig(t, nil)
 	for _, m := range []mood{moodGood, moodIdle, moodWait, moodBad} {

@@ -1,6 +1,8 @@
-// Keeps the page current while it is looked at. Everything works without it.
+// Keeps the page current while it is looked at, and says so when it can't.
+// Everything works without it.
 "use strict";
 (() => {
+  const main = document.getElementById("main"), lost = document.getElementById("lost"), icon = document.querySelector("link[rel=icon]");
   const live = document.getElementById("live"), asof = document.getElementById("asof"), pause = document.getElementById("pause");
   if (!live || !pause || !window.EventSource) return;
 
@@ -38,63 +40,117 @@
     while (next) { const n = next; next = next.nextSibling; n.remove(); }
   }
 
-  let paused = sessionStorage.getItem("paused") === "1", source = null, timer = 0, asking = false, again = false, last = new Date(), asked = last, reached = true;
+  function set(e, text) { if (e.textContent !== text) e.textContent = text; }
 
-  const clock = (t) => t.toTimeString().slice(0, 8);
-  function say(text) { if (live.textContent !== text) live.textContent = text; }
+  const pad = (n) => String(n).padStart(2, "0");
+  const clock = (t) => pad(t.getHours()) + ":" + pad(t.getMinutes()) + ":" + pad(t.getSeconds());
+  function setTime(e, ms) {
+    const t = new Date(ms);
+    set(e, clock(t));
+    e.dateTime = t.toISOString();
+    e.title = t.toString();
+  }
+
+  // sure is until when the page is known to show what Stockroom would show:
+  // when it last asked for it, or last heard that nothing has changed since.
+  const silent = 10000, asleep = 90000; // a hidden page gets a turn once a minute
+  const loaded = performance.getEntriesByType("navigation")[0], fresh = loaded && loaded.transferSize > 0; // and not from a cache
+  let shown = Date.parse(main.dataset.now), sure = fresh ? Date.now() : Math.min(Date.now(), shown), ahead = 0; // of the server's clock before ours
+  let woke = 0, news = 0, heard = 0, asked = Date.now(), asking = false, failed = "", timer = 0;
+  let paused = sessionStorage.getItem("paused") === "1", source = null, title = document.title;
+  const well = icon.getAttribute("href"), past = icon.dataset.past;
+  new Image().src = past; // when it is needed it can't be loaded any more
+
+  function isLost() {
+    const now = Date.now(), age = now - sure;
+    return age >= asleep || age >= silent && (failed !== "" || !document.hidden && now - woke >= silent);
+  }
+
+  // tell says how the page stands. While that is not known nothing of it is
+  // green, not its icon either.
   function tell() {
-    if (paused) say("Paused.");
-    else if (!source || source.readyState !== 1 || !reached) say("Reconnecting, last update " + clock(last).slice(0, 5) + ".");
-    else say("Live.");
-    pause.textContent = paused ? "Resume" : "Pause";
+    const gone = !paused && isLost(), now = paused ? "Paused" : gone ? "No contact" : "";
+    set(live, now ? now + "." : source && source.readyState === 1 && !failed ? "Live." : "Reconnecting.");
+    set(pause, paused ? "Resume" : "Pause");
     pause.setAttribute("aria-pressed", String(paused));
+    document.body.classList.toggle("past", now !== "");
+    document.body.classList.toggle("lost", gone);
+    lost.hidden = !gone;
+    if (gone) {
+      set(document.getElementById("lost-why"), failed === "fault" ? "Stockroom can't show this page" : "No contact with Stockroom");
+      setTime(document.getElementById("lost-since"), sure + ahead);
+      setTime(document.getElementById("lost-shown"), shown);
+    }
+    const words = now ? now + " - Stockroom" : title, href = now ? past : well;
+    if (document.title !== words) document.title = words;
+    if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
   }
 
   async function refresh() {
-    if (asking) { again = true; return; }
-    asking = true; again = false; asked = new Date();
+    asking = true;
+    asked = Date.now();
     try {
-      const answer = await fetch(location.href, { headers: { "X-Fragment": "1", Accept: "text/html" }, cache: "no-store", redirect: "manual" });
-      if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
-      if (answer.ok && !paused) {
-        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const focused = document.activeElement;
-        for (const region of document.querySelectorAll("[data-live]")) {
-          const now = fresh.getElementById(region.id);
-          if (now) morph(region, now);
-        }
-        if (focused && !focused.isConnected) document.getElementById("main").focus({ preventScroll: true });
-        const main = fresh.getElementById("main");
-        if (main) document.title = main.dataset.title;
-        last = new Date(); reached = true;
-        asof.textContent = clock(last); asof.dateTime = last.toISOString(); asof.title = last.toString();
-      } else reached = answer.status < 500; // what is shown may be gone, the server is not
-    } catch { reached = false; }
+      const answer = await fetch(location.href, { headers: { "X-Fragment": "1", Accept: "text/html" }, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(silent) });
+      const follows = main.querySelector("[data-live]"), kind = answer.status;
+      if (answer.type === "opaqueredirect" || kind === 401 || follows && (kind === 404 || kind === 410)) { location.reload(); return; }
+      if (answer.ok && !paused) show(new DOMParser().parseFromString(await answer.text(), "text/html"));
+      failed = answer.ok || kind < 500 && !follows ? "" : "fault"; // the page of an error has nothing to follow
+      if (!failed && !paused) sure = asked;
+    } catch { failed = "contact"; }
     asking = false;
     tell();
-    if (again) changed();
+    if (news > asked) changed();
+  }
+
+  function show(page) {
+    const focused = document.activeElement, now = page.getElementById("main");
+    for (const region of document.querySelectorAll("[data-live]")) {
+      const want = page.getElementById(region.id);
+      if (want) morph(region, want);
+    }
+    if (focused && !focused.isConnected) main.focus({ preventScroll: true });
+    title = now.dataset.title;
+    shown = Date.parse(now.dataset.now);
+    ahead = Math.abs(shown - Date.now()) < 2000 ? 0 : shown - Date.now();
+    setTime(asof, shown);
   }
 
   // At most two requests a second, however much happens.
   function changed() {
-    if (paused || document.hidden || timer) return;
-    timer = setTimeout(() => { timer = 0; refresh(); }, Math.max(0, 500 - (new Date() - asked)));
+    if (paused || timer || asking) return;
+    timer = setTimeout(() => { timer = 0; if (!paused && !asking) refresh(); }, Math.max(0, 500 - (Date.now() - asked)));
   }
+  function noticed() { news = heard = Date.now(); changed(); }
 
   function connect() {
     if (source || paused || document.hidden) return;
+    heard = Date.now();
     source = new EventSource("/events");
-    source.onopen = () => { tell(); changed(); };
-    source.addEventListener("change", changed);
-    source.onerror = () => {
-      const closed = source.readyState === 2;
+    source.onopen = () => { tell(); noticed(); };
+    source.addEventListener("change", noticed);
+    source.addEventListener("ping", () => {
+      heard = Date.now();
+      if (news <= sure && !failed) sure = heard;
       tell();
-      if (closed) { source = null; changed(); setTimeout(connect, 5000); } // refused: asking for the page tells why
+    });
+    source.onerror = () => {
+      if (source && source.readyState === 2) { source = null; setTimeout(connect, 5000); } // refused: asking for the page tells why
+      tell();
     };
   }
   function disconnect() {
     if (source) source.close();
     source = null;
+  }
+
+  // Once a second: a stream that is silent for too long, or that a proxy holds
+  // back, is begun again, and the page is asked for meanwhile.
+  function tick() {
+    if (paused) return;
+    const now = Date.now(), quiet = now - sure;
+    if (source && now - heard >= silent) { disconnect(); connect(); }
+    if (now - asked >= (quiet >= 5000 && !document.hidden ? 5000 : 15000)) changed();
+    tell();
   }
 
   pause.hidden = false;
@@ -104,12 +160,16 @@
     if (paused) disconnect(); else { connect(); changed(); }
     tell();
   });
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) disconnect(); else { connect(); changed(); }
-  });
+  // A hidden page gives its stream back and is asked for now and then, so that
+  // its title stays true.
+  function look() {
+    if (document.hidden) disconnect(); else { woke = Date.now(); connect(); changed(); }
+    tell();
+  }
+  document.addEventListener("visibilitychange", look);
   addEventListener("pagehide", disconnect);
-  addEventListener("pageshow", (e) => { if (e.persisted) { connect(); changed(); } });
-  setInterval(changed, 15000); // ages in words grow without an event
-  if (paused) tell();
+  addEventListener("pageshow", (e) => { if (e.persisted) look(); });
+  setInterval(tick, 1000);
   connect();
+  tell();
 })();
