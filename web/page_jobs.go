@@ -19,7 +19,7 @@ import (
 const (
 	jobsShown    = 5  // of each state on the overview
 	jobsListed   = 20 // of each state on the page of jobs
-	jobsPaged    = 40 // where it is the only list
+	jobsPaged    = 30 // where it is the only list
 	payloadShown = 12 << 10
 )
 

@@ -13,12 +13,26 @@
 
   const key = (n) => (n.nodeType === 1 ? n.id || n.getAttribute("data-key") || "" : "");
 
+  // place makes the rows of a what those of b are, each row in its place: where
+  // rows come every second nothing moves under the eyes.
+  function place(a, b) {
+    const rows = [...a.children];
+    for (const [i, want] of [...b.children].entries()) {
+      const have = rows[i];
+      if (!have) a.append(document.importNode(want, true));
+      else if (key(have) === key(want)) morph(have, want);
+      else have.replaceWith(document.importNode(want, true));
+    }
+    for (const row of rows.slice(b.children.length)) row.remove();
+  }
+
   // morph makes a what b is and leaves alone what is the same, so that focus,
   // open details and what was typed stay.
   function morph(a, b) {
     for (const { name } of [...a.attributes]) if (name !== "open" && !b.hasAttribute(name)) a.removeAttribute(name);
     for (const { name, value } of b.attributes) if (name !== "open" && a.getAttribute(name) !== value) a.setAttribute(name, value);
     if (a.matches("input, textarea, select")) return;
+    if (a.matches(".steady") && !a.contains(document.activeElement)) { place(a, b); return; } // the focus goes with its row
     const wanted = new Set(), known = new Map();
     for (const n of b.children) if (key(n)) wanted.add(key(n));
     for (const n of [...a.children]) {
