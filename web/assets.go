@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -42,6 +43,7 @@ func loadAssets() *assets {
 		if err != nil {
 			panic(err) // embedded at build time
 		}
+		body = slim(body)
 		sum := sha256.Sum256(body)
 		stem, ext, _ := strings.Cut(file.name, ".")
 		hashed := stem + "-" + hex.EncodeToString(sum[:6]) + "." + ext
@@ -60,6 +62,20 @@ func loadAssets() *assets {
 		a.pages[f.Name()] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
 	}
 	return a
+}
+
+// slim takes indents and lines of comment out of a file: they are for those who
+// read the source.
+func slim(body []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(body) {
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) && !bytes.HasPrefix(line, []byte("/*")) {
+			b.Write(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
 }
 
 func (s *Server) asset(w http.ResponseWriter, _ *http.Request, p httprouter.Params) error {
