@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 )
@@ -52,6 +53,7 @@ func loadAssets() *assets {
 	}
 	base := template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.url[name] },
+		"parts": func(text string) []part { return parts(time.Now(), text) },
 	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {

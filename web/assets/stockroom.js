@@ -3,7 +3,7 @@
 "use strict";
 (() => {
   const main = document.getElementById("main"), lost = document.getElementById("lost"), icon = document.querySelector("link[rel=icon]");
-  const live = document.getElementById("live"), asof = document.getElementById("asof"), pause = document.getElementById("pause");
+  const live = document.getElementById("live"), pause = document.getElementById("pause");
   if (!live || !pause || !window.EventSource) return;
 
   // What the last click did need not be said again after a reload.
@@ -48,7 +48,7 @@
         // What stood before it goes: moving it would take the focus out of it.
         while (next && next !== have && !key(next)) { const n = next; next = next.nextSibling; n.remove(); }
         if (have === next) next = next.nextSibling; else a.insertBefore(have, next);
-        if (have.nodeType === 1) morph(have, want); else if (have.data !== want.data) have.data = want.data;
+        if (have.nodeType === 1) morph(have, want); else if (have.data !== want.data) have.replaceWith(document.importNode(want, true)); // new words, and none that moved
       } else a.insertBefore(document.importNode(want, true), next);
     }
     while (next) { const n = next; next = next.nextSibling; n.remove(); }
@@ -56,14 +56,36 @@
 
   function set(e, text) { if (e.textContent !== text) e.textContent = text; }
 
-  const pad = (n) => String(n).padStart(2, "0");
-  const clock = (t) => pad(t.getHours()) + ":" + pad(t.getMinutes()) + ":" + pad(t.getSeconds());
-  function setTime(e, ms) {
-    const t = new Date(ms);
-    set(e, clock(t));
-    e.dateTime = t.toISOString();
-    e.title = t.toString();
+  // Times are written in the reader's zone, in the form in which the server wrote
+  // them in its own, and ages go on counting.
+  const zone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
+  const many = (n, thing) => n + " " + thing + (n === 1 ? "" : "s");
+  function span(s) {
+    if (s < 60) return many(s, "second");
+    if (s < 3600) return many(Math.floor(s / 60), "minute");
+    const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60;
+    if (h < 48) return many(h, "hour") + (m && h < 10 ? " " + many(m, "minute") : "");
+    return many(Math.floor(h / 24), "day");
   }
+  function write(form, t, now) {
+    const gone = Math.floor((now - t) / 1000), left = Math.floor((t - now) / 1000);
+    if (form === "ago") return gone < 1 ? "just now" : span(gone) + " ago";
+    if (form === "ahead") return left < 1 ? "any moment" : "in " + span(left);
+    const [, month, day] = t.toDateString().split(" "), today = t.toDateString() === new Date(now).toDateString();
+    return (today ? "" : +day + " " + month + " ") + t.toTimeString().slice(0, form === "clock" ? 5 : 8);
+  }
+  function writeTimes(within) {
+    const now = Date.now() + ahead;
+    for (const e of within.querySelectorAll("time[data-as]")) {
+      const t = new Date(e.dateTime);
+      set(e, write(e.dataset.as, t, now));
+      if (e.zoned === e.dateTime) continue;
+      e.zoned = e.dateTime;
+      const [week, month, day, year] = t.toDateString().split(" ");
+      e.title = week + " " + +day + " " + month + " " + year + ", " + t.toTimeString().slice(0, 8) + " " + zone.formatToParts(t).find((p) => p.type === "timeZoneName").value;
+    }
+  }
+  function setTime(id, ms) { document.getElementById(id).dateTime = new Date(ms).toISOString(); }
 
   // sure is until when the page is known to show what Stockroom would show:
   // when it last asked for it, or last heard that nothing has changed since.
@@ -92,9 +114,10 @@
     lost.hidden = !gone;
     if (gone) {
       set(document.getElementById("lost-why"), failed === "fault" ? "Stockroom can't show this page" : "No contact with Stockroom");
-      setTime(document.getElementById("lost-since"), sure + ahead);
-      setTime(document.getElementById("lost-shown"), shown);
+      setTime("lost-since", sure + ahead);
+      setTime("lost-shown", shown);
     }
+    writeTimes(document);
     const words = now ? now + " - Stockroom" : title, href = now ? past : well;
     if (document.title !== words) document.title = words;
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
@@ -118,15 +141,16 @@
 
   function show(page) {
     const focused = document.activeElement, now = page.getElementById("main");
+    shown = Date.parse(now.dataset.now);
+    ahead = Math.abs(shown - Date.now()) < 2000 ? 0 : shown - Date.now();
+    writeTimes(page);
     for (const region of document.querySelectorAll("[data-live]")) {
       const want = page.getElementById(region.id);
       if (want) morph(region, want);
     }
     if (focused && !focused.isConnected) main.focus({ preventScroll: true });
     title = now.dataset.title;
-    shown = Date.parse(now.dataset.now);
-    ahead = Math.abs(shown - Date.now()) < 2000 ? 0 : shown - Date.now();
-    setTime(asof, shown);
+    setTime("asof", shown);
   }
 
   // At most two requests a second, however much happens.
@@ -160,7 +184,7 @@
   // Once a second: a stream that is silent for too long, or that a proxy holds
   // back, is begun again, and the page is asked for meanwhile.
   function tick() {
-    if (paused) return;
+    if (paused) { writeTimes(document); return; }
     const now = Date.now(), quiet = now - sure;
     if (source && now - heard >= silent) { disconnect(); connect(); }
     if (now - asked >= (quiet >= 5000 && !document.hidden ? 5000 : 15000)) changed();
