@@ -1,6 +1,7 @@
 package web
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -41,5 +42,36 @@ func TestInstantsInATextAreFound(t *testing.T) {
 	}
 	if got := parts(now, inText(now)); len(got) != 1 || got[0].Time != seconds(now, now) {
 		t.Errorf("%+v", got)
+	}
+}
+
+var (
+	timeElement = regexp.MustCompile(`(?s)<time [^>]*>.*?</time>`)
+	// What the shop, the person or a program wrote is shown as it is.
+	verbatim = regexp.MustCompile(`(?s)<code>.*?</code>|<h[1-3][^>]*>.*?</h[1-3]>|<a class="name".*?</a>|<b[ >].*?</b>|<dl class="diffs">.*?</dl>` +
+		`|<pre.*?</pre>|<title>.*?</title>|<textarea.*?</textarea>|<dd dir="auto">.*?</dd>|<td.*?</td>|<option.*?</option>|<div class="what"><p>.*?</p>` +
+		`|<p class="sub">Draft in Shopify.*?</p>|<dt>(?:Bulk operation|Images|Shop|Keeps|Merchant id|Version)</dt><dd>.*?</dd>|Keeps products with[^<]*` +
+		`| From [^<]*|<span class="(?:shop|hint|vh)">.*?</span>|<[^>]*>`)
+	bareTime = regexp.MustCompile(`.{0,60}(?:\b\d\d:\d\d\b|\d{4}-\d\d-\d\dT).{0,20}`)
+)
+
+// A time in a message, an error or a sentence is an element of its own, so that
+// the script can write it in the reader's zone.
+func TestNoPageHasATimeThatIsPlainText(t *testing.T) {
+	r, _, _ := full(t, "not before 2026-11-01T10:00:00Z")
+	for _, path := range r.everyPage() {
+		page := r.admin(200, "GET", path, "")
+		if !timeElement.MatchString(page) {
+			t.Errorf("%s: no instant at all", path)
+		}
+		for _, e := range timeElement.FindAllString(page, -1) {
+			if form := regexp.MustCompile(`data-as="(ago|ahead|clock|seconds)"`).FindString(e); form == "" {
+				t.Errorf("%s: %s has no form", path, e)
+			}
+		}
+		text := verbatim.ReplaceAllString(timeElement.ReplaceAllString(page, ""), "")
+		for _, found := range bareTime.FindAllString(text, 3) {
+			t.Errorf("%s: %q", path, found)
+		}
 	}
 }
