@@ -142,6 +142,7 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	if len(a.state.Secrets(name)) == 0 {
 		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", "stockroom shop add "+name, "")
 	}
+	a.client.TryNow(name) // a person asks, so the shop is really asked
 	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
 	if err != nil {
 		var e *shopify.Error
