@@ -205,7 +205,8 @@ type Connection struct {
 	Shop       string            `json:"shop"` // my-shop.myshopify.com
 	MerchantID string            `json:"merchant_id,omitempty"`
 	State      string            `json:"state"`                // active, paused or uninstalled
-	Reason     string            `json:"reason,omitempty"`     // why it is not active
+	Reason     string            `json:"reason,omitempty"`     // why it is not active: a code, and a detail behind a colon
+	Words      string            `json:"words,omitempty"`      // the step that failed, a part of a sentence
 	NextTry    time.Time         `json:"next_try_at,omitzero"` // when a paused shop is asked again
 	Selection  catalog.Selection `json:"selection"`
 	AddedAt    time.Time         `json:"added_at,omitzero"`
