@@ -1,6 +1,7 @@
 package status
 
 import (
+	"strings"
 	"time"
 
 	"stockroom/catalog"
@@ -132,7 +133,7 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 	for _, sc := range st.Schedules {
 		v.Schedules = append(v.Schedules, Schedule{
 			Name: sc.Name, Every: sc.Every.Seconds(), LastStart: sc.LastStart, LastSuccess: sc.LastSuccess, LastError: sc.LastError,
-			Next: sc.Next, Held: sc.Held, Running: sc.Running, Late: sc.Late,
+			Next: sc.Next, Held: strings.TrimRight(sc.Held, "."), Running: sc.Running, Late: sc.Late,
 		})
 	}
 	return v
