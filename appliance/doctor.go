@@ -164,6 +164,12 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
 		case shopify.KindBudget, shopify.KindThrottled:
 			add("token", levelWarn, e.Words(), "run it again in a minute", "")
+		case shopify.KindOpen:
+			if (outbound{a}).Calls(name, time.Now()).Held {
+				add("reach", levelWarn, e.Words(), "let them go with stockroom shop calls --auto "+name, "")
+				break
+			}
+			fallthrough
 		default:
 			add("reach", levelFail, e.Words(), "check the network, --api-base, and status.shopify.com", causeUnreachable)
 		}
@@ -201,7 +207,8 @@ func (a *Appliance) examineVersion(name string, access shopify.Access) web.Findi
 		f.Text, f.Fix = fmt.Sprintf("version %s is served for %d more days", asked, days), ""
 	}
 	if f.Level == levelOK && seen.Deprecated != "" {
-		f.Level, f.Text, f.Fix = levelWarn, "Shopify will drop something that is asked for: "+seen.Deprecated, "update Stockroom"
+		// A version keeps what it has for as long as it is served.
+		f.Text, f.Fix = fmt.Sprintf("version %s is served for %d more days; a later one drops something that is asked for (%s)", asked, days, seen.Deprecated), ""
 	}
 	return f
 }

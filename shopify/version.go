@@ -61,7 +61,7 @@ func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
 	}
 	if d := h.Get("X-Shopify-API-Deprecated-Reason"); d != "" {
 		if s.seen.Deprecated == "" {
-			c.log.Warn("Shopify will drop something that is asked for", "shop", name, "see", clip(d))
+			c.log.Info("a later API version drops something that is asked for", "shop", name, "see", clip(d))
 		}
 		s.seen.Deprecated = clip(d)
 	}

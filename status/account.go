@@ -78,6 +78,9 @@ func judge(table []Row, f Facts) *Account {
 		}
 		if row.Shop != nil {
 			for i := range a.Shops {
+				if row.Mood == Good && a.against(a.Shops[i].Shop) != nil {
+					continue // a proof of before says nothing better than what is known since
+				}
 				if l, ok := row.Shop(&a.Facts, &a.Shops[i]); ok {
 					a.Lines = append(a.Lines, row.line(a.Shops[i].Shop, l))
 				}
@@ -128,13 +131,21 @@ func (a *Account) step(s *Shop) {
 	if s.Sync == nil {
 		return
 	}
-	for _, l := range a.Lines {
-		if l.Against && (l.Shop == "" || l.Shop == s.Shop) {
-			s.Sync.InStep, s.Sync.Why, s.Sync.Cause = false, l.Sentence(a.Now), l.Code
-			return
+	l := a.against(s.Shop)
+	if s.Sync.InStep = l == nil; l != nil {
+		s.Sync.Why, s.Sync.Cause = l.Sentence(a.Now), l.Code
+	}
+}
+
+// against is the gravest line that stands against a shop's copy being in step,
+// nil for none.
+func (a *Account) against(shop string) *Line {
+	for i := range a.Lines {
+		if l := &a.Lines[i]; l.Against && (l.Shop == "" || l.Shop == shop) {
+			return l
 		}
 	}
-	s.Sync.InStep = true
+	return nil
 }
 
 // Of is how one shop stands: its gravest line, or what is so for everything.

@@ -506,6 +506,8 @@ func updatesWait(f *Facts, s *Shop) (Line, bool) {
 
 func nextTry(f *Facts) Words {
 	switch {
+	case !f.Catalogue.OK:
+		return say(f.storedWords())
 	case f.Queue.Leased > 0:
 		return say("Being worked on now.")
 	case len(f.Queue.Paused) > 0:
@@ -575,7 +577,7 @@ func waitsWords(f *Facts, s *Shop) Words {
 
 // planned says when a run that is needed begins.
 func planned(f *Facts, s *Shop, names ...string) Words {
-	if s.Sync.Running != nil {
+	if s.Sync.Running != nil && !slices.Contains(names, "subscriptions") {
 		return say("It is being compared now. ", waitsWords(f, s))
 	}
 	var first time.Time
@@ -588,7 +590,7 @@ func planned(f *Facts, s *Shop, names ...string) Words {
 	case !f.Works:
 		return say("It is done when stockroom serve runs.")
 	case first.IsZero():
-		return say("Ask for it with this command:")
+		return say("It is not planned; ask for it with stockroom sync " + s.Shop + ".")
 	}
 	return say("It is done ", ahead(first), ".")
 }
