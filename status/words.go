@@ -149,13 +149,12 @@ func Capital(s string) string {
 	return string(unicode.ToUpper(r)) + s[n:]
 }
 
-// Small writes the first letter small, but for a name.
+// Small writes the first letter small, but for a name and for letters that stand
+// for words, as in HTTP.
 func Small(s string) string {
-	if strings.HasPrefix(s, "Shopify") {
-		return s
-	}
 	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
+	second, _ := utf8.DecodeRuneInString(s[n:])
+	if n == 0 || unicode.IsUpper(second) || strings.HasPrefix(s, "Shopify") || strings.HasPrefix(s, "Stockroom") {
 		return s
 	}
 	return string(unicode.ToLower(r)) + s[n:]
