@@ -596,8 +596,8 @@ func neverCompared(f *Facts, s *Shop) (Line, bool) {
 }
 
 func clockBack(f *Facts, s *Shop) (Line, bool) {
-	if s.Sync == nil || s.Sync.Raw.StalenessKnown {
-		return no()
+	if s.Sync == nil || s.Sync.Raw.StalenessKnown || !s.proven() || s.Sync.Raw.Loss != "" {
+		return no() // without a proof that counts there is no age to know
 	}
 	return yes(say("The clock of this machine was put back, so the age of the last comparison is not known."), planned(f, s, "reconcile"))
 }

@@ -44,7 +44,7 @@ func calmShop(name string) Shop {
 // never is a shop that was never compared.
 func never(s *Shop) {
 	s.Sync.AsOf, s.Sync.ProvenIDs, s.Sync.ProvenFields, s.Sync.Staleness = time.Time{}, time.Time{}, time.Time{}, -1
-	s.Sync.Raw.ProvenRun = 0
+	s.Sync.Raw.ProvenRun, s.Sync.Raw.StalenessKnown = 0, false
 }
 
 // refused are deliveries of which the signature was refused.
@@ -286,6 +286,23 @@ func TestEachRowIsTheHeadlineWhereNothingWorseHolds(t *testing.T) {
 	for _, code := range Codes() {
 		if !told[code] {
 			t.Errorf("no state has %s as its headline", code)
+		}
+	}
+}
+
+// What is told of a copy without a proof that counts is that, and nothing of the
+// clock.
+func TestTheClockIsNotBlamedWhereThereIsNoProof(t *testing.T) {
+	for name, change := range map[string]func(s *Shop){
+		"never compared": never,
+		"a loss":         func(s *Shop) { s.Sync.Raw.Loss, s.Sync.Raw.StalenessKnown = "products.db lost changes", false },
+	} {
+		f := calm()
+		change(&f.Shops[0])
+		for _, l := range judge(Table(), f).Lines {
+			if l.Code == "clock-back" {
+				t.Errorf("%s: %s", name, l.Sentence(noon))
+			}
 		}
 	}
 }
