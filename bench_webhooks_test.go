@@ -79,7 +79,7 @@ func serveAppliance(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := a.Listen()
+	l, err := appliance.Listen(s)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -205,7 +205,7 @@ func TestServeAndDieAtAStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := a.Listen()
+	l, err := appliance.Listen(settings)
 	if err != nil {
 		t.Fatal(err)
 	}

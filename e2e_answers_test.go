@@ -150,11 +150,11 @@ func TestDeadLettersAreListedWholeWithTheirReason(t *testing.T) {
 		wantAnswer(t, s.post(delivery{Body: []byte(poison), WebhookID: "w-poison"}), answerKept)
 	}
 	var doc struct{ Jobs []queuedJob }
-	if err := json.Unmarshal([]byte(s.cli("queue", "list", "--json")), &doc); err != nil {
+	if err := json.Unmarshal([]byte(s.cli("queue", "list", "--state", "dead", "--json")), &doc); err != nil {
 		t.Fatal(err)
 	}
 	if len(doc.Jobs) != 2 {
-		t.Fatalf("%d jobs, want 2: %+v", len(doc.Jobs), doc.Jobs)
+		t.Fatalf("%d dead letters, want 2: %+v", len(doc.Jobs), doc.Jobs)
 	}
 	wants := map[string]struct{ topic, class, data string }{
 		"w-mismatch": {"products/delete", "validation", mismatch},

@@ -45,7 +45,7 @@ func newRig(t *testing.T, seed uint64, products int, chaos fakeshopify.Chaos) *r
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := a.Listen()
+	l, err := appliance.Listen(s)
 	if err != nil {
 		t.Fatal(errors.Join(err, a.Close()))
 	}

@@ -17,13 +17,15 @@ import (
 func TestSecondServerOnADataDirRefusesAndNamesTheFirst(t *testing.T) {
 	t.Parallel()
 	first := startServer(t, serveOptions{})
-	second := launch(t, serveOptions{Dir: first.Dir})
-	code, took := second.wait()
-	if code != 4 {
-		t.Errorf("exit code %d after %s, want 4", code, took)
-	}
-	if want := fmt.Sprint(first.PID); !strings.Contains(second.log.String(), want) {
-		t.Errorf("it does not name process %s: %s", want, second.log)
+	for _, address := range []string{"127.0.0.1:0", strings.TrimPrefix(first.Public, "http://")} {
+		second := launch(t, serveOptions{Dir: first.Dir, Args: []string{"--listen", address}})
+		code, took := second.wait()
+		if code != 4 || strings.Contains(second.log.String(), "--listen") {
+			t.Errorf("exit code %d after %s, want 4: %s", code, took, second.log)
+		}
+		if want := fmt.Sprint(first.PID); !strings.Contains(second.log.String(), want) {
+			t.Errorf("it does not name process %s: %s", want, second.log)
+		}
 	}
 	wantAnswer(t, first.post(delivery{Body: productBody(1, 1, 1)}), answerApplied)
 	if out := first.cli("products", "list"); !strings.Contains(out, "Product 1 v1") {

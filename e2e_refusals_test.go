@@ -122,6 +122,7 @@ func TestRefusedRequestsSayWhyAndChangeNothing(t *testing.T) {
 		{"the method is judged before the length", delivery{Method: "PATCH", Body: big}, 405, "method", nil},
 		{"a body over the limit", delivery{Body: big}, 413, "too_large", []string{"65536"}},
 		{"the length is judged before the headers", delivery{Body: big, Header: without(mac, shop, topic)}, 413, "too_large", nil},
+		{"a compressed body", delivery{Body: body, Header: map[string][]string{"Content-Encoding": {"gzip"}}}, 415, "encoded", []string{"gzip", "proxy"}},
 		{"no signature", delivery{Body: body, Header: without(mac)}, 401, "no_hmac", []string{mac}},
 		{"an empty signature", delivery{Body: body, Header: map[string][]string{mac: {""}}}, 401, "no_hmac", []string{mac}},
 		{"no shop", delivery{Body: body, Header: without(shop)}, 401, "missing_header", []string{shop}},

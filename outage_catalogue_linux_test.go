@@ -129,6 +129,11 @@ func TestDeliveriesAreQueuedWhileTheCatalogueCannotBeWritten(t *testing.T) {
 			requireOnlyPoisonDead(t, s)
 			l.settle(t, s, m)
 			requireNothingSetAside(t, s)
+			for _, other := range []string{"too slow", "did not answer in time"} {
+				if n := strings.Count(s.log.String(), other); n > 0 {
+					t.Errorf("%d log lines give another cause: %q", n, other)
+				}
+			}
 			t.Logf("outage of %v: %s; %d queued before it ended, queue empty %v after the last, %v after the end", healed.Sub(began).Round(time.Millisecond), l.summary(), queued, took.Round(time.Millisecond), time.Since(healed).Round(time.Millisecond))
 		})
 	}

@@ -183,3 +183,30 @@ func TestSlowSyncs(t *testing.T) {
 		})
 	}
 }
+
+// I11 of a first start on a disk that takes seconds for each sync: the log says
+// what is waited for, and a stop is not kept by it.
+func TestASlowFirstStartSaysSoAndCanBeStopped(t *testing.T) {
+	t.Parallel()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("needs strace, which is not installed")
+	}
+	// -D keeps the server our own child.
+	s := launch(t, serveOptions{Prefix: []string{
+		strace, "-D", "-f", "-qq", "-o", "/dev/null",
+		"-e", "trace=fsync,fdatasync", "-e", "inject=fsync,fdatasync:delay_enter=4000000",
+	}})
+	select {
+	case line := <-s.log.wait("waiting for the disk, "):
+		t.Log(line)
+	case <-s.done:
+		t.Fatalf("the server ended: %s", s.log)
+	case <-time.After(patience):
+		t.Fatalf("no line says what is waited for: %s", s.log)
+	}
+	s.signal(syscall.SIGTERM)
+	if code, took := s.wait(); code != 0 || took > 10*time.Second {
+		t.Errorf("exit code %d after %s, want 0 within 10 s", code, took)
+	}
+}

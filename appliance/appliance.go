@@ -39,6 +39,8 @@ type Options struct {
 	Demo bool
 	// Manual: no sync is made by itself, only those that are asked for.
 	Manual bool
+	// Opening tells others how far Open has come; nil for nobody.
+	Opening *Opening
 	// Transport carries the calls to Shopify, for tests; nil the client's own.
 	Transport http.RoundTripper
 	// StoreFault is handed to the catalogue, for tests.
@@ -70,6 +72,7 @@ type Appliance struct {
 	web       *web.Server
 	watch     status.QueueWatch
 	status    *status.Reader
+	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
 	retired    retired
@@ -79,21 +82,33 @@ type Appliance struct {
 
 // Open opens the data dir and its stores without serving anything. Errors that
 // concern the dir or its lock are a *datadir.DirError or *datadir.LockedError.
+// When ctx ends before everything is open, Open returns within seconds, however
+// slow the disk is; the process has to end then.
 func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Appliance{opt: o, log: o.Logger, started: time.Now(), set: metrics.NewSet()}
 	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
-	if err := a.open(ctx); err != nil {
-		return nil, errors.Join(err, a.Close())
+	if a.opt.Opening == nil {
+		a.opt.Opening = new(Opening)
+	}
+	err := a.opt.Opening.run(ctx, a.log, func() error {
+		if err := a.open(ctx); err != nil {
+			return errors.Join(err, a.Close())
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return a, nil
 }
 
 func (a *Appliance) open(ctx context.Context) error {
-	s := a.opt.Settings
+	s, opening := a.opt.Settings, a.opt.Opening
 	var err error
+	opening.at("the data dir")
 	if a.dir, err = datadir.Open(s.DataDir, datadir.Options{}); err != nil {
 		return err
 	}
@@ -102,10 +117,12 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	// The files are made in the order in which they are opened here, so that one
 	// that is missing beside a later one was lost.
+	opening.at(datadir.StateFile)
 	stateLost := exists(a.dir.File("products.db")) || exists(a.dir.File("queue.db"))
 	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
+	opening.at(datadir.ProductsFile)
 	a.store, err = store.Open(ctx, store.Options{
 		Path: a.dir.File("products.db"), Watermark: a.state.Watermark().Seq,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
@@ -114,12 +131,20 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	opening.at(datadir.QueueFile)
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0, RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts, Logger: a.log, OnCommit: a.watch.Commit, Fault: a.opt.QueueFault,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0,
+		RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts,
+		Logger: a.log, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
 		return err
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a.lookAtSpace()
+	a.registerSpace()
 	if err := a.openOutbound(); err != nil {
 		return err
 	}
@@ -127,7 +152,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	a.intake = webhook.New(webhook.Options{
 		Catalogue: a.store, Queue: a.queue, Telemetry: a.telemetry, Metrics: a.set, Logger: a.log,
 		MaxBody: s.MaxBody, TrustedProxies: s.TrustedProxies,
-		Wanted: a.wants.add, Redact: a.redact,
+		ShopTime: a.client.Now, Wanted: a.wants.add, Redact: a.redact,
 	})
 	if err := a.loadShops(ctx); err != nil {
 		return err
@@ -167,6 +192,11 @@ func (a *Appliance) Close() error {
 		errs = append(errs, a.dir.Close())
 	}
 	return errors.Join(errs...)
+}
+
+func (a *Appliance) queueCommit(c queue.Commit) {
+	a.watch.Commit(c)
+	a.space.queueCommit(c)
 }
 
 // exists reports whether there may be a file at path.

@@ -2,12 +2,14 @@ package appliance
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"stockroom/breaker"
 	"stockroom/shopify"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/syncer"
 	"stockroom/web"
 )
 
@@ -41,6 +43,9 @@ func (o outbound) Calls(shop string, now time.Time) status.Calls {
 		worst = state
 		c.Circuit, c.Reason, c.RetryAt, c.Held = state.String(), s.Reason, s.RetryAt, s.Hand == breaker.HeldOpen
 	}
+	if contact := o.a.client.Contact(shop); contact.Failing {
+		c.Failed, c.FailedAt, c.FailedRetryAt = contact.Failure.Words(), contact.Failed, contact.RetryAt
+	}
 	seen := o.a.client.Seen(shop)
 	c.Version, c.Deprecated = seen.Version, seen.Deprecated
 	return c
@@ -65,17 +70,22 @@ func (o outbound) SelfThrottled() int64 { return o.a.client.SelfThrottled() }
 
 var _ web.Outbound = outbound{}
 
-// Hold decides about the circuits of both endpoints by hand.
+// Hold decides about the circuits of both endpoints by hand. HoldTry asks the shop
+// at once, also a paused one; that it is still held is no error of the decision.
 func (o outbound) Hold(shop string, h web.Hold) error {
+	ctx := context.Background()
+	if h == web.HoldTry {
+		var paused *syncer.PausedError
+		var failed *shopify.Error
+		if err := o.a.syncer.TryNow(ctx, shop); err != nil && !errors.As(err, &paused) && !errors.As(err, &failed) {
+			return err
+		}
+		return nil
+	}
 	hand := map[web.Hold]breaker.Hand{web.HoldOpen: breaker.HeldOpen, web.HoldClosed: breaker.HeldClosed, web.HoldAuto: breaker.Auto}
 	now := time.Now()
 	for _, class := range []string{shopify.EndpointGraphQL, shopify.EndpointToken} {
-		key := breaker.Key{Shop: shop, Class: class}
-		if h == web.HoldTry {
-			o.a.breaker.TryNow(now, key)
-			continue
-		}
-		if err := o.a.breaker.Force(now, key, hand[h]); err != nil {
+		if err := o.a.breaker.Force(now, breaker.Key{Shop: shop, Class: class}, hand[h]); err != nil {
 			return err
 		}
 	}
@@ -84,7 +94,7 @@ func (o outbound) Hold(shop string, h web.Hold) error {
 	}
 	// What was put off until the circuit's next try need not wait for it.
 	for _, kind := range []store.WantedKind{store.WantProduct, store.WantInventoryItem, store.WantUninstalled, store.WantScopes} {
-		if _, err := o.a.queue.Wake(context.Background(), string(kind)); err != nil {
+		if _, err := o.a.queue.Wake(ctx, string(kind)); err != nil {
 			return err
 		}
 	}

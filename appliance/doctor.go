@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"stockroom/datadir"
 	"stockroom/limiter"
 	"stockroom/shopify"
 	"stockroom/state"
@@ -78,7 +79,12 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 		if store.CauseOf(err) == store.CauseDamaged {
 			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
 		}
-	} else if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
+	} else if h := a.store.Health(); h.Cause != "" {
+		list[0] = web.Finding{
+			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
+			Fix: "end what stands against it; Stockroom goes on by itself",
+		}
+	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
 		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
 	}
 	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}
@@ -102,8 +108,29 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	} else if d, ok := a.state.Damage(); ok {
 		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at stockroom shop list and stockroom select, and say again what is missing"}
 	}
-	return append(list, queue, kept)
+	return append(list, queue, kept, a.examineSpace())
 }
+
+// examineSpace judges the room on the disk of the data dir.
+func (a *Appliance) examineSpace() web.Finding {
+	s := a.Space()
+	left := fmt.Sprintf("%s of %s are free on the disk of %s", mebibytes(s.Free), mebibytes(s.Total), a.dir.Path())
+	f := web.Finding{Check: "space", Level: levelOK, Text: left}
+	switch s.Level {
+	case datadir.SpaceCritical:
+		f.Level, f.Text = levelFail, left+"; deliveries may have to be refused"
+		f.Fix = "make room on this disk, or move the data dir to a larger one"
+	case datadir.SpaceLow:
+		f.Level, f.Text = levelWarn, left+", less than --space-warn asks for"
+		f.Fix = "make room on this disk, or set --space-warn"
+	case datadir.SpaceUnknown:
+		f.Level, f.Text = levelWarn, "the system does not tell how much room the disk has"
+		f.Fix = "look at the disk of " + a.dir.Path() + " yourself"
+	}
+	return f
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // examineShop asks one shop about token, scopes, version and time.
 func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Finding {
@@ -115,21 +142,26 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	if len(a.state.Secrets(name)) == 0 {
 		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", "stockroom shop add "+name, "")
 	}
+	a.client.TryNow(name) // a person asks, so the shop is really asked
 	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
 	if err != nil {
 		var e *shopify.Error
 		if !errors.As(err, &e) {
 			e = &shopify.Error{Kind: shopify.KindLocal, Message: err.Error()}
 		}
-		switch e.Kind {
+		switch e.Root().Kind {
 		case shopify.KindToken:
-			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organisation", "")
+			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organization", "")
 		case shopify.KindUninstalled:
 			add("token", levelFail, e.Words(), "install the app on the shop, or stockroom shop remove "+name, "")
 		case shopify.KindScope:
 			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
 		case shopify.KindFrozen:
 			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
+		case shopify.KindMoved:
+			add("reach", levelFail, e.Words(), "stockroom shop add "+e.Root().Moved+", then stockroom shop remove "+name, "")
+		case shopify.KindRefused:
+			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
 		case shopify.KindBudget, shopify.KindThrottled:
 			add("token", levelWarn, e.Words(), "run it again in a minute", "")
 		default:
@@ -176,8 +208,8 @@ func (a *Appliance) examineVersion(name string, access shopify.Access) web.Findi
 
 func examineClock(name string, seen shopify.Seen) web.Finding {
 	f := web.Finding{Check: "clock", Shop: name, Level: levelOK, Text: "the clock agrees with Shopify's"}
-	if !seen.Dated {
-		f.Text = "the answer had no date to compare the clock with"
+	if seen.DatedAt.IsZero() {
+		f.Text = "no answer had a date to compare the clock with"
 		return f
 	}
 	off := seen.Skew.Abs()

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/breaker"
 	"stockroom/fakeshopify"
 	"stockroom/shopify"
 	"stockroom/store"
@@ -39,6 +40,15 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 		{"a version that ended", fakeshopify.Options{}, map[string]string{"api-version": "2024-01"}, nil, "version", "fail", "does not serve", ""},
 		{"a frozen shop", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Fail(fakeshopify.Fault{Status: 402, Times: -1}) }, "token", "fail", "frozen", ""},
 		{"a shop that is ill", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Fail(fakeshopify.Fault{Status: 500, Times: -1}) }, "reach", "fail", "fault", "unreachable"},
+		{"a shop that was renamed", fakeshopify.Options{}, nil, func(p *plant) {
+			p.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultRedirect, Status: 301, Times: -1, Location: "https://new-name.myshopify.com/"})
+		}, "reach", "fail", "new-name.myshopify.com", ""},
+		{"a circuit that opened meanwhile", fakeshopify.Options{}, map[string]string{"breaker-failures": "1"}, func(p *plant) {
+			permit, err := p.breaker.Allow(time.Now(), breaker.Key{Shop: testShop, Class: shopify.EndpointGraphQL})
+			if err == nil {
+				permit.Done(breaker.Failure, 0)
+			}
+		}, "token", "ok", "accepts", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,7 +73,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 
 func TestAClockThatIsOffIsNamed(t *testing.T) {
 	for skew, level := range map[time.Duration]string{0: "ok", 4 * time.Second: "ok", -30 * time.Second: "warn", 2 * time.Minute: "fail"} {
-		if f := examineClock(testShop, shopify.Seen{Dated: true, Skew: skew}); f.Level != level {
+		if f := examineClock(testShop, shopify.Seen{DatedAt: time.Now(), Skew: skew}); f.Level != level {
 			t.Errorf("%v: %+v", skew, f)
 		}
 	}

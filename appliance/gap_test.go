@@ -123,7 +123,7 @@ func (r *gapRig) exact() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		drift, differs, err := r.store.Compare(r.t.Context(), gapShop, p)
+		drift, differs, err := r.store.Compare(r.t.Context(), store.Read{Shop: gapShop, Started: time.Now()}, p)
 		if err != nil || differs {
 			r.t.Errorf("product %d: %+v, %v", id, drift.Fields, err)
 		}

@@ -119,7 +119,9 @@ func sampleBody(topic, shop string, now time.Time) ([]byte, error) {
 				"compare_at_price": nil, "inventory_item_id": sampleID, "inventory_quantity": 0,
 				"position": 1, "option1": "Default Title", "inventory_policy": "deny", "taxable": true, "created_at": at, "updated_at": at}},
 		}
-	case catalog.InventoryLevelsUpdate:
+	case catalog.InventoryLevelsDisconnect:
+		v = map[string]any{"inventory_item_id": sampleID, "location_id": sampleID}
+	case catalog.InventoryLevelsUpdate, catalog.InventoryLevelsConnect:
 		v = map[string]any{"inventory_item_id": sampleID, "location_id": sampleID, "available": 0, "updated_at": at}
 	case catalog.InventoryItemsUpdate:
 		v = map[string]any{"id": sampleID, "sku": "STOCKROOM-TEST", "tracked": true, "created_at": at, "updated_at": at}

@@ -6,19 +6,26 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"stockroom/config"
+	"stockroom/web"
 )
 
 // Listeners are the open sockets. Admin is nil when one listener serves both.
 type Listeners struct {
 	Public, Admin net.Listener
+	// Ready is called once by Serve, when requests are served; nil for nobody.
+	Ready func()
+
+	front *front // what answers on them, nil for nobody yet
 }
 
 // Listen opens the sockets the settings name.
-func (a *Appliance) Listen() (Listeners, error) {
-	s := a.opt.Settings
+func Listen(s config.Settings) (Listeners, error) {
 	var l Listeners
 	var err error
 	if l.Public, err = net.Listen("tcp", s.Listen); err != nil {
@@ -33,6 +40,25 @@ func (a *Appliance) Listen() (Listeners, error) {
 	return l, nil
 }
 
+// AnswerStarting answers on the listeners from now on: with 503 and with how far
+// o has come, until an appliance serves on them.
+func (l *Listeners) AnswerStarting(o *Opening) {
+	starting := web.Starting(o.Words)
+	l.front = newFront(*l, starting, starting)
+}
+
+// Close closes the listeners when no appliance will serve on them.
+func (l *Listeners) Close() error {
+	if l.front != nil {
+		return l.front.close()
+	}
+	err := l.Public.Close()
+	if l.Admin != nil {
+		err = errors.Join(err, l.Admin.Close())
+	}
+	return err
+}
+
 // AdminURL is an address of the status page that this machine can open.
 func (l Listeners) AdminURL() string {
 	if l.Admin == nil {
@@ -45,31 +71,29 @@ const (
 	stopRequests = 6 * time.Second // for requests in flight at a stop
 )
 
-// Serve serves and works until ctx ends, then finishes what is in flight. It
-// announces itself in the data dir's admin.json.
+// Serve serves and works until ctx ends, then finishes what is in flight and
+// closes the listeners. It announces itself in the data dir's admin.json.
 func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
-	servers := []*http.Server{}
-	g, gctx := errgroup.WithContext(ctx)
-	start := func(ln net.Listener, h http.Handler) {
-		srv := newServer(h)
-		srv.RegisterOnShutdown(a.web.EndStreams)
-		servers = append(servers, srv)
-		g.Go(func() error {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-	}
+	public, admin := a.web.Public(a.intake), a.web.Admin()
 	if l.Admin == nil {
-		start(l.Public, a.web.Both(a.intake))
-	} else {
-		start(l.Public, a.web.Public(a.intake))
-		start(l.Admin, a.web.Admin())
+		public = a.web.Both(a.intake)
 	}
-	public := dialable(l.Public.Addr())
-	a.public.Store(&public)
+	address := dialable(l.Public.Addr())
+	a.public.Store(&address)
 	defer a.public.Store(nil)
+	f := l.front
+	if f == nil {
+		f = newFront(l, public, admin)
+	} else {
+		f.public.set(public)
+		f.admin.set(admin)
+	}
+	for _, srv := range f.servers {
+		srv.RegisterOnShutdown(a.web.EndStreams)
+	}
+	if l.Ready != nil {
+		l.Ready()
+	}
 	if err := a.dir.Announce(l.AdminURL(), a.token); err != nil {
 		a.log.Warn("commands can't find this server", "error", err.Error())
 	}
@@ -78,8 +102,10 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	working, stopWorkers := a.Work(ctx)
 
 	select {
-	case <-gctx.Done():
+	case <-ctx.Done():
 		a.log.Info("stopping: finishing requests in flight")
+	case <-f.failed.Done():
+		a.log.Error("stopping: a listener ended by itself", "error", context.Cause(f.failed).Error())
 	case <-working.Done():
 		// Better to end, and be started anew, than to serve without a worker.
 		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
@@ -87,15 +113,63 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRequests)
 	defer cancel()
 	var errs []error
-	for _, srv := range servers {
+	for _, srv := range f.servers {
 		if err := srv.Shutdown(stop); err != nil {
 			a.log.Warn("requests were cut off", "error", err.Error())
 			errs = append(errs, srv.Close())
 		}
 	}
-	errs = append(errs, g.Wait())
+	errs = append(errs, f.wait())
 	errs = append(errs, stopWorkers())
 	return errors.Join(errs...)
+}
+
+// front answers on the listeners from before the data dir is open until the end.
+type front struct {
+	public, admin door
+	servers       []*http.Server
+	failed        context.Context // done when a listener ended by itself
+	wait          func() error
+}
+
+// door is a handler that can be replaced while requests come.
+type door struct{ h atomic.Pointer[http.Handler] }
+
+func (d *door) set(h http.Handler) { d.h.Store(&h) }
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*d.h.Load()).ServeHTTP(w, r) }
+
+// newFront serves public and, where there is a listener for it, admin.
+func newFront(l Listeners, public, admin http.Handler) *front {
+	f := new(front)
+	f.public.set(public)
+	f.admin.set(admin)
+	g, failed := errgroup.WithContext(context.Background())
+	f.failed, f.wait = failed, g.Wait
+	start := func(ln net.Listener, h http.Handler) {
+		srv := newServer(h)
+		f.servers = append(f.servers, srv)
+		g.Go(func() error {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	start(l.Public, &f.public)
+	if l.Admin != nil {
+		start(l.Admin, &f.admin)
+	}
+	return f
+}
+
+// close ends the servers at once.
+func (f *front) close() error {
+	var errs []error
+	for _, srv := range f.servers {
+		errs = append(errs, srv.Close())
+	}
+	return errors.Join(append(errs, f.wait())...)
 }
 
 // newServer bounds what a client may hold: Shopify's whole request takes at

@@ -142,7 +142,7 @@ func TestEveryAnswerHasItsConsequencesEverywhere(t *testing.T) {
 		{"429", fakeshopify.Fault{Status: 429, RetryAfter: "6.5"}, snooze, false, true, nothing, "throttled", []string{"Shopify asks us to slow down", "next call in"}},
 		{"430", fakeshopify.Fault{Status: 430}, snooze, false, true, nothing, "throttled", []string{"Shopify asks us to slow down"}},
 		{"500", fakeshopify.Fault{Status: 500}, retry, true, false, nothing, "upstream", []string{"Shopify has a fault", "Paused for my-shop: Shopify is not answering"}},
-		{"503", fakeshopify.Fault{Status: 503}, retry, true, false, nothing, "upstream", []string{"calls are paused"}},
+		{"503", fakeshopify.Fault{Status: 503}, retry, true, false, nothing, "upstream", []string{"Shopify has a fault (503)"}},
 		{"408", fakeshopify.Fault{Status: 408}, retry, true, false, nothing, "upstream", []string{"Shopify has a fault"}},
 		{"INTERNAL_SERVER_ERROR", fakeshopify.Fault{Kind: fakeshopify.FaultInternal}, retry, true, false, nothing, "upstream", []string{"Shopify has a fault"}},
 		{"a reset", fakeshopify.Fault{Kind: fakeshopify.FaultReset}, retry, true, false, nothing, "upstream", []string{"Next try at"}},

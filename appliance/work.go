@@ -18,6 +18,7 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	work.Go(func() error { a.limiterRest(wctx); return nil })
 	work.Go(func() error { a.upkeep(wctx); return nil })
 	work.Go(func() error { a.watchStatus(wctx); return nil })
+	work.Go(func() error { a.watchSpace(wctx); return nil })
 	return wctx, func() error {
 		cancel()
 		return work.Wait()

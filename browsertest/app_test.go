@@ -92,7 +92,7 @@ func (a *app) start() {
 	}
 	var listeners appliance.Listeners
 	await(a.t, "the ports are free", func() bool {
-		listeners, err = running.Listen()
+		listeners, err = appliance.Listen(a.settings)
 		return err == nil
 	})
 	ctx, cancel := context.WithCancel(context.Background())

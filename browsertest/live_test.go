@@ -1,7 +1,9 @@
 package browsertest
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"stockroom/fakeshopify"
 )
@@ -36,6 +38,103 @@ func TestTheStreamIsLostAndFoundAgain(t *testing.T) {
 	if !value[bool](p, "window.same === true") {
 		t.Error("the page was loaded anew")
 	}
+}
+
+// Without contact for ten seconds nothing on the page claims to be so now:
+// neither its headline and colours nor its title and icon. With contact all of
+// it comes back by itself.
+func TestAPageThatLostContactSaysSo(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 3})
+	a.synced()
+	for _, path := range []string{"/", "/products"} {
+		p := newTab(t, a.URL)
+		p.rough = true
+		p.open(path)
+		p.until(isLive)
+		p.until(`document.querySelector(".mark.good")`)
+		const green = `getComputedStyle(document.querySelector(".mark.good")).color`
+		title, colour := value[string](p, "document.title"), value[string](p, green)
+		wait := p.clock()
+		a.stop()
+		p.until(`document.getElementById("live").innerText.includes("Reconnecting")`)
+		if p.is(`document.body.matches(".past") || document.title.includes("No contact")`) {
+			t.Errorf("%s: contact is given up at once", path)
+		}
+		wait(10 * time.Second)
+		p.shows("No contact with Stockroom since ")
+		p.shows("What is shown is from ")
+		if !p.is(`document.title === "No contact - Stockroom" && document.getElementById("live").innerText === "No contact."`) {
+			t.Errorf("%s: the title is %q", path, value[string](p, "document.title"))
+		}
+		if p.is(`[...document.querySelectorAll("h1")].some(e => e.checkVisibility() && e.id === "sentence")`) {
+			t.Errorf("%s: the headline of before is still there", path)
+		}
+		if value[string](p, green) == colour {
+			t.Errorf("%s: something is still green", path)
+		}
+		// The other icon comes from the browser: nobody else could bring it now.
+		if !value[bool](p, `fetch(document.querySelector("link[rel=icon]").href, {cache: "force-cache"}).then(r => r.ok, () => false)`) ||
+			!p.is(`document.querySelector("link[rel=icon]").href.includes("icon-past")`) {
+			t.Errorf("%s: the icon is %s", path, value[string](p, `document.querySelector("link[rel=icon]").href`))
+		}
+		for _, theme := range []string{"light", "dark"} {
+			p.theme(theme)
+			for _, v := range p.violations() {
+				t.Errorf("%s in %s without contact: %s, %s", path, theme, v.ID, v.Help)
+			}
+		}
+		p.theme("light")
+		p.width(320)
+		if what := p.wide(); what != "" {
+			t.Errorf("%s without contact at 320 px: %s", path, what)
+		}
+		a.start()
+		p.until(isLive)
+		if !p.is(`!document.body.matches(".past, .lost") && !document.querySelector("link[rel=icon]").href.includes("past")`) || value[string](p, green) != colour {
+			t.Errorf("%s: not all of it came back", path)
+		}
+		p.until("document.title === " + quote(title))
+	}
+}
+
+// A page that slept, or came out of the browser's memory, is old until Stockroom
+// has been asked.
+func TestAPageThatSleptIsNotTakenForCurrent(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 3})
+	a.synced()
+	p := newTab(t, a.URL)
+	p.open("/")
+	p.until(isLive)
+	wait := p.clock()
+	value[bool](p, `(() => {
+		window.said = []; // how it stood at each moment at which the script looked
+		new MutationObserver(() => said.push(document.body.className)).observe(document.body, {attributes: true});
+		return true;
+	})()`)
+	wait(time.Hour)
+	value[bool](p, `dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true}))`)
+	p.until(`said.some(c => c.includes("lost"))`)
+	p.until(isLive + ` && !document.body.matches(".lost, .past")`)
+}
+
+// A server that has no answer for a page is not out of contact, and what is
+// shown is old all the same.
+func TestAPageThatCannotBeShownAnewSaysSo(t *testing.T) {
+	t.Parallel()
+	a := newApp(t, appOptions{Products: 3})
+	a.synced()
+	p := newTab(t, a.URL)
+	p.open("/")
+	p.until(isLive)
+	wait := p.clock()
+	value[bool](p, `(() => { window.real = fetch; window.fetch = async () => new Response("", {status: 500}); return true; })()`)
+	wait(16 * time.Second)
+	p.shows("Stockroom can't show this page since ")
+	value[bool](p, `(() => { window.fetch = real; return true; })()`)
+	wait(6 * time.Second)
+	p.until(isLive + ` && !document.body.matches(".lost, .past")`)
 }
 
 // What a person does stays while the page changes under it: the focus, an open
@@ -76,7 +175,18 @@ func TestLiveUpdatesLeaveAPersonAlone(t *testing.T) {
 	}
 }
 
-// Held, the page stands still; let go, it catches up.
+// clock lets the clock of the page be put forward.
+func (p *tab) clock() (forward func(time.Duration)) {
+	p.t.Helper()
+	value[bool](p, `(() => { const real = Date.now; window.forward = 0; Date.now = () => real() + forward; return true; })()`)
+	return func(d time.Duration) {
+		p.t.Helper()
+		value[float64](p, "window.forward += "+strconv.FormatInt(d.Milliseconds(), 10))
+	}
+}
+
+// Held, the page stands still and does not claim to be current; let go, it
+// catches up.
 func TestThePageCanBeHeld(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
@@ -85,6 +195,9 @@ func TestThePageCanBeHeld(t *testing.T) {
 	p.until(isLive)
 	p.click("header", "Pause")
 	p.until(`document.getElementById("live").innerText.includes("Paused")`)
+	if !p.is(`document.body.matches(".past") && document.title === "Paused - Stockroom"`) {
+		t.Error("the held page claims to be current")
+	}
 	a.shop.CreateProduct(func(p *fakeProduct) { p.Title = "While it was held" })
 	a.deliver()
 	p.open("/updates") // held on the next page too, which shows what is there now

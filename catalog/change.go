@@ -9,7 +9,7 @@ const (
 	// Delete names a product that is gone (products/delete).
 	Delete
 	// Inventory names an inventory item whose product has to be fetched again
-	// (inventory_levels/update, inventory_items/update).
+	// (inventory_levels/update, connect and disconnect, inventory_items/update).
 	Inventory
 	// Uninstalled says that the app was removed from the shop (app/uninstalled).
 	Uninstalled

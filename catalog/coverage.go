@@ -54,11 +54,14 @@ func (r *reader) cover(p *Product) {
 
 // hasEveryField reports whether the payload named every field that is kept,
 // of the product and of each variant. Weight and image ids do not count:
-// current bodies have no weight, and other forms have other image ids.
+// current bodies have no weight, and GraphQL does not number every image.
 func (p *Product) hasEveryField() bool {
 	if !(p.Title.Present() && p.BodyHTML.Present() && p.Vendor.Present() && p.ProductType.Present() &&
 		p.Handle.Present() && p.Tags.Present() && p.Status.Present() && p.Options.Present() &&
 		p.Images.Present() && p.PublishedAt.Present() && p.UpdatedAt.Present() && p.Variants.Present()) {
+		return false
+	}
+	if slices.ContainsFunc(p.Options.Value(), func(o Option) bool { return o.Values == nil }) {
 		return false
 	}
 	for i := range p.Variants.Value() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -45,6 +46,7 @@ func isMismatch(err error) bool {
 // bodies, so nothing but the unsigned header could tell them apart.
 func TestEverySampleFitsItsOwnTopicsOnly(t *testing.T) {
 	products := []Topic{ProductsCreate, ProductsUpdate}
+	levels := []Topic{InventoryLevelsUpdate, InventoryLevelsConnect, InventoryLevelsDisconnect}
 	fits := map[string][]Topic{
 		"docs2026-07_app_scopes_update.json":                          {AppScopesUpdate},
 		"docs2026-07_app_uninstalled.json":                            {AppUninstalled},
@@ -52,9 +54,9 @@ func TestEverySampleFitsItsOwnTopicsOnly(t *testing.T) {
 		"docs2026-07_inventory_items_create.json":                     {InventoryItemsUpdate},
 		"docs2026-07_inventory_items_delete.json":                     {InventoryItemsUpdate},
 		"docs2026-07_inventory_items_update.json":                     {InventoryItemsUpdate},
-		"docs2026-07_inventory_levels_connect.json":                   {InventoryLevelsUpdate},
-		"docs2026-07_inventory_levels_disconnect.json":                {InventoryLevelsUpdate},
-		"docs2026-07_inventory_levels_update.json":                    {InventoryLevelsUpdate},
+		"docs2026-07_inventory_levels_connect.json":                   levels,
+		"docs2026-07_inventory_levels_disconnect.json":                levels,
+		"docs2026-07_inventory_levels_update.json":                    levels,
 		"docs2026-07_locations_delete.json":                           {ProductsDelete}, // {"id": n}
 		"docs2026-07_locations_update.json":                           nil,
 		"docs2026-07_product_listings_add.json":                       nil,
@@ -223,6 +225,37 @@ func TestNullListsAreNullAndEmptyOnesEmpty(t *testing.T) {
 	v := decodeProduct(t, `{"id":1,"variants":[{"id":5,"price":null,"grams":null,"taxable":null,"position":null,"image_id":null,"title":null,"updated_at":null}]}`).Variants.Value()[0]
 	if !v.Price.IsNull() || !v.WeightGrams.IsNull() || !v.Taxable.IsNull() || !v.Position.IsNull() || !v.ImageID.IsNull() || !v.Title.IsNull() || !v.UpdatedAt.IsNull() {
 		t.Errorf("%+v", v)
+	}
+}
+
+// An option or an image without a position has the one of its place in the list.
+// Values that are not carried stay as they are stored, and are asked for.
+func TestOptionsAndImagesWithoutAPositionAreGivenTheirPlace(t *testing.T) {
+	body := func(options string) *Product {
+		return decodeProduct(t, `{"id":4401,"title":"Cup","updated_at":"2026-11-20T10:00:00+01:00","vendor":"V","product_type":"T",
+			"handle":"cup","tags":"","status":"active","body_html":null,"published_at":null,"options":`+options+`,
+			"images":[{"src":"a"},{"src":"b"}],"variants":[{"id":44013,"title":"S / red","price":"9","option1":"S","option2":"red",
+			"option3":null,"sku":"","barcode":null,"compare_at_price":null,"position":1,"inventory_item_id":44014,
+			"inventory_quantity":0,"inventory_policy":"deny","taxable":true,"image_id":null}]}`)
+	}
+	whole := body(`[{"id":44011,"name":"Size","position":1,"values":["S"]},{"id":44012,"name":"Colour","position":2,"values":["red"]}]`)
+	p := body(`[{"id":44011,"name":"Size"},{"id":44012,"name":"Colour"}]`)
+	if whole.Coverage != Complete || p.Coverage != Partial {
+		t.Errorf("%v with values, %v without", whole.Coverage, p.Coverage)
+	}
+	for i := range p.Options.Value() {
+		o, m := p.Options.Value()[i], p.Images.Value()[i]
+		if o.Position != int64(i+1) || o.Values != nil || m.Position != int64(i+1) {
+			t.Errorf("place %d: %+v, %+v", i+1, o, m)
+		}
+	}
+	if merged := Merge(whole, p); merged.ContentHash() != whole.ContentHash() {
+		t.Errorf("on top of the stored ones: %v", whole.Diff(merged))
+	}
+	renamed := body(`[{"id":44012,"name":"Farbe"},{"id":44011,"name":"Size","values":["S","M"]}]`)
+	want := []Option{{44012, "Farbe", 1, []string{"red"}}, {44011, "Size", 2, []string{"S", "M"}}}
+	if got := Merge(whole, renamed).Options.Value(); !reflect.DeepEqual(got, want) {
+		t.Errorf("renamed and moved: %v", got)
 	}
 }
 

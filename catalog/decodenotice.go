@@ -10,7 +10,7 @@ func (r *reader) notice(c *Change) {
 	var at places
 	for r.more() {
 		name := r.name()
-		at.seen |= evidenceOf(name)
+		at.seen |= evidenceOf(name) &^ ofUnknown // new fields come
 		at.members++
 		r.locate(at.slot(name))
 	}
@@ -198,7 +198,8 @@ func (r *reader) uninstalled(c *Change, at *places) {
 
 func (r *reader) scopesChanged(c *Change, at *places) {
 	current := r.raw(at.current)
-	if current == nil || at.seen&(ofProduct|ofContent|ofLevel|ofItem|ofShop|ofBulk|ofCompliance|ofDataRequest|ofRedact) != 0 {
+	const others = ofProduct | ofContent | ofStatus | ofLevel | ofItem | ofShop | ofBulk | ofCompliance | ofDataRequest | ofRedact
+	if current == nil || at.seen&others != 0 {
 		r.mismatch("the body does not list access scopes")
 		return
 	}

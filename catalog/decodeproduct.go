@@ -26,7 +26,7 @@ func (r *reader) product() *Product {
 		case "tags":
 			p.Tags, seen = r.tagsField(), seen|ofContent
 		case "status":
-			p.Status, seen = r.lowerField("status"), seen|ofContent
+			p.Status, seen = r.lowerField("status"), seen|ofStatus
 		case "published_at":
 			p.PublishedAt, seen = r.timeField("published_at"), seen|ofContent
 		case "created_at":
@@ -57,10 +57,15 @@ func (r *reader) product() *Product {
 	if r.err != nil {
 		return nil
 	}
+	// A reduced body (include_fields) has only names that products have. What
+	// carries others, such as a dispute with its status, has to be a product by
+	// a field of its own or by its global id.
+	named := is.gid != 0
 	switch {
-	case seen&foreignToProduct != 0 && seen&ofProduct == 0:
+	case seen&foreignToProduct != 0 && seen&ofProduct == 0,
+		seen&ofUnknown != 0 && seen&ofProduct == 0 && !named:
 		r.mismatch("the body describes something else than a product")
-	case seen&(ofProduct|ofContent|ofTimes) == 0:
+	case seen&(ofProduct|ofContent|ofTimes) == 0 && !(named && seen&ofStatus != 0):
 		r.mismatch("the body carries no field of a product")
 	}
 	p.ID = r.settle(is, "Product")
@@ -253,6 +258,9 @@ func (r *reader) optionsField() Field[[]Option] {
 				r.value()
 			}
 		}
+		if o.Position == 0 {
+			o.Position = int64(len(r.options) + 1)
+		}
 		r.options = append(r.options, o)
 	}
 	list := take(r.options)
@@ -286,7 +294,11 @@ func (r *reader) imagesField() Field[[]Image] {
 		if !r.element(field) || !r.bounded(field, len(r.images)) {
 			break
 		}
-		r.images = append(r.images, r.image())
+		m := r.image()
+		if m.Position == 0 {
+			m.Position = int64(len(r.images) + 1)
+		}
+		r.images = append(r.images, m)
 	}
 	list := take(r.images)
 	r.images = drop(r.images)

@@ -9,6 +9,7 @@ const (
 	ofProduct     evidence = 1 << iota // only products have it
 	ofContent                          // products share it with collections, orders, listings
 	ofTimes                            // created_at, updated_at: most resources
+	ofStatus                           // many resources have a status
 	ofLevel                            // inventory levels
 	ofItem                             // inventory items
 	ofShop                             // the shop itself
@@ -18,21 +19,24 @@ const (
 	ofDataRequest                      // customers/data_request
 	ofRedact                           // customers/redact
 	ofOther                            // resources we have no topic for
+	ofUnknown                          // nobody knows: a new field, or a resource we have no topic for
 )
 
 // foreignToProduct is what a product body has no reason to carry.
-const foreignToProduct = ^(ofProduct | ofContent | ofTimes)
+const foreignToProduct = ^(ofProduct | ofContent | ofTimes | ofStatus | ofUnknown)
 
 // evidenceOf returns what one name at the top level speaks for, 0 for a name
-// that is unknown or says nothing (id, admin_graphql_api_id).
+// that says nothing.
 func evidenceOf(name []byte) evidence {
 	switch string(name) {
 	case "vendor", "product_type", "variants", "variant_gids", "variant_ids",
 		"options", "images", "media", "has_variants_that_requires_components":
 		return ofProduct
-	case "title", "handle", "body_html", "tags", "status", "published_at",
-		"published_scope", "template_suffix", "image":
+	case "title", "handle", "body_html", "tags", "published_at",
+		"published_scope", "template_suffix", "image", "category":
 		return ofContent
+	case "status":
+		return ofStatus
 	case "created_at", "updated_at":
 		return ofTimes
 	case "inventory_item_id", "location_id", "available":
@@ -59,6 +63,8 @@ func evidenceOf(name []byte) evidence {
 		"sort_order", "rules", "collection_id", "financial_status",
 		"fulfillment_status", "topic", "action", "fields_changed":
 		return ofOther
+	case "id", "admin_graphql_api_id", "metafields", "private_metafields":
+		return 0
 	}
-	return 0
+	return ofUnknown
 }

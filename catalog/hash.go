@@ -31,8 +31,8 @@ const hashVersion = "stockroom content 1\n"
 //
 // Left out on purpose: updated_at of product and variants, which moves without
 // any content moving; weight, which webhooks no longer carry; ids of options
-// and images, image sizes and the links between images and variants, which
-// GraphQL names by media instead. Positions of options and images count by
+// and images, image sizes and the links between images and variants, since
+// GraphQL does not number every image. Positions of options and images count by
 // their order alone, because GraphQL media have no number.
 func (p *Product) ContentHash() Hash {
 	e := encoders.Get().(*encoder)

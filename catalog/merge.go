@@ -42,7 +42,11 @@ func Merge(old, in *Product) *Product {
 		VariantsComplete: in.VariantsComplete,
 	}
 	for i := range p.Options.value {
-		p.Options.value[i].Values = slices.Clone(p.Options.value[i].Values)
+		o := &p.Options.value[i]
+		if o.Values == nil {
+			o.Values = valuesOf(old.Options.value, o)
+		}
+		o.Values = slices.Clone(o.Values)
 	}
 	for i := range p.Images.value {
 		m := &p.Images.value[i]
@@ -53,6 +57,16 @@ func Merge(old, in *Product) *Product {
 		}
 	}
 	return p
+}
+
+// valuesOf returns the values that list has of an option.
+func valuesOf(list []Option, o *Option) []string {
+	for i := range list {
+		if list[i].ID == o.ID && (o.ID != 0 || list[i].Name == o.Name) {
+			return list[i].Values
+		}
+	}
+	return nil
 }
 
 func cloneField[T any](f Field[[]T]) Field[[]T] {

@@ -96,8 +96,8 @@ type Variant struct {
 type Option struct {
 	ID       int64    `json:"id,omitempty"`
 	Name     string   `json:"name"`
-	Position int64    `json:"position"`
-	Values   []string `json:"values"`
+	Position int64    `json:"position"` // its place in the list when the payload does not say
+	Values   []string `json:"values"`   // nil when the payload does not carry them
 }
 
 // Image is one product image. The JSON form is the one in the column

@@ -3,6 +3,7 @@ package catalog
 import (
 	"bytes"
 	"math"
+	"strconv"
 )
 
 // parseInt reads a whole number without exponent or fraction that fits an
@@ -58,6 +59,12 @@ func parseGID(b []byte) (resource []byte, id int64, ok bool) {
 		return nil, 0, false
 	}
 	return resource, id, true
+}
+
+// GID returns Shopify's global id of a resource, gid://shopify/Product/123. Ids
+// exceed 2^53, so it is the form that every reader of JSON gets right.
+func GID(resource string, id int64) string {
+	return "gid://shopify/" + resource + "/" + strconv.FormatInt(id, 10)
 }
 
 // parseTime reads an RFC 3339 instant, with Z or an offset and with or without

@@ -21,6 +21,15 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 		{"a product id in quotes", ProductsUpdate, `{"id":"788032119674292922","title":"t"}`, fits},
 		{"a product with a new field", ProductsUpdate, `{"id":1,"vendor":"v","brand_new":{"a":1}}`, fits},
 		{"a product with a field that others have too", ProductsUpdate, `{"id":1,"variants":[],"name":"n"}`, fits},
+		{"a reduced product", ProductsUpdate, `{"id":1,"status":"active","updated_at":null,"metafields":[]}`, fits},
+		{"a status of what is a product by its global id", ProductsUpdate,
+			`{"admin_graphql_api_id":"gid://shopify/Product/1","status":"active","brand_new":1}`, fits},
+		{"a status alone", ProductsUpdate, `{"id":1,"status":"active"}`, mismatch},
+		{"a dispute", ProductsUpdate, `{"id":99112233445566,"order_id":5566,"type":"chargeback","amount":"20.00","currency":"EUR",
+			"reason":"fraudulent","status":"under_review","initiated_at":"2026-11-20T19:00:00-05:00"}`, mismatch},
+		{"a fulfilment", ProductsUpdate, `{"id":1,"order_id":2,"status":"success","created_at":null,"updated_at":null}`, mismatch},
+		{"a refund", ProductsCreate, `{"id":1,"order_id":2,"created_at":null,"note":"n"}`, mismatch},
+		{"an article", ProductsUpdate, `{"id":1,"title":"t","handle":"h","blog_id":2,"author":"a"}`, mismatch},
 		{"a delete body", ProductsUpdate, `{"id":1}`, mismatch},
 		{"a delete body with global id", ProductsCreate, `{"id":1,"admin_graphql_api_id":"gid://shopify/Product/1"}`, mismatch},
 		{"no id", ProductsUpdate, `{"title":"t"}`, mismatch},
@@ -62,6 +71,9 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 		{"a delete of id zero", ProductsDelete, `{"id":0}`, mismatch},
 
 		{"a level", InventoryLevelsUpdate, `{"inventory_item_id":1,"location_id":2,"available":null}`, fits},
+		{"a level that began", InventoryLevelsConnect, `{"inventory_item_id":1,"location_id":2,"available":10}`, fits},
+		{"a level that ended", InventoryLevelsDisconnect, `{"inventory_item_id":1,"location_id":2}`, fits},
+		{"an item whose level ended", InventoryLevelsDisconnect, `{"id":1,"sku":"a","tracked":true}`, mismatch},
 		{"a level without location", InventoryLevelsUpdate, `{"inventory_item_id":1,"available":3}`, mismatch},
 		{"a level without item", InventoryLevelsUpdate, `{"location_id":1}`, mismatch},
 		{"a level of item zero", InventoryLevelsUpdate, `{"inventory_item_id":0,"location_id":2}`, mismatch},
@@ -136,7 +148,7 @@ func TestTheShapeOfABodyDecidesNotTheHeader(t *testing.T) {
 // sample bodies of other topics have at their top level.
 func TestADeleteMayCarryNoFieldOfAnyOtherBody(t *testing.T) {
 	for _, name := range strings.Fields(`
-		title body_html vendor product_type handle tags status published_at published_scope template_suffix created_at updated_at
+		title body_html vendor product_type handle tags status category published_at published_scope template_suffix created_at updated_at
 		variants variant_gids variant_ids options images image media has_variants_that_requires_components
 		inventory_item_id location_id available sku cost tracked requires_shipping country_code_of_origin province_code_of_origin
 		harmonized_system_code country_harmonized_system_codes weight_value myshopify_domain domain shop_owner plan_name

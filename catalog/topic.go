@@ -8,32 +8,36 @@ type Topic string
 
 // The topics Stockroom acts on.
 const (
-	ProductsCreate        Topic = "products/create"
-	ProductsUpdate        Topic = "products/update"
-	ProductsDelete        Topic = "products/delete"
-	InventoryLevelsUpdate Topic = "inventory_levels/update"
-	InventoryItemsUpdate  Topic = "inventory_items/update"
-	AppUninstalled        Topic = "app/uninstalled"
-	AppScopesUpdate       Topic = "app/scopes_update"
-	BulkOperationsFinish  Topic = "bulk_operations/finish"
-	CustomersDataRequest  Topic = "customers/data_request"
-	CustomersRedact       Topic = "customers/redact"
-	ShopRedactTopic       Topic = "shop/redact"
+	ProductsCreate            Topic = "products/create"
+	ProductsUpdate            Topic = "products/update"
+	ProductsDelete            Topic = "products/delete"
+	InventoryLevelsUpdate     Topic = "inventory_levels/update"
+	InventoryLevelsConnect    Topic = "inventory_levels/connect"
+	InventoryLevelsDisconnect Topic = "inventory_levels/disconnect"
+	InventoryItemsUpdate      Topic = "inventory_items/update"
+	AppUninstalled            Topic = "app/uninstalled"
+	AppScopesUpdate           Topic = "app/scopes_update"
+	BulkOperationsFinish      Topic = "bulk_operations/finish"
+	CustomersDataRequest      Topic = "customers/data_request"
+	CustomersRedact           Topic = "customers/redact"
+	ShopRedactTopic           Topic = "shop/redact"
 )
 
 // topicKinds is the closed set of topics; read only.
 var topicKinds = map[Topic]Kind{
-	ProductsCreate:        Upsert,
-	ProductsUpdate:        Upsert,
-	ProductsDelete:        Delete,
-	InventoryLevelsUpdate: Inventory,
-	InventoryItemsUpdate:  Inventory,
-	AppUninstalled:        Uninstalled,
-	AppScopesUpdate:       ScopesChanged,
-	BulkOperationsFinish:  BulkFinished,
-	CustomersDataRequest:  DataRequest,
-	CustomersRedact:       CustomerRedact,
-	ShopRedactTopic:       ShopRedact,
+	ProductsCreate:            Upsert,
+	ProductsUpdate:            Upsert,
+	ProductsDelete:            Delete,
+	InventoryLevelsUpdate:     Inventory,
+	InventoryLevelsConnect:    Inventory,
+	InventoryLevelsDisconnect: Inventory,
+	InventoryItemsUpdate:      Inventory,
+	AppUninstalled:            Uninstalled,
+	AppScopesUpdate:           ScopesChanged,
+	BulkOperationsFinish:      BulkFinished,
+	CustomersDataRequest:      DataRequest,
+	CustomersRedact:           CustomerRedact,
+	ShopRedactTopic:           ShopRedact,
 }
 
 // Topics returns every topic Stockroom acts on, in no order.
@@ -66,6 +70,19 @@ func ParseTopic(header string) (Topic, bool) {
 
 // Kind returns what the topic asks for, 0 for a topic we do not act on.
 func (t Topic) Kind() Kind { return topicKinds[t] }
+
+// Resource is Shopify's name of what the topic's Change.ID numbers, "" for none.
+func (t Topic) Resource() string {
+	switch t.Kind() {
+	case Upsert, Delete:
+		return "Product"
+	case Inventory:
+		return "InventoryItem"
+	case BulkFinished:
+		return "BulkOperation"
+	}
+	return ""
+}
 
 // Label returns the topic's value for metric labels, from a closed set:
 // create, update and delete for products, the topic with '_' for '/' for the

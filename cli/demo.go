@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -79,11 +80,18 @@ func (c demoCommand) Run(e *env) (err error) {
 	if _, ok := given["log-format"]; ok {
 		level = slog.LevelInfo
 	}
-	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.logger(s, level), Demo: true})
+	opening := new(appliance.Opening)
+	l.AnswerStarting(opening)
+	a, err := appliance.Open(e.ctx, appliance.Options{
+		Settings: s, Version: e.Version, Logger: e.logger(s, level), Demo: true, Opening: opening,
+	})
 	if err != nil {
+		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {
+			return nil
+		}
 		return err
 	}
-	greet(e.Stdout, l.AdminURL(), s.DataDir)
+	l.Ready = func() { greet(e.Stdout, l.AdminURL(), s.DataDir) }
 
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return a.Serve(ctx, l) })

@@ -20,19 +20,18 @@ func (e *env) tellRun(run syncRun, w wish) {
 	what := products(max(run.Read, run.Added+run.Changed+run.Unchanged+run.Ignored))
 	differed := run.Added + run.Changed + run.Removed
 	verb := map[store.RunKind]string{store.RunFull: "read", store.RunReconcile: "compared", store.RunIncremental: "looked at"}[run.Kind]
+	left := leftOpen(run)
 	switch {
-	case differed == 0 && unproven(run):
-		fmt.Fprintf(e.Stdout, "%s: %s %s%s.\n", run.Shop, what, verb, took)
+	case differed == 0 && left != "":
+		left = "; t" + left[1:]
 	case differed == 0:
-		fmt.Fprintf(e.Stdout, "%s: %s %s%s; nothing differs.\n", run.Shop, what, verb, took)
+		left = "; nothing differs."
 	case run.DryRun:
-		fmt.Fprintf(e.Stdout, "%s: %s %s%s: %s. This was a dry run: nothing was changed.\n", run.Shop, what, verb, took, signs(run.SyncRun))
+		left = ": " + signs(run.SyncRun) + ". This was a dry run: nothing was changed. " + left
 	default:
-		fmt.Fprintf(e.Stdout, "%s: %s %s%s: %s.\n", run.Shop, what, verb, took, signs(run.SyncRun))
+		left = ": " + signs(run.SyncRun) + ". " + left
 	}
-	if unproven(run) || !run.DryRun && run.ProvenAt == 0 && run.Kind != store.RunIncremental {
-		fmt.Fprintln(e.Stdout, notProven(run))
-	}
+	fmt.Fprintf(e.Stdout, "%s: %s %s%s%s\n", run.Shop, what, verb, took, strings.TrimSpace(left))
 	if !w.drift {
 		return
 	}
@@ -47,6 +46,18 @@ func (e *env) tellRun(run syncRun, w wish) {
 // unproven reports whether a comparison came to its end and was not complete.
 func unproven(run syncRun) bool {
 	return run.State == store.RunDone && (run.Kind == store.RunFull || run.Kind == store.RunReconcile) && !run.Proven
+}
+
+// leftOpen says what a run that came to its end has left, "" for nothing. It
+// begins with "The".
+func leftOpen(run syncRun) string {
+	switch {
+	case run.ProvenAt != 0, run.Error == "" && (run.DryRun || run.Kind == store.RunIncremental):
+		return ""
+	case run.Kind == store.RunIncremental:
+		return "The copy still differs: " + printable(strings.TrimSuffix(run.Error, ".")) + "."
+	}
+	return notProven(run)
 }
 
 // notProven says why a run does not prove the copy to be in step.

@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"stockroom/appliance"
 	"stockroom/config"
+	"stockroom/datadir"
 )
 
 type serveCommand struct{}
@@ -25,17 +28,53 @@ func (serveCommand) Run(e *env) error {
 	for _, w := range s.Warnings {
 		log.Warn(w)
 	}
-	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log})
+	l, err := e.listen(s)
 	if err != nil {
 		return err
 	}
-	if err := s.CheckServe(a.HasPassword()); err != nil {
-		return errors.Join(withCode(config.ExitConfig, err), a.Close())
-	}
-	l, err := a.Listen()
+	opening := &appliance.Opening{Waiting: tellManager(log)}
+	l.AnswerStarting(opening)
+	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log, Opening: opening})
 	if err != nil {
-		return errors.Join(err, a.Close())
+		err = errors.Join(err, l.Close())
+		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {
+			log.Info("stopped before anything was served", "while", opening.Words())
+			return nil
+		}
+		return err
 	}
+	if err := s.CheckServe(a.HasPassword()); err != nil {
+		return errors.Join(withCode(config.ExitConfig, err), l.Close(), a.Close())
+	}
+	l.Ready = func() { e.serving(a, l, s, log) }
+	err = a.Serve(e.ctx, l)
+	if _, e := daemon.SdNotify(false, daemon.SdNotifyStopping); e != nil {
+		log.Debug("service manager", "error", e.Error())
+	}
+	if err := errors.Join(err, a.Close()); err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	log.Info("stopped; everything acknowledged is on disk")
+	return nil
+}
+
+// listen opens the sockets before the data dir is open, so that whoever comes
+// while a slow disk is waited for is told so. Another server on the same data
+// dir says more than a taken address does.
+func (e *env) listen(s config.Settings) (appliance.Listeners, error) {
+	l, err := appliance.Listen(s)
+	if err == nil {
+		return l, nil
+	}
+	dir, held := datadir.Open(s.DataDir, datadir.Options{})
+	if held != nil {
+		return l, held
+	}
+	return l, errors.Join(err, dir.Close())
+}
+
+// serving says that requests are served now, and where.
+func (e *env) serving(a *appliance.Appliance, l appliance.Listeners, s config.Settings, log *slog.Logger) {
 	if !a.HasPassword() {
 		link, until := a.NewSetupLink(l.AdminURL())
 		if err := e.tellLink(link, until, "The status page has no password; set one here: "); err != nil {
@@ -46,13 +85,15 @@ func (serveCommand) Run(e *env) error {
 	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("the service manager can't be told that we are ready", "error", err.Error())
 	}
-	err = a.Serve(e.ctx, l)
-	if _, e := daemon.SdNotify(false, daemon.SdNotifyStopping); e != nil {
-		log.Debug("service manager", "error", e.Error())
+}
+
+// tellManager tells the service manager what a start waits for, so that it does
+// not take a slow disk for a process that hangs.
+func tellManager(log *slog.Logger) func(text string, next time.Duration) {
+	return func(text string, next time.Duration) {
+		state := fmt.Sprintf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%d", text, (next + time.Minute).Microseconds())
+		if _, err := daemon.SdNotify(false, state); err != nil {
+			log.Debug("service manager", "error", err.Error())
+		}
 	}
-	if err := errors.Join(err, a.Close()); err != nil {
-		return fmt.Errorf("serve: %w", err)
-	}
-	log.Info("stopped; everything acknowledged is on disk")
-	return nil
 }

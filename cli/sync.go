@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
+	"slices"
 	"time"
 
 	"stockroom/config"
@@ -29,11 +29,8 @@ func (syncCommand) Help() string {
 
 func (c syncCommand) Run(e *env) error {
 	return e.sync(c.Shop, func(st status.Sync) wish {
-		switch {
-		case c.Full, st.Staleness < 0:
+		if c.Full || st.Staleness < 0 {
 			return wish{kind: store.RunFull}
-		case st.Running != nil && st.Running.Kind == store.RunFull:
-			return wish{kind: store.RunFull} // it compares more, and runs already
 		}
 		return wish{kind: store.RunReconcile}
 	})
@@ -139,21 +136,25 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 		return syncRun{}, wish{}, err
 	}
 	w := choose(st)
+	if w.kind == store.RunReconcile && !w.drift {
+		left, err := e.leftOver(cl, shop)
+		if err != nil {
+			return syncRun{}, w, err
+		}
+		if left {
+			w.kind = store.RunFull // it compares more
+		}
+	}
 	p := e.newProgress(shop, named)
 	defer p.end()
 	run, err := e.begin(cl, path, w, p)
 	if err != nil {
 		return syncRun{}, w, err
 	}
-	var silent time.Time // since when Shopify does not answer
+	var silent silence
 	for run.State == store.RunRunning {
 		p.show(run, time.Now())
-		if !unreachable(run.Waits) {
-			silent = time.Time{}
-		} else if silent.IsZero() {
-			silent = time.Now()
-		}
-		if !silent.IsZero() && (run.Read+run.Objects == 0 || time.Since(silent) > silence) {
+		if silent.over(run.SyncRun, time.Now()) {
 			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, goesOn(cl, run)))
 		}
 		if err := pause(e.ctx, followEvery); err != nil {
@@ -175,17 +176,51 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 const (
 	followEvery = 500 * time.Millisecond // how often a run is asked for
 	behindEvery = 2 * time.Second        // and how often whether one that is in the way has ended
-	// silence is how long a run is followed that has begun to read and then waits
-	// for Shopify to answer.
-	silence = 2 * time.Minute
+	// shortSilence is how long a run is followed that waits for Shopify to answer
+	// and has read nothing yet; longSilence, one that has begun to read.
+	shortSilence = 5 * time.Second
+	longSilence  = 2 * time.Minute
 	// workersBegin is how long the workers of a process that has just started may
 	// need until they take orders.
 	workersBegin = 5 * time.Second
 )
 
-// begin starts the run. While another one is in the way it waits.
+// silence is since when Shopify does not answer a run; zero: it does.
+type silence struct{ since time.Time }
+
+// over reports whether a run has waited for Shopify for so long that nobody
+// should follow it further.
+func (s *silence) over(run store.SyncRun, now time.Time) bool {
+	if !unreachable(run.Cause) {
+		s.since = time.Time{}
+		return false
+	}
+	if s.since.IsZero() {
+		s.since = now
+	}
+	limit := longSilence
+	if run.Read+run.Objects == 0 {
+		limit = shortSilence
+	}
+	return now.Sub(s.since) >= limit
+}
+
+// leftOver reports whether a full sync of the shop runs, or was left by an
+// earlier process and is to go on.
+func (e *env) leftOver(cl *client, shop string) (bool, error) {
+	var out struct {
+		Syncs []syncRun `json:"syncs"`
+	}
+	q := url.Values{"shop": {shop}, "kind": {string(store.RunFull)}, "limit": {"1"}}
+	err := cl.call(e.ctx, http.MethodGet, "/api/v1/syncs", q, nil, &out)
+	return len(out.Syncs) > 0 && out.Syncs[0].State == store.RunRunning, err
+}
+
+// begin starts the run. While another one is in the way it waits, unless that one
+// waits for Shopify itself.
 func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, error) {
 	until := time.Now().Add(workersBegin)
+	var silent silence
 	for {
 		var run syncRun
 		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
@@ -195,8 +230,22 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, erro
 		}
 		wait := behindEvery
 		switch refused.Title {
-		case "Another sync runs", "The sync can't begin":
-			p.say("waiting for another sync of the shop to end", time.Now())
+		case "Another sync runs":
+			var st status.Sync
+			if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
+				return run, err
+			}
+			text := "waiting for another sync of the shop to end"
+			if st.Running != nil && st.Waits != "" {
+				text += ", which waits: " + st.Waits
+			}
+			p.say(text, time.Now())
+			if st.Running != nil && silent.over(*st.Running, time.Now()) {
+				return run, withCode(config.ExitUnreachable, fmt.Errorf(
+					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, goesOn(cl, syncRun{SyncRun: *st.Running})))
+			}
+		case "The sync can't begin":
+			p.say(refused.Detail, time.Now())
 		case "Nothing works on the data dir":
 			if wait = 50 * time.Millisecond; time.Now().After(until) {
 				return run, err
@@ -273,23 +322,17 @@ func verdict(run syncRun) error {
 		why = "the sync failed"
 	}
 	err := errors.New(why)
-	if unreachable(why) {
+	if unreachable(run.Cause) {
 		return withCode(config.ExitUnreachable, err)
 	}
 	return err
 }
 
-// unreachable reports whether a run failed because Shopify does not answer. A
-// run keeps only the words of its error.
-func unreachable(why string) bool {
-	why = strings.ToLower(why)
-	for _, kind := range []shopify.Kind{shopify.KindNetwork, shopify.KindTimeout, shopify.KindServer, shopify.KindOpen, shopify.KindUnreadable} {
-		e := shopify.Error{Kind: kind}
-		if strings.Contains(why, strings.ToLower(e.Words())) {
-			return true
-		}
-	}
-	return false
+// unreachable reports whether a run's cause is that Shopify does not answer.
+func unreachable(cause string) bool {
+	return slices.ContainsFunc([]shopify.Kind{
+		shopify.KindNetwork, shopify.KindTimeout, shopify.KindServer, shopify.KindOpen, shopify.KindUnreadable,
+	}, func(k shopify.Kind) bool { return cause == k.String() })
 }
 
 // gravest joins errors under one exit code: that of an unreachable Shopify only

@@ -47,22 +47,21 @@ func TestProgressLinesComeAtMostEveryFiveSeconds(t *testing.T) {
 	}
 }
 
-func TestTheWordsOfARunTellWhetherShopifyAnswers(t *testing.T) {
-	for _, kind := range []shopify.Kind{shopify.KindNetwork, shopify.KindTimeout, shopify.KindServer, shopify.KindOpen} {
-		e := &shopify.Error{Kind: kind, Message: "x"}
-		if !unreachable("Reading stopped: " + e.Words()) {
-			t.Errorf("%q", e.Words())
+func TestTheCauseOfARunTellsWhetherShopifyAnswers(t *testing.T) {
+	for _, kind := range []shopify.Kind{shopify.KindNetwork, shopify.KindTimeout, shopify.KindServer, shopify.KindOpen, shopify.KindUnreadable} {
+		if !unreachable(kind.String()) {
+			t.Errorf("%v", kind)
 		}
 	}
-	for _, why := range []string{"", "The result was cut short.", (&shopify.Error{Kind: shopify.KindToken, Status: 401}).Words(), (&shopify.Error{Kind: shopify.KindThrottled}).Words()} {
-		if unreachable(why) {
-			t.Errorf("%q", why)
+	for _, cause := range []string{"", "catalogue", "export", shopify.KindToken.String(), shopify.KindThrottled.String(), shopify.KindBudget.String()} {
+		if unreachable(cause) {
+			t.Errorf("%q", cause)
 		}
 	}
 	for want, run := range map[int]store.SyncRun{
 		config.ExitOK:          {State: store.RunDone},
-		config.ExitFailed:      {State: store.RunCancelled},
-		config.ExitUnreachable: {State: store.RunFailed, Error: "Shopify can't be reached: connection refused."},
+		config.ExitFailed:      {State: store.RunFailed, Error: "Shopify can't be reached, says a product's title"},
+		config.ExitUnreachable: {State: store.RunFailed, Error: "no connection to my-shop.myshopify.com", Cause: "network"},
 	} {
 		code := config.ExitOK
 		if err := verdict(syncRun{SyncRun: run}); err != nil {

@@ -55,7 +55,7 @@ func fileText(s Setting, v any) (string, error) {
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64), nil
 	case []any:
-		if s.Unit != unitNames && s.Unit != unitNetworks {
+		if !slices.Contains([]string{unitNames, unitNetworks, unitSpace}, s.Unit) {
 			return "", errors.New("takes one value, not a list")
 		}
 		items := make([]string, 0, len(v))

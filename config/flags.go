@@ -32,6 +32,7 @@ type Flags struct {
 	FullSyncEvery     *string `name:"full-sync-every" group:"settings" placeholder:"${value_full_sync_every}" help:"${help_full_sync_every}"`
 	KeepDeliveries    *string `name:"keep-deliveries" group:"settings" placeholder:"${value_keep_deliveries}" help:"${help_keep_deliveries}"`
 	KeepChanges       *string `name:"keep-changes" group:"settings" placeholder:"${value_keep_changes}" help:"${help_keep_changes}"`
+	SpaceWarn         *string `name:"space-warn" group:"settings" placeholder:"${value_space_warn}" help:"${help_space_warn}"`
 	LogFormat         *string `name:"log-format" group:"settings" placeholder:"${value_log_format}" help:"${help_log_format}"`
 }
 

@@ -51,7 +51,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "admin-host": "", "public-url": "", "trusted-proxies": "",
 		"api-version": "2026-10", "api-base": "https://{shop}", "limit-points": "80", "limit-window": "60s", "limit-adaptive": "true",
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
-		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "log-format": "auto",
+		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "space-warn": "1GiB,5%", "log-format": "auto",
 		"SHOPIFY_SHOP": "", "SHOPIFY_API_KEY": "", "SHOPIFY_API_SECRET": "", "SHOPIFY_API_SECRET_PREVIOUS": "",
 		"SHOPIFY_NOTIFICATION_SECRET": "", "SHOPIFY_ACCESS_TOKEN": "", "SHOPIFY_MERCHANT_ID": "",
 	}
@@ -75,7 +75,7 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		"limit-points": {"1", "2", "3"}, "limit-window": {"1s", "2s", "3s"}, "limit-adaptive": {"false", "true", "false"},
 		"breaker-failures": {"1", "2", "3"}, "breaker-reset": {"1s", "2s", "3s"}, "retry-delay": {"1s", "2s", "3s"}, "retry-attempts": {"1", "2", "3"},
 		"max-body": {"1MiB", "2MiB", "3MiB"}, "reconcile-every": {"1h", "2h", "3h"}, "full-sync-every": {"1h", "2h", "3h"},
-		"keep-deliveries": {"5h", "6h", "7h"}, "keep-changes": {"5h", "6h", "7h"}, "log-format": {"text", "json", "text"},
+		"keep-deliveries": {"5h", "6h", "7h"}, "keep-changes": {"5h", "6h", "7h"}, "space-warn": {"2GiB", "7%", "3GiB,8%"}, "log-format": {"text", "json", "text"},
 	}
 	for _, row := range config.All() {
 		if row.EnvOnly || row.Name == "config" {
@@ -174,6 +174,11 @@ func TestWrongSettingsAreNamedWithWhatToDo(t *testing.T) {
 		{"deliveries are kept as long as Shopify repeats them", f("keep-deliveries", "1h"), []string{"4h to"}},
 		{"a body limit is a size", f("max-body", "8M"), []string{"8MiB"}},
 		{"a body limit has an upper bound", f("max-body", "1GiB"), []string{"64MiB"}},
+		{"room is a size or a share", f("space-warn", "some"), []string{"--space-warn: ", "not a size"}},
+		{"a share has an upper bound", f("space-warn", "60%"), []string{"0% to 50%"}},
+		{"room is one size and one share", f("space-warn", "1GiB,2GiB"), []string{"two amounts of a kind"}},
+		{"room is not three things", f("space-warn", "1GiB,5%,6%"), []string{"1GiB,5%"}},
+		{"room can't be empty", f("space-warn", ""), []string{"--space-warn: "}},
 		{"a switch is true or false", e("STOCKROOM_LIMIT_ADAPTIVE=maybe"), []string{"neither true nor false"}},
 		{"a log format is one of three", f("log-format", "xml"), []string{"auto, text or json"}},
 		{"a trusted network is a network", f("trusted-proxies", "proxy.local"), []string{"10.0.0.0/8"}},
@@ -239,7 +244,7 @@ func TestUsualValuesAreAccepted(t *testing.T) {
 		{"public-url": "https://shop.example.com/hooks/"}, {"public-url": ""}, {"trusted-proxies": ""},
 		{"public-url": "http://127.0.0.1:8080", "api-base": "http://127.0.0.1:9090"},
 		{"api-base": "http://localhost:9090/{shop}"}, {"api-base": "https://{shop}/"},
-		{"reconcile-every": "0", "full-sync-every": "0s"}, {"trusted-proxies": "::ffff:10.0.0.1"}, {"log-format": "json"},
+		{"reconcile-every": "0", "full-sync-every": "0s"}, {"trusted-proxies": "::ffff:10.0.0.1"}, {"log-format": "json"}, {"space-warn": "0"}, {"space-warn": "5%,1GiB"}, {"space-warn": "0%"},
 	} {
 		if _, err := config.Load(sources(flags, nil, nil)); err != nil {
 			t.Errorf("%v: %v", flags, err)

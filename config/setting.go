@@ -96,6 +96,9 @@ func All() []Setting {
 		{Name: "keep-changes", Default: "720h", Placeholder: "TIME", Unit: "duration",
 			Help:  "How long the change feed goes back.",
 			value: duration(func(s *Settings) *time.Duration { return &s.KeepChanges }, "1h", "3650d", never)},
+		{Name: "space-warn", Default: "1GiB,5%", Placeholder: "SIZE,N%", Unit: unitSpace,
+			Help:  "Warn when the disk of --data has less room than this: a size, a share of the disk, or both; 0 for never. Below 16MiB deliveries are at stake, which is always said.",
+			value: spaceValue()},
 		{Name: "log-format", Default: LogAuto, Placeholder: "FORMAT", Unit: "auto, text or json",
 			Help:  "Form of the log: text, json, or auto for text on a terminal and json elsewhere.",
 			value: logFormatValue()},
@@ -117,6 +120,7 @@ const envPrefix = "STOCKROOM_"
 const (
 	unitNames    = "names"
 	unitNetworks = "networks"
+	unitSpace    = "size, percent"
 )
 
 // lookup finds a setting by its name.

@@ -43,6 +43,8 @@ type Settings struct {
 	FullSyncEvery     time.Duration // 0: only on request
 	KeepDeliveries    time.Duration
 	KeepChanges       time.Duration
+	SpaceWarnBytes    int64  // 0: no such limit
+	SpaceWarnPercent  int    // of the disk; 0: no such limit
 	LogFormat         string // LogAuto, LogText or LogJSON
 
 	// Shop is the shop that the environment declares; its Domain is "" when

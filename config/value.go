@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -126,6 +127,50 @@ func size(at func(*Settings) *int64, lo, hi string) value {
 			return nil
 		},
 		show: func(s *Settings) string { return FormatSize(*at(s)) },
+	}
+}
+
+// spaceValue is a size, a share of the disk in percent, or both.
+func spaceValue() value {
+	return value{
+		set: func(s *Settings, text string) error {
+			items := splitList(text)
+			if len(items) == 0 || len(items) > 2 {
+				return fmt.Errorf("%q is not an amount of room, write for example 1GiB, 5%% or 1GiB,5%%", text)
+			}
+			var bytes int64
+			var percent int
+			var hasBytes, hasPercent bool
+			for _, item := range items {
+				number, isShare := strings.CutSuffix(item, "%")
+				n, err := strconv.Atoi(strings.TrimSpace(number))
+				switch {
+				case isShare && hasPercent, !isShare && hasBytes:
+					return fmt.Errorf("%q names two amounts of a kind, write for example 1GiB,5%%", text)
+				case isShare && (err != nil || n < 0 || n > 50):
+					return fmt.Errorf("%q is out of range, use a whole number from 0%% to 50%%", item)
+				case isShare:
+					percent, hasPercent = n, true
+					continue
+				}
+				if bytes, err = ParseSize(item); err != nil {
+					return err
+				}
+				hasBytes = true
+			}
+			s.SpaceWarnBytes, s.SpaceWarnPercent = bytes, percent
+			return nil
+		},
+		show: func(s *Settings) string {
+			var items []string
+			if s.SpaceWarnBytes > 0 {
+				items = append(items, FormatSize(s.SpaceWarnBytes))
+			}
+			if s.SpaceWarnPercent > 0 {
+				items = append(items, strconv.Itoa(s.SpaceWarnPercent)+"%")
+			}
+			return cmp.Or(strings.Join(items, ","), "0")
+		},
 	}
 }
 

@@ -51,7 +51,7 @@ func (d *Dir) RestoreBallast() error {
 // Available returns how many bytes can still be written to the dir's disk, the
 // ballast not counted.
 func (d *Dir) Available() (int64, error) {
-	n, err := available(d.path)
+	n, _, err := room(d.path)
 	if err != nil {
 		return 0, fmt.Errorf("look for free space: %w", err)
 	}
@@ -85,11 +85,11 @@ func (d *Dir) makeBallast() error {
 		d.released = false
 		return nil
 	}
-	free, err := available(d.path)
+	free, _, err := room(d.path)
 	if err != nil {
 		return fmt.Errorf("make ballast: %w", err)
 	}
-	if free < d.opts.Ballast+d.opts.BallastSpare {
+	if free < d.opts.needed() {
 		d.released = true
 		return nil
 	}

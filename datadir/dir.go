@@ -50,6 +50,9 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// needed is how much must be free for the ballast to be made again.
+func (o Options) needed() int64 { return o.Ballast + o.BallastSpare }
+
 // Dir is a data dir that this process holds. It is safe for concurrent use.
 type Dir struct {
 	// Warnings are sentences for the log, about things that are not as they

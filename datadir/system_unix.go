@@ -60,12 +60,16 @@ func stored(info fs.FileInfo) int64 {
 	return st.Blocks * 512
 }
 
-// available returns how many bytes can still be written below path.
-func available(path string) (int64, error) {
+// room returns how many bytes can still be written below path, and how many the
+// disk holds in all of what we may use.
+func room(path string) (free, total int64, err error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	// The types of both fields differ between systems.
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	// The types of the fields differ between systems. What is kept back for root
+	// is neither free nor part of the whole.
+	block := int64(st.Bsize)
+	free = int64(st.Bavail) * block
+	return free, int64(st.Blocks-st.Bfree)*block + free, nil
 }

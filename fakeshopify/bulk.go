@@ -55,8 +55,9 @@ type BulkFault struct {
 	// Status is how it ends: FAILED, CANCELED or EXPIRED. Empty: COMPLETED.
 	Status string
 	// ErrorCode goes with FAILED: ACCESS_DENIED, INTERNAL_SERVER_ERROR or
-	// TIMEOUT. Empty: INTERNAL_SERVER_ERROR.
+	// TIMEOUT. Empty: INTERNAL_SERVER_ERROR, with NoCode none.
 	ErrorCode string
+	NoCode    bool
 	// At is the share of its work after which Status comes, 0 to 1. What was
 	// read until then is behind partialDataUrl of a FAILED one.
 	At float64

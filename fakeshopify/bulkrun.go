@@ -103,7 +103,9 @@ func (s *Shop) finishBulk(op *bulkOp, status string, at time.Time) {
 	op.status, op.completed = status, at
 	if status == "FAILED" {
 		op.errorCode = op.fault.ErrorCode
-		str(&op.errorCode, "INTERNAL_SERVER_ERROR")
+		if !op.fault.NoCode {
+			str(&op.errorCode, "INTERNAL_SERVER_ERROR")
+		}
 	}
 	op.layOut(s.opt.API.Bulk.Shuffle || s.opt.API.Bulk.Mix && !op.grouped)
 	if !op.fault.Silent {

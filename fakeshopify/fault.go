@@ -21,7 +21,8 @@ const (
 	FaultInactive
 	// FaultDenied answers as if Fault.Scope were not granted.
 	FaultDenied
-	// FaultHTML answers with an HTML page, under Fault.Status (zero: 200).
+	// FaultHTML answers with an HTML page, under Fault.Status (zero: 200) and
+	// with Fault.Title.
 	FaultHTML
 	// FaultWrongTypes answers 200 with JSON of an unexpected shape.
 	FaultWrongTypes
@@ -36,7 +37,7 @@ const (
 	FaultSlow
 	// FaultSilence never answers; it ends with the request's context.
 	FaultSilence
-	// FaultRedirect answers 302 to another host.
+	// FaultRedirect answers Fault.Status (zero: 302) with Fault.Location.
 	FaultRedirect
 	faultKinds
 )
@@ -51,6 +52,8 @@ type Fault struct {
 	Scope      string
 	Bytes      int
 	Delay      time.Duration
+	Title      string // of a page; empty: "Something went wrong"
+	Location   string // of a redirect; empty: an address of another host
 	// Times is how many calls meet it. Zero: one. Negative: all, until Heal.
 	Times int
 	// Endpoint limits it to "graphql", "token" or "bulk". Empty: the first
@@ -156,7 +159,11 @@ func serveFault(w http.ResponseWriter, r *http.Request, f *Fault, request string
 		if f.Status != 0 {
 			w.WriteHeader(f.Status)
 		}
-		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>Something went wrong</title></head><body><h1>Something went wrong</h1></body></html>"))
+		title := f.Title
+		if title == "" {
+			title = "Something went wrong"
+		}
+		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>"))
 	case FaultWrongTypes:
 		answerJSON(w, http.StatusOK, []byte(`{"data":[1,2,3],"extensions":"none","errors":{"unexpected":true}}`))
 	case FaultOversize:
@@ -185,8 +192,15 @@ func serveFault(w http.ResponseWriter, r *http.Request, f *Fault, request string
 		<-r.Context().Done()
 		panic(http.ErrAbortHandler)
 	case FaultRedirect:
-		w.Header().Set("Location", "https://elsewhere.example/admin/api/graphql.json")
-		w.WriteHeader(http.StatusFound)
+		location, status := f.Location, f.Status
+		if location == "" {
+			location = "https://elsewhere.example/admin/api/graphql.json"
+		}
+		if status == 0 {
+			status = http.StatusFound
+		}
+		w.Header().Set("Location", location)
+		w.WriteHeader(status)
 	default:
 		return false
 	}

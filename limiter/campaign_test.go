@@ -113,11 +113,17 @@ func (c *campaign) open() {
 		c.t.Fatal(err)
 	}
 	c.lim = l
-	if l.NeedsProbeAt(c.instant(), shopA) {
-		if g, err := l.ProbeAt(c.instant(), shopA, 1); err == nil {
+	for l.NeedsProbeAt(c.instant(), shopA) {
+		g, err := l.ProbeAt(c.instant(), shopA, 1)
+		if err == nil && c.rng.IntN(3) == 0 {
+			g.CancelAt(c.instant()) // no connection: it never left
+			continue
+		}
+		if err == nil {
 			w := &worker{grant: g, cost: 1, actual: 1}
 			c.fly(w, false)
 		}
+		break
 	}
 	c.work = c.work[:0]
 	for range 8 {

@@ -49,3 +49,69 @@ func TestAFreshShopIsAsFreeAsItsProbesAnswerSays(t *testing.T) {
 		})
 	}
 }
+
+// A probe is there to teach the budget. One that the shop never counted has
+// neither taught nor cost anything, so it does not use up the window's only one.
+func TestAProbeThatCostNothingIsFollowedByAnother(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		end   func(g *Grant)
+		again bool
+	}{
+		{"it never left", func(g *Grant) { g.CancelAt(at(time.Second)) }, true},
+		{"the shop turned it away", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), 0, nil) }, true},
+		{"it may have left", func(g *Grant) { g.Sent(); g.CancelAt(at(time.Second)) }, false},
+		{"its answer does not tell the cost", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), Unknown, nil) }, false},
+		{"its answer teaches", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), 0, &ThrottleStatus{2000, 2000, 100}) }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			db, m := openDB(t), &machine{boot: "one"}
+			l := openAt(t, epoch, db, Options{Uptime: m.uptime})
+			before, _ := l.SnapshotAt(epoch, shopA)
+			for range 3 {
+				g, err := l.ProbeAt(at(time.Second), shopA, 7)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.end(g)
+				if l.NeedsProbeAt(at(time.Second), shopA) != c.again {
+					t.Fatalf("another probe: %v, want %v", !c.again, c.again)
+				}
+				if !c.again {
+					return
+				}
+			}
+			if after, _ := l.SnapshotAt(at(time.Second), shopA); after.Used != before.Used {
+				t.Errorf("%d points count after probes that cost nothing, %d before", after.Used, before.Used)
+			}
+			l.settled()
+			l.crash()
+			if l = openAt(t, at(2*time.Second), db, Options{Uptime: m.uptime}); !l.NeedsProbeAt(at(2*time.Second), shopA) {
+				t.Error("after a restart a probe that cost nothing counts")
+			}
+		})
+	}
+}
+
+func TestASnapshotTellsWhatIsOnlyAssumed(t *testing.T) {
+	l := openAt(t, epoch, openDB(t), Options{})
+	fixed := openAt(t, epoch, openDB(t), Options{Fixed: true})
+	guessed := func(l *Limiter, now time.Time) bool {
+		snap, _ := l.SnapshotAt(now, shopA)
+		return snap.Guessed
+	}
+	if !guessed(l, epoch) || !guessed(l, at(time.Hour)) {
+		t.Error("a budget that no answer has told is an assumption")
+	}
+	g, err := l.ProbeAt(at(time.Hour), shopA, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.SettleAt(at(time.Hour), 1, &ThrottleStatus{2000, 30, 100})
+	if guessed(l, at(time.Hour)) {
+		t.Error("the shop has told its budget")
+	}
+	if !guessed(fixed, epoch) || guessed(fixed, at(time.Minute)) {
+		t.Error("of a fixed budget only the window before the first record is assumed")
+	}
+}

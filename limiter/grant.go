@@ -23,6 +23,8 @@ type Grant struct {
 	// owned by s.mu
 	state      grantState
 	sent       bool
+	probe      bool
+	before     int64 // of a probe: s.probed before it
 	cost       int64
 	at         int64 // tick of the grant
 	mark       int64 // s.settled at the grant
@@ -33,8 +35,8 @@ type Grant struct {
 // Cost is the reserved upper bound, in points.
 func (g *Grant) Cost() int { return int(g.cost) }
 
-// Sent notes that the call is about to leave. A later Cancel then charges the
-// whole cost, because the shop may have counted it.
+// Sent notes that the call left, or may have left. A later Cancel then charges
+// the whole cost, because the shop may have counted it.
 func (g *Grant) Sent() {
 	g.s.mu.Lock()
 	g.sent = true

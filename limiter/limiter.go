@@ -135,7 +135,7 @@ func (l *Limiter) admit(sh *shard, name string, t int64) *shop {
 	if s := old[name]; s != nil {
 		return s
 	}
-	s := &shop{name: name, l: l, last: t, answer: never, learned: never, probed: never}
+	s := &shop{name: name, l: l, last: t, answer: never, learned: never, probed: never, assumed: never}
 	s.log.span = int64(l.opts.Window)
 	s.mu.Lock()
 	if s.load(t) {

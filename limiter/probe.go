@@ -27,7 +27,9 @@ func (s *shop) needsProbe(t int64) bool {
 // Probe grants the first call of a shop whose budget is not known, even while
 // its window counts as spent: at most one per window, of at most
 // Options.ProbePoints, noted on disk before it is given. Settle it with the
-// answer's throttleStatus. ErrNoProbe when none is wanted.
+// answer's throttleStatus. One that cost nothing, because it never left or the
+// shop turned it away, does not count: another may go at once. ErrNoProbe when
+// none is wanted.
 func (l *Limiter) Probe(shop string, cost int) (*Grant, error) {
 	return l.ProbeAt(time.Now(), shop, cost)
 }
@@ -39,14 +41,13 @@ func (l *Limiter) ProbeAt(now time.Time, name string, cost int) (*Grant, error) 
 		return nil, ErrClosed
 	}
 	defer s.mu.Unlock()
-	g := &Grant{s: s, cost: int64(max(cost, 1))}
+	g := &Grant{s: s, cost: int64(max(cost, 1)), probe: true, before: s.probed}
 	if g.cost > int64(l.opts.ProbePoints) {
 		return nil, &CostError{int(g.cost), l.opts.ProbePoints}
 	}
 	if !s.needsProbe(t) {
 		return nil, ErrNoProbe
 	}
-	before := s.probed
 	s.probed = t
 	for s.pending { // perhaps being written without the probe
 		s.awaitLease()
@@ -54,7 +55,7 @@ func (l *Limiter) ProbeAt(now time.Time, name string, cost int) (*Grant, error) 
 	for noted := false; !noted || s.lease < g.cost; noted = true {
 		s.request(g.cost)
 		if err := s.awaitLease(); err != nil || s.dead {
-			s.probed = before
+			s.probed = g.before
 			return nil, fmt.Errorf("limiter: probe: %w", orClosed(err))
 		}
 	}

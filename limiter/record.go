@@ -169,6 +169,7 @@ func (s *shop) load(t int64) (note bool) {
 	})
 	if err != nil {
 		s.log.add(t, int64(s.l.opts.Points))
+		s.assumed = t + s.log.span
 		return true
 	}
 	gone, known := s.l.elapsed(t, &r)

@@ -25,6 +25,7 @@ type shop struct {
 	answer  int64 // tick of the shop's last answer
 	learned int64 // tick of its last throttleStatus
 	probed  int64 // tick of the last probe
+	assumed int64 // until this tick the window holds points that nobody saw spent
 
 	lease    int64         // points on disk and not yet granted
 	want     int64         // the lease somebody needs
@@ -186,6 +187,10 @@ func (s *shop) settle(t int64, g *Grant, actual int64, st *ThrottleStatus) {
 	others := s.settled - g.mark // settled since this call was granted
 	s.charge(t, actual)
 	if !st.valid() {
+		if g.probe && actual == 0 {
+			s.probed = g.before
+			s.request(0) // a restart need not wait for it either
+		}
 		return
 	}
 	old, known := s.learnedBudget(), s.bkt.known

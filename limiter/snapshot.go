@@ -16,10 +16,13 @@ type Counts struct {
 
 // Snapshot is what the page shows of one shop.
 type Snapshot struct {
-	Shop     string
-	Mode     string // "fixed", "default" (budget not learnt yet) or "adaptive"
-	Used     int    // points that count against the budget, calls under way included
-	Budget   int    // points a window may hold
+	Shop string
+	Mode string // "fixed", "default" (budget not learnt yet) or "adaptive"
+	// Guessed: the budget is our own assumption, or the points that count against
+	// it are. It is no reason to give to a person for a wait.
+	Guessed  bool
+	Used     int // points that count against the budget, calls under way included
+	Budget   int // points a window may hold
 	Window   time.Duration
 	InFlight int       // calls under way
 	Waiting  [3]int    // calls in the queue, by Class
@@ -58,6 +61,7 @@ func (l *Limiter) SnapshotAt(now time.Time, name string) (Snapshot, bool) {
 	if s.penalty > t {
 		snap.Penalty = now.Add(time.Duration(s.penalty - t))
 	}
+	snap.Guessed = !l.opts.Fixed && !s.bkt.known || l.opts.Fixed && t < s.assumed
 	switch {
 	case l.opts.Fixed:
 		snap.Mode = "fixed"

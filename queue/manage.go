@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -75,18 +76,18 @@ func (t *txn) discard(id uint64) bool {
 // RetryAll does what Retry does to every job the filter names; without a state
 // to the dead ones. After and Limit are ignored. On error n jobs are done.
 func (q *Queue) RetryAll(ctx context.Context, f Filter) (n int, err error) {
-	return q.sweep(ctx, "retry all", f, (*txn).retry)
+	return q.sweep(ctx, "retry all", f, nil, (*txn).retry)
 }
 
 // DiscardAll does what Discard does to every job the filter names; without a
 // state to the dead ones. After and Limit are ignored. On error n jobs are done.
 func (q *Queue) DiscardAll(ctx context.Context, f Filter) (n int, err error) {
-	return q.sweep(ctx, "discard all", f, (*txn).discard)
+	return q.sweep(ctx, "discard all", f, nil, (*txn).discard)
 }
 
 // sweep does something to all jobs of a filter that existed when it began, a
-// batch a transaction.
-func (q *Queue) sweep(ctx context.Context, name string, f Filter, do func(*txn, uint64) bool) (total int, err error) {
+// batch a transaction; only those that chosen names, nil for all.
+func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Job) bool, do func(*txn, uint64) bool) (total int, err error) {
 	if f.State == "" {
 		f.State = Dead
 	}
@@ -96,6 +97,12 @@ func (q *Queue) sweep(ctx context.Context, name string, f Filter, do func(*txn, 
 		jobs, next, err := q.List(ctx, f)
 		if err != nil {
 			return total, err
+		}
+		if chosen != nil {
+			jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !chosen(j) })
+		}
+		if len(jobs) == 0 && next == 0 {
+			return total, nil // without a commit
 		}
 		n, err := call(ctx, q, name, 256*len(jobs), func(t *txn) (n int) {
 			for _, j := range jobs {
@@ -117,6 +124,16 @@ func (q *Queue) sweep(ctx context.Context, name string, f Filter, do func(*txn, 
 	}
 }
 
+// ResolveAll does what Resolve does to every dead letter that the filter and
+// answered name. State, After and Limit are ignored. On error n of them are done.
+func (q *Queue) ResolveAll(ctx context.Context, f Filter, answered func(Job) bool, reason string) (n int, err error) {
+	if f.Kind != "" && q.deadOf(f.Kind) == 0 {
+		return 0, nil
+	}
+	f.State = Dead
+	return q.sweep(ctx, "resolve all", f, answered, func(t *txn, id uint64) bool { return t.resolveOne(id, reason) })
+}
+
 // Resolve deletes the dead letters of a kind and key because what they were to
 // do has been done otherwise, and returns how many. The reason goes to the log.
 func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, err error) {
@@ -136,14 +153,22 @@ func (t *txn) resolve(kind, key, reason string) (n int) {
 		}
 	}
 	for _, id := range ids {
-		if r, ok := t.get(id); ok && r.state == Dead && r.kind == kind && r.key == key {
-			t.remove(&r)
-			t.counts.Resolved++
-			t.q.log.Info("dead letter resolved", "id", id, "kind", kind, "reason", reason)
+		if r, ok := t.get(id); ok && r.kind == kind && r.key == key && t.resolveOne(id, reason) {
 			n++
 		}
 	}
 	return n
+}
+
+func (t *txn) resolveOne(id uint64, reason string) bool {
+	r, ok := t.get(id)
+	if !ok || r.state != Dead {
+		return false
+	}
+	t.remove(&r)
+	t.counts.Resolved++
+	t.q.log.Info("dead letter resolved", "id", id, "kind", r.kind, "reason", reason)
+	return true
 }
 
 func (q *Queue) deadOf(kind string) int {

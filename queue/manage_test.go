@@ -157,6 +157,42 @@ func TestResolveRemovesDeadLettersOfOneKeyOnly(t *testing.T) {
 	}
 }
 
+func TestResolveAllRemovesTheDeadLettersThatAreAnswered(t *testing.T) {
+	q := started(t, Options{})
+	const n = sweepBatch + 40
+	first := uint64(0)
+	for i := range n {
+		id, err := q.Bury(t.Context(), NewJob{Kind: "apply", Labels: map[string]string{"shop": []string{"a", "b"}[i%2]}}, ClassPoison, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == 0 {
+			first = id
+		}
+	}
+	waiting, _, err := q.Enqueue(t.Context(), NewJob{Kind: "apply", Labels: map[string]string{"shop": "a"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	others := func(j Job) bool { return j.ID != first }
+	got, err := q.ResolveAll(t.Context(), Filter{Kind: "apply", Label: "shop", Value: "a"}, others, "done")
+	if want := n/2 - 1; got != want || err != nil {
+		t.Errorf("resolved %d, want %d, %v", got, want, err)
+	}
+	if left, _, err := q.List(t.Context(), Filter{State: Dead, Label: "shop", Value: "a"}); err != nil || len(left) != 1 || left[0].ID != first {
+		t.Errorf("left %+v, %v", left, err)
+	}
+	if left, _, err := q.List(t.Context(), Filter{State: Dead, Label: "shop", Value: "b", Limit: 1000}); err != nil || len(left) != n/2 {
+		t.Errorf("%d of the other shop are left, %v", len(left), err)
+	}
+	if _, err := q.Get(t.Context(), waiting); err != nil {
+		t.Errorf("the waiting job: %v", err)
+	}
+	if c := q.Stats().Counts; c.Resolved != uint64(got) || c.Discarded != 0 {
+		t.Errorf("counted %+v", c)
+	}
+}
+
 func TestAllOfAFilterAreRetriedOrDiscardedAndNoOthers(t *testing.T) {
 	q := started(t, Options{})
 	const n = 2*sweepBatch + 7

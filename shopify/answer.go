@@ -22,19 +22,22 @@ import (
 // exchange sends a request and reads the whole answer, at most most bytes of
 // it. ctx is the caller's; the request has its own, which ends earlier.
 func (c *Client) exchange(ctx context.Context, req *http.Request, shop, op string, most int64) (*http.Response, []byte, error) {
+	way := &connecting{}
 	fail := func(err error) error {
 		if ctx.Err() != nil {
-			return cancelled(shop, op, ctx)
+			e := cancelled(shop, op, ctx)
+			e.Unsent = way.unsent()
+			return e
 		}
-		e := &Error{Kind: KindNetwork, Shop: shop, Op: op, Err: err}
+		e := &Error{Kind: KindNetwork, Shop: shop, Op: op, Message: networkReason(err), Unsent: way.unsent(), Err: err}
 		var n net.Error
 		if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &n) && n.Timeout() {
-			e.Kind = KindTimeout
+			e.Kind, e.Message = KindTimeout, ""
 		}
 		return e
 	}
 	req.Header.Set("User-Agent", "stockroom")
-	res, err := c.http.Do(req)
+	res, err := c.http.Do(way.watch(req))
 	if err != nil {
 		return nil, nil, fail(err)
 	}
@@ -101,8 +104,8 @@ type graphError struct {
 
 // readAnswer turns an answer into out, or says what is wrong with it. Whatever
 // goes wrong, out must not be used.
-func readAnswer(res *http.Response, body []byte, out any, now time.Time) (costBlock, *Error) {
-	e := &Error{Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, now)}
+func readAnswer(shop string, res *http.Response, body []byte, out any, now time.Time) (costBlock, *Error) {
+	e := &Error{Shop: shop, Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, now)}
 	var in struct {
 		Data       json.RawMessage `json:"data"`
 		Errors     json.RawMessage `json:"errors"`
@@ -115,7 +118,7 @@ func readAnswer(res *http.Response, body []byte, out any, now time.Time) (costBl
 	}
 	if res.StatusCode != http.StatusOK {
 		if res.StatusCode/100 == 3 {
-			e.Kind, e.Message = KindRefused, "it redirects to "+clip(hostOf(res.Header.Get("Location")))+"; connect the shop under the name it has now"
+			redirected(e, res.Header.Get("Location"))
 			return cost, e
 		}
 		if jsonErr == nil {
@@ -298,6 +301,20 @@ func unreadable(res *http.Response, body []byte) string {
 	}
 	return "it is no whole JSON"
 }
+
+// redirected sorts an answer that points elsewhere. It is never followed: the
+// next request would carry the token, or the client's secret, to another host.
+func redirected(e *Error, location string) {
+	host := strings.ToLower(hostOf(location))
+	if shopName.MatchString(host) && host != e.Shop {
+		e.Kind, e.Moved = KindMoved, host
+		return
+	}
+	e.Kind, e.Message = KindRefused, "it redirects to "+clip(host)
+}
+
+// shopName is a shop's name at Shopify.
+var shopName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*\.myshopify\.com$`)
 
 func hostOf(location string) string {
 	if _, rest, ok := strings.Cut(location, "://"); ok {

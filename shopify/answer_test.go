@@ -84,7 +84,7 @@ func TestEveryRowOfTheErrorTableIsUnderstood(t *testing.T) {
 				} `json:"shop"`
 			}
 			res, body := answerOf(tt.status, tt.body, tt.header...)
-			_, e := readAnswer(res, body, &out, time.Now())
+			_, e := readAnswer(testShop, res, body, &out, time.Now())
 			if e == nil {
 				if tt.kind != 0 {
 					t.Fatal("taken for a good answer")
@@ -120,7 +120,7 @@ func TestRecordedErrorsAreUnderstood(t *testing.T) {
 		}
 		var out struct{}
 		res, _ := answerOf(200, "")
-		cost, e := readAnswer(res, body, &out, time.Now())
+		cost, e := readAnswer(testShop, res, body, &out, time.Now())
 		if e == nil || e.Kind != want {
 			t.Errorf("%s: got %v", file, e)
 			continue
@@ -189,7 +189,7 @@ func FuzzAnAnswerIsReadOrRefused(f *testing.F) {
 			Shop map[string]any `json:"shop"`
 		}
 		res, _ := answerOf(status, "")
-		cost, e := readAnswer(res, body, &out, time.Now())
+		cost, e := readAnswer(testShop, res, body, &out, time.Now())
 		if e != nil && (e.Kind == 0 || len(e.Message) > 4*clipAt) {
 			t.Errorf("an error without kind, or a long one: %v", e)
 		}

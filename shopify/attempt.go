@@ -20,11 +20,19 @@ func (c *Client) call(ctx context.Context, name string, class limiter.Class, op 
 	if err := c.teach(ctx, name); err != nil {
 		return err
 	}
-	err := c.try(ctx, name, class, op, out, config.Secret{})
+	return c.renewing(ctx, name, func(refused config.Secret) error {
+		return c.try(ctx, name, class, op, out, refused)
+	})
+}
+
+// renewing makes a try, and a second one with a new token when Shopify refuses
+// the one it has.
+func (c *Client) renewing(ctx context.Context, name string, try func(refused config.Secret) error) error {
+	err := try(config.Secret{})
 	var refused *refusedToken
 	if errors.As(err, &refused) && !refused.static {
 		c.dropToken(ctx, name, refused.token)
-		err = c.try(ctx, name, class, op, out, refused.token)
+		err = try(refused.token)
 	}
 	if errors.As(err, &refused) {
 		return refused.err
@@ -46,7 +54,7 @@ func (r *refusedToken) Unwrap() error { return r.err }
 func (c *Client) try(ctx context.Context, name string, class limiter.Class, op operation, out any, refused config.Secret) error {
 	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
 	if err != nil {
-		return openError(name, op.name, err)
+		return c.openError(name, op.name, err)
 	}
 	grant, err := c.o.Limiter.Wait(ctx, name, class, c.o.Limiter.Bound(op.cost, op.bound))
 	c.countLimited(name)
@@ -65,15 +73,18 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 		permit.Done(breaker.Ignored, 0)
 		return err
 	}
-	grant.Sent()
 	cost, res, err := c.post(ctx, name, op, out, token)
 	now := time.Now()
-	meterCall(ctx, charged(cost, res, err), c.o.Limiter.Bound(op.cost, op.bound))
+	c.contacted(name, now, err)
 	v := Judge(err)
 	switch v.Budget {
+	case Unspent:
+		grant.CancelAt(now)
 	case GiveBack:
-		grant.Cancel() // charged all the same: it has left
+		grant.Sent() // charged all the same: it may have left
+		grant.CancelAt(now)
 	default:
+		meterCall(ctx, charged(cost, res, err), c.o.Limiter.Bound(op.cost, op.bound))
 		grant.SettleAt(now, charged(cost, res, err), cost.throttle)
 	}
 	var e *Error
@@ -111,7 +122,7 @@ func charged(cost costBlock, res *http.Response, err error) int {
 		return cost.actual
 	}
 	switch KindOf(err) {
-	case KindThrottled, KindTooDear, KindToken, KindFrozen:
+	case KindThrottled, KindTooDear, KindToken, KindFrozen, KindMoved:
 		return 0
 	case KindScope, KindRefused:
 		if res != nil && res.StatusCode != http.StatusOK {
@@ -147,18 +158,20 @@ func (c *Client) post(ctx context.Context, name string, op operation, out any, t
 	}
 	now := time.Now()
 	c.notice(name, res.Header, sent, now)
-	cost, e := readAnswer(res, answer, out, now)
+	cost, e := readAnswer(name, res, answer, out, now)
 	if e != nil {
-		e.Shop, e.Op = name, op.name
+		e.Op = op.name
 		setRetryAt(e, now)
 		return cost, res, e
 	}
 	return cost, res, nil
 }
 
-// askedToWait is the code of a KindBudget whose points are there, but Shopify
-// asked us to stay away.
-const askedToWait = "ASKED_TO_WAIT"
+// Codes of a KindBudget that waits for something else than spent points.
+const (
+	askedToWait = "ASKED_TO_WAIT" // the points are there, but Shopify asked us to stay away
+	notTold     = "NOT_TOLD"      // the shop has not told its budget, so that we hold back
+)
 
 // noPoints is what a call that got no points returns.
 func (c *Client) noPoints(ctx context.Context, name string, op operation, err error) error {
@@ -172,8 +185,11 @@ func (c *Client) noPoints(ctx context.Context, name string, op operation, err er
 		e.Kind, e.Cost = KindTooDear, dear.Cost
 	case errors.As(err, &wait):
 		e.Kind, e.RetryAt = KindBudget, wait.Next
-		if snap, ok := c.o.Limiter.Snapshot(name); ok && snap.Penalty.After(time.Now()) {
+		switch snap, ok := c.o.Limiter.Snapshot(name); {
+		case ok && snap.Penalty.After(time.Now()):
 			e.Code = askedToWait
+		case ok && snap.Guessed:
+			e.Code, e.Behind = notTold, c.behind(name)
 		}
 	}
 	return e
@@ -200,14 +216,19 @@ func (c *Client) teach(ctx context.Context, name string) error {
 	}
 	s.probing.Store(true)
 	defer s.probing.Store(false)
+	return c.renewing(ctx, name, func(refused config.Secret) error { return c.probe(ctx, name, refused) })
+}
+
+// probe sends the query that teaches the budget, when one is wanted.
+func (c *Client) probe(ctx context.Context, name string, refused config.Secret) error {
 	// A token first: there is one probe in a window, and none to waste.
-	if _, _, err := c.token(ctx, name, config.Secret{}); err != nil {
+	if _, _, err := c.token(ctx, name, refused); err != nil {
 		return err
 	}
 	ask := c.queries["Shop"].call(nil)
 	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
 	if err != nil {
-		return openError(name, ask.name, err)
+		return c.openError(name, ask.name, err)
 	}
 	grant, err := c.o.Limiter.Probe(name, c.o.Limiter.Bound(ask.cost, ask.bound))
 	if err != nil {
@@ -217,17 +238,7 @@ func (c *Client) teach(ctx context.Context, name string) error {
 		}
 		return c.noPoints(ctx, name, ask, err)
 	}
-	err = c.send(ctx, name, ask, &struct{}{}, permit, grant, config.Secret{})
-	var refused *refusedToken
-	if errors.As(err, &refused) {
-		if refused.static {
-			return refused.err
-		}
-		// The token was stale. The call itself gets a new one.
-		c.dropToken(ctx, name, refused.token)
-		return nil
-	}
-	return err
+	return c.send(ctx, name, ask, &struct{}{}, permit, grant, refused)
 }
 
 // countLimited counts the calls that the limiter delayed or denied, and those

@@ -23,11 +23,11 @@ type bulkRootNode struct {
 	MediaCount *countNode `json:"mediaCount"`
 }
 
-// bulkChildNode is the line of a variant or of a medium.
+// bulkChildNode is the line of a variant or of a medium. Both have an image.
 type bulkChildNode struct {
 	variantNode
-	mediaNode
-	Parent string `json:"__parentId"`
+	Alt    *string `json:"alt"`
+	Parent string  `json:"__parentId"`
 }
 
 // readLine reads a line in one go. A million of them are read at a time, and this
@@ -98,7 +98,7 @@ func ProductOfLines(root []byte, children [][]byte, ordered bool) (BulkProduct, 
 		if strings.HasPrefix(c.ID, "gid://shopify/ProductVariant/") {
 			n.Variants.Nodes = append(n.Variants.Nodes, c.variantNode)
 		} else {
-			n.Media.Nodes = append(n.Media.Nodes, c.mediaNode)
+			n.Media.Nodes = append(n.Media.Nodes, mediaNode{Alt: c.Alt, Image: c.Image})
 		}
 	}
 	slices.SortStableFunc(n.Variants.Nodes, func(a, b variantNode) int { return cmp.Compare(a.Position, b.Position) })

@@ -107,7 +107,7 @@ func TestAProductOfABulkResultIsTheOneThatAFetchReads(t *testing.T) {
 				t.Fatalf("%d groups and %d roots of %d products", len(groups), b.Roots, len(ids))
 			}
 			for _, id := range ids {
-				g := groups[gid("Product", id)]
+				g := groups[catalog.GID("Product", id)]
 				if n, of, err := BulkRoot(g.root); n != len(g.children) || of != id || err != nil {
 					t.Errorf("product %d: its line says %d children of %d, not %d (%v)", id, n, of, len(g.children), err)
 				}

@@ -187,9 +187,50 @@ func TestAnotherVersionThanAskedForIsNoticed(t *testing.T) {
 		if seen.Version == "" || seen.Version == "2024-01" || !strings.HasPrefix(seen.Version, "20") {
 			t.Errorf("served: %q", seen.Version)
 		}
-		if !seen.Dated || (seen.Skew-42*time.Second).Abs() > time.Second {
+		if seen.DatedAt.IsZero() || (seen.Skew-42*time.Second).Abs() > time.Second {
 			t.Errorf("skew: %v", seen.Skew)
 		}
+	})
+}
+
+// TestTheShopsClockIsCountedFromItsLastDate holds what time it is for a shop:
+// whatever our own clock says, for an hour after its last date, then ours.
+func TestTheShopsClockIsCountedFromItsLastDate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		date := "on"
+		r := newRig(t, rigOptions{static: "token", wrap: func(next http.RoundTripper) http.RoundTripper {
+			return transportFunc(func(req *http.Request) (*http.Response, error) {
+				res, err := next.RoundTrip(req)
+				if err == nil {
+					res.Header.Del("Date")
+					if date != "" {
+						res.Header.Set("Date", time.Now().Add(-2*time.Hour).UTC().Format(http.TimeFormat))
+					}
+				}
+				return res, err
+			})
+		}})
+		ask := func() {
+			if _, err := r.Shop(t.Context(), testShop, limiter.Reconcile); err != nil {
+				t.Fatal(err)
+			}
+		}
+		behind := func(when string, want time.Duration) {
+			t.Helper()
+			if got := time.Since(r.Now(testShop)); (got - want).Abs() > time.Second {
+				t.Errorf("%s: the shop's clock is %s behind ours, want %s", when, got, want)
+			}
+		}
+		behind("before any answer", 0)
+		ask()
+		behind("after an answer", 2*time.Hour)
+		time.Sleep(50 * time.Minute)
+		behind("50 minutes later", 2*time.Hour)
+		date = ""
+		ask()
+		behind("after an answer without a date", 2*time.Hour)
+		time.Sleep(11 * time.Minute)
+		behind("more than an hour after the last date", 0)
 	})
 }
 

@@ -113,6 +113,7 @@ type shop struct {
 	mu      sync.Mutex
 	limited int64 // calls delayed or denied that were counted already
 	seen    Seen
+	contact Contact
 }
 
 // New makes a client. Nothing is sent before the first call.

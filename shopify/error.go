@@ -3,6 +3,7 @@ package shopify
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -14,7 +15,7 @@ type Error struct {
 	Op      string // name of the operation
 	Status  int    // HTTP status, 0 when there was no answer
 	Code    string // Shopify's error code, such as THROTTLED
-	Message string // what Shopify said, clipped
+	Message string // what Shopify or the network said, clipped
 	// RequestID is the X-Request-Id of the answer, to quote to Shopify's support.
 	RequestID string
 	// RetryAt is when another try makes sense; zero when nobody said.
@@ -22,8 +23,23 @@ type Error struct {
 	// RetryAfter is what the server asked for, 0 for nothing.
 	RetryAfter time.Duration
 	Scope      string // the missing access scope of KindScope, "" when not told
+	Moved      string // of KindMoved: the name that the shop has now
 	Cost       int    // of KindTooDear: what the query would cost
-	Err        error
+	// Unsent: there was no connection, so it never reached the shop.
+	Unsent bool
+	// Behind is the failed call because of which this one was not sent, of
+	// KindOpen and KindBudget; nil when none is known.
+	Behind *Error
+	Err    error
+}
+
+// Root is the failed call that is behind an error: of one that was not sent the
+// call that failed before it.
+func (e *Error) Root() *Error {
+	if e.Behind != nil {
+		return e.Behind
+	}
+	return e
 }
 
 func (e *Error) Error() string {
@@ -35,7 +51,7 @@ func (e *Error) Error() string {
 		fmt.Fprintf(&b, ": %s", e.Err.Error())
 	}
 	var in []string
-	if e.Status != 0 && e.Status != 200 {
+	if e.Status != 0 && e.Status != 200 && !strings.Contains(e.words(), e.status()) {
 		in = append(in, fmt.Sprintf("status %d", e.Status))
 	}
 	if e.RequestID != "" {
@@ -50,8 +66,12 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Words says in one plain sentence what happened, for people.
+// Words says in a part of a sentence which step failed, for people. Of a call
+// that was not sent it is the step that failed before it.
 func (e *Error) Words() string {
+	if e.Behind != nil {
+		return e.Behind.Words()
+	}
 	s := e.words()
 	if e.Message != "" {
 		s += ": " + e.Message
@@ -60,13 +80,23 @@ func (e *Error) Words() string {
 }
 
 func (e *Error) words() string {
+	shop := e.Shop
+	if shop == "" {
+		shop = "the shop"
+	}
 	switch e.Kind {
 	case KindServer:
-		return "Shopify has a fault"
+		return "Shopify has a fault" + e.status()
 	case KindTimeout:
+		if e.Unsent {
+			return "no connection to " + shop + " in time"
+		}
 		return "Shopify did not answer in time"
 	case KindNetwork:
-		return "Shopify can't be reached"
+		if e.Unsent {
+			return "no connection to " + shop
+		}
+		return "the connection to " + shop + " broke off"
 	case KindUnreadable:
 		return "the answer can't be read"
 	case KindThrottled:
@@ -74,10 +104,7 @@ func (e *Error) words() string {
 	case KindBusy:
 		return "other bulk operations are running"
 	case KindToken:
-		if e.Status == 0 {
-			return "the app's credentials are missing"
-		}
-		return "Shopify does not accept the access token"
+		return e.tokenWords()
 	case KindScope:
 		if e.Scope != "" {
 			return "the access scope " + e.Scope + " is missing"
@@ -86,20 +113,32 @@ func (e *Error) words() string {
 	case KindPartial:
 		return "Shopify answered only in part"
 	case KindFrozen:
-		return "Shopify has frozen the shop"
+		return "Shopify has frozen the shop" + e.status()
 	case KindUninstalled:
 		return "the app is not installed on the shop"
+	case KindMoved:
+		return fmt.Sprintf("the shop has another name now, %s; follow it with stockroom shop add %s, "+
+			"then stockroom shop remove %s", e.Moved, e.Moved, shop)
 	case KindRefused:
+		if e.Status == http.StatusNotFound {
+			return "there is no such shop at Shopify" + e.status()
+		}
 		return "Shopify refused the request"
 	case KindTooDear:
 		return "the query costs more than Shopify allows"
 	case KindChanging:
 		return "the product changed while it was read"
 	case KindOpen:
-		return "Shopify is not answering"
+		if e.RetryAt.IsZero() {
+			return "calls to Shopify are held back by hand"
+		}
+		return "calls to Shopify failed several times"
 	case KindBudget:
-		if e.Code == askedToWait {
+		switch e.Code {
+		case askedToWait:
 			return "Shopify asked us to wait"
+		case notTold:
+			return "how many calls the shop allows now is not known yet"
 		}
 		return "the shop's budget of points is used up"
 	case KindCancelled:
@@ -108,6 +147,32 @@ func (e *Error) words() string {
 		return "the call could not be made"
 	}
 	return "the call failed"
+}
+
+// status is the answer's HTTP status in brackets, "" when it says nothing.
+func (e *Error) status() string {
+	if e.Status == 0 || e.Status == http.StatusOK {
+		return ""
+	}
+	return fmt.Sprintf(" (%d)", e.Status)
+}
+
+// tokenWords says which of the credentials is not accepted: the token of a call,
+// or what a token is asked for with.
+func (e *Error) tokenWords() string {
+	switch {
+	case e.Status == 0:
+		return "the app's credentials are missing"
+	case e.Op != EndpointToken:
+		return "Shopify does not accept the access token"
+	case e.Code == "invalid_client":
+		return "Shopify does not accept the app's client secret"
+	case e.Code == "application_cannot_be_found":
+		return "Shopify knows no app with this client id"
+	case e.Code == "shop_not_permitted":
+		return "Shopify gives this app no token for the shop, because they belong to different organizations"
+	}
+	return "Shopify does not accept the app's client id and secret"
 }
 
 // KindOf returns the kind of an error of this package, 0 for any other.

@@ -17,7 +17,8 @@ const (
 	KindPartial                     // data beside errors of another kind
 	KindFrozen                      // 402, 423, SHOP_INACTIVE
 	KindUninstalled                 // the token endpoint says that the app is not installed
-	KindRefused                     // userErrors, other 4xx, redirects, errors of the document
+	KindMoved                       // a redirect to another shop's name: the shop was renamed
+	KindRefused                     // userErrors, other 4xx and redirects, errors of the document
 	KindTooDear                     // MAX_COST_EXCEEDED
 	KindChanging                    // the product kept changing while its pages were read
 	KindOpen                        // not sent: the circuit is open
@@ -30,7 +31,7 @@ const (
 var kindNames = map[Kind]string{
 	KindServer: "server", KindTimeout: "timeout", KindNetwork: "network", KindUnreadable: "unreadable", KindThrottled: "throttled",
 	KindBusy: "busy", KindToken: "token", KindScope: "scope", KindPartial: "partial", KindFrozen: "frozen",
-	KindUninstalled: "uninstalled", KindRefused: "refused", KindTooDear: "too-dear", KindChanging: "changing", KindOpen: "open",
+	KindUninstalled: "uninstalled", KindMoved: "moved", KindRefused: "refused", KindTooDear: "too-dear", KindChanging: "changing", KindOpen: "open",
 	KindBudget: "budget", KindCancelled: "cancelled", KindLocal: "local",
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stockroom/catalog"
 	"stockroom/limiter"
 )
 
@@ -109,7 +110,7 @@ func (c *Client) Existing(ctx context.Context, name string, class limiter.Class,
 	}
 	gids := make([]string, len(ids))
 	for i, id := range ids {
-		gids[i] = gid("Product", id)
+		gids[i] = catalog.GID("Product", id)
 	}
 	var out struct {
 		Nodes []*struct {

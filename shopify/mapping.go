@@ -24,10 +24,6 @@ func parseGID(kind, s string) (int64, error) {
 	return id, nil
 }
 
-func gid(kind string, id int64) string {
-	return "gid://shopify/" + kind + "/" + strconv.FormatInt(id, 10)
-}
-
 // The shapes of the answers. A pointer is a field that may be null.
 type pageInfo struct {
 	HasNextPage bool   `json:"hasNextPage"`
@@ -68,12 +64,17 @@ type productNode struct {
 }
 
 type mediaNode struct {
-	Alt   *string `json:"alt"`
-	Image *struct {
-		URL    string `json:"url"`
-		Width  int64  `json:"width"`
-		Height int64  `json:"height"`
-	} `json:"image"`
+	Alt   *string    `json:"alt"`
+	Image *imageNode `json:"image"`
+}
+
+// imageNode is the image of a medium, or of a variant: only the latter's id is
+// the number that webhooks have too.
+type imageNode struct {
+	ID     string `json:"id"`
+	URL    string `json:"url"`
+	Width  int64  `json:"width"`
+	Height int64  `json:"height"`
 }
 
 type variantNode struct {
@@ -96,16 +97,18 @@ type variantNode struct {
 			} `json:"weight"`
 		} `json:"measurement"`
 	} `json:"inventoryItem"`
-	InventoryQuantity *int64    `json:"inventoryQuantity"`
-	InventoryPolicy   string    `json:"inventoryPolicy"`
-	Taxable           bool      `json:"taxable"`
-	CreatedAt         time.Time `json:"createdAt"`
-	UpdatedAt         time.Time `json:"updatedAt"`
+	InventoryQuantity *int64     `json:"inventoryQuantity"`
+	InventoryPolicy   string     `json:"inventoryPolicy"`
+	Taxable           bool       `json:"taxable"`
+	Image             *imageNode `json:"image"`
+	CreatedAt         time.Time  `json:"createdAt"`
+	UpdatedAt         time.Time  `json:"updatedAt"`
 }
 
 // productOf turns a whole product, all its pages joined, into the form that
-// webhooks have too. Images have no id here: GraphQL numbers media instead, so
-// which image a variant shows is left as it is stored.
+// webhooks have too. GraphQL numbers media and not images, so only the images
+// that a variant shows get their id here, and the
+// store has the others'.
 func productOf(n *productNode) (*catalog.Product, error) {
 	id, err := parseGID("Product", n.ID)
 	if err != nil {
@@ -129,16 +132,16 @@ func productOf(n *productNode) (*catalog.Product, error) {
 		options = append(options, catalog.Option{ID: oid, Name: o.Name, Position: o.Position, Values: o.Values})
 	}
 	p.Options = catalog.Of(options)
-	images := []catalog.Image{}
+	images, byFile := []catalog.Image{}, map[string]int{}
 	for _, m := range n.Media.Nodes {
 		if m.Image == nil { // a video, a model, or not processed yet
 			continue
 		}
+		byFile[catalog.ImageFile(m.Image.URL)] = len(images)
 		images = append(images, catalog.Image{
 			Position: int64(len(images) + 1), Src: m.Image.URL, Alt: m.Alt, Width: m.Image.Width, Height: m.Image.Height,
 		})
 	}
-	p.Images = catalog.Of(images)
 	variants := make([]catalog.Variant, 0, len(n.Variants.Nodes))
 	for i := range n.Variants.Nodes {
 		v, err := variantOf(&n.Variants.Nodes[i])
@@ -146,8 +149,16 @@ func productOf(n *productNode) (*catalog.Product, error) {
 			return nil, err
 		}
 		variants = append(variants, v)
+		shown := n.Variants.Nodes[i].Image
+		if shown == nil {
+			continue
+		}
+		if at, ok := byFile[catalog.ImageFile(shown.URL)]; ok {
+			images[at].ID = v.ImageID.Value()
+			images[at].VariantIDs = append(images[at].VariantIDs, v.ID)
+		}
 	}
-	p.Variants = catalog.Of(variants)
+	p.Images, p.Variants = catalog.Of(images), catalog.Of(variants)
 	return p, nil
 }
 
@@ -167,6 +178,13 @@ func variantOf(n *variantNode) (catalog.Variant, error) {
 		Taxable: catalog.Of(n.Taxable), WeightGrams: catalog.Null[int64](),
 		CreatedAt: catalog.Of(n.CreatedAt.UnixMilli()), UpdatedAt: catalog.Of(n.UpdatedAt.UnixMilli()),
 		Option1: catalog.Null[string](), Option2: catalog.Null[string](), Option3: catalog.Null[string](),
+		ImageID: catalog.Null[int64](),
+	}
+	if n.Image != nil {
+		v.ImageID = catalog.Field[int64]{} // not known when the id is no ProductImage's
+		if image, err := parseGID("ProductImage", n.Image.ID); err == nil {
+			v.ImageID = catalog.Of(image)
+		}
 	}
 	for i, o := range n.SelectedOptions {
 		switch i {

@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -45,11 +46,71 @@ func sameAsWebhook(t *testing.T, r *rig, id int64) {
 	if p.ContentHash() != c.Product.ContentHash() {
 		t.Errorf("product %d: %v", id, c.Product.Diff(p))
 	}
+	samePictures(t, c.Product, p)
 	if p.UpdatedAt.Value() != c.Product.UpdatedAt.Value() {
 		t.Errorf("product %d: updated at %d by GraphQL, %d by webhook", id, p.UpdatedAt.Value(), c.Product.UpdatedAt.Value())
 	}
 	if p.Coverage != catalog.Complete || !p.VariantsComplete {
 		t.Errorf("product %d: coverage %v, all variants: %v", id, p.Coverage, p.VariantsComplete)
+	}
+}
+
+// samePictures checks that a read shows which variant has which picture as the
+// webhook does, with the webhook's numbers.
+func samePictures(t *testing.T, webhook, read *catalog.Product) {
+	t.Helper()
+	shown := map[int64]catalog.Field[int64]{}
+	for _, v := range webhook.Variants.Value() {
+		shown[v.ID] = v.ImageID
+	}
+	for _, v := range read.Variants.Value() {
+		if v.ImageID != shown[v.ID] {
+			t.Errorf("variant %d has picture %v by GraphQL, %v by webhook", v.ID, v.ImageID, shown[v.ID])
+		}
+	}
+	for i, m := range webhook.Images.Value() {
+		got := read.Images.Value()[i]
+		if len(m.VariantIDs) > 0 && got.ID != m.ID || !slices.Equal(got.VariantIDs, m.VariantIDs) {
+			t.Errorf("picture %d is that of %v by webhook, %d that of %v by GraphQL", m.ID, m.VariantIDs, got.ID, got.VariantIDs)
+		}
+	}
+}
+
+func TestAPictureOfAVariantIsFoundByItsFile(t *testing.T) {
+	n := productNode{
+		ID: "gid://shopify/Product/1",
+		Media: connection[mediaNode]{Nodes: []mediaNode{
+			{Image: &imageNode{URL: "https://cdn.shopify.com/s/files/1/2/files/a.jpg?v=1"}},
+			{Image: &imageNode{URL: "https://cdn.shopify.com/s/files/1/2/files/b.jpg?v=1"}},
+		}},
+		Variants: connection[variantNode]{Nodes: []variantNode{
+			{ID: "gid://shopify/ProductVariant/11", Image: &imageNode{
+				ID: "gid://shopify/ProductImage/7", URL: "https://cdn.shopify.com/s/files/1/2/files/b.jpg?v=2&width=90",
+			}},
+			{ID: "gid://shopify/ProductVariant/12"},
+			{ID: "gid://shopify/ProductVariant/13", Image: &imageNode{
+				ID: "gid://shopify/ImageSource/9", URL: "https://shop.example/s/files/1/2/files/a.jpg",
+			}},
+		}},
+	}
+	for i := range n.Variants.Nodes {
+		n.Variants.Nodes[i].InventoryItem.ID = "gid://shopify/InventoryItem/5"
+	}
+	p, err := productOf(&n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []any
+	for _, m := range p.Images.Value() {
+		got = append(got, m.ID, m.VariantIDs)
+	}
+	for _, v := range p.Variants.Value() {
+		got = append(got, v.ImageID.Value(), v.ImageID.Present())
+	}
+	// A number of another kind is not taken for an image's.
+	want := []any{int64(0), []int64{13}, int64(7), []int64{11}, int64(7), true, int64(0), true, int64(0), false}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
 	}
 }
 
@@ -96,11 +157,8 @@ func TestIDsBeyondTheExactFloatsStayExact(t *testing.T) {
 }
 
 func TestAVideoIsNoImage(t *testing.T) {
-	n := productNode{ID: "gid://shopify/Product/1", Media: connection[mediaNode]{Nodes: []mediaNode{{}, {Image: &struct {
-		URL    string `json:"url"`
-		Width  int64  `json:"width"`
-		Height int64  `json:"height"`
-	}{"https://cdn.example/a.jpg", 3, 4}}}}}
+	n := productNode{ID: "gid://shopify/Product/1", Media: connection[mediaNode]{Nodes: []mediaNode{{},
+		{Image: &imageNode{URL: "https://cdn.example/a.jpg", Width: 3, Height: 4}}}}}
 	p, err := productOf(&n)
 	if err != nil {
 		t.Fatal(err)

@@ -82,7 +82,7 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 	var first struct {
 		Product *productNode `json:"product"`
 	}
-	vars := map[string]any{"id": gid("Product", id), "variants": size.variants, "media": size.media}
+	vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.variants, "media": size.media}
 	if err := c.read(ctx, name, class, c.queries["Product"].call(vars), &first); err != nil {
 		return nil, false, err
 	}
@@ -103,7 +103,8 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 				Variants  connection[variantNode] `json:"variants"`
 			} `json:"product"`
 		}
-		vars := map[string]any{"id": gid("Product", id), "variants": size.more, "after": n.Variants.PageInfo.EndCursor}
+		after := n.Variants.PageInfo.EndCursor
+		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more, "after": after}
 		if err := c.readOn(ctx, name, class, c.queries["ProductVariants"].call(vars), &next); err != nil {
 			return nil, false, err
 		}
@@ -120,7 +121,7 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 				Media     connection[mediaNode] `json:"media"`
 			} `json:"product"`
 		}
-		vars := map[string]any{"id": gid("Product", id), "media": size.media, "after": n.Media.PageInfo.EndCursor}
+		vars := map[string]any{"id": catalog.GID("Product", id), "media": size.media, "after": n.Media.PageInfo.EndCursor}
 		if err := c.readOn(ctx, name, class, c.queries["ProductMedia"].call(vars), &next); err != nil {
 			return nil, false, err
 		}
@@ -166,13 +167,7 @@ func complete(n *productNode) bool {
 }
 
 // age is how long ago something happened by the shop's clock.
-func (c *Client) age(name string, at time.Time) time.Duration {
-	now := time.Now()
-	if seen := c.Seen(name); seen.Dated {
-		now = now.Add(-seen.Skew)
-	}
-	return now.Sub(at)
-}
+func (c *Client) age(name string, at time.Time) time.Duration { return c.Now(name).Sub(at) }
 
 func pause(ctx context.Context, name string, d time.Duration) error {
 	t := time.NewTimer(d)
@@ -197,7 +192,7 @@ func (c *Client) ProductOfItem(ctx context.Context, name string, class limiter.C
 			}] `json:"variants"`
 		} `json:"inventoryItem"`
 	}
-	op := c.queries["InventoryItem"].call(map[string]any{"id": gid("InventoryItem", item)})
+	op := c.queries["InventoryItem"].call(map[string]any{"id": catalog.GID("InventoryItem", item)})
 	if err := c.read(ctx, name, class, op, &out); err != nil {
 		return 0, err
 	}

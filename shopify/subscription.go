@@ -63,6 +63,7 @@ func (c *Client) Subscriptions(ctx context.Context, name string, class limiter.C
 // the underscores alone.
 var enumTopics = map[string]string{
 	"inventory_levels/update": "INVENTORY_LEVELS_UPDATE", "inventory_items/update": "INVENTORY_ITEMS_UPDATE",
+	"inventory_levels/connect": "INVENTORY_LEVELS_CONNECT", "inventory_levels/disconnect": "INVENTORY_LEVELS_DISCONNECT",
 	"app/uninstalled": "APP_UNINSTALLED", "app/scopes_update": "APP_SCOPES_UPDATE", "bulk_operations/finish": "BULK_OPERATIONS_FINISH",
 	"products/create": "PRODUCTS_CREATE", "products/update": "PRODUCTS_UPDATE", "products/delete": "PRODUCTS_DELETE",
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -40,19 +42,19 @@ func renewBefore(t Token) time.Duration {
 func (c *Client) token(ctx context.Context, name string, refused config.Secret) (value config.Secret, static bool, err error) {
 	app, err := c.o.Credentials.App(name)
 	if err != nil {
-		return config.Secret{}, false, &Error{Kind: KindLocal, Shop: name, Op: "token", Err: err}
+		return config.Secret{}, false, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
 	}
 	if app.AccessToken.IsSet() {
 		return app.AccessToken, true, nil
 	}
 	if app.ClientID == "" || !app.Secret.IsSet() {
-		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: "token", Message: "no access token is known, nor a client id and secret to ask for one"}
+		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken, Message: "no access token is known, nor a client id and secret to ask for one"}
 	}
 	box := c.shop(name).token
 	select {
 	case <-box.turn:
 	case <-ctx.Done():
-		return config.Secret{}, false, cancelled(name, "token", ctx)
+		return config.Secret{}, false, cancelled(name, EndpointToken, ctx)
 	}
 	defer func() { box.turn <- struct{}{} }()
 
@@ -114,9 +116,10 @@ type tokenAnswer struct {
 func (c *Client) grant(ctx context.Context, name string, app App) (Token, error) {
 	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointToken})
 	if err != nil {
-		return Token{}, openError(name, "token", err)
+		return Token{}, c.openError(name, EndpointToken, err)
 	}
 	t, err := c.askToken(ctx, name, app)
+	c.contacted(name, time.Now(), err)
 	permit.Done(Judge(err).Breaker, retryAfterOf(err))
 	return t, err
 }
@@ -128,15 +131,15 @@ func (c *Client) askToken(ctx context.Context, name string, app App) (Token, err
 	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {app.ClientID}, "client_secret": {app.Secret.Reveal()}}
 	req, err := http.NewRequestWithContext(try, http.MethodPost, c.o.BaseURL(name)+"/admin/oauth/access_token", strings.NewReader(form.Encode()))
 	if err != nil {
-		return Token{}, &Error{Kind: KindLocal, Shop: name, Op: "token", Err: err}
+		return Token{}, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	res, body, err := c.exchange(ctx, req, name, "token", 1<<20)
+	res, body, err := c.exchange(ctx, req, name, EndpointToken, 1<<20)
 	if err != nil {
 		return Token{}, err
 	}
-	e := &Error{Shop: name, Op: "token", Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, time.Now())}
+	e := &Error{Shop: name, Op: EndpointToken, Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, time.Now())}
 	var in tokenAnswer
 	readable := json.Unmarshal(body, &in) == nil
 	if res.StatusCode == http.StatusOK {
@@ -152,14 +155,20 @@ func (c *Client) askToken(ctx context.Context, name string, app App) (Token, err
 			ExpiresAt: asked.Add(time.Duration(in.ExpiresIn) * time.Second),
 		}, nil
 	}
-	e.Code, e.Message = clip(in.Error), clip(in.Description)
+	if res.StatusCode/100 == 3 {
+		redirected(e, res.Header.Get("Location"))
+		return Token{}, e
+	}
+	if e.Code, e.Message = clip(in.Error), clip(in.Description); !readable {
+		e.Code, e.Message = oauthError(body)
+	}
 	if e.Message == "" {
 		e.Message = e.Code
 	}
 	e.Kind = kindOfStatus(res.StatusCode)
 	if res.StatusCode == http.StatusBadRequest || res.StatusCode == http.StatusForbidden {
 		// The words of RFC 6749 5.2 and Shopify's own.
-		if e.Kind = KindToken; in.Error == "app_not_installed" {
+		if e.Kind = KindToken; e.Code == "app_not_installed" {
 			e.Kind = KindUninstalled
 		}
 	}
@@ -167,15 +176,30 @@ func (c *Client) askToken(ctx context.Context, name string, app App) (Token, err
 	return Token{}, e
 }
 
+// oauthTitle is the title of the page that refuses a grant, such as
+// "400 - Oauth error invalid_client" with a text behind a colon now and then.
+var oauthTitle = regexp.MustCompile(`(?is)<title>[^<]*oauth error ([a-z_]+)(?::\s*([^<]*))?</title>`)
+
+func oauthError(page []byte) (code, message string) {
+	found := oauthTitle.FindSubmatch(page)
+	if found == nil {
+		return "", ""
+	}
+	return clip(string(found[1])), clip(html.UnescapeString(string(found[2])))
+}
+
 func splitScopes(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
 }
 
-func openError(shop, op string, err error) *Error {
+func (c *Client) openError(shop, op string, err error) *Error {
 	e := &Error{Kind: KindOpen, Shop: shop, Op: op, Err: err}
 	var open *breaker.OpenError
 	if errors.As(err, &open) {
 		e.RetryAt = open.RetryAt
+	}
+	if !e.RetryAt.IsZero() { // a person who holds the calls back needs no other reason
+		e.Behind = c.behind(shop)
 	}
 	return e
 }

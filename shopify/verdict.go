@@ -40,6 +40,7 @@ const (
 	ForScope             // an access scope
 	ForFrozen            // Shopify to thaw the shop
 	ForInstall           // the app to be installed again
+	ForMove              // the shop to be connected under the name it has now
 	ForOneThing          // only this job: Shopify shows part of what it asks for
 )
 
@@ -61,7 +62,16 @@ func Judge(err error) Verdict {
 	if !errors.As(err, &e) {
 		return Verdict{Unspent, breaker.Ignored, Retry, NoPause}
 	}
-	switch e.Kind {
+	if e.Unsent {
+		v := judgeKind(e.Kind)
+		v.Budget = Unspent
+		return v
+	}
+	return judgeKind(e.Kind)
+}
+
+func judgeKind(kind Kind) Verdict {
+	switch kind {
 	case KindThrottled:
 		return Verdict{SlowDown, breaker.Ignored, Snooze, NoPause}
 	case KindServer, KindTimeout, KindNetwork, KindUnreadable:
@@ -78,6 +88,8 @@ func Judge(err error) Verdict {
 		return Verdict{Settle, breaker.Ignored, Pause, ForFrozen}
 	case KindUninstalled:
 		return Verdict{Settle, breaker.Ignored, Pause, ForInstall}
+	case KindMoved:
+		return Verdict{Settle, breaker.Ignored, Pause, ForMove}
 	case KindRefused, KindTooDear:
 		return Verdict{Settle, breaker.Success, Permanent, NoPause}
 	case KindChanging:

@@ -26,6 +26,7 @@ func TestTheVerdictTable(t *testing.T) {
 		{KindPartial, Settle, breaker.Ignored, Pause, ForOneThing},
 		{KindFrozen, Settle, breaker.Ignored, Pause, ForFrozen},
 		{KindUninstalled, Settle, breaker.Ignored, Pause, ForInstall},
+		{KindMoved, Settle, breaker.Ignored, Pause, ForMove},
 		{KindRefused, Settle, breaker.Success, Permanent, NoPause},
 		{KindTooDear, Settle, breaker.Success, Permanent, NoPause},
 		{KindChanging, Settle, breaker.Success, Retry, NoPause},
@@ -36,6 +37,13 @@ func TestTheVerdictTable(t *testing.T) {
 	} {
 		if got, want := Judge(&Error{Kind: tt.kind}), (Verdict{tt.budget, tt.breaker, tt.job, tt.pause}); got != want {
 			t.Errorf("%v: got %+v, want %+v", tt.kind, got, want)
+		}
+	}
+	for _, kind := range []Kind{KindNetwork, KindTimeout, KindCancelled} {
+		want := Judge(&Error{Kind: kind})
+		want.Budget = Unspent
+		if got := Judge(&Error{Kind: kind, Unsent: true}); got != want {
+			t.Errorf("%v without a connection: got %+v, want %+v", kind, got, want)
 		}
 	}
 	if got := Judge(nil); got != (Verdict{Settle, breaker.Success, Done, NoPause}) {

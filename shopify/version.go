@@ -16,10 +16,10 @@ type Seen struct {
 	// Deprecated is the X-Shopify-API-Deprecated-Reason of the newest answer that
 	// had one, "" for none.
 	Deprecated string
-	// Skew is how far our clock is ahead of the shop's, to the second; Dated
-	// tells whether the newest answer had a date to compare.
-	Skew  time.Duration
-	Dated bool
+	// Skew is how far our clock was ahead of the shop's, to the second, at
+	// DatedAt, when the newest answer with a date came; zero: none had one.
+	Skew    time.Duration
+	DatedAt time.Time
 }
 
 // Seen returns what the shop's answers have told.
@@ -28,6 +28,21 @@ func (c *Client) Seen(name string) Seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.seen
+}
+
+// clockKnown is for how long a shop's date says what time it is there.
+const clockKnown = time.Hour
+
+// Now is the time by the shop's own clock: counted from the date of its newest
+// answer that has one, or ours when none came within the hour. Setting our clock does not
+// move it.
+func (c *Client) Now(name string) time.Time {
+	seen := c.Seen(name)
+	since := time.Since(seen.DatedAt)
+	if seen.DatedAt.IsZero() || since > clockKnown {
+		return time.Now()
+	}
+	return seen.DatedAt.Add(since - seen.Skew)
 }
 
 // Version is the version that is asked for.
@@ -53,9 +68,7 @@ func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		// The date has whole seconds, so half of one is its middle.
 		s.seen.Skew = sent.Add(now.Sub(sent) / 2).Sub(date.Add(time.Second / 2)).Round(time.Second)
-		s.seen.Dated = true
-	} else {
-		s.seen.Dated = false
+		s.seen.DatedAt = now
 	}
 }
 

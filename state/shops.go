@@ -43,6 +43,7 @@ const (
 	PauseScope       PauseReason = "scope"       // the token lacks an access scope
 	PauseFrozen      PauseReason = "frozen"      // Shopify has frozen the shop
 	PauseUninstalled PauseReason = "uninstalled" // the app was uninstalled
+	PauseMoved       PauseReason = "moved"       // the shop has another name now
 	PauseOperator    PauseReason = "operator"    // a person asked for it
 )
 
@@ -50,6 +51,7 @@ const (
 type Pause struct {
 	Reason    PauseReason `json:"reason"`
 	Detail    string      `json:"detail,omitempty"` // the scope that is missing, for example
+	Words     string      `json:"words,omitempty"`  // the step that failed, a part of a sentence
 	Since     time.Time   `json:"since,omitzero"`
 	NextProbe time.Time   `json:"next_probe,omitzero"` // zero: not by itself
 }

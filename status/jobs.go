@@ -210,6 +210,9 @@ func (q *QueueWatch) Commit(c queue.Commit) {
 	q.failed, q.at = "", time.Now()
 	if c.Err != nil {
 		q.failed = "its file can't be written"
+		if cause := store.CauseOfFile(c.Err); cause != store.CauseIO {
+			q.failed += ": " + cause.Words()
+		}
 	}
 }
 

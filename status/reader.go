@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"stockroom/datadir"
 	"stockroom/queue"
 	"stockroom/store"
 	"stockroom/webhook"
@@ -16,7 +17,7 @@ type Facts struct {
 	Now       time.Time
 	Catalogue Catalogue
 	Queue     Queue
-	Space     Space
+	Space     datadir.Space
 	Shops     []Shop
 	ShopsErr  error
 	Last      time.Time // newest delivery, zero for none
@@ -38,14 +39,6 @@ type Catalogue struct {
 	Since  time.Time
 }
 
-// Space is how much the disk of the data dir still takes, in bytes.
-type Space struct {
-	Free, Total int64 // Total 0: not known
-	Low         bool  // below the least that is set
-	AtStake     bool  // deliveries can't be stored safely any more
-	Warn        string
-}
-
 // Shop is one shop with all that is known of it.
 type Shop struct {
 	Connection
@@ -54,6 +47,7 @@ type Shop struct {
 	JobsErr error  // why the jobs can't be counted
 	Calls   *Calls // nil when nothing is known of them
 	Sync    *Sync  // nil when nothing is compared with the shop
+	Local   int64  // products stored, of a shop that was never proven
 	Refused webhook.Refusals
 	// Disputed products show another content in the shop than the newer one that
 	// is stored here, since DisputedSince.
@@ -75,6 +69,9 @@ type Options struct {
 	// CatalogueClosed reports whether deliveries go straight to the retry queue
 	// because the catalogue has just failed, and since when; nil for never.
 	CatalogueClosed func() (since time.Time, closed bool)
+	// CatalogueCause is what it failed with last while it is closed; nil: the
+	// store's own word.
+	CatalogueCause func() store.Cause
 	// Refused and Strangers tell which deliveries were refused; nil: of none.
 	Refused   func(shop string) webhook.Refusals
 	Strangers func() []webhook.Stranger
@@ -82,7 +79,7 @@ type Options struct {
 	Disputed func(shop string) (n int, since time.Time)
 	// Notices and Space tell of the files and their disk; nil: nothing.
 	Notices func() []Notice
-	Space   func() Space
+	Space   func() datadir.Space
 	// Works reports whether workers run; nil: they do.
 	Works     func() bool
 	Demo      bool
@@ -148,6 +145,9 @@ func (r *Reader) Catalogue() Catalogue {
 	if closed && !since.IsZero() {
 		f.Since = since
 	}
+	if closed && r.o.CatalogueCause != nil {
+		f.Cause = r.o.CatalogueCause()
+	}
 	return f
 }
 
@@ -174,6 +174,11 @@ func (r *Reader) shops(ctx context.Context, now time.Time) ([]Shop, error) {
 			v := r.o.Sync(c.Shop, now)
 			s.Sync = &v
 			waitForPoints(&s, now)
+			if !s.proven() {
+				if counts, err := r.o.Store.CountShop(ctx, c.Shop); err == nil {
+					s.Local = counts.Products
+				}
+			}
 		}
 		if r.o.Refused != nil {
 			s.Refused = r.o.Refused(c.Shop)

@@ -132,7 +132,7 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 	for _, sc := range st.Schedules {
 		v.Schedules = append(v.Schedules, Schedule{
 			Name: sc.Name, Every: sc.Every.Seconds(), LastStart: sc.LastStart, LastSuccess: sc.LastSuccess, LastError: sc.LastError,
-			Next: sc.Next, Running: sc.Running, Late: sc.Late,
+			Next: sc.Next, Held: sc.Held, Running: sc.Running, Late: sc.Late,
 		})
 	}
 	return v
@@ -182,15 +182,14 @@ type Calls struct {
 	RetryAt time.Time `json:"circuit_next_try_at,omitzero"`
 	Held    bool      `json:"circuit_held"` // by hand
 	// Failed is why the newest call failed, "" when it was answered, since
-	// FailedAt.
-	Failed   string    `json:"failed,omitempty"`
-	FailedAt time.Time `json:"failed_at,omitzero"`
+	// FailedAt; the next one is made at FailedRetryAt, zero when nothing holds it
+	// back.
+	Failed        string    `json:"failed,omitempty"`
+	FailedAt      time.Time `json:"failed_at,omitzero"`
+	FailedRetryAt time.Time `json:"failed_retry_at,omitzero"`
 	// Version served, and what Shopify will drop of what is asked for.
 	Version    string `json:"api_version,omitempty"`
 	Deprecated string `json:"api_deprecated,omitempty"`
-
-	// Moved is the shop's new domain when Shopify says that it was renamed.
-	Moved string `json:"moved_to,omitempty"`
 }
 
 // Open reports whether calls are refused now.

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/datadir"
 	"stockroom/state"
 	"stockroom/store"
 	"stockroom/syncer"
@@ -101,8 +102,6 @@ func yes(text, next Words, command ...string) (Line, bool) {
 const (
 	// damping is how long known changes may be read before that is a line.
 	damping = 5 * time.Second
-	// probeWords is how often a failing catalogue is tried, as it is said.
-	probeWords = "Tried again every half second."
 	// repeatWords is what Shopify does with what can't be stored.
 	repeatWords = "Shopify is told to send each product update again, which it does for four hours."
 )
@@ -117,15 +116,19 @@ func CauseWords(c Catalogue) string {
 
 // storedWords says what becomes of deliveries while the catalogue fails.
 func (f *Facts) storedWords() string {
-	switch {
-	case !f.Queue.OK:
-		return probeWords + " " + repeatWords
-	case f.Queue.Updates == 0:
-		return probeWords + " Whatever arrives meanwhile is kept in the retry queue."
-	case f.Queue.Updates == 1:
-		return probeWords + " 1 update is kept in the retry queue meanwhile."
+	tried := "Tried again with the next write. "
+	if f.Catalogue.Closed {
+		tried = "Tried again every half second. "
 	}
-	return probeWords + " " + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
+	switch {
+	case !f.Queue.OK || f.Space.Level == datadir.SpaceCritical:
+		return tried + "What can't be stored, Shopify is told to send again, which it does for four hours."
+	case f.Queue.Updates == 0:
+		return tried + "Whatever arrives meanwhile is kept in the retry queue."
+	case f.Queue.Updates == 1:
+		return tried + "1 update is kept in the retry queue meanwhile."
+	}
+	return tried + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
 }
 
 func nothingStored(f *Facts) (Line, bool) {
@@ -136,7 +139,7 @@ func nothingStored(f *Facts) (Line, bool) {
 }
 
 func spaceOut(f *Facts) (Line, bool) {
-	if !f.Space.AtStake {
+	if f.Space.Level != datadir.SpaceCritical {
 		return no()
 	}
 	return yes(say("The disk is almost full: "+Bytes(f.Space.Free)+" are free, so product updates may soon be refused."),
@@ -144,7 +147,7 @@ func spaceOut(f *Facts) (Line, bool) {
 }
 
 func spaceLow(f *Facts) (Line, bool) {
-	if !f.Space.Low || f.Space.AtStake {
+	if f.Space.Level != datadir.SpaceLow {
 		return no()
 	}
 	return yes(say("The disk gets full: "+Bytes(f.Space.Free)+" of "+Bytes(f.Space.Total)+" are free. Everything is stored still."),
@@ -207,11 +210,12 @@ func uninstalled(_ *Facts, s *Shop) (Line, bool) {
 }
 
 func moved(_ *Facts, s *Shop) (Line, bool) {
-	if s.Calls == nil || s.Calls.Moved == "" {
+	code, name := PauseParts(s.Reason)
+	if s.State != "paused" || state.PauseReason(code) != state.PauseMoved {
 		return no()
 	}
-	return yes(say("The shop was renamed: Shopify answers that it is "+s.Calls.Moved+" now."),
-		say("Connect it under its new name with this command, then remove the old one:"), "stockroom shop add ", s.Calls.Moved)
+	return yes(say("The shop has another name at Shopify now: "+name+"."),
+		say("Connect it under its new name with this command, then remove the old one with stockroom shop remove "+s.Shop+":"), "stockroom shop add ", name)
 }
 
 // PauseParts splits a reason into its code and what it is about.
@@ -225,6 +229,9 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	code, detail := PauseParts(s.Reason)
+	if state.PauseReason(code) == state.PauseMoved {
+		return no()
+	}
 	why, next, command := s.Reason, say("Goes on when it is resumed."), ""
 	asked := func(rest string) Words {
 		if s.NextTry.IsZero() {
@@ -360,6 +367,8 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 	switch {
 	case c.Open() && c.RetryAt.After(f.Now):
 		next = say(next, "Next try at ", clock(c.RetryAt), ", ", age(c.RetryAt), ".")
+	case c.FailedRetryAt.After(f.Now):
+		next = say(next, "Next try at ", clock(c.FailedRetryAt), ", ", age(c.FailedRetryAt), ".")
 	case s.Jobs.Retry.After(f.Now):
 		next = say(next, "Next try ", age(s.Jobs.Retry), ".")
 	case s.Sync != nil && s.Sync.WaitsUntil.After(f.Now):
@@ -448,15 +457,22 @@ func firstReadFailed(f *Facts, s *Shop) (Line, bool) {
 	if s.Sync == nil || s.proven() || s.Sync.Running != nil {
 		return no()
 	}
-	sc := s.Sync.schedule("full_sync")
-	if sc.LastError == "" {
+	first := s.Sync.Raw.First
+	if first.Done || first.Failed.IsZero() {
 		return no()
 	}
-	next := say("Tried again by itself.")
-	if !sc.Next.IsZero() {
-		next = say("Next try ", age(sc.Next), ".")
+	text := "The first read of the catalogue failed: " + clause(first.Words) + "."
+	if first.Expected >= 0 {
+		text += " " + Number(s.Local) + " of " + Count(first.Expected, "product") + " are here."
 	}
-	return yes(say("The first read of the catalogue failed: "+clause(sc.LastError)+"."), next)
+	next := say("Asked again when somebody says so.")
+	switch {
+	case !first.Next.IsZero():
+		next = say("Next try at ", clock(first.Next), ", ", age(first.Next), ".")
+	case !f.Works:
+		next = say("Tried again when stockroom serve runs.")
+	}
+	return yes(say(text), next)
 }
 
 func disputed(_ *Facts, s *Shop) (Line, bool) {

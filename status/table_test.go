@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/datadir"
 	"stockroom/queue"
 	"stockroom/store"
 	"stockroom/syncer"
@@ -22,7 +23,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 func calm() Facts {
 	return Facts{
 		Now: noon, Last: noon.Add(-3 * time.Second), PublicURL: "https://stock.example", Works: true,
-		Catalogue: Catalogue{OK: true}, Queue: Queue{OK: true}, Space: Space{Free: 50 << 30, Total: 100 << 30},
+		Catalogue: Catalogue{OK: true}, Queue: Queue{OK: true}, Space: datadir.Space{Free: 50 << 30, Total: 100 << 30, Level: datadir.SpaceOK},
 		Shops: []Shop{calmShop(linen)},
 	}
 }
@@ -70,13 +71,13 @@ type row struct {
 var rows = []row{
 	{"both stores fail", "store-both", func(f *Facts, _ *Shop) {
 		f.Catalogue, f.Queue = Catalogue{Closed: true, Cause: store.CauseFull}, Queue{Reason: "its file can't be written"}
-	}, Bad, "Nothing can be stored now: the disk is full.", "send each product update again", ""},
-	{"no space for deliveries", "space-out", func(f *Facts, _ *Shop) { f.Space.Low, f.Space.AtStake, f.Space.Free = true, true, 6<<20 }, Bad,
+	}, Bad, "Nothing can be stored now: the disk is full.", "Shopify is told to send again", ""},
+	{"no space for deliveries", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceCritical, 6<<20 }, Bad,
 		"The disk is almost full: 6 MiB are free, so product updates may soon be refused.", "Free some space", ""},
 	{"the shops can't be read", "shops-unread", func(f *Facts, _ *Shop) { f.Shops, f.ShopsErr = nil, errors.New("x") }, Wait, "The list of shops can't be read now.", "next look", ""},
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
-	{"renamed", "moved", func(_ *Facts, s *Shop) { s.Calls.Moved = "flax.myshopify.com" }, Bad, "The shop was renamed: Shopify answers that it is flax.myshopify.com now.",
+	{"renamed", "moved", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "moved: flax.myshopify.com" }, Bad, "The shop has another name at Shopify now: flax.myshopify.com.",
 		"under its new name", "stockroom shop add flax.myshopify.com"},
 	{"token refused", "paused", func(_ *Facts, s *Shop) {
 		s.State, s.Reason, s.NextTry = "paused", "token: HTTP 401", noon.Add(15*time.Minute)
@@ -142,8 +143,8 @@ var rows = []row{
 		"Something was lost or damaged here; what arrives is stored.", "products.db was damaged. A full sync.", ""},
 	{"the first read failed", "first-read-failed", func(_ *Facts, s *Shop) {
 		never(s)
-		s.Sync.Schedules[0].LastError, s.Sync.Schedules[0].Next = "the bulk operation FAILED.", noon.Add(time.Minute)
-	}, Wait, "The first read of the catalogue failed: the bulk operation FAILED.", "Next try in 1 minute.", ""},
+		s.Sync.Raw.First = syncer.FirstRead{Failed: noon.Add(-time.Minute), Words: "Shopify could not write the export.", Next: noon.Add(time.Minute), Expected: 1234}
+	}, Wait, "The first read of the catalogue failed: Shopify could not write the export. 0 of 1,234 products are here.", "Next try at 12:01 UTC, in 1 minute.", ""},
 	{"somebody signs with another secret", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonWrongSecret, "") }, Wait,
 		"Somebody sends deliveries for linen that are signed with another secret; they are refused. The last came at 11:58 UTC, 2 minutes ago.", "If it is Shopify, the client secret here is wrong", ""},
 	{"bodies changed on the way", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonBodyChanged, "") }, Wait,
@@ -156,7 +157,7 @@ var rows = []row{
 		f.Strangers = []webhook.Stranger{{Name: "flax.myshopify.com", Shops: []string{linen}, At: noon.Add(-time.Hour)}}
 	}, Wait, "Deliveries for flax.myshopify.com are signed with your app's secret, and that shop is not connected. The last came at 11:00 UTC.",
 		"If linen.myshopify.com was renamed", "stockroom shop add flax.myshopify.com"},
-	{"little space", "space-low", func(f *Facts, _ *Shop) { f.Space.Low, f.Space.Free = true, 900<<20 }, Wait,
+	{"little space", "space-low", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceLow, 900<<20 }, Wait,
 		"The disk gets full: 900 MiB of 100 GiB are free. Everything is stored still.", "Free some space", ""},
 	{"reads refused as older", "disputed", func(_ *Facts, s *Shop) { s.Disputed, s.DisputedSince = 1, noon.Add(-5*time.Minute) }, Wait,
 		"1 product shows in the shop another content than the newer one that is stored here, since 11:55 UTC.", "read again", ""},
@@ -466,8 +467,8 @@ func TestReadinessNamesWhatIsDegraded(t *testing.T) {
 		{"damage", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}} }, "degraded", []string{"notice"}},
 		{"good to know only", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelInfo, "by the way", ""}} }, "ready", []string{}},
 		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "degraded", []string{"paused"}},
-		{"little space is not red", func(f *Facts, _ *Shop) { f.Space.Low = true }, "ready", []string{}},
-		{"no space", func(f *Facts, _ *Shop) { f.Space.Low, f.Space.AtStake = true, true }, "degraded", []string{"space-out"}},
+		{"little space is not red", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceLow }, "ready", []string{}},
+		{"no space", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceCritical }, "degraded", []string{"space-out"}},
 	} {
 		f := calm()
 		tt.change(&f, &f.Shops[0])

@@ -31,9 +31,14 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 }
 
 // Record writes a journal row for a delivery that changes nothing here, for
-// example one that was kept as a dead letter.
-func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string) error {
-	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
+// example one that was kept as a dead letter, and the work that it asks for.
+func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, wanted ...Wanted) error {
+	err := s.write(ctx, s.urgent, 1+len(wanted), func(t *tx) error {
+		for _, w := range wanted {
+			if err := t.want(w); err != nil {
+				return err
+			}
+		}
 		t.delivery++
 		return t.journal(d, entry{id: t.delivery, externalID: externalID, outcome: outcome, reason: reason})
 	})
@@ -161,6 +166,9 @@ type verdict struct {
 	want    *Wanted
 	created bool                // applied, and there was no row before
 	diff    []catalog.FieldDiff // when origin.report
+	// refused: what is stored is dated later than what a read showed that began
+	// after it was committed. Unix milliseconds from which a read decides; 0: not so.
+	refused int64
 }
 
 // origin is where a change comes from; it becomes the provenance of the row.
@@ -176,7 +184,6 @@ type origin struct {
 	started       int64
 	report        bool // tell what changes
 	unordered     bool // the read does not know the order of the images, so it answers no wish for a fetch
-	overrule      bool // an older version may win over a row written before started
 }
 
 // readAt is when the read of the shop began, NULL for a delivery.

@@ -19,6 +19,13 @@ type modelProduct struct {
 	version   string
 	tombstone bool
 	read      bool // the shop itself showed this version
+	refused   refusedRead
+}
+
+// refusedRead is a read that showed an older version than the stored one.
+type refusedRead struct {
+	content string
+	began   int64
 }
 
 // bulkModel is the catalogue and one run's counters, kept by the rules alone.
@@ -29,9 +36,9 @@ type bulkModel struct {
 	offset   int64
 }
 
-// shown applies what a read of the shop shows. late reads began after all that
-// was written before, the others before it.
-func (m *bulkModel) shown(id, second int64, version string, late, overrule bool) {
+// shown applies what a read of the shop shows. late reads began long after all
+// that was written before, the others before it.
+func (m *bulkModel) shown(id, second int64, version string, late bool, began int64) {
 	p := m.products[id]
 	how, want := countedUnchanged, false
 	switch {
@@ -39,13 +46,24 @@ func (m *bulkModel) shown(id, second int64, version string, late, overrule bool)
 	case !p.stored:
 		*p = modelProduct{stored: true, second: second, version: version, read: true}
 		how = countedAdded
-	case second < p.second && !(overrule && late):
+	case second < p.second && !late:
+	case second < p.second:
+		content := fmt.Sprint(second, version)
+		if p.refused.content == content && began > p.refused.began {
+			p.second, p.version, p.read, p.refused = second, version, true, refusedRead{}
+			how = countedChanged
+			break
+		}
+		if began > p.refused.began {
+			p.refused = refusedRead{content, began}
+		}
+		how, want = 0, true
 	case second == p.second && version == p.version:
-		p.read = true
+		p.read, p.refused = true, refusedRead{}
 	case second == p.second && !late:
 		want = true
 	default:
-		p.second, p.version, p.read = second, version, true
+		p.second, p.version, p.read, p.refused = second, version, true, refusedRead{}
 		how = countedChanged
 	}
 	m.how[id] = max(m.how[id], how)
@@ -93,8 +111,8 @@ func drawVersion(rt *rapid.T) (second int64, version string) {
 }
 
 func drawBulk(rt *rapid.T, b *bench, m *bulkModel, run *SyncRun) {
-	late, overrule := rapid.Bool().Draw(rt, "late"), rapid.Bool().Draw(rt, "overrule")
-	r := Read{Shop: testShop, Source: "bulk", Run: run.ID, Started: earlier(), Overrule: overrule}
+	late := rapid.Bool().Draw(rt, "late")
+	r := Read{Shop: testShop, Source: "bulk", Run: run.ID, Started: earlier()}
 	if late {
 		r.Started = later()
 	}
@@ -127,7 +145,7 @@ func drawBulk(rt *rapid.T, b *bench, m *bulkModel, run *SyncRun) {
 	stored := fault == "" || fault == "after commit"
 	if stored {
 		for _, it := range items {
-			m.shown(it.id, it.second, it.version, late, overrule)
+			m.shown(it.id, it.second, it.version, late, r.Started.UnixMilli())
 		}
 		m.offset = run.Offset
 	}
@@ -139,7 +157,7 @@ func drawBulk(rt *rapid.T, b *bench, m *bulkModel, run *SyncRun) {
 		rt.Fatal(err)
 	}
 	for _, it := range items {
-		m.shown(it.id, it.second, it.version, late, overrule)
+		m.shown(it.id, it.second, it.version, late, r.Started.UnixMilli())
 	}
 	m.offset = run.Offset
 }

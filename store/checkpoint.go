@@ -112,6 +112,8 @@ func (s *Store) resetWAL() {
 	if s.conn == nil {
 		return
 	}
+	s.progress.to(stepSync)
+	defer s.progress.to(stepIdle)
 	var row [3]driver.Value
 	if _, err := s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:]); err != nil {
 		if err := classify(err); CauseOf(err) != CauseLocked {

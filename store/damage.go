@@ -74,7 +74,7 @@ func (s *Store) keepSettings(known settings) error {
 	if _, err := t.exec(`COMMIT`); err != nil {
 		return classify(fmt.Errorf("keep shops: %w", err))
 	}
-	known.touched = false
+	known.touched, known.open = false, map[productKey]difference{} // the fresh file has none
 	s.settings = known
 	return nil
 }

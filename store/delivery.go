@@ -57,6 +57,14 @@ func DedupeKey(shop, topic, webhookID string, body []byte) int64 {
 	return int64(binary.BigEndian.Uint64(h.Sum(sum[:0])))
 }
 
+// DeliveryJob is the queue's kind of deliveries, and LabelProduct their label that
+// names the product they are about. A dead letter that has it is answered by a
+// read of that product.
+const (
+	DeliveryJob  = "webhook"
+	LabelProduct = "product"
+)
+
 // Result is what a write did.
 type Result struct {
 	Outcome    Outcome
@@ -64,6 +72,10 @@ type Result struct {
 	DeliveryID int64  // the journal row, 0 for a write that is no delivery
 	Wanted     *Wanted
 	Created    bool // applied, and there was no row before
+	// Refused: what is stored is dated later than what this read showed, though it
+	// was committed before the read began, and stands for now. The copy is not in
+	// step. A read that begins at this instant or later can decide; zero: not so.
+	Refused time.Time
 	// Diff is what an authoritative read changed of a stored product, when
 	// Read.Report asked for it; at most 100 fields.
 	Diff []catalog.FieldDiff

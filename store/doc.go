@@ -20,9 +20,11 @@
 //
 // Order. A delivery is placed by its body's updated_at, to the second. A read of
 // the shop (a fetch, a bulk result) is placed the same way, and besides by when
-// it began: it decides between two versions of one second, lifts a tombstone,
-// removes a row or, when asked to, puts an older version back only where that
-// was written before it began. What it can't decide becomes a wanted fetch.
+// it began: it decides between two versions of one second, lifts a tombstone and
+// removes a row only where that was written before it began. What it can't decide
+// becomes a wanted fetch. A read that is refused as older than what was committed
+// before it began is an open difference, kept in the file: two such reads that
+// agree, the second ten minutes or more after the commit, win whatever the times.
 //
 // Runs. A run's counters are raised in the transaction that does what they
 // count, and each product counts once in a run, so that they are right after a

@@ -13,9 +13,6 @@ import (
 const (
 	driftRows   = 1000 // rows of one run's report
 	driftFields = 100  // fields of one row
-	// A stored version that is newer than the one the shop shows is believed for
-	// so long: answers of the shop can lag behind its webhooks.
-	newerBelieved = 15 * time.Minute
 )
 
 // AddDrift adds rows to a run's report, which holds at most 1,000; the rest is
@@ -85,6 +82,7 @@ func (s *Store) Drift(ctx context.Context, run, after int64, limit int) ([]Drift
 		if err := scan(&d.ID, &d.Run, &d.Shop, &d.ExternalID, &d.Title, &d.Kind, &fields, &d.At); err != nil {
 			return d, err
 		}
+		d.GID = catalog.GID("Product", d.ExternalID)
 		if err := json.Unmarshal([]byte(fields), &d.Fields); err != nil {
 			return d, fmt.Errorf("column fields: %w", err)
 		}
@@ -92,10 +90,11 @@ func (s *Store) Drift(ctx context.Context, run, after int64, limit int) ([]Drift
 	}, `SELECT id, run, shop, external_id, title, kind, fields, at FROM drift WHERE run = ? AND id > ? ORDER BY id LIMIT ?`, run, after, limit)
 }
 
-// Compare tells what storing a product that the shop has just shown would
-// change. found is false for nothing: it is the same, it is not selected, or a
-// newer version was stored within the last 15 minutes.
-func (s *Store) Compare(ctx context.Context, shop string, p *catalog.Product) (d Drift, found bool, err error) {
+// Compare tells in what a product that a read of the shop showed differs from
+// what is stored. found is false for nothing: it is the same, it is not selected,
+// or a newer version was stored since the read began.
+func (s *Store) Compare(ctx context.Context, r Read, p *catalog.Product) (d Drift, found bool, err error) {
+	shop := r.Shop
 	d = Drift{Shop: shop, ExternalID: p.ID, Title: p.Title.Value(), Kind: DriftMissing}
 	sel, err := s.Selection(ctx, shop)
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -122,7 +121,7 @@ func (s *Store) Compare(ctx context.Context, shop string, p *catalog.Product) (d
 		return d, false, nil
 	}
 	newer := old.UpdatedAt.Value()/1000 > full.UpdatedAt.Value()/1000 && full.UpdatedAt.Present()
-	if newer && time.Since(time.UnixMilli(row.SyncedAt)) < newerBelieved {
+	if h := (head{id: row.ID, syncedAt: row.SyncedAt}); newer && h.writtenSince(r.origin(), time.Now().UnixMilli()) {
 		return d, false, nil
 	}
 	d.Kind, d.Fields = DriftDifferent, differences(old, full)
@@ -135,7 +134,7 @@ func (s *Store) Compare(ctx context.Context, shop string, p *catalog.Product) (d
 // differences are those of the content, or of the version's time alone when the
 // content is the same.
 func differences(old, full *catalog.Product) []catalog.FieldDiff {
-	wrong, _ := weights(old, full)
+	wrong, _ := unhashed(old, full)
 	list := append(old.Diff(full), wrong...)
 	if len(list) > driftFields {
 		return list[:driftFields]

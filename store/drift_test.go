@@ -109,8 +109,9 @@ func TestAReportHoldsAThousandRowsAndTheCountersTheRest(t *testing.T) {
 	}
 }
 
-func TestCompareSaysWhatStoringWouldChange(t *testing.T) {
+func TestCompareSaysWhatDiffers(t *testing.T) {
 	b := open(t)
+	began := time.Now()
 	b.want(upsertOf(product(1, "v2", 20_000, "1.00")), Applied)
 	b.want(upsertOf(product(2, "v1", 10_000, "1")), Applied)
 	b.want(deleteOf(5), Applied)
@@ -123,14 +124,14 @@ func TestCompareSaysWhatStoringWouldChange(t *testing.T) {
 		{"the same in another form", product(1, "v2", 20_000, "1"), ""},
 		{"another title", product(1, "v3", 30_000, "1"), "different 1 Shirt v3 title:Shirt v2>Shirt v3"},
 		{"the same with a newer time", product(1, "v2", 30_000, "1"), "different 1 Shirt v2 updated_at:1970-01-01T00:00:20Z>1970-01-01T00:00:30Z"},
-		{"an older version than one just stored", product(1, "v1", 10_000, "1"), ""},
+		{"an older version than one stored since the read began", product(1, "v1", 10_000, "1"), ""},
 		{"not selected, stored", product(2, "v2", 20_000, "1"), ""},
 		{"not selected, not stored", product(3, "v2", 20_000, "1"), ""},
 		{"not stored", product(4, "v1", 10_000, "1"), "missing 4 Shirt v1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			seq := b.s.LastSeq()
-			d, found, err := b.s.Compare(t.Context(), testShop, tc.p)
+			d, found, err := b.s.Compare(t.Context(), Read{Shop: testShop, Started: began}, tc.p)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -146,10 +147,8 @@ func TestCompareSaysWhatStoringWouldChange(t *testing.T) {
 			}
 		})
 	}
-	if _, err := b.other().Exec(`UPDATE products SET synced_at = ?`, time.Now().Add(-20*time.Minute).UnixMilli()); err != nil {
-		t.Fatal(err)
-	}
-	if d, found, err := b.s.Compare(t.Context(), testShop, product(1, "v1", 10_000, "1")); err != nil || !found || d.Kind != DriftDifferent {
-		t.Errorf("a newer row that is 20 minutes old: %+v %v %v, want different", d, found, err)
+	r := Read{Shop: testShop, Started: time.Now().Add(time.Second)}
+	if d, found, err := b.s.Compare(t.Context(), r, product(1, "v1", 10_000, "1")); err != nil || !found || d.Kind != DriftDifferent {
+		t.Errorf("an older version than one from before the read: %+v %v %v, want different", d, found, err)
 	}
 }

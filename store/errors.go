@@ -49,7 +49,8 @@ const (
 	CauseIO       Cause = "io_error"  // a read, write or fsync failed
 	CauseDamaged  Cause = "damaged"   // the file is no sound database
 	CauseClosed   Cause = "closed"    // the store is closed or being reopened
-	CauseTimeout  Cause = "timeout"   // the commit took longer than the caller waits
+	CauseSlow     Cause = "slow_disk" // the disk has not finished a sync for longer than the caller waits
+	CauseTimeout  Cause = "timeout"   // no commit for as long as the caller waits, and nothing known behind it
 )
 
 // Words says the cause to a person.
@@ -65,8 +66,10 @@ func (c Cause) Words() string {
 		return "the disk reported an error"
 	case CauseDamaged:
 		return "products.db is damaged"
-	case CauseTimeout:
+	case CauseSlow:
 		return "the disk is too slow to answer in time"
+	case CauseTimeout:
+		return "the catalogue did not answer in time"
 	}
 	return "the catalogue is being opened"
 }

@@ -21,9 +21,6 @@ type Read struct {
 	Run int64
 	// Report asks for what changes: Result.Diff, and rows in the run's report.
 	Report bool
-	// Overrule lets a version older than the stored one win over a row that was
-	// last written before Started.
-	Overrule bool
 	// Expected reports whether a delivery of a change made at an instant should
 	// have come; nil: none. What a run stores of such changes before one did is
 	// undelivered.
@@ -44,15 +41,16 @@ func (r Read) origin() origin {
 		cause += ":" + r.Ref
 	}
 	return origin{source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(),
-		report: r.Report, overrule: r.Overrule}
+		report: r.Report}
 }
 
 // PutFetched stores products as the shop itself shows them, in one transaction.
 // A newer version that a webhook brought meanwhile wins, and so does another one
 // of the same second that was written after the read began, until the fetch that
 // is then wanted (Result.Wanted) decides; a tombstone gives way only to a read
-// that started after it was written. The outcome of each is applied, stale or
-// ignored.
+// that started after it was written. A newer version from before the read began
+// is an open difference (Result.Refused). The outcome of each is applied, stale
+// or ignored.
 func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Product) ([]Result, error) {
 	lane, rows := s.urgent, 0
 	for _, p := range products {
@@ -99,8 +97,13 @@ func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
 	if err := t.undelivered(r, p, h, v); err != nil {
 		return Result{}, err
 	}
-	if v.outcome != Applied {
+	if v.outcome != Applied && v.refused == 0 {
 		if err := t.confirmed(r.Shop, p.ID, o); err != nil {
+			return Result{}, err
+		}
+	}
+	if v.outcome == Ignored {
+		if err := t.settled(r.Shop, p.ID); err != nil {
 			return Result{}, err
 		}
 	}
@@ -110,6 +113,9 @@ func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
 		}
 	}
 	res := Result{Outcome: v.outcome, Reason: v.reason, Wanted: v.want, Created: v.created, Diff: v.diff}
+	if v.refused != 0 {
+		res.Refused = time.UnixMilli(v.refused)
+	}
 	if r.Report && r.Run != 0 && v.outcome == Applied && (v.created || len(v.diff) > 0) {
 		d := Drift{Shop: r.Shop, ExternalID: p.ID, Title: p.Title.Value(), Kind: DriftDifferent, Fields: v.diff}
 		if v.created {
@@ -188,6 +194,14 @@ func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {
 		err := scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
 		return w, err
 	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted ORDER BY wanted_at`)
+}
+
+// WantsProducts reports whether products of a shop are to be fetched.
+func (s *Store) WantsProducts(ctx context.Context, shop string) (bool, error) {
+	return queryOne(ctx, s, func(scan func(...any) error) (wants bool, err error) {
+		err = scan(&wants)
+		return wants, err
+	}, `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
 }
 
 // WantedCount is how many products of a shop are to be fetched, and since when

@@ -6,8 +6,9 @@ import (
 	"syscall"
 )
 
-// causeOfFile maps an error of the operating system to a cause.
-func causeOfFile(err error) Cause {
+// CauseOfFile maps an error of the operating system to a cause, of any file, not
+// only of products.db.
+func CauseOfFile(err error) Cause {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return CauseFull

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+
+	"stockroom/catalog"
 )
 
 // DeliveryRow is one journal row.
@@ -13,6 +15,7 @@ type DeliveryRow struct {
 	WebhookID   *string `json:"webhook_id"`
 	EventID     *string `json:"event_id"`
 	ExternalID  *int64  `json:"external_id"`
+	GID         *string `json:"gid"`
 	ReceivedAt  int64   `json:"received_at"`
 	TriggeredAt *int64  `json:"triggered_at"`
 	VersionAt   *int64  `json:"version_at"`
@@ -27,6 +30,10 @@ func scanDelivery(scan func(...any) error) (DeliveryRow, error) {
 	var d DeliveryRow
 	err := scan(&d.ID, &d.Shop, &d.Topic, &d.WebhookID, &d.EventID, &d.ExternalID, &d.ReceivedAt, &d.TriggeredAt,
 		&d.VersionAt, &d.Outcome, &d.DurationUS, &d.Error)
+	if resource := catalog.Topic(d.Topic).Resource(); resource != "" && d.ExternalID != nil && *d.ExternalID > 0 {
+		gid := catalog.GID(resource, *d.ExternalID)
+		d.GID = &gid
+	}
 	return d, err
 }
 
@@ -43,6 +50,7 @@ type Change struct {
 	Seq        int64  `json:"seq"`
 	Shop       string `json:"shop"`
 	ExternalID int64  `json:"external_id"`
+	GID        string `json:"gid"`
 	Kind       string `json:"kind"`
 	At         int64  `json:"at"`
 	Cause      string `json:"cause"`
@@ -66,6 +74,7 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Cha
 func scanChange(scan func(...any) error) (Change, error) {
 	var c Change
 	err := scan(&c.Seq, &c.Shop, &c.ExternalID, &c.Kind, &c.At, &c.Cause)
+	c.GID = catalog.GID("Product", c.ExternalID)
 	return c, err
 }
 
@@ -73,6 +82,7 @@ func scanChange(scan func(...any) error) (Change, error) {
 type Explanation struct {
 	Shop       string        `json:"shop"`
 	ExternalID int64         `json:"external_id"`
+	GID        string        `json:"gid"`
 	Product    *ProductRow   `json:"product"`    // nil when there is no row
 	DeletedAt  *int64        `json:"deleted_at"` // tombstone
 	DeletedBy  string        `json:"deleted_by,omitempty"`
@@ -97,7 +107,7 @@ const explainDeliveries = `
 // Explain tells which delivery wrote the present state of a product, what came
 // since and why it was ignored. A product nothing is known of is ErrNotFound.
 func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Explanation, error) {
-	e := Explanation{Shop: shop, ExternalID: externalID}
+	e := Explanation{Shop: shop, ExternalID: externalID, GID: catalog.GID("Product", externalID)}
 	p, err := s.Product(ctx, shop, externalID)
 	switch {
 	case err == nil:

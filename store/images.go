@@ -13,7 +13,7 @@ const unorderedImages = "the order of its images is not known"
 // the payload does not carry, and the fetch that is needed for the rest, nil
 // for none. old is the stored row where that was read, else nil.
 func (t *tx) full(shop string, p *catalog.Product, h head) (full, old *catalog.Product, want *Wanted, err error) {
-	if p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && !anyVariantPartial(p) {
+	if p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) && !anyVariantPartial(p) {
 		return p, nil, nil, nil
 	}
 	if old, err = t.load(h.id); err != nil {
@@ -36,33 +36,108 @@ func whole(old, p *catalog.Product) *catalog.Product {
 	if p.Coverage != catalog.Complete || !p.Images.Present() || anyVariantPartial(p) {
 		full = catalog.Merge(old, p)
 	}
-	if !p.ImagesUnordered {
+	if !p.ImagesUnordered && numbered(p) {
 		return full
 	}
 	with := *full
-	with.ImagesUnordered = true
-	if sameImages(old.Images.Value(), p.Images.Value()) {
-		with.Images, with.ImagesUnordered = old.Images, false
+	if with.ImagesUnordered = p.ImagesUnordered; with.ImagesUnordered {
+		if images, same := inOrderOf(old.Images.Value(), p.Images.Value()); same {
+			with.Images, with.ImagesUnordered = catalog.Of(images), false
+		}
+	}
+	if p.Images.Present() {
+		number(&with, old.Images.Value())
 	}
 	return &with
 }
 
-// sameImages reports whether two lists hold the same images in whatever order.
-// A size that is 0 is not known and fits any.
-func sameImages(a, b []catalog.Image) bool {
-	if len(a) != len(b) {
-		return false
+// inOrderOf returns the images of a payload in the order of the stored ones, and
+// whether they are the same. A size that is 0 is not known and fits any.
+func inOrderOf(stored, images []catalog.Image) ([]catalog.Image, bool) {
+	if len(stored) != len(images) {
+		return nil, false
 	}
-	byContent := func(x, y catalog.Image) int {
-		return cmp.Or(cmp.Compare(x.Src, y.Src), cmp.Compare(alt(x), alt(y)), cmp.Compare(x.Width, y.Width), cmp.Compare(x.Height, y.Height))
+	byContent := func(list []catalog.Image) []int {
+		order := make([]int, len(list))
+		for i := range order {
+			order[i] = i
+		}
+		slices.SortFunc(order, func(i, j int) int {
+			x, y := list[i], list[j]
+			return cmp.Or(cmp.Compare(x.Src, y.Src), cmp.Compare(alt(x), alt(y)),
+				cmp.Compare(x.Width, y.Width), cmp.Compare(x.Height, y.Height))
+		})
+		return order
 	}
-	a, b = slices.Clone(a), slices.Clone(b)
-	slices.SortFunc(a, byContent)
-	slices.SortFunc(b, byContent)
 	fits := func(x, y int64) bool { return x == y || x == 0 || y == 0 }
-	return slices.EqualFunc(a, b, func(x, y catalog.Image) bool {
-		return x.Src == y.Src && alt(x) == alt(y) && fits(x.Width, y.Width) && fits(x.Height, y.Height)
-	})
+	list := slices.Clone(stored)
+	from := byContent(images)
+	for i, at := range byContent(stored) {
+		m, is := &list[at], images[from[i]]
+		if m.Src != is.Src || alt(*m) != alt(is) || !fits(m.Width, is.Width) || !fits(m.Height, is.Height) {
+			return nil, false
+		}
+		m.VariantIDs = is.VariantIDs
+		if is.ID != 0 {
+			m.ID = is.ID
+		}
+	}
+	return list, true
+}
+
+// numbered reports whether the payload gives every image its number. Reads of
+// the shop number only those that a variant shows.
+func numbered(p *catalog.Product) bool {
+	return !slices.ContainsFunc(p.Images.Value(), func(m catalog.Image) bool { return m.ID == 0 })
+}
+
+// number gives the images that have no number that of the stored image of the
+// same file, and the variants that show one of them with it.
+func number(p *catalog.Product, stored []catalog.Image) {
+	known := make(map[string]int64, len(stored))
+	for _, m := range stored {
+		known[catalog.ImageFile(m.Src)] = m.ID
+	}
+	images, shown := slices.Clone(p.Images.Value()), map[int64]int64{}
+	for i := range images {
+		m := &images[i]
+		if m.ID != 0 {
+			continue
+		}
+		m.ID = known[catalog.ImageFile(m.Src)]
+		for _, v := range m.VariantIDs {
+			shown[v] = m.ID
+		}
+	}
+	p.Images = catalog.Of(images)
+	if len(shown) == 0 {
+		return
+	}
+	variants := slices.Clone(p.Variants.Value())
+	for i := range variants {
+		if id := shown[variants[i].ID]; id != 0 {
+			variants[i].ImageID = catalog.Of(id)
+		}
+	}
+	p.Variants = catalog.Of(variants)
+}
+
+// unpictured reports whether full, which has the content of old, knows of its
+// images what old does not: a number, or which variants show one.
+func unpictured(old, full *catalog.Product) bool {
+	byPosition := func(a, b catalog.Image) int { return cmp.Compare(a.Position, b.Position) }
+	was := slices.SortedStableFunc(slices.Values(old.Images.Value()), byPosition)
+	is := slices.SortedStableFunc(slices.Values(full.Images.Value()), byPosition)
+	if len(was) != len(is) {
+		return true
+	}
+	for i := range is {
+		if is[i].ID != 0 && is[i].ID != was[i].ID ||
+			!slices.Equal(slices.Sorted(slices.Values(is[i].VariantIDs)), slices.Sorted(slices.Values(was[i].VariantIDs))) {
+			return true
+		}
+	}
+	return false
 }
 
 func alt(m catalog.Image) string {

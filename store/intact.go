@@ -10,9 +10,9 @@ import (
 // damage compares what is in the rows of a product with the content that their
 // hash speaks for. The hash is a column like the others: a bit that flipped, or a
 // hand that edited the file, changes a title and not the hash. Weights are not
-// in the hash at all, nor are the variants' own times. It returns the
-// differences, nil for none, and whether weights or times are shown that were not
-// known. old is the stored row, nil when it was not read yet.
+// in the hash at all, nor are pictures' numbers and the variants' own times. It
+// returns the differences, nil for none, and whether any of these are shown that
+// were not known. old is the stored row, nil when it was not read yet.
 func (t *tx) damage(h head, old, full *catalog.Product, hash string, selected bool) (diff []catalog.FieldDiff, unweighed bool, err error) {
 	if old == nil {
 		old, err = t.load(h.id)
@@ -31,8 +31,8 @@ func (t *tx) damage(h head, old, full *catalog.Product, hash string, selected bo
 	if want := statusOf(selected, full); h.status != want {
 		return []catalog.FieldDiff{{Path: "status", Old: h.status, New: want}}, false, nil
 	}
-	diff, unweighed = weights(old, full)
-	return diff, unweighed || untimed(old, full), nil
+	diff, unweighed = unhashed(old, full)
+	return diff, unweighed || untimed(old, full) || unpictured(old, full), nil
 }
 
 const present = "present"

@@ -74,6 +74,9 @@ func (s *Store) ensureConn() error {
 // openConn opens or creates the file and loads what the writer keeps in
 // memory.
 func (s *Store) openConn() error {
+	if err := s.fault("before open"); err != nil {
+		return classify(err)
+	}
 	info, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -139,6 +142,7 @@ func (s *Store) prepareConn(c *conn) error {
 		return err
 	}
 	s.settings = st
+	s.publish()
 	return nil
 }
 
@@ -182,7 +186,8 @@ func loadSettings(c *conn) (settings, error) {
 	if err != nil {
 		return st, classify(fmt.Errorf("read selections: %w", err))
 	}
-	return st, nil
+	st.open, err = loadDifferences(c)
+	return st, err
 }
 
 // createFile makes a fresh products.db. It is built under another name with a
@@ -281,7 +286,7 @@ func fileError(op string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &UnavailableError{Cause: causeOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
+	return &UnavailableError{Cause: CauseOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
 }
 
 func removeAll(paths ...string) error {

@@ -176,6 +176,9 @@ func (t *tx) putAlone(b *bulkPut, p *catalog.Product) (Result, error) {
 		if _, err := t.exec(`ROLLBACK TO product`); err != nil {
 			return Result{}, fmt.Errorf("rollback to savepoint: %w", err)
 		}
+		if err := t.s.reloadSettings(); err != nil {
+			return Result{}, err
+		}
 	}
 	if _, err := t.exec(`RELEASE product`); err != nil {
 		return Result{}, fmt.Errorf("release savepoint: %w", err)

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"stockroom/catalog"
 )
 
 // query runs a read and collects its rows.
@@ -50,6 +52,7 @@ type ProductRow struct {
 	Shop             string  `json:"shop"`
 	MerchantID       *string `json:"merchant_id"`
 	ExternalID       int64   `json:"external_id"`
+	GID              string  `json:"gid"`
 	Title            *string `json:"title"`
 	BodyHTML         *string `json:"body_html"`
 	Vendor           *string `json:"vendor"`
@@ -78,6 +81,7 @@ type VariantRow struct {
 	ID                int64   `json:"id"`
 	ProductID         int64   `json:"product_id"`
 	ExternalID        int64   `json:"external_id"`
+	GID               string  `json:"gid"`
 	Title             *string `json:"title"`
 	SKU               *string `json:"sku"`
 	Barcode           *string `json:"barcode"`
@@ -88,6 +92,7 @@ type VariantRow struct {
 	Option2           *string `json:"option2"`
 	Option3           *string `json:"option3"`
 	InventoryItemID   *int64  `json:"inventory_item_id"`
+	InventoryItemGID  *string `json:"inventory_item_gid"`
 	InventoryQuantity *int64  `json:"inventory_quantity"`
 	InventoryPolicy   *string `json:"inventory_policy"`
 	Taxable           *bool   `json:"taxable"`
@@ -130,6 +135,7 @@ func scanProduct(scan func(...any) error) (ProductRow, error) {
 	err := scan(&p.ID, &p.Shop, &p.MerchantID, &p.ExternalID, &p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Tags,
 		&p.Status, &p.ShopifyStatus, &p.Options, &p.Images, &p.PublishedAt, &p.ShopifyCreatedAt, &p.ShopifyUpdatedAt, &p.SyncedAt,
 		&p.Source, &p.SourceRef, &p.DeliveryID, &p.ContentHash, &p.Selected)
+	p.GID = catalog.GID("Product", p.ExternalID)
 	return p, err
 }
 
@@ -138,6 +144,11 @@ func scanVariant(scan func(...any) error) (VariantRow, error) {
 	err := scan(&v.ID, &v.ProductID, &v.ExternalID, &v.Title, &v.SKU, &v.Barcode, &v.Price, &v.CompareAtPrice, &v.Position,
 		&v.Option1, &v.Option2, &v.Option3, &v.InventoryItemID, &v.InventoryQuantity, &v.InventoryPolicy, &v.Taxable,
 		&v.WeightGrams, &v.ImageID, &v.ShopifyCreatedAt, &v.ShopifyUpdatedAt)
+	v.GID = catalog.GID("ProductVariant", v.ExternalID)
+	if v.InventoryItemID != nil {
+		item := catalog.GID("InventoryItem", *v.InventoryItemID)
+		v.InventoryItemGID = &item
+	}
 	return v, err
 }
 

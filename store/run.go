@@ -43,6 +43,9 @@ type SyncRun struct {
 	Proven   bool   `json:"proven"`
 	ProvenAt int64  `json:"proven_at,omitempty"`
 	Error    string `json:"error,omitempty"` // why it failed, one sentence
+	// Cause is the code of the step that failed, or that a running one waits for;
+	// "" for none.
+	Cause string `json:"cause,omitempty"`
 
 	// Progress. Zero where it is not known.
 	Expected     int64 `json:"expected"`      // products the shop counts
@@ -90,6 +93,7 @@ type Drift struct {
 	Run        int64               `json:"run"`
 	Shop       string              `json:"shop"`
 	ExternalID int64               `json:"external_id"`
+	GID        string              `json:"gid"`
 	Title      string              `json:"title"`
 	Kind       DriftKind           `json:"kind"`
 	Fields     []catalog.FieldDiff `json:"fields"` // of different; at most 100

@@ -375,7 +375,7 @@ func TestAnOlderFileIsSearchedToo(t *testing.T) {
 	}
 	for _, undo := range []string{
 		`DROP TRIGGER product_search_insert`, `DROP TRIGGER product_search_update`, `DROP TRIGGER product_search_delete`,
-		`DROP TABLE product_search`, `DROP TABLE product_counts`, `DROP INDEX variants_by_barcode`, `DROP INDEX deliveries_rare`, fmt.Sprint(`PRAGMA user_version = `, before),
+		`ALTER TABLE sync_runs DROP COLUMN cause`, `DROP TABLE product_search`, `DROP TABLE product_counts`, `DROP INDEX variants_by_barcode`, `DROP INDEX deliveries_rare`, fmt.Sprint(`PRAGMA user_version = `, before),
 	} {
 		if _, err := db.Exec(undo); err != nil {
 			t.Fatalf("%s: %v", undo, err)

@@ -9,7 +9,7 @@ import (
 )
 
 // counted is how a run's counters count a product: one of ignored, unchanged,
-// changed, added and removed. sync_seen keeps it, so that a product which is stored
+// changed, added and removed, or 0 for one whose difference is still open. sync_seen keeps it, so that a product which is stored
 // again in the same run, because a commit's answer was lost or a download began
 // anew, is counted once.
 type counted int64
@@ -27,6 +27,8 @@ const (
 
 func countedAs(r Result) counted {
 	switch {
+	case !r.Refused.IsZero():
+		return 0 // it is not equal, and nothing was done yet
 	case r.Created:
 		return countedAdded
 	case r.Outcome == Applied:

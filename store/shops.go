@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"stockroom/catalog"
 )
@@ -61,6 +62,7 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 			`DELETE FROM wanted WHERE shop = ?`,
 			`DELETE FROM passed_over WHERE shop = ?`,
 			`DELETE FROM undelivered WHERE shop = ?`,
+			`DELETE FROM open_differences WHERE shop = ?`,
 			`DELETE FROM sync_seen WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
 			`DELETE FROM drift WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
 			`DELETE FROM sync_runs WHERE shop = ?`,
@@ -72,6 +74,7 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 		t.s.settings.touched = true
 		delete(t.s.settings.merchants, shop)
 		delete(t.s.settings.selections, shop)
+		maps.DeleteFunc(t.s.settings.open, func(key productKey, _ difference) bool { return key.shop == shop })
 		if !purge {
 			return nil
 		}
@@ -188,6 +191,9 @@ func (t *tx) reselect(shop string, sel catalog.Selection, effect *SelectionEffec
 			effect.Deactivated++
 			if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, c.externalID); err != nil {
 				return fmt.Errorf("drop wanted fetch: %w", err)
+			}
+			if err := t.settled(shop, c.externalID); err != nil {
+				return err
 			}
 			continue
 		}

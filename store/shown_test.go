@@ -54,28 +54,6 @@ func TestARowFromTheFutureDoesNotBlockReads(t *testing.T) {
 	}
 }
 
-func TestOnlyAnOverrulingReadPutsAnOlderVersionBack(t *testing.T) {
-	for _, tc := range []struct {
-		name    string
-		read    Read
-		outcome Outcome
-		title   string
-	}{
-		{"a plain read does not", Read{Started: later()}, Stale, "Shirt v2"},
-		{"an overruling one does", Read{Started: later(), Overrule: true}, Applied, "Shirt v1"},
-		{"but not over a row written since it began", Read{Started: earlier(), Overrule: true}, Stale, "Shirt v2"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			b := open(t)
-			b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
-			if res := b.fetched(tc.read, product(1, "v1", 10_000, "1")); res.Outcome != tc.outcome {
-				t.Errorf("%+v, want %s", res, tc.outcome)
-			}
-			b.title(1, tc.title)
-		})
-	}
-}
-
 func TestAReadThatShowsNothingDoesNotRemoveWhatCameSince(t *testing.T) {
 	b := open(t)
 	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)

@@ -80,12 +80,14 @@ type Store struct {
 	watch    *watch
 	activity activity
 	hearing  hearing
+	progress progress
 
 	lastSeq  atomic.Int64
 	groups   atomic.Int64
 	commitAt atomic.Int64
 
 	readers atomic.Pointer[sql.DB]
+	open    atomic.Pointer[map[string]openDifferences] // by shop, as committed
 
 	mu     sync.Mutex // guards health
 	health Health
@@ -264,11 +266,12 @@ func (s *Store) noteCommit(requests int, took time.Duration) {
 	}
 }
 
-// settings are the shops and selections, mirrored in memory because every
-// change is judged by them. The writer owns them.
+// settings are the shops, selections and open differences, mirrored in memory
+// because every change is judged by them. The writer owns them.
 type settings struct {
 	merchants  map[string]string
 	selections map[string]catalog.Selection
+	open       map[productKey]difference
 	touched    bool // a request of the open transaction changed them
 }
 

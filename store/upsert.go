@@ -13,7 +13,7 @@ import (
 // contents of one second are decided by a fetch; until then the one triggered
 // later stands.
 func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
-	if h.tombstone != 0 && (!o.authoritative || o.started <= h.tombstone) && t.s.opt.Break != BreakTombstone {
+	if h.tombstone != 0 && (!o.authoritative || o.started <= h.tombstone && h.tombstone <= t.now) && t.s.opt.Break != BreakTombstone {
 		return verdict{outcome: Stale, reason: "the product was deleted, and Shopify never uses a product id again"}, nil
 	}
 	if h.id == 0 {
@@ -21,13 +21,14 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	}
 
 	version, known := p.UpdatedAt.Get()
+	older := known && h.hasVersion && version/1000 < h.updatedAt/1000 && t.s.opt.Break != BreakOrder
 	switch {
 	case !known && !o.authoritative:
 		return verdict{
 			outcome: Stale, reason: "the body has no updated_at, so its place in the order is unknown; the product is fetched",
 			want: &Wanted{Shop: shop, Kind: WantProduct, ID: p.ID, Reason: "a body without updated_at arrived"},
 		}, nil
-	case known && h.hasVersion && version/1000 < h.updatedAt/1000 && !(o.overrule && !h.writtenSince(o, t.now)) && t.s.opt.Break != BreakOrder:
+	case older && (!o.authoritative || h.writtenSince(o, t.now)):
 		return verdict{outcome: Stale, reason: "a newer version is stored"}, nil
 	}
 	if !h.selected && !o.authoritative && !t.s.selectionOf(shop).ByContent() {
@@ -52,11 +53,16 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		}
 	}
 
+	if older {
+		if wins, settles, err := t.refuse(shop, p.ID, h.syncedAt, hash, o); err != nil || !wins {
+			return refused(shop, p.ID, settles, "the stored version is dated later"), err
+		}
+	}
 	if known && h.hasVersion && version/1000 == h.updatedAt/1000 {
 		if hash == h.hash && selected == h.selected {
 			v := verdict{outcome: Stale, reason: "the same version is stored"}
 			if !o.authoritative {
-				return v, t.retime(p, full, h, o)
+				return v, t.retime(shop, p, full, h, o)
 			}
 			damage, unweighed, err := t.damage(h, old, full, hash, selected)
 			if err != nil {
@@ -104,27 +110,43 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	return v, t.unpass(shop, p.ID)
 }
 
+// refused is the verdict on a read that what is stored stands against for now.
+func refused(shop string, id, settles int64, why string) verdict {
+	return verdict{
+		outcome: Stale, refused: settles, reason: why + " than what the shop shows; the product is read again until that is decided",
+		want: &Wanted{Shop: shop, Kind: WantProduct, ID: id, Reason: why + " than what the shop shows"},
+	}
+}
+
 // retime notes that the stored content was triggered again later in its second,
 // so that it stands against others of that second. What the content's hash
-// leaves out, a variant's own time, is taken from it.
-func (t *tx) retime(p, full *catalog.Product, h head, o origin) error {
-	if o.triggered == 0 || o.triggered <= h.triggered {
-		return nil
+// leaves out is taken from it: a variant's own time with the pictures of that
+// time, and the numbers of images, which a read of the shop does not show.
+func (t *tx) retime(shop string, p, full *catalog.Product, h head, o origin) error {
+	later := o.triggered > h.triggered
+	if later {
+		if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, o.triggered, h.id); err != nil {
+			return fmt.Errorf("note trigger time: %w", err)
+		}
 	}
-	if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, o.triggered, h.id); err != nil {
-		return fmt.Errorf("note trigger time: %w", err)
-	}
-	if !p.Variants.Present() {
+	if !later && h.triggered != 0 { // what a delivery wrote has the numbers
 		return nil
 	}
 	old, err := t.load(h.id)
 	if err != nil {
 		return err
 	}
-	if !untimed(old, full) {
+	if later && p.Variants.Present() && untimed(old, full) {
+		if !unpictured(old, full) {
+			return t.updateVariants(h.id, p, full)
+		}
+		return t.weigh(shop, p, full, h, o)
+	}
+	with := *old
+	if number(&with, full.Images.Value()); !unpictured(old, &with) {
 		return nil
 	}
-	return t.updateVariants(h.id, p, full)
+	return t.weigh(shop, &with, &with, h, o)
 }
 
 // create writes a product that has no row yet.
@@ -144,6 +166,12 @@ func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict,
 		}, nil
 	case !selected:
 		return verdict{outcome: Ignored, reason: "the product is not selected"}, t.passOver(shop, p, o)
+	}
+	if h.tombstone > t.now && o.started <= h.tombstone && t.s.opt.Break != BreakTombstone {
+		// Written under a clock that was put back since, so it proves little.
+		if wins, settles, err := t.refuse(shop, p.ID, h.tombstone, p.ContentHash().String(), o); err != nil || !wins {
+			return refused(shop, p.ID, settles, "it was deleted here later"), err
+		}
 	}
 	if sel.ByContent() && !o.authoritative {
 		if newer, err := t.passedOver(shop, p.ID, p.UpdatedAt.Value()); err != nil || newer {
@@ -190,7 +218,13 @@ func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
 		return verdict{}, err
 	}
 	if h.tombstone != 0 && h.id == 0 {
-		return verdict{outcome: Stale, reason: "the product was already deleted"}, nil
+		if !o.authoritative {
+			return verdict{outcome: Stale, reason: "the product was already deleted"}, nil
+		}
+		if err := t.settled(shop, id); err != nil {
+			return verdict{}, err
+		}
+		return verdict{outcome: Stale, reason: "the product was already deleted"}, t.confirmed(shop, id, o)
 	}
 	if h.id != 0 {
 		if _, err := t.exec(`DELETE FROM products WHERE id = ?`, h.id); err != nil {
@@ -209,6 +243,9 @@ func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
 	}
 	if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
 		return verdict{}, fmt.Errorf("drop wanted fetch: %w", err)
+	}
+	if err := t.settled(shop, id); err != nil {
+		return verdict{}, err
 	}
 	return verdict{outcome: Applied}, t.unpass(shop, id)
 }
@@ -321,6 +358,9 @@ func (t *tx) reread(shop string, id int64, h head, o origin) error {
 		if _, err := t.exec(`UPDATE products SET read_at = ? WHERE id = ?`, o.started, h.id); err != nil {
 			return fmt.Errorf("note the read: %w", err)
 		}
+	}
+	if err := t.settled(shop, id); err != nil {
+		return err
 	}
 	return t.confirmed(shop, id, o)
 }

@@ -1,32 +1,42 @@
 package store
 
 import (
+	"fmt"
 	"strconv"
 
 	"stockroom/catalog"
 )
 
-// weights compares the weights of two products variant by variant. Deliveries
-// carry none and the content hash leaves them out, so that a stored weight may
-// be unknown, or may have changed without a new version. wrong are the stored
-// weights that differ; unknown says that the read brings some for the first time.
-func weights(old, full *catalog.Product) (wrong []catalog.FieldDiff, unknown bool) {
-	stored := make(map[int64]catalog.Field[int64], len(old.Variants.Value()))
+// unhashed compares the weights of two products and which picture a variant
+// shows, variant by variant. Deliveries carry no weight and the content hash
+// leaves both out, so that what is stored may be unknown, or may have changed
+// without a new version. wrong are the stored values that differ; unknown says
+// that the read brings some for the first time.
+func unhashed(old, full *catalog.Product) (wrong []catalog.FieldDiff, unknown bool) {
+	stored := make(map[int64]*catalog.Variant, len(old.Variants.Value()))
 	for i := range old.Variants.Value() {
 		v := &old.Variants.Value()[i]
-		stored[v.ID] = v.WeightGrams
+		stored[v.ID] = v
 	}
 	for i := range full.Variants.Value() {
 		v := &full.Variants.Value()[i]
 		was, known := stored[v.ID]
-		switch {
-		case !known || !v.WeightGrams.Present() || v.WeightGrams == was:
-		case was.IsNull():
-			unknown = true
-		default:
-			wrong = append(wrong, catalog.FieldDiff{
-				Path: "variants[" + strconv.FormatInt(v.ID, 10) + "].weight_grams", Old: grams(was), New: grams(v.WeightGrams),
-			})
+		if !known {
+			continue
+		}
+		for _, f := range []struct {
+			name    string
+			was, is catalog.Field[int64]
+		}{{"weight_grams", was.WeightGrams, v.WeightGrams}, {"image_id", was.ImageID, v.ImageID}} {
+			switch {
+			case !f.is.Present() || f.is == f.was:
+			case f.was.IsNull():
+				unknown = true
+			default:
+				wrong = append(wrong, catalog.FieldDiff{
+					Path: "variants[" + strconv.FormatInt(v.ID, 10) + "]." + f.name, Old: number64(f.was), New: number64(f.is),
+				})
+			}
 		}
 	}
 	return wrong, unknown
@@ -50,18 +60,21 @@ func untimed(old, full *catalog.Product) bool {
 	return false
 }
 
-func grams(f catalog.Field[int64]) string {
+func number64(f catalog.Field[int64]) string {
 	if n, ok := f.Get(); ok {
 		return strconv.FormatInt(n, 10)
 	}
 	return ""
 }
 
-// weigh takes the weights and times that were not known from a read that shows the stored
-// version. It is no difference: nobody had said otherwise.
+// weigh takes the weights, times and pictures that were not known from what
+// shows the stored version. It is no difference: nobody had said otherwise.
 func (t *tx) weigh(shop string, p, full *catalog.Product, h head, o origin) error {
 	if err := t.updateVariants(h.id, p, full); err != nil {
 		return err
+	}
+	if _, err := t.exec(`UPDATE products SET images = ? WHERE id = ?`, imagesArg(full.Images), h.id); err != nil {
+		return fmt.Errorf("update images: %w", err)
 	}
 	return t.change(shop, p.ID, "updated", o.cause)
 }

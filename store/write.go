@@ -45,6 +45,9 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 			return err
 		}
 	}
+	if err := t.settled(shop, p.ID); err != nil {
+		return err
+	}
 	if o.authoritative {
 		if err := t.confirmed(shop, p.ID, o); err != nil {
 			return err
@@ -102,6 +105,9 @@ func (t *tx) update(shop string, p, full *catalog.Product, h head, o origin, sel
 		if err := t.updateVariants(h.id, p, full); err != nil {
 			return err
 		}
+	}
+	if err := t.settled(shop, p.ID); err != nil {
+		return err
 	}
 	if o.authoritative {
 		if err := t.confirmed(shop, p.ID, o); err != nil {

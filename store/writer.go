@@ -40,8 +40,8 @@ type tx struct {
 }
 
 // write hands run to the writer and waits for the commit. When ctx ends first
-// the error is an UnavailableError with CauseTimeout, and the commit may still
-// happen.
+// the error is an UnavailableError with the cause that holds the writer up, and
+// the commit may still happen.
 func (s *Store) write(ctx context.Context, lane chan *request, rows int, run func(t *tx) error) error {
 	return s.send(lane, &request{ctx: ctx, run: run, rows: rows, done: make(chan struct{})})
 }
@@ -56,7 +56,7 @@ func (s *Store) send(lane chan *request, r *request) error {
 	select {
 	case lane <- r:
 	case <-ctx.Done():
-		return &UnavailableError{Cause: CauseTimeout, Err: context.Cause(ctx)}
+		return s.late(ctx)
 	case <-s.stopped:
 		return &UnavailableError{Cause: CauseClosed, Err: errClosed}
 	}
@@ -64,7 +64,7 @@ func (s *Store) send(lane chan *request, r *request) error {
 	case <-r.done:
 		return r.err
 	case <-ctx.Done():
-		return &UnavailableError{Cause: CauseTimeout, Err: context.Cause(ctx)}
+		return s.late(ctx)
 	case <-s.stopped:
 		select {
 		case <-r.done:
@@ -106,6 +106,7 @@ func (s *Store) writer() {
 		}
 		began := time.Now()
 		s.commitGroup(group)
+		s.progress.to(stepIdle)
 		if bulk {
 			ended := time.Now()
 			bulkTurn = ended.Add(ended.Sub(began))
@@ -189,6 +190,7 @@ func (s *Store) commitGroup(group []*request) {
 		for _, r := range group {
 			r.finish(err)
 		}
+		s.progress.to(stepOpen)
 		s.recoverFrom(err)
 		return
 	}
@@ -201,16 +203,19 @@ func (s *Store) commitGroup(group []*request) {
 }
 
 func (s *Store) tryGroup(group []*request) (committed bool, err error) {
+	s.progress.to(stepOpen)
 	if err := s.ensureConn(); err != nil {
 		return false, err
 	}
+	s.progress.to(stepBegin)
 	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli(), seq: s.seq, delivery: s.delivery}
 	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
 		return false, classify(fmt.Errorf("begin: %w", err))
 	}
+	s.progress.to(stepChange)
 	for _, r := range group {
 		if r.ctx.Err() != nil {
-			r.err = &UnavailableError{Cause: CauseTimeout, Err: context.Cause(r.ctx)}
+			r.err = s.late(r.ctx)
 			continue
 		}
 		if r.alone {
@@ -229,6 +234,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 			return false, err
 		}
 	}
+	s.progress.to(stepSync)
 	if err := s.fault("before commit"); err != nil {
 		s.rollback()
 		return false, classify(err)
@@ -239,7 +245,10 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 		return false, classify(fmt.Errorf("commit: %w", err))
 	}
 	s.metrics.commitSeconds(time.Since(syncStarted))
-	s.settings.touched = false
+	if s.settings.touched {
+		s.publish()
+		s.settings.touched = false
+	}
 	s.seq, s.delivery = t.seq, t.delivery
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {
@@ -291,12 +300,12 @@ func (s *Store) rollback() {
 	// there is nothing left to do.
 	_, _ = s.conn.exec(`ROLLBACK`)
 	if err := s.reloadSettings(); err != nil {
-		s.log.Error("selections can't be read back; the file is opened again", "error", err.Error())
+		s.log.Error("the settings can't be read back; the file is opened again", "error", err.Error())
 		s.dropConn()
 	}
 }
 
-// reloadSettings reads shops and selections again after a rollback that may
+// reloadSettings reads the settings again after a rollback that may
 // have taken back a change to them.
 func (s *Store) reloadSettings() error {
 	if !s.settings.touched {

@@ -28,11 +28,34 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 		}
 		res = list[0]
 	}
-	if res.Wanted != nil { // the row of the wish stays, so the job does too
-		return errAgain
+	if err := asStored(res, time.Now()); err != nil { // the row of the wish stays, so the job does too
+		return err
 	}
 	s.resolve(ctx, store.WantProduct, t, "a later fetch brought the product")
+	s.answer(ctx, t, started, "a later fetch read its product")
+	s.nothingLeft(ctx, t.Shop)
 	return nil
+}
+
+// nothingLeft owes a shop a comparison once everything was brought that the
+// newest one had to leave: only a comparison shows that the copy is in step again.
+func (s *Syncer) nothingLeft(ctx context.Context, shop string) {
+	if !s.proofOf(shop).left {
+		return
+	}
+	if n, _ := s.o.Store.OpenDifferences(shop); n > 0 {
+		return
+	}
+	if _, owed := s.owed(shop); owed {
+		return
+	}
+	wants, err := s.o.Store.WantsProducts(ctx, shop)
+	if err != nil || wants {
+		return // the next fetch looks again, and so does the next comparison by schedule
+	}
+	if err := s.owe(shop, "what the last comparison left open was read since", time.Now()); err != nil {
+		s.log.Warn("that a comparison is owed can't be noted", "shop", shop, "error", err.Error())
+	}
 }
 
 // fetchOwner finds the product that owns an inventory item and asks for it.

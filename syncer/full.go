@@ -47,9 +47,7 @@ func (s *Syncer) runFull(ctx context.Context, shop, trigger string, resume *stor
 
 func (r *run) full(ctx context.Context, resumed bool) error {
 	if r.row.Expected == 0 {
-		if n, ok := r.count(ctx); ok {
-			r.show(func(row *store.SyncRun) { row.Expected = int64(n) })
-		}
+		r.recount(ctx)
 	}
 	op, err := r.export(ctx, resumed)
 	if err != nil {
@@ -58,6 +56,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	if op.Status != "COMPLETED" {
 		return r.unfinished(ctx, op)
 	}
+	r.recount(ctx) // an export takes its time, and the shop goes on
 	if err := r.phase(ctx, phaseReading); err != nil {
 		return err
 	}
@@ -99,11 +98,19 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 		r.row.Error = clockWords
 		return nil
 	}
-	r.mu.Lock()
-	r.row.Proven, r.row.ProvenAt = true, r.row.StartedAt
-	r.mu.Unlock()
-	r.mend(ctx)
 	r.setUngrouped(false)
+	open, _ := r.s.o.Store.OpenDifferences(r.shop)
+	r.mu.Lock()
+	r.row.Proven = true
+	if open > 0 {
+		r.row.Error = newerHere(open)
+	} else {
+		r.row.ProvenAt = r.row.StartedAt
+	}
+	r.mu.Unlock()
+	if open == 0 {
+		r.mend(ctx)
+	}
 	return nil
 }
 
@@ -241,10 +248,7 @@ func (r *run) putSeen(id int64, doubtful bool) func(ctx context.Context, read st
 		if err != nil {
 			return err
 		}
-		if res[0].Wanted != nil {
-			return errAgain
-		}
-		return res[0].Err
+		return asStored(res[0], time.Now())
 	}
 }
 
@@ -282,6 +286,7 @@ func (r *run) sweep(ctx context.Context) error {
 // copy is right as of the beginning of the run, which is all that it says.
 func (r *run) catchUp(ctx context.Context) error {
 	began := time.Now()
+	r.recount(ctx)
 	whole, err := r.follow(ctx, r.started)
 	var paused *shopPaused
 	switch {
@@ -294,6 +299,8 @@ func (r *run) catchUp(ctx context.Context) error {
 		r.aside("the changes made meanwhile come later", err)
 		return nil
 	}
+	// Each product that was counted is of the result, or has changed since.
+	r.show(func(row *store.SyncRun) { row.Read = max(row.Read, row.Expected) })
 	if err := r.s.markIncremental(r.shop, began); err != nil {
 		r.aside("the changes made meanwhile are read again", err)
 	}
@@ -308,14 +315,17 @@ func (r *run) unfinished(ctx context.Context, op shopify.BulkOperation) error {
 	}
 	if op.Status == "FAILED" && op.ErrorCode == "ACCESS_DENIED" {
 		e := &shopify.Error{Kind: shopify.KindScope, Shop: r.shop, Op: "BulkRun", Code: op.ErrorCode, Message: "Shopify denies the export of products"}
-		return &shopPaused{pauseWords(r.s.pause(ctx, r.shop, shopify.ForScope, e)), e}
+		return pausedFor(r.s.pause(ctx, r.shop, shopify.ForScope, e), e)
 	}
-	words := "the export at Shopify ended as " + op.Status
-	if op.ErrorCode != "" {
-		words += " (" + op.ErrorCode + ")"
+	failed := &exportError{words: "the export at Shopify ended as " + op.Status}
+	switch {
+	case op.ErrorCode != "":
+		failed.words += " (" + op.ErrorCode + ")"
+	case op.Status == "FAILED":
+		failed.words += ", and Shopify does not say why"
 	}
 	if op.PartialURL == "" {
-		return errors.New(words)
+		return failed
 	}
 	if err := r.phase(ctx, phaseReading); err != nil {
 		return err
@@ -324,10 +334,18 @@ func (r *run) unfinished(ctx context.Context, op shopify.BulkOperation) error {
 		if ctx.Err() != nil {
 			return err
 		}
-		return fmt.Errorf("%s, and what it had written could not be read: %s", words, wordsOf(err))
+		failed.words += "; what it had written could not be read: " + wordsOf(err)
+		return failed
 	}
-	return fmt.Errorf("%s; what it had written is stored, nothing was removed", words)
+	failed.words += "; what it had written is stored, nothing was removed"
+	return failed
 }
+
+// exportError ends a run whose export came to no result.
+type exportError struct{ words string }
+
+// Error returns the words.
+func (e *exportError) Error() string { return e.words }
 
 // setUngrouped makes the next export easier for Shopify, or not.
 func (r *run) setUngrouped(on bool) {

@@ -72,7 +72,10 @@ func (r *run) lookAt(ctx context.Context) (op shopify.BulkOperation, err error) 
 		err = errForgotten
 	}
 	if err == nil {
-		r.show(func(row *store.SyncRun) { row.ObjectsTotal, row.BytesTotal = op.Objects, op.FileSize })
+		r.show(func(row *store.SyncRun) {
+			row.ObjectsTotal, row.BytesTotal = op.Objects, op.FileSize
+			row.Expected = max(row.Expected, op.Roots)
+		})
 	}
 	return op, err
 }

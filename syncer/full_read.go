@@ -254,7 +254,7 @@ func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url str
 			return err
 		}
 		if tries > 1 || e.Kind == shopify.DownloadBroken {
-			if err := d.r.wait(ctx, "the bulk result can't be read", time.Now().Add(firstWait<<(tries-1))); err != nil {
+			if err := d.r.wait(ctx, "the bulk result can't be read", causeDownload, time.Now().Add(firstWait<<(tries-1))); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package syncer
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"stockroom/fakeshopify"
 	"stockroom/store"
@@ -43,4 +44,47 @@ func TestAFullSyncEqualsTheShop(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestProgressIsMeasuredAgainstTheNewestCount lets the shop grow while its first
+// full sync is made: what there is to read is never less than the shop counts
+// when the reading begins, and nothing is all read before the end.
+func TestProgressIsMeasuredAgainstTheNewestCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Products: 30, API: fakeshopify.APIOptions{
+			Latency: 200 * time.Millisecond, Bulk: fakeshopify.BulkOptions{Base: 5 * time.Second, Rate: 1000},
+		}})
+		ended := make(chan store.SyncRun)
+		go func() {
+			run, err := r.full()
+			if err != nil || !run.Proven {
+				t.Errorf("%+v, %v", run, err)
+			}
+			ended <- run
+		}()
+		seen := map[string]bool{}
+		for {
+			select {
+			case run := <-ended:
+				if n := int64(len(r.shop.IDs())); run.Expected != n || run.Read != n {
+					t.Errorf("at the end %d of %d; the shop has %d", run.Read, run.Expected, n)
+				}
+				if !seen[phaseExporting] || !seen[phaseRepairing] {
+					t.Errorf("seen only %v", seen)
+				}
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			run, _, ok := r.progress.of(testShop)
+			if !ok {
+				continue
+			}
+			if seen[run.Phase] = true; run.Phase == phaseExporting {
+				r.shop.CreateProduct(func(*fakeshopify.Product) {})
+			}
+			if run.Phase != phaseExporting && run.Phase != phaseWaiting && run.Expected <= 30 {
+				t.Errorf("%s: %d of %d; the shop has %d", run.Phase, run.Read, run.Expected, len(r.shop.IDs()))
+			}
+		}
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"stockroom/catalog"
@@ -46,9 +47,14 @@ func (r *run) incremental(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var problems []string
 	if r.owed > 0 {
-		r.row.Error = fmt.Sprintf("%s could not be read and wait to be fetched", products(r.owed))
+		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
 	}
+	if open, _ := r.s.o.Store.OpenDifferences(r.shop); open > 0 {
+		problems = append(problems, newerHere(open))
+	}
+	r.row.Error = strings.Join(problems, "; ")
 	if !whole {
 		return nil // the next one goes back as far
 	}

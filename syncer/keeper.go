@@ -170,7 +170,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 	switch {
 	case a != nil && !(unfinished && a.name == scheduleFull):
 		return &job{name: a.name, trigger: "asked for by hand", dryRun: a.dryRun, asked: a}, now
-	case unfinished:
+	case unfinished && (a != nil || !k.s.o.Manual):
 		return &job{name: scheduleFull, trigger: run.Trigger, resume: &run, asked: a}, k.notBefore(scheduleFull, now)
 	case k.s.o.Manual:
 		return nil, now.Add(time.Minute)
@@ -184,7 +184,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 		}
 		return &job{name: scheduleFull, trigger: w.Reason}, at
 	}
-	first := k.s.o.FullSyncEvery > 0 && k.s.lastOf(k.shop, scheduleFull, 0).started.IsZero() && !k.s.proofOf(k.shop).read // the first sync is a full one
+	first := k.s.firstIsDue(k.shop)
 	if reason, ok := k.s.owed(k.shop); ok && !first {
 		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
 	}
@@ -347,6 +347,7 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	if have.Pause.Paused() {
 		return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
 	}
+	s.o.API.TryNow(shop) // a person asks, so the shop is really asked
 	k := s.keeperOf(shop)
 	name := scheduleOf(kind)
 	k.mu.Lock()
@@ -365,6 +366,9 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	case <-a.begun:
 		return true, nil
 	case <-ctx.Done():
+		if have, ok = s.o.State.Shop(shop); ok && have.Pause.Paused() { // meanwhile
+			return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
+		}
 		return false, nil
 	}
 }

@@ -16,7 +16,9 @@ import (
 // pause notes why a shop's calls wait and when it is asked again.
 func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e *shopify.Error) state.Pause {
 	now := time.Now()
-	p := state.Pause{Reason: state.PauseToken, Detail: e.Message, Since: now, NextProbe: now.Add(s.o.ProbeEvery)}
+	p := state.Pause{
+		Reason: state.PauseToken, Detail: e.Message, Words: e.Words(), Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+	}
 	switch why {
 	case shopify.ForScope:
 		p.Reason = state.PauseScope
@@ -27,6 +29,8 @@ func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e
 		p.Reason, p.NextProbe = state.PauseFrozen, now.Add(s.o.SlowProbeEvery)
 	case shopify.ForInstall:
 		p.Reason, p.NextProbe = state.PauseUninstalled, now.Add(s.o.SlowProbeEvery)
+	case shopify.ForMove:
+		p.Reason, p.Detail, p.NextProbe = state.PauseMoved, e.Moved, now.Add(s.o.SlowProbeEvery)
 	}
 	s.setPause(ctx, shop, p)
 	return p
@@ -42,11 +46,11 @@ func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
 		s.log.Warn("a shop's pause can't be stored; its jobs wait all the same", "shop", shop, "error", err.Error())
 		return
 	}
-	if before.Pause.Reason == p.Reason && before.Pause.Detail == p.Detail {
+	if before.Pause.Reason == p.Reason && before.Pause.Detail == p.Detail && before.Pause.Words == p.Words {
 		return
 	}
 	if p.Paused() {
-		s.log.Warn("a shop is paused", "shop", shop, "reason", string(p.Reason), "detail", p.Detail, "next_try", p.NextProbe)
+		s.log.Warn("a shop is paused", "shop", shop, "reason", string(p.Reason), "error", p.Words, "next_try", p.NextProbe)
 	} else {
 		s.log.Info("a shop goes on", "shop", shop, "was", string(before.Pause.Reason))
 	}
@@ -67,24 +71,22 @@ func (s *Syncer) pausedUntil(p state.Pause, now time.Time) time.Time {
 	return p.NextProbe.Add(5 * time.Second)
 }
 
+// pauseWords says why a shop is paused.
 func pauseWords(p state.Pause) string {
-	var s string
-	switch p.Reason {
-	case state.PauseToken:
-		s = "the shop is paused: Shopify does not accept the access token"
-	case state.PauseScope:
-		s = "the shop is paused: an access scope is missing"
-	case state.PauseFrozen:
-		s = "the shop is paused: Shopify has frozen it"
-	case state.PauseUninstalled:
-		s = "the shop is paused: the app is not installed"
-	default:
-		s = "the shop was paused by hand"
+	if p.Reason == state.PauseOperator {
+		return "the shop was paused by hand"
 	}
-	if p.Detail != "" {
-		s += " (" + p.Detail + ")"
+	words := p.Words
+	if words == "" { // an earlier version wrote it
+		words = map[state.PauseReason]string{
+			state.PauseToken: "Shopify does not accept the app's credentials", state.PauseScope: "an access scope is missing",
+			state.PauseFrozen: "Shopify has frozen the shop", state.PauseUninstalled: "the app is not installed on the shop",
+		}[p.Reason]
+		if p.Detail != "" {
+			words += " (" + p.Detail + ")"
+		}
 	}
-	return s
+	return "the shop is paused: " + words
 }
 
 // CredentialsChanged asks a paused shop again at once.
@@ -125,9 +127,11 @@ func (s *Syncer) probe(ctx context.Context) {
 				}
 				continue
 			}
-			s.ask(ctx, shop)
-			if ctx.Err() != nil {
-				return
+			if err := s.ask(ctx, shop); err != nil {
+				if ctx.Err() != nil {
+					return
+				}
+				s.log.Debug("a paused shop can't go on yet", "shop", shop.Domain, "error", err.Error())
 			}
 		}
 		t := time.NewTimer(max(time.Until(next), time.Second))
@@ -142,19 +146,20 @@ func (s *Syncer) probe(ctx context.Context) {
 	}
 }
 
-// ask finds out whether a paused shop can go on.
-func (s *Syncer) ask(ctx context.Context, shop state.Shop) {
+// ask finds out whether a paused shop can go on. The error is what the question
+// ran into.
+func (s *Syncer) ask(ctx context.Context, shop state.Shop) error {
 	started := time.Now()
 	access, err := s.o.API.Access(ctx, shop.Domain, limiter.WebhookRefetch)
 	if ctx.Err() != nil {
-		return
+		return context.Cause(ctx)
 	}
 	if s.o.Telemetry != nil && err == nil {
 		s.o.Telemetry.Duration(shop.Domain, "probe", time.Since(started))
 	}
 	if err == nil {
 		s.judgeAccess(ctx, shop.Domain, access)
-		return
+		return nil
 	}
 	s.count(shop.Domain, "probe", err)
 	var e *shopify.Error
@@ -162,20 +167,24 @@ func (s *Syncer) ask(ctx context.Context, shop state.Shop) {
 		if shop.Pause.Reason == state.PauseUninstalled && v.Pause == shopify.ForToken {
 			v.Pause = shopify.ForInstall // no token is accepted where the app is not installed
 		}
-		s.pause(ctx, shop.Domain, v.Pause, e)
-		return
+		p := s.pause(ctx, shop.Domain, v.Pause, e)
+		return &PausedError{Words: pauseWords(p), Until: p.NextProbe}
 	}
 	p := shop.Pause // no news
 	p.NextProbe = time.Now().Add(s.o.ProbeEvery)
 	s.setPause(ctx, shop.Domain, p)
+	return err
 }
 
 // judgeAccess pauses a shop whose app lacks a scope, and ends a pause that has no
 // reason any more.
 func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access) {
 	if missing := a.Missing(); len(missing) > 0 {
-		now := time.Now()
-		s.setPause(ctx, shop, state.Pause{Reason: state.PauseScope, Detail: strings.Join(missing, ", "), Since: now, NextProbe: now.Add(s.o.ProbeEvery)})
+		now, scopes := time.Now(), strings.Join(missing, ", ")
+		s.setPause(ctx, shop, state.Pause{
+			Reason: state.PauseScope, Detail: scopes, Words: "the app lacks the access scopes " + scopes,
+			Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+		})
 		return
 	}
 	have, ok := s.o.State.Shop(shop)
@@ -192,11 +201,7 @@ func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access)
 		return
 	}
 	s.setPause(ctx, shop, state.Pause{})
-	for _, kind := range s.kinds() {
-		if _, err := s.o.Queue.Wake(ctx, kind); err != nil && ctx.Err() == nil {
-			s.log.Warn("jobs of a shop that goes on can't be woken; they come by themselves", "shop", shop, "kind", kind, "error", err.Error())
-		}
-	}
+	s.wakeJobs(ctx, shop)
 }
 
 // checkScopes reads the granted scopes after app/scopes_update.
@@ -222,7 +227,9 @@ func (s *Syncer) confirmUninstalled(ctx context.Context, t task, started time.Ti
 		if err := s.o.State.SetUninstalled(t.Shop, now); err != nil {
 			return fmt.Errorf("note that the app is gone: %w", err)
 		}
-		s.setPause(ctx, t.Shop, state.Pause{Reason: state.PauseUninstalled, Since: now, NextProbe: now.Add(s.o.SlowProbeEvery)})
+		s.setPause(ctx, t.Shop, state.Pause{
+			Reason: state.PauseUninstalled, Words: "the app was uninstalled", Since: now, NextProbe: now.Add(s.o.SlowProbeEvery),
+		})
 	default:
 		if err != nil {
 			return err

@@ -1,7 +1,9 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"stockroom/store"
@@ -15,6 +17,8 @@ type proof struct {
 	remoteAt time.Time
 	compared *store.SyncRun // the newest comparison that came to its end; nil for none
 	read     bool           // a full sync came to its end, proven or not
+	left     bool           // the newest run that could have proven it left something open
+	full     *store.SyncRun // the newest full sync that ended; nil for none
 }
 
 // refreshProof reads it from the catalogue.
@@ -25,16 +29,30 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		s.log.Debug("when the copy was proven can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
-	runs, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Limit: 20})
+	// Each kind by itself: incrementals are many, and prove nothing.
+	full, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Kind: store.RunFull, Limit: 10})
+	if err == nil {
+		var compared []store.SyncRun
+		compared, err = s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Kind: store.RunReconcile, Limit: 10})
+		full = append(full, compared...)
+	}
 	if err != nil {
 		s.log.Debug("runs can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
+	runs := slices.SortedFunc(slices.Values(full), func(a, b store.SyncRun) int { return cmp.Compare(b.ID, a.ID) })
+	looked := false
 	for _, r := range runs { // newest first
+		if !looked && r.State == store.RunDone && !r.DryRun && r.Kind != store.RunIncremental {
+			looked, p.left = true, r.ProvenAt == 0
+		}
 		if r.Expected > 0 && p.remoteAt.IsZero() {
 			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
 		}
 		p.read = p.read || r.Kind == store.RunFull && r.State == store.RunDone
+		if p.full == nil && r.Kind == store.RunFull && r.State != store.RunRunning {
+			p.full = &r
+		}
 		if p.compared == nil && r.Kind == store.RunReconcile && r.State == store.RunDone {
 			p.compared = &r
 		}

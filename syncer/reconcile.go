@@ -64,22 +64,22 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err := r.phase(ctx, phaseRepairing); err != nil {
 		return err
 	}
-	left, err := r.repair(ctx, found)
-	if err != nil {
+	if err := r.repair(ctx, found); err != nil {
 		return err
 	}
 	if err := r.extras(ctx, found.extra); err != nil {
 		return err
 	}
-	if r.conclude(complete, left, waiting, len(found.differ)); r.row.ProvenAt != 0 && !r.row.DryRun {
+	open, _ := r.s.o.Store.OpenDifferences(r.shop)
+	if r.conclude(complete, open, waiting, len(found.differ)); r.row.ProvenAt != 0 && !r.row.DryRun {
 		r.mend(ctx)
 	}
 	return nil
 }
 
-// conclude says what the comparison proves. listed is how many products were not
-// as listed.
-func (r *run) conclude(complete bool, left, waiting, listed int) {
+// conclude says what the comparison proves. open is how many differences are
+// open, listed how many products were not as listed.
+func (r *run) conclude(complete bool, open, waiting, listed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.row.Proven = complete
@@ -87,8 +87,8 @@ func (r *run) conclude(complete bool, left, waiting, listed int) {
 	if r.owed > 0 {
 		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
 	}
-	if left > 0 {
-		problems = append(problems, fmt.Sprintf("%s newer here than in the shop; the next comparison looks again", are(left)))
+	if open > 0 {
+		problems = append(problems, newerHere(open))
 	}
 	if waiting > 0 {
 		problems = append(problems, products(waiting)+" wait to be fetched")
@@ -134,11 +134,12 @@ func (r *run) wanted(ctx context.Context, since int64) (ids []int64, err error) 
 	return ids, err
 }
 
-func are(n int) string {
+// newerHere says what open differences are, and what becomes of them.
+func newerHere(n int) string {
 	if n == 1 {
-		return "1 product is"
+		return "1 product is newer here than in the shop and is read again within 10 minutes"
 	}
-	return fmt.Sprintf("%d products are", n)
+	return fmt.Sprintf("%d products are newer here than in the shop and are read again within 10 minutes", n)
 }
 
 // escalate asks for a full sync in place of so many single reads.
@@ -152,56 +153,25 @@ func (r *run) escalate(ctx context.Context, n int) error {
 	return nil
 }
 
-// repair reads what differs and stores it, or in a dry run reports it. left is
-// how many products are newer here than the shop shows them.
-func (r *run) repair(ctx context.Context, found comparison) (left int, err error) {
+// repair reads what differs and stores it, or in a dry run reports it.
+func (r *run) repair(ctx context.Context, found comparison) error {
 	ids := append(found.differ, found.unsure...)
-	err = r.each(ctx, ids, func(ctx context.Context, id int64) error {
+	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
 		if r.row.DryRun {
 			return r.report(ctx, id)
 		}
 		return r.bring(ctx, id, "it differs from the shop's and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
-			read.Overrule = found.newer[id]
-			stale, err := r.bringTo(ctx, read, id, p)
-			if stale {
-				r.mu.Lock()
-				left++
-				r.mu.Unlock()
-			}
-			return err
+			return r.put(ctx, read, id, p)
 		})
 	})
-	return left, err
-}
-
-// bringTo stores a read. stale: an older row than the read itself is newer than
-// what the shop shows.
-func (r *run) bringTo(ctx context.Context, read store.Read, id int64, p *catalog.Product) (stale bool, err error) {
-	if p == nil {
-		return false, r.put(ctx, read, id, p)
-	}
-	res, err := r.s.o.Store.PutFetched(ctx, read, p)
-	switch {
-	case err != nil:
-		return false, err
-	case res[0].Err != nil:
-		return false, res[0].Err
-	case res[0].Wanted != nil:
-		return false, errAgain
-	case res[0].Outcome != store.Stale:
-		return false, nil
-	}
-	have, err := r.local(ctx, id)
-	if err != nil || have.row == nil {
-		return false, err
-	}
-	return have.row.UpdatedAt/1000 > p.UpdatedAt.Value()/1000 && have.row.SyncedAt < r.row.StartedAt, nil
 }
 
 // report writes what a repair would change.
 func (r *run) report(ctx context.Context, id int64) error {
+	var read store.Read
 	var p *catalog.Product
 	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		read = r.read(time.Now())
 		p, err = r.s.o.API.Product(ctx, r.shop, r.class, id)
 		return err
 	})
@@ -218,7 +188,7 @@ func (r *run) report(ctx context.Context, id int64) error {
 		return r.reportGone(ctx, id)
 	}
 	return r.ask(ctx, func(ctx context.Context) error {
-		d, found, err := r.s.o.Store.Compare(ctx, r.shop, p)
+		d, found, err := r.s.o.Store.Compare(ctx, read, p)
 		if err != nil || !found {
 			return err
 		}
@@ -280,6 +250,5 @@ func (r *run) extras(ctx context.Context, ids []int64) error {
 	if err := r.remove(ctx, read, away); err != nil {
 		return err
 	}
-	_, err = r.repair(ctx, comparison{differ: there})
-	return err
+	return r.repair(ctx, comparison{differ: there})
 }

@@ -52,9 +52,6 @@ func (c chosen) differs(l shopify.Listed, row *store.LocalProduct, passed *store
 // comparison is what a listing and the stored rows differ in.
 type comparison struct {
 	differ []int64 // to be read: missing here, or not as listed
-	// newer are those of them that have long been newer here than in the shop:
-	// there the shop wins.
-	newer map[int64]bool
 	// unsure are listed as stored, but an edit of the same second could hide
 	// behind that, or they are wanted for another reason; and those not listed that
 	// were written since.
@@ -68,7 +65,7 @@ type comparison struct {
 // listing. What is wanted is read in any case. skew is how far our clock is ahead
 // of the shop's.
 func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pages[store.LocalProduct], passed *pages[store.Passed], started time.Time, skew time.Duration) (comparison, error) {
-	found := comparison{newer: map[int64]bool{}}
+	var found comparison
 	extra := func(row *store.LocalProduct) {
 		if row.SyncedAt < started.UnixMilli() {
 			found.extra = append(found.extra, row.ID)
@@ -88,10 +85,6 @@ func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pa
 		switch {
 		case c.differs(l, row, over):
 			found.differ = append(found.differ, l.ID)
-			// A listing may lag behind the deliveries, but not for long.
-			if row != nil && row.UpdatedAt/1000 > l.UpdatedAt/1000 && row.SyncedAt < started.Add(-newerBelieved).UnixMilli() {
-				found.newer[l.ID] = true
-			}
 		case !c.leftOut(l.ID) && (wanted[l.ID] || !settled(row, over, skew)):
 			found.unsure = append(found.unsure, l.ID)
 		default:
@@ -101,10 +94,6 @@ func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pa
 	_, err := rows.find(lastID, extra)
 	return found, err
 }
-
-// newerBelieved is for how long a row that is newer than what the shop shows is
-// taken for the shop being late.
-const newerBelieved = 15 * time.Minute
 
 // lastID is beyond every product.
 const lastID = 1<<63 - 1

@@ -45,6 +45,14 @@ func (r *run) list(ctx context.Context) (list []shopify.Listed, complete bool, e
 	}
 }
 
+// recount sets what the run's progress is measured against to the shop's newest
+// count. Where that can't be told the last one stays.
+func (r *run) recount(ctx context.Context) {
+	if n, ok := r.count(ctx); ok {
+		r.show(func(row *store.SyncRun) { row.Expected = max(int64(n), row.Read) })
+	}
+}
+
 // count asks how many products there are; false when that can't be told exactly.
 func (r *run) count(ctx context.Context) (n int, ok bool) {
 	exact := false
@@ -56,7 +64,7 @@ func (r *run) count(ctx context.Context) (n int, ok bool) {
 				return err
 			}
 			// For points it waits as other calls do: without the count a listing proves less.
-			if err := r.wait(ctx, snoozeWords(e), r.s.retryAt(e, time.Now())); err != nil {
+			if err := r.waitFor(ctx, e, r.s.retryAt(e, time.Now())); err != nil {
 				return err
 			}
 		}
@@ -87,7 +95,12 @@ func (r *run) listOnce(ctx context.Context) ([]shopify.Listed, error) {
 			}
 			list = append(list, l)
 		}
-		r.show(func(row *store.SyncRun) { row.Read = int64(len(list)) })
+		r.show(func(row *store.SyncRun) {
+			row.Read = int64(len(list))
+			if row.Expected > 0 { // else it is not known
+				row.Expected = max(row.Expected, row.Read)
+			}
+		})
 		if !page.More {
 			return list, nil
 		}

@@ -28,6 +28,7 @@ type underWay struct {
 	Run     store.SyncRun
 	Phases  map[string]time.Time // when each phase began
 	waiting string               // why it waits, "" when it does not
+	cause   string               // the same as a code, as causeOf gives it
 	until   time.Time            // when it goes on
 	differ  int                  // products that it knows to differ and has not mended all
 	since   time.Time            // when it found them
@@ -49,7 +50,9 @@ func (p *progress) of(shop string) (store.SyncRun, time.Time, bool) {
 	if !ok {
 		return store.SyncRun{}, time.Time{}, false
 	}
-	return have.Run, have.Phases[have.Run.Phase], true
+	run := have.Run
+	run.Cause = have.cause
+	return run, have.Phases[run.Phase], true
 }
 
 // waits returns why a shop's run waits and until when; "" when it does not.
@@ -79,11 +82,12 @@ func (p *progress) set(run store.SyncRun, now time.Time) {
 	}
 }
 
-func (p *progress) wait(shop, why string, until time.Time) {
+// wait notes why a run waits and until when; "" that it goes on.
+func (p *progress) wait(shop, why, cause string, until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if have := p.runs[shop]; have != nil {
-		have.waiting, have.until = why, until
+		have.waiting, have.cause, have.until = why, cause, until
 	}
 }
 
@@ -211,7 +215,7 @@ func (r *run) save(ctx context.Context) error {
 		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) {
 			return err
 		}
-		if err := r.wait(ctx, "the catalogue can't be written now", time.Now().Add(catalogueWait)); err != nil {
+		if err := r.waitFor(ctx, err, time.Now().Add(catalogueWait)); err != nil {
 			return err
 		}
 	}
@@ -277,7 +281,7 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 	case errors.Is(err, errCancelled):
 		r.row.State, r.row.Error = store.RunCancelled, ""
 	default:
-		r.row.State, r.row.Error = store.RunFailed, wordsOf(err)
+		r.row.State, r.row.Error, r.row.Cause = store.RunFailed, wordsOf(err), causeOf(err)
 	}
 	if err != nil {
 		r.row.Proven, r.row.ProvenAt = false, 0
@@ -326,14 +330,46 @@ func (r *run) measure(err error) {
 	}
 }
 
-// wordsOf says in one plain sentence what went wrong.
+// wordsOf says in a part of a sentence which step failed.
 func wordsOf(err error) string {
 	var e *shopify.Error
-	if errors.As(err, &e) {
+	switch {
+	case errors.As(err, &e):
 		return e.Words()
-	}
-	if errors.Is(err, store.ErrUnavailable) {
+	case errors.Is(err, store.ErrUnavailable):
 		return "the catalogue can't be written now"
 	}
 	return err.Error()
+}
+
+// Causes of a run that no call to the API stands for.
+const (
+	causeCatalogue = "catalogue" // products.db
+	causeDownload  = "download"  // the file that an export has written
+	causeExport    = "export"    // Shopify did not write it
+	causeDeadline  = "deadline"  // it took longer than a run may
+)
+
+// causeOf is the step that failed as a code: the kind of the call that is behind
+// it, the reason of the shop's pause, or one of those above; "" for none of them.
+func causeOf(err error) string {
+	var e *shopify.Error
+	var d *shopify.DownloadError
+	var x *exportError
+	var paused *shopPaused
+	switch {
+	case errors.As(err, &paused):
+		return paused.cause
+	case errors.As(err, &e):
+		return e.Root().Kind.String()
+	case errors.As(err, &d):
+		return causeDownload
+	case errors.As(err, &x):
+		return causeExport
+	case errors.Is(err, store.ErrUnavailable):
+		return causeCatalogue
+	case errors.Is(err, errDeadline):
+		return causeDeadline
+	}
+	return ""
 }

@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stockroom/catalog"
-	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/store"
 )
@@ -24,18 +23,24 @@ const mostUnreadable = 10
 // shop has no such product. One that can't be fetched now is wanted instead, so
 // that the queue goes on with it, and the run is not proven.
 func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+	began := time.Now()
 	err := r.bringOnce(ctx, id, keep)
 	for try := 1; errors.Is(err, errAgain) && try < mostTries; try++ {
-		if err := r.wait(ctx, errAgain.Error(), time.Now()); err != nil {
+		if err := r.waitFor(ctx, errAgain, time.Now()); err != nil {
 			return err
 		}
+		began = time.Now()
 		err = r.bringOnce(ctx, id, keep)
+	}
+	if _, open := errors.AsType[*openError](err); open {
+		return nil // its row stays, and says that nothing is proven
 	}
 	if err == nil {
 		r.mu.Lock()
 		r.hard = 0
 		r.mu.Unlock()
 		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync brought the product")
+		r.s.answer(ctx, task{Shop: r.shop, ID: id}, began, "a later sync read its product")
 		return nil
 	}
 	if ctx.Err() != nil || !ofOneProduct(err) {
@@ -70,6 +75,28 @@ func (r *run) bringOnce(ctx context.Context, id int64, keep func(ctx context.Con
 // errAgain asks for another read of a product: what is stored changed while it
 // was read.
 var errAgain = errors.New("the product changed here while it was read")
+
+// openError says that a read was refused, because what is stored is dated later
+// though it was stored before. A read from the instant on decides.
+type openError struct{ until time.Time }
+
+func (e *openError) Error() string {
+	return "what is stored is dated later than what the shop shows; a second read decides"
+}
+
+// asStored turns what the store made of a read into what has to be done about it:
+// nil for nothing.
+func asStored(res store.Result, now time.Time) error {
+	switch {
+	case res.Err != nil:
+		return res.Err
+	case res.Refused.After(now):
+		return &openError{res.Refused}
+	case res.Wanted != nil:
+		return errAgain
+	}
+	return nil
+}
 
 // ofOneProduct reports whether a failure says nothing about other products.
 func ofOneProduct(err error) bool {
@@ -109,19 +136,16 @@ func (r *run) read(now time.Time) store.Read {
 func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) error {
 	if p == nil {
 		res, err := r.s.o.Store.PutGone(ctx, read, id)
-		if err == nil && res.Wanted != nil {
-			err = errAgain
+		if err != nil {
+			return err
 		}
-		return err
+		return asStored(res, time.Now())
 	}
 	res, err := r.s.o.Store.PutFetched(ctx, read, p)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case res[0].Wanted != nil:
-		return errAgain
 	}
-	return res[0].Err
+	return asStored(res[0], time.Now())
 }
 
 // each calls do for every id, a few at a time.
@@ -197,7 +221,7 @@ func (r *run) sees(ctx context.Context) error {
 	if len(a.Missing()) > 0 {
 		r.s.judgeAccess(ctx, r.shop, a)
 		shop, _ := r.s.o.State.Shop(r.shop)
-		return &shopPaused{words: pauseWords(shop.Pause)}
+		return pausedFor(shop.Pause, nil)
 	}
 	r.mayRemove = true
 	return nil
@@ -214,30 +238,7 @@ func (r *run) remove(ctx context.Context, read store.Read, ids []int64) error {
 			return fmt.Errorf("store the end of product %d: %w", id, err)
 		}
 		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "the shop has the product no more")
+		r.s.answer(ctx, task{Shop: r.shop, ID: id}, read.Started, "the shop has the product no more")
 	}
 	return nil
-}
-
-// mend drops the dead letters of fetches that a proven run made needless.
-func (r *run) mend(ctx context.Context) {
-	if r.s.o.Queue.Stats().Kinds[string(store.WantProduct)].Dead == 0 {
-		return
-	}
-	f := queue.Filter{State: queue.Dead, Kind: string(store.WantProduct), Limit: 1000}
-	for {
-		jobs, next, err := r.s.o.Queue.List(ctx, f)
-		if err != nil {
-			return // they stay for the next run
-		}
-		for _, j := range jobs {
-			id, err := strconv.ParseInt(j.Labels["id"], 10, 64)
-			if err == nil && j.Labels["shop"] == r.shop && j.DiedAt.Before(r.started) {
-				r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync showed the product to be right")
-			}
-		}
-		if next == 0 {
-			return
-		}
-		f.After = next
-	}
 }

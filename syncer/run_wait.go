@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"stockroom/shopify"
+	"stockroom/state"
 	"stockroom/store"
 )
 
@@ -39,7 +40,7 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 		var e *shopify.Error
 		switch {
 		case errors.Is(err, store.ErrUnavailable):
-			if err := r.wait(ctx, "the catalogue can't be written now", time.Now().Add(catalogueWait)); err != nil {
+			if err := r.waitFor(ctx, err, time.Now().Add(catalogueWait)); err != nil {
 				return err
 			}
 			continue
@@ -48,14 +49,14 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 		}
 		switch v := shopify.Judge(err); v.Job {
 		case shopify.Snooze:
-			if err := r.wait(ctx, snoozeWords(e), r.s.retryAt(e, time.Now())); err != nil {
+			if err := r.waitFor(ctx, e, r.s.retryAt(e, time.Now())); err != nil {
 				return err
 			}
 		case shopify.Retry:
 			if try >= mostTries {
 				return err
 			}
-			if err := r.wait(ctx, e.Words(), time.Now().Add(min(firstWait<<(try-1), longestWait))); err != nil {
+			if err := r.waitFor(ctx, e, time.Now().Add(min(firstWait<<(try-1), longestWait))); err != nil {
 				return err
 			}
 			try++
@@ -63,8 +64,7 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 			if v.Pause == shopify.ForOneThing {
 				return err
 			}
-			p := r.s.pause(ctx, r.shop, v.Pause, e)
-			return &shopPaused{pauseWords(p), err}
+			return pausedFor(r.s.pause(ctx, r.shop, v.Pause, e), e)
 		default:
 			return err
 		}
@@ -73,8 +73,12 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 
 // shopPaused ends a run whose shop can't be asked.
 type shopPaused struct {
-	words string
-	err   error
+	words, cause string
+	err          error // the call that showed it, nil when the shop was paused before
+}
+
+func pausedFor(p state.Pause, err error) *shopPaused {
+	return &shopPaused{pauseWords(p), string(p.Reason), err}
 }
 
 func (p *shopPaused) Error() string { return p.words }
@@ -88,22 +92,27 @@ func (r *run) mayAsk() error {
 		return errRemoved
 	}
 	if shop.Pause.Paused() {
-		return &shopPaused{words: pauseWords(shop.Pause)}
+		return pausedFor(shop.Pause, nil)
 	}
 	return nil
 }
 
+// waitFor sleeps until an instant because of what failed.
+func (r *run) waitFor(ctx context.Context, failed error, until time.Time) error {
+	return r.wait(ctx, wordsOf(failed), causeOf(failed), until)
+}
+
 // wait sleeps until an instant and says on the page why.
-func (r *run) wait(ctx context.Context, why string, until time.Time) error {
-	r.s.progress.wait(r.shop, why, until)
-	defer r.s.progress.wait(r.shop, "", time.Time{})
+func (r *run) wait(ctx context.Context, why, cause string, until time.Time) error {
+	r.s.progress.wait(r.shop, why, cause, until)
+	defer r.s.progress.wait(r.shop, "", "", time.Time{})
 	wait := max(time.Until(until), shortest)
 	back := lend(ctx, wait)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		r.s.progress.wait(r.shop, "the syncs of other shops go first", time.Time{})
+		r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
 		return back(ctx)
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -21,7 +21,7 @@ const (
 const (
 	incrementalEvery   = 10 * time.Minute
 	subscriptionsEvery = 5 * time.Minute
-	// subscriptionsDeadline is what one check may take; eight subscriptions take
+	// subscriptionsDeadline is what one check may take; ten subscriptions take
 	// most of a small budget's window.
 	subscriptionsDeadline = 10 * time.Minute
 	// firstRetry is the wait after a failed run; it doubles with each further

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/shopify"
 	"stockroom/state"
 	"stockroom/store"
 )
@@ -94,6 +95,12 @@ func (f *fakeRunner) set(change func(f *fakeRunner)) {
 	change(f)
 }
 
+// idleAPI is asked nothing but whether calls are held back.
+type idleAPI struct{ API }
+
+func (idleAPI) Held(string, time.Time) *shopify.Error { return nil }
+func (idleAPI) TryNow(string)                         {}
+
 // scheduleRig is a syncer whose runs do nothing.
 type scheduleRig struct {
 	*Syncer
@@ -116,7 +123,7 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 		t.Fatal(err)
 	}
 	r := &scheduleRig{dir: dir, runs: runs}
-	r.Syncer = New(Options{Store: cat, State: st, ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
+	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
 	r.runner = runs
 	r.checkSubs = func(context.Context, string, bool) (Subscriptions, bool, error) {
 		return Subscriptions{CheckedAt: time.Now(), Present: true}, false, nil

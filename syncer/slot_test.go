@@ -25,7 +25,7 @@ func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 		began, ended := time.Now(), make(chan time.Duration, 2)
 		for range 2 { // two of its requests wait at a time
 			go func() {
-				if err := r.wait(ctx, "points", began.Add(time.Hour)); err != nil {
+				if err := r.wait(ctx, "points", "", began.Add(time.Hour)); err != nil {
 					t.Error(err)
 				}
 				ended <- time.Since(began)
@@ -58,7 +58,7 @@ func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 func TestAShortWaitKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, r, ctx, sl := oneSlot(t)
-		go func() { _ = r.wait(ctx, "points", time.Now().Add(lendAfter-time.Second)) }()
+		go func() { _ = r.wait(ctx, "points", "", time.Now().Add(lendAfter-time.Second)) }()
 		synctest.Wait()
 		if len(s.slots) != 1 {
 			t.Error("the place was given away")
@@ -72,7 +72,7 @@ func TestARunThatIsCancelledWaitsForNoPlace(t *testing.T) {
 		s, r, ctx, sl := oneSlot(t)
 		ctx, cancel := context.WithCancelCause(ctx)
 		ended := make(chan error, 1)
-		go func() { ended <- r.wait(ctx, "points", time.Now().Add(time.Minute)) }()
+		go func() { ended <- r.wait(ctx, "points", "", time.Now().Add(time.Minute)) }()
 		synctest.Wait()
 		_, other, err := s.takeSlot(t.Context())
 		if err != nil {

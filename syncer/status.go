@@ -27,7 +27,7 @@ type Status struct {
 	ProvenRun               int64         // the run that showed it last
 	Staleness               time.Duration // since the newest of both
 	StalenessKnown          bool
-	Read                    bool           // a full sync came to its end, proven or not
+	First                   FirstRead
 	Loss                    string         // why a full sync is needed, "" for nothing
 	Owed                    string         // why a comparison is needed, "" for nothing
 	Remote                  int64          // the shop's own count, -1 when not known
@@ -46,12 +46,15 @@ type ScheduleStatus struct {
 	LastStart, LastSuccess, Next time.Time
 	LastError                    string
 	Running, Late                bool
+	// Held is why it is not done before Next, or, with Next zero, before a person
+	// says so; "" for nothing.
+	Held string
 }
 
 // Status tells how a shop's copy stands. It asks nobody.
 func (s *Syncer) Status(shop string, now time.Time) Status {
 	p := s.proofOf(shop)
-	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run, Read: p.read}
+	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run, First: s.FirstRead(shop, now)}
 	if p.IDs > 0 {
 		st.ProvenIDs = time.UnixMilli(p.IDs)
 	}
@@ -97,9 +100,7 @@ func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
 			Running: running == sc.name, Late: late(sc, s.successOf(shop, sc.name, r.LastSuccess), since, now),
 		}
 		if sc.every > 0 && !st.Running {
-			if st.Next = k.dueAt(sc, now); st.Next.Before(now) {
-				st.Next = now
-			}
+			st.Next, st.Held = s.NextRun(shop, sc.name, now)
 		}
 		list = append(list, st)
 	}

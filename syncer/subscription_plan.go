@@ -58,7 +58,8 @@ const (
 // which they are shown and made.
 var wantedTopics = [...]string{
 	string(catalog.ProductsCreate), string(catalog.ProductsUpdate), string(catalog.ProductsDelete),
-	string(catalog.InventoryLevelsUpdate), string(catalog.InventoryItemsUpdate),
+	string(catalog.InventoryLevelsUpdate), string(catalog.InventoryLevelsConnect),
+	string(catalog.InventoryLevelsDisconnect), string(catalog.InventoryItemsUpdate),
 	string(catalog.AppUninstalled), string(catalog.AppScopesUpdate), string(catalog.BulkOperationsFinish),
 }
 

@@ -154,7 +154,7 @@ func TestTheFirstCheckSubscribesEveryTopicOnce(t *testing.T) {
 			t.Errorf("healed %v: %+v", healed, got)
 		}
 		for i, topic := range []string{"products/create", "products/update", "products/delete", "inventory_levels/update",
-			"inventory_items/update", "app/uninstalled", "app/scopes_update", "bulk_operations/finish"} {
+			"inventory_levels/connect", "inventory_levels/disconnect", "inventory_items/update", "app/uninstalled", "app/scopes_update", "bulk_operations/finish"} {
 			want := ourBase + "/webhooks/shopify/" + strings.ReplaceAll(topic, "/", "_")
 			if strings.HasPrefix(topic, "products/") {
 				want = ourBase + "/webhooks/shopify/products"

@@ -25,6 +25,10 @@ type API interface {
 	ProductOfItem(ctx context.Context, shop string, class limiter.Class, item int64) (int64, error)
 	Shop(ctx context.Context, shop string, class limiter.Class) (shopify.Shop, error)
 	Access(ctx context.Context, shop string, class limiter.Class) (shopify.Access, error)
+	// Held is what a call would be refused with now without being sent, nil for
+	// nothing. TryNow ends the wait of an open circuit: the next call is sent.
+	Held(shop string, now time.Time) *shopify.Error
+	TryNow(shop string)
 	CatalogueAPI
 	SubscriptionAPI
 }
@@ -206,6 +210,9 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	if ctx.Err() != nil {
 		return err // the queue puts it back as it was
 	}
+	if open, ok := errors.AsType[*openError](err); ok {
+		return queue.Snooze(open.until, open.Error())
+	}
 	if errors.Is(err, errAgain) {
 		return queue.Snooze(time.Now().Add(time.Second), errAgain.Error())
 	}
@@ -220,7 +227,7 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	v := shopify.Judge(err)
 	switch v.Job {
 	case shopify.Snooze:
-		return queue.Snooze(s.retryAt(e, time.Now()), snoozeWords(e))
+		return queue.Snooze(s.retryAt(e, time.Now()), e.Words())
 	case shopify.Pause:
 		if v.Pause == shopify.ForOneThing {
 			return queue.Snooze(time.Now().Add(s.o.ProbeEvery), e.Words())
@@ -245,14 +252,6 @@ func (s *Syncer) retryAt(e *shopify.Error, now time.Time) time.Time {
 	return e.RetryAt
 }
 
-func snoozeWords(e *shopify.Error) string {
-	switch e.Kind {
-	case shopify.KindOpen:
-		return "Shopify is not answering; calls are paused"
-	}
-	return e.Words()
-}
-
 // count notes a failed operation. One that was never sent is no failure.
 func (s *Syncer) count(shop, operation string, err error) {
 	if s.o.Telemetry == nil {
@@ -270,7 +269,7 @@ func (s *Syncer) count(shop, operation string, err error) {
 		typ = telemetry.ErrAuth
 	case shopify.KindUnreadable:
 		typ = telemetry.ErrMalformed
-	case shopify.KindServer, shopify.KindNetwork, shopify.KindPartial, shopify.KindChanging, shopify.KindRefused, shopify.KindTooDear:
+	case shopify.KindServer, shopify.KindNetwork, shopify.KindPartial, shopify.KindMoved, shopify.KindChanging, shopify.KindRefused, shopify.KindTooDear:
 		typ = telemetry.ErrUpstream
 	}
 	s.o.Telemetry.Error(shop, operation, typ)

@@ -38,7 +38,7 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int,
 		v.Others = v.Others || !one.Own
 		v.Sessions = append(v.Sessions, sessionRow{
 			Name: one.Name, Browser: browserWords(one.Agent), From: one.From, Agent: one.Agent, Own: one.Own,
-			Began: since(now, one.Began), Used: since(now, one.Used), Ends: at(one.Ends, until(now, one.Ends)),
+			Began: since(now, one.Began), Used: since(now, one.Used), Ends: ahead(now, one.Ends),
 		})
 	}
 	return s.show(w, r, sheet{Template: "account_page.html", Title: "Password and sessions", Section: "/settings", Status: status, Data: v})

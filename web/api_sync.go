@@ -269,10 +269,10 @@ func outboundRefusal(err error) error {
 		return err
 	}
 	r := refuse(http.StatusBadGateway, "Shopify can't be reached", capital(e.Words())+". Check the network and status.shopify.com; Stockroom tries again by itself.")
-	switch e.Kind {
+	switch e.Root().Kind {
 	case shopify.KindCancelled:
 		return err
-	case shopify.KindToken, shopify.KindScope, shopify.KindFrozen, shopify.KindUninstalled:
+	case shopify.KindToken, shopify.KindScope, shopify.KindFrozen, shopify.KindUninstalled, shopify.KindMoved:
 		r.Status, r.Title = http.StatusConflict, "Shopify does not let the app in"
 		r.Detail = capital(e.Words()) + ". stockroom doctor says how to mend it."
 	case shopify.KindThrottled, shopify.KindBudget, shopify.KindBusy:

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 )
@@ -36,11 +38,13 @@ func loadAssets() *assets {
 		{"stockroom.css", "text/css; charset=utf-8"},
 		{"stockroom.js", "text/javascript; charset=utf-8"},
 		{"icon.svg", "image/svg+xml"},
+		{"icon-past.svg", "image/svg+xml"}, // of a page that is not known to be current
 	} {
 		body, err := assetFiles.ReadFile("assets/" + file.name)
 		if err != nil {
 			panic(err) // embedded at build time
 		}
+		body = slim(body)
 		sum := sha256.Sum256(body)
 		stem, ext, _ := strings.Cut(file.name, ".")
 		hashed := stem + "-" + hex.EncodeToString(sum[:6]) + "." + ext
@@ -49,6 +53,7 @@ func loadAssets() *assets {
 	}
 	base := template.Must(template.New("").Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.url[name] },
+		"parts": func(text string) []part { return parts(time.Now(), text) },
 	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {
@@ -59,6 +64,20 @@ func loadAssets() *assets {
 		a.pages[f.Name()] = template.Must(template.Must(base.Clone()).ParseFS(templateFiles, "templates/"+f.Name()))
 	}
 	return a
+}
+
+// slim takes indents and lines of comment out of a file: they are for those who
+// read the source.
+func slim(body []byte) []byte {
+	var b bytes.Buffer
+	for line := range bytes.Lines(body) {
+		line = bytes.TrimSpace(line)
+		if len(line) > 0 && !bytes.HasPrefix(line, []byte("//")) && !bytes.HasPrefix(line, []byte("/*")) {
+			b.Write(line)
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
 }
 
 func (s *Server) asset(w http.ResponseWriter, _ *http.Request, p httprouter.Params) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -101,21 +102,19 @@ func csvLines(p *store.ProductRow) ([]map[string]string, error) {
 			first[fmt.Sprintf("Option%d Name", i+1)] = o.Name
 		}
 	}
-	source := map[int64]string{}
 	for i, m := range images {
-		source[m.ID] = m.Src
 		lines[i]["Image Src"], lines[i]["Image Position"] = m.Src, strconv.FormatInt(m.Position, 10)
 		if m.Alt != nil {
 			lines[i]["Image Alt Text"] = *m.Alt
 		}
 	}
 	for i := range p.Variants {
-		csvVariant(lines[i], &p.Variants[i], source)
+		csvVariant(lines[i], &p.Variants[i], images)
 	}
 	return lines, nil
 }
 
-func csvVariant(line map[string]string, v *store.VariantRow, images map[int64]string) {
+func csvVariant(line map[string]string, v *store.VariantRow, images []catalog.Image) {
 	line["Option1 Value"], line["Option2 Value"], line["Option3 Value"] = text(v.Option1), text(v.Option2), text(v.Option3)
 	line["Variant SKU"], line["Variant Barcode"] = text(v.SKU), text(v.Barcode)
 	line["Variant Price"], line["Variant Compare At Price"] = text(v.Price), text(v.CompareAtPrice)
@@ -124,8 +123,10 @@ func csvVariant(line map[string]string, v *store.VariantRow, images map[int64]st
 	if v.Taxable != nil {
 		line["Variant Taxable"] = strconv.FormatBool(*v.Taxable)
 	}
-	if v.ImageID != nil {
-		line["Variant Image"] = images[*v.ImageID]
+	for _, m := range images {
+		if slices.Contains(m.VariantIDs, v.ExternalID) || v.ImageID != nil && m.ID == *v.ImageID {
+			line["Variant Image"] = m.Src
+		}
 	}
 }
 

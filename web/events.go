@@ -17,6 +17,7 @@ import (
 const (
 	eventsPause = 500 * time.Millisecond // least time between two events to one page
 	lookEvery   = 500 * time.Millisecond // least time between two looks at what can't wake us
+	eventsBeat  = 3 * time.Second        // after which an open page is told that it is current; without it the page says so after 10 s
 )
 
 // changeEvent tells an open page that what it shows may have changed.
@@ -72,8 +73,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, _ httprouter.Par
 const ping = "event: ping\ndata: {}\n\n"
 
 func (s *Server) tellChanges(ctx context.Context, st *stream, told seen) {
-	silence, look := time.NewTimer(streamSilence), time.NewTicker(lookEvery)
-	defer silence.Stop()
+	beat, look := time.NewTimer(eventsBeat), time.NewTicker(lookEvery)
+	defer beat.Stop()
 	defer look.Stop()
 	for {
 		wake := s.o.Store.Watch()
@@ -85,7 +86,7 @@ func (s *Server) tellChanges(ctx context.Context, st *stream, told seen) {
 				return
 			}
 			told = now
-			silence.Reset(streamSilence)
+			beat.Reset(eventsBeat)
 			select { // however much happens
 			case <-time.After(eventsPause):
 			case <-s.streams.ending:
@@ -98,11 +99,11 @@ func (s *Server) tellChanges(ctx context.Context, st *stream, told seen) {
 		select {
 		case <-wake:
 		case <-look.C:
-		case <-silence.C:
+		case <-beat.C:
 			if st.send([]byte(ping)) != nil {
 				return
 			}
-			silence.Reset(streamSilence)
+			beat.Reset(eventsBeat)
 		case <-s.streams.ending:
 			return
 		case <-ctx.Done():

@@ -4,9 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stockroom/store"
@@ -84,6 +88,27 @@ func TestAnOpenPageIsToldWhatChangedWithinASecond(t *testing.T) {
 			t.Errorf("%s: %+v, want %v", c.name, got, c.want)
 		}
 	}
+}
+
+// The script of a page says that contact is lost after ten seconds of silence.
+func TestAnOpenPageHearsABeatEveryThreeSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		w, done := httptest.NewRecorder(), make(chan struct{})
+		go func() {
+			defer close(done)
+			if err := r.events(w, request(http.MethodGet, "/events", "").WithContext(ctx), nil); err != nil {
+				t.Error(err)
+			}
+		}()
+		time.Sleep(30*time.Second + time.Millisecond)
+		cancel()
+		<-done
+		if beats := strings.Count(w.Body.String(), "event: ping\n"); beats != 11 { // one at the start
+			t.Errorf("%d beats in 30 seconds", beats)
+		}
+	})
 }
 
 func TestAgesThatGrowAreNoChange(t *testing.T) {

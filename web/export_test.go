@@ -53,7 +53,8 @@ func TestEveryProductIsExportedWithItsVariants(t *testing.T) {
 
 func TestTheCSVHasShopifysColumnsAndALineForEachVariant(t *testing.T) {
 	r := newRig(t, nil)
-	r.product(1, formula, `,"images":[{"id":5,"position":1,"src":"https://cdn.example/a.jpg","alt":"-front"},{"id":6,"position":2,"src":"https://cdn.example/b.jpg","alt":null},{"id":7,"position":3,"src":"https://cdn.example/c.jpg","alt":null}]`)
+	r.product(1, formula, `,"images":[{"id":5,"position":1,"src":"https://cdn.example/a.jpg","alt":"-front"},{"id":6,"position":2,"src":"https://cdn.example/b.jpg","alt":null,"variant_ids":[12]},
+		{"position":3,"src":"https://cdn.example/c.jpg","alt":null,"variant_ids":[11]}]`)
 	read := func(path string) []map[string]string {
 		records, err := csv.NewReader(strings.NewReader(r.admin(200, "GET", path, ""))).ReadAll()
 		if err != nil {
@@ -75,8 +76,9 @@ func TestTheCSVHasShopifysColumnsAndALineForEachVariant(t *testing.T) {
 	}
 	for i, want := range []map[string]string{
 		{"Handle": "product-1", "Title": "'" + formula, "Vendor": "Acme", "Tags": "linen, summer", "Published": "true", "Option1 Name": "Size", "Option1 Value": "S",
-			"Variant SKU": "SKU-1-S", "Variant Price": "19.90", "Variant Inventory Qty": "-5", "Image Position": "1", "Image Alt Text": "'-front", "Status": "active"},
-		{"Handle": "product-1", "Title": "", "Option1 Value": "M", "Variant Price": "1299.000", "Image Src": "https://cdn.example/b.jpg"},
+			"Variant SKU": "SKU-1-S", "Variant Price": "19.90", "Variant Inventory Qty": "-5", "Image Position": "1", "Image Alt Text": "'-front", "Variant Image": "https://cdn.example/c.jpg", "Status": "active"},
+		{"Handle": "product-1", "Title": "", "Option1 Value": "M", "Variant Price": "1299.000", "Image Src": "https://cdn.example/b.jpg",
+			"Variant Image": "https://cdn.example/b.jpg"},
 		{"Handle": "product-1", "Variant SKU": "", "Image Src": "https://cdn.example/c.jpg"},
 	} {
 		for name, value := range want {

@@ -31,7 +31,7 @@ var families = []family{
 
 	{"stockroom_store_healthy", gauge, "store", "1 while the store can make a change durable, else 0."},
 	{"stockroom_catalogue_write_failures_total", counter, "cause", "Groups of changes that the catalogue could not take, by cause."},
-	{"stockroom_catalogue_closed_seconds", gauge, "", "For how long webhooks have been going to the retry queue because the catalogue fails, 0 while it works."},
+	{"stockroom_catalogue_closed_seconds", gauge, "", "For how long the catalogue has taken no webhooks because it fails, 0 while it works. They are offered to the retry queue."},
 	{"stockroom_store_quarantines_total", counter, "store", "Damaged files that were moved aside, by store."},
 	{"stockroom_group_commit_size", histogram, "", "Changes committed to the catalogue in one transaction."},
 	{"stockroom_commit_sync_seconds", histogram, "", "Time of one commit to the catalogue, its fsync included."},
@@ -63,6 +63,8 @@ var families = []family{
 	{"stockroom_schedule_late", gauge, "shop schedule", "1 when a scheduled job was missed: no success for more than twice its time. The worst of the shops that share a label."},
 	{"stockroom_subscriptions_present", gauge, "shop", "1 when every webhook subscription that is wanted was there at the last check, else 0, also before the first. The worst of the shops that share a label."},
 	{"stockroom_disk_free_bytes", gauge, "", "What can still be written to the disk of the data dir, the reserve not counted."},
+	{"stockroom_disk_total_bytes", gauge, "", "What the disk of the data dir holds, free and used; 0 when the system does not tell."},
+	{"stockroom_disk_state", gauge, "level", "1 for the level that the room on the disk is at, else 0: low (less than --space-warn), critical (deliveries are at stake) or unknown."},
 	{"stockroom_build_info", gauge, "version goversion", "1, with the version and the Go release in its labels."},
 
 	{"process_start_time_seconds", gauge, "", "When the process started, in seconds since 1970."},

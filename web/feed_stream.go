@@ -10,7 +10,7 @@ import (
 const (
 	streamsMost    = 64               // followed at one time, page and feed together
 	streamStall    = 30 * time.Second // a reader that takes nothing for that long is dropped
-	streamSilence  = 15 * time.Second // after which a sign of life is sent
+	streamSilence  = 15 * time.Second // after which the feed sends a sign of life
 	streamRetry    = 5                // seconds a client waits that found every place taken
 	eventStreamTyp = "text/event-stream"
 )

@@ -158,7 +158,8 @@ func TestThePageSaysWhichShopsHaveNumbersOfTheirOwn(t *testing.T) {
 // topics are all that are taken; the last has no use here.
 func topics() []string {
 	return []string{
-		"create", "update", "delete", "inventory_levels_update", "inventory_items_update", "app_uninstalled", "app_scopes_update",
+		"create", "update", "delete", "inventory_levels_update",
+		"inventory_levels_connect", "inventory_levels_disconnect", "inventory_items_update", "app_uninstalled", "app_scopes_update",
 		"bulk_operations_finish", "customers_data_request", "customers_redact", "shop_redact", catalog.Topic("orders/paid").Label(),
 	}
 }

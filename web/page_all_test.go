@@ -248,6 +248,13 @@ func TestEveryPageIsSmall(t *testing.T) {
 	}
 }
 
+func TestCommentsOfScriptAndStyleStayHere(t *testing.T) {
+	got := string(slim([]byte("// why\n\"use strict\";\n\n  /* how */\n  const a = 1; // here\nlast")))
+	if got != "\"use strict\";\nconst a = 1; // here\nlast\n" {
+		t.Errorf("%q", got)
+	}
+}
+
 // A fragment is what the script puts in place of the page's parts.
 func TestTheScriptGetsThePageWithoutItsHead(t *testing.T) {
 	r, _, _ := full(t, "text")

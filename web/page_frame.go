@@ -61,7 +61,7 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, sh sheet) error {
 	now := time.Now()
 	f := frame{
 		Title: sh.Title, Bare: sh.Bare, Fragment: r.Header.Get(fragmentHeader) != "" && !sh.Bare, Demo: s.o.Demo,
-		Now: at(now, now.Format("15:04:05")), Data: sh.Data,
+		Now: seconds(now, now), Data: sh.Data,
 	}
 	if !sh.Bare {
 		f.Nav = s.navigation(sh.Section)

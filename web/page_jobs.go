@@ -19,7 +19,7 @@ import (
 const (
 	jobsShown    = 5  // of each state on the overview
 	jobsListed   = 20 // of each state on the page of jobs
-	jobsPaged    = 40 // where it is the only list
+	jobsPaged    = 30 // where it is the only list
 	payloadShown = 12 << 10
 )
 
@@ -132,7 +132,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 		return row
 	}
 	row.Why = sentences(cmp.Or(j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]), triesWords(j))
-	row.When, row.Next = at(j.DueAt, until(now, j.DueAt)), "Next try"
+	row.When, row.Next = ahead(now, j.DueAt), "Next try"
 	if j.State == queue.Leased {
 		row.When, row.Next = instant{}, "Being worked on"
 	} else if !s.o.Queue.HasWorker(j.Kind) {
@@ -287,7 +287,7 @@ func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	if j.State == queue.Dead {
 		v.State, v.Mood = "Needs a look", moodBad
 	} else if !j.DueAt.IsZero() {
-		v.Due = at(j.DueAt, until(now, j.DueAt))
+		v.Due = ahead(now, j.DueAt)
 	}
 	view := viewJob(j)
 	v.Payload, v.Cut = readable(view.Data)

@@ -16,7 +16,7 @@ import (
 const (
 	updatesShown  = 8
 	changesShown  = 6
-	cardsShown    = 8
+	cardsShown    = 6
 	rejectedShown = 5
 	reloadSeconds = 5
 )
@@ -46,7 +46,6 @@ type shopCard struct {
 	Last             instant // "" when the line says it
 	Products, Active string  // "" when they can't be counted now
 	Waiting, Dead    string
-	Oldest           instant // of the waiting
 	HasDead          bool
 	HasWaiting       bool
 	Selection        string
@@ -104,7 +103,7 @@ func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop
 	c := shopCard{
 		Name: shortShop(shop.Shop), Domain: shop.Shop, Line: lineOf(now, a.Of(shop.Shop)),
 		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasDead: shop.Jobs.Dead > 0, HasWaiting: shop.Jobs.Waiting > 0,
-		Oldest: since(now, shop.Jobs.Oldest), Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
+		Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
 		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(now, shop.Sync),
 	}
 	if counts, err := s.counts.get(ctx, shop.Shop); err == nil {

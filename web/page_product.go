@@ -28,8 +28,8 @@ type productView struct {
 	Path            string
 	Mood            mood
 	State           string
-	Stored          bool        // there is a row
-	Story           []storyLine // what wrote it, what was ignored since and why
+	Stored          bool     // there is a row
+	Story           [][]part // what wrote it, what was ignored since and why
 	Fields          []labelled
 	Variants        []variantRow
 	VariantsOf      string // "Variants 61 to 120 of 2,048", "" when all are shown
@@ -49,13 +49,6 @@ type productView struct {
 type variantRow struct {
 	Title, SKU, Barcode, Price, CompareAt, Stock string
 	ID                                           string
-}
-
-// storyLine is a sentence, perhaps with a moment in it.
-type storyLine struct {
-	Text  string
-	When  instant
-	After string // the moment, the stop included
 }
 
 type imageLink struct{ URL, Text string }
@@ -176,11 +169,11 @@ func jsonList[T any](raw store.RawJSON) (list []T) {
 
 // storyOf tells in sentences what wrote a product, what was ignored since and
 // why, and what happens next.
-func storyOf(now time.Time, e store.Explanation) []storyLine {
-	var story []storyLine
-	tell := func(parts ...string) { story = append(story, storyLine{Text: sentences(parts...)}) }
+func storyOf(now time.Time, e store.Explanation) [][]part {
+	var story [][]part
+	tell := func(text string) { story = append(story, parts(now, sentences(text))) }
 	when := func(before string, ms int64, after string) {
-		story = append(story, storyLine{Text: before, When: since(now, time.UnixMilli(ms)), After: after + "."})
+		story = append(story, []part{{Text: before + " "}, {Time: since(now, time.UnixMilli(ms))}, {Text: after + "."}})
 	}
 	p := e.Product
 	switch {

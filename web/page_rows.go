@@ -11,21 +11,6 @@ import (
 	"stockroom/store"
 )
 
-// instant is a time as the page shows it: in words, with the absolute one
-// behind.
-type instant struct {
-	ISO, Full, Words string
-}
-
-func since(now, t time.Time) instant { return at(t, ago(now, t)) }
-
-func at(t time.Time, words string) instant {
-	if t.IsZero() {
-		return instant{}
-	}
-	return instant{t.UTC().Format(time.RFC3339), t.Format("Mon 2 Jan 2006, 15:04:05 MST"), words}
-}
-
 type noticeRow struct {
 	Mood       mood
 	Label      string

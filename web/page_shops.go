@@ -208,10 +208,7 @@ func subscriptionRowOf(s status.Subscription) subscriptionRow {
 func scheduleRowOf(now time.Time, s status.Schedule) scheduleRow {
 	row := scheduleRow{
 		Name: scheduleWords(s.Name), Every: span(time.Duration(s.Every * float64(time.Second))), Error: s.LastError, Running: s.Running,
-		Last: since(now, s.LastSuccess), Mood: moodGood, Label: "On time",
-	}
-	if !s.Next.IsZero() {
-		row.Next, row.Held = at(s.Next, until(now, s.Next)), s.Held
+		Last: since(now, s.LastSuccess), Next: ahead(now, s.Next), Held: s.Held, Mood: moodGood, Label: "On time",
 	}
 	switch {
 	case s.Running:

@@ -68,18 +68,6 @@ func scheduleWords(name string) string {
 	return strings.ReplaceAll(name, "_", " ")
 }
 
-// clock is a moment of today as 12:03, of another day with the date.
-func clock(now, t time.Time) instant {
-	if t.IsZero() {
-		return instant{}
-	}
-	layout := "15:04"
-	if y, m, d := t.In(now.Location()).Date(); y != now.Year() || m != now.Month() || d != now.Day() {
-		layout = "2 Jan 15:04"
-	}
-	return at(t, t.In(now.Location()).Format(layout))
-}
-
 // progressView is how far a run is.
 type progressView struct {
 	Title string // "Full read: Shopify writes the export"
@@ -106,8 +94,8 @@ func progressOf(now time.Time, st *status.Sync) *progressView {
 	case run.Phase == "exporting" && run.ObjectsTotal > 0:
 		words = append(words, number(run.ObjectsTotal)+" lines written by Shopify so far")
 	case run.Expected > 0:
-		all := max(run.Read, run.Expected) // some may have been added since they were counted
-		p.meter, p.Known = meterOf(run.Read, all)
+		all := max(run.Read, run.Expected)                    // some may have been added since they were counted
+		p.meter, p.Known = meterOf(min(run.Read, all-1), all) // the last one comes with the end
 		words = append(words, number(run.Read)+" of "+count(all, "product"))
 	case run.BytesTotal > 0:
 		p.meter, p.Known = meterOf(run.Bytes, run.BytesTotal)
@@ -153,7 +141,7 @@ func stepOf(now time.Time, st *status.Sync) *stepView {
 	}
 	// What is due already waits for the run that is under way.
 	if next, ok := st.Next(); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
-		v.NextWhat, v.NextWhen, v.Held = small(scheduleWords(next.Name)), at(next.Next, until(now, next.Next)), next.Held
+		v.NextWhat, v.NextWhen, v.Held = small(scheduleWords(next.Name)), ahead(now, next.Next), next.Held
 	}
 	for _, s := range st.Schedules {
 		if s.Late {

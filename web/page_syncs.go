@@ -138,6 +138,8 @@ func runStanding(run store.SyncRun) (mood, string) {
 		return moodGood, "In step"
 	case !run.Proven && run.Kind != store.RunIncremental:
 		return moodWait, "Done, but the list was not complete"
+	case run.Error != "" && run.Kind != store.RunIncremental && !run.DryRun:
+		return moodWait, "Done, and something is left open"
 	}
 	return moodGood, "Done"
 }

@@ -133,12 +133,14 @@ func TestSparklinesStayInsideTheirDrawing(t *testing.T) {
 }
 
 func TestMarksAndDrawingsAreWellFormed(t *testing.T) {
-	icon, err := assetFiles.ReadFile("assets/icon.svg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := xml.Unmarshal(icon, new(struct{})); err != nil {
-		t.Error(err)
+	for _, name := range []string{"icon.svg", "icon-past.svg"} {
+		icon, err := assetFiles.ReadFile("assets/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := xml.Unmarshal(icon, new(struct{})); err != nil {
+			t.Error(name, err)
+		}
 	}
 	r, _ := newSyncRig(t, nil)
 	for _, m := range []mood{moodGood, moodIdle, moodWait, moodBad} {
@@ -221,6 +223,17 @@ func TestTheFilterOfUpdatesHasOneOrder(t *testing.T) {
 	for range 50 {
 		if again := topicsInOrder(); !slices.Equal(again, first) {
 			t.Fatalf("%v, then %v", first, again)
+		}
+	}
+}
+
+func TestARunThatGoesOnIsNeverShownAsWhole(t *testing.T) {
+	for _, run := range []store.SyncRun{{Read: 76, Expected: 76}, {Read: 141, Expected: 76}, {Read: 1, Expected: 1}, {Read: 100_000, Expected: 100_000}} {
+		for _, phase := range []string{"reading", "repairing", "removing", "listing"} {
+			run.Kind, run.Phase = store.RunFull, phase
+			if p := progressOf(time.UnixMilli(0), &status.Sync{Running: &run}); !p.Known || p.Percent >= 100 {
+				t.Errorf("%s, %d of %d: %d %%", phase, run.Read, run.Expected, p.Percent)
+			}
 		}
 	}
 }

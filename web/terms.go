@@ -25,12 +25,6 @@ var (
 	pauseParts       = status.PauseParts
 )
 
-// part is a piece of a sentence: text, or an instant when it has one.
-type part struct {
-	Text string
-	Time instant
-}
-
 // partsOf turns a sentence of the account into what templates show.
 func partsOf(now time.Time, w status.Words) []part {
 	var list []part
@@ -39,9 +33,11 @@ func partsOf(now time.Time, w status.Words) []part {
 		case p.At.IsZero():
 			list = append(list, part{Text: p.Text})
 		case p.Form == status.Clock:
-			list = append(list, part{Time: at(p.At, status.ClockText(now, p.At)+" UTC")})
+			list = append(list, part{Time: clock(now, p.At)})
+		case p.At.After(now):
+			list = append(list, part{Time: ahead(now, p.At)})
 		default:
-			list = append(list, part{Time: at(p.At, status.AgeText(now, p.At))})
+			list = append(list, part{Time: since(now, p.At)})
 		}
 	}
 	return list

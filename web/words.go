@@ -1,11 +1,83 @@
 package web
 
 import (
+	"regexp"
 	"strings"
+	"time"
 
 	"stockroom/queue"
 	"stockroom/store"
 )
+
+// instant is a time as the page shows it. Its words are in the server's zone,
+// which they name, and the script puts those of the reader's zone in their place
+// in the same form.
+type instant struct {
+	ISO   string // RFC 3339 in UTC, "" for none
+	Full  string // day, time and zone
+	Words string
+	Form  string // ago, ahead, clock or seconds
+}
+
+func instantOf(t time.Time, form, words string) instant {
+	if t.IsZero() {
+		return instant{}
+	}
+	return instant{t.UTC().Format(time.RFC3339), t.Format("Mon 2 Jan 2006, 15:04:05 MST"), words, form}
+}
+
+// since is "4 minutes ago".
+func since(now, t time.Time) instant { return instantOf(t, "ago", ago(now, t)) }
+
+// ahead is "in 4 minutes".
+func ahead(now, t time.Time) instant { return instantOf(t, "ahead", until(now, t)) }
+
+// clock is "12:03 UTC", with the date when it is of another day.
+func clock(now, t time.Time) instant { return instantOf(t, "clock", onClock(now, t, "15:04 MST")) }
+
+// seconds is clock as "12:03:05 UTC".
+func seconds(now, t time.Time) instant {
+	return instantOf(t, "seconds", onClock(now, t, "15:04:05 MST"))
+}
+
+func onClock(now, t time.Time, layout string) string {
+	t = t.In(now.Location())
+	if y, m, d := t.Date(); y != now.Year() || m != now.Month() || d != now.Day() {
+		layout = "2 Jan " + layout
+	}
+	return t.Format(layout)
+}
+
+// part is a piece of a sentence: text, or an instant.
+type part struct {
+	Text string
+	Time instant // with ISO "" it is text
+}
+
+// inText is how an instant stands in a sentence that is plain text, in logs and
+// in the API too. The page shows it as seconds does.
+func inText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+var instants = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
+
+// parts finds the instants in a text.
+func parts(now time.Time, text string) (list []part) {
+	from := 0
+	for _, at := range instants.FindAllStringIndex(text, -1) {
+		t, err := time.Parse(time.RFC3339, text[at[0]:at[1]])
+		if err != nil {
+			continue // 2026-02-31
+		}
+		if at[0] > from {
+			list = append(list, part{Text: text[from:at[0]]})
+		}
+		list, from = append(list, part{Time: seconds(now, t.In(now.Location()))}), at[1]
+	}
+	if from < len(text) {
+		list = append(list, part{Text: text[from:]})
+	}
+	return list
+}
 
 // arrival says what a delivery is about, as the start of a sentence.
 func arrival(topic string) string {
@@ -18,6 +90,10 @@ func arrival(topic string) string {
 		return "Product deleted"
 	case "inventory_levels/update":
 		return "Stock changed"
+	case "inventory_levels/connect":
+		return "Stocked at one more location"
+	case "inventory_levels/disconnect":
+		return "No longer stocked at a location"
 	case "inventory_items/update":
 		return "Inventory item changed"
 	case "app/uninstalled":
@@ -55,6 +131,10 @@ func happenedToItem(topic string) string {
 	switch topic {
 	case "inventory_levels/update":
 		return "has another stock level"
+	case "inventory_levels/connect":
+		return "is stocked at one more location"
+	case "inventory_levels/disconnect":
+		return "is no longer stocked at a location"
 	case "inventory_items/update":
 		return "has other inventory details"
 	}
@@ -158,6 +238,8 @@ func rejectedWords(reason string) string {
 		return "Not a webhook"
 	case "too_large":
 		return "Too large"
+	case "encoded":
+		return "Compressed on the way"
 	case "missing_header", "no_hmac":
 		return "Not signed"
 	case "malformed_hmac":

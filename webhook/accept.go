@@ -3,6 +3,7 @@ package webhook
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -21,15 +22,15 @@ const outcomeIgnored = store.Ignored
 func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, *rejection) {
 	// What is durable must not depend on the client staying.
 	ctx := context.WithoutCancel(req.http.Context())
-	change, err := decode(topic, req.shop, req.envelope.Body)
+	change, err := in.decode(req.envelope, topic)
 	if err != nil {
-		return in.bury(ctx, req, change, err)
+		return in.bury(ctx, req, about(topic, change, req.envelope.Body), err)
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(in.opt.CatalogueBudget))
 	defer cancel()
 	if change.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
 		if err := in.opt.Redact(ctx, req.shop); err != nil {
-			return in.enqueue(req, err)
+			return in.enqueue(req, 0, err)
 		}
 		const done = "everything kept of the shop was deleted"
 		if err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done); err != nil {
@@ -42,29 +43,61 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 	case err == nil:
 		return answer{success: true, outcome: res.Outcome, reason: res.Reason}, nil
 	case errors.Is(err, store.ErrOtherShop):
-		return in.bury(context.WithoutCancel(ctx), req, change, &catalog.MismatchError{Reason: "another shop's product has this id"})
+		return in.bury(context.WithoutCancel(ctx), req, change.ID, store.ErrOtherShop)
 	}
-	return in.enqueue(req, err)
+	return in.enqueue(req, about(topic, change, req.envelope.Body), err)
 }
 
+// mostAhead is how far a body's time may be ahead of the shop's clock. The order
+// of versions is by that time, so one from the future would win over every edit
+// to come.
+const mostAhead = 5 * time.Minute
+
 // decode reads the body and checks that the shop it names, if any, is the
-// header's.
-func decode(topic catalog.Topic, shop string, body []byte) (catalog.Change, error) {
-	c, err := catalog.Decode(topic, body)
-	if err != nil {
+// header's, and that it is not from that shop's future.
+func (in *Intake) decode(e Envelope, topic catalog.Topic) (catalog.Change, error) {
+	c, err := catalog.Decode(topic, e.Body)
+	switch {
+	case err != nil:
 		return c, err
-	}
-	if c.ShopDomain != "" && c.ShopDomain != shop {
+	case c.ShopDomain != "" && c.ShopDomain != e.Shop:
 		return c, &catalog.MismatchError{Reason: "the body names another shop than the header"}
+	case c.Kind != catalog.Upsert, in.opt.ShopTime == nil:
+		return c, nil
+	}
+	if at := time.UnixMilli(c.Product.UpdatedAt.Value()); at.After(in.opt.ShopTime(e.Shop).Add(mostAhead)) {
+		return c, &catalog.MismatchError{Reason: fmt.Sprintf(
+			"the body is dated %s, more than %d minutes ahead of the shop's clock; the product is read from the shop instead",
+			at.UTC().Format(time.RFC3339), int(mostAhead.Minutes()))}
 	}
 	return c, nil
 }
+
+// about is the product that a delivery is about, 0 when it names none. What the
+// law asks for concerns no product, and no read answers it.
+func about(topic catalog.Topic, c catalog.Change, body []byte) int64 {
+	switch {
+	case topic.Compliance():
+	case c.ID == 0:
+		return catalog.ProductOf(topic, body)
+	case c.Kind == catalog.Upsert || c.Kind == catalog.Delete:
+		return c.ID
+	}
+	return 0
+}
+
+// errLate is why a delivery goes to the queue whose body took all the time there
+// was. It says nothing of the catalogue.
+var errLate = errors.New("the body took too long to arrive to be applied at once")
 
 // apply hands a change to the catalogue. Transient failures are tried again
 // with exponential backoff and jitter until ctx ends.
 func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (store.Result, error) {
 	if err := in.gate.err(); err != nil {
 		return store.Result{}, err
+	}
+	if ctx.Err() != nil {
+		return store.Result{}, errLate
 	}
 	d := e.delivery()
 	pause := 25 * time.Millisecond
@@ -93,47 +126,52 @@ func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (stor
 }
 
 // enqueue keeps a delivery that the catalogue could not take.
-func (in *Intake) enqueue(req *request, cause error) (answer, *rejection) {
+func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *rejection) {
 	payload, err := req.envelope.Encode()
 	if err == nil {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
 		defer cancel()
-		job := queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(), Payload: payload}
-		if c := store.CauseOf(cause); c != "" {
+		job := queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(product), Payload: payload}
+		switch c := store.CauseOf(cause); {
+		case c != "":
 			job.Labels["waits_for"] = c.Words()
-		} else {
+		case !errors.Is(cause, errLate):
 			job.Delay = true // the catalogue works and this change does not
 		}
 		_, _, err = in.opt.Queue.Enqueue(ctx, job)
 	}
 	if err != nil {
-		in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
+		if in.gate.noteRefused() {
+			in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
+		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
-			title: "Nothing can be stored now", detail: "Neither the catalogue nor the retry queue can take the change: " + words(cause) + ". Nothing of it was kept; send it again."}
+			title: "Nothing can be stored now",
+			detail: "The catalogue can't take the change (" + words(cause) + "), and the retry queue can't either (" +
+				queueWords(err) + "). Nothing of it was kept; send it again."}
 	}
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
-	return answer{queued: true, outcome: store.Queued, reason: words(cause)}, nil
+	in.gate.noteQueued()
+	outage := store.CauseOf(cause) != ""
+	return answer{queued: true, outcome: store.Queued, reason: words(cause), outage: outage}, nil
 }
 
 // bury keeps a body that makes no sense, whole, as a dead letter. Equal bodies
 // under the same topic share one: the topic is not signed, so anybody who has
-// seen one delivery could otherwise fill the disk with it.
-func (in *Intake) bury(ctx context.Context, req *request, c catalog.Change, cause error) (answer, *rejection) {
+// seen one delivery could otherwise fill the disk with it. The product that it
+// is about is read from the shop, which answers the letter; 0 for none.
+func (in *Intake) bury(ctx context.Context, req *request, product int64, cause error) (answer, *rejection) {
 	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(in.opt.QueueBudget))
 	defer cancel()
-	outcome, class, typ := store.Dead, queue.ClassPoison, telemetry.ErrMalformed
-	var mismatch *catalog.MismatchError
-	if errors.As(cause, &mismatch) {
-		outcome, class, typ = store.Mismatch, queue.ClassValidation, telemetry.ErrMismatch
-	}
-	d := req.envelope.delivery()
+	outcome, class := sentence(cause)
 	unnamed := req.envelope
 	unnamed.WebhookID = ""
 	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
 	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
+		labels := req.envelope.labels(answering(product, cause))
+		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: labels, Payload: payload}
 		var id uint64
-		if id, err = in.opt.Queue.Bury(ctx, queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: req.envelope.labels(), Payload: payload}, class, cause); err == nil {
+		if id, err = in.opt.Queue.Bury(ctx, job, class, cause); err == nil {
 			in.buried.add(body, id)
 		}
 	}
@@ -142,14 +180,49 @@ func (in *Intake) bury(ctx context.Context, req *request, c catalog.Change, caus
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: "Nothing can be stored now", detail: "The body makes no sense here, and it can't be kept for inspection. Send it again."}
 	}
-	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), typ)
-	// The dead letter is the record; the journal row is a courtesy.
+	in.note(ctx, req.envelope, product, cause)
+	return answer{outcome: outcome, reason: cause.Error()}, nil
+}
+
+// sentence is what becomes of a body that can't be applied.
+func sentence(cause error) (store.Outcome, queue.Class) {
+	if _, ok := errors.AsType[*catalog.MismatchError](cause); ok || errors.Is(cause, store.ErrOtherShop) {
+		return store.Mismatch, queue.ClassValidation
+	}
+	return store.Dead, queue.ClassPoison
+}
+
+// answering is the product whose read answers a dead letter, 0 for none: a product
+// is one shop's, and no read of another shop can say anything of it.
+func answering(product int64, cause error) int64 {
+	if errors.Is(cause, store.ErrOtherShop) {
+		return 0
+	}
+	return product
+}
+
+// note counts a body that became a dead letter, writes its journal row, which is
+// a courtesy since the letter is the record, and has its product read.
+func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause error) {
+	outcome, _ := sentence(cause)
+	typ := telemetry.ErrMalformed
+	if outcome == store.Mismatch {
+		typ = telemetry.ErrMismatch
+	}
+	in.opt.Telemetry.Error(e.Shop, "webhook_"+catalog.Topic(e.Topic).Label(), typ)
+	var wanted []store.Wanted
+	if id := answering(product, cause); id != 0 {
+		const why = "a delivery about it could not be applied"
+		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: id, Reason: why})
+	}
 	if in.gate.err() == nil {
-		if err := in.opt.Catalogue.Record(ctx, d, c.ID, outcome, cause.Error()); err != nil {
+		if err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), wanted...); err != nil {
 			in.log.Warn("the journal lacks a row for a dead letter", "error", err.Error())
 		}
 	}
-	return answer{outcome: outcome, reason: cause.Error()}, nil
+	for _, w := range wanted {
+		in.opt.Wanted(w)
+	}
 }
 
 // BodyJSON returns the body as JSON for people to look at, or as a JSON string
@@ -170,10 +243,30 @@ func words(err error) string {
 	if cause := store.CauseOf(err); cause != "" {
 		return cause.Words()
 	}
+	if errors.Is(err, errLate) {
+		return err.Error()
+	}
 	return "the change can't be applied yet"
 }
 
+// queueWords says to a person why the queue did not take a delivery.
+func queueWords(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "it did not answer in time"
+	}
+	switch store.CauseOfFile(err) {
+	case store.CauseFull:
+		return "the disk is full"
+	case store.CauseReadOnly:
+		return "queue.db can't be written: rights or a read-only disk"
+	}
+	return "queue.db can't be written"
+}
+
 func errorType(err error) telemetry.ErrorType {
+	if errors.Is(err, errLate) {
+		return telemetry.ErrTimeout
+	}
 	switch store.CauseOf(err) {
 	case store.CauseLocked:
 		return telemetry.ErrLocked
@@ -185,7 +278,7 @@ func errorType(err error) telemetry.ErrorType {
 		return telemetry.ErrIO
 	case store.CauseDamaged:
 		return telemetry.ErrDamaged
-	case store.CauseTimeout:
+	case store.CauseSlow, store.CauseTimeout:
 		return telemetry.ErrTimeout
 	case store.CauseClosed:
 		return telemetry.ErrClosed

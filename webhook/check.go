@@ -11,13 +11,25 @@ import (
 	"stockroom/catalog"
 )
 
-// header returns a header of either family; Shopify's own libraries take both.
-func header(h http.Header, name string) string {
-	if v := h.Get("X-Shopify-" + name); v != "" {
-		return v
+// family is what the names of a delivery's headers begin with. All headers are
+// read from one: a mixture would be of no message that anybody sent.
+type family string
+
+const (
+	classic family = "X-Shopify-"
+	events  family = "Shopify-"
+)
+
+// familyOf is that of the signature. Where both are there the shorter names
+// decide, as in Shopify's own library.
+func familyOf(h http.Header) family {
+	if events.get(h, "Hmac-Sha256") != "" || classic.get(h, "Hmac-Sha256") == "" && events.get(h, "Topic") != "" {
+		return events
 	}
-	return h.Get("Shopify-" + name)
+	return classic
 }
+
+func (f family) get(h http.Header, name string) string { return h.Get(string(f) + name) }
 
 // handle runs the checks in their order and, when all hold, makes the delivery
 // durable.
@@ -25,10 +37,10 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	r := req.http
 	h := r.Header
 	req.address = in.clientAddress(r)
-	req.topic = strings.TrimSpace(header(h, "Topic"))
-	shopHeader := strings.TrimSpace(header(h, "Shop-Domain"))
-	req.shop = strings.ToLower(shopHeader)
-	signature := header(h, "Hmac-Sha256")
+	req.family = familyOf(h)
+	req.topic = strings.TrimSpace(req.family.get(h, "Topic"))
+	req.shop = strings.ToLower(strings.TrimSpace(req.family.get(h, "Shop-Domain")))
+	signature := req.family.get(h, "Hmac-Sha256")
 
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -38,7 +50,11 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if r.ContentLength > in.opt.MaxBody {
 		return answer{}, in.tooLarge()
 	}
-	if rej := missing(signature, shopHeader, req.topic); rej != nil {
+	if rej := encoded(h); rej != nil {
+		return answer{}, rej
+	}
+	topic, known := catalog.ParseTopic(req.topic)
+	if rej := req.missing(signature, topic.Compliance()); rej != nil {
 		return answer{}, rej
 	}
 
@@ -47,12 +63,16 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 		return answer{}, rej
 	}
 	defer release()
+	if req.shop == "" {
+		if req.shop = catalog.ShopNamed(body); req.shop == "" {
+			return answer{}, req.missing(signature, false)
+		}
+	}
 
 	d := in.directory.Load()
 	if rej := in.authenticate(d, req, body, signature); rej != nil {
 		return answer{}, rej
 	}
-	topic, known := catalog.ParseTopic(req.topic)
 	req.topic = string(topic)
 	shop, rej := findShop(d, req.shop, topic)
 	if rej != nil {
@@ -64,8 +84,8 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 
 	req.envelope = Envelope{
 		Shop: req.shop, Topic: req.topic,
-		WebhookID: bounded(header(h, "Webhook-Id")), EventID: bounded(header(h, "Event-Id")),
-		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(header(h, "Triggered-At")), Body: body,
+		WebhookID: bounded(req.family.get(h, "Webhook-Id")), EventID: bounded(req.family.get(h, "Event-Id")),
+		ReceivedAt: req.arrived, TriggeredAt: triggeredAt(req.family.get(h, "Triggered-At")), Body: body,
 	}
 	in.refusals.accepted(req.shop, req.arrived)
 	return in.accept(req, shop, topic)
@@ -76,19 +96,35 @@ func (in *Intake) tooLarge() *rejection {
 		detail: "The limit is " + strconv.FormatInt(in.opt.MaxBody, 10) + " bytes; it is set with --max-body."}
 }
 
-// missing names every absent header at once.
-func missing(signature, shop, topic string) *rejection {
+// encoded refuses a body that is not sent as it is. Shopify compresses none and
+// signs the plain bytes, and a compressed one can grow without bound.
+func encoded(h http.Header) *rejection {
+	for _, name := range strings.Split(strings.Join(h.Values("Content-Encoding"), ","), ",") {
+		name = strings.TrimSpace(name)
+		if name == "" || strings.EqualFold(name, "identity") {
+			continue
+		}
+		return &rejection{status: http.StatusUnsupportedMediaType, reason: ReasonEncoded, title: "The body is encoded",
+			detail: "Content-Encoding is " + clip(name) + ". Shopify sends and signs the body as it is: " +
+				"stop the proxy on the way from compressing requests."}
+	}
+	return nil
+}
+
+// missing names every absent header at once. The body of a compliance topic names
+// the shop too, so that its header may be absent.
+func (req *request) missing(signature string, shopInBody bool) *rejection {
 	var names []string
 	reason := ReasonMissingHeader
 	if signature == "" {
-		names = append(names, "X-Shopify-Hmac-Sha256")
+		names = append(names, string(req.family)+"Hmac-Sha256")
 		reason = ReasonNoHMAC
 	}
-	if shop == "" {
-		names = append(names, "X-Shopify-Shop-Domain")
+	if req.shop == "" && !shopInBody {
+		names = append(names, string(req.family)+"Shop-Domain")
 	}
-	if topic == "" {
-		names = append(names, "X-Shopify-Topic")
+	if req.topic == "" {
+		names = append(names, string(req.family)+"Topic")
 	}
 	if names == nil {
 		return nil
@@ -138,7 +174,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 		}
 		if !wellFormed {
 			return &rejection{status: http.StatusUnauthorized, reason: ReasonMalformedHMAC, title: "The signature is not one",
-				detail: "X-Shopify-Hmac-Sha256 must be 32 bytes in base64."}
+				detail: string(req.family) + "Hmac-Sha256 must be 32 bytes in base64."}
 		}
 		rej := d.diagnose(body, sum, strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"))
 		return &rej
@@ -169,7 +205,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
 	}
 	return &rejection{status: http.StatusUnauthorized, reason: ReasonOtherShop, title: "The signature does not fit",
-		detail: "The body is not signed with a secret of the shop that X-Shopify-Shop-Domain names."}
+		detail: "The body is not signed with a secret of the shop that it is for, " + clip(req.shop) + "."}
 }
 
 // findShop returns the shop; a removed one is known to compliance topics only.
@@ -182,7 +218,7 @@ func findShop(d *Directory, domain string, topic catalog.Topic) (Shop, *rejectio
 		detail: "Connect it with `stockroom shop add`, or remove the webhook subscription in that shop."}
 }
 
-// triggeredAt reads X-Shopify-Triggered-At; what can't be read counts as
+// triggeredAt reads the header Triggered-At; what can't be read counts as
 // missing.
 func triggeredAt(s string) time.Time {
 	t, err := time.Parse(time.RFC3339Nano, s)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -23,12 +24,13 @@ func TestFirstCheckInTheOrderDecides(t *testing.T) {
 	}{
 		{"method", 405, func(r *http.Request) { r.Method = "GET" }},
 		{"length", 413, func(r *http.Request) { r.ContentLength = 9 << 20 }},
+		{"encoding", 415, func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }},
 		{"header", 401, func(r *http.Request) { r.Header.Del("X-Shopify-Topic") }},
 		{"signature", 401, func(r *http.Request) { r.Header.Set("X-Shopify-Hmac-Sha256", mac("wrong", nil)) }},
 		{"shop", 404, func(r *http.Request) { r.Header.Set("X-Shopify-Shop-Domain", "stranger.myshopify.com") }},
 		{"topic", 200, func(r *http.Request) { r.Header.Set("X-Shopify-Topic", "orders/create") }},
 	}
-	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
+	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
 	for i, first := range faults {
 		for j := i; j < len(faults); j++ {
 			b := newBench(nil)
@@ -48,6 +50,53 @@ func TestFirstCheckInTheOrderDecides(t *testing.T) {
 		}
 	}
 }
+
+// A compressed body is refused by its header: none of it is read.
+func TestAnEncodedBodyIsRefusedUnread(t *testing.T) {
+	for _, test := range []struct {
+		encodings []string
+		named     string // "" for none that is refused
+	}{
+		{[]string{"gzip"}, "gzip"},
+		{[]string{"BR"}, "BR"},
+		{[]string{"identity, deflate"}, "deflate"},
+		{[]string{"identity", "x-gzip"}, "x-gzip"},
+		{[]string{"zstd" + strings.Repeat("z", 5000)}, "zstd"},
+		{[]string{"identity"}, ""},
+		{[]string{"Identity,identity", ""}, ""},
+	} {
+		b := newBench(nil)
+		r := signed(update(1))
+		r.Header["Content-Encoding"] = test.encodings
+		read := &reads{Reader: r.Body}
+		r.Body = read
+		w := b.send(r)
+		if test.named == "" {
+			want(t, w, 200, success)
+			continue
+		}
+		if w.Code != 415 || !strings.Contains(w.Body.String(), "Content-Encoding is "+test.named) || w.Body.Len() > 500 ||
+			w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("Connection") != "close" {
+			t.Errorf("%q: %d %v %s", test.encodings, w.Code, w.Header(), w.Body)
+		}
+		if read.n > 0 || b.catalogue.count() != 0 || b.counts.rejected[ReasonEncoded].Get() != 1 {
+			t.Errorf("%q: %d reads of the body", test.encodings, read.n)
+		}
+	}
+}
+
+// reads counts how often a body is read.
+type reads struct {
+	io.Reader
+	n int
+}
+
+func (r *reads) Read(p []byte) (int, error) {
+	r.n++
+	return r.Reader.Read(p)
+}
+
+func (r *reads) Close() error { return nil }
 
 func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
 	body := []byte(`{"admin_graphql_api_id":"gid:\/\/shopify\/Product\/1","id":1,"title":"A \u0026 B \u003cb\u003e","vendor":"Acme"}`)
@@ -106,6 +155,128 @@ func TestBothHeaderFamiliesAreRead(t *testing.T) {
 			t.Errorf("%s: %+v", family, d)
 		}
 	}
+}
+
+// With both families in one request the shorter names decide as a whole, as in
+// Shopify's library: of the other one nothing counts.
+func TestOneHeaderFamilyDecidesAsAWhole(t *testing.T) {
+	body := update(1)
+	right, wrong := mac(testSecret, body), mac("wrong", body)
+	all := func(family, signature, shop, topic, id string) map[string]string {
+		return map[string]string{
+			family + "Hmac-Sha256": signature, family + "Shop-Domain": shop, family + "Topic": topic,
+			family + "Webhook-Id": id, family + "Event-Id": id, family + "Triggered-At": "2026-11-01T10:00:00Z",
+		}
+	}
+	for name, test := range map[string]struct {
+		classic, events map[string]string
+		status          int
+		says            string
+	}{
+		"only the shorter names' signature is right": {
+			all("X-Shopify-", wrong, testShop, "products/update", "x"), all("Shopify-", right, testShop, "products/update", "s"), 200, success},
+		"only the longer names' signature is right": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), all("Shopify-", wrong, testShop, "products/update", "s"),
+			401, string(ReasonWrongSecret)},
+		"the longer names are of another delivery": {
+			all("X-Shopify-", mac(otherKey, body), otherShop, "products/delete", "x"),
+			all("Shopify-", right, testShop, "products/update", "s"), 200, success},
+		"a shop is not taken from the longer names": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), map[string]string{"Shopify-Hmac-Sha256": right,
+				"Shopify-Topic": "products/update"}, 401, "Missing: Shopify-Shop-Domain."},
+		"nor a topic": {
+			all("X-Shopify-", right, testShop, "products/update", "x"), map[string]string{"Shopify-Hmac-Sha256": right,
+				"Shopify-Shop-Domain": testShop}, 401, "Missing: Shopify-Topic."},
+		"the shorter names without a signature say nothing": {
+			all("X-Shopify-", right, testShop, "products/update", "s"), map[string]string{"Shopify-Topic": "products/delete",
+				"Shopify-Shop-Domain": otherShop, "Shopify-Webhook-Id": "x"}, 200, success},
+		"the shorter names alone, unsigned": {
+			nil, map[string]string{"Shopify-Topic": "products/update", "Shopify-Shop-Domain": testShop},
+			401, "Missing: Shopify-Hmac-Sha256."},
+	} {
+		b := newBench(nil)
+		r := httptest.NewRequest("POST", "/webhooks/shopify/x", bytes.NewReader(body))
+		for _, headers := range []map[string]string{test.classic, test.events} {
+			for name, v := range headers {
+				r.Header.Set(name, v)
+			}
+		}
+		w := b.send(r)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		for _, d := range b.catalogue.applied {
+			if d.WebhookID != "s" || d.EventID != "s" || d.Shop != testShop || d.Topic != "products/update" {
+				t.Errorf("%s: %+v", name, d)
+			}
+		}
+	}
+	// An id that only the other family has is none.
+	b := newBench(nil)
+	r := signed(body)
+	for name, v := range map[string]string{"Hmac-Sha256": right, "Shop-Domain": testShop, "Topic": "products/update"} {
+		r.Header.Set("Shopify-"+name, v)
+	}
+	r.Header.Set("X-Shopify-Webhook-Id", "x")
+	r.Header.Set("X-Shopify-Triggered-At", "2026-11-01T10:00:00Z")
+	want(t, b.send(r), 200, success)
+	if d := b.catalogue.applied[0]; d.WebhookID != "" || !d.TriggeredAt.IsZero() {
+		t.Errorf("a mixture: %+v", d)
+	}
+}
+
+// Shopify's privacy topics may come without a shop header: the body names it.
+func TestAPrivacyTopicNeedsNoShopHeader(t *testing.T) {
+	redact := func(shop string) string {
+		return `{"shop_id":954889,"shop_domain":"` + shop + `","customer":{"id":1},"orders_to_redact":[1]}`
+	}
+	for name, test := range map[string]struct {
+		topic, body, secret string
+		status              int
+		says                string
+	}{
+		"a customer's erasure":   {"customers/redact", redact(testShop), testSecret, 200, success},
+		"in capitals":            {"CUSTOMERS_REDACT", redact(strings.ToUpper(testShop)), testSecret, 200, success},
+		"by the previous secret": {"customers/redact", redact(testShop), oldSecret, 200, success},
+		"a request for data": {"customers/data_request",
+			`{"shop_domain":"` + testShop + `","customer":{"id":1},"data_request":{"id":2}}`, testSecret, 200, success},
+		"a shop's erasure":        {"shop/redact", `{"shop_id":1,"shop_domain":"` + testShop + `"}`, testSecret, 200, success},
+		"signed by nobody":        {"customers/redact", redact(testShop), "wrong", 401, string(ReasonWrongSecret)},
+		"signed by another shop":  {"customers/redact", redact(testShop), otherKey, 401, string(ReasonOtherShop)},
+		"of a shop nobody knows":  {"customers/redact", redact("stranger.myshopify.com"), testSecret, 404, string(ReasonUnknownShop)},
+		"a stranger's of nobody":  {"customers/redact", redact("stranger.myshopify.com"), "wrong", 401, string(ReasonWrongSecret)},
+		"a body without a shop":   {"customers/redact", `{"customer":{"id":1}}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body with a null shop": {"customers/redact", `{"shop_domain":null}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body that is no JSON":  {"customers/redact", `shop_domain`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a shop further in":       {"customers/redact", `{"customer":{"shop_domain":"` + testShop + `"}}`, testSecret, 401, "Missing:"},
+		"a shop behind 64 KiB": {"customers/redact",
+			`{"x":"` + strings.Repeat("x", 64<<10) + `","shop_domain":"` + testShop + `"}`, testSecret, 401, "Missing:"},
+		"a shop before 64 KiB": {"customers/redact",
+			`{"shop_domain":"` + testShop + `","customer":{},"x":"` + strings.Repeat("x", 64<<10) + `"}`, testSecret, 200, success},
+		"another topic": {"app/uninstalled", `{"myshopify_domain":"` + testShop + `","shop_domain":"` + testShop + `"}`,
+			testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+	} {
+		b := newBench(nil)
+		r := signed([]byte(test.body))
+		r.Header.Del("X-Shopify-Shop-Domain")
+		r.Header.Set("X-Shopify-Topic", test.topic)
+		r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, []byte(test.body)))
+		w := b.send(r)
+		if w.Code != test.status || !strings.Contains(w.Body.String(), test.says) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+		for _, d := range b.catalogue.applied {
+			if d.Shop != testShop {
+				t.Errorf("%s: taken for %q", name, d.Shop)
+			}
+		}
+	}
+	// With a header that names another shop it is no privacy request of that one.
+	b := newBench(nil)
+	body := []byte(redact(otherShop))
+	r := signed(body)
+	r.Header.Set("X-Shopify-Topic", "customers/redact")
+	want(t, b.send(r), 200, kept)
 }
 
 func TestUnreadableTriggerTimeCountsAsMissing(t *testing.T) {

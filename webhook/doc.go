@@ -7,11 +7,11 @@
 // Any other answer means that nothing of the request was kept, so Shopify's
 // next attempt starts from nothing. This holds over kill -9 and a power cut.
 //
-// Order of the checks: method, declared length, presence of the headers, the
+// Order of the checks: method, declared length, encoding, presence of the headers, the
 // signature over the raw bytes against every active secret, the shop, the
-// topic, the body. Nothing of a body is parsed before its signature holds, and
-// nothing but the body is trusted after it: topic, shop and ids in headers are
-// not signed.
+// topic, the body. Nothing of a body is parsed before its signature holds, but for
+// the shop's name in that of a compliance topic without a shop header, and nothing
+// but the body is trusted after it: topic, shop and ids in headers are not signed.
 //
 // Time. Shopify gives up after five seconds (shopify.dev, verify deliveries).
 // The catalogue has the first three, the queue the next one; then the answer is

@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"stockroom/store"
 )
 
 // JobKind is the kind of a queued delivery.
-const JobKind = "webhook"
+const JobKind = store.DeliveryJob
 
 // Envelope is a delivery as the queue keeps it: one line of JSON, then the raw
 // body, so that the body's bytes stay as they came.
@@ -58,8 +59,11 @@ func (e Envelope) delivery() store.Delivery {
 	}
 }
 
-func (e Envelope) labels() map[string]string {
+func (e Envelope) labels(product int64) map[string]string {
 	l := map[string]string{"shop": e.Shop, "topic": e.Topic}
+	if product != 0 {
+		l[store.LabelProduct] = strconv.FormatInt(product, 10)
+	}
 	if e.WebhookID != "" {
 		l["webhook_id"] = e.WebhookID
 	}

@@ -23,11 +23,27 @@ type gate struct {
 	cause  error
 	since  time.Time
 	turned chan struct{} // closed and replaced when the gate opens or closes
+	told   told
+	counts outage
+}
+
+// told is the newest log line of the outage.
+type told struct {
+	cause store.Cause
+	at    time.Time
+}
+
+// outage counts the deliveries that came while the gate was closed.
+type outage struct {
+	queued  int // kept in the retry queue
+	refused int // could not be kept there either
 }
 
 const (
 	probeEvery  = 500 * time.Millisecond
 	probeBudget = 2 * time.Second
+	tellAgain   = time.Minute     // between two log lines of an outage with one cause
+	tellChange  = 5 * time.Second // least time before another cause has a line
 )
 
 func newGate(c Catalogue, q Queue, log *slog.Logger) *gate {
@@ -47,16 +63,21 @@ func (g *gate) state() (time.Time, bool) {
 	return g.since, g.cause != nil
 }
 
+// close closes the gate. It keeps the cause that it was closed for; a probe that
+// fails for another replaces it.
 func (g *gate) close(cause error) {
+	now := time.Now()
 	g.mu.Lock()
 	was := g.cause
 	if was == nil {
-		g.cause, g.since = cause, time.Now()
+		g.cause, g.since = cause, now
+		g.told, g.counts = told{store.CauseOf(cause), now}, outage{}
 		g.turn()
 	}
 	g.mu.Unlock()
 	if was == nil {
-		g.log.Error("deliveries go to the retry queue until the catalogue can be written again", "cause", string(store.CauseOf(cause)), "error", cause.Error())
+		g.log.Error("the catalogue can't be written; until it can, deliveries are offered to the retry queue",
+			"cause", string(store.CauseOf(cause)), "error", cause.Error())
 	}
 	select {
 	case g.closing <- struct{}{}:
@@ -64,13 +85,48 @@ func (g *gate) close(cause error) {
 	}
 }
 
+// stillFails notes why a probe failed. The log has a line when the cause is
+// another one, and a summary from time to time.
+func (g *gate) stillFails(cause error) {
+	now, kind := time.Now(), store.CauseOf(cause)
+	g.mu.Lock()
+	g.cause = cause
+	since, counts, age := g.since, g.counts, now.Sub(g.told.at)
+	tell := age >= tellAgain || kind != g.told.cause && age >= tellChange
+	if tell {
+		g.told = told{kind, now}
+	}
+	g.mu.Unlock()
+	if tell {
+		g.log.Error("the catalogue still can't be written", "cause", string(kind), "error", cause.Error(),
+			"for", now.Sub(since).Round(time.Second), "queued", counts.queued, "refused", counts.refused)
+	}
+}
+
+// noteQueued counts a delivery that was kept in the queue instead.
+func (g *gate) noteQueued() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts.queued++
+}
+
+// noteRefused counts a delivery that could not be kept at all, and reports
+// whether that has to be told: an outage has one line of it.
+func (g *gate) noteRefused() (tell bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.counts.refused++
+	return g.cause == nil || g.counts.refused == 1
+}
+
 func (g *gate) open(ctx context.Context) {
 	g.mu.Lock()
-	since := g.since
+	since, counts := g.since, g.counts
 	g.cause, g.since = nil, time.Time{}
 	g.turn()
 	g.mu.Unlock()
-	g.log.Info("deliveries go to the catalogue again", "after", time.Since(since).Round(time.Millisecond))
+	g.log.Info("deliveries go to the catalogue again", "after", time.Since(since).Round(time.Millisecond),
+		"queued", counts.queued, "refused", counts.refused)
 	if _, err := g.queue.Wake(ctx, JobKind); err != nil {
 		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
 	}
@@ -138,6 +194,10 @@ func (g *gate) run(ctx context.Context) {
 				g.open(ctx)
 				break
 			}
+			if ctx.Err() != nil {
+				return // the probe was cut off, which says nothing of the catalogue
+			}
+			g.stillFails(err)
 			if !sleep(ctx, probeEvery) {
 				return
 			}

@@ -38,6 +38,7 @@ type catalogue struct {
 	probe   func() error
 	applied []store.Delivery
 	records []store.Outcome
+	wanted  []store.Wanted // asked for by records
 	calls   int
 }
 
@@ -62,10 +63,11 @@ func (c *catalogue) Apply(ctx context.Context, d store.Delivery, _ catalog.Chang
 	return res, nil
 }
 
-func (c *catalogue) Record(_ context.Context, _ store.Delivery, _ int64, o store.Outcome, _ string) error {
+func (c *catalogue) Record(_ context.Context, _ store.Delivery, _ int64, o store.Outcome, _ string, wanted ...store.Wanted) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.records = append(c.records, o)
+	c.wanted = append(c.wanted, wanted...)
 	return nil
 }
 

@@ -19,7 +19,7 @@ import (
 // Catalogue is where deliveries go first.
 type Catalogue interface {
 	Apply(ctx context.Context, d store.Delivery, c catalog.Change) (store.Result, error)
-	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string) error
+	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string, wanted ...store.Wanted) error
 	Probe(ctx context.Context) error
 }
 
@@ -50,6 +50,9 @@ type Options struct {
 	CatalogueBudget, QueueBudget time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix
+	// ShopTime is the time by a shop's own clock. A body that is dated well after
+	// it is not applied; nil: bodies are not compared with a clock.
+	ShopTime func(shop string) time.Time
 	// Wanted is told of work that a commit asked for. It must not block. The
 	// work is durable already. nil drops it.
 	Wanted func(store.Wanted)
@@ -127,11 +130,16 @@ func (in *Intake) Rejected() []Rejected { return in.rejected.list() }
 // since when.
 func (in *Intake) CatalogueClosed() (since time.Time, closed bool) { return in.gate.state() }
 
+// CatalogueCause is why deliveries go straight to the queue, as the newest probe
+// of the catalogue found it; "" when they do not.
+func (in *Intake) CatalogueCause() store.Cause { return store.CauseOf(in.gate.err()) }
+
 // request is one delivery on its way.
 type request struct {
 	http     *http.Request
 	arrived  time.Time
-	shop     string // as the header says, lower case
+	family   family
+	shop     string // as the header says, or the body of a compliance topic; lower case
 	topic    string // as the header says
 	address  netip.Addr
 	envelope Envelope
@@ -140,6 +148,7 @@ type request struct {
 // answer is a 2xx answer.
 type answer struct {
 	success, queued, ignored bool
+	outage                   bool // queued because the catalogue fails; the gate tells of that
 	outcome                  store.Outcome
 	reason                   string
 }
@@ -182,7 +191,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var jsonType = []string{"application/json"} // read only
 
 func levelOf(a answer) slog.Level {
-	if a.success {
+	if a.success || a.outage {
 		return slog.LevelInfo
 	}
 	return slog.LevelWarn
@@ -198,7 +207,8 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 	if shop, ok := in.directory.Load().shops[req.shop]; ok && !shop.Removed {
 		in.refusals.refused(req.shop, rej.reason, req.arrived)
 	}
-	if rej.status == http.StatusRequestEntityTooLarge || rej.reason == ReasonAborted || rej.reason == ReasonBusy {
+	switch rej.reason {
+	case ReasonTooLarge, ReasonEncoded, ReasonAborted, ReasonBusy:
 		// What is left of the body would otherwise be read from the connection.
 		w.Header().Set("Connection", "close")
 	}

@@ -21,6 +21,7 @@ type Reason string
 const (
 	ReasonMethod        Reason = "method"
 	ReasonTooLarge      Reason = "too_large"
+	ReasonEncoded       Reason = "encoded"
 	ReasonMissingHeader Reason = "missing_header"
 	ReasonNoHMAC        Reason = "no_hmac"
 	ReasonMalformedHMAC Reason = "malformed_hmac"
@@ -40,8 +41,8 @@ const (
 // Reasons are all of them.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonMethod, ReasonTooLarge, ReasonMissingHeader, ReasonNoHMAC, ReasonMalformedHMAC, ReasonWrongSecret,
-		ReasonOldSecret, ReasonOtherShop, ReasonBodyChanged, ReasonTruncated, ReasonAborted, ReasonTooMany,
+		ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, ReasonNoHMAC, ReasonMalformedHMAC,
+		ReasonWrongSecret, ReasonOldSecret, ReasonOtherShop, ReasonBodyChanged, ReasonTruncated, ReasonAborted, ReasonTooMany,
 		ReasonUnknownShop, ReasonNoSecret, ReasonBusy, ReasonStoresFailed,
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -132,6 +133,17 @@ func TestNothingIsKeptWhenNeitherStoreTakesIt(t *testing.T) {
 		}
 		if len(b.queue.list()) != 0 || len(b.catalogue.records) != 0 {
 			t.Error("something was kept")
+		}
+		// Each store has its own cause.
+		b.queue.fail = func() error { return fmt.Errorf("%w: %w", queue.ErrUnavailable, syscall.ENOSPC) }
+		b.catalogue.set(locked, nil)
+		b.gate.open(t.Context())
+		w := b.send(signed(update(1)))
+		want(t, w, 503, "")
+		for _, part := range []string{"another program holds products.db locked", "the disk is full"} {
+			if !strings.Contains(w.Body.String(), part) {
+				t.Errorf("the answer does not say %q: %s", part, w.Body)
+			}
 		}
 		// When there is room again the same delivery is taken.
 		b.queue.fail = nil

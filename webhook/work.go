@@ -52,11 +52,12 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
 	}
 	topic, _ := catalog.ParseTopic(e.Topic)
-	c, err := decode(topic, e.Shop, e.Body)
+	c, err := in.decode(e, topic)
 	if err != nil {
-		return queue.Permanent(err)
+		return in.dead(ctx, e, about(topic, c, e.Body), err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, applyBudget)
+	working := ctx
+	ctx, cancel := context.WithTimeout(working, applyBudget)
 	defer cancel()
 	if shop, ok := in.directory.Load().shops[e.Shop]; ok && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
 		return in.opt.Redact(ctx, e.Shop)
@@ -69,10 +70,19 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		}
 		return nil
 	case errors.Is(err, store.ErrOtherShop):
-		return queue.Permanent(err)
+		return in.dead(ctx, e, c.ID, store.ErrOtherShop)
+	case working.Err() != nil:
+		return err // cut off by a stop or a closed gate, which says nothing of the catalogue
 	case errors.Is(err, store.ErrUnavailable):
 		in.gate.close(err)
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
 	}
 	return err
+}
+
+// dead says that a queued delivery can never be applied.
+func (in *Intake) dead(ctx context.Context, e Envelope, product int64, cause error) error {
+	in.note(ctx, e, product, cause)
+	_, class := sentence(cause)
+	return queue.Permanent(cause, class)
 }

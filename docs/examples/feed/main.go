@@ -107,12 +107,12 @@ func (f *follower) snapshot(ctx context.Context) (seq int64, err error) {
 		}
 		var head struct {
 			Shop string `json:"shop"`
-			ID   int64  `json:"external_id"`
+			GID  string `json:"gid"`
 		}
 		if err := json.Unmarshal(p, &head); err != nil {
 			return 0, err
 		}
-		if err := put(fresh, head.Shop, head.ID, p); err != nil {
+		if err := put(fresh, head.Shop, number(head.GID), p); err != nil {
 			return 0, err
 		}
 	}
@@ -152,13 +152,13 @@ func (f *follower) changes(ctx context.Context, seq int64) (next int64, n int, e
 		var c struct {
 			Seq        int64
 			Shop, Kind string
-			ID         int64 `json:"external_id"`
+			GID        string
 		}
 		if err == nil {
 			err = json.Unmarshal(line, &c)
 		}
 		if err == nil {
-			err = f.do(ctx, c.Shop, c.ID, c.Kind)
+			err = f.do(ctx, c.Shop, number(c.GID), c.Kind)
 		}
 		if err != nil {
 			return seq, n, err // this piece of the feed comes again
@@ -170,13 +170,17 @@ func (f *follower) changes(ctx context.Context, seq int64) (next int64, n int, e
 	return next, n, f.keep(next)
 }
 
+// number is what stands behind the last slash of a global id. As text it is exact
+// in every language; numbers that are floats are not.
+func number(gid string) string { return gid[strings.LastIndexByte(gid, '/')+1:] }
+
 // do brings one product up to date: as it is now, which may be newer than the
 // change.
-func (f *follower) do(ctx context.Context, shop string, id int64, kind string) error {
+func (f *follower) do(ctx context.Context, shop, id, kind string) error {
 	if kind == "deleted" {
 		return drop(f.dir, shop, id)
 	}
-	resp, err := f.get(ctx, "/api/v1/products/"+url.PathEscape(shop)+"/"+strconv.FormatInt(id, 10))
+	resp, err := f.get(ctx, "/api/v1/products/"+url.PathEscape(shop)+"/"+url.PathEscape(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return drop(f.dir, shop, id) // deleted since
 	}
@@ -229,15 +233,15 @@ func (f *follower) keep(seq int64) error {
 	return replace(f.seqFile(), []byte(strconv.FormatInt(seq, 10)+"\n"))
 }
 
-func put(dir, shop string, id int64, product []byte) error {
+func put(dir, shop, id string, product []byte) error {
 	if err := os.MkdirAll(filepath.Join(dir, shop), 0o700); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, shop, strconv.FormatInt(id, 10)+".json"), product)
+	return replace(filepath.Join(dir, shop, id+".json"), product)
 }
 
-func drop(dir, shop string, id int64) error {
-	err := os.Remove(filepath.Join(dir, shop, strconv.FormatInt(id, 10)+".json"))
+func drop(dir, shop, id string) error {
+	err := os.Remove(filepath.Join(dir, shop, id+".json"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
