@@ -196,7 +196,7 @@ func (w *world) begin() error {
 	})
 	w.wants = newWants(w.store, w.queue, w.log)
 	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.wants.add})
-	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil {
+	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
 		return err
 	}
 	work, cancel := context.WithCancel(context.Background())
@@ -209,7 +209,7 @@ func (w *world) begin() error {
 		w.openStatus()
 		w.account = openAccount(w.state, s, loginCost(), w.log)
 		w.web = web.New(w.webOptions())
-		workers = append(workers, func() error { w.upkeep(work); return nil })
+		workers = append(workers, func() error { w.upkeep(work); return nil }, func() error { w.watchSpace(work); return nil })
 	}
 	ended := make(chan error, len(workers))
 	for _, do := range workers {

@@ -67,7 +67,7 @@ func (o ordeal) live(blank, dir string, table []status.Row) error {
 		}
 	})
 	if err != nil {
-		return err
+		panic(err) // what was opened is left, and a bubble would only say that
 	}
 	return errors.Join(o.story(w), w.close())
 }

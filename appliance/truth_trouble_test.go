@@ -84,9 +84,9 @@ var troubles = []trouble{
 	{"frozen", fails(fakeshopify.Fault{Status: 402, Times: -1}), healed, pausing(retried), mustAsk("frozen", looked, "paused")},
 
 	{"disk full", func(w *truth) { w.full.Store(true) }, func(w *truth) { w.full.Store(false) },
-		asking(map[string]time.Duration{"store-catalogue": soon, "store-both": soon, "first-read-failed": retried, "loss": retried}), mustFull},
+		asking(map[string]time.Duration{"store-catalogue": soon, "store-both": soon, "space-out": moments, "first-read-failed": retried, "loss": retried}), mustFull},
 	{"queue full", func(w *truth) { w.jammed.Store(true) }, func(w *truth) { w.jammed.Store(false) },
-		map[string]time.Duration{"store-queue": time.Minute, "store-both": soon, "reading": moments, "updates-wait": moments}, nil},
+		map[string]time.Duration{"store-queue": time.Minute, "store-both": soon, "space-out": moments, "reading": moments, "updates-wait": moments}, nil},
 }
 
 // asked are the troubles that keep calls from the shop or its answers from us.
