@@ -151,7 +151,7 @@ func (s shops) List(context.Context) ([]status.Connection, error) {
 		sel, _ := s.a.state.Selection(shop.Domain)
 		c, _ := s.a.state.Credentials(shop.Domain)
 		list = append(list, status.Connection{
-			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), NextTry: shop.Pause.NextProbe, Selection: sel,
+			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), Words: shop.Pause.Words, NextTry: shop.Pause.NextProbe, Selection: sel,
 			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
 			HasToken: c.AccessToken.IsSet(), PreviousSecret: c.PreviousSecret.IsSet(),
 		})

@@ -48,7 +48,7 @@ func TestAllTimesAreInTheReadersZone(t *testing.T) {
 	without := newTab(t, a.URL)
 	without.script(false)
 	without.open("/")
-	if !without.is(`/^As of \d\d:\d\d:\d\d [A-Z+\-0-9]+ *$/.test(document.querySelector(".fresh p").innerText)`) {
+	if !without.is(`/^As of \d\d:\d\d:\d\d [A-Z+\-0-9]+\. *$/.test(document.querySelector(".fresh p").innerText)`) {
 		t.Errorf("without script the page does not name its instant: %s", without.where())
 	}
 }

@@ -205,8 +205,10 @@ func waitForPoints(s *Shop, now time.Time) {
 	switch {
 	case c.Asked:
 		s.Sync.Waits = "Shopify has asked for a pause"
+	case !c.Learnt && c.Failed != "": // our own guess of a budget is no reason
+		s.Sync.Waits = c.Failed
 	case !c.Learnt:
-		s.Sync.Waits = "Shopify has not told the shop's budget of points yet"
+		s.Sync.Waits = "how many calls the shop allows is not known yet"
 	}
 }
 

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"strings"
 	"time"
 
 	"stockroom/catalog"
@@ -132,7 +133,7 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 	for _, sc := range st.Schedules {
 		v.Schedules = append(v.Schedules, Schedule{
 			Name: sc.Name, Every: sc.Every.Seconds(), LastStart: sc.LastStart, LastSuccess: sc.LastSuccess, LastError: sc.LastError,
-			Next: sc.Next, Held: sc.Held, Running: sc.Running, Late: sc.Late,
+			Next: sc.Next, Held: strings.TrimRight(sc.Held, "."), Running: sc.Running, Late: sc.Late,
 		})
 	}
 	return v
@@ -205,7 +206,8 @@ type Connection struct {
 	Shop       string            `json:"shop"` // my-shop.myshopify.com
 	MerchantID string            `json:"merchant_id,omitempty"`
 	State      string            `json:"state"`                // active, paused or uninstalled
-	Reason     string            `json:"reason,omitempty"`     // why it is not active
+	Reason     string            `json:"reason,omitempty"`     // why it is not active: a code, and a detail behind a colon
+	Words      string            `json:"words,omitempty"`      // the step that failed, a part of a sentence
 	NextTry    time.Time         `json:"next_try_at,omitzero"` // when a paused shop is asked again
 	Selection  catalog.Selection `json:"selection"`
 	AddedAt    time.Time         `json:"added_at,omitzero"`

@@ -254,7 +254,10 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 	default:
 		detail = ""
 	}
-	if detail != "" {
+	switch {
+	case s.Words != "":
+		why = s.Words
+	case detail != "":
 		why += " (" + strings.TrimSuffix(detail, ".") + ")"
 	}
 	if why == "" {

@@ -16,7 +16,7 @@ import (
 const (
 	updatesShown  = 8
 	changesShown  = 6
-	cardsShown    = 6
+	cardsShown    = 5
 	rejectedShown = 5
 	reloadSeconds = 5
 )

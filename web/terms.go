@@ -31,7 +31,7 @@ func partsOf(now time.Time, w status.Words) []part {
 	for _, p := range w {
 		switch {
 		case p.At.IsZero():
-			list = append(list, part{Text: p.Text})
+			list = append(list, parts(now, p.Text)...) // a reason may name an instant
 		case p.Form == status.Clock:
 			list = append(list, part{Time: clock(now, p.At)})
 		case p.At.After(now):

@@ -13,6 +13,10 @@
 
   const key = (n) => (n.nodeType === 1 ? n.id || n.getAttribute("data-key") || "" : "");
 
+  // words is the text of an element itself. Another sentence takes its place as a
+  // whole: none of its words has moved.
+  const words = (e) => [...e.childNodes].map((n) => (n.nodeType === 3 ? n.data.trim() : "")).filter(Boolean).join("|");
+
   // place makes the rows of a what those of b are, each row in its place: where
   // rows come every second nothing moves under the eyes.
   function place(a, b) {
@@ -33,6 +37,7 @@
     for (const { name, value } of b.attributes) if (name !== "open" && a.getAttribute(name) !== value) a.setAttribute(name, value);
     if (a.matches("input, textarea, select")) return;
     if (a.matches(".steady") && !a.contains(document.activeElement)) { place(a, b); return; } // the focus goes with its row
+    if (words(a) !== words(b) && !a.contains(document.activeElement)) { a.replaceChildren(...document.importNode(b, true).childNodes); return; }
     const wanted = new Set(), known = new Map();
     for (const n of b.children) if (key(n)) wanted.add(key(n));
     for (const n of [...a.children]) {
@@ -48,7 +53,7 @@
         // What stood before it goes: moving it would take the focus out of it.
         while (next && next !== have && !key(next)) { const n = next; next = next.nextSibling; n.remove(); }
         if (have === next) next = next.nextSibling; else a.insertBefore(have, next);
-        if (have.nodeType === 1) morph(have, want); else if (have.data !== want.data) have.replaceWith(document.importNode(want, true)); // new words, and none that moved
+        if (have.nodeType === 1) morph(have, want); else if (have.data !== want.data) have.data = want.data;
       } else a.insertBefore(document.importNode(want, true), next);
     }
     while (next) { const n = next; next = next.nextSibling; n.remove(); }
@@ -118,8 +123,8 @@
       setTime("lost-shown", shown);
     }
     writeTimes(document);
-    const words = now ? now + " - Stockroom" : title, href = now ? past : well;
-    if (document.title !== words) document.title = words;
+    const name = now ? now + " - Stockroom" : title, href = now ? past : well;
+    if (document.title !== name) document.title = name;
     if (icon.getAttribute("href") !== href) icon.setAttribute("href", href);
   }
 
