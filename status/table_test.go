@@ -74,6 +74,8 @@ var rows = []row{
 	}, Bad, "Nothing can be stored now: the disk is full.", "Shopify is told to send again", ""},
 	{"no space for deliveries", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceCritical, 6<<20 }, Bad,
 		"The disk is almost full: 6 MiB are free, so product updates may soon be refused.", "Free some space", ""},
+	{"a write refused on a disk with space", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Refused = datadir.SpaceCritical, true }, Bad,
+		"The disk is full: a write was refused for want of space.", "for four hours", ""},
 	{"the shops can't be read", "shops-unread", func(f *Facts, _ *Shop) { f.Shops, f.ShopsErr = nil, errors.New("x") }, Wait, "The list of shops can't be read now.", "next look", ""},
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
@@ -305,6 +307,15 @@ func TestTheClockIsNotBlamedWhereThereIsNoProof(t *testing.T) {
 				t.Errorf("%s: %s", name, l.Sentence(noon))
 			}
 		}
+	}
+}
+
+// A pause says why nothing is asked; the failed call behind it is no second cause.
+func TestOneCauseIsToldOfAPausedShop(t *testing.T) {
+	f := calm()
+	f.Shops[0].State, f.Shops[0].Reason, f.Shops[0].Calls.Failed = "paused", "frozen", "Shopify has frozen the shop (402)"
+	if a := judge(Table(), f); len(a.Lines) != 2 || a.Head.Code != "paused" {
+		t.Errorf("%+v", a.Lines)
 	}
 }
 
