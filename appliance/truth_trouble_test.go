@@ -54,7 +54,7 @@ func unheard(more map[string]time.Duration) map[string]time.Duration {
 
 // pausing are the lines of a shop that does not let us in.
 func pausing(slow time.Duration) map[string]time.Duration {
-	return asking(map[string]time.Duration{"paused": slow, "first-read-failed": retried, "subscriptions-unknown": slow + looked})
+	return asking(map[string]time.Duration{"paused": slow, "unreachable": moments, "first-read-failed": retried, "subscriptions-unknown": slow + looked})
 }
 
 var troubles = []trouble{
@@ -84,7 +84,7 @@ var troubles = []trouble{
 	{"frozen", fails(fakeshopify.Fault{Status: 402, Times: -1}), healed, pausing(retried), mustAsk("frozen", looked, "paused")},
 
 	{"disk full", func(w *truth) { w.full.Store(true) }, func(w *truth) { w.full.Store(false) },
-		asking(map[string]time.Duration{"store-catalogue": soon, "store-both": soon, "space-out": moments, "first-read-failed": retried, "loss": retried}), mustFull},
+		asking(map[string]time.Duration{"store-catalogue": soon, "store-both": soon, "space-out": moments, "unread": soon, "first-read-failed": retried, "loss": retried}), mustFull},
 	{"queue full", func(w *truth) { w.jammed.Store(true) }, func(w *truth) { w.jammed.Store(false) },
 		map[string]time.Duration{"store-queue": time.Minute, "store-both": soon, "space-out": moments, "reading": moments, "updates-wait": moments}, nil},
 }
