@@ -241,7 +241,7 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 		if s.NextTry.IsZero() {
 			return say(rest)
 		}
-		return say("Asked again at ", clock(s.NextTry), ", ", age(s.NextTry), ", and when somebody presses Try now. ", rest)
+		return say("Asked again at ", clock(s.NextTry), ", ", ahead(s.NextTry), ", and when somebody presses Try now. ", rest)
 	}
 	switch state.PauseReason(code) {
 	case state.PauseToken:
@@ -373,16 +373,16 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 	next := say("Product updates that arrive are stored; what has to be read waits. ")
 	switch {
 	case c.Open() && c.RetryAt.After(f.Now):
-		next = say(next, "Next try at ", clock(c.RetryAt), ", ", age(c.RetryAt), ".")
+		next = say(next, "Next try at ", clock(c.RetryAt), ", ", ahead(c.RetryAt), ".")
 	case c.FailedRetryAt.After(f.Now):
-		next = say(next, "Next try at ", clock(c.FailedRetryAt), ", ", age(c.FailedRetryAt), ".")
+		next = say(next, "Next try at ", clock(c.FailedRetryAt), ", ", ahead(c.FailedRetryAt), ".")
 	case s.Jobs.Retry.After(f.Now):
-		next = say(next, "Next try ", age(s.Jobs.Retry), ".")
+		next = say(next, "Next try ", ahead(s.Jobs.Retry), ".")
 	case s.Sync != nil && s.Sync.WaitsUntil.After(f.Now):
-		next = say(next, "Next try ", age(s.Sync.WaitsUntil), ".")
+		next = say(next, "Next try ", ahead(s.Sync.WaitsUntil), ".")
 	default:
 		if sc, ok := s.Sync.Next(); ok {
-			next = say(next, "Next try ", age(sc.Next), ".")
+			next = say(next, "Next try ", ahead(sc.Next), ".")
 		}
 	}
 	return yes(text, next)
@@ -445,7 +445,7 @@ func repaired(f *Facts, s *Shop) Words {
 	case s.Sync.Running != nil && !first.After(f.Now.Add(time.Second)):
 		return say(" The next comparison, after the one that runs now, sets the products themselves right all the same.")
 	}
-	return say(" The next comparison, ", age(first), ", sets the products themselves right all the same.")
+	return say(" The next comparison, ", ahead(first), ", sets the products themselves right all the same.")
 }
 
 func lost(f *Facts) (Line, bool) {
@@ -475,7 +475,7 @@ func firstReadFailed(f *Facts, s *Shop) (Line, bool) {
 	next := say("Asked again when somebody says so.")
 	switch {
 	case !first.Next.IsZero():
-		next = say("Next try at ", clock(first.Next), ", ", age(first.Next), ".")
+		next = say("Next try at ", clock(first.Next), ", ", ahead(first.Next), ".")
 	case !f.Works:
 		next = say("Tried again when stockroom serve runs.")
 	}
@@ -517,7 +517,7 @@ func nextTry(f *Facts) Words {
 	case f.Queue.Next.IsZero():
 		return say("Tried again when the part of Stockroom that does it runs.")
 	}
-	return say("Next try ", age(f.Queue.Next), ".")
+	return say("Next try ", ahead(f.Queue.Next), ".")
 }
 
 func readsFail(f *Facts, s *Shop) (Line, bool) {
@@ -528,7 +528,7 @@ func readsFail(f *Facts, s *Shop) (Line, bool) {
 	if s.Jobs.Failed > 1 {
 		text = Number(int64(s.Jobs.Failed)) + " changed products could not be read: "
 	}
-	return yes(say(text+clause(s.Jobs.LastError)+"."), say("Next try ", age(s.Jobs.Retry), "."))
+	return yes(say(text+clause(s.Jobs.LastError)+"."), say("Next try ", ahead(s.Jobs.Retry), "."))
 }
 
 // reading is the one row that is damped.
@@ -548,7 +548,7 @@ func reading(f *Facts, s *Shop) (Line, bool) {
 	next := say("Nothing is to be done.")
 	switch {
 	case s.Calls.Wait(f.Now):
-		next = say("Calls have to wait for points; the next one goes out ", age(s.Calls.NextGrant), ".")
+		next = say("Calls have to wait for points; the next one goes out ", ahead(s.Calls.NextGrant), ".")
 	case waits != "":
 		next = say("They wait: " + clause(waits) + ".")
 	}
@@ -572,7 +572,7 @@ func waitsWords(f *Facts, s *Shop) Words {
 	case s.Sync.Waits == "":
 		return nil
 	case s.Sync.WaitsUntil.After(f.Now):
-		return say("It waits: "+clause(s.Sync.Waits)+". It goes on ", age(s.Sync.WaitsUntil), ".")
+		return say("It waits: "+clause(s.Sync.Waits)+". It goes on ", ahead(s.Sync.WaitsUntil), ".")
 	}
 	return say("It waits: " + clause(s.Sync.Waits) + ".")
 }
@@ -594,7 +594,7 @@ func planned(f *Facts, s *Shop, names ...string) Words {
 	case first.IsZero():
 		return say("Ask for it with this command:")
 	}
-	return say("It is done ", age(first), ".")
+	return say("It is done ", ahead(first), ".")
 }
 
 func loss(f *Facts, s *Shop) (Line, bool) {

@@ -514,7 +514,7 @@ func TestAFailedCommitIsForgottenWhenNoOtherFollows(t *testing.T) {
 }
 
 func TestWordsKeepInstantsApartFromTheText(t *testing.T) {
-	w := say("At ", clock(noon.Add(-time.Hour)), ", ", age(noon.Add(-time.Hour)), say("; then ", clock(noon.Add(25*time.Hour)), ", ", age(noon.Add(25*time.Hour)), "."))
+	w := say("At ", clock(noon.Add(-time.Hour)), ", ", age(noon.Add(-time.Hour)), say("; then ", clock(noon.Add(25*time.Hour)), ", ", ahead(noon.Add(25*time.Hour)), "."))
 	if got := w.Text(noon); got != "At 11:00 UTC, 1 hour ago; then 24 Nov 13:00 UTC, in 25 hours." {
 		t.Error(got)
 	}

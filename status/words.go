@@ -14,7 +14,8 @@ type Form string
 // The forms.
 const (
 	Clock Form = "clock" // 20:12, with the date when it is of another day
-	Age   Form = "age"   // 4 minutes ago; in 3 minutes
+	Age   Form = "age"   // 4 minutes ago
+	Ahead Form = "ahead" // in 3 minutes; any moment when it has come
 )
 
 // Part is a piece of a sentence: text, or an instant when At is set.
@@ -47,6 +48,7 @@ func say(parts ...any) Words {
 
 func clock(t time.Time) Part { return Part{At: t, Form: Clock} }
 func age(t time.Time) Part   { return Part{At: t, Form: Age} }
+func ahead(t time.Time) Part { return Part{At: t, Form: Ahead} }
 
 // Text writes the sentence with its instants in UTC.
 func (w Words) Text(now time.Time) string {
@@ -57,8 +59,10 @@ func (w Words) Text(now time.Time) string {
 			b.WriteString(p.Text)
 		case p.Form == Clock:
 			b.WriteString(ClockText(now, p.At) + " UTC")
+		case p.Form == Ahead:
+			b.WriteString(Until(now, p.At))
 		default:
-			b.WriteString(AgeText(now, p.At))
+			b.WriteString(Ago(now, p.At))
 		}
 	}
 	return b.String()
@@ -71,14 +75,6 @@ func ClockText(now, t time.Time) string {
 		return t.Format("2 Jan 15:04")
 	}
 	return t.Format("15:04")
-}
-
-// AgeText says in words how far away an instant is.
-func AgeText(now, t time.Time) string {
-	if t.After(now) {
-		return Until(now, t)
-	}
-	return Ago(now, t)
 }
 
 // Ago says in words how long before now t was. Less than a second, or a moment
