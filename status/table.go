@@ -102,6 +102,9 @@ func yes(text, next Words, command ...string) (Line, bool) {
 const (
 	// damping is how long known changes may be read before that is a line.
 	damping = 5 * time.Second
+	// deliveredWithin is how long before its delivery a change may have been made
+	// that the delivery tells of.
+	deliveredWithin = time.Minute
 	// repeatWords is what Shopify does with what can't be stored.
 	repeatWords = "What can't be stored, Shopify is told to send again, which it does for four hours."
 )
@@ -295,7 +298,7 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 	if r.Count == 0 || r.Reason == webhook.ReasonBodyChanged || r.Reason == webhook.ReasonTruncated {
 		return no()
 	}
-	undelivered := s.Sync != nil && !s.Sync.Deliveries.Newest.Before(r.First) && s.Sync.Deliveries.Undelivered > 0
+	undelivered := s.Sync != nil && !s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) && s.Sync.Deliveries.Undelivered > 0
 	if r.Fits == "" && !undelivered {
 		return no()
 	}
@@ -303,9 +306,9 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "stockroom shop add ", s.Shop)
 }
 
-func secretDoubt(_ *Facts, s *Shop) (Line, bool) {
+func secretDoubt(f *Facts, s *Shop) (Line, bool) {
 	r := s.Refused
-	if r.Count == 0 {
+	if _, known := secretWrong(f, s); known || r.Count == 0 {
 		return no()
 	}
 	what, next := "are signed with another secret", "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
