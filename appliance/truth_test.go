@@ -59,7 +59,7 @@ func drawOrdeal(t *rapid.T) ordeal {
 
 // live makes an ordeal happen and returns what was said and was not so.
 func (o ordeal) live(blank, dir string, table []status.Row) error {
-	opt := fakeshopify.Options{Seed: o.Seed, Products: o.Products, MaxVariants: o.Variants, Large: -1, Huge: -1, Lean: true}
+	opt := fakeshopify.Options{Seed: o.Seed, Products: o.Products, MaxVariants: o.Variants, Large: -1, Huge: -1, Lean: true, RotationWindow: 1}
 	opt.API.Plan = fakeshopify.Plus
 	w, err := newTruth(dir, blank, table, opt, func(w *truth) {
 		if o.First != "" {
@@ -76,7 +76,7 @@ func (o ordeal) story(w *truth) error {
 	if err := w.pass(0, true); err != nil {
 		return fmt.Errorf("at the start: %w", err)
 	}
-	if err := w.pass(3*time.Minute, true); err != nil {
+	if err := w.pass(3*time.Minute+437*time.Millisecond, true); err != nil {
 		return fmt.Errorf("after the start: %w", err)
 	}
 	until := map[string]int{o.First: 1}
@@ -138,7 +138,7 @@ func (w *truth) do(b blow) error {
 	case "forge":
 		w.forge(b.N)
 	case "throttle":
-		w.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultThrottled, Times: 1 + b.N%3})
+		w.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultThrottled, Times: 1 + b.N%3, Endpoint: "graphql"})
 		w.happened("throttle")
 	case "crash":
 		err := w.crash([]string{"before commit", "after commit"}[b.N%2], 1, time.Second)

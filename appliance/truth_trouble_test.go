@@ -62,6 +62,7 @@ var troubles = []trouble{
 	{name: "crash", may: map[string]time.Duration{"subscriptions-unknown": moments, "updates-wait": soon, "reading": moments, "owed": moments, "store-catalogue": soon}},
 	{name: "edit", may: map[string]time.Duration{"reading": moments, "updates-wait": soon}},
 	{name: "throttle", may: map[string]time.Duration{"reading": moments, "reads-fail": moments, "first-read": moments, "owed": moments, "never-compared": moments, "subscriptions-unknown": moments}},
+	{name: "dry run", may: map[string]time.Duration{"unproven": retried}},
 	{name: "forge", may: map[string]time.Duration{}},
 
 	{"deaf", func(w *truth) { w.deaf.Store(true) }, func(w *truth) { w.deaf.Store(false) }, unheard(nil), mustUnheard},
@@ -219,6 +220,7 @@ func (w *truth) rotate() {
 	w.mu.Lock()
 	w.secrets = append(w.secrets, secret)
 	w.mu.Unlock()
+	time.Sleep(time.Millisecond) // until then the old one may still sign
 }
 
 // forge sends what a stranger can: a body without a signature or with a wrong one,
