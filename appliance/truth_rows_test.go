@@ -59,6 +59,7 @@ func inTurn(parts ...func(w *truth) error) func(w *truth) error {
 var scenes = []scene{
 	{"store-both", "", after(time.Second, blow{Do: "disk full"}, blow{Do: "queue full", N: 1})},
 	{"space-out", "", after(6*time.Second, blow{Do: "disk full", N: 1})},
+	{"moved", "", after(12*time.Minute, blow{Do: "moved"})},
 	{"paused", "", after(12*time.Minute, blow{Do: "token"})},
 	{"secret-missing", "", func(w *truth) error {
 		err := w.state.SetCredentials(convergeShop, state.Credentials{APIKey: "app"})

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -37,10 +38,10 @@ type blow struct {
 func (b blow) String() string { return fmt.Sprintf("%s %d %v %d", b.Do, b.N, b.For, b.Lasts) }
 
 var (
-	firstTroubles = []string{"", "", "", "", "bulk fails", "not found", "offline", "outage", "token", "frozen", "disk full"}
+	firstTroubles = []string{"", "", "", "", "bulk fails", "moved", "not found", "offline", "outage", "token", "frozen", "disk full"}
 	blows         = []string{
 		"edit", "edit", "edit", "burst", "delete", "wait", "forge", "forge", "throttle", "crash",
-		"deaf", "deaf", "wrong secret", "wrong secret", "renamed", "offline", "offline", "outage", "not found", "token", "frozen", "disk full", "disk full", "queue full",
+		"deaf", "deaf", "wrong secret", "wrong secret", "renamed", "offline", "offline", "outage", "moved", "not found", "token", "frozen", "disk full", "disk full", "queue full",
 	}
 )
 
@@ -138,6 +139,9 @@ func (w *truth) do(b blow) error {
 	case "forge":
 		w.forge(b.N)
 	case "throttle":
+		if slices.ContainsFunc(pausers, func(name string) bool { return w.lasts(name) || within(w.over[name], retried, time.Now()) }) {
+			break // it would meet the one call that asks whether the shop goes on
+		}
 		w.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultThrottled, Times: 1 + b.N%3, Endpoint: "graphql"})
 		w.happened("throttle")
 	case "crash":
@@ -161,6 +165,7 @@ func (w *truth) mend() error {
 	if err := w.look(true); err != nil {
 		return fmt.Errorf("when all is mended: %w", err)
 	}
+	w.shop.Heal()
 	dead, _, err := w.queue.List(context.Background(), queue.Filter{State: queue.Dead})
 	for _, j := range dead {
 		_, e := w.queue.Retry(context.Background(), j.ID)

@@ -54,7 +54,7 @@ func unheard(more map[string]time.Duration) map[string]time.Duration {
 
 // pausing are the lines of a shop that does not let us in.
 func pausing(slow time.Duration) map[string]time.Duration {
-	return asking(map[string]time.Duration{"paused": slow, "unreachable": moments, "first-read-failed": retried, "subscriptions-unknown": slow + looked})
+	return asking(map[string]time.Duration{"paused": slow, "moved": slow, "unreachable": moments, "first-read-failed": retried, "subscriptions-unknown": slow + looked})
 }
 
 var troubles = []trouble{
@@ -66,13 +66,16 @@ var troubles = []trouble{
 	{name: "forge", may: map[string]time.Duration{}},
 
 	{"deaf", func(w *truth) { w.deaf.Store(true) }, func(w *truth) { w.deaf.Store(false) }, unheard(nil), mustUnheard},
-	{"wrong secret", func(w *truth) { w.rotate() }, func(w *truth) { _ = w.learn() }, unheard(nil), mustUnheard},
+	{"wrong secret", func(w *truth) { w.rotate() }, func(w *truth) { _ = w.learn() },
+		unheard(pausing(probed)), mustUnheard}, // a token is not given for it either,
 	{"renamed", func(w *truth) { w.renamed.Store(true) }, func(w *truth) { w.renamed.Store(false) }, unheard(nil), mustUnheard},
 
 	{"offline", func(w *truth) { w.offline.Store(true) }, func(w *truth) { w.offline.Store(false) },
 		asking(map[string]time.Duration{"unreachable": opened, "first-read-failed": retried}), mustAsk("offline", looked, "unreachable")},
 	{"outage", fails(fakeshopify.Fault{Status: 503, Times: -1}), healed,
 		asking(map[string]time.Duration{"unreachable": opened, "first-read-failed": retried}), mustAsk("outage", looked, "unreachable")},
+	{"moved", fails(fakeshopify.Fault{Kind: fakeshopify.FaultRedirect, Status: 301, Location: "https://" + otherName + "/admin/api/2026-10/graphql.json", Times: -1}), healed,
+		pausing(retried), mustAsk("moved", looked, "moved")},
 	{"not found", fails(fakeshopify.Fault{Status: 404, Times: -1, Endpoint: "graphql"}), healed,
 		asking(map[string]time.Duration{"unreachable": opened, "first-read-failed": retried, "dead": 48 * time.Hour}), nil},
 	{"bulk fails", func(w *truth) {
@@ -91,10 +94,10 @@ var troubles = []trouble{
 }
 
 // asked are the troubles that keep calls from the shop or its answers from us.
-var asked = []string{"offline", "outage", "not found", "scope", "token", "frozen", "disk full"}
+var asked = []string{"offline", "outage", "moved", "not found", "scope", "token", "frozen", "disk full"}
 
 // pausers are those of them that pause the shop.
-var pausers = []string{"scope", "token", "frozen"}
+var pausers = []string{"moved", "scope", "token", "frozen"}
 
 var allScopes = []string{"read_products", "read_inventory", "read_locations"}
 
@@ -103,7 +106,7 @@ func fails(f fakeshopify.Fault) func(w *truth) { return func(w *truth) { w.shop.
 // healed ends every fault of the API: those of a history follow one another.
 func healed(w *truth) {
 	w.shop.Heal()
-	for _, name := range []string{"outage", "not found", "token", "frozen"} {
+	for _, name := range []string{"outage", "moved", "not found", "token", "frozen"} {
 		if w.lasts(name) {
 			w.ended(name)
 		}
@@ -192,13 +195,13 @@ func mustUnheard(w *truth, now time.Time) (bool, []string) {
 			}
 		}
 	}
-	return missed > 0 && missed*9 > heard, []string{"late", "deaf", "secret-wrong"}
+	return missed > 0 && missed*9 > heard, []string{"late", "deaf", "secret-wrong", "paused"}
 }
 
 // mustAsk is due some time after a trouble that alone keeps calls away.
 func mustAsk(name string, after time.Duration, codes ...string) func(*truth, time.Time) (bool, []string) {
 	return func(w *truth, now time.Time) (bool, []string) {
-		for _, other := range asked {
+		for _, other := range append([]string{"wrong secret"}, asked...) {
 			if other != name && (w.lasts(other) || within(w.over[other], retried, w.began[name])) {
 				return false, nil
 			}

@@ -66,7 +66,9 @@ func (w *truth) listen(in *http.Request, code int) {
 	defer w.mu.Unlock()
 	switch name := in.Header.Get("X-Shopify-Shop-Domain"); {
 	case name == otherName:
-		w.strange = time.Now()
+		if w.known == len(w.secrets) { // else it is a mere stranger's
+			w.strange = time.Now()
+		}
 	case code == http.StatusUnauthorized && in.Header.Get("X-Shopify-Hmac-Sha256") != "":
 		w.refused = time.Now()
 	case code < 300:
