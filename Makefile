@@ -15,7 +15,7 @@ BENCHTIME ?= 1s
 FUZZTIME ?= 5s
 TESTFLAGS ?=
 
-.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture converge screenshots clean
+.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture converge truth screenshots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,10 @@ screenshots: ## make the README's pictures anew, from a demo with a fixed seed (
 
 converge: ## live through 10,000 random histories of lost deliveries, outages and crashes (minutes)
 	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 30m -run '^TestOneComparisonMakesTheCopyEqual$$' ./appliance
+
+TRUTH ?= 1000
+truth: ## live through TRUTH (1000) random histories of trouble and hold what is said against what is so (minutes)
+	STOCKROOM_TRUTH=$(TRUTH) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 60m -run '^TestNothingIsSaidThatIsNotSo$$' ./appliance
 
 clean: ## remove what build made
 	rm -rf bin

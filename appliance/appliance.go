@@ -47,6 +47,8 @@ type Options struct {
 	StoreFault func(point string) error
 	// QueueFault is handed to the queue, for tests.
 	QueueFault func(step string) error
+	// Table replaces the table of health, for tests that break one; nil: the whole.
+	Table []status.Row
 }
 
 // Appliance is an opened data dir with everything that works on it.

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing/synctest"
 	"time"
 
@@ -20,14 +22,17 @@ import (
 	"stockroom/breaker"
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/datadir"
 	"stockroom/fakeshopify"
 	"stockroom/limiter"
 	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/state"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/syncer"
 	"stockroom/telemetry"
+	"stockroom/web"
 	"stockroom/webhook"
 )
 
@@ -42,13 +47,24 @@ type world struct {
 	base string // holds a directory for each life
 	life int
 	brk  string // a rule of the store that is left out
+	// served: as under stockroom serve, with schedules, subscriptions that we
+	// register, upkeep, data dir and page. table is the table of health then, nil
+	// for the whole one.
+	served bool
+	table  []status.Row
+	// prepared, when set, is called when the shop is there and before we are.
+	prepared func()
 
-	deaf   atomic.Bool // deliveries do not reach us
-	full   atomic.Bool // the catalogue's disk is full
-	trap   atomic.Pointer[trap]
-	lives  atomic.Int64 // raised when a process is dead: whatever it answers is lost
-	stop   func() error
-	silent func() // ends the shop's own deliveries
+	deaf    atomic.Bool                      // deliveries do not reach us
+	renamed atomic.Bool                      // deliveries come under another name of the shop
+	offline atomic.Bool                      // calls do not reach the shop
+	full    atomic.Bool                      // the catalogue's disk is full
+	jammed  atomic.Bool                      // the queue can't be written
+	heard   func(in *http.Request, code int) // is told of each answer to a delivery; nil: nobody
+	trap    atomic.Pointer[trap]
+	lives   atomic.Int64 // raised when a process is dead: whatever it answers is lost
+	stop    func() error
+	silent  func() // ends the shop's own deliveries
 
 	mu      sync.Mutex
 	secrets []string // that the shop had, the oldest first
@@ -84,24 +100,36 @@ func (w *world) openFiles(dir string) error {
 	if w.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "products.db"), Watermark: w.state.Watermark().Seq, Fault: w.fault, Break: w.brk}); err != nil {
 		return err
 	}
-	w.queue, err = queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db")})
+	w.queue, err = queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db"), OnCommit: w.watch.Commit, Fault: w.queueFault})
 	return err
 }
 
 // newWorld copies the blank files into base and starts everything.
 func newWorld(base, from, brk string, o fakeshopify.Options) (*world, error) {
 	w := &world{base: base, brk: brk}
+	o.Target = worldURL
+	return w, w.enter(from, o)
+}
+
+// worldURL is where the shop reaches us.
+const worldURL = "https://stockroom.example"
+
+// enter begins the world, with copies of the blank files.
+func (w *world) enter(from string, o fakeshopify.Options) error {
 	inbound := http.HandlerFunc(w.deliver)
-	o.Shop, o.Target = convergeShop, "https://stockroom.example"
+	o.Shop = convergeShop
 	o.Topics = []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish}
 	o.Client = &http.Client{Transport: fakeshopify.Transport(inbound)}
 	w.shop = fakeshopify.New(o)
 	w.secrets = []string{w.shop.Secret()}
 	if err := copyDir(filepath.Join(from, "0"), w.dirOf(0)); err != nil {
-		return nil, err
+		return err
+	}
+	if w.prepared != nil {
+		w.prepared()
 	}
 	if err := w.begin(); err != nil {
-		return nil, err
+		return err
 	}
 	ctx, end := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -113,7 +141,7 @@ func newWorld(base, from, brk string, o fakeshopify.Options) (*world, error) {
 		end()
 		<-done
 	}
-	return w, nil
+	return nil
 }
 
 func (w *world) dirOf(life int) string { return filepath.Join(w.base, fmt.Sprint(life)) }
@@ -149,32 +177,75 @@ func (w *world) begin() error {
 	}
 	w.client, err = shopify.New(shopify.Options{
 		BaseURL: func(shop string) string { return "https://" + shop }, Version: "2026-10", Credentials: credentials{w.state},
-		Limiter: w.limiter, Breaker: w.breaker, Telemetry: w.telemetry, Transport: fakeshopify.Transport(w.shop.Handler()),
+		Limiter: w.limiter, Breaker: w.breaker, Telemetry: w.telemetry, Transport: line{fakeshopify.Transport(w.shop.Handler()), w},
 	})
 	if err != nil {
 		return err
 	}
+	s := config.Settings{}
+	if w.served {
+		s.PublicURL, s.ReconcileEvery, s.FullSyncEvery = worldURL, time.Hour, 24*time.Hour
+		if w.dir, err = datadir.Open(dir, datadir.Options{Ballast: -1}); err != nil {
+			return err
+		}
+	}
+	w.opt = Options{Settings: s, Table: w.table}
 	w.syncer = syncer.New(syncer.Options{
-		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: true, SpillDir: dir, Changed: w.shopChanged,
-		PublicURL: func() string { return "" },
+		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, SpillDir: dir, Changed: w.shopChanged,
+		PublicURL: func() string { return s.PublicURL }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
 	})
 	w.wants = newWants(w.store, w.queue, w.log)
 	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.wants.add})
-	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil {
+	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
 		return err
 	}
 	work, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 3)
-	go func() { ended <- w.intake.Run(work) }()
-	go func() { w.wants.run(work); ended <- nil }()
-	go func() { ended <- w.syncer.Run(work) }()
+	workers := []func() error{
+		func() error { return w.intake.Run(work) },
+		func() error { w.wants.run(work); return nil },
+		func() error { return w.syncer.Run(work) },
+	}
+	if w.served {
+		w.openStatus()
+		w.account = openAccount(w.state, s, loginCost(), w.log)
+		w.web = web.New(w.webOptions())
+		workers = append(workers, func() error { w.upkeep(work); return nil }, func() error { w.watchSpace(work); return nil })
+	}
+	ended := make(chan error, len(workers))
+	for _, do := range workers {
+		go func() { ended <- do() }()
+	}
 	w.stop = func() error {
 		cancel()
-		err := errors.Join(<-ended, <-ended, <-ended)
+		var errs []error
+		for range workers {
+			errs = append(errs, <-ended)
+		}
 		w.client.Close()
-		return errors.Join(err, w.queue.Close(), w.limiter.Close(), w.store.Close(), w.state.Close())
+		errs = append(errs, w.queue.Close(), w.limiter.Close(), w.store.Close(), w.state.Close())
+		if w.dir != nil {
+			errs = append(errs, w.dir.Close())
+		}
+		return errors.Join(errs...)
 	}
 	return nil
+}
+
+// line carries calls to the shop, unless there is no network. As served they take
+// their time.
+type line struct {
+	http.RoundTripper
+	w *world
+}
+
+func (l line) RoundTrip(r *http.Request) (*http.Response, error) {
+	if l.w.served {
+		time.Sleep(80 * time.Millisecond)
+	}
+	if l.w.offline.Load() {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ENETUNREACH}
+	}
+	return l.RoundTripper.RoundTrip(r)
 }
 
 // deliver is where the shop's webhooks arrive. What a process that has died
@@ -184,13 +255,30 @@ func (w *world) deliver(out http.ResponseWriter, in *http.Request) {
 	if w.deaf.Load() {
 		panic(http.ErrAbortHandler)
 	}
+	if w.renamed.Load() {
+		in.Header.Set("X-Shopify-Shop-Domain", otherName)
+	}
 	rec := httptest.NewRecorder()
 	intake.ServeHTTP(rec, in)
 	if w.lives.Load() != life {
 		panic(http.ErrAbortHandler)
 	}
+	if w.heard != nil {
+		w.heard(in, rec.Code)
+	}
 	out.WriteHeader(rec.Code)
 	_, _ = out.Write(rec.Body.Bytes()) // to a pipe of the same process
+}
+
+// otherName is the shop's name where it was renamed.
+const otherName = "our-shop.myshopify.com"
+
+// queueFault is called at the points of a commit of the queue.
+func (w *world) queueFault(string) error {
+	if w.jammed.Load() {
+		return syscall.ENOSPC
+	}
+	return nil
 }
 
 // fault is called at the points of a commit.

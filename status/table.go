@@ -102,8 +102,11 @@ func yes(text, next Words, command ...string) (Line, bool) {
 const (
 	// damping is how long known changes may be read before that is a line.
 	damping = 5 * time.Second
+	// deliveredWithin is how long before its delivery a change may have been made
+	// that the delivery tells of.
+	deliveredWithin = time.Minute
 	// repeatWords is what Shopify does with what can't be stored.
-	repeatWords = "Shopify is told to send each product update again, which it does for four hours."
+	repeatWords = "What can't be stored, Shopify is told to send again, which it does for four hours."
 )
 
 // CauseWords says why the catalogue does not take changes.
@@ -122,7 +125,7 @@ func (f *Facts) storedWords() string {
 	}
 	switch {
 	case !f.Queue.OK || f.Space.Level == datadir.SpaceCritical:
-		return tried + "What can't be stored, Shopify is told to send again, which it does for four hours."
+		return tried + repeatWords
 	case f.Queue.Updates == 0:
 		return tried + "Whatever arrives meanwhile is kept in the retry queue."
 	case f.Queue.Updates == 1:
@@ -142,8 +145,12 @@ func spaceOut(f *Facts) (Line, bool) {
 	if f.Space.Level != datadir.SpaceCritical {
 		return no()
 	}
-	return yes(say("The disk is almost full: "+Bytes(f.Space.Free)+" are free, so product updates may soon be refused."),
-		say("Free some space on the disk of the data folder. It is looked at every few seconds. Until then "+Small(repeatWords)))
+	text := "The disk is almost full: " + Bytes(f.Space.Free) + " are free, so product updates may soon be refused."
+	if f.Space.Refused { // whatever is free, by a limit or since
+		text = "The disk is full: a write was refused for want of space."
+	}
+	return yes(say(text), say("Free some space on the disk of the data folder. It is looked at every few seconds. "+
+		repeatWords))
 }
 
 func spaceLow(f *Facts) (Line, bool) {
@@ -291,7 +298,7 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 	if r.Count == 0 || r.Reason == webhook.ReasonBodyChanged || r.Reason == webhook.ReasonTruncated {
 		return no()
 	}
-	undelivered := s.Sync != nil && !s.Sync.Deliveries.Newest.Before(r.First) && s.Sync.Deliveries.Undelivered > 0
+	undelivered := s.Sync != nil && !s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) && s.Sync.Deliveries.Undelivered > 0
 	if r.Fits == "" && !undelivered {
 		return no()
 	}
@@ -299,9 +306,9 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "stockroom shop add ", s.Shop)
 }
 
-func secretDoubt(_ *Facts, s *Shop) (Line, bool) {
+func secretDoubt(f *Facts, s *Shop) (Line, bool) {
 	r := s.Refused
-	if r.Count == 0 {
+	if _, known := secretWrong(f, s); known || r.Count == 0 {
 		return no()
 	}
 	what, next := "are signed with another secret", "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
@@ -355,8 +362,8 @@ func callsHeld(_ *Facts, s *Shop) (Line, bool) {
 // unreachable names the newest call's own failure.
 func unreachable(f *Facts, s *Shop) (Line, bool) {
 	c := s.Calls
-	if c == nil || c.Held || !c.Open() && c.Failed == "" {
-		return no()
+	if c == nil || c.Held || !c.Open() && c.Failed == "" || s.State != "active" {
+		return no() // a pause says itself why nothing is asked
 	}
 	why := c.Failed
 	if why == "" {

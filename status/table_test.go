@@ -74,6 +74,8 @@ var rows = []row{
 	}, Bad, "Nothing can be stored now: the disk is full.", "Shopify is told to send again", ""},
 	{"no space for deliveries", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceCritical, 6<<20 }, Bad,
 		"The disk is almost full: 6 MiB are free, so product updates may soon be refused.", "Free some space", ""},
+	{"a write refused on a disk with space", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Refused = datadir.SpaceCritical, true }, Bad,
+		"The disk is full: a write was refused for want of space.", "for four hours", ""},
 	{"the shops can't be read", "shops-unread", func(f *Facts, _ *Shop) { f.Shops, f.ShopsErr = nil, errors.New("x") }, Wait, "The list of shops can't be read now.", "next look", ""},
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
@@ -95,6 +97,10 @@ var rows = []row{
 		"Product updates are refused: they are signed with the secret of another shop. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
 	{"refused, and changes that nothing told of", "secret-wrong", func(_ *Facts, s *Shop) {
 		s.Refused, s.Sync.Deliveries = refused(webhook.ReasonWrongSecret, ""), undelivered(true, true)
+	}, Bad, "Product updates are refused: they are signed with another secret than the one known here. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
+	{"the change of which the first refused delivery told", "secret-wrong", func(_ *Facts, s *Shop) {
+		s.Refused, s.Sync.Deliveries = refused(webhook.ReasonWrongSecret, ""), undelivered(false, false)
+		s.Sync.Deliveries.Newest = s.Refused.First.Truncate(time.Minute).Add(-time.Second)
 	}, Bad, "Product updates are refused: they are signed with another secret than the one known here. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
 	{"deaf", "deaf", func(_ *Facts, s *Shop) { s.Sync.Deliveries = undelivered(true, true) }, Bad,
 		"Deliveries do not arrive: 37 of 41 of the last day were read before a delivery brought them, the oldest from 11:20 UTC, and nothing was heard since.", "every 30 seconds", ""},
@@ -308,6 +314,21 @@ func TestTheClockIsNotBlamedWhereThereIsNoProof(t *testing.T) {
 	}
 }
 
+// A pause says why nothing is asked; the failed call behind it is no second cause.
+// What a witness shows of a secret is no mere possibility besides.
+func TestOneCauseIsToldOnce(t *testing.T) {
+	f := calm()
+	f.Shops[0].State, f.Shops[0].Reason, f.Shops[0].Calls.Failed = "paused", "frozen", "Shopify has frozen the shop (402)"
+	if a := judge(Table(), f); len(a.Lines) != 2 || a.Head.Code != "paused" {
+		t.Errorf("%+v", a.Lines)
+	}
+	f = calm()
+	f.Shops[0].Refused = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret)
+	if a := judge(Table(), f); len(a.Lines) != 2 || a.Head.Code != "secret-wrong" {
+		t.Errorf("%+v", a.Lines)
+	}
+}
+
 // Whatever is taken out of the table, one of the states above shows it.
 func TestATableWithoutARowIsFound(t *testing.T) {
 	for i, code := range Codes() {
@@ -359,7 +380,7 @@ func TestRefusalsAloneAreNeverRed(t *testing.T) {
 		f.Shops[0].Refused = refused(reason, "")
 		// Changes of before the first refusal are no witness.
 		f.Shops[0].Sync.Deliveries = undelivered(false, false)
-		f.Shops[0].Sync.Deliveries.Newest = f.Shops[0].Refused.First.Add(-time.Second)
+		f.Shops[0].Sync.Deliveries.Newest = f.Shops[0].Refused.First.Add(-2 * time.Minute)
 		if h := judge(Table(), f).Head; h.Mood != Wait || h.Code != "secret-doubt" {
 			t.Errorf("%s: %s %s", reason, h.Mood, h.Code)
 		}
