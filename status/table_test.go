@@ -319,12 +319,12 @@ func TestTheClockIsNotBlamedWhereThereIsNoProof(t *testing.T) {
 func TestOneCauseIsToldOnce(t *testing.T) {
 	f := calm()
 	f.Shops[0].State, f.Shops[0].Reason, f.Shops[0].Calls.Failed = "paused", "frozen", "Shopify has frozen the shop (402)"
-	if a := judge(Table(), f); len(a.Lines) != 2 || a.Head.Code != "paused" {
+	if a := judge(Table(), f); len(a.Lines) != 1 || a.Head.Code != "paused" {
 		t.Errorf("%+v", a.Lines)
 	}
 	f = calm()
 	f.Shops[0].Refused = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret)
-	if a := judge(Table(), f); len(a.Lines) != 2 || a.Head.Code != "secret-wrong" {
+	if a := judge(Table(), f); len(a.Lines) != 1 || a.Head.Code != "secret-wrong" {
 		t.Errorf("%+v", a.Lines)
 	}
 }
