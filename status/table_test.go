@@ -487,7 +487,7 @@ func TestReadinessNamesWhatIsDegraded(t *testing.T) {
 		{"a file was quarantined", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelWarn, "moved aside", ""}} }, "degraded", []string{"notice"}},
 		{"damage", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}} }, "degraded", []string{"notice"}},
 		{"good to know only", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelInfo, "by the way", ""}} }, "ready", []string{}},
-		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "degraded", []string{"paused"}},
+		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "ready", []string{}},
 		{"little space is not red", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceLow }, "ready", []string{}},
 		{"no space", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceCritical }, "degraded", []string{"space-out"}},
 	} {
