@@ -81,6 +81,11 @@ var scenes = []scene{
 	{"first-read-failed", "bulk fails", after(0)},
 	{"secret-doubt", "", after(time.Second, blow{Do: "forge", N: 1})},
 	{"stranger", "", after(time.Second, blow{Do: "renamed", N: 1})},
+	{"disputed", "", func(w *truth) error {
+		err := after(time.Second, blow{Do: "ahead", N: 2})(w)
+		w.start(store.RunReconcile, false)
+		return errors.Join(err, w.pass(6*time.Second, false))
+	}},
 	{"updates-wait", "", after(time.Second, blow{Do: "disk full", N: 1})},
 	{"reads-fail", "", inTurn(after(0, blow{Do: "outage"}), restock, after(time.Minute))},
 	{"reading", "", inTurn(after(6*time.Minute, blow{Do: "frozen"}), restock, after(time.Minute))},

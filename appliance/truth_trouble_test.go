@@ -63,6 +63,9 @@ var troubles = []trouble{
 	{name: "edit", may: map[string]time.Duration{"reading": moments, "updates-wait": soon}},
 	{name: "throttle", may: map[string]time.Duration{"reading": moments, "reads-fail": moments, "first-read": moments, "owed": moments, "never-compared": moments, "subscriptions-unknown": moments}},
 	{name: "dry run", may: map[string]time.Duration{"unproven": retried}},
+	{name: "ahead", may: map[string]time.Duration{ // a little ahead is found by the next comparison
+		"reading": looked, "dead": looked, "disputed": retried + probed, "unproven": retried + probed,
+	}},
 	{name: "forge", may: map[string]time.Duration{}},
 
 	{"deaf", func(w *truth) { w.deaf.Store(true) }, func(w *truth) { w.deaf.Store(false) }, unheard(nil), mustUnheard},
@@ -79,9 +82,9 @@ var troubles = []trouble{
 	{"not found", fails(fakeshopify.Fault{Status: 404, Times: -1, Endpoint: "graphql"}), healed,
 		asking(map[string]time.Duration{"unreachable": opened, "first-read-failed": retried, "dead": 48 * time.Hour}), nil},
 	{"bulk fails", func(w *truth) {
-		w.shop.FailBulk(slices.Repeat([]fakeshopify.BulkFault{{Status: "FAILED", At: 0.5}}, 6)...)
-	},
-		func(*truth) {}, asking(map[string]time.Duration{"first-read-failed": 4 * time.Hour, "loss": retried}), nil},
+		w.shop.FailBulk(slices.Repeat([]fakeshopify.BulkFault{{Status: "FAILED", At: 0.5}}, 3)...)
+	}, func(*truth) {}, // it lasts until the shop has been asked often enough
+		asking(map[string]time.Duration{"first-read-failed": 4 * time.Hour, "never-compared": 4 * time.Hour, "first-read": 4 * time.Hour, "overdue": 4 * time.Hour}), nil},
 	{"scope", func(w *truth) { w.shop.SetScopes("read_products") }, func(w *truth) { w.shop.SetScopes(allScopes...) },
 		pausing(probed), nil},
 	{"token", fails(fakeshopify.Fault{Status: 401, Times: -1, Endpoint: "graphql"}), healed, pausing(probed), mustAsk("token", looked, "paused")},
@@ -155,7 +158,7 @@ func (w *truth) putOff(now time.Time, paused bool) {
 	blocked := slices.ContainsFunc(asked, w.lasts)
 	for name, at := range w.over {
 		pauses := slices.Contains(pausers, name)
-		if (blocked || paused && !pauses) && (name == "edit" || slices.Contains(asked, name)) && within(at, retried, now) {
+		if (blocked || paused && !pauses) && (name == "edit" || name == "ahead" || slices.Contains(asked, name)) && within(at, retried, now) {
 			w.over[name] = now
 		}
 	}
@@ -226,6 +229,42 @@ func (w *truth) rotate() {
 	time.Sleep(time.Millisecond) // until then the old one may still sign
 }
 
+// ahead sends a body that the shop's secret signs and that is dated ahead: so far
+// that it must not be applied, or a little, so that it may be until a read shows
+// otherwise.
+func (w *truth) ahead(n int) {
+	ids := w.shop.IDs()
+	if len(ids) == 0 {
+		return
+	}
+	id, dated := ids[n%len(ids)], time.Now().Add(4*time.Minute).UTC().Format(time.RFC3339)
+	switch n % 3 {
+	case 0:
+		dated = "2099-01-01T00:00:00Z"
+	case 1:
+		dated = "9999-12-31T23:59:59Z"
+	default:
+		w.trusted[id] = time.Now()
+	}
+	header, _ := w.shop.Signed(fakeshopify.TopicUpdate, id)
+	w.post(header, w.shop.Secret(), fmt.Sprintf(`{"id":%d,"title":"POISON","updated_at":%q}`, id, dated))
+	w.happened("ahead")
+}
+
+// post sends a body to the intake.
+func (w *truth) post(header http.Header, secret, body string) {
+	r := httptest.NewRequest(http.MethodPost, worldURL+"/webhooks/shopify/products", strings.NewReader(body))
+	r.Header = header
+	if secret != "" {
+		header.Set("X-Shopify-Hmac-Sha256", fakeshopify.Sign(secret, []byte(body)))
+	} else {
+		header.Del("X-Shopify-Hmac-Sha256")
+	}
+	rec := httptest.NewRecorder()
+	w.intake.ServeHTTP(rec, r)
+	w.listen(r, rec.Code)
+}
+
 // forge sends what a stranger can: a body without a signature or with a wrong one,
 // under the shop's name.
 func (w *truth) forge(n int) {
@@ -235,15 +274,10 @@ func (w *truth) forge(n int) {
 		id = ids[n%len(ids)]
 	}
 	header, _ := w.shop.Signed(fakeshopify.TopicUpdate, id)
-	body := fmt.Sprintf(`{"id":%d,"title":"FORGED","updated_at":"2030-01-01T00:00:00Z"}`, id)
-	header.Set("X-Shopify-Hmac-Sha256", fakeshopify.Sign("not the secret", []byte(body)))
+	secret := "not the secret"
 	if n%3 == 0 {
-		header.Del("X-Shopify-Hmac-Sha256")
+		secret = ""
 	}
-	r := httptest.NewRequest(http.MethodPost, worldURL+"/webhooks/shopify/products", strings.NewReader(body))
-	r.Header = header
-	rec := httptest.NewRecorder()
-	w.intake.ServeHTTP(rec, r)
-	w.listen(r, rec.Code)
+	w.post(header, secret, fmt.Sprintf(`{"id":%d,"title":"FORGED","updated_at":"2030-01-01T00:00:00Z"}`, id))
 	w.happened("forge")
 }

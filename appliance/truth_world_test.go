@@ -32,8 +32,9 @@ type truth struct {
 	began    map[string]time.Time // troubles that last, since when
 	over     map[string]time.Time // troubles and events, when they were over last
 	edits    []time.Time
-	mended   time.Time // when a person had dead letters tried again
-	missed   time.Time // the first edit whose deliveries are kept away, zero when none are
+	trusted  map[int64]time.Time // products of which a signed body told what is not so
+	mended   time.Time           // when a person had dead letters tried again
+	missed   time.Time           // the first edit whose deliveries are kept away, zero when none are
 	admin    http.Handler
 	of       *web.Server
 	// What was heard by the process that runs: the newest refused signature, the
@@ -48,7 +49,7 @@ type version struct {
 }
 
 func newTruth(base, from string, table []status.Row, o fakeshopify.Options, before func(w *truth)) (*truth, error) {
-	w := &truth{world: &world{base: base, served: true, table: table}, versions: map[int64][]version{}, began: map[string]time.Time{}, over: map[string]time.Time{}}
+	w := &truth{world: &world{base: base, served: true, table: table}, versions: map[int64][]version{}, began: map[string]time.Time{}, over: map[string]time.Time{}, trusted: map[int64]time.Time{}}
 	w.world.heard = w.listen
 	w.world.prepared = func() {
 		w.record()
@@ -130,6 +131,9 @@ func (w *truth) untrue(asOf time.Time) (string, error) {
 		}
 	}
 	for id, versions := range w.versions {
+		if w.trusted[id].After(asOf) {
+			continue // the next comparison finds it
+		}
 		var row store.ProductRow
 		if here[id] {
 			if row, err = w.store.Product(context.Background(), convergeShop, id); err != nil {
@@ -407,7 +411,7 @@ func (w *truth) explained(code string, now time.Time) bool {
 		return w.lasts("wrong secret") || w.lasts("deaf") || within(w.over["wrong secret"], webhook.RefusedFor, now) || within(w.over["deaf"], 4*time.Hour, now)
 	}
 	if code == "dead" && !w.mended.IsZero() {
-		return within(w.mended, moments, now)
+		return within(w.mended, moments, now) || within(w.over["ahead"], looked, now)
 	}
 	for _, t := range troubles {
 		lasts, may := t.may[code]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"stockroom/datadir"
@@ -20,6 +21,7 @@ type Facts struct {
 	Space     datadir.Space
 	Shops     []Shop
 	ShopsErr  error
+	OtherDead int       // dead letters of no connected shop
 	Last      time.Time // newest delivery, zero for none
 	Notices   []Notice
 	// Strangers are shop names that are not connected here and whose deliveries
@@ -128,7 +130,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 	if r.o.Strangers != nil {
 		f.Strangers = r.o.Strangers()
 	}
-	f.Shops, f.ShopsErr = r.shops(ctx, now)
+	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, now)
 	for _, s := range f.Shops {
 		if s.Last.After(f.Last) {
 			f.Last = s.Last
@@ -151,16 +153,22 @@ func (r *Reader) Catalogue() Catalogue {
 	return f
 }
 
-func (r *Reader) shops(ctx context.Context, now time.Time) ([]Shop, error) {
+// shops are the connected ones, and how many dead letters are of none of them.
+func (r *Reader) shops(ctx context.Context, now time.Time) (shops []Shop, otherDead int, err error) {
 	list, err := r.o.Shops(ctx)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	byShop, cut, jobsErr := r.jobs.get(ctx, r.o.Queue, r.o.Store, now)
 	if jobsErr != nil {
 		r.o.Logger.Debug("jobs can't be counted now", "error", jobsErr.Error())
 	}
-	shops := make([]Shop, 0, len(list))
+	for shop, n := range byShop {
+		if !slices.ContainsFunc(list, func(c Connection) bool { return c.Shop == shop }) {
+			otherDead += n.Dead
+		}
+	}
+	shops = make([]Shop, 0, len(list))
 	for _, c := range list {
 		s := Shop{Connection: c, Last: r.o.Store.LastDelivery(c.Shop)}
 		var err error
@@ -188,7 +196,7 @@ func (r *Reader) shops(ctx context.Context, now time.Time) ([]Shop, error) {
 		}
 		shops = append(shops, s)
 	}
-	return shops, nil
+	return shops, otherDead, nil
 }
 
 // shortWait is not worth telling of.

@@ -417,10 +417,10 @@ func dead(f *Facts, s *Shop) (Line, bool) {
 
 // deadOther is about dead letters of no connected shop.
 func deadOther(f *Facts) (Line, bool) {
-	if f.Queue.Dead == 0 || slices.ContainsFunc(f.Shops, func(s Shop) bool { return s.Jobs.Dead > 0 }) {
+	if f.OtherDead == 0 {
 		return no()
 	}
-	return yes(say(need(f.Queue.Dead)+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
+	return yes(say(need(f.OtherDead)+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
 }
 
 func need(n int) string {

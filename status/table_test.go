@@ -142,7 +142,7 @@ var rows = []row{
 			s.Sync.Schedules[i].Next = noon.Add(time.Millisecond) // the status was asked for a moment after
 		}
 	}, Bad, "2 items need a look; everything else that arrived is stored.", "The next comparison, after the one that runs now, sets", ""},
-	{"a dead letter of no shop", "dead-other", func(f *Facts, _ *Shop) { f.Queue.Dead = 1 }, Bad, "1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
+	{"a dead letter of no shop", "dead-other", func(f *Facts, _ *Shop) { f.Queue.Dead, f.OtherDead = 1, 1 }, Bad, "1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
 	{"damage", "lost", func(f *Facts, _ *Shop) {
 		f.Notices = []Notice{{LevelWarn, "So so.", ""}, {LevelBad, "products.db was damaged.", "A full sync."}}
 	}, Bad,
