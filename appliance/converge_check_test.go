@@ -81,11 +81,11 @@ func unlike(row store.ProductRow, p fakeshopify.Product) (found []string, err er
 	differ("vendor", row.Vendor, p.Vendor)
 	differ("product_type", row.ProductType, p.ProductType)
 	differ("handle", row.Handle, p.Handle)
-	differ("shopify_updated_at", row.ShopifyUpdatedAt, p.UpdatedAt.UnixMilli())
-	differ("shopify_created_at", row.ShopifyCreatedAt, p.CreatedAt.UnixMilli())
-	var published *int64
+	differ("shopify_updated_at", row.ShopifyUpdatedAt, store.MillisOf(p.UpdatedAt))
+	differ("shopify_created_at", row.ShopifyCreatedAt, store.MillisOf(p.CreatedAt))
+	var published *store.Millis
 	if p.PublishedAt != nil {
-		at := p.PublishedAt.UnixMilli()
+		at := store.MillisOf(*p.PublishedAt)
 		published = &at
 	}
 	differ("published_at", row.PublishedAt, published)
@@ -139,7 +139,7 @@ func unlike(row store.ProductRow, p fakeshopify.Product) (found []string, err er
 			[]any{have.ExternalID, have.Title, have.SKU, have.Barcode, decimal(have.Price), decimal(have.CompareAtPrice), have.Position, have.Option1, have.Option2, have.Option3,
 				have.InventoryItemID, have.InventoryQuantity, have.InventoryPolicy, have.Taxable, have.ShopifyCreatedAt, have.ShopifyUpdatedAt},
 			[]any{v.ID, v.Title, v.SKU, v.Barcode, decimal(&v.Price), decimal(v.CompareAtPrice), i + 1, options[0], options[1], options[2],
-				v.InventoryItemID, v.Quantity(), v.InventoryPolicy, v.Taxable, v.CreatedAt.UnixMilli(), v.UpdatedAt.UnixMilli()})
+				v.InventoryItemID, v.Quantity(), v.InventoryPolicy, v.Taxable, store.MillisOf(v.CreatedAt), store.MillisOf(v.UpdatedAt)})
 	}
 	return found, err
 }

@@ -375,7 +375,7 @@ func (w *world) start(kind store.RunKind, dry bool) {
 // reconcile makes one comparison and waits for its end. One that began before is
 // none of what happened until now.
 func (w *world) reconcile() (run store.SyncRun, err error) {
-	for asked := time.Now().UnixMilli(); run.StartedAt < asked && err == nil; {
+	for asked := store.MillisOf(time.Now()); run.StartedAt < asked && err == nil; {
 		run, err = w.reconcileOnce()
 	}
 	return run, err

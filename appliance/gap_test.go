@@ -179,7 +179,7 @@ func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
 		t.Logf("in step again %v after the outage's end", time.Since(back))
 		runs, err := r.store.Runs(t.Context(), store.RunFilter{Shop: gapShop, Kind: store.RunReconcile, Limit: 5})
 		if err != nil || !slices.ContainsFunc(runs, func(run store.SyncRun) bool {
-			return run.Proven && run.StartedAt >= back.UnixMilli() && run.Trigger == "webhook subscriptions were missing or led elsewhere"
+			return run.Proven && run.StartedAt >= store.MillisOf(back) && run.Trigger == "webhook subscriptions were missing or led elsewhere"
 		}) {
 			t.Errorf("no comparison for the healed subscriptions: %+v, %v", runs, err)
 		}

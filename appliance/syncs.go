@@ -49,7 +49,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 		if err != nil {
 			return 0, err
 		}
-		if len(runs) > 0 && max(runs[0].StartedAt, runs[0].FinishedAt) >= asked.UnixMilli() {
+		if len(runs) > 0 && max(runs[0].StartedAt, runs[0].FinishedAt) >= store.MillisOf(asked) {
 			return runs[0].ID, nil
 		}
 		t := time.NewTimer(20 * time.Millisecond)

@@ -96,7 +96,7 @@ func (w *wants) rebuild(ctx context.Context, now time.Time) {
 	}
 	list = slices.DeleteFunc(list, func(item store.Wanted) bool {
 		j := syncer.JobOf(item)
-		return dead[j.Kind+" "+j.Key] || !w.looked.IsZero() && item.At < w.looked.Add(-lookBack).UnixMilli()
+		return dead[j.Kind+" "+j.Key] || !w.looked.IsZero() && item.At < store.MillisOf(w.looked.Add(-lookBack))
 	})
 	if w.enqueue(ctx, list) {
 		w.looked = now

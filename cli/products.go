@@ -52,11 +52,11 @@ func (c productsListCommand) Run(e *env) error {
 		}
 		var out struct {
 			Products []struct {
-				ExternalID int64   `json:"external_id"`
-				Title      *string `json:"title"`
-				Status     string  `json:"status"`
-				Shop       string  `json:"shop"`
-				SyncedAt   int64   `json:"synced_at"`
+				ExternalID int64        `json:"external_id"`
+				Title      *string      `json:"title"`
+				Status     string       `json:"status"`
+				Shop       string       `json:"shop"`
+				SyncedAt   store.Millis `json:"synced_at"`
 			} `json:"products"`
 			Next *string `json:"next"`
 		}
@@ -74,7 +74,7 @@ func (c productsListCommand) Run(e *env) error {
 			if p.Title != nil {
 				title = printable(*p.Title)
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", p.ExternalID, p.Status, title, p.Shop, ago(time.UnixMilli(p.SyncedAt), time.Now()))
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", p.ExternalID, p.Status, title, p.Shop, ago(p.SyncedAt.Time(), time.Now()))
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -189,14 +189,14 @@ func (x *explainJSON) UnmarshalJSON(data []byte) error {
 		Shop       string `json:"shop"`
 		ExternalID int64  `json:"external_id"`
 		Product    *struct {
-			Title    *string `json:"title"`
-			Status   string  `json:"status"`
-			Source   string  `json:"source"`
-			SyncedAt int64   `json:"synced_at"`
-			Selected bool    `json:"selected"`
-			Updated  *int64  `json:"shopify_updated_at"`
+			Title    *string       `json:"title"`
+			Status   string        `json:"status"`
+			Source   string        `json:"source"`
+			SyncedAt store.Millis  `json:"synced_at"`
+			Selected bool          `json:"selected"`
+			Updated  *store.Millis `json:"shopify_updated_at"`
 		} `json:"product"`
-		DeletedAt  *int64              `json:"deleted_at"`
+		DeletedAt  *store.Millis       `json:"deleted_at"`
 		DeletedBy  string              `json:"deleted_by"`
 		WrittenBy  *store.DeliveryRow  `json:"written_by"`
 		Wanted     []store.Wanted      `json:"wanted"`
@@ -230,15 +230,15 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 		if x.WrittenBy != nil && x.WrittenBy.WebhookID != nil {
 			fmt.Fprintf(w, " %s (delivery %d)", *x.WrittenBy.WebhookID, x.WrittenBy.ID)
 		}
-		fmt.Fprintf(w, ", %s.\n", ago(time.UnixMilli(p.SyncedAt), now))
+		fmt.Fprintf(w, ", %s.\n", ago(p.SyncedAt.Time(), now))
 		if p.ShopifyUpdatedAt != nil {
-			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", time.UnixMilli(*p.ShopifyUpdatedAt).UTC().Format(time.RFC3339))
+			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", p.ShopifyUpdatedAt.Time().UTC().Format(time.RFC3339))
 		}
 		if !p.Selected {
 			fmt.Fprintln(w, "  It is not selected, so it stays as it was when it was deselected.")
 		}
 	case x.DeletedAt != nil:
-		fmt.Fprintf(w, "  Deleted %s, by %s. Shopify never uses a product id again.\n", ago(time.UnixMilli(*x.DeletedAt), now), x.DeletedBy)
+		fmt.Fprintf(w, "  Deleted %s, by %s. Shopify never uses a product id again.\n", ago(x.DeletedAt.Time(), now), x.DeletedBy)
 	default:
 		fmt.Fprintln(w, "  Not stored.")
 	}
@@ -255,7 +255,7 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 		if d.Error != nil {
 			reason = *d.Error
 		}
-		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\n", d.ID, time.UnixMilli(d.ReceivedAt).Local().Format("2006-01-02 15:04:05"), d.Topic, d.Outcome, reason)
+		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\n", d.ID, d.ReceivedAt.Time().Format("2006-01-02 15:04:05"), d.Topic, d.Outcome, reason)
 	}
 	return t.Flush()
 }

@@ -169,7 +169,7 @@ func fitting(shop string, words []string, room int) string {
 func progressWords(run syncRun, now time.Time) []string {
 	if run.Waits != "" {
 		text := "waiting: " + run.Waits
-		if left := time.UnixMilli(run.WaitsUntil).Sub(now); left >= time.Second {
+		if left := run.WaitsUntil.Sub(now); left >= time.Second {
 			next := "next try in " + roughly(left)
 			return []string{text + "; " + next, text, "waiting, " + next}
 		}
@@ -226,8 +226,8 @@ func pace(run syncRun) string {
 }
 
 func remaining(run syncRun, now time.Time) string {
-	left := time.UnixMilli(run.EndsAt).Sub(now)
-	if run.EndsAt <= 0 || left <= 0 {
+	left := run.EndsAt.Sub(now)
+	if left <= 0 {
 		return ""
 	}
 	return ", about " + roughly(left) + " left"

@@ -73,11 +73,11 @@ func aWholeRun(now time.Time) (list []syncRun) {
 	add(syncRun{}, "")
 	add(syncRun{SyncRun: store.SyncRun{ObjectsTotal: 1_234_567}}, "exporting")
 	for n := int64(0); n <= 100_000; n += 12_500 {
-		add(syncRun{SyncRun: store.SyncRun{Read: n, Expected: 100_000}, Rate: 1900, EndsAt: now.UnixMilli() + (100_000-n)/2}, "reading")
+		add(syncRun{SyncRun: store.SyncRun{Read: n, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(time.Duration((100_000-n)/2) * time.Millisecond)}, "reading")
 	}
 	add(syncRun{SyncRun: store.SyncRun{Read: 5}}, "reading")
 	add(syncRun{SyncRun: store.SyncRun{Read: 7, Expected: 3}}, "listing")
-	add(syncRun{SyncRun: store.SyncRun{Read: 3, Expected: 9}, Waits: "Größeres geht vor: Shopify läßt gerade nur wenige Anfragen durch", WaitsUntil: now.UnixMilli() + 24_000}, "reading")
+	add(syncRun{SyncRun: store.SyncRun{Read: 3, Expected: 9}, Waits: "Größeres geht vor: Shopify läßt gerade nur wenige Anfragen durch", WaitsUntil: now.Add(24 * time.Second)}, "reading")
 	add(syncRun{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000}}, "removing")
 	add(syncRun{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000, Added: 1_000_000, Changed: 2_000_000, Removed: 3_000_000}}, "repairing")
 	return list
@@ -111,7 +111,7 @@ func TestProgressIsDrawnOnOneLineOfAnyWidthAndLeavesNothing(t *testing.T) {
 
 func TestWhatIsDrawnFitsTheTerminal(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	run := syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.UnixMilli() + 26_000}
+	run := syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(26 * time.Second)}
 	for _, c := range []struct {
 		columns    int
 		shop, want string

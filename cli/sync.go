@@ -61,11 +61,11 @@ type wish struct {
 // syncRun is a run as the API shows it.
 type syncRun struct {
 	store.SyncRun
-	Rate   float64 `json:"rate,omitempty"`
-	EndsAt int64   `json:"ends_at,omitempty"`
+	Rate   float64   `json:"rate,omitempty"`
+	EndsAt time.Time `json:"ends_at,omitzero"`
 	// Waits is why it waits, until WaitsUntil.
-	Waits      string `json:"waits,omitempty"`
-	WaitsUntil int64  `json:"waits_until,omitempty"`
+	Waits      string    `json:"waits,omitempty"`
+	WaitsUntil time.Time `json:"waits_until,omitzero"`
 	// Drift is added here, for the commands that show it.
 	Drift []store.Drift `json:"drift,omitempty"`
 }

@@ -17,15 +17,15 @@ import (
 func TestProgressIsOneLineThatAPersonReads(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
 	for want, run := range map[string]syncRun{
-		"reading 12,400 of 100,000 products, 1,900/s, about 46 s left": {SyncRun: store.SyncRun{Phase: "reading", Read: 12_400, Expected: 100_000}, Rate: 1900, EndsAt: now.UnixMilli() + 46_000},
+		"reading 12,400 of 100,000 products, 1,900/s, about 46 s left": {SyncRun: store.SyncRun{Phase: "reading", Read: 12_400, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(46 * time.Second)},
 		"comparing 3 of 1 product":                                     {SyncRun: store.SyncRun{Phase: "listing", Read: 3, Expected: 1}},
 		"comparing":                                                    {SyncRun: store.SyncRun{Phase: "listing"}},
-		"reading 7 products, about 3 min left":                         {SyncRun: store.SyncRun{Phase: "reading", Read: 7}, Rate: 0.4, EndsAt: now.UnixMilli() + 170_000},
+		"reading 7 products, about 3 min left":                         {SyncRun: store.SyncRun{Phase: "reading", Read: 7}, Rate: 0.4, EndsAt: now.Add(170 * time.Second)},
 		"Shopify is exporting, 1,234,567 objects so far":               {SyncRun: store.SyncRun{Phase: "exporting", ObjectsTotal: 1_234_567}},
 		"reading what differs: +1 ~2,000 -3 so far":                    {SyncRun: store.SyncRun{Phase: "repairing", Added: 1, Changed: 2000, Removed: 3}},
 		"looking for products that are gone":                           {SyncRun: store.SyncRun{Phase: "removing"}},
 		"waiting for Shopify":                                          {SyncRun: store.SyncRun{Phase: "waiting"}},
-		"waiting: other work goes first; next try in 24 s":             {SyncRun: store.SyncRun{Phase: "reading"}, Waits: "other work goes first", WaitsUntil: now.UnixMilli() + 24_000},
+		"waiting: other work goes first; next try in 24 s":             {SyncRun: store.SyncRun{Phase: "reading"}, Waits: "other work goes first", WaitsUntil: now.Add(24 * time.Second)},
 	} {
 		if got := progressWords(run, now)[0]; got != want {
 			t.Errorf("%q, want %q", got, want)

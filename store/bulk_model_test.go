@@ -205,7 +205,7 @@ func checkModel(rt *rapid.T, b *bench, m *bulkModel, run SyncRun) {
 		if !p.stored {
 			continue
 		}
-		if *row.Title != "Shirt "+p.version || *row.ShopifyUpdatedAt != p.second*1000 || int64(len(row.Variants)) != p.second {
+		if *row.Title != "Shirt "+p.version || *row.ShopifyUpdatedAt != Millis(p.second*1000) || int64(len(row.Variants)) != p.second {
 			rt.Fatalf("product %d is %s of %d with %d variants, want %s of %d", id, *row.Title, *row.ShopifyUpdatedAt, len(row.Variants), p.version, p.second*1000)
 		}
 		for _, v := range row.Variants {

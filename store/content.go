@@ -13,7 +13,7 @@ func (r ProductRow) content() (*catalog.Product, error) {
 	p := &catalog.Product{
 		ID: r.ExternalID, Title: orNullField(r.Title), BodyHTML: orNullField(r.BodyHTML), Vendor: orNullField(r.Vendor),
 		ProductType: orNullField(r.ProductType), Handle: orNullField(r.Handle), Status: orNullField(r.ShopifyStatus),
-		PublishedAt: orNullField(r.PublishedAt), CreatedAt: orNullField(r.ShopifyCreatedAt), UpdatedAt: orNullField(r.ShopifyUpdatedAt),
+		PublishedAt: orNullTime(r.PublishedAt), CreatedAt: orNullTime(r.ShopifyCreatedAt), UpdatedAt: orNullTime(r.ShopifyUpdatedAt),
 		Coverage: catalog.Complete, VariantsComplete: true,
 	}
 	var err error
@@ -34,7 +34,7 @@ func (r ProductRow) content() (*catalog.Product, error) {
 			Option1: orNullField(v.Option1), Option2: orNullField(v.Option2), Option3: orNullField(v.Option3),
 			InventoryItemID: orNullField(v.InventoryItemID), InventoryQuantity: orNullField(v.InventoryQuantity),
 			InventoryPolicy: orNullField(v.InventoryPolicy), Taxable: orNullField(v.Taxable), WeightGrams: orNullField(v.WeightGrams),
-			ImageID: orNullField(v.ImageID), CreatedAt: orNullField(v.ShopifyCreatedAt), UpdatedAt: orNullField(v.ShopifyUpdatedAt),
+			ImageID: orNullField(v.ImageID), CreatedAt: orNullTime(v.ShopifyCreatedAt), UpdatedAt: orNullTime(v.ShopifyUpdatedAt),
 		}
 	}
 	p.Variants = catalog.Of(variants)
@@ -47,6 +47,9 @@ func orNullField[T any](v *T) catalog.Field[T] {
 	}
 	return catalog.Of(*v)
 }
+
+// orNullTime is orNullField for a time; the catalog has plain milliseconds.
+func orNullTime(v *Millis) catalog.Field[int64] { return orNullField((*int64)(v)) }
 
 func parseField[T any](text RawJSON) (catalog.Field[T], error) {
 	if text == "" || text == "null" {

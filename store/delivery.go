@@ -90,7 +90,7 @@ type Wanted struct {
 	Kind   WantedKind `json:"kind"`
 	ID     int64      `json:"id"` // product, inventory item or bulk operation; 0 for the shop itself
 	Reason string     `json:"reason"`
-	At     int64      `json:"at"` // Unix milliseconds
+	At     Millis     `json:"at"`
 }
 
 // WantedKind is the kind of wanted work.

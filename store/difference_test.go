@@ -138,7 +138,7 @@ func TestAnOpenDifferenceEndsWithWhatItIsAbout(t *testing.T) {
 		},
 		"the shop catches up": func(b *bench) {
 			at := *b.product(1).ShopifyUpdatedAt
-			b.fetched(Read{Started: soon()}, product(1, "from nowhere", at, "1"))
+			b.fetched(Read{Started: soon()}, product(1, "from nowhere", int64(at), "1"))
 		},
 		"it is deleted": func(b *bench) { b.want(deleteOf(1), Applied) },
 		"the shop shows no product": func(b *bench) {

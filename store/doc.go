@@ -38,6 +38,6 @@
 // renamed, never deleted, and replaced by a fresh one that takes over every
 // product of the old one whose content hash still fits.
 //
-// Units: times are Unix milliseconds in UTC, except products.triggered_ns;
-// prices are decimal text as Shopify sent them.
+// Units: times are Unix milliseconds in UTC (Millis, in JSON RFC 3339), except
+// products.triggered_ns; prices are decimal text as Shopify sent them.
 package store

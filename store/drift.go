@@ -121,7 +121,7 @@ func (s *Store) Compare(ctx context.Context, r Read, p *catalog.Product) (d Drif
 		return d, false, nil
 	}
 	newer := old.UpdatedAt.Value()/1000 > full.UpdatedAt.Value()/1000 && full.UpdatedAt.Present()
-	if h := (head{id: row.ID, syncedAt: row.SyncedAt}); newer && h.writtenSince(r.origin(), time.Now().UnixMilli()) {
+	if h := (head{id: row.ID, syncedAt: int64(row.SyncedAt)}); newer && h.writtenSince(r.origin(), time.Now().UnixMilli()) {
 		return d, false, nil
 	}
 	d.Kind, d.Fields = DriftDifferent, differences(old, full)

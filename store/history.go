@@ -16,9 +16,9 @@ type DeliveryRow struct {
 	EventID     *string `json:"event_id"`
 	ExternalID  *int64  `json:"external_id"`
 	GID         *string `json:"gid"`
-	ReceivedAt  int64   `json:"received_at"`
-	TriggeredAt *int64  `json:"triggered_at"`
-	VersionAt   *int64  `json:"version_at"`
+	ReceivedAt  Millis  `json:"received_at"`
+	TriggeredAt *Millis `json:"triggered_at"`
+	VersionAt   *Millis `json:"version_at"`
 	Outcome     Outcome `json:"outcome"`
 	DurationUS  int64   `json:"duration_us"`
 	Error       *string `json:"error"`
@@ -52,7 +52,7 @@ type Change struct {
 	ExternalID int64  `json:"external_id"`
 	GID        string `json:"gid"`
 	Kind       string `json:"kind"`
-	At         int64  `json:"at"`
+	At         Millis `json:"at"`
 	Cause      string `json:"cause"`
 }
 
@@ -84,7 +84,7 @@ type Explanation struct {
 	ExternalID int64         `json:"external_id"`
 	GID        string        `json:"gid"`
 	Product    *ProductRow   `json:"product"`    // nil when there is no row
-	DeletedAt  *int64        `json:"deleted_at"` // tombstone
+	DeletedAt  *Millis       `json:"deleted_at"` // tombstone
 	DeletedBy  string        `json:"deleted_by,omitempty"`
 	WrittenBy  *DeliveryRow  `json:"written_by"` // the delivery behind the present state, while the journal keeps it
 	Wanted     []Wanted      `json:"wanted"`
@@ -116,7 +116,7 @@ func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Exp
 		return e, err
 	}
 	type tombstone struct {
-		at    int64
+		at    Millis
 		cause string
 	}
 	b, err := queryOne(ctx, s, func(scan func(...any) error) (t tombstone, err error) {

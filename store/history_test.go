@@ -96,7 +96,7 @@ func checkNewest(rt *rapid.T, b *bench, events []event) {
 		rt.Fatal(err)
 	}
 	want := last.change.Product
-	if *row.Title != want.Title.Value() || *row.ShopifyUpdatedAt != last.updated {
+	if *row.Title != want.Title.Value() || *row.ShopifyUpdatedAt != Millis(last.updated) {
 		rt.Fatalf("stored %s of %d, newest is %s of %d", *row.Title, *row.ShopifyUpdatedAt, want.Title.Value(), last.updated)
 	}
 	var got, wanted []string

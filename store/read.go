@@ -63,10 +63,10 @@ type ProductRow struct {
 	ShopifyStatus    *string `json:"shopify_status"`
 	Options          RawJSON `json:"options"`
 	Images           RawJSON `json:"images"`
-	PublishedAt      *int64  `json:"published_at"`
-	ShopifyCreatedAt *int64  `json:"shopify_created_at"`
-	ShopifyUpdatedAt *int64  `json:"shopify_updated_at"`
-	SyncedAt         int64   `json:"synced_at"`
+	PublishedAt      *Millis `json:"published_at"`
+	ShopifyCreatedAt *Millis `json:"shopify_created_at"`
+	ShopifyUpdatedAt *Millis `json:"shopify_updated_at"`
+	SyncedAt         Millis  `json:"synced_at"`
 	Source           string  `json:"source"`
 	SourceRef        *string `json:"source_ref"`
 	DeliveryID       *int64  `json:"delivery_id"`
@@ -98,8 +98,8 @@ type VariantRow struct {
 	Taxable           *bool   `json:"taxable"`
 	WeightGrams       *int64  `json:"weight_grams"`
 	ImageID           *int64  `json:"image_id"`
-	ShopifyCreatedAt  *int64  `json:"shopify_created_at"`
-	ShopifyUpdatedAt  *int64  `json:"shopify_updated_at"`
+	ShopifyCreatedAt  *Millis `json:"shopify_created_at"`
+	ShopifyUpdatedAt  *Millis `json:"shopify_updated_at"`
 }
 
 // RawJSON is the text of a JSON column; NULL reads as "null".

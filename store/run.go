@@ -23,8 +23,7 @@ const (
 	RunCancelled RunState = "cancelled"
 )
 
-// SyncRun is one run of a sync, a row of sync_runs. Times are Unix
-// milliseconds.
+// SyncRun is one run of a sync, a row of sync_runs.
 type SyncRun struct {
 	ID      int64    `json:"id"`
 	Shop    string   `json:"shop"`
@@ -35,13 +34,13 @@ type SyncRun struct {
 	// Phase is what a running one does: waiting, exporting, reading, listing,
 	// repairing or removing; "" when it has ended.
 	Phase      string `json:"phase,omitempty"`
-	StartedAt  int64  `json:"started_at"`
-	FinishedAt int64  `json:"finished_at,omitempty"`
+	StartedAt  Millis `json:"started_at"`
+	FinishedAt Millis `json:"finished_at,omitempty"`
 	// Proven: the listing behind it was complete. ProvenAt is the instant as of
 	// which the copy equals the shop's by what the run compared (the beginning
 	// of its read), 0 when it left a difference or was not proven.
 	Proven   bool   `json:"proven"`
-	ProvenAt int64  `json:"proven_at,omitempty"`
+	ProvenAt Millis `json:"proven_at,omitempty"`
 	Error    string `json:"error,omitempty"` // why it failed, one sentence
 	// Cause is the code of the step that failed, or that a running one waits for;
 	// "" for none.
@@ -97,7 +96,7 @@ type Drift struct {
 	Title      string              `json:"title"`
 	Kind       DriftKind           `json:"kind"`
 	Fields     []catalog.FieldDiff `json:"fields"` // of different; at most 100
-	At         int64               `json:"at"`
+	At         Millis              `json:"at"`
 }
 
 // Proof is when the copy was last shown to equal the shop's, by how much was

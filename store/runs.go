@@ -13,14 +13,14 @@ func (s *Store) StartRun(ctx context.Context, run SyncRun) (SyncRun, error) {
 			run.State = RunRunning
 		}
 		if run.StartedAt == 0 {
-			run.StartedAt = t.now
+			run.StartedAt = Millis(t.now)
 		}
 		id, err := t.insert(`
 			INSERT INTO sync_runs (shop, kind, reason, dry_run, state, phase, started_at, finished_at, proven, proven_at, error,
 			                       expected, read, objects, objects_total, bytes, bytes_total, points, calls,
 			                       operation, byte_offset, spilled, mark, cause)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			append([]any{run.Shop, string(run.Kind), run.Trigger, bit(run.DryRun), string(run.State), run.Phase, run.StartedAt}, savedOf(run)...)...)
+			append([]any{run.Shop, string(run.Kind), run.Trigger, bit(run.DryRun), string(run.State), run.Phase, int64(run.StartedAt)}, savedOf(run)...)...)
 		if err != nil {
 			return fmt.Errorf("write sync run: %w", err)
 		}
@@ -59,7 +59,7 @@ func (s *Store) SaveRun(ctx context.Context, run SyncRun) error {
 // savedOf are the columns from finished_at on that StartRun and SaveRun share.
 func savedOf(r SyncRun) []any {
 	return []any{
-		r.FinishedAt, bit(r.Proven), r.ProvenAt, r.Error, r.Expected, r.Read, r.Objects, r.ObjectsTotal,
+		int64(r.FinishedAt), bit(r.Proven), int64(r.ProvenAt), r.Error, r.Expected, r.Read, r.Objects, r.ObjectsTotal,
 		r.Bytes, r.BytesTotal, r.Points, r.Calls, r.Operation, r.Offset, r.Spilled, r.Mark, r.Cause,
 	}
 }

@@ -132,15 +132,15 @@ func TestOldRunsGoAndTheNewestAndTheProofsStay(t *testing.T) {
 	b := open(t)
 	const day = 24 * 60 * 60 * 1000
 	now := time.Now()
-	old := now.UnixMilli() - 40*day
+	old := MillisOf(now) - 40*day
 	var ids []int64
 	for i := range int64(70) {
-		run := SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, StartedAt: old + i}
+		run := SyncRun{Shop: testShop, Kind: RunReconcile, State: RunDone, StartedAt: old + Millis(i)}
 		switch i {
 		case 2:
 			run.Kind, run.ProvenAt = RunFull, 5
 		case 3, 4:
-			run.ProvenAt = 60 - i // the one made last stays, also where the clock was put back
+			run.ProvenAt = Millis(60 - i) // the one made last stays, also where the clock was put back
 		case 6:
 			run.State = RunRunning
 		}

@@ -198,7 +198,7 @@ func (t *tx) reselect(shop string, sel catalog.Selection, effect *SelectionEffec
 			continue
 		}
 		effect.Activated++
-		w := Wanted{Shop: shop, Kind: WantProduct, ID: c.externalID, Reason: "it was selected again", At: t.now}
+		w := Wanted{Shop: shop, Kind: WantProduct, ID: c.externalID, Reason: "it was selected again", At: Millis(t.now)}
 		if err := t.want(w); err != nil {
 			return err
 		}
@@ -213,7 +213,7 @@ func (t *tx) wantUnstored(shop string, before, sel catalog.Selection, effect *Se
 		if same, err := sameSelection(before, sel); err != nil || same {
 			return err
 		}
-		w := Wanted{Shop: shop, Kind: WantSync, Reason: "the selection changed", At: t.now}
+		w := Wanted{Shop: shop, Kind: WantSync, Reason: "the selection changed", At: Millis(t.now)}
 		effect.Wanted = append(effect.Wanted, w)
 		return t.want(w)
 	}
@@ -229,7 +229,7 @@ func (t *tx) wantUnstored(shop string, before, sel catalog.Selection, effect *Se
 		if n > 0 {
 			continue
 		}
-		w := Wanted{Shop: shop, Kind: WantProduct, ID: id, Reason: "it was selected", At: t.now}
+		w := Wanted{Shop: shop, Kind: WantProduct, ID: id, Reason: "it was selected", At: Millis(t.now)}
 		if err := t.want(w); err != nil {
 			return err
 		}

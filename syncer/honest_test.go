@@ -24,7 +24,7 @@ func TestAProofOfAClockThatWasAheadIsOutlived(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 5, Products: 3})
 		proven := func(at time.Time) {
 			_, err := r.store.StartRun(t.Context(), store.SyncRun{
-				Shop: testShop, Kind: store.RunFull, State: store.RunDone, StartedAt: at.UnixMilli(), Proven: true, ProvenAt: at.UnixMilli(),
+				Shop: testShop, Kind: store.RunFull, State: store.RunDone, StartedAt: store.MillisOf(at), Proven: true, ProvenAt: store.MillisOf(at),
 			})
 			r.check(err)
 			r.refreshProof(t.Context(), testShop)

@@ -179,7 +179,7 @@ func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
 	}
 	if w, ok := k.s.lossOf(k.shop); ok {
 		at := k.notBefore(scheduleFull, now)
-		if later := time.UnixMilli(w.At + 1); at.Before(later) && now.Add(time.Second).After(later) {
+		if later := (w.At + 1).Time(); at.Before(later) && now.Add(time.Second).After(later) {
 			at = later // what is asked for in the millisecond of a run's beginning is not answered by it
 		}
 		return &job{name: scheduleFull, trigger: w.Reason}, at

@@ -71,7 +71,7 @@ func (s *Syncer) judgeDeliveries(ctx context.Context, shop string, run store.Syn
 	m := lateMark{}
 	if err == nil && u.Changes > 0 {
 		if m.Delivered, err = s.o.Store.Delivered(ctx, shop, now.Add(-lateWindow)); err == nil && sign(u.Changes, m.Delivered) &&
-			(u.Found.UnixMilli() >= run.StartedAt || !s.o.Store.Heard(shop, u.Topic).After(u.Newest)) {
+			(store.MillisOf(u.Found) >= run.StartedAt || !s.o.Store.Heard(shop, u.Topic).After(u.Newest)) {
 			m.Runs = min(was.Runs+1, lateRuns)
 		}
 	}

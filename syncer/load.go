@@ -49,7 +49,7 @@ func (s *Syncer) Load(ctx context.Context) error {
 				return err
 			}
 		}
-		run.State, run.Phase, run.FinishedAt, run.Error = store.RunFailed, "", time.Now().UnixMilli(), "Stockroom was stopped during it"
+		run.State, run.Phase, run.FinishedAt, run.Error = store.RunFailed, "", store.MillisOf(time.Now()), "Stockroom was stopped during it"
 		if err := s.o.Store.SaveRun(ctx, run); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return fmt.Errorf("end the runs that were left: %w", err)
 		}

@@ -60,7 +60,7 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	if name == scheduleIncremental || !run.Proven {
 		return
 	}
-	started, now := time.UnixMilli(run.StartedAt), time.Now()
+	started, now := run.StartedAt.Time(), time.Now()
 	switch m, ok := s.owedMark(shop); {
 	case !ok:
 	case m.At.After(now): // the clock was put back since; the next run pays
@@ -81,7 +81,7 @@ func (s *Syncer) settle(ctx context.Context, shop, name string, run store.SyncRu
 	if !lost {
 		return
 	}
-	if w.At > now.UnixMilli() {
+	if w.At > store.MillisOf(now) {
 		s.ownLoss(ctx, w, now)
 		return
 	}
@@ -106,7 +106,7 @@ func (s *Syncer) ownLoss(ctx context.Context, w store.Wanted, now time.Time) {
 		s.log.Warn("when a full sync was wanted can't be corrected", "shop", w.Shop, "error", err.Error())
 		return
 	}
-	w.At = now.UnixMilli()
+	w.At = store.MillisOf(now)
 	s.mu.Lock()
 	s.losses[w.Shop] = w
 	s.mu.Unlock()

@@ -47,7 +47,7 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 			looked, p.left = true, r.ProvenAt == 0
 		}
 		if r.Expected > 0 && p.remoteAt.IsZero() {
-			p.remote, p.remoteAt = r.Expected, time.UnixMilli(r.StartedAt)
+			p.remote, p.remoteAt = r.Expected, r.StartedAt.Time()
 		}
 		p.read = p.read || r.Kind == store.RunFull && r.State == store.RunDone
 		if p.full == nil && r.Kind == store.RunFull && r.State != store.RunRunning {

@@ -118,9 +118,8 @@ func (r *run) wantedProducts(ctx context.Context) (ids map[int64]bool, waiting i
 	return ids, 0, nil
 }
 
-// wanted lists the products that are to be fetched since an instant, Unix
-// milliseconds.
-func (r *run) wanted(ctx context.Context, since int64) (ids []int64, err error) {
+// wanted lists the products that are to be fetched since an instant.
+func (r *run) wanted(ctx context.Context, since store.Millis) (ids []int64, err error) {
 	var list []store.Wanted
 	err = r.ask(ctx, func(ctx context.Context) (err error) {
 		list, err = r.s.o.Store.WantedList(ctx)
@@ -144,7 +143,7 @@ func newerHere(n int) string {
 
 // escalate asks for a full sync in place of so many single reads.
 func (r *run) escalate(ctx context.Context, n int) error {
-	w := store.Wanted{Shop: r.shop, Kind: store.WantSync, Reason: fmt.Sprintf("a comparison found that %d products may differ", n), At: time.Now().UnixMilli()}
+	w := store.Wanted{Shop: r.shop, Kind: store.WantSync, Reason: fmt.Sprintf("a comparison found that %d products may differ", n), At: store.MillisOf(time.Now())}
 	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
 		return fmt.Errorf("want a full sync: %w", err)
 	}

@@ -168,7 +168,7 @@ var errRemoved = errors.New("the shop was removed")
 func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Class, operation string) (*run, context.Context, error) {
 	r := &run{s: s, shop: row.Shop, class: class, operation: operation, meter: &shopify.Meter{}, row: row}
 	if row.ID == 0 {
-		r.row.State, r.row.StartedAt = store.RunRunning, time.Now().UnixMilli()
+		r.row.State, r.row.StartedAt = store.RunRunning, store.MillisOf(time.Now())
 		err := r.ask(ctx, func(ctx context.Context) error {
 			made, err := s.o.Store.StartRun(ctx, r.row)
 			if err == nil {
@@ -180,7 +180,7 @@ func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Cla
 			return nil, ctx, err
 		}
 	}
-	r.started = time.UnixMilli(r.row.StartedAt)
+	r.started = r.row.StartedAt.Time()
 	r.began = time.Now()
 	r.beganWall = r.began.UnixMilli()
 	s.progress.set(r.row, time.Now())
@@ -271,7 +271,7 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
 	defer cancel()
 	r.mu.Lock()
-	r.row.Phase, r.row.FinishedAt = "", time.Now().UnixMilli()
+	r.row.Phase, r.row.FinishedAt = "", store.MillisOf(time.Now())
 	switch {
 	case err == nil:
 		r.row.State = store.RunDone

@@ -57,7 +57,7 @@ func (f *fakeRunner) run(ctx context.Context, name, shop, trigger string, dry bo
 	}()
 	t := time.NewTimer(takes)
 	defer t.Stop()
-	run := store.SyncRun{Shop: shop, StartedAt: started.UnixMilli(), Proven: f.proves && fail == nil}
+	run := store.SyncRun{Shop: shop, StartedAt: store.MillisOf(started), Proven: f.proves && fail == nil}
 	select {
 	case <-ctx.Done():
 		return run, context.Cause(ctx)
@@ -277,7 +277,7 @@ func TestALossIsFollowedByAFullSync(t *testing.T) {
 		runs := &fakeRunner{t: t, takes: time.Second, proves: true}
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
-		w := store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: time.Now().UnixMilli()}
+		w := store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(time.Now())}
 		if err := r.o.Store.Want(t.Context(), w); err != nil {
 			t.Fatal(err)
 		}
@@ -418,7 +418,7 @@ func TestARunThatProvesNothingIsNotDone(t *testing.T) {
 		ask            func(t *testing.T, r *scheduleRig)
 	}{
 		{"a full sync after a loss", scheduleFull, func(t *testing.T, r *scheduleRig) {
-			w := store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: time.Now().UnixMilli()}
+			w := store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(time.Now())}
 			if err := r.o.Store.Want(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}
@@ -497,7 +497,7 @@ func TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
 		ahead := time.Now().Add(24 * time.Hour)
-		r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: ahead.UnixMilli()})
+		r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(ahead)})
 		if err := r.owe(testShop, "webhook subscriptions were missing", ahead); err != nil {
 			t.Fatal(err)
 		}

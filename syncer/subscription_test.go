@@ -181,7 +181,7 @@ func TestTheFirstCheckSubscribesEveryTopicOnce(t *testing.T) {
 func TestAFirstSubscriptionAfterAProofOwesAComparison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		now := time.Now().UnixMilli()
+		now := store.MillisOf(time.Now())
 		if _, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, State: store.RunDone, StartedAt: now, Proven: true, ProvenAt: now}); err != nil {
 			t.Fatal(err)
 		}

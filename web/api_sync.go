@@ -16,12 +16,12 @@ import (
 // runView is a run with how fast it goes.
 type runView struct {
 	store.SyncRun
-	Rate   float64 `json:"rate,omitempty"`    // products a second of a running one
-	EndsAt int64   `json:"ends_at,omitempty"` // when it will probably end, Unix milliseconds
+	Rate   float64   `json:"rate,omitempty"`   // products a second of a running one
+	EndsAt time.Time `json:"ends_at,omitzero"` // when it will probably end
 	// Waits is why a running one waits, "" when it does not; it goes on at
-	// WaitsUntil, Unix milliseconds.
-	Waits      string `json:"waits,omitempty"`
-	WaitsUntil int64  `json:"waits_until,omitempty"`
+	// WaitsUntil.
+	Waits      string    `json:"waits,omitempty"`
+	WaitsUntil time.Time `json:"waits_until,omitzero"`
 }
 
 // viewRun adds the pace, which only the one who makes the run knows.
@@ -34,13 +34,8 @@ func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
 	if st == nil || st.Running == nil || st.Running.ID != run.ID {
 		return v
 	}
-	v.SyncRun, v.Rate, v.Waits = underWay(run, *st.Running), st.Rate, st.Waits
-	if !st.EndsAt.IsZero() {
-		v.EndsAt = st.EndsAt.UnixMilli()
-	}
-	if !st.WaitsUntil.IsZero() {
-		v.WaitsUntil = st.WaitsUntil.UnixMilli()
-	}
+	v.SyncRun, v.Rate, v.EndsAt = underWay(run, *st.Running), st.Rate, st.EndsAt
+	v.Waits, v.WaitsUntil = st.Waits, st.WaitsUntil
 	return v
 }
 

@@ -210,7 +210,7 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 	live.Phase, live.Read, live.Expected = "reading", 12_400, 100_000
 	f.status = status.Sync{Running: &live, Rate: 1900, EndsAt: time.UnixMilli(1_800_000_000_000), Waits: "other work goes first", WaitsUntil: time.UnixMilli(1_700_000_000_000)}
 	v := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", run.ID), ""))
-	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt != 1_800_000_000_000 || v.Waits == "" || v.Added != 1 || v.WaitsUntil != 1_700_000_000_000 {
+	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt.UnixMilli() != 1_800_000_000_000 || v.Waits == "" || v.Added != 1 || v.WaitsUntil.UnixMilli() != 1_700_000_000_000 {
 		t.Errorf("%+v", v)
 	}
 	if old := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", ids[0]), "")); old.Rate != 0 || old.Read != 0 {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"stockroom/catalog"
 	"stockroom/store"
@@ -226,7 +227,7 @@ func TestProductsAreListedSearchedAndShown(t *testing.T) {
 		}
 	}
 	text := r.admin(200, "GET", "/api/v1/products/"+testShop+"/9007199254740993", "")
-	for _, want := range []string{`"external_id":9007199254740993`, `"price":"1299.000"`, `"tags":["linen","summer"]`, `"shopify_updated_at":1793527200000`, `50% \u003cb\u003eoff`} {
+	for _, want := range []string{`"external_id":9007199254740993`, `"price":"1299.000"`, `"tags":["linen","summer"]`, `"shopify_updated_at":"2026-11-01T10:00:00Z"`, `50% \u003cb\u003eoff`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing %s in %s", want, text)
 		}
@@ -243,7 +244,7 @@ func TestAProductIsExplained(t *testing.T) {
 	r.deliver(catalog.ProductsDelete, `{"id":1}`)
 	e := decode[struct {
 		Product             *productSeen
-		DeletedAt           *int64 `json:"deleted_at"`
+		DeletedAt           *time.Time `json:"deleted_at"`
 		Deliveries, Changes []struct{}
 	}](t, r.admin(200, "GET", "/api/v1/explain/"+testShop+"/1", ""))
 	if len(e.Deliveries) != 2 || e.DeletedAt == nil || e.Product != nil || len(e.Changes) != 2 {

@@ -131,7 +131,7 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		}
 		run.State, run.Error, run.Expected, run.Read, run.Operation = state, text, 100, 40, text
 		if state != store.RunRunning {
-			run.FinishedAt, run.Phase = now.UnixMilli(), ""
+			run.FinishedAt, run.Phase = store.MillisOf(now), ""
 		} else {
 			run.Error = ""
 			running := run
@@ -145,8 +145,8 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 			fields = append(fields, catalog.FieldDiff{Path: "variants[1].price", Old: "1.00", New: "2.00"})
 		}
 		err = r.store.AddDrift(t.Context(), run.ID,
-			store.Drift{Shop: testShop, ExternalID: 7, Title: text, Kind: store.DriftDifferent, Fields: fields, At: now.UnixMilli()},
-			store.Drift{Shop: testShop, ExternalID: 10, Kind: store.DriftMissing, At: now.UnixMilli()}, store.Drift{Shop: testShop, ExternalID: 9, Title: "x", Kind: store.DriftExtra, At: now.UnixMilli()})
+			store.Drift{Shop: testShop, ExternalID: 7, Title: text, Kind: store.DriftDifferent, Fields: fields, At: store.MillisOf(now)},
+			store.Drift{Shop: testShop, ExternalID: 10, Kind: store.DriftMissing, At: store.MillisOf(now)}, store.Drift{Shop: testShop, ExternalID: 9, Title: "x", Kind: store.DriftExtra, At: store.MillisOf(now)})
 		if err != nil {
 			t.Fatal(err)
 		}

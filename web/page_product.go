@@ -60,7 +60,7 @@ type historyRow struct {
 	Label string
 	Why   string
 	When  instant
-	at    int64
+	at    store.Millis
 }
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -172,8 +172,8 @@ func jsonList[T any](raw store.RawJSON) (list []T) {
 func storyOf(now time.Time, e store.Explanation) [][]part {
 	var story [][]part
 	tell := func(text string) { story = append(story, parts(now, sentences(text))) }
-	when := func(before string, ms int64, after string) {
-		story = append(story, []part{{Text: before + " "}, {Time: since(now, time.UnixMilli(ms))}, {Text: after + "."}})
+	when := func(before string, at store.Millis, after string) {
+		story = append(story, []part{{Text: before + " "}, {Time: since(now, at.Time())}, {Text: after + "."}})
 	}
 	p := e.Product
 	switch {
@@ -268,7 +268,7 @@ func historyOf(now time.Time, e store.Explanation) []historyRow {
 		label, meaning := outcomeWords(d.Outcome)
 		rows = append(rows, historyRow{
 			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Label: label,
-			Why: cmp.Or(text(d.Error), meaning), When: since(now, time.UnixMilli(d.ReceivedAt)), at: d.ReceivedAt,
+			Why: cmp.Or(text(d.Error), meaning), When: since(now, d.ReceivedAt.Time()), at: d.ReceivedAt,
 		})
 	}
 	for _, c := range e.Changes {
@@ -277,7 +277,7 @@ func historyOf(now time.Time, e store.Explanation) []historyRow {
 		}
 		rows = append(rows, historyRow{
 			Key: "c" + strconv.FormatInt(c.Seq, 10), Mood: moodGood, What: changeWords(c.Kind), Label: "By " + writerWords(c.Cause),
-			When: since(now, time.UnixMilli(c.At)), at: c.At,
+			When: since(now, c.At.Time()), at: c.At,
 		})
 	}
 	slices.SortStableFunc(rows, func(a, b historyRow) int { return cmp.Compare(b.at, a.at) })
@@ -294,7 +294,7 @@ func (s *Server) readAgain(w http.ResponseWriter, r *http.Request, p httprouter.
 	if err != nil {
 		return err
 	}
-	want := store.Wanted{Shop: shop.Shop, Kind: store.WantProduct, ID: id, Reason: "somebody asked for it on the page", At: time.Now().UnixMilli()}
+	want := store.Wanted{Shop: shop.Shop, Kind: store.WantProduct, ID: id, Reason: "somebody asked for it on the page", At: store.MillisOf(time.Now())}
 	if err := s.o.Store.Want(r.Context(), want); err != nil {
 		return err
 	}

@@ -90,7 +90,7 @@ func turned(u *url.URL, cursor string) string {
 func productRowOf(now time.Time, p store.FoundProduct, many bool) productRow {
 	row := productRow{
 		Key: "p" + strconv.FormatInt(p.ID, 10), Path: productPath(p.Shop, p.ExternalID), Title: titleOf(&p.ProductRow),
-		Stored: since(now, time.UnixMilli(p.SyncedAt)),
+		Stored: since(now, p.SyncedAt.Time()),
 	}
 	state, mood := stateOf(&p.ProductRow)
 	row.Mood = mood

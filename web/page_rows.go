@@ -127,7 +127,7 @@ func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []update
 		label, meaning := outcomeWords(d.Outcome)
 		row := updateRow{
 			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Shop: names.tag(d.Shop), Label: label, Meaning: meaning,
-			When: since(now, time.UnixMilli(d.ReceivedAt)),
+			When: since(now, d.ReceivedAt.Time()),
 		}
 		if d.Error != nil && *d.Error != "" {
 			row.Meaning = *d.Error
@@ -173,7 +173,7 @@ func (s *Server) changeRows(ctx context.Context, now time.Time, names *titles) [
 			continue
 		}
 		shown[key] = true
-		row := changeRow{Key: "c" + strconv.FormatInt(c.Seq, 10), Path: productPath(c.Shop, c.ExternalID), What: changeWords(c.Kind), Subject: names.of(c.Shop, c.ExternalID), Shop: names.tag(c.Shop), When: since(now, time.UnixMilli(c.At)), Mood: moodIdle}
+		row := changeRow{Key: "c" + strconv.FormatInt(c.Seq, 10), Path: productPath(c.Shop, c.ExternalID), What: changeWords(c.Kind), Subject: names.of(c.Shop, c.ExternalID), Shop: names.tag(c.Shop), When: since(now, c.At.Time()), Mood: moodIdle}
 		if p := names.product(c.Shop, c.ExternalID); p != nil {
 			row.Sub = productWords(p)
 			if p.Status == "ACTIVE" {

@@ -64,10 +64,10 @@ func (s *Server) syncPage(w http.ResponseWriter, r *http.Request, p httprouter.P
 		Because: run.Trigger, Running: run.State == store.RunRunning, DryRun: run.DryRun,
 	}
 	if run.FinishedAt > 0 {
-		v.Ended = since(now, time.UnixMilli(run.FinishedAt))
+		v.Ended = since(now, run.FinishedAt.Time())
 	}
 	if run.ProvenAt > 0 {
-		v.Proven = clock(now, time.UnixMilli(run.ProvenAt))
+		v.Proven = clock(now, run.ProvenAt.Time())
 	}
 	for _, n := range []struct {
 		name string

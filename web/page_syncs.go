@@ -93,7 +93,7 @@ func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
 		}
 	}
 	id := strconv.FormatInt(run.ID, 10)
-	row := runRow{Key: "r" + id, Path: "/syncs/" + id, What: runTitle(run), When: since(now, time.UnixMilli(run.StartedAt)), Result: resultWords(run)}
+	row := runRow{Key: "r" + id, Path: "/syncs/" + id, What: runTitle(run), When: since(now, run.StartedAt.Time()), Result: resultWords(run)}
 	row.Mood, row.Label = runStanding(run)
 	if many {
 		row.Shop = shortShop(run.Shop)
