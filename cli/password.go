@@ -15,6 +15,7 @@ import (
 
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/store"
 )
 
 type passwordCommand struct {
@@ -128,7 +129,7 @@ func (passwordLinkCommand) Run(e *env) error {
 // the log: whoever reads a log later must not find a key in it.
 func (e *env) tellLink(link string, until time.Time, words string) error {
 	if e.json {
-		return e.print(map[string]any{"setup_link": link, "expires_at": until.UTC()})
+		return e.print(map[string]any{"setup_link": link, "expires_at": store.InMillis(until)})
 	}
 	_, err := fmt.Fprintf(e.Stdout, "%s%s (works once, until %s)\n", words, link, until.Format("15:04"))
 	return err

@@ -39,9 +39,8 @@ func (m *Millis) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// InMillis returns t as Millis shows it, in UTC and without what is finer than a
-// millisecond; the zero time, which stands for none, as it is. Each time.Time
-// that a JSON answer has goes through it.
+// InMillis returns t as Millis shows one, in UTC and without what is finer than a
+// millisecond; the zero time, which stands for none, stays as it is.
 func InMillis(t time.Time) time.Time {
 	if t.IsZero() {
 		return t

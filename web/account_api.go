@@ -92,7 +92,7 @@ func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprout
 	}
 	path, until := s.NewSetupLink(time.Now())
 	s.log.Info("a link for setting the password was made", "good_until", until.UTC().Format(time.RFC3339))
-	return writeJSON(w, http.StatusCreated, map[string]any{"path": path, "expires_at": until.UTC()})
+	return writeJSON(w, http.StatusCreated, map[string]any{"path": path, "expires_at": until})
 }
 
 // PasswordFixed says that a setting holds the password.

@@ -26,9 +26,8 @@
 // detail says what to do next. Lists are paged: "next" is the value of "after"
 // for the page that follows, null on the last one.
 //
-// Units: rows of products, variants, deliveries and changes are as in
-// products.db, so their times are Unix milliseconds in UTC and prices are
-// decimal text as Shopify sent them. Times of jobs, refused requests, shops and
-// health are RFC 3339. Ids of jobs are text; Shopify's ids are numbers and may
-// exceed 2^53.
+// Units: every time is RFC 3339 in UTC with at most milliseconds: writeJSON sees
+// to each time.Time, and rows of products.db have store.Millis. Prices are
+// decimal text as Shopify sent them. Ids of jobs are text; Shopify's ids are
+// numbers and may exceed 2^53.
 package web

@@ -56,8 +56,8 @@ func viewJob(j queue.Job) jobView {
 		Shop: j.Labels["shop"], Topic: j.Labels["topic"], WebhookID: j.Labels["webhook_id"],
 		State: j.State, Attempts: j.Attempts, MaxAttempts: j.MaxAttempts, Snoozes: j.Snoozes, Reclaims: j.Reclaims,
 		Coalesced: j.Coalesced, Redrives: j.Redrives, Class: j.Class, Reason: j.Reason, FirstError: j.FirstError, LastError: j.LastError,
-		EnqueuedAt: utc(j.EnqueuedAt), FirstAttemptAt: utc(j.FirstAttemptAt), LastAttemptAt: utc(j.LastAttemptAt),
-		DueAt: utc(j.DueAt), DiedAt: utc(j.DiedAt), RetriedAt: utc(j.RetriedAt), PayloadBytes: j.PayloadBytes,
+		EnqueuedAt: j.EnqueuedAt, FirstAttemptAt: j.FirstAttemptAt, LastAttemptAt: j.LastAttemptAt,
+		DueAt: j.DueAt, DiedAt: j.DiedAt, RetriedAt: j.RetriedAt, PayloadBytes: j.PayloadBytes,
 	}
 	if j.Payload == nil {
 		return v
@@ -68,13 +68,6 @@ func viewJob(j queue.Job) jobView {
 		return v
 	}
 	v.Shop, v.Topic, v.WebhookID = cmp.Or(v.Shop, d.Shop), cmp.Or(v.Topic, d.Topic), cmp.Or(v.WebhookID, d.WebhookID)
-	v.ReceivedAt, v.TriggeredAt, v.Data = utc(d.ReceivedAt), utc(d.TriggeredAt), dataOf(d.Body)
+	v.ReceivedAt, v.TriggeredAt, v.Data = d.ReceivedAt, d.TriggeredAt, dataOf(d.Body)
 	return v
-}
-
-func utc(t time.Time) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.UTC()
 }

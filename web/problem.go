@@ -81,13 +81,13 @@ func writeProblem(w http.ResponseWriter, r *Refusal) {
 	_, _ = w.Write(append(body, '\n')) // a client that left needs no answer
 }
 
-// writeJSON answers with v. It is encoded first, so that a value that can't be
-// encoded becomes an error and not half an answer.
+// writeJSON answers with v, its times in one form. It is encoded first, so that a
+// value that can't be encoded becomes an error and not half an answer.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(true)
-	if err := enc.Encode(v); err != nil {
+	if err := enc.Encode(inMillis(v)); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -247,7 +247,7 @@ func (s *sessions) list(now time.Time, mark string, own sessionKey) []SessionVie
 			ends = last
 		}
 		views = append(views, SessionView{
-			Name: key.name(), Began: one.Began.UTC(), Used: one.Used.UTC(), Ends: ends.UTC(), From: one.From, Agent: one.Agent, Own: key == own,
+			Name: key.name(), Began: one.Began, Used: one.Used, Ends: ends, From: one.From, Agent: one.Agent, Own: key == own,
 		})
 	}
 	slices.SortFunc(views, func(a, b SessionView) int {
