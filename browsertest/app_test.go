@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -202,13 +204,31 @@ func (a *app) dead() int {
 	return status.Queue.Dead
 }
 
-// poison sends n bodies that no one can understand; each becomes a dead letter.
+// proven is when a shop's copy was shown to be right, "" for never.
+type proven struct {
+	Shop string
+	AsOf string `json:"as_of"`
+}
+
+// unnamed finds the names of a body's ids.
+var unnamed = regexp.MustCompile(`"(id|admin_graphql_api_id)":`)
+
+// poison sends n bodies that no one can understand; each becomes a dead letter. They
+// name no product, so no read resolves them, and the first full sync, which would, is
+// over.
 func (a *app) poison(n int) {
 	a.t.Helper()
+	await(a.t, "the copy is proven", func() bool {
+		var status struct {
+			Shops []struct{ Shop, As_of string }
+		}
+		a.api(http.MethodGet, "/api/v1/status", "", &status)
+		return slices.ContainsFunc(status.Shops, func(s proven) bool { return s.Shop == a.shop.Domain() && s.AsOf != "" })
+	})
 	for i := range n {
 		id := a.shop.IDs()[i]
 		body := string(a.shop.Body(fakeshopify.TopicUpdate, id))
-		if status := a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), strings.Replace(body, `"title":"`, `"title":7,"was":"`, 1)); status != http.StatusOK {
+		if status := a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), unnamed.ReplaceAllString(body, `"${1}_was":`)); status != http.StatusOK {
 			a.t.Fatalf("a body that makes no sense: status %d", status)
 		}
 	}

@@ -49,12 +49,12 @@ func busyApp(t *testing.T) *app {
 func (a *app) trouble() {
 	a.t.Helper()
 	a.poison(1)
+	a.shop.Fail(fakeshopify.Fault{Status: http.StatusServiceUnavailable, Times: -1}) // else reads would resolve them
 	body := string(a.shop.Body(fakeshopify.TopicUpdate, a.shop.IDs()[1]))
 	a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), body[:len(body)/2])
 	a.post(fakeshopify.TopicDelete, a.shop.Domain(), a.shop.Secret(), string(a.shop.Body(fakeshopify.TopicUpdate, a.shop.IDs()[2])))
 	a.post(fakeshopify.TopicUpdate, a.shop.Domain(), "a wrong secret", `{"id":1}`)
 	a.post(fakeshopify.TopicUpdate, "stranger.myshopify.com", a.shop.Secret(), `{"id":1}`)
-	a.shop.Fail(fakeshopify.Fault{Status: http.StatusServiceUnavailable, Times: -1})
 	for _, id := range a.shop.IDs()[:6] {
 		a.post(fakeshopify.TopicInventoryLevel, a.shop.Domain(), a.shop.Secret(), string(a.shop.Body(fakeshopify.TopicInventoryLevel, id)))
 	}
