@@ -155,7 +155,7 @@ func troubleOf(name string) trouble {
 // putOff notes that what troubles and edits have caused can't be over yet: while
 // the shop can't be asked, or waits to be, nothing of it can be made good.
 func (w *truth) putOff(now time.Time, paused bool) {
-	blocked := slices.ContainsFunc(asked, w.lasts)
+	blocked := slices.ContainsFunc(asked, w.lasts) || w.lasts("queue full")
 	for name, at := range w.over {
 		pauses := slices.Contains(pausers, name)
 		if (blocked || paused && !pauses) && (name == "edit" || name == "ahead" || slices.Contains(asked, name)) && within(at, retried, now) {
