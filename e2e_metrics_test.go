@@ -111,7 +111,7 @@ func TestCountersReconcileUnderLoad(t *testing.T) {
 	check("shopify_webhooks_total", sum(m, "shopify_webhooks_total", ""), accepted)
 	check("errors in it", sum(m, "shopify_webhooks_total", `status="error"`), float64(sent["mismatch"]+sent["dead"]))
 	check("histogram counts", sum(m, "shopify_sync_duration_seconds_count", ""), accepted)
-	check("errors by type", sum(m, "shopify_sync_errors_total", ""), float64(sent["mismatch"]+sent["dead"]))
+	check("errors by type", sum(m, "shopify_sync_errors_total", `operation_type="webhook_`), float64(sent["mismatch"]+sent["dead"]))
 
 	db := openCatalogue(t, s.Dir)
 	for _, outcome := range []string{"applied", "stale", "duplicate", "queued", "dead", "mismatch"} {

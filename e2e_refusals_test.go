@@ -49,6 +49,10 @@ func dump(t *testing.T, s *server) string {
 		writeRows(t, &b, rows)
 	}
 	for _, j := range s.jobs("") {
+		if j.Kind != "webhook" { // it is being tried meanwhile
+			fmt.Fprintln(&b, j.ID, j.Kind, j.Key)
+			continue
+		}
 		fmt.Fprintf(&b, "%+v\n", j)
 	}
 	return b.String()

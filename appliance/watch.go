@@ -8,16 +8,16 @@ import (
 	"stockroom/status"
 )
 
-// statusEvery is how often the log looks whether the headline has changed.
+// statusEvery is how often the log looks whether the headline has changed, at most a
+// hundredth of the time: with very many shops it looks less often.
 const statusEvery = time.Second
 
 // watchStatus writes a line whenever the headline says something else, in the
 // words of the page, until ctx ends.
 func (a *Appliance) watchStatus(ctx context.Context) {
-	tick := time.NewTicker(statusEvery)
-	defer tick.Stop()
 	var was status.Line
 	for {
+		began := time.Now()
 		account := a.status.Read(ctx, time.Now())
 		if h := account.Head; ctx.Err() == nil && (h.Code != was.Code || h.Shop != was.Shop) {
 			level := slog.LevelInfo
@@ -30,10 +30,12 @@ func (a *Appliance) watchStatus(ctx context.Context) {
 			a.log.Log(ctx, level, "status", "code", h.Code, "says", h.Sentence(account.Now), "next", h.Next.Text(account.Now), "was", was.Code)
 			was = h
 		}
+		t := time.NewTimer(max(statusEvery, 100*time.Since(began)))
 		select {
 		case <-ctx.Done():
+			t.Stop()
 			return
-		case <-tick.C:
+		case <-t.C:
 		}
 	}
 }

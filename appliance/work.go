@@ -17,7 +17,9 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	work.Go(func() error { return a.syncer.Run(wctx) })
 	work.Go(func() error { a.limiterRest(wctx); return nil })
 	work.Go(func() error { a.upkeep(wctx); return nil })
-	work.Go(func() error { a.watchStatus(wctx); return nil })
+	if !a.opt.Manual { // a command says itself what it found
+		work.Go(func() error { a.watchStatus(wctx); return nil })
+	}
 	work.Go(func() error { a.watchSpace(wctx); return nil })
 	return wctx, func() error {
 		cancel()

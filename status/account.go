@@ -2,7 +2,6 @@ package status
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -179,7 +178,6 @@ type Readiness struct {
 // Check is one line of it.
 type Check struct {
 	Name   string     `json:"name"`
-	Shop   string     `json:"shop,omitempty"`
 	OK     bool       `json:"ok"`
 	Reason string     `json:"reason,omitempty"` // one sentence
 	Next   string     `json:"next,omitempty"`   // what happens next
@@ -187,7 +185,8 @@ type Check struct {
 }
 
 // Ready says whether the catalogue or the retry queue can make a delivery durable,
-// and lists what else is not as it should be.
+// and lists what of the files and their disk is not as it should be. How a shop
+// stands is no part of it: an orchestrator must not restart what takes deliveries.
 func (a *Account) Ready() Readiness {
 	ready := Readiness{Status: "ready", Degraded: []string{}}
 	add := func(c Check) {
@@ -217,8 +216,8 @@ func (a *Account) Ready() Readiness {
 		}
 	}
 	for _, l := range a.Lines {
-		if l.Mood == Bad && !strings.HasPrefix(l.Code, "store-") && l.Code != "lost" {
-			add(Check{Name: l.Code, Shop: l.Shop, Reason: l.Text.Text(a.Now), Next: l.Next.Text(a.Now)})
+		if l.Code == "space-out" {
+			add(Check{Name: l.Code, Reason: l.Text.Text(a.Now), Next: l.Next.Text(a.Now)})
 		}
 	}
 	if !catalogue.OK && !queue.OK {

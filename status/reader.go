@@ -49,7 +49,7 @@ type Shop struct {
 	JobsErr error  // why the jobs can't be counted
 	Calls   *Calls // nil when nothing is known of them
 	Sync    *Sync  // nil when nothing is compared with the shop
-	Local   int64  // products stored, of a shop that was never proven
+	Local   int64  // products stored, of a shop whose first read failed
 	Refused webhook.Refusals
 	// Disputed products show another content in the shop than the newer one that
 	// is stored here, since DisputedSince.
@@ -182,7 +182,7 @@ func (r *Reader) shops(ctx context.Context, now time.Time) (shops []Shop, otherD
 			v := r.o.Sync(c.Shop, now)
 			s.Sync = &v
 			waitForPoints(&s, now)
-			if !s.proven() {
+			if first := v.Raw.First; !first.Done && !first.Failed.IsZero() {
 				if counts, err := r.o.Store.CountShop(ctx, c.Shop); err == nil {
 					s.Local = counts.Products
 				}

@@ -365,14 +365,11 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 	if c == nil || c.Held || !c.Open() && c.Failed == "" || s.State != "active" {
 		return no() // a pause says itself why nothing is asked
 	}
-	why := c.Failed
-	if why == "" {
-		why = c.Reason
+	why := clause(c.Failed)
+	if why == "" { // the circuit is older than the process
+		why = "calls to it failed before Stockroom was started, and none was made since"
 	}
-	text := say("The shop can't be asked: " + clause(why) + ".")
-	if why == "" {
-		text = say("The shop can't be asked: Shopify is not answering.")
-	}
+	text := say("The shop can't be asked: " + why + ".")
 	next := say("Product updates that arrive are stored; what has to be read waits. ")
 	switch {
 	case c.Open() && c.RetryAt.After(f.Now):

@@ -118,8 +118,8 @@ var rows = []row{
 		"What waits for this shop can't be counted now, so it is not known whether the copy is in step.", "counted again", ""},
 	{"held by hand", "calls-held", func(_ *Facts, s *Shop) { s.Calls.Circuit, s.Calls.Held = "open", true }, Wait, "Paused: calls to Shopify are held back by hand.", "lets them", ""},
 	{"the circuit is open", "unreachable", func(_ *Facts, s *Shop) {
-		s.Calls.Circuit, s.Calls.Reason, s.Calls.RetryAt = "open", "Shopify has a fault (HTTP 503).", noon.Add(time.Minute)
-	}, Wait, "The shop can't be asked: Shopify has a fault (HTTP 503).", "Next try at 12:01 UTC, in 1 minute.", ""},
+		s.Calls.Circuit, s.Calls.Reason, s.Calls.RetryAt = "open", "calls to it failed before Stockroom was started, and none was made since.", noon.Add(time.Minute)
+	}, Wait, "The shop can't be asked: calls to it failed before Stockroom was started, and none was made since.", "Next try at 12:01 UTC, in 1 minute.", ""},
 	{"the newest call failed", "unreachable", func(_ *Facts, s *Shop) { s.Calls.Failed, s.Jobs.Retry = "no network", noon.Add(9*time.Second) }, Wait,
 		"The shop can't be asked: no network.", "Next try in 9 seconds.", ""},
 	{"the newest call failed and a run waits", "unreachable", func(_ *Facts, s *Shop) { s.Calls.Failed, s.Sync.WaitsUntil = "no network", noon.Add(30*time.Second) }, Wait,
@@ -487,7 +487,7 @@ func TestReadinessNamesWhatIsDegraded(t *testing.T) {
 		{"a file was quarantined", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelWarn, "moved aside", ""}} }, "degraded", []string{"notice"}},
 		{"damage", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}} }, "degraded", []string{"notice"}},
 		{"good to know only", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelInfo, "by the way", ""}} }, "ready", []string{}},
-		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "degraded", []string{"paused"}},
+		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "ready", []string{}},
 		{"little space is not red", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceLow }, "ready", []string{}},
 		{"no space", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceCritical }, "degraded", []string{"space-out"}},
 	} {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/status"
 )
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
@@ -15,17 +17,28 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ httprouter.Pa
 	return nil
 }
 
+// publicReadyz says to strangers whether deliveries are taken, and no more: what is
+// degraded names shops and files.
+func (s *Server) publicReadyz(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	code, ready := s.ready(w, r)
+	return writeJSON(w, code, map[string]string{"status": ready.Status})
+}
+
 // readyz is 200 while the catalogue or the retry queue can make a delivery
 // durable.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	code, ready := s.ready(w, r)
+	return writeJSON(w, code, ready)
+}
+
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) (code int, ready status.Readiness) {
 	s.probeCatalogue(r.Context())
-	ready := s.account(r.Context()).Ready()
-	code := http.StatusOK
+	code, ready = http.StatusOK, s.account(r.Context()).Ready()
 	if ready.Status == "unavailable" {
 		code = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 	}
-	return writeJSON(w, code, ready)
+	return code, ready
 }
 
 // probeCatalogue commits a small row when the last write failed, so that a

@@ -11,10 +11,16 @@ import (
 
 func TestReadyzIs200WhileEitherStoreCanMakeADeliveryDurable(t *testing.T) {
 	r := newRig(t, nil)
-	h := r.Public(hooks())
+	public, admin := r.Public(hooks()), r.Admin()
 	ask := func() (int, status.Readiness) {
-		w := serve(h, request(http.MethodGet, "/readyz", ""))
-		return w.Code, decode[status.Readiness](t, w.Body.String())
+		w := serve(admin, request(http.MethodGet, "/readyz", "", "Authorization", "Bearer "+testToken))
+		got := decode[status.Readiness](t, w.Body.String())
+		// Strangers are told as much, and no more.
+		w2 := serve(public, request(http.MethodGet, "/readyz", ""))
+		if w2.Code != w.Code || w2.Body.String() != `{"status":"`+got.Status+`"}`+"\n" {
+			t.Errorf("the public answer is %d %s, the other %d %s", w2.Code, w2.Body, w.Code, w.Body)
+		}
+		return w.Code, got
 	}
 	if code, got := ask(); code != 200 || got.Status != "ready" || len(got.Checks) != 2 {
 		t.Errorf("healthy: %d %+v", code, got)

@@ -117,7 +117,7 @@ func (s *Server) public(webhooks http.Handler) http.Handler {
 	rest := s.router([]route{
 		{http.MethodGet, "/", publicRoot},
 		{http.MethodGet, "/healthz", s.healthz},
-		{http.MethodGet, "/readyz", s.readyz},
+		{http.MethodGet, "/readyz", s.publicReadyz},
 	})
 	deliver := func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) { webhooks.ServeHTTP(w, r) }
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {

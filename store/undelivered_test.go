@@ -1,0 +1,102 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"stockroom/catalog"
+)
+
+// always expects a delivery of every change.
+func always(time.Time) bool { return true }
+
+func (b *bench) undelivered() Undelivered {
+	b.t.Helper()
+	u, err := b.s.Undelivered(b.t.Context(), testShop, time.Now().Add(-24*time.Hour))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return u
+}
+
+// runReads stores what a run read.
+func (b *bench) runReads(expected func(time.Time) bool, p *catalog.Product) {
+	b.t.Helper()
+	run, err := b.s.StartRun(b.t.Context(), SyncRun{Shop: testShop, Kind: RunIncremental, Trigger: "test"})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.fetched(Read{Shop: testShop, Source: "reconcile", Started: later(), Run: run.ID, Expected: expected}, p)
+}
+
+// TestAChangeThatOnlyARunReadIsUndelivered lives through what the rule says of it:
+// which changes count, what takes them off, and that a restart forgets nothing.
+func TestAChangeThatOnlyARunReadIsUndelivered(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	b.runReads(always, product(1, "v1", 10_000, "1"))
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Fatalf("a version that a delivery brought: %+v", u)
+	}
+	b.runReads(nil, product(1, "v2", 20_000, "1"))
+	b.runReads(func(at time.Time) bool { return at.After(time.UnixMilli(90_000)) }, product(1, "v3", 30_000, "1"))
+	b.fetched(Read{Started: later()}, product(1, "v4", 40_000, "1"))
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Fatalf("of before the registration, of an absence, or read for a delivery: %+v", u)
+	}
+	b.runReads(always, product(1, "v5", 50_000, "1"))
+	b.runReads(always, product(1, "v6", 60_000, "1"))
+	b.runReads(always, product(2, "v1", 55_000, "1"))
+	for range 2 {
+		u := b.undelivered()
+		if u.Changes != 3 || u.Oldest.UnixMilli() != 50_000 || u.Newest.UnixMilli() != 60_000 || u.Topic != string(catalog.ProductsUpdate) {
+			t.Fatalf("%+v, want three", u)
+		}
+		b.reopen()
+	}
+	if u, err := b.s.Undelivered(t.Context(), testShop, time.Now().Add(time.Hour)); err != nil || u.Changes != 0 {
+		t.Errorf("older than the window: %+v, %v", u, err)
+	}
+	if u, err := b.s.Undelivered(t.Context(), "other.myshopify.com", time.Time{}); err != nil || u.Changes != 0 {
+		t.Errorf("of another shop: %+v, %v", u, err)
+	}
+
+	// A sample of our own tells nothing, a stale delivery as much as any.
+	sample := upsertOf(product(1, "v6", 60_000, "1"))
+	d := b.delivery(sample)
+	d.WebhookID = SampleID + "1"
+	b.deliver(d, sample)
+	if u := b.undelivered(); u.Changes != 3 || !b.s.Heard(testShop, string(catalog.ProductsUpdate)).Before(d.ReceivedAt) {
+		t.Errorf("after a sample: %+v", u)
+	}
+	b.want(upsertOf(product(1, "v5", 50_000, "1")), Stale)
+	if u := b.undelivered(); u.Changes != 2 {
+		t.Errorf("after a late delivery of the older change: %+v", u)
+	}
+	heard := b.s.Heard(testShop, string(catalog.ProductsUpdate))
+	if time.Since(heard).Abs() > time.Minute {
+		t.Errorf("heard at %v", heard)
+	}
+	b.want(upsertOf(product(1, "v6", 60_000, "1")), Stale)
+	b.want(deleteOf(2), Applied)
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Errorf("after all were delivered: %+v", u)
+	}
+}
+
+// TestAChangeThatWasDeliveredUnselectedIsDelivered holds a product that the
+// selection left out when its delivery came.
+func TestAChangeThatWasDeliveredUnselectedIsDelivered(t *testing.T) {
+	b := open(t)
+	if _, err := b.s.SetSelection(t.Context(), testShop, catalog.Selection{Exclude: []int64{1}}); err != nil {
+		t.Fatal(err)
+	}
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Ignored)
+	if _, err := b.s.SetSelection(t.Context(), testShop, catalog.Selection{}); err != nil {
+		t.Fatal(err)
+	}
+	b.runReads(always, product(1, "v1", 10_000, "1"))
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Errorf("%+v", u)
+	}
+}
