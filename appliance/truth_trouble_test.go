@@ -215,8 +215,9 @@ func mustAsk(name string, after time.Duration, codes ...string) func(*truth, tim
 
 // mustFull is due a moment after an edit that is delivered.
 func mustFull(w *truth, now time.Time) (bool, []string) {
-	quiet := w.kept() || len(w.edits) == 0 || w.valid.IsZero()
-	return !quiet && w.valid.After(w.began["disk full"].Add(time.Second)) && now.Sub(w.valid) > soon, []string{"store-catalogue", "store-both"}
+	_, valid, _ := w.heardOf()
+	quiet := w.kept() || len(w.edits) == 0 || valid.IsZero()
+	return !quiet && valid.After(w.began["disk full"].Add(time.Second)) && now.Sub(valid) > soon, []string{"store-catalogue", "store-both"}
 }
 
 // rotate changes the shop's secret and tells nobody.
