@@ -148,8 +148,14 @@ func (w *truth) do(b blow) error {
 		w.happened("throttle")
 	case "crash":
 		err := w.crash([]string{"before commit", "after commit"}[b.N%2], 1, time.Second)
-		w.refused, w.valid, w.strange = time.Time{}, time.Time{}, time.Time{} // a process that is new has heard nothing
 		w.full.Store(w.lasts("disk full"))
+		w.mu.Lock()
+		w.refused, w.valid, w.strange = time.Time{}, time.Time{}, time.Time{} // a process that is new has heard nothing
+		w.known = len(w.secrets)                                              // as state.db has it
+		if w.lasts("wrong secret") {
+			w.known--
+		}
+		w.mu.Unlock()
 		w.happened("crash")
 		return err
 	default:

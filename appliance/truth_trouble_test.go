@@ -155,7 +155,7 @@ func troubleOf(name string) trouble {
 // putOff notes that what troubles and edits have caused can't be over yet: while
 // the shop can't be asked, or waits to be, nothing of it can be made good.
 func (w *truth) putOff(now time.Time, paused bool) {
-	blocked := slices.ContainsFunc(asked, w.lasts)
+	blocked := slices.ContainsFunc(asked, w.lasts) || w.lasts("queue full")
 	for name, at := range w.over {
 		pauses := slices.Contains(pausers, name)
 		if (blocked || paused && !pauses) && (name == "edit" || name == "ahead" || slices.Contains(asked, name)) && within(at, retried, now) {
@@ -215,8 +215,9 @@ func mustAsk(name string, after time.Duration, codes ...string) func(*truth, tim
 
 // mustFull is due a moment after an edit that is delivered.
 func mustFull(w *truth, now time.Time) (bool, []string) {
-	quiet := w.kept() || len(w.edits) == 0 || w.valid.IsZero()
-	return !quiet && w.valid.After(w.began["disk full"].Add(time.Second)) && now.Sub(w.valid) > soon, []string{"store-catalogue", "store-both"}
+	_, valid, _ := w.heardOf()
+	quiet := w.kept() || len(w.edits) == 0 || valid.IsZero()
+	return !quiet && valid.After(w.began["disk full"].Add(time.Second)) && now.Sub(valid) > soon, []string{"store-catalogue", "store-both"}
 }
 
 // rotate changes the shop's secret and tells nobody.

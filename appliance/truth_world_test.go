@@ -48,6 +48,13 @@ type version struct {
 	product *fakeshopify.Product
 }
 
+// heardOf are the instants that listen notes.
+func (w *truth) heardOf() (refused, valid, strange time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused, w.valid, w.strange
+}
+
 func newTruth(base, from string, table []status.Row, o fakeshopify.Options, before func(w *truth)) (*truth, error) {
 	w := &truth{world: &world{base: base, served: true, table: table}, versions: map[int64][]version{}, began: map[string]time.Time{}, over: map[string]time.Time{}, trusted: map[int64]time.Time{}}
 	w.world.heard = w.listen
@@ -378,12 +385,13 @@ func (w *truth) look(all bool) error {
 		}
 	}
 	// Refused signatures are told of for 10 minutes, or until a valid delivery.
+	refused, valid, strange := w.heardOf()
 	told := slices.Contains(codes, "secret-doubt") || slices.Contains(codes, "secret-wrong")
-	if open := !w.refused.IsZero() && a.Now.Sub(w.refused) <= webhook.RefusedFor && !w.valid.After(w.refused); open != told {
-		return wrong("refused at %v, valid at %v: told is %v", w.refused.Format(time.TimeOnly), w.valid.Format(time.TimeOnly), told)
+	if open := !refused.IsZero() && a.Now.Sub(refused) <= webhook.RefusedFor && !valid.After(refused); open != told {
+		return wrong("refused at %v, valid at %v: told is %v", refused.Format(time.TimeOnly), valid.Format(time.TimeOnly), told)
 	}
-	if strange := !w.strange.IsZero() && a.Now.Sub(w.strange) < 24*time.Hour; strange != slices.Contains(codes, "stranger") {
-		return wrong("a delivery under another name came at %v", w.strange)
+	if unknown := !strange.IsZero() && a.Now.Sub(strange) < 24*time.Hour; unknown != slices.Contains(codes, "stranger") {
+		return wrong("a delivery under another name came at %v", strange)
 	}
 	// Never worse, and by no other name: each line has its cause.
 	for _, code := range codes {

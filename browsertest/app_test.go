@@ -219,9 +219,7 @@ var unnamed = regexp.MustCompile(`"(id|admin_graphql_api_id)":`)
 func (a *app) poison(n int) {
 	a.t.Helper()
 	await(a.t, "the copy is proven", func() bool {
-		var status struct {
-			Shops []struct{ Shop, As_of string }
-		}
+		var status struct{ Shops []proven }
 		a.api(http.MethodGet, "/api/v1/status", "", &status)
 		return slices.ContainsFunc(status.Shops, func(s proven) bool { return s.Shop == a.shop.Domain() && s.AsOf != "" })
 	})
