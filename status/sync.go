@@ -103,16 +103,6 @@ func (s *Sync) Next() (first Schedule, ok bool) {
 	return first, ok
 }
 
-// schedule returns one of the schedules, the zero one when there is none.
-func (s *Sync) schedule(name string) Schedule {
-	for _, sc := range s.Schedules {
-		if sc.Name == name {
-			return sc
-		}
-	}
-	return Schedule{}
-}
-
 // SyncOf turns what the syncer knows into what is shown.
 func SyncOf(st syncer.Status, now time.Time) Sync {
 	v := Sync{

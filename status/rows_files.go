@@ -1,0 +1,101 @@
+package status
+
+import (
+	"stockroom/datadir"
+)
+
+// CauseWords says why the catalogue does not take changes.
+func CauseWords(c Catalogue) string {
+	if c.Cause == "" {
+		return "the catalogue did not answer in time"
+	}
+	return c.Cause.Words()
+}
+
+// storedWords says what becomes of deliveries while the catalogue fails.
+func (f *Facts) storedWords() string {
+	tried := "Tried again with the next write. "
+	if f.Catalogue.Closed {
+		tried = "Tried again every half second. "
+	}
+	switch {
+	case !f.Queue.OK || f.Space.Level == datadir.SpaceCritical:
+		return tried + repeatWords
+	case f.Queue.Updates == 0:
+		return tried + "Whatever arrives meanwhile is kept in the retry queue."
+	case f.Queue.Updates == 1:
+		return tried + "1 update is kept in the retry queue meanwhile."
+	}
+	return tried + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
+}
+
+func nothingStored(f *Facts) (Line, bool) {
+	if f.Catalogue.OK || f.Queue.OK {
+		return no()
+	}
+	return yes(say("Nothing can be stored now: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))
+}
+
+func spaceOut(f *Facts) (Line, bool) {
+	if f.Space.Level != datadir.SpaceCritical {
+		return no()
+	}
+	text := "The disk is almost full: " + Bytes(f.Space.Free) + " are free, so product updates may soon be refused."
+	if f.Space.Refused { // whatever is free, by a limit or since
+		text = "The disk is full: a write was refused for want of space."
+	}
+	return yes(say(text), say("Free some space on the disk of the data folder. It is looked at every few seconds. "+
+		repeatWords))
+}
+
+func spaceLow(f *Facts) (Line, bool) {
+	if f.Space.Level != datadir.SpaceLow {
+		return no()
+	}
+	return yes(say("The disk gets full: "+Bytes(f.Space.Free)+" of "+Bytes(f.Space.Total)+" are free. Everything is stored still."),
+		say("Free some space on the disk of the data folder. It is looked at every few seconds."))
+}
+
+// Bytes says a number of bytes.
+func Bytes(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return Number(n>>30) + " GiB"
+	case n >= 1<<30:
+		return Number(n>>30) + "." + Number(n%(1<<30)*10>>30) + " GiB"
+	case n >= 1<<20:
+		return Number(n>>20) + " MiB"
+	}
+	return Number(max(0, n)>>10) + " KiB"
+}
+
+func shopsUnread(f *Facts) (Line, bool) {
+	if f.ShopsErr == nil {
+		return no()
+	}
+	return yes(say("The list of shops can't be read now."), say("It is read again with the next look."))
+}
+
+func catalogueFails(f *Facts) (Line, bool) {
+	if f.Catalogue.OK || !f.Queue.OK {
+		return no()
+	}
+	return yes(say("Product updates wait to be stored: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))
+}
+
+func queueFails(f *Facts) (Line, bool) {
+	if f.Queue.OK || !f.Catalogue.OK {
+		return no()
+	}
+	return yes(say("Product updates are stored, but the retry queue can't be used: "+f.Queue.Reason+"."),
+		say("It is tried again by itself. Should the catalogue fail too, Shopify is told to send updates again."))
+}
+
+func lost(f *Facts) (Line, bool) {
+	for _, n := range f.Notices {
+		if n.Level == LevelBad {
+			return yes(say("Something was lost or damaged here; what arrives is stored."), say(n.Text+" "+n.Next))
+		}
+	}
+	return no()
+}

@@ -1,0 +1,132 @@
+package status
+
+import (
+	"strings"
+	"time"
+)
+
+func dead(f *Facts, s *Shop) (Line, bool) {
+	if s.Jobs.Dead == 0 {
+		return no()
+	}
+	return yes(say(need(s.Jobs.Dead)+" a look; everything else that arrived is stored."),
+		say("Kept whole until you retry or discard them", say(" on the page Waiting and failed."), repaired(f, s)))
+}
+
+// deadOther is about dead letters of no connected shop.
+func deadOther(f *Facts) (Line, bool) {
+	if f.OtherDead == 0 {
+		return no()
+	}
+	return yes(say(need(f.OtherDead)+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
+}
+
+func need(n int) string {
+	if n == 1 {
+		return "1 item needs"
+	}
+	return Number(int64(n)) + " items need"
+}
+
+// repaired says when a comparison sets the products right, whatever becomes of
+// the updates that failed.
+func repaired(f *Facts, s *Shop) Words {
+	if s.Sync == nil {
+		return nil
+	}
+	var first time.Time
+	for _, sc := range s.Sync.Schedules {
+		if sc.Name == "reconcile" || sc.Name == "full_sync" {
+			first = earlier(first, sc.Next)
+		}
+	}
+	switch {
+	case first.IsZero():
+		return nil
+	case s.Sync.Running != nil && !first.After(f.Now.Add(time.Second)):
+		return say(" The next comparison, after the one that runs now, sets the products themselves right all the same.")
+	}
+	return say(" The next comparison, ", ahead(first), ", sets the products themselves right all the same.")
+}
+
+func disputed(_ *Facts, s *Shop) (Line, bool) {
+	if s.Disputed == 0 {
+		return no()
+	}
+	return yes(say(products(s.Disputed)+" in the shop another content than the newer one that is stored here, since ", clock(s.DisputedSince), "."),
+		say("They are read again; what two reads ten minutes apart show is taken over."))
+}
+
+func products(n int) string {
+	if n == 1 {
+		return "1 product shows"
+	}
+	return Number(int64(n)) + " products show"
+}
+
+func updatesWait(f *Facts, s *Shop) (Line, bool) {
+	if s.Jobs.Updates == 0 {
+		return no()
+	}
+	text := "1 product update waits to be stored; everything else that arrived is stored."
+	if s.Jobs.Updates > 1 {
+		text = Number(int64(s.Jobs.Updates)) + " product updates wait to be stored; everything else that arrived is stored."
+	}
+	return yes(say(text), nextTry(f))
+}
+
+func nextTry(f *Facts) Words {
+	switch {
+	case !f.Catalogue.OK:
+		return say(f.storedWords())
+	case f.Queue.Leased > 0:
+		return say("Being worked on now.")
+	case len(f.Queue.Paused) > 0:
+		return say("Paused by hand: " + strings.Join(f.Queue.Paused, ", ") + ".")
+	case f.Queue.Next.IsZero():
+		return say("Tried again when the part of Stockroom that does it runs.")
+	}
+	return say("Next try ", ahead(f.Queue.Next), ".")
+}
+
+func readsFail(f *Facts, s *Shop) (Line, bool) {
+	if s.Jobs.Failed == 0 {
+		return no()
+	}
+	text := "1 changed product could not be read: "
+	if s.Jobs.Failed > 1 {
+		text = Number(int64(s.Jobs.Failed)) + " changed products could not be read: "
+	}
+	return yes(say(text+clause(s.Jobs.LastError)+"."), say("Next try ", ahead(s.Jobs.Retry), "."))
+}
+
+// reading is the one row that is damped.
+func reading(f *Facts, s *Shop) (Line, bool) {
+	n, since, waits := s.Jobs.Reads, s.Jobs.ReadSince, s.Jobs.Waits
+	if s.Sync != nil && s.Sync.Raw.Differ > 0 {
+		n += s.Sync.Raw.Differ
+		since = earlier(since, s.Sync.Raw.DifferSince)
+	}
+	if n == 0 || f.Now.Sub(since) < damping {
+		return no()
+	}
+	text := "1 known change is being read from the shop"
+	if n > 1 {
+		text = Number(int64(n)) + " known changes are being read from the shop"
+	}
+	next := say("Nothing is to be done.")
+	switch {
+	case s.Calls.Wait(f.Now):
+		next = say("Calls have to wait for points; the next one goes out ", ahead(s.Calls.NextGrant), ".")
+	case waits != "":
+		next = say("They wait: " + clause(waits) + ".")
+	}
+	return yes(say(text+", the oldest since ", clock(since), "."), next)
+}
+
+func unworked(_ *Facts, s *Shop) (Line, bool) {
+	if s.Jobs.Unworked == 0 {
+		return no()
+	}
+	return yes(say(Count(int64(s.Jobs.Unworked), "further job")+" will be done when the part of Stockroom that does them runs."), nil)
+}
