@@ -38,10 +38,10 @@ type blow struct {
 func (b blow) String() string { return fmt.Sprintf("%s %d %v %d", b.Do, b.N, b.For, b.Lasts) }
 
 var (
-	firstTroubles = []string{"", "", "", "", "bulk fails", "moved", "not found", "offline", "outage", "token", "frozen", "disk full"}
+	firstTroubles = []string{"", "", "", "", "bulk fails", "moved", "not found", "offline", "outage", "token", "frozen", "scope", "disk full"}
 	blows         = []string{
 		"edit", "edit", "edit", "burst", "delete", "wait", "forge", "forge", "ahead", "ahead", "throttle", "crash",
-		"deaf", "deaf", "wrong secret", "wrong secret", "renamed", "offline", "offline", "outage", "moved", "not found", "token", "frozen", "disk full", "disk full", "queue full",
+		"deaf", "deaf", "wrong secret", "wrong secret", "renamed", "offline", "offline", "outage", "moved", "not found", "token", "frozen", "scope", "scope", "disk full", "disk full", "queue full",
 	}
 )
 

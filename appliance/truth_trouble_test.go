@@ -85,8 +85,8 @@ var troubles = []trouble{
 		w.shop.FailBulk(slices.Repeat([]fakeshopify.BulkFault{{Status: "FAILED", At: 0.5}}, 3)...)
 	}, func(*truth) {}, // it lasts until the shop has been asked often enough
 		asking(map[string]time.Duration{"first-read-failed": 4 * time.Hour, "never-compared": 4 * time.Hour, "first-read": 4 * time.Hour, "overdue": 4 * time.Hour}), nil},
-	{"scope", func(w *truth) { w.shop.SetScopes("read_products") }, func(w *truth) { w.shop.SetScopes(allScopes...) },
-		pausing(probed), nil},
+	{"scope", func(w *truth) { w.shop.SetScopes(allScopes[1:]...) }, func(w *truth) { w.shop.SetScopes(allScopes...) },
+		pausing(probed), mustAsk("scope", looked, "paused")},
 	{"token", fails(fakeshopify.Fault{Status: 401, Times: -1, Endpoint: "graphql"}), healed, pausing(probed), mustAsk("token", looked, "paused")},
 	{"frozen", fails(fakeshopify.Fault{Status: 402, Times: -1}), healed, pausing(retried), mustAsk("frozen", looked, "paused")},
 

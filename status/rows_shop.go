@@ -35,7 +35,8 @@ func moved(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	return yes(say("The shop has another name at Shopify now: "+name+"."),
-		say("Connect it under its new name with this command, then remove the old one with stockroom shop remove "+s.Shop+":"), "stockroom shop add ", name)
+		say("It is asked again ", ahead(s.NextTry), ". Connect it under its new name with this command, then remove the old one with stockroom shop remove "+s.Shop+":"),
+		"stockroom shop add ", name)
 }
 
 // PauseParts splits a reason into its code and what it is about.
