@@ -226,7 +226,7 @@ func (a *app) poison(n int) {
 	for i := range n {
 		id := a.shop.IDs()[i]
 		body := string(a.shop.Body(fakeshopify.TopicUpdate, id))
-		if status := a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), unnamed.ReplaceAllString(body, `"${1}_was":`)); status != http.StatusOK {
+		if status := a.post(fakeshopify.TopicUpdate, a.shop.Domain(), a.shop.Secret(), strings.Replace(unnamed.ReplaceAllString(body, `"${1}_was":`), `"title":"`, `"title":7,"was":"`, 1)); status != http.StatusOK {
 			a.t.Fatalf("a body that makes no sense: status %d", status)
 		}
 	}

@@ -73,7 +73,7 @@ func (e *Error) Words() string {
 		return e.Behind.Words()
 	}
 	s := e.words()
-	if e.Message != "" {
+	if e.Message != "" && !(e.status() != "" && e.Message == http.StatusText(e.Status)) { // the number says as much
 		s += ": " + e.Message
 	}
 	return s
