@@ -41,6 +41,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (int, error) {
 		  AND received_at < ?2 AND id < (SELECT max(id) FROM deliveries)`, s.opt.KeepDeliveries},
 		{`DELETE FROM changes WHERE seq IN (SELECT seq FROM changes ORDER BY seq LIMIT ?1)
 		  AND at < ?2 AND seq < (SELECT max(seq) FROM changes)`, s.opt.KeepChanges},
+		{`DELETE FROM undelivered WHERE (shop, external_id) IN (SELECT shop, external_id FROM undelivered WHERE found_at < ?2 LIMIT ?1)`, keepUndelivered},
 	} {
 		for {
 			n, err := s.prune(ctx, job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())

@@ -18,6 +18,9 @@ import (
 // delivery shows nothing about what Shopify sends.
 const SampleID = "stockroom-test-"
 
+// keepUndelivered is how long they are kept; nobody asks for more than a day.
+const keepUndelivered = 48 * time.Hour
+
 // Undelivered are changes of a shop that runs read before a delivery told of
 // them, as findings of the last day. The zero value says that there are none.
 type Undelivered struct {

@@ -61,6 +61,10 @@ func TestAChangeThatOnlyARunReadIsUndelivered(t *testing.T) {
 		t.Errorf("of another shop: %+v, %v", u, err)
 	}
 
+	if _, err := b.s.Prune(t.Context(), time.Now().Add(keepUndelivered-time.Minute)); err != nil || b.undelivered().Changes != 3 {
+		t.Errorf("pruned too early: %+v, %v", b.undelivered(), err)
+	}
+
 	// A sample of our own tells nothing, a stale delivery as much as any.
 	sample := upsertOf(product(1, "v6", 60_000, "1"))
 	d := b.delivery(sample)
@@ -81,6 +85,10 @@ func TestAChangeThatOnlyARunReadIsUndelivered(t *testing.T) {
 	b.want(deleteOf(2), Applied)
 	if u := b.undelivered(); u.Changes != 0 {
 		t.Errorf("after all were delivered: %+v", u)
+	}
+	b.runReads(always, product(3, "v1", 70_000, "1"))
+	if _, err := b.s.Prune(t.Context(), time.Now().Add(keepUndelivered+time.Minute)); err != nil || b.undelivered().Changes != 0 {
+		t.Errorf("kept for ever: %+v, %v", b.undelivered(), err)
 	}
 }
 
