@@ -131,14 +131,14 @@ func drawBulk(rt *rapid.T, b *bench, m *bulkModel, run *SyncRun) {
 	}
 	run.Offset += 10
 	fault := rapid.SampledFrom([]string{"", "", "before bulk mark", "before commit", "after commit"}).Draw(rt, "fault")
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == fault {
 			return &UnavailableError{Cause: CauseLocked, Err: errors.New("a fault")}
 		}
 		return nil
-	}
+	})
 	_, err := b.s.PutBulk(context.Background(), r, *run, batch...)
-	b.fault = nil
+	b.fail(nil)
 	if (err != nil) != (fault != "") {
 		rt.Fatalf("put bulk: %v with fault %q", err, fault)
 	}

@@ -14,14 +14,14 @@ func TestEachPartOfALongBatchSavesHowFarItCame(t *testing.T) {
 	run := b.fullRun()
 	run.Mark, run.Objects = "all", 4000
 	commits := 0
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == "before commit" {
 			if commits++; commits == 3 {
 				return &UnavailableError{Cause: CauseLocked, Err: errors.New("a fault")}
 			}
 		}
 		return nil
-	}
+	})
 	var list []*catalog.Product
 	for id := int64(1); id <= 4000; id++ {
 		list = append(list, product(id, "v1", 10_000, "1", "2", "3"))
@@ -31,7 +31,7 @@ func TestEachPartOfALongBatchSavesHowFarItCame(t *testing.T) {
 	if _, err := b.s.PutBulk(t.Context(), r, run, list...); CauseOf(err) != CauseLocked {
 		t.Fatalf("error %v, want the fault", err)
 	}
-	b.fault = nil
+	b.fail(nil)
 	before := b.run(run.ID)
 	if n := len(b.seenIDs(run.ID)); n == 0 || before.Mark != strconv.Itoa(n) || before.Added != int64(n) {
 		t.Errorf("after two parts: mark %q, %d added, %d seen", before.Mark, before.Added, n)

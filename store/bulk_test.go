@@ -98,18 +98,18 @@ func TestAFailedBulkBatchLeavesNothingAndCountsOnceWhenItComesAgain(t *testing.T
 			run.Offset = 100
 			b.putBulk(bulkRead(run), run, product(1, "v1", 10_000, "1"))
 			seq := b.s.LastSeq()
-			b.fault = func(at string) error {
+			b.fail(func(at string) error {
 				if at == point {
 					return &UnavailableError{Cause: CauseLocked, Err: errors.New("a fault")}
 				}
 				return nil
-			}
+			})
 			run.Offset, run.Read = 500, 3
 			batch := []*catalog.Product{product(2, "v2", 20_000, "1"), product(3, "v1", 10_000, "1", "2")}
 			if _, err := b.s.PutBulk(t.Context(), bulkRead(run), run, batch...); CauseOf(err) != CauseLocked {
 				t.Fatalf("error %v, want the fault", err)
 			}
-			b.fault = nil
+			b.fail(nil)
 			b.reopen()
 			if point != "after commit" {
 				if got := b.run(run.ID); got.Offset != 100 || got.Read != 0 || got.Added != 1 || got.Changed != 0 {
@@ -222,7 +222,7 @@ func TestDeliveriesCommitBetweenBulkTransactions(t *testing.T) {
 	run.Offset = 1
 	var commits, bulkCommits atomic.Int64
 	var slowest time.Duration
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		switch at {
 		case "before commit":
 			commits.Add(1)
@@ -230,7 +230,7 @@ func TestDeliveriesCommitBetweenBulkTransactions(t *testing.T) {
 			bulkCommits.Store(commits.Load())
 		}
 		return nil
-	}
+	})
 	var list []*catalog.Product
 	for id := int64(1); id <= 4000; id++ {
 		list = append(list, product(id, "v1", 10_000, "1", "2", "3", "4", "5", "6", "7", "8", "9"))
@@ -270,7 +270,7 @@ func TestTheMarkMovesOnlyWithTheLastPartOfALongBatch(t *testing.T) {
 	run := b.fullRun()
 	run.Offset = 77
 	var commits int
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at != "before commit" {
 			return nil
 		}
@@ -278,7 +278,7 @@ func TestTheMarkMovesOnlyWithTheLastPartOfALongBatch(t *testing.T) {
 			return &UnavailableError{Cause: CauseLocked, Err: errors.New("a fault")}
 		}
 		return nil
-	}
+	})
 	var list []*catalog.Product
 	for id := int64(1); id <= 4000; id++ {
 		list = append(list, product(id, "v1", 10_000, "1", "2", "3"))
@@ -286,7 +286,7 @@ func TestTheMarkMovesOnlyWithTheLastPartOfALongBatch(t *testing.T) {
 	if _, err := b.s.PutBulk(t.Context(), bulkRead(run), run, list...); CauseOf(err) != CauseLocked {
 		t.Fatalf("error %v, want the fault", err)
 	}
-	b.fault = nil
+	b.fail(nil)
 	before := b.run(run.ID)
 	if before.Offset != 0 || before.Added == 0 || before.Added != int64(len(b.seenIDs(run.ID))) {
 		t.Errorf("after two parts: %+v, %d seen", before, len(b.seenIDs(run.ID)))

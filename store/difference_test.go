@@ -168,12 +168,12 @@ func TestAnOpenDifferenceEndsWithWhatItIsAbout(t *testing.T) {
 // over commits that fail.
 func TestADifferenceThatIsNotCommittedIsNotThere(t *testing.T) {
 	b := ahead(t)
-	b.fault = func(point string) error {
+	b.fail(func(point string) error {
 		if point == "before commit" {
 			return &UnavailableError{Cause: CauseLocked, Err: errors.New("a fault")}
 		}
 		return nil
-	}
+	})
 	r := Read{Shop: testShop, Source: "fetch", Started: time.Now().Add(time.Second)}
 	if _, err := b.s.PutFetched(t.Context(), r, product(1, "v1", 10_000, "1")); err == nil {
 		t.Fatal("the fault did nothing")
@@ -181,7 +181,7 @@ func TestADifferenceThatIsNotCommittedIsNotThere(t *testing.T) {
 	if n, _ := b.s.OpenDifferences(testShop); n != 0 {
 		t.Errorf("%d open differences that nobody committed", n)
 	}
-	b.fault = nil
+	b.fail(nil)
 	// Else this would be the second read of two.
 	b.stands(b.shows(11*time.Minute, "v1"), "Shirt from nowhere")
 }

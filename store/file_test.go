@@ -127,18 +127,18 @@ func TestDamageFoundWhileRunningKeepsEverySoundProduct(t *testing.T) {
 	}
 	b.selection(catalog.Selection{Mode: catalog.SelectAll, Exclude: []int64{500}})
 	// The writer meets the damage in the middle of a change.
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == "before journal" {
 			return &UnavailableError{Cause: CauseDamaged, Err: errors.New("malformed")}
 		}
 		return nil
-	}
+	})
 	c := upsertOf(product(1, "v2", 20_000, "1"))
 	d := b.delivery(c)
 	if _, err := b.s.Apply(context.Background(), d, c); CauseOf(err) != CauseDamaged {
 		t.Fatalf("error %v, want damaged", err)
 	}
-	b.fault = nil
+	b.fail(nil)
 	b.deliver(d, c)
 	<-b.s.salvaged
 	if h := b.s.Health(); h.Quarantined == "" || h.Salvaged != 118 && h.Salvaged != 119 {
@@ -168,18 +168,18 @@ func TestAReplacementThatCannotBeMadeYetIsMadeLater(t *testing.T) {
 	if err := os.MkdirAll(obstacle, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == "before journal" {
 			return &UnavailableError{Cause: CauseDamaged, Err: errors.New("malformed")}
 		}
 		return nil
-	}
+	})
 	c := upsertOf(product(1, "v2", 20_000, "1"))
 	d := b.delivery(c)
 	if _, err := b.s.Apply(t.Context(), d, c); CauseOf(err) != CauseDamaged {
 		t.Fatalf("error %v, want damaged", err)
 	}
-	b.fault = nil
+	b.fail(nil)
 	if _, err := b.s.Apply(t.Context(), d, c); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("error %v, want unavailable while no file can be made", err)
 	}

@@ -40,13 +40,13 @@ func TestATimeoutSaysWhatTheWriterIsStuckIn(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := open(t)
 				stuck, armed := make(chan struct{}), true
-				b.fault = func(at string) error {
+				b.fail(func(at string) error {
 					if at == point && armed {
 						armed = false
 						<-stuck
 					}
 					return nil
-				}
+				})
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				causes := make(chan Cause, 5)

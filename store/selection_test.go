@@ -123,16 +123,16 @@ func TestDraftsAreInactiveButKeptCurrent(t *testing.T) {
 func TestSelectionSurvivesARestartAndAFailedWrite(t *testing.T) {
 	b := open(t)
 	b.selection(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{5}})
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == "before commit" {
 			return &UnavailableError{Cause: CauseIO}
 		}
 		return nil
-	}
+	})
 	if _, err := b.s.SetSelection(t.Context(), testShop, catalog.Selection{}); err == nil {
 		t.Fatal("the fault did not reach the caller")
 	}
-	b.fault = nil
+	b.fail(nil)
 	b.want(upsertOf(product(1, "v1", 10_000, "1")), Ignored)
 	b.reopen()
 	b.want(upsertOf(product(1, "v2", 20_000, "1")), Ignored)

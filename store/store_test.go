@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,11 +16,11 @@ const testShop = "test-shop.myshopify.com"
 
 // bench is an open store with what tests need around it.
 type bench struct {
-	t     testing.TB
-	s     *Store
-	path  string
-	n     int64
-	fault func(point string) error
+	t      testing.TB
+	s      *Store
+	path   string
+	n      int64
+	faults atomic.Pointer[func(point string) error] // what fails; the writer asks at any time
 }
 
 func open(t testing.TB, change ...func(*Options)) *bench {
@@ -30,6 +31,15 @@ func open(t testing.TB, change ...func(*Options)) *bench {
 	return b
 }
 
+// fail has the store fail at some points; nil: at none.
+func (b *bench) fail(at func(point string) error) {
+	if at == nil {
+		b.faults.Store(nil)
+		return
+	}
+	b.faults.Store(&at)
+}
+
 func (b *bench) reopen(change ...func(*Options)) {
 	b.t.Helper()
 	if b.s != nil {
@@ -38,10 +48,10 @@ func (b *bench) reopen(change ...func(*Options)) {
 		}
 	}
 	o := Options{Path: b.path, Fault: func(point string) error {
-		if b.fault == nil {
-			return nil
+		if fail := b.faults.Load(); fail != nil {
+			return (*fail)(point)
 		}
-		return b.fault(point)
+		return nil
 	}}
 	for _, c := range change {
 		c(&o)

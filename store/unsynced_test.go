@@ -22,17 +22,17 @@ func TestAfterAFailedSyncNothingIsCommittedBehindTheOldLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.want(upsertOf(product(2, "v1", 10_000, "1")), Applied)
-	b.fault = func(at string) error {
+	b.fail(func(at string) error {
 		if at == "before commit" {
 			return &UnavailableError{Cause: CauseIO, Err: syscall.EIO}
 		}
 		return nil
-	}
+	})
 	c := upsertOf(product(3, "v1", 10_000, "1"))
 	if _, err := b.s.Apply(context.Background(), b.delivery(c), c); CauseOf(err) != CauseIO {
 		t.Fatalf("error %v, want io_error", err)
 	}
-	b.fault = nil
+	b.fail(nil)
 	if _, err := b.s.Apply(context.Background(), b.delivery(c), c); !errors.Is(err, ErrUnavailable) {
 		t.Fatalf("error %v while the log can't be started anew, want unavailable", err)
 	}

@@ -89,16 +89,16 @@ func TestAProductAndItsVariantsChangeTogether(t *testing.T) {
 			seq := b.s.LastSeq()
 			c := upsertOf(product(1, "v2", 20_000, "8", "9", "10"))
 			d := b.delivery(c)
-			b.fault = func(at string) error {
+			b.fail(func(at string) error {
 				if at == point {
 					return boom
 				}
 				return nil
-			}
+			})
 			if _, err := b.s.Apply(context.Background(), d, c); !errors.Is(err, boom) {
 				t.Fatalf("error %v, want the fault", err)
 			}
-			b.fault = nil
+			b.fail(nil)
 			b.reopen()
 			row := b.product(1)
 			if *row.Title != "Shirt v1" || len(row.Variants) != 2 || *row.Variants[0].Price != "1" {
@@ -118,16 +118,16 @@ func TestAProductAndItsVariantsChangeTogether(t *testing.T) {
 		b.want(upsertOf(product(1, "v1", 10_000, "1", "2")), Applied)
 		c := upsertOf(product(1, "v2", 20_000, "8", "9", "10"))
 		d := b.delivery(c)
-		b.fault = func(at string) error {
+		b.fail(func(at string) error {
 			if at == "after commit" {
 				return boom
 			}
 			return nil
-		}
+		})
 		if _, err := b.s.Apply(context.Background(), d, c); !errors.Is(err, boom) {
 			t.Fatalf("error %v, want the fault", err)
 		}
-		b.fault = nil
+		b.fail(nil)
 		if res := b.deliver(d, c); res.Outcome != Duplicate {
 			t.Errorf("sent again: %s, want duplicate", res.Outcome)
 		}
