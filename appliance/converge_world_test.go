@@ -195,7 +195,7 @@ func (w *world) begin() error {
 		PublicURL: func() string { return s.PublicURL }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
 	})
 	w.wants = newWants(w.store, w.queue, w.log)
-	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.wants.add})
+	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.wants.add, Heard: w.store.Heard})
 	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
 		return err
 	}

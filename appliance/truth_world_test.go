@@ -79,7 +79,7 @@ func (w *truth) listen(in *http.Request, code int) {
 		}
 	case code == http.StatusUnauthorized && in.Header.Get("X-Shopify-Hmac-Sha256") != "":
 		w.refused = time.Now()
-	case code < 300:
+	case code < 300, code == http.StatusServiceUnavailable: // authentic, and not kept
 		w.valid = time.Now()
 	}
 }

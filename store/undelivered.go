@@ -38,6 +38,20 @@ type hearing struct {
 	open  sync.Map // shop to struct{}: it may have undelivered changes
 	// loaded: open knows what the file holds; until then every shop may have some.
 	loaded atomic.Bool
+
+	mu   sync.Mutex
+	told map[productKey]int64 // newest version that a delivery told of which was not stored; at most mostTold
+}
+
+// mostTold bounds the products that are remembered so.
+const mostTold = 10_000
+
+// tells reports whether a delivery that was not stored told of a version.
+func (h *hearing) tells(shop string, id, version int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	told, ok := h.told[productKey{shop, id}]
+	return ok && told/1000 >= version/1000
 }
 
 func heardKey(shop, topic string) string { return shop + "\n" + topic }
@@ -62,9 +76,30 @@ func (h *hearing) mayBeOpen(shop string) bool {
 	return ok || !h.loaded.Load()
 }
 
-// Heard is when the newest valid delivery of a topic came from a shop, stale ones
+// Heard notes a valid delivery that is not stored now: it came. What it told of is
+// kept in memory, so that a run which reads the change before the delivery comes
+// again does not take it for undelivered.
+func (s *Store) Heard(d Delivery, c catalog.Change) {
+	s.hearing.heard(d)
+	if c.Kind != catalog.Upsert || strings.HasPrefix(d.WebhookID, SampleID) {
+		return
+	}
+	version, known := c.Product.UpdatedAt.Get()
+	if !known {
+		return
+	}
+	s.hearing.mu.Lock()
+	defer s.hearing.mu.Unlock()
+	if s.hearing.told == nil || len(s.hearing.told) >= mostTold {
+		s.hearing.told = map[productKey]int64{}
+	}
+	key := productKey{d.Shop, c.ID}
+	s.hearing.told[key] = max(s.hearing.told[key], version)
+}
+
+// LastHeard is when the newest valid delivery of a topic came from a shop, stale ones
 // and repeats too; zero for none among the newest rows of the journal.
-func (s *Store) Heard(shop, topic string) time.Time {
+func (s *Store) LastHeard(shop, topic string) time.Time {
 	v, ok := s.hearing.shops.Load(heardKey(shop, topic))
 	if !ok {
 		return time.Time{}
@@ -132,7 +167,7 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 	}
 	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id = ? AND shop = ? AND outcome <> 'mismatch' AND version_at / 1000 >= ?)`,
 		p.ID, r.Shop, version/1000)
-	if err != nil || n > 0 {
+	if err != nil || n > 0 || t.s.hearing.tells(r.Shop, p.ID, version) {
 		return err
 	}
 	topic := catalog.ProductsUpdate

@@ -70,14 +70,14 @@ func TestAChangeThatOnlyARunReadIsUndelivered(t *testing.T) {
 	d := b.delivery(sample)
 	d.WebhookID = SampleID + "1"
 	b.deliver(d, sample)
-	if u := b.undelivered(); u.Changes != 3 || !b.s.Heard(testShop, string(catalog.ProductsUpdate)).Before(d.ReceivedAt) {
+	if u := b.undelivered(); u.Changes != 3 || !b.s.LastHeard(testShop, string(catalog.ProductsUpdate)).Before(d.ReceivedAt) {
 		t.Errorf("after a sample: %+v", u)
 	}
 	b.want(upsertOf(product(1, "v5", 50_000, "1")), Stale)
 	if u := b.undelivered(); u.Changes != 2 {
 		t.Errorf("after a late delivery of the older change: %+v", u)
 	}
-	heard := b.s.Heard(testShop, string(catalog.ProductsUpdate))
+	heard := b.s.LastHeard(testShop, string(catalog.ProductsUpdate))
 	if time.Since(heard).Abs() > time.Minute {
 		t.Errorf("heard at %v", heard)
 	}
@@ -106,5 +106,27 @@ func TestAChangeThatWasDeliveredUnselectedIsDelivered(t *testing.T) {
 	b.runReads(always, product(1, "v1", 10_000, "1"))
 	if u := b.undelivered(); u.Changes != 0 {
 		t.Errorf("%+v", u)
+	}
+}
+
+// TestWhatWasHeardAndNotKeptIsNotUndelivered holds a delivery that came while
+// nothing could be stored: it says nothing of the way here.
+func TestWhatWasHeardAndNotKeptIsNotUndelivered(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	refused := upsertOf(product(1, "v2", 20_000, "1"))
+	d := b.delivery(refused)
+	d.ReceivedAt = d.ReceivedAt.Add(time.Hour)
+	b.s.Heard(d, refused)
+	if at := b.s.LastHeard(testShop, d.Topic); at.UnixMilli() != d.ReceivedAt.UnixMilli() {
+		t.Errorf("heard at %v, want %v", at, d.ReceivedAt)
+	}
+	b.runReads(always, product(1, "v2", 20_000, "1"))
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Errorf("%+v", u)
+	}
+	b.runReads(always, product(1, "v3", 30_000, "1"))
+	if u := b.undelivered(); u.Changes != 1 {
+		t.Errorf("%+v, want the one of which nothing was heard", u)
 	}
 }

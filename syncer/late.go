@@ -71,7 +71,7 @@ func (s *Syncer) judgeDeliveries(ctx context.Context, shop string, run store.Syn
 	m := lateMark{}
 	if err == nil && u.Changes > 0 {
 		if m.Delivered, err = s.o.Store.Delivered(ctx, shop, now.Add(-lateWindow)); err == nil && sign(u.Changes, m.Delivered) &&
-			(store.MillisOf(u.Found) >= run.StartedAt || !s.o.Store.Heard(shop, u.Topic).After(u.Newest)) {
+			(store.MillisOf(u.Found) >= run.StartedAt || !s.o.Store.LastHeard(shop, u.Topic).After(u.Newest)) {
 			m.Runs = min(was.Runs+1, lateRuns)
 		}
 	}
@@ -99,7 +99,7 @@ func (s *Syncer) Deliveries(ctx context.Context, shop string, now time.Time) (De
 	}
 	m := s.lateMark(shop)
 	d := Deliveries{Undelivered: u.Changes, Changes: u.Changes + m.Delivered, Oldest: u.Oldest.UTC(), Newest: u.Newest.UTC(), Topic: u.Topic}
-	if heard := s.o.Store.Heard(shop, u.Topic); !heard.IsZero() {
+	if heard := s.o.Store.LastHeard(shop, u.Topic); !heard.IsZero() {
 		d.Heard = heard.UTC()
 	}
 	d.Late = m.Runs >= lateRuns && sign(u.Changes, m.Delivered)

@@ -45,6 +45,9 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 	case errors.Is(err, store.ErrOtherShop):
 		return in.bury(context.WithoutCancel(ctx), req, change.ID, store.ErrOtherShop)
 	}
+	// It arrived, whatever becomes of it: that it could not be kept says nothing of
+	// the way here.
+	in.opt.Heard(store.Delivery{Shop: req.shop, Topic: req.topic, WebhookID: req.envelope.WebhookID, ReceivedAt: req.arrived}, change)
 	return in.enqueue(req, about(topic, change, req.envelope.Body), err)
 }
 

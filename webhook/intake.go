@@ -56,6 +56,9 @@ type Options struct {
 	// Wanted is told of work that a commit asked for. It must not block. The
 	// work is durable already. nil drops it.
 	Wanted func(store.Wanted)
+	// Heard is told of valid deliveries that the catalogue did not take. nil drops
+	// it.
+	Heard func(d store.Delivery, c catalog.Change)
 	// Redact deletes everything that is kept of a shop, after shop/redact for a
 	// shop that is known to be gone.
 	Redact func(ctx context.Context, shop string) error
@@ -100,6 +103,9 @@ func New(o Options) *Intake {
 	}
 	if o.Wanted == nil {
 		o.Wanted = func(store.Wanted) {}
+	}
+	if o.Heard == nil {
+		o.Heard = func(store.Delivery, catalog.Change) {}
 	}
 	in := &Intake{
 		opt: o, log: o.Logger,
