@@ -70,7 +70,7 @@ func TestScreenshots(t *testing.T) {
 	p.pictures(folder, "product", fmt.Sprintf("/products/%s/%d", a.shop.Domain(), favourite))
 	a.trouble()
 	p.open("/")
-	p.shows("Shopify is not answering")
+	p.shows("be asked: Shopify has a fault")
 	p.pictures(folder, "trouble", "/")
 	p.pictures(folder, "jobs", "/jobs")
 }
