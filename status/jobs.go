@@ -60,16 +60,23 @@ type jobCounter struct {
 	err  error
 	cut  bool
 	at   time.Time
-	took time.Duration
+	// numbers of the queue at the last count: waiting, leased, dead
+	numbers [3]int
+	took    time.Duration
 }
 
-func (c *jobCounter) get(ctx context.Context, q *queue.Queue, s *store.Store, now time.Time) (map[string]Jobs, bool, error) {
+// get counts again when the numbers of the queue are others than at the last count,
+// so that two numbers on one page agree.
+func (c *jobCounter) get(ctx context.Context, q *queue.Queue, s *store.Store, in Queue, now time.Time) (map[string]Jobs, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if age := now.Sub(c.at); c.last != nil && age >= 0 && age < max(jobsKept, 20*c.took) {
+	numbers := [3]int{in.Waiting, in.Leased, in.Dead}
+	age := now.Sub(c.at)
+	if c.last != nil && age >= 0 && (age < 20*c.took || age < jobsKept && numbers == c.numbers) {
 		return c.last, c.cut, c.err
 	}
 	began := time.Now()
+	c.numbers = numbers
 	c.last, c.cut, c.err = countJobs(ctx, q, s)
 	c.at, c.took = now, time.Since(began)
 	return c.last, c.cut, c.err
