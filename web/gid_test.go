@@ -15,7 +15,7 @@ import (
 // a product as JavaScript does, numbers as floats: beside an id that does not
 // survive it stands the global one.
 func TestEveryIDHasAFormThatJavaScriptReadsWithoutLoss(t *testing.T) {
-	const id = 788032119674292923 // as large as in Shopify's own samples
+	const id int64 = 788032119674292923 // as large as in Shopify's own samples
 	r := newRig(t, nil)
 	r.product(id, "Shirt", "")
 	r.deliver(catalog.InventoryLevelsDisconnect, fmt.Sprintf(`{"inventory_item_id":%d1,"location_id":1}`, id/10))
