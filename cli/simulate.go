@@ -15,6 +15,10 @@ import (
 	"stockroom/fakeshopify"
 )
 
+// simulatedSecret is the client secret of the app in the simulated shop: always
+// the same, so that what was connected to it once still is at its next start.
+const simulatedSecret = "shpss_simulated"
+
 type simulateCommand struct {
 	Address  string  `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
 	Shop     string  `default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
@@ -39,7 +43,7 @@ func (c simulateCommand) Run(e *env) error {
 		return err
 	}
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: c.Shop, Seed: c.Seed, Products: c.Products, Chaos: chaos, Target: c.Target, AllowHTTP: true,
+		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: c.Products, Chaos: chaos, Target: c.Target, AllowHTTP: true,
 		Logger: e.logger(s, slog.LevelInfo),
 	})
 	ln, err := net.Listen("tcp", c.Address)
@@ -47,11 +51,19 @@ func (c simulateCommand) Run(e *env) error {
 		return fmt.Errorf("--address: %w", err)
 	}
 	fmt.Fprintf(e.Stdout, `Simulated shop %[1]s
-  Admin API      http://%[2]s/admin/api/2026-10/graphql.json
-  Token          POST http://%[2]s/admin/oauth/access_token (client_credentials)
-  Client secret  %[3]s   (simulated; signs the webhooks)
-Stop with Ctrl-C.
-`, c.Shop, ln.Addr(), shop.Secret())
+
+  Admin API      http://%[2]s/admin/api/%[4]s/graphql.json
+  Token          POST http://%[2]s/admin/oauth/access_token (client_credentials, any client id)
+  Client secret  %[3]s (signs the webhooks, too)
+
+  A copy of it, in another terminal:
+    export SHOPIFY_SHOP=%[1]s SHOPIFY_API_KEY=simulated
+    export SHOPIFY_API_SECRET=%[3]s
+    export STOCKROOM_API_BASE=http://%[2]s STOCKROOM_PUBLIC_URL=http://%[5]s
+    stockroom serve
+
+  Stop with Ctrl-C.
+`, c.Shop, ln.Addr(), shop.Secret(), s.APIVersion, s.Listen)
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return shop.Run(ctx, c.Rate) })
 	g.Go(func() error { return serveAPI(ctx, ln, shop) })
