@@ -14,6 +14,17 @@ import (
 	"time"
 )
 
+// requireOnlyPoisonDead checks that no delivery became a dead letter because of
+// an outage.
+func requireOnlyPoisonDead(tb testing.TB, s *server) {
+	tb.Helper()
+	for _, j := range s.pagedJobs("dead") {
+		if j.Class != "poison" {
+			tb.Errorf("%s became a dead letter: class %s, %s", j.WebhookID, j.Class, j.LastError)
+		}
+	}
+}
+
 // pagedJobs lists every job of a state, payloads left out.
 func (s *server) pagedJobs(state string) []queuedJob {
 	s.tb.Helper()

@@ -41,17 +41,6 @@ func (l *ledger) steady(tb testing.TB, s *server, connections int, every time.Du
 	return sync.OnceFunc(func() { cancel(); g.Wait() })
 }
 
-// requireOnlyPoisonDead checks that no delivery became a dead letter because of
-// an outage.
-func requireOnlyPoisonDead(tb testing.TB, s *server) {
-	tb.Helper()
-	for _, j := range s.pagedJobs("dead") {
-		if j.Class != "poison" {
-			tb.Errorf("%s became a dead letter: class %s, %s", j.WebhookID, j.Class, j.LastError)
-		}
-	}
-}
-
 // awaitReady waits until /readyz has nothing to complain about.
 func awaitReady(tb testing.TB, s *server) {
 	tb.Helper()

@@ -49,7 +49,7 @@ func newBenchRig(b *testing.B, products int) *runRig {
 	list := make([]shopify.Listed, products)
 	var batch []*catalog.Product
 	for i := range products {
-		id := int64(7_000_000_000_000 + i*37)
+		id := 7_000_000_000_000 + int64(i)*37
 		list[i] = shopify.Listed{ID: id, UpdatedAt: at.UnixMilli(), Variants: 1}
 		batch = append(batch, &catalog.Product{
 			ID: id, Title: catalog.Of("A product"), Status: catalog.Of("active"), UpdatedAt: catalog.Of(at.UnixMilli()),

@@ -97,7 +97,7 @@ func permute(x, n int) int {
 	for {
 		l, r := x>>half, x&mask
 		for round := range 4 {
-			h := uint32(r*0x9E3779B1) ^ uint32(round*0x85EBCA6B)
+			h := uint32(r)*0x9E3779B1 ^ uint32(round)*0x85EBCA6B
 			h ^= h >> 15
 			h *= 0x2C1B3C6D
 			h ^= h >> 12
@@ -111,7 +111,7 @@ func permute(x, n int) int {
 
 // appendLine appends line n of the grouped order.
 func appendLine(b []byte, n int) []byte {
-	root := int64(7_000_000_000_000 + n/Each*7)
+	root := 7_000_000_000_000 + int64(n/Each)*7
 	num := func(v int64) { b = strconv.AppendInt(b, v, 10) }
 	text := func(s string) { b = append(b, s...) }
 	k := n % Each
