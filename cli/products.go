@@ -13,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/store"
 )
@@ -33,9 +34,9 @@ func (c *client) copyJSON(e *env, path string, q url.Values) error {
 }
 
 type productsListCommand struct {
-	Shop   string `help:"Only products of this shop."`
-	Status string `enum:",ACTIVE,INACTIVE" default:"" help:"Only ACTIVE or INACTIVE ones."`
-	Search string `short:"q" help:"Part of a title, or a whole SKU, barcode, handle or id."`
+	Shop   string `placeholder:"SHOP" help:"Only products of this shop."`
+	Status string `enum:",ACTIVE,INACTIVE" default:"" placeholder:"STATUS" help:"Only ACTIVE or INACTIVE ones."`
+	Search string `short:"q" placeholder:"TEXT" help:"Part of a title, or a whole SKU, barcode, handle or id."`
 	Limit  int    `default:"50" help:"Most products to list, 1 to 1000."`
 }
 
@@ -98,9 +99,18 @@ func printable(s string) string {
 	return string(out)
 }
 
+// productID is a product's id as an argument.
+type productID int64
+
+func (id *productID) UnmarshalText(text []byte) error {
+	n, err := catalog.ParseProductID(string(text))
+	*id = productID(n)
+	return err
+}
+
 type productsGetCommand struct {
-	Shop string `arg:"" help:"The shop's domain."`
-	ID   int64  `arg:"" help:"Shopify's product id."`
+	Shop string    `arg:"" help:"The shop's domain."`
+	ID   productID `arg:"" name:"product" help:"Shopify's product id: the number, gid://shopify/Product/... or the address of its page."`
 }
 
 func (c productsGetCommand) Run(e *env) error {
@@ -112,7 +122,7 @@ func (c productsGetCommand) Run(e *env) error {
 type productsExportCommand struct {
 	File   string `arg:"" optional:"" help:"File to write; without it standard output. It must not exist."`
 	Format string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
-	Shop   string `help:"Only products of this shop; not with sqlite."`
+	Shop   string `placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
 	Raw    bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
 }
 
@@ -163,8 +173,8 @@ func (c productsExportCommand) Run(e *env) (err error) {
 }
 
 type explainCommand struct {
-	Shop string `arg:"" help:"The shop's domain."`
-	ID   int64  `arg:"" name:"product" help:"Shopify's product id."`
+	Shop string    `arg:"" help:"The shop's domain."`
+	ID   productID `arg:"" name:"product" help:"Shopify's product id: the number, gid://shopify/Product/... or the address of its page."`
 }
 
 func (c explainCommand) Run(e *env) error {

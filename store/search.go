@@ -11,6 +11,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"stockroom/catalog"
 )
 
 // ErrCursor is the error for a cursor that no page gave out.
@@ -292,7 +294,7 @@ func (r reading) byKey(f SearchFilter, from *place, backward bool) ([]place, err
 		}
 		return len(found), nil
 	}
-	if id, err := strconv.ParseInt(f.Text, 10, 64); err == nil {
+	if id, err := catalog.ParseProductID(f.Text); err == nil {
 		if _, err := look(productByShopifyID, id); err != nil {
 			return nil, err
 		}

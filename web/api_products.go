@@ -7,6 +7,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/catalog"
 	"stockroom/store"
 )
 
@@ -61,9 +62,9 @@ func productID(p httprouter.Params) (string, int64, error) {
 	if err != nil {
 		return "", 0, err
 	}
-	id, err := strconv.ParseInt(p.ByName("id"), 10, 64)
-	if err != nil || id <= 0 {
-		return "", 0, refuse(http.StatusBadRequest, "Not a product's id", "A product's id is Shopify's number, as in the address of its page in the shop's admin.")
+	id, err := catalog.ParseProductID(p.ByName("id"))
+	if err != nil {
+		return "", 0, refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
 	}
 	return shop, id, nil
 }
@@ -113,8 +114,8 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 		return refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
 	}
 	if text := q.Get("product"); text != "" {
-		if f.Product, err = strconv.ParseInt(text, 10, 64); err != nil || f.Product <= 0 {
-			return refuse(http.StatusBadRequest, "Not a product's id", "product is Shopify's number of a product.")
+		if f.Product, err = catalog.ParseProductID(text); err != nil {
+			return refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
 		}
 	}
 	page, err := s.o.Store.SearchDeliveries(r.Context(), f)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -160,17 +159,14 @@ func readSelection(form url.Values) (sel catalog.Selection, wrong []string) {
 	return sel, wrong
 }
 
-// readIDs reads product ids, each as a number, a global id or the address of the
-// product's page in the shop's admin.
+// readIDs reads product ids, each as people copy it.
 func readIDs(text string) (ids []int64, wrong []string) {
 	seen := map[int64]bool{}
 	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }) {
-		last := strings.TrimSuffix(word, "/")
-		last = last[strings.LastIndexByte(last, '/')+1:]
-		id, err := strconv.ParseInt(last, 10, 64)
-		if err != nil || id <= 0 {
+		id, err := catalog.ParseProductID(word)
+		if err != nil {
 			if len(wrong) < 5 {
-				wrong = append(wrong, fmt.Sprintf("%q is not a product's id; it is Shopify's number, as in the address of its page in the shop's admin.", shortened(word)))
+				wrong = append(wrong, err.Error()+".")
 			}
 			continue
 		}

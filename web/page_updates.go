@@ -31,9 +31,9 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 	q, now := r.URL.Query(), time.Now()
 	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("cursor"), Limit: updatesListed}
 	if text := q.Get("product"); text != "" {
-		id, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || id <= 0 {
-			return refuse(http.StatusBadRequest, "Not a product's id", "A product's id is Shopify's number, as in the address of its page in the shop's admin.")
+		id, err := catalog.ParseProductID(text)
+		if err != nil {
+			return refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
 		}
 		f.Product = id
 	}
