@@ -32,29 +32,35 @@ type Process struct {
 	Version string
 }
 
-// commands is the command line as kong parses it.
+// commands is the command line as kong parses it, in the order of the help.
 type commands struct {
 	config.Flags `embed:""`
 
-	JSON bool `name:"json" help:"Write a JSON document to standard output."`
+	JSON        bool             `name:"json" group:"common" help:"Write a JSON document to standard output."`
+	ShowVersion kong.VersionFlag `name:"version" group:"common" help:"Show the version."`
 
-	Serve       serveCommand       `cmd:"" help:"Run the appliance: take deliveries, keep the catalogue, serve the status page."`
-	Demo        demoCommand        `cmd:"" help:"Run the appliance against a simulated shop. Of the settings only --data, --listen, --admin-listen and --log-format count."`
-	Simulate    simulateCommand    `cmd:"" help:"Run the simulated shop alone, for developing other Shopify software offline."`
-	Shop        shopCommand        `cmd:"" help:"Connect, list or remove shops."`
-	Select      selectCommand      `cmd:"" help:"Say which products of a shop are kept current."`
-	Sync        syncCommand        `cmd:"" help:"Bring the copy in step with the shop, and follow it."`
-	Reconcile   reconcileCommand   `cmd:"" help:"Compare the copy with the shop, repair it and list what differed."`
-	Queue       queueCommand       `cmd:"" help:"Look at waiting jobs and dead letters, retry or discard them."`
-	Products    productsCommand    `cmd:"" help:"List, show or export stored products."`
-	Explain     explainCommand     `cmd:"" help:"Tell what wrote a product's present state and what was ignored since."`
-	Webhooks    webhooksCommand    `cmd:"" help:"List, make and mend webhook subscriptions; send a signed sample delivery."`
-	Password    passwordCommand    `cmd:"" help:"Set, change or clear the password of the status page."`
-	Doctor      doctorCommand      `cmd:"" help:"Check everything that can be wrong and say how to mend it."`
-	Config      configCommand      `cmd:"" help:"Show the settings in force and where each comes from."`
-	Version     versionCommand     `cmd:"" help:"Show the version."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Exit 0 when the running server can store deliveries, else 1. For containers and supervisors."`
-	Completion  completionCommand  `cmd:"" help:"Write a completion script for bash, zsh or fish."`
+	Serve    serveCommand    `cmd:"" group:"Run:" help:"Take deliveries, keep the catalogue, serve the status page."`
+	Demo     demoCommand     `cmd:"" group:"Run:" help:"The same against a simulated shop, to look around."`
+	Simulate simulateCommand `cmd:"" group:"Run:" help:"Run the simulated shop alone, for developing offline."`
+
+	Shop     shopCommand     `cmd:"" group:"Shops:" help:"Connect, list or remove shops."`
+	Select   selectCommand   `cmd:"" group:"Shops:" help:"Say which products of a shop are kept current."`
+	Webhooks webhooksCommand `cmd:"" group:"Shops:" help:"List, make and mend webhook subscriptions; send a sample."`
+
+	Products productsCommand `cmd:"" group:"Catalogue:" help:"List, show or export stored products."`
+	Explain  explainCommand  `cmd:"" group:"Catalogue:" help:"Tell what wrote a product's present state and what was ignored."`
+
+	Sync      syncCommand      `cmd:"" group:"Repair:" help:"Bring the copy in step with the shop, and follow it."`
+	Reconcile reconcileCommand `cmd:"" group:"Repair:" help:"Compare the copy with the shop, repair it and list what differed."`
+	Queue     queueCommand     `cmd:"" group:"Repair:" help:"Look at waiting jobs and dead letters, retry or discard them."`
+	Doctor    doctorCommand    `cmd:"" group:"Repair:" help:"Check everything that can be wrong and say how to mend it."`
+
+	Password    passwordCommand    `cmd:"" group:"Operate:" help:"Set, change or clear the password of the status page."`
+	Config      configCommand      `cmd:"" group:"Operate:" help:"Show the settings in force and where each comes from."`
+	Healthcheck healthcheckCommand `cmd:"" group:"Operate:" help:"Exit 0 when the running server can store deliveries, else 1."`
+	Completion  completionCommand  `cmd:"" group:"Operate:" help:"Write a completion script for bash, zsh or fish."`
+	Version     versionCommand     `cmd:"" group:"Operate:" help:"Show the version."`
+	Help        helpCommand        `cmd:"" group:"Operate:" help:"Show how a command is used, or what can be set."`
 }
 
 // env is what a command runs with.
@@ -82,47 +88,71 @@ func withCode(code int, err error) error {
 	return &codeError{code, err}
 }
 
-// exited is how kong's own exits (help) leave the parser.
+// exited is how kong's own exits (help, --version) leave the parser.
 type exited int
 
-// Run parses and runs one command and returns its exit code.
-func Run(ctx context.Context, p Process) (code int) {
-	var c commands
-	defer func() {
-		switch e := recover().(type) {
-		case nil:
-		case exited:
-			code = int(e)
-		default:
-			panic(e)
-		}
-	}()
-	parser, err := kong.New(&c,
+// newParser makes the parser that fills c.
+func newParser(c *commands, p Process) *kong.Kong {
+	parser, err := kong.New(c,
 		kong.Name("stockroom"),
 		kong.Description("Keeps an exact local copy of a Shopify shop's products in SQLite."),
-		kong.Vars(config.FlagVars()), kong.Writers(p.Stdout, p.Stderr),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.ExplicitGroups([]kong.Group{{Key: "settings", Title: "Settings (also STOCKROOM_* in the environment, or in the file named by --config):"}}),
+		kong.Vars(config.FlagVars()), kong.Vars{"version": versionLine(p.Version)}, kong.Writers(p.Stdout, p.Stderr),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}), kong.Help(printHelp),
+		kong.ExplicitGroups([]kong.Group{{Key: "common", Title: "With every command:"}}),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 	)
 	if err != nil {
 		panic(err) // the struct above is wrong; every test would see it
 	}
+	shorten(parser.Model.Node)
+	for _, flag := range parser.Model.Flags {
+		if flag.Name == "json" {
+			parser.Model.HelpFlag.Group = flag.Group
+		}
+	}
+	return parser
+}
+
+// parse reads the command line into c; ended says that help or --version was
+// shown, and there is nothing to run.
+func parse(c *commands, p Process) (k *kong.Context, ended bool, err error) {
+	defer func() {
+		switch e := recover().(type) {
+		case nil:
+		case exited:
+			ended = true
+		default:
+			panic(e)
+		}
+	}()
 	args := p.Args
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	if args[0] == "help" {
-		args = append(args[1:len(args):len(args)], "--help")
-	}
-	k, err := parser.Parse(args)
+	k, err = newParser(c, p).Parse(args)
+	return k, false, parseError(err)
+}
+
+// Check reports what is wrong with a command line, without running it.
+func Check(args []string) error {
+	_, _, err := parse(new(commands), Process{Args: args, Stdout: io.Discard, Stderr: io.Discard})
+	return err
+}
+
+// Run parses and runs one command and returns its exit code.
+func Run(ctx context.Context, p Process) int {
+	var c commands
+	k, ended, err := parse(&c, p)
 	if err != nil {
-		fmt.Fprintf(p.Stderr, "stockroom: %s\nSee stockroom --help.\n", err)
+		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
 		return config.ExitUsage
+	}
+	if ended {
+		return config.ExitOK
 	}
 	ctx, stop := notify(ctx, p.Stderr)
 	defer stop()
-	e := &env{Process: p, ctx: ctx, flags: c.Flags, json: c.JSON, model: parser.Model}
+	e := &env{Process: p, ctx: ctx, flags: c.Flags, json: c.JSON, model: k.Model}
 	if err := k.Run(e); err != nil {
 		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
 		return exitCode(err)

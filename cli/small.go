@@ -21,8 +21,12 @@ func (versionCommand) Run(e *env) error {
 	if e.json {
 		return e.print(map[string]string{"version": e.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 	}
-	_, err := fmt.Fprintf(e.Stdout, "stockroom %s (%s, %s/%s)\n", e.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(e.Stdout, versionLine(e.Version))
 	return err
+}
+
+func versionLine(version string) string {
+	return fmt.Sprintf("stockroom %s (%s, %s/%s)", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 type configCommand struct {

@@ -11,7 +11,7 @@ import (
 // not given stays nil, so that Load can look elsewhere.
 type Flags struct {
 	Config            *string `name:"config" group:"settings" placeholder:"${value_config}" help:"${help_config}"`
-	Data              *string `name:"data" group:"settings" placeholder:"${value_data}" help:"${help_data}"`
+	Data              *string `name:"data" group:"common" placeholder:"${value_data}" help:"${help_data}"`
 	Listen            *string `name:"listen" group:"settings" placeholder:"${value_listen}" help:"${help_listen}"`
 	AdminListen       *string `name:"admin-listen" group:"settings" placeholder:"${value_admin_listen}" help:"${help_admin_listen}"`
 	AdminPasswordFile *string `name:"admin-password-file" group:"settings" placeholder:"${value_admin_password_file}" help:"${help_admin_password_file}"`
