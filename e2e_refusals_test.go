@@ -98,6 +98,9 @@ func TestRefusedRequestsSayWhyAndChangeNothing(t *testing.T) {
 	await(t, "the shop without credentials is paused", func() bool {
 		return count(t, db, `SELECT count(*) FROM shops WHERE state = 'paused' AND shop = ?`, noSecretShop) == 1
 	})
+	await(t, "the job that reads the product of the letter", func() bool {
+		return slices.ContainsFunc(s.jobs(""), func(j queuedJob) bool { return j.Kind == "fetch_product" })
+	})
 	before := dump(t, s)
 	refusedBefore := s.metrics()
 
