@@ -40,7 +40,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 	found, err := datadir.ReadAdmin(s.DataDir)
 	switch {
 	case err == nil:
-		return &client{base: found.URL, token: found.Token, http: &http.Client{CheckRedirect: noRedirect}, close: func() error { return nil }}, nil
+		return &client{base: found.URL, token: found.Token, http: &http.Client{CheckRedirect: noRedirect, Transport: watched{found, http.DefaultTransport}}, close: func() error { return nil }}, nil
 	case !errors.Is(err, datadir.ErrNoServer):
 		return nil, withCode(config.ExitData, err)
 	}
@@ -158,7 +158,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("the running server does not answer: %w", err)
+		var wrapped *url.Error
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err // the address in it tells a person nothing
+		}
+		return nil, err
 	}
 	if res.StatusCode < 300 {
 		return res.Body, nil

@@ -77,7 +77,7 @@ func (c healthcheckCommand) Run(e *env) error {
 	req.Header.Set("Authorization", "Bearer "+found.Token)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("the server does not answer: %w", err)
+		return silent(found)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
