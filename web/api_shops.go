@@ -1,9 +1,6 @@
 package web
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"strconv"
 
@@ -168,27 +165,4 @@ func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter
 	}
 	s.log.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
 	return writeJSON(w, http.StatusOK, s.account(r.Context()).Shop(shop.Shop).Calls)
-}
-
-// readJSON reads one JSON document without unknown members.
-func readJSON(r *http.Request, v any) error {
-	dec := json.NewDecoder(r.Body)
-	dec.DisallowUnknownFields()
-	err := dec.Decode(v)
-	if err == nil {
-		if _, more := dec.Token(); more == io.EOF {
-			return nil
-		}
-		return refuse(http.StatusBadRequest, "Not one JSON document", "The body goes on behind its JSON document.")
-	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return err
-	}
-	// The decoder's error may quote the body, which may hold a secret.
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) {
-		return refuse(http.StatusBadRequest, "Wrong type", "The member "+wrongType.Field+" has the wrong type.")
-	}
-	return refuse(http.StatusBadRequest, "Not understood", "The body is not the JSON object that this path takes, or has a member it does not know.")
 }
