@@ -76,6 +76,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 		in.Body = http.NoBody
 	}
 	pr, pw := io.Pipe()
+	trailer := http.Header{} // to be read behind the body
 	w := &pipeWriter{header: make(http.Header), body: pw, started: make(chan struct{})}
 	go func() {
 		defer func() {
@@ -86,6 +87,11 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 				cause = fmt.Errorf("the answer broke off: %v", p)
 			}
 			w.WriteHeader(http.StatusInternalServerError) // nothing when it has begun
+			for name, values := range w.header {
+				if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+					trailer[name] = values
+				}
+			}
 			pw.CloseWithError(cause)
 		}()
 		t.h.ServeHTTP(w, in)
@@ -94,7 +100,7 @@ func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	<-w.started
 	return &http.Response{
 		StatusCode: w.status, Status: http.StatusText(w.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.sent, Body: pr, Request: r, ContentLength: -1,
+		Header: w.sent, Body: pr, Request: r, ContentLength: -1, Trailer: trailer,
 	}, nil
 }
 
@@ -134,8 +140,8 @@ func (p *problem) Error() string {
 	return p.Detail
 }
 
-// do sends a request and returns the answer's body, or a *problem.
-func (c *client) do(ctx context.Context, method, path string, query url.Values, in any) (io.ReadCloser, error) {
+// do sends a request and returns the answer, or a *problem.
+func (c *client) do(ctx context.Context, method, path string, query url.Values, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -165,7 +171,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return nil, err
 	}
 	if res.StatusCode < 300 {
-		return res.Body, nil
+		return res, nil
 	}
 	defer res.Body.Close()
 	p := &problem{Status: res.StatusCode, Title: res.Status}
@@ -185,16 +191,16 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 
 // call sends a request and reads the JSON answer into out, nil to drop it.
 func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	body, err := c.do(ctx, method, path, query, in)
+	res, err := c.do(ctx, method, path, query, in)
 	if err != nil {
 		return err
 	}
-	defer body.Close()
+	defer res.Body.Close()
 	if out == nil {
-		_, err = io.Copy(io.Discard, body)
+		_, err = io.Copy(io.Discard, res.Body)
 		return err
 	}
-	if err := json.NewDecoder(body).Decode(out); err != nil {
+	if err := json.NewDecoder(res.Body).Decode(out); err != nil {
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
 	return nil

@@ -2,19 +2,15 @@ package cli
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"stockroom/catalog"
-	"stockroom/config"
 	"stockroom/store"
 )
 
@@ -116,59 +112,6 @@ type productsGetCommand struct {
 func (c productsGetCommand) Run(e *env) error {
 	return e.with(false, func(cl *client) error {
 		return cl.copyJSON(e, fmt.Sprintf("/api/v1/products/%s/%d", url.PathEscape(c.Shop), c.ID), nil)
-	})
-}
-
-type productsExportCommand struct {
-	File   string `arg:"" optional:"" help:"File to write; without it standard output. It must not exist."`
-	Format string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
-	Shop   string `placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
-	Raw    bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
-}
-
-func (c productsExportCommand) Run(e *env) (err error) {
-	if c.Format == "sqlite" {
-		switch {
-		case c.Shop != "":
-			return withCode(config.ExitUsage, errors.New("--shop does not go with --format sqlite, which copies the whole catalogue"))
-		case c.File == "" && isTerminal(e.Stdout):
-			return withCode(config.ExitUsage, errors.New("--format sqlite needs a FILE to write"))
-		}
-	}
-	q := url.Values{"format": {c.Format}}
-	if c.Shop != "" {
-		q.Set("shop", c.Shop)
-	}
-	if c.Raw {
-		q.Set("raw", "true")
-	}
-	return e.with(false, func(cl *client) (err error) {
-		out := e.Stdout
-		if c.File != "" {
-			f, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-			if errors.Is(err, fs.ErrExist) {
-				return withCode(config.ExitUsage, fmt.Errorf("%s exists already; choose another name", c.File))
-			}
-			if err != nil {
-				return err
-			}
-			defer func() {
-				err = errors.Join(err, f.Close())
-				if err != nil {
-					_ = os.Remove(c.File) // an unfinished export must not pass for one
-				}
-			}()
-			out = f
-		}
-		body, err := cl.do(e.ctx, http.MethodGet, "/api/v1/products-export", q, nil)
-		if err != nil {
-			return err
-		}
-		defer body.Close()
-		if _, err := io.Copy(out, body); err != nil {
-			return fmt.Errorf("export: %w", err)
-		}
-		return nil
 	})
 }
 

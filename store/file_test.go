@@ -233,7 +233,12 @@ func TestACopyIsWholeWhileWritesGoOn(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "copy.db")
 	done := make(chan error, 1)
-	go func() { done <- b.s.CopyTo(context.Background(), path) }()
+	var told int64
+	go func() {
+		var err error
+		told, err = b.s.CopyTo(context.Background(), path)
+		done <- err
+	}()
 	for id := int64(51); id <= 80; id++ {
 		b.want(upsertOf(product(id, "v1", 10_000, "1", "2")), Applied)
 	}
@@ -253,10 +258,10 @@ func TestACopyIsWholeWhileWritesGoOn(t *testing.T) {
 	if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&check); err != nil || check != "ok" {
 		t.Errorf("integrity %q, %v", check, err)
 	}
-	if products < 50 || variants != 2*products {
-		t.Errorf("%d products with %d variants", products, variants)
+	if products < 50 || variants != 2*products || told != int64(products) {
+		t.Errorf("%d products with %d variants, %d told", products, variants, told)
 	}
-	if err := b.s.CopyTo(context.Background(), path); err == nil {
+	if _, err := b.s.CopyTo(context.Background(), path); err == nil {
 		t.Error("a copy overwrote an existing file")
 	}
 }

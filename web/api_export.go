@@ -23,6 +23,10 @@ const exportPage = 200
 // exportPrefix begins the name of the folder of an sqlite export under way.
 const exportPrefix = ".export-"
 
+// ExportedHeader says how many products an export holds: a trailer, which comes
+// behind what is streamed, or a header of an sqlite export.
+const ExportedHeader = "Stockroom-Products"
+
 // apiExport streams the whole catalogue, or one shop of it. Each product is
 // read with its variants in one transaction; the list as a whole may hold
 // products changed while it was read. The header Stockroom-Seq holds the newest
@@ -66,6 +70,7 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 	h.Set("Content-Type", kind)
 	h.Set("Content-Disposition", `attachment; filename="products.`+format+`"`)
 	out := bufio.NewWriterSize(w, 32<<10)
+	var n int64
 	var put func(*store.ProductRow) error
 	var end func() error
 	switch format {
@@ -81,6 +86,7 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 		if err = put(row); err != nil {
 			break
 		}
+		n++
 	}
 	if errors.Is(err, io.EOF) {
 		err = end()
@@ -95,6 +101,8 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 		// The answer has begun: only a broken connection tells that it is not whole.
 		panic(http.ErrAbortHandler)
 	}
+	_ = http.NewResponseController(w).Flush() // a short answer that is not sent in pieces has no trailer
+	h.Set(http.TrailerPrefix+ExportedHeader, strconv.FormatInt(n, 10))
 	return nil
 }
 
@@ -186,7 +194,8 @@ func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
 		}
 	}()
 	path := filepath.Join(dir, "products.db")
-	if err := s.o.Store.CopyTo(r.Context(), path); err != nil {
+	n, err := s.o.Store.CopyTo(r.Context(), path)
+	if err != nil {
 		return err
 	}
 	f, err := os.Open(path)
@@ -197,6 +206,7 @@ func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.sqlite3")
 	h.Set("Content-Disposition", `attachment; filename="products.db"`)
+	h.Set(ExportedHeader, strconv.FormatInt(n, 10))
 	http.ServeContent(w, r, "", time.Time{}, f)
 	return nil
 }
