@@ -120,13 +120,24 @@ func (s Selection) Selects(id int64, tags []string, vendor, productType string) 
 }
 
 func (r Rule) matches(tags []string, vendor, productType string) bool {
-	switch r.Field {
+	return slices.ContainsFunc(r.Field.Values(tags, vendor, productType), r.Equals)
+}
+
+// Equals reports whether a field's value is the rule's: upper and lower case are
+// the same, and so are spaces around it.
+func (r Rule) Equals(value string) bool {
+	return strings.EqualFold(strings.TrimSpace(value), strings.TrimSpace(r.Value))
+}
+
+// Values returns what the field of a product holds.
+func (f RuleField) Values(tags []string, vendor, productType string) []string {
+	switch f {
 	case RuleTag:
-		return slices.ContainsFunc(tags, func(tag string) bool { return strings.EqualFold(tag, r.Value) })
+		return tags
 	case RuleVendor:
-		return strings.EqualFold(vendor, r.Value)
+		return []string{vendor}
 	}
-	return strings.EqualFold(productType, r.Value)
+	return []string{productType}
 }
 
 // Judge reports whether the product is selected, and whether that can be

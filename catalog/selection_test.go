@@ -7,7 +7,7 @@ import (
 )
 
 func TestSelectionSelects(t *testing.T) {
-	shirt := &Product{ID: 7, Tags: Of([]string{"Summer", "new"}), Vendor: Of("Acme"), ProductType: Of("Shirts")}
+	shirt := &Product{ID: 7, Tags: Of([]string{"Summer", "new"}), Vendor: Of("Acme "), ProductType: Of("Shirts")}
 	for _, tc := range []struct {
 		name string
 		s    Selection
@@ -21,6 +21,9 @@ func TestSelectionSelects(t *testing.T) {
 		{"an empty include list selects none", Selection{Mode: SelectInclude}, false},
 		{"a tag rule matches without regard to case", Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "SUMMER"}}}, true},
 		{"a tag rule matches whole tags only", Selection{Mode: SelectRules, Rules: []Rule{{RuleTag, "sum"}}}, false},
+		{"a vendor rule matches without regard to case and outer spaces", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, " ACME "}}}, true},
+		{"a type rule matches without regard to case and outer spaces", Selection{Mode: SelectRules, Rules: []Rule{{RuleType, "sHirts "}}}, true},
+		{"a vendor rule matches whole vendors only", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "acm"}}}, false},
 		{"one matching rule is enough", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "other"}, {RuleType, "shirts"}}}, true},
 		{"an excluded product stays out though a rule matches", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "acme"}}, Exclude: []int64{7}}, false},
 	} {
