@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"stockroom/catalog"
 )
 
@@ -100,7 +102,7 @@ func TestAWidenedSelectionWantsAFullSync(t *testing.T) {
 	if b.selection(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{1}}); wantsSync() {
 		t.Error("an include list asks for a sync; its ids are fetched one by one")
 	}
-	if e := b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "x"}}}); !wantsSync() || e.ToFetch != 1 {
+	if e := b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "x"}}}); !wantsSync() || !e.FullSync || e.ToFetch != 0 {
 		t.Errorf("rules ask for no sync: %+v", e)
 	}
 }
@@ -137,4 +139,65 @@ func TestSelectionSurvivesARestartAndAFailedWrite(t *testing.T) {
 	b.reopen()
 	b.want(upsertOf(product(1, "v2", 20_000, "1")), Ignored)
 	b.want(upsertOf(product(5, "v1", 10_000, "1")), Applied)
+}
+
+func TestAPreviewTellsWhatASelectionDoesAndChangesNothing(t *testing.T) {
+	b := open(t)
+	for id := range int64(10) {
+		p := product(id+1, "v1", 10_000, "1")
+		p.Vendor = catalog.Of("Acme Supply")
+		if id == 9 {
+			p.Status = catalog.Of("draft")
+		}
+		b.want(upsertOf(p), Applied)
+	}
+	rules := func(vendor string) catalog.Selection {
+		return catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleVendor, Value: vendor}}}
+	}
+	preview := func(sel catalog.Selection) SelectionEffect {
+		t.Helper()
+		e, err := b.s.PreviewSelection(t.Context(), testShop, sel)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return e
+	}
+	feed := b.kinds(0)
+	e := preview(rules("acme suply"))
+	if e.Stored != 10 || e.Active != 9 || e.Deactivated != 9 || e.Activated != 0 || !e.FullSync || !e.Drastic() {
+		t.Errorf("a rule that matches nothing: %+v", e)
+	}
+	want := []UnmatchedRule{{Rule: rules("acme suply").Rules[0], Near: []ValueCount{{"Acme Supply", 10}}}}
+	if d := cmp.Diff(want, e.Unmatched); d != "" {
+		t.Error(d)
+	}
+	if e := preview(rules(" acme SUPPLY ")); e.Deactivated != 0 || e.Unmatched != nil || e.Drastic() {
+		t.Errorf("the same vendor in other letters: %+v", e)
+	}
+	if e := preview(catalog.Selection{Exclude: []int64{1, 99}}); e.Deactivated != 1 || !e.Drastic() || !slices.Equal(e.NotStored, []int64{99}) {
+		t.Errorf("an exclude list: %+v", e)
+	}
+	if e := preview(catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{77, 1, 66}}); e.Deactivated != 8 || e.ToFetch != 2 || e.FullSync || !slices.Equal(e.NotStored, []int64{66, 77}) {
+		t.Errorf("an include list: %+v", e)
+	}
+	if !slices.Equal(b.kinds(0), feed) || b.product(1).Status != "ACTIVE" || len(b.wanted()) != 0 {
+		t.Error("a preview changed something")
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	want0, got := preview(rules("acme suply")), b.selection(rules("acme suply"))
+	want0.Wanted, got.Wanted = nil, nil
+	if d := cmp.Diff(want0, got); d != "" {
+		t.Errorf("the change did something else than its preview said: %s", d)
+	}
+}
+
+func TestOneOfTenIsNotDrasticAndMoreIs(t *testing.T) {
+	for _, tc := range []struct {
+		active, deactivated int
+		want                bool
+	}{{100, 10, false}, {100, 11, true}, {1, 1, true}, {0, 0, false}, {9, 1, true}, {10, 1, false}} {
+		if got := (SelectionEffect{Active: tc.active, Deactivated: tc.deactivated}).Drastic(); got != tc.want {
+			t.Errorf("%d of %d: %v", tc.deactivated, tc.active, got)
+		}
+	}
 }
