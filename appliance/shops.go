@@ -223,6 +223,11 @@ func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error)
 	return s.a.store.RemoveShop(ctx, shop, purge, "shop removed")
 }
 
+// Preview tells what Select would do.
+func (s shops) Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
+	return s.a.store.PreviewSelection(ctx, shop, sel)
+}
+
 // Select changes which products are kept current.
 func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
 	if err := s.a.state.SetSelection(shop, sel); err != nil {

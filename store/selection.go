@@ -231,11 +231,8 @@ func (t *tx) turnProduct(shop string, c turn, cause string) error {
 const nearValues = 3 // how many are named beside a rule that matches nothing
 
 // unmatched lists the rules that no stored product matches, with the values that
-// are the most alike. Without products nothing can be said.
+// are the most alike.
 func (j *judged) unmatched(sel catalog.Selection) (list []UnmatchedRule) {
-	if j.effect.Stored == 0 {
-		return nil
-	}
 	for _, rule := range sel.Rules {
 		counts := j.values[rule.Field]
 		if slices.ContainsFunc(slices.Collect(maps.Keys(counts)), rule.Equals) {

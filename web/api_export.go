@@ -35,9 +35,9 @@ const ExportedHeader = "Stockroom-Products"
 func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	q := r.URL.Query()
 	shop, format := q.Get("shop"), q.Get("format")
-	raw, err := strconv.ParseBool(orFalse(q.Get("raw")))
+	raw, err := yesOrNo(r, "raw")
 	if err != nil {
-		return refuse(http.StatusBadRequest, "Not yes or no", "raw is true or false.")
+		return err
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -104,13 +104,6 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 	_ = http.NewResponseController(w).Flush() // a short answer that is not sent in pieces has no trailer
 	h.Set(http.TrailerPrefix+ExportedHeader, strconv.FormatInt(n, 10))
 	return nil
-}
-
-func orFalse(text string) string {
-	if text == "" {
-		return "false"
-	}
-	return text
 }
 
 // products returns a function that gives one product after the other with its

@@ -75,9 +75,9 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 	if order != "" && order != "oldest" && order != "newest" {
 		return refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
 	}
-	withData, err := strconv.ParseBool(orFalse(q.Get("data")))
+	withData, err := yesOrNo(r, "data")
 	if err != nil {
-		return refuse(http.StatusBadRequest, "Not understood", "data is true or false.")
+		return err
 	}
 	f.After, f.Limit, f.NewestFirst = uint64(after), limit, order == "newest"
 	jobs, next, err := s.listJobs(r.Context(), f, topic)

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -45,6 +47,16 @@ func queryNames() map[string][]string {
 		}
 	}
 	return names
+}
+
+// yesOrNo reads a parameter that is true or false; left out it is false.
+func yesOrNo(r *http.Request, name string) (bool, error) {
+	text := r.URL.Query().Get(name)
+	yes, err := strconv.ParseBool(cmp.Or(text, "false"))
+	if err != nil {
+		return false, refuse(http.StatusBadRequest, "Not yes or no", name+" is true or false.")
+	}
+	return yes, nil
 }
 
 // operationKey is the method and the path as the description writes it.

@@ -27,9 +27,9 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	if len(q.Get("q")) > maxQuery {
 		return refuse(http.StatusBadRequest, "The search is too long", "q has at most 400 bytes.")
 	}
-	brief, err := strconv.ParseBool(orFalse(q.Get("brief")))
+	brief, err := yesOrNo(r, "brief")
 	if err != nil {
-		return refuse(http.StatusBadRequest, "Not yes or no", "brief is true or false.")
+		return err
 	}
 	page, err := s.o.Store.Search(r.Context(), store.SearchFilter{
 		Shop: q.Get("shop"), Status: status, Vendor: q.Get("vendor"), Type: q.Get("type"), Text: q.Get("q"),

@@ -2,7 +2,6 @@ package web
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -85,11 +84,9 @@ func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	purge := false
-	if text := r.URL.Query().Get("purge"); text != "" {
-		if purge, err = strconv.ParseBool(text); err != nil {
-			return refuse(http.StatusBadRequest, "Not yes or no", "purge is true or false.")
-		}
+	purge, err := yesOrNo(r, "purge")
+	if err != nil {
+		return err
 	}
 	n, err := s.o.Shops.Remove(r.Context(), shop.Shop, purge)
 	if err != nil {
@@ -128,15 +125,33 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 	if err := sel.Validate(); err != nil {
 		return refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
 	}
-	effect, err := s.o.Shops.Select(r.Context(), shop.Shop, sel)
+	dry, err := yesOrNo(r, "dry_run")
 	if err != nil {
 		return err
 	}
-	s.log.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+	yes, err := yesOrNo(r, "yes")
+	if err != nil {
+		return err
+	}
+	effect, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
+	switch {
+	case err != nil:
+		return err
+	case dry:
+	case effect.Drastic() && !yes:
+		return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
+	default:
+		if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
+			return err
+		}
+		s.log.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+	}
 	return writeJSON(w, http.StatusOK, struct {
 		Selection catalog.Selection `json:"selection"`
 		store.SelectionEffect
-	}{sel, effect})
+		Drastic bool     `json:"drastic"`
+		Remarks []string `json:"remarks"`
+	}{sel, effect, effect.Drastic(), append([]string{}, selectionRemarks(sel, effect)...)})
 }
 
 // apiCircuit holds the calls to a shop back, lets them go, or has the next try

@@ -32,8 +32,9 @@ func TestShopsAreAddedChangedSelectedAndRemoved(t *testing.T) {
 		t.Errorf("selection: %s", got)
 	}
 	r.product(1, "Shirt", "")
-	effect := r.admin(200, "PUT", "/api/v1/shops/"+testShop+"/selection", `{"mode":"include","include":[2,3]}`)
-	if effect != `{"selection":{"mode":"include","include":[2,3]},"activated":0,"deactivated":1,"to_fetch":2}`+"\n" {
+	effect := r.admin(200, "PUT", "/api/v1/shops/"+testShop+"/selection?yes=true", `{"mode":"include","include":[2,3]}`)
+	if effect != `{"selection":{"mode":"include","include":[2,3]},"stored":1,"active":1,"activated":0,"deactivated":1,"to_fetch":2,"full_sync":false,`+
+		`"drastic":true,"remarks":["Not stored yet: 2, 3. What exists of them in the shop is read from Shopify."]}`+"\n" {
 		t.Errorf("effect: %s", effect)
 	}
 	if got := r.admin(200, "DELETE", "/api/v1/shops/"+testShop+"?purge=true", ""); got != `{"products_deleted":1,"shop":"linen.myshopify.com"}`+"\n" {
@@ -61,6 +62,8 @@ func TestBadRequestsToShopsSayWhatIsWrong(t *testing.T) {
 		{"PUT", "shops/unknown.myshopify.com/selection", `{"mode":"all"}`, 404, "not connected"},
 		{"GET", "shops/unknown.myshopify.com/selection", "", 404, "not connected"},
 		{"DELETE", "shops/" + testShop + "?purge=perhaps", "", 400, "true or false"},
+		{"PUT", "shops/" + testShop + "/selection?dry_run=perhaps", `{"mode":"all"}`, 400, "true or false"},
+		{"PUT", "shops/" + testShop + "/selection?yes=perhaps", `{"mode":"all"}`, 400, "true or false"},
 	} {
 		body := r.admin(tt.status, tt.method, "/api/v1/"+tt.path, tt.body)
 		p := decode[struct {

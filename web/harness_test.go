@@ -62,6 +62,10 @@ func (s *shops) Remove(ctx context.Context, shop string, purge bool) (int, error
 	return s.store.RemoveShop(ctx, shop, purge, "test")
 }
 
+func (s *shops) Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
+	return s.store.PreviewSelection(ctx, shop, sel)
+}
+
 func (s *shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

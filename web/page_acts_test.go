@@ -31,14 +31,14 @@ func TestASelectionIsSavedAndSaysWhatItDid(t *testing.T) {
 	r := newRig(t, nil)
 	r.product(7, "Shirt", "")
 	r.product(8, "Hat", "")
-	form := url.Values{"version": {versionOf(catalog.Selection{})}, "mode": {"include"}, "rules": {"ignored, as the mode is another"}, "exclude": {""},
+	form := url.Values{"version": {versionOf(catalog.Selection{})}, "mode": {"include"}, "rules": {" "}, "exclude": {""}, "yes": {"yes"},
 		"include": {"7\r\nhttps://admin.shopify.com/store/linen/products/9/\n gid://shopify/Product/7, 11"}}
 	location := r.click(selectionPath, form)
 	if location != selectionPath+"?fetch=2&n=0&off=1&said=selected" {
 		t.Errorf("leads to %s", location)
 	}
 	_, text := checkPage(t, r.admin(200, "GET", location, ""))
-	for _, want := range []string{"Saved. 0 products now active or selected again, 1 left out and inactive.", "is read from Shopify", "Now: 3 listed products", "7\n9\n11"} {
+	for _, want := range []string{"Saved. 0 products became active, 1 inactive.", "is read from Shopify", "Now: 3 listed products", "7\n9\n11"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing: %s", want)
 		}
@@ -77,6 +77,61 @@ func TestASelectionIsNotSavedOverSomebodyElses(t *testing.T) {
 	}
 	if location := r.click(selectionPath, mine); !strings.Contains(location, "said=selected") {
 		t.Errorf("mine instead leads to %s", location)
+	}
+}
+
+func TestASelectionThatLeavesMuchOutIsAskedAbout(t *testing.T) {
+	r := newRig(t, nil)
+	for id := range int64(3) {
+		r.product(id+1, "Shirt", "")
+	}
+	form := url.Values{"version": {versionOf(catalog.Selection{})}, "mode": {"rules"}, "rules": {"vendor=acme suply\nvendor=no"}, "exclude": {"2 99"}}
+	status, page := r.post(selectionPath, form)
+	elements, text := checkPage(t, page)
+	for _, want := range []string{
+		"3 of 3 ACTIVE products would become INACTIVE. Go on?", `No stored product has the vendor "acme suply"; there is `, "(3).",
+		"Not stored, so leaving them out changes nothing now: 99.", "The whole shop would be read once", "keeps its row",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing: %s\n%s", want, text)
+		}
+	}
+	if got := r.shops.list[0].Selection; status != http.StatusOK || got.Mode != "" {
+		t.Fatalf("%d, saved %+v without an answer", status, got)
+	}
+	confirmed := url.Values{}
+	for _, e := range elements {
+		if e.attr["type"] == "hidden" {
+			confirmed.Set(e.attr["name"], e.attr["value"])
+		}
+	}
+	if location := r.click(selectionPath, confirmed); location != selectionPath+"?fetch=1&n=0&off=3&said=selected" {
+		t.Errorf("leads to %s", location)
+	}
+	if got := r.shops.list[0].Selection; len(got.Rules) != 2 || got.Rules[0].Value != "acme suply" || fmt.Sprint(got.Exclude) != "[2 99]" {
+		t.Errorf("saved %+v", got)
+	}
+}
+
+func TestTheAPIRefusesASelectionThatLeavesMuchOut(t *testing.T) {
+	r := newRig(t, nil)
+	for id := range int64(10) {
+		r.product(id+1, "Shirt", "")
+	}
+	path := "/api/v1" + selectionPath
+	refused := r.admin(409, "PUT", path, `{"mode":"all","exclude":[1,2]}`)
+	if !strings.Contains(refused, "2 of 10 ACTIVE products would become INACTIVE. Nothing was changed; add yes=true") {
+		t.Error(refused)
+	}
+	if got := r.admin(200, "PUT", path+"?dry_run=true", `{"mode":"all","exclude":[1,2]}`); !strings.Contains(got, `"active":10,"activated":0,"deactivated":2,`) || !strings.Contains(got, `"drastic":true`) {
+		t.Error(got)
+	}
+	if got := r.shops.list[0].Selection; got.Mode != "" {
+		t.Fatalf("saved %+v", got)
+	}
+	r.admin(200, "PUT", path, `{"mode":"all","exclude":[1]}`) // one of ten is no question
+	if got := r.shops.list[0].Selection; len(got.Exclude) != 1 {
+		t.Errorf("saved %+v", got)
 	}
 }
 
@@ -119,6 +174,8 @@ func TestAWrongSelectionIsNamedAndKeptInTheForm(t *testing.T) {
 		form url.Values
 		want string
 	}{
+		"no radio":       {url.Values{"mode": {"all"}, "rules": {"tag=summer"}}, `Something is written under "Products that fit a rule", but that is not chosen.`},
+		"another radio":  {url.Values{"mode": {"rules"}, "rules": {"tag=x"}, "include": {"7"}}, `under "Only these products", but that is not chosen`},
 		"no choice":      {url.Values{}, "Choose which products are kept."},
 		"words for ids":  {url.Values{"mode": {"include"}, "include": {"shirt"}}, `"shirt" is not a product's id`},
 		"negative":       {url.Values{"mode": {"all"}, "exclude": {"-4"}}, `"-4" is not a product's id`},

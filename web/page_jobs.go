@@ -319,9 +319,12 @@ func readable(data json.RawMessage) (text string, cut bool) {
 type confirmView struct {
 	Title, Text, Undo string
 	Action, Button    string
-	Newest, Seen      string // for all that were listed
-	Shop, Back        string
+	Back, Stay        string // where the other button leads, and its words
+	Hidden            []hiddenField
 }
+
+// hiddenField is what a form carries on from the page before it.
+type hiddenField struct{ Name, Value string }
 
 // discardPage asks whether to discard one job, or all that are listed.
 func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -329,14 +332,16 @@ func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httproute
 		return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 	}
 	q := r.URL.Query()
-	v := confirmView{Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}
+	v := confirmView{Stay: "Keep", Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}
 	if p.ByName("id") == "all" {
-		v.Newest, v.Seen, v.Shop = q.Get("newest"), q.Get("seen"), q.Get("shop")
-		bound, seen, err := listedUntil(v.Newest, v.Seen)
+		for _, name := range []string{"newest", "seen", "shop"} {
+			v.Hidden = append(v.Hidden, hiddenField{name, q.Get(name)})
+		}
+		bound, seen, err := listedUntil(q.Get("newest"), q.Get("seen"))
 		if err != nil {
 			return err
 		}
-		ids, err := s.deadUntil(r.Context(), v.Shop, bound, seen)
+		ids, err := s.deadUntil(r.Context(), q.Get("shop"), bound, seen)
 		if err != nil {
 			return err
 		}

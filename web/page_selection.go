@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -98,6 +99,11 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 		v.Wrong, v.Version = wrong, r.PostForm.Get("version")
 		return again(http.StatusBadRequest)
 	}
+	if r.PostForm.Get("version") == v.Version {
+		if v.Wrong = unchosen(r.PostForm, v); len(v.Wrong) > 0 {
+			return again(http.StatusBadRequest)
+		}
+	}
 	if store.SameSelection(shop.Selection, sel) {
 		return sayAndGo(w, v.Path, "/shops", saying("same", 1))
 	}
@@ -105,13 +111,117 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 		v.Conflict, v.Theirs = true, theirs(shop.Selection)
 		return again(http.StatusConflict)
 	}
-	effect, err := s.o.Shops.Select(r.Context(), shop.Shop, sel)
+	effect, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
 	if err != nil {
+		return err
+	}
+	if remarks := selectionRemarks(sel, effect); r.PostForm.Get("yes") == "" && (effect.Drastic() || len(remarks) > 0) {
+		return s.confirmSelection(w, r, v, effect, remarks)
+	}
+	if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
 		return err
 	}
 	s.log.Info("selection changed on the page", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	said := url.Values{"said": {"selected"}, "n": {strconv.Itoa(effect.Activated)}, "off": {strconv.Itoa(effect.Deactivated)}, "fetch": {strconv.Itoa(effect.ToFetch)}}
+	if effect.FullSync {
+		said.Set("fetch", strconv.Itoa(effect.ToFetch+1))
+	}
 	return sayAndGo(w, v.Path, "/shops", said)
+}
+
+// confirmSelection asks whether a selection that leaves much out, or that may
+// have a slip in it, is to be saved.
+func (s *Server) confirmSelection(w http.ResponseWriter, r *http.Request, form selectionView, e store.SelectionEffect, remarks []string) error {
+	v := confirmView{
+		Title: "Save this selection of " + form.Name + "?", Text: strings.Join(append(remarks, wouldDo(e)), " "),
+		Undo:   "A product that is left out keeps its row and its last content; selecting it again reads it anew.",
+		Action: form.Path, Button: "Save", Stay: "Cancel", Back: form.Path, Hidden: []hiddenField{{"yes", "yes"}},
+	}
+	if e.Drastic() {
+		v.Title = wouldLeaveOut(e) + ". Go on?"
+	}
+	for _, name := range []string{"version", "mode", "include", "rules", "exclude"} {
+		v.Hidden = append(v.Hidden, hiddenField{name, r.PostForm.Get(name)})
+	}
+	return s.show(w, r, sheet{Template: "confirm.html", Title: v.Title, Section: "/shops", Data: v})
+}
+
+// unchosen names what was typed into a field whose choice is not the chosen one;
+// it would count for nothing. What stood there before was not typed.
+func unchosen(form url.Values, opened selectionView) (wrong []string) {
+	for _, field := range []struct{ name, before, choice string }{
+		{"include", opened.Include, "Only these products"}, {"rules", opened.Rules, "Products that fit a rule"},
+	} {
+		typed := strings.Join(strings.Fields(form.Get(field.name)), " ")
+		if form.Get("mode") != field.name && typed != "" && typed != strings.Join(strings.Fields(field.before), " ") {
+			wrong = append(wrong, fmt.Sprintf("Something is written under %q, but that is not chosen. Choose it, or empty its field.", field.choice))
+		}
+	}
+	return wrong
+}
+
+// wouldLeaveOut says how many products a selection makes INACTIVE.
+func wouldLeaveOut(e store.SelectionEffect) string {
+	return number(int64(e.Deactivated)) + " of " + count(int64(e.Active), "ACTIVE product") + " would become INACTIVE"
+}
+
+// wouldDo says what a selection would do, as sentences.
+func wouldDo(e store.SelectionEffect) string {
+	words := sentences(wouldLeaveOut(e) + ", and " + number(int64(e.Activated)) + " INACTIVE would become ACTIVE")
+	if e.ToFetch > 0 {
+		words += " " + sentences(count(int64(e.ToFetch), "product")+" would be read from Shopify")
+	}
+	if e.FullSync {
+		words += " " + sentences("The whole shop would be read once, as products that are not stored may fit")
+	}
+	return words
+}
+
+// selectionRemarks says what may be a slip: rules that fit no stored product, and
+// ids that are not stored. Before the first products are stored nothing can be said.
+func selectionRemarks(sel catalog.Selection, e store.SelectionEffect) (list []string) {
+	if e.Stored == 0 {
+		return nil
+	}
+	for _, u := range e.Unmatched {
+		words := fmt.Sprintf("No stored product has the %s %q", u.Field, u.Value)
+		var near []string
+		for _, v := range u.Near {
+			near = append(near, fmt.Sprintf("%q (%s)", v.Value, number(int64(v.Products))))
+		}
+		switch {
+		case len(near) == 0:
+			words += "; none has a " + string(u.Field)
+		case u.More > 0:
+			words += "; there are " + strings.Join(near, ", ") + " and " + count(int64(u.More), "other")
+		default:
+			words += "; there is " + strings.Join(near, ", ")
+		}
+		list = append(list, words+".")
+	}
+	in, out := []string{}, []string{}
+	for _, id := range e.NotStored {
+		if slices.Contains(sel.Exclude, id) {
+			out = append(out, strconv.FormatInt(id, 10))
+		} else {
+			in = append(in, strconv.FormatInt(id, 10))
+		}
+	}
+	if len(in) > 0 {
+		list = append(list, "Not stored yet: "+someOf(in)+". What exists of them in the shop is read from Shopify.")
+	}
+	if len(out) > 0 {
+		list = append(list, "Not stored, so leaving them out changes nothing now: "+someOf(out)+".")
+	}
+	return list
+}
+
+// someOf names the first of a list and how many more there are.
+func someOf(list []string) string {
+	if len(list) <= 5 {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:5], ", ") + " and " + number(int64(len(list)-5)) + " more"
 }
 
 // theirs writes a selection out, so that it can be compared with one's own.
@@ -180,7 +290,7 @@ func readIDs(text string) (ids []int64, wrong []string) {
 
 // selectedWords says what a changed selection did.
 func selectedWords(on, off, fetch int64) string {
-	words := sentences("Saved", count(on, "product")+" now active or selected again, "+number(off)+" left out and inactive")
+	words := sentences("Saved", count(on, "product")+" became active, "+number(off)+" inactive")
 	if fetch > 0 {
 		words += " " + sentences("What is not stored yet or may be older is read from Shopify")
 	}

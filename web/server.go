@@ -81,6 +81,8 @@ type Shops interface {
 	// Remove forgets the connection; with purge everything else that is kept of
 	// the shop too. It returns how many products were deleted.
 	Remove(ctx context.Context, shop string, purge bool) (int, error)
+	// Preview tells what Select would do.
+	Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
 	Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
 }
 

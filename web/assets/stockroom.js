@@ -3,6 +3,9 @@
 "use strict";
 (() => {
   const main = document.getElementById("main"), lost = document.getElementById("lost"), icon = document.querySelector("link[rel=icon]");
+  // What is typed belongs to a choice, so typing makes it.
+  for (const field of document.querySelectorAll("[data-chooses]"))
+    field.addEventListener("input", () => { if (field.value.trim()) document.getElementById(field.dataset.chooses).checked = true; });
   const live = document.getElementById("live"), pause = document.getElementById("pause");
   if (!live || !pause || !window.EventSource) return;
 
