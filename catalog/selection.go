@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Mode is how a selection starts before its exclude list is applied.
@@ -54,6 +55,25 @@ func ParseRule(s string) (Rule, error) {
 		return Rule{}, fmt.Errorf("%q is not a rule; write tag=x, vendor=x or type=x", s)
 	}
 	return r, r.validate()
+}
+
+// ParseIDs reads product ids with commas, semicolons or spaces between them, as
+// ParseProductID does. wrong has an error for each that is none.
+func ParseIDs(text string) (ids []int64, wrong []error) {
+	ids = []int64{}
+	seen := map[int64]bool{}
+	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || unicode.IsSpace(r) }) {
+		id, err := ParseProductID(word)
+		if err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids, wrong
 }
 
 func (r Rule) validate() error {

@@ -78,3 +78,15 @@ func TestParseSelectionRefusesWhatMakesNoSense(t *testing.T) {
 		}
 	}
 }
+
+func TestProductIDsAreReadInEveryFormThatPeopleHave(t *testing.T) {
+	ids, wrong := ParseIDs("7, https://admin.shopify.com/store/linen/products/9/\n gid://shopify/Product/7;11")
+	if d := cmp.Diff([]int64{7, 9, 11}, ids); d != "" || wrong != nil {
+		t.Error(d, wrong)
+	}
+	for _, text := range []string{"five", "-5", "0", "1.5", "99999999999999999999", "https://shop.example/products/blue-shirt"} {
+		if ids, wrong := ParseIDs(text); len(ids) != 0 || len(wrong) != 1 {
+			t.Errorf("%q: %v %v", text, ids, wrong)
+		}
+	}
+}

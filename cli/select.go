@@ -1,27 +1,41 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/store"
 )
 
 type selectCommand struct {
 	Shop    string   `arg:"" help:"The shop's domain."`
 	All     bool     `xor:"mode" help:"Every product."`
-	Include *[]int64 `xor:"mode" sep:"," placeholder:"IDS" help:"Only these product ids; an empty list means none."`
-	Exclude []int64  `sep:"," placeholder:"IDS" help:"Not these product ids; alone, all but these."`
+	Include *string  `xor:"mode" placeholder:"IDS" help:"Only these product ids; an empty list means none."`
+	Exclude string   `placeholder:"IDS" help:"Not these product ids; alone, all but these."`
 	Rule    []string `xor:"mode" sep:"none" placeholder:"RULE" help:"Products that match tag=x, vendor=x or type=x; several rules: at least one."`
+	DryRun  bool     `help:"Tell what would change, and change nothing."`
+	Yes     bool     `help:"Do not ask when many products would become INACTIVE."`
 }
 
 func (c selectCommand) Run(e *env) error {
-	sel := catalog.Selection{Mode: catalog.SelectAll, Exclude: c.Exclude}
+	shop, err := catalog.ParseShop(c.Shop)
+	if err != nil {
+		return withCode(config.ExitUsage, err)
+	}
+	sel := catalog.Selection{Mode: catalog.SelectAll}
+	var wrong, more []error
+	if sel.Exclude, wrong = catalog.ParseIDs(c.Exclude); c.Exclude != "" && len(sel.Exclude)+len(wrong) == 0 {
+		wrong = []error{errors.New("there is no product id behind --exclude")}
+	}
 	switch {
 	case c.Include != nil:
-		sel.Mode, sel.Include = catalog.SelectInclude, *c.Include
+		sel.Mode = catalog.SelectInclude
+		sel.Include, more = catalog.ParseIDs(*c.Include)
+		wrong = append(wrong, more...)
 	case len(c.Rule) > 0:
 		sel.Mode = catalog.SelectRules
 		for _, text := range c.Rule {
@@ -31,29 +45,68 @@ func (c selectCommand) Run(e *env) error {
 			}
 			sel.Rules = append(sel.Rules, rule)
 		}
-	case !c.All && len(c.Exclude) == 0:
-		return e.showSelection(c.Shop)
+	case c.All || c.Exclude != "":
+	case c.DryRun || c.Yes:
+		return withCode(config.ExitUsage, errors.New("say which products are kept, with --all, --include, --exclude or --rule"))
+	default:
+		return e.showSelection(shop)
 	}
-	if err := sel.Validate(); err != nil {
+	if err := errors.Join(append(wrong, sel.Validate())...); err != nil {
 		return withCode(config.ExitUsage, err)
 	}
 	return e.with(false, func(cl *client) error {
-		var out struct {
-			Selection   catalog.Selection `json:"selection"`
-			Activated   int               `json:"activated"`
-			Deactivated int               `json:"deactivated"`
-			ToFetch     int               `json:"to_fetch"`
-		}
-		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop)+"/selection", nil, sel, &out); err != nil {
+		effect, err := cl.selecting(e, shop, sel, "dry_run")
+		if err != nil {
 			return err
 		}
-		if e.json {
-			return e.print(out)
+		for _, remark := range effect.Remarks {
+			fmt.Fprintln(e.Stderr, remark)
 		}
-		fmt.Fprintf(e.Stdout, "%s: %s are kept current. %d products became active, %d inactive, %d are to be fetched.\n",
-			c.Shop, out.Selection, out.Activated, out.Deactivated, out.ToFetch)
-		return nil
+		if c.DryRun {
+			return e.tellSelection(shop, effect, "would be kept current", "would become", "Nothing was changed.")
+		}
+		if effect.Drastic && !c.Yes {
+			if err := e.confirm(fmt.Sprintf("%d of %d ACTIVE products would become INACTIVE.", effect.Deactivated, effect.Active)); err != nil {
+				return err
+			}
+		}
+		if effect, err = cl.selecting(e, shop, sel, "yes"); err != nil {
+			return err
+		}
+		return e.tellSelection(shop, effect, "are kept current", "became", "")
 	})
+}
+
+// selectionEffect is what the API tells of a selection.
+type selectionEffect struct {
+	Selection catalog.Selection `json:"selection"`
+	store.SelectionEffect
+	Drastic bool     `json:"drastic"`
+	Remarks []string `json:"remarks"`
+}
+
+// selecting sends a selection, with the flag that says how far to go.
+func (cl *client) selecting(e *env, shop string, sel catalog.Selection, flag string) (out selectionEffect, err error) {
+	err = cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(shop)+"/selection", url.Values{flag: {"true"}}, sel, &out)
+	return out, err
+}
+
+func (e *env) tellSelection(shop string, f selectionEffect, kept, became, end string) error {
+	if e.json {
+		return e.print(f)
+	}
+	fmt.Fprintf(e.Stdout, "%s: %s %s. Of %d ACTIVE products %d %s INACTIVE; %d INACTIVE ones %s ACTIVE.\n",
+		shop, f.Selection, kept, f.Active, f.Deactivated, became, f.Activated, became)
+	if f.ToFetch > 0 {
+		fmt.Fprintf(e.Stdout, "To be read from Shopify: %d products.\n", f.ToFetch)
+	}
+	if f.FullSync {
+		fmt.Fprintln(e.Stdout, "The whole shop is to be read once, as products that are not stored may fit.")
+	}
+	if end != "" {
+		fmt.Fprintln(e.Stdout, end)
+	}
+	return nil
 }
 
 func (e *env) showSelection(shop string) error {

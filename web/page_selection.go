@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -240,11 +241,11 @@ func theirs(sel catalog.Selection) string {
 // the chosen mode count.
 func readSelection(form url.Values) (sel catalog.Selection, wrong []string) {
 	sel.Mode = catalog.Mode(form.Get("mode"))
-	var more []string
+	var more []error
 	switch sel.Mode {
 	case catalog.SelectAll:
 	case catalog.SelectInclude:
-		sel.Include, more = readIDs(form.Get("include"))
+		sel.Include, more = catalog.ParseIDs(form.Get("include"))
 	case catalog.SelectRules:
 		for line := range strings.Lines(form.Get("rules")) {
 			if line = strings.TrimSpace(line); line == "" {
@@ -260,32 +261,21 @@ func readSelection(form url.Values) (sel catalog.Selection, wrong []string) {
 	default:
 		return sel, []string{"Choose which products are kept."}
 	}
-	wrong = append(wrong, more...)
-	sel.Exclude, more = readIDs(form.Get("exclude"))
-	wrong = append(wrong, more...)
+	wrong = append(wrong, sentencesOf(more)...)
+	sel.Exclude, more = catalog.ParseIDs(form.Get("exclude"))
+	wrong = append(wrong, sentencesOf(more)...)
 	if err := sel.Validate(); err != nil && len(wrong) == 0 {
 		wrong = append(wrong, sentences(err.Error()))
 	}
 	return sel, wrong
 }
 
-// readIDs reads product ids, each as people copy it.
-func readIDs(text string) (ids []int64, wrong []string) {
-	seen := map[int64]bool{}
-	for _, word := range strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ';' || r == ' ' || r == '\n' || r == '\r' || r == '\t' }) {
-		id, err := catalog.ParseProductID(word)
-		if err != nil {
-			if len(wrong) < 5 {
-				wrong = append(wrong, err.Error()+".")
-			}
-			continue
-		}
-		if !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
-		}
+// sentencesOf says errors as sentences, the first five of them.
+func sentencesOf(errs []error) (list []string) {
+	for _, err := range errs[:min(len(errs), 5)] {
+		list = append(list, sentences(err.Error()))
 	}
-	return ids, wrong
+	return list
 }
 
 // selectedWords says what a changed selection did.
