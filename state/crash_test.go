@@ -19,9 +19,11 @@ import (
 const writerVar = "STOCKROOM_TEST_STATE_WRITER"
 
 func TestMain(m *testing.M) {
-	if path := os.Getenv(writerVar); path != "" {
-		fmt.Println("failed:", write(path))
-		os.Exit(1)
+	for name, run := range map[string]func(path string) error{writerVar: write, forgetterVar: forget} {
+		if path := os.Getenv(name); path != "" {
+			fmt.Println("failed:", run(path))
+			os.Exit(1)
+		}
 	}
 	os.Exit(m.Run())
 }

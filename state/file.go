@@ -154,12 +154,31 @@ func (f *file) keepCopy(now time.Time) (string, error) {
 			return "", err
 		}
 	}
-	fresh, err := f.opened.Rewrite(boltfile.Options{Logger: f.logger}) // syncs the folder as well
-	if err != nil {
-		return "", err
+	return name, f.anew()
+}
+
+// rewrite puts a copy in the file's place that holds what is in use and nothing
+// of its free pages. At every moment path names a whole file.
+func (f *file) rewrite() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err := f.heal(); err != nil {
+		return err
 	}
-	f.opened = fresh
-	return name, nil
+	err := f.anew()
+	if errors.Is(err, boltfile.ErrDamaged) {
+		f.health, f.cause = broken, err
+	}
+	return err
+}
+
+// anew goes on with a new copy of the file; f.mu is held.
+func (f *file) anew() error {
+	fresh, err := f.opened.Rewrite(boltfile.Options{Logger: f.logger}) // syncs the folder as well
+	if err == nil {
+		f.opened = fresh
+	}
+	return err
 }
 
 // close closes the file; later transactions get ErrClosed.

@@ -122,13 +122,18 @@ func (s *Store) SecretUses(domain string) []SecretUse {
 	return uses
 }
 
-// Prune drops the secrets of shops removed KeepRemovedSecrets ago, and the uses
-// of secrets that are gone. Open does it too.
+// Prune drops the secrets of shops removed KeepRemovedSecrets ago, from the
+// file's free pages as well, and the uses of secrets that are gone. Open does it
+// too.
 func (s *Store) Prune(now time.Time) error {
-	return s.write(func(b *batch) error {
+	err := s.write(func(b *batch) error {
 		s.prune(b, now)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	return s.erase()
 }
 
 func (s *Store) prune(b *batch, now time.Time) {
@@ -136,6 +141,7 @@ func (s *Store) prune(b *batch, now time.Time) {
 	for domain := range s.credentials.rows {
 		if r := s.shops.rows[domain]; !r.RemovedAt.IsZero() && now.Sub(r.RemovedAt) >= KeepRemovedSecrets {
 			drop(b, s.credentials, domain)
+			put(b, s.values, eraseKey, []byte(domain))
 			continue
 		}
 		for _, named := range s.credentials.rows[domain].secrets() {

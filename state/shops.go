@@ -141,20 +141,6 @@ func (s *Store) RemoveShop(domain string, now time.Time) error {
 	})
 }
 
-// ForgetShop drops a removed shop's secrets at once, as shop/redact asks. That
-// it was here stays known.
-func (s *Store) ForgetShop(domain string) error {
-	return s.write(func(b *batch) error {
-		if r, there := s.shops.rows[domain]; !there || r.RemovedAt.IsZero() {
-			return fmt.Errorf("%s: %w", domain, ErrUnknownShop)
-		}
-		drop(b, s.credentials, domain)
-		drop(b, s.conditions, domain)
-		s.dropContents(b, domain)
-		return nil
-	})
-}
-
 // dropContents drops what only a connected shop has. Its conditions stay: that
 // the app was confirmed uninstalled decides about a later shop/redact.
 func (s *Store) dropContents(b *batch, domain string) {

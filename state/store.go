@@ -100,6 +100,9 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 	if err := s.start(now, opened, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state: %w", err), s.file.close())
 	}
+	if err := s.erase(); err != nil {
+		s.logger.Warn("what was dropped can't be erased from the file now; it is tried again", "error", err.Error())
+	}
 	return s, nil
 }
 
