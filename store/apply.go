@@ -244,7 +244,7 @@ func (t *tx) inventory(shop string, itemID int64) (verdict, error) {
 			want: &Wanted{Shop: shop, Kind: WantInventoryItem, ID: itemID, Reason: "inventory of an unknown item changed"},
 		}, nil
 	}
-	if asInt(row[1]) == 0 {
+	if asInt(row[1]) == 0 && (t.s.selectionOf(shop).ByContent() || t.leavesOut(shop, asInt(row[0]))) {
 		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
 	}
 	return verdict{

@@ -46,13 +46,20 @@ func (s *Store) PutShop(ctx context.Context, shop Shop) error {
 	})
 }
 
+// Removal is what became of a removed shop's products.
+type Removal struct {
+	Deactivated int // ACTIVE before and INACTIVE now
+	Deleted     int
+}
+
 // RemoveShop forgets a shop: its row, selection, wanted work and sync runs with
-// their reports. With purge
-// everything else of it goes too: products, tombstones, journal and feed. The
-// feed then says that each product was deleted.
-func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause string) (products int, err error) {
+// their reports. Nobody keeps its products current any more, so they are left out
+// and INACTIVE; the first read after the shop was added again brings them back.
+// With purge everything else of it goes too: products, tombstones, journal and
+// feed. The feed then says that each product was deleted.
+func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause string) (done Removal, err error) {
 	err = s.write(ctx, s.urgent, groupRows, func(t *tx) error {
-		products = 0
+		done = Removal{}
 		for _, sql := range []string{
 			`DELETE FROM shops WHERE shop = ?`,
 			`DELETE FROM selections WHERE shop = ?`,
@@ -72,35 +79,48 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 		delete(t.s.settings.merchants, shop)
 		delete(t.s.settings.selections, shop)
 		maps.DeleteFunc(t.s.settings.open, func(key productKey, _ difference) bool { return key.shop == shop })
-		if !purge {
-			return nil
-		}
-		var ids []int64
-		err := t.each(`SELECT external_id FROM products WHERE shop = ? ORDER BY external_id`, 1, func(row []driver.Value) error {
-			ids = append(ids, asInt(row[0]))
+		var all []turn
+		err := t.each(`SELECT id, external_id, status FROM products WHERE shop = ? ORDER BY external_id`, 3, func(row []driver.Value) error {
+			all = append(all, turn{asInt(row[0]), asInt(row[1]), asText(row[2]), inactive, false})
 			return nil
 		}, shop)
 		if err != nil {
 			return fmt.Errorf("list products: %w", err)
 		}
-		for _, sql := range []string{
-			`DELETE FROM products WHERE shop = ?`,
-			`DELETE FROM tombstones WHERE shop = ?`,
-			`DELETE FROM deliveries WHERE shop = ?`,
-		} {
-			if _, err := t.exec(sql, shop); err != nil {
-				return fmt.Errorf("purge shop: %w", err)
-			}
+		if purge {
+			done.Deleted = len(all)
+			return t.purge(shop, all, cause)
 		}
-		for _, id := range ids {
-			if err := t.change(shop, id, "deleted", cause); err != nil {
+		for _, c := range all {
+			if c.before == active {
+				done.Deactivated++
+			}
+			if err := t.turnProduct(shop, c, cause); err != nil {
 				return err
 			}
 		}
-		products = len(ids)
 		return nil
 	})
-	return products, err
+	return done, err
+}
+
+// purge deletes what is kept of a shop's products.
+func (t *tx) purge(shop string, all []turn, cause string) error {
+	for _, sql := range []string{
+		`DELETE FROM products WHERE shop = ?`,
+		`DELETE FROM tombstones WHERE shop = ?`,
+		`DELETE FROM deliveries WHERE shop = ?`,
+	} {
+		if _, err := t.exec(sql, shop); err != nil {
+			return fmt.Errorf("purge shop: %w", err)
+		}
+	}
+	for _, c := range all {
+		if err := t.change(shop, c.externalID, "deleted", cause); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Shops returns the shops' rows, by domain.

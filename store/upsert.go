@@ -31,7 +31,7 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 	case older && (!o.authoritative || h.writtenSince(o, t.now)):
 		return verdict{outcome: Stale, reason: "a newer version is stored"}, nil
 	}
-	if !h.selected && !o.authoritative && !t.s.selectionOf(shop).ByContent() {
+	if !h.selected && !o.authoritative && t.leavesOut(shop, p.ID) {
 		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
 	}
 
@@ -108,6 +108,13 @@ func (t *tx) upsert(shop string, p *catalog.Product, h head, o origin) (verdict,
 		return verdict{}, err
 	}
 	return v, t.unpass(shop, p.ID)
+}
+
+// leavesOut reports whether the selection leaves a product out by its id. A row
+// that is left out but need not be is of a shop that was removed and added again.
+func (t *tx) leavesOut(shop string, id int64) bool {
+	sel := t.s.selectionOf(shop)
+	return !sel.ByContent() && !sel.Selects(id, nil, "", "")
 }
 
 // refused is the verdict on a read that what is stored stands against for now.
