@@ -55,7 +55,7 @@ func (s *Shop) fire(at moment, topic string, product int64, body []byte) {
 		return
 	}
 	for _, sub := range s.subs {
-		if sub.Topic == topic && s.wants(sub, product) {
+		if sub.Topic == topic && sub.overHTTP() && s.wants(sub, product) {
 			s.fireTo(sub, at, topic, product, onlyFields(body, sub.IncludeFields))
 		}
 	}

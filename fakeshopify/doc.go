@@ -31,7 +31,8 @@
 //
 // Costs follow the formula in gqlcost.go, which agrees with the measured
 // figures and is not Shopify's. Where no text of an error was recorded, the
-// words are ours. Introspection is not answered.
+// words are ours. Introspection is not answered. Subscriptions to Pub/Sub and
+// EventBridge are kept and listed, and nothing is sent to them.
 //
 // Units: times are instants at 1 s resolution where Shopify has 1 s, money is
 // decimal text, weights are a number and a unit, probabilities are 0 to 1.

@@ -24,31 +24,29 @@ func topicOf(enum string) string {
 func enumOf(topic string) string { return strings.ToUpper(strings.ReplaceAll(topic, "/", "_")) }
 
 func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
+	input, _ := f.args["webhookSubscription"].(map[string]any)
 	switch f.Name {
-	case "webhookSubscriptionCreate":
+	case "webhookSubscriptionCreate", "eventBridgeWebhookSubscriptionCreate", "pubSubWebhookSubscriptionCreate":
 		sub := &Subscription{Topic: topicOf(argString(f, "topic")), Format: "JSON", CreatedAt: e.now, UpdatedAt: e.now, version: e.version}
-		input, _ := f.args["webhookSubscription"].(map[string]any)
 		if errs := e.edit(sub, input, nil); errs != nil {
-			return payload("WebhookSubscriptionCreatePayload", "webhookSubscription", nil, errs), nil
+			return e.subscribed(f, nil, errs), nil
 		}
 		sub.ID = e.s.idSource.next(idSubscription, false)
 		e.s.subs = append(e.s.subs, sub)
-		return payload("WebhookSubscriptionCreatePayload", "webhookSubscription", object{"WebhookSubscription", sub}, nil), nil
-	case "webhookSubscriptionUpdate":
+		return e.subscribed(f, sub, nil), nil
+	case "webhookSubscriptionUpdate", "eventBridgeWebhookSubscriptionUpdate", "pubSubWebhookSubscriptionUpdate":
 		kind, id, _ := splitGID(argString(f, "id"))
 		old := e.s.subscription(id)
 		if old == nil || old.App || kind != "WebhookSubscription" {
-			return payload("WebhookSubscriptionUpdatePayload", "webhookSubscription", nil,
-				userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
+			return e.subscribed(f, nil, userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
 		}
 		next := *old
-		input, _ := f.args["webhookSubscription"].(map[string]any)
 		if errs := e.edit(&next, input, old); errs != nil {
-			return payload("WebhookSubscriptionUpdatePayload", "webhookSubscription", nil, errs), nil
+			return e.subscribed(f, nil, errs), nil
 		}
 		next.UpdatedAt = e.now
 		*old = next
-		return payload("WebhookSubscriptionUpdatePayload", "webhookSubscription", object{"WebhookSubscription", old}, nil), nil
+		return e.subscribed(f, old, nil), nil
 	case "webhookSubscriptionDelete":
 		kind, id, _ := splitGID(argString(f, "id"))
 		if sub := e.s.subscription(id); kind != "WebhookSubscription" || sub == nil || sub.App || !e.s.unsubscribe(id) {
@@ -62,6 +60,26 @@ func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
 		return e.bulkCancel(f), nil
 	}
 	return nil, nil
+}
+
+// subscribed is the answer to a mutation that makes or changes a subscription.
+// Those for one kind of endpoint may have a type of error of their own.
+func (e *exec) subscribed(f *fieldGroup, sub *Subscription, errs []any) object {
+	typ := f.Definition.Type.Name()
+	kind := e.schema.Types[typ].Fields.ForName("userErrors").Type.Name()
+	for i, one := range errs {
+		m := one.(object).v.(members)
+		code := "INVALID_PARAMETERS"
+		if m.get("message") == taken {
+			code = "TAKEN"
+		}
+		errs[i] = object{kind, append(m, member{"code", code})}
+	}
+	var v any
+	if sub != nil {
+		v = object{"WebhookSubscription", sub}
+	}
+	return payload(typ, "webhookSubscription", v, errs)
 }
 
 func payload(typ, key string, v any, errs []any) object {
@@ -81,16 +99,19 @@ func userErrors(field []any, message string) []any {
 
 var subscriptionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
 
-// edit fills sub from a WebhookSubscriptionInput. Its errors still name
-// callbackUrl, whichever of the two the caller used.
+const taken = "Address for this topic has already been taken"
+
+// edit fills sub from the input of a mutation. Its errors name callbackUrl,
+// however the caller gave the address.
 func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []any {
 	address := []any{"webhookSubscription", "callbackUrl"}
-	uri, hasURI := in["uri"].(string)
-	if u, ok := in["callbackUrl"].(string); ok && !hasURI {
-		uri, hasURI = u, true
+	for _, name := range []string{"callbackUrl", "arn", "uri"} {
+		if v, ok := in[name].(string); ok {
+			sub.Address = strings.TrimSpace(v)
+		}
 	}
-	if hasURI {
-		sub.Address = strings.TrimSpace(uri)
+	if project, ok := in["pubSubProject"].(string); ok {
+		sub.Address = fmt.Sprintf("%s%s:%v", pubSub, project, in["pubSubTopic"])
 	}
 	if v, ok := in["format"].(string); ok {
 		sub.Format = v
@@ -121,7 +142,7 @@ func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []a
 		return userErrors(address, "Address can't be blank")
 	case len(sub.Address) > 64<<10:
 		return userErrors(address, "Address is too long (maximum is 65536 characters)")
-	case strings.HasPrefix(sub.Address, "pubsub://"), strings.HasPrefix(sub.Address, "arn:aws:events:"):
+	case !sub.overHTTP():
 	default:
 		u, err := url.Parse(sub.Address)
 		if err != nil || u.Host == "" {
@@ -141,7 +162,7 @@ func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []a
 	}
 	for _, x := range e.s.subs {
 		if x != old && !x.App && x.Topic == sub.Topic && x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
-			return userErrors(address, "Address for this topic has already been taken")
+			return userErrors(address, taken)
 		}
 	}
 	return nil
@@ -193,6 +214,8 @@ func (e *exec) subscriptionField(x *Subscription, f *fieldGroup) any {
 		return enumOf(x.Topic)
 	case "uri", "callbackUrl":
 		return x.Address
+	case "endpoint":
+		return x.endpoint()
 	case "format":
 		return x.Format
 	case "filter":
@@ -216,6 +239,18 @@ func (e *exec) subscriptionField(x *Subscription, f *fieldGroup) any {
 		return utc(x.UpdatedAt)
 	}
 	return nil
+}
+
+// endpoint says the address in the way of before there was uri.
+func (x *Subscription) endpoint() object {
+	if rest, ok := strings.CutPrefix(x.Address, pubSub); ok {
+		project, topic, _ := strings.Cut(rest, ":")
+		return object{"WebhookPubSubEndpoint", members{{"pubSubProject", project}, {"pubSubTopic", topic}}}
+	}
+	if !x.overHTTP() {
+		return object{"WebhookEventBridgeEndpoint", members{{"arn", x.Address}}}
+	}
+	return object{"WebhookHttpEndpoint", members{{"callbackUrl", x.Address}}}
 }
 
 // versionOf is the version that serialises the subscription's bodies: the one

@@ -22,6 +22,8 @@ var schemaText string
 var newerFields = []struct{ typ, field, arg string }{
 	{"InventoryItem", "inventoryLevels", "includeInactive"},
 	{"InventoryLevel", "isActive", ""},
+	{"EventBridgeWebhookSubscriptionInput", "name", ""},
+	{"PubSubWebhookSubscriptionInput", "name", ""},
 	{"WebhookSubscription", "name", ""},
 	{"WebhookSubscriptionInput", "name", ""},
 }

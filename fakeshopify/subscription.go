@@ -29,6 +29,16 @@ type Subscription struct {
 	failures    int // in a row, whichever delivery
 }
 
+// The addresses that are not of HTTP: Google's Pub/Sub and Amazon's EventBridge.
+const (
+	pubSub      = "pubsub://"
+	eventBridge = "arn:aws:events:"
+)
+
+func (x *Subscription) overHTTP() bool {
+	return !strings.HasPrefix(x.Address, pubSub) && !strings.HasPrefix(x.Address, eventBridge)
+}
+
 // Dropped says that Shopify deleted a subscription after 8 failures in a row.
 type Dropped struct {
 	Subscription Subscription

@@ -93,9 +93,18 @@ func (c *cutter) use(t *ast.Type) error {
 
 func (c *cutter) object(b *strings.Builder, name string) error {
 	d := c.defs[name]
+	if d.Kind == ast.Union {
+		for _, one := range d.Types {
+			if err := c.use(ast.NamedType(one, nil)); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		fmt.Fprintf(b, "\nunion %s = %s\n", name, strings.Join(d.Types, " | "))
+		return nil
+	}
 	word := map[ast.DefinitionKind]string{ast.Object: "type", ast.Interface: "interface"}[d.Kind]
 	if word == "" {
-		return fmt.Errorf("wanted %s is neither a type nor an interface", name)
+		return fmt.Errorf("wanted %s is no type, interface or union", name)
 	}
 	fmt.Fprintf(b, "\n%s %s", word, name)
 	sep := " implements "
