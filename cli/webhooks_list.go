@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 
 	"stockroom/status"
@@ -92,7 +93,9 @@ func subscriptionWords(state string) string {
 	case "elsewhere":
 		return "leads elsewhere, left alone"
 	case "by-deliveries":
-		return "in the app's configuration file; it delivers"
+		return "in the app's own configuration; it delivers"
+	case "unheard":
+		return "nothing has come yet"
 	}
 	return state
 }
@@ -102,19 +105,26 @@ func (e *env) tellSubscriptions(s shopSubscriptions) error {
 	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
 	for _, list := range [][]status.Subscription{s.Wanted, s.Others} {
 		for _, sub := range list {
-			fmt.Fprintf(w, "  %s\t%s\t%s\n", printable(sub.Topic), subscriptionWords(sub.State), orDash(printable(sub.URI)))
+			words := subscriptionWords(sub.State)
+			if sub.Reason != "" {
+				words += ", Shopify says: " + printable(sub.Reason)
+			}
+			fmt.Fprintf(w, "  %s\t%s\t%s\n", printable(sub.Topic), words, orDash(printable(sub.URI)))
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if s.Present {
+	known, unheard := s.KnownByDeliveries()
+	switch {
+	case !s.Present:
+		fmt.Fprintln(e.Stdout, printable(status.Sentences("Shopify does not send all product updates here: "+s.MissingWords(), s.Error, s.Next)))
+	case len(unheard) > 0:
+		fmt.Fprintf(e.Stdout, "Product updates are known by their deliveries: the app's own configuration subscribes. Nothing has come yet of %s.\n", strings.Join(unheard, ", "))
+	case known:
+		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there, some of them in the app's own configuration.")
+	default:
 		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there.")
-	} else {
-		fmt.Fprintln(e.Stdout, "Not every subscription that is needed is there; stockroom webhooks register makes them.")
-	}
-	if s.Error != "" {
-		fmt.Fprintln(e.Stdout, s.Error)
 	}
 	return nil
 }

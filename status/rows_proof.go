@@ -146,13 +146,14 @@ func subscriptionsUnknown(f *Facts, s *Shop) (Line, bool) {
 	}
 	switch sub := s.Sync.Subscriptions; {
 	case sub.CheckedAt.IsZero():
+		for _, sc := range s.Sync.Schedules {
+			if sc.Name == "subscriptions" && sc.LastError != "" {
+				return yes(say("Whether Shopify sends product updates could not be checked: "+clause(sc.LastError)+"."), planned(f, s, sc.Name))
+			}
+		}
 		return yes(say("Whether Shopify sends product updates has not been checked yet."), planned(f, s, "subscriptions"))
 	case f.Now.Sub(sub.CheckedAt) > syncer.SubscriptionsKnown:
 		return yes(say("Whether Shopify still sends product updates is not known; it was checked last at ", clock(sub.CheckedAt), "."), planned(f, s, "subscriptions"))
-	case !sub.Present && sub.Error != "":
-		return yes(say(Sentences(sub.Error)), planned(f, s, "subscriptions"))
-	case !sub.Present:
-		return yes(say("Shopify does not send every kind of product update."), planned(f, s, "subscriptions"))
 	}
 	return no()
 }

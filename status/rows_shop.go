@@ -202,18 +202,10 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 	return yes(text, next)
 }
 
-func unsubscribed(f *Facts, s *Shop) (Line, bool) {
-	n := len(s.Sync.Missing())
-	if n == 0 {
+func unsubscribed(_ *Facts, s *Shop) (Line, bool) {
+	if s.Sync == nil || s.Sync.Subscriptions.CheckedAt.IsZero() || s.Sync.Subscriptions.Present {
 		return no()
 	}
-	next := "Comparisons still find what changed. Press Register on the page Shops."
-	if f.PublicURL == "" || s.Sync.Subscriptions.Error != "" {
-		next = "Comparisons still find what changed. " + s.Sync.Subscriptions.Error
-	}
-	words := "subscriptions are missing"
-	if n == 1 {
-		words = "subscription is missing"
-	}
-	return yes(say("Shopify does not send all product updates: "+Number(int64(n))+" "+words+"."), say(next))
+	sub := s.Sync.Subscriptions
+	return yes(say(Sentences("Shopify does not send all product updates: "+sub.MissingWords(), sub.Error)), say(Sentences("comparisons still find what changed", sub.Next)))
 }

@@ -59,8 +59,9 @@ type Schedule struct {
 // Subscriptions is what is known of a shop's webhook subscriptions.
 type Subscriptions struct {
 	CheckedAt time.Time      `json:"checked_at,omitzero"` // zero: not yet
-	Error     string         `json:"error,omitempty"`     // why they could not be checked or mended, one sentence
-	Present   bool           `json:"present"`             // every wanted one is there
+	Error     string         `json:"error,omitempty"`     // why they could not be checked or are not there, a sentence
+	Next      string         `json:"next,omitempty"`      // what to do about it
+	Present   bool           `json:"present"`             // every one that is needed is there
 	Wanted    []Subscription `json:"wanted"`
 	Others    []Subscription `json:"others"` // further ones that point elsewhere or are there twice
 }
@@ -71,23 +72,44 @@ type Subscription struct {
 	URI   string `json:"uri,omitempty"`
 	ID    string `json:"id,omitempty"` // Shopify's global id
 	// State is present, created, moved, missing, wrong-address, incomplete (it
-	// leaves out fields or products), duplicate, elsewhere or by-deliveries (the
-	// API can't list it, but it delivers).
+	// leaves out fields or products), duplicate, elsewhere, by-deliveries (the
+	// API can't list it, but it delivers) or unheard (others that the API can't
+	// list deliver, and nothing of this one has come yet).
 	State string `json:"state"`
+	// Needed: it tells of changed products. The others are only useful.
+	Needed bool   `json:"needed"`
+	Reason string `json:"reason,omitempty"` // why Shopify refuses it, in its words
 }
 
-// Missing are the wanted subscriptions that do not deliver here.
-func (s *Sync) Missing() []Subscription {
-	if s == nil || s.Subscriptions.CheckedAt.IsZero() || s.Subscriptions.Present {
-		return nil
-	}
-	var list []Subscription
-	for _, one := range s.Subscriptions.Wanted {
-		if one.State == "missing" || one.State == "wrong-address" || one.State == "incomplete" {
-			list = append(list, one)
+// Missing are the topics that are needed and do not arrive here.
+func (s *Subscriptions) Missing() (topics []string) {
+	for _, one := range s.Wanted {
+		if one.Needed && (one.State == "missing" || one.State == "wrong-address" || one.State == "incomplete") {
+			topics = append(topics, one.Topic)
 		}
 	}
-	return list
+	return topics
+}
+
+// MissingWords counts them.
+func (s *Subscriptions) MissingWords() string {
+	n := int64(len(s.Missing()))
+	if n == 1 {
+		return "1 subscription is missing"
+	}
+	return Number(n) + " subscriptions are missing"
+}
+
+// KnownByDeliveries reports whether some are in the app's configuration, which
+// the API does not list, and of which topics nothing has come yet.
+func (s *Subscriptions) KnownByDeliveries() (known bool, unheard []string) {
+	for _, one := range s.Wanted {
+		known = known || one.State == "by-deliveries" || one.State == "unheard"
+		if one.State == "unheard" && one.Needed {
+			unheard = append(unheard, one.Topic)
+		}
+	}
+	return known, unheard
 }
 
 // Next is what is done next for a shop; false for nothing.
@@ -131,7 +153,7 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 
 // SubscriptionsOf turns what the syncer knows of subscriptions into what is shown.
 func SubscriptionsOf(s syncer.Subscriptions) Subscriptions {
-	v := Subscriptions{CheckedAt: s.CheckedAt, Error: s.Error, Present: s.Present, Wanted: []Subscription{}, Others: []Subscription{}}
+	v := Subscriptions{CheckedAt: s.CheckedAt, Error: s.Error, Next: s.Next, Present: s.Present, Wanted: []Subscription{}, Others: []Subscription{}}
 	for _, w := range s.Wanted {
 		v.Wanted = append(v.Wanted, Subscription(w))
 	}

@@ -127,13 +127,13 @@ var rows = []row{
 	{"the newest call failed and nothing waits", "unreachable", func(_ *Facts, s *Shop) { s.Calls.Failed = "no network" }, Wait,
 		"The shop can't be asked: no network.", "Next try in 9 minutes.", ""},
 	{"subscriptions are missing", "unsubscribed", func(_ *Facts, s *Shop) {
-		s.Sync.Subscriptions.Present = false
-		s.Sync.Subscriptions.Wanted = []Subscription{{State: "missing"}, {State: "wrong-address"}, {State: "present"}}
-	}, Bad, "Shopify does not send all product updates: 2 subscriptions are missing.", "Press Register", ""},
+		s.Sync.Subscriptions.Present, s.Sync.Subscriptions.Next = false, "Press Register on the page Shops."
+		s.Sync.Subscriptions.Wanted = []Subscription{{State: "missing", Needed: true}, {State: "wrong-address", Needed: true}, {State: "present", Needed: true}, {State: "missing"}}
+	}, Bad, "Shopify does not send all product updates: 2 subscriptions are missing.", "Comparisons still find what changed. Press Register on the page Shops.", ""},
 	{"one subscription leaves fields out", "unsubscribed", func(f *Facts, s *Shop) {
-		f.PublicURL, s.Sync.Subscriptions.Error, s.Sync.Subscriptions.Present = "", "Shopify refused the address.", false
-		s.Sync.Subscriptions.Wanted = []Subscription{{State: "incomplete"}}
-	}, Bad, "Shopify does not send all product updates: 1 subscription is missing.", "Shopify refused the address.", ""},
+		s.Sync.Subscriptions = Subscriptions{CheckedAt: noon, Error: "Shopify refuses the address https://x.example: it is taken.", Next: "Choose another."}
+		s.Sync.Subscriptions.Wanted = []Subscription{{State: "incomplete", Needed: true}}
+	}, Bad, "Shopify does not send all product updates: 1 subscription is missing. Shopify refuses the address https://x.example: it is taken.", "Comparisons still find what changed. Choose another.", ""},
 	{"a dead letter", "dead", func(f *Facts, s *Shop) { f.Queue.Dead, s.Jobs.Dead = 1, 1 }, Bad, "1 item needs a look; everything else that arrived is stored.",
 		"The next comparison, in 59 minutes, sets the products themselves right", ""},
 	{"dead letters while a run is under way", "dead", func(f *Facts, s *Shop) {
@@ -226,11 +226,12 @@ var rows = []row{
 		s.Sync.Subscriptions.CheckedAt = noon.Add(-syncer.SubscriptionsKnown - time.Second)
 	}, Wait,
 		"Whether Shopify still sends product updates is not known; it was checked last at 11:43 UTC.", "in 9 minutes", ""},
-	{"no address for subscriptions", "subscriptions-unknown", func(_ *Facts, s *Shop) {
-		s.Sync.Subscriptions = Subscriptions{CheckedAt: noon, Error: "no public address is set"}
-	}, Wait, "No public address is set.", "in 9 minutes", ""},
-	{"not every kind is subscribed to", "subscriptions-unknown", func(_ *Facts, s *Shop) { s.Sync.Subscriptions.Present = false }, Wait,
-		"Shopify does not send every kind of product update.", "in 9 minutes", ""},
+	{"subscriptions can't be checked", "subscriptions-unknown", func(_ *Facts, s *Shop) {
+		s.Sync.Subscriptions, s.Sync.Schedules[len(s.Sync.Schedules)-1].LastError = Subscriptions{}, "the access scope is missing."
+	}, Wait, "Whether Shopify sends product updates could not be checked: the access scope is missing.", "in 9 minutes", ""},
+	{"only useful subscriptions are missing", "in-step", func(_ *Facts, s *Shop) {
+		s.Sync.Subscriptions.Wanted = []Subscription{{Topic: "app/uninstalled", State: "missing"}, {Topic: "products/delete", State: "unheard", Needed: true}}
+	}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "Compared", ""},
 	{"work that nobody does", "unworked", func(_ *Facts, s *Shop) { s.Jobs.Waiting, s.Jobs.Unworked = 4, 4 }, Wait, "4 further jobs will be done when the part of Stockroom that does them runs.", "", ""},
 	{"no shop", "no-shop", func(f *Facts, _ *Shop) { f.Shops = nil }, Idle, "No shop is connected yet.", "Connect one", "stockroom shop add my-shop.myshopify.com"},
 	{"in step", "in-step", func(*Facts, *Shop) {}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "Compared: ids and times 11:59 UTC; every field 22 Nov 10:00 UTC.", ""},

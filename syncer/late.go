@@ -3,7 +3,6 @@ package syncer
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"time"
 
 	"stockroom/catalog"
@@ -150,7 +149,7 @@ func servesChanges(list []Subscription) (serves, now bool) {
 		if sub.Topic != string(catalog.ProductsCreate) && sub.Topic != string(catalog.ProductsUpdate) {
 			continue
 		}
-		if slices.Contains([]string{subPresent, subCreated, subMoved, subByDeliveries}, sub.State) {
+		if sub.serves() {
 			served++
 		}
 		now = now || sub.State == subCreated || sub.State == subMoved

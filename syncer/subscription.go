@@ -28,15 +28,15 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 		return Subscriptions{}, false, err
 	}
 	defer s.subscribing.unlock(shop)
-	c := subscriptionCheck{s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, refused: map[string]error{}}
-	var base, problem string
+	c := subscriptionCheck{s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, retried: map[string]bool{}}
 	if s.o.PublicURL != nil {
-		base = s.o.PublicURL()
+		c.url = s.o.PublicURL()
 	}
-	if c.base, problem = parseBase(base); c.base != nil {
-		c.rec.addBase(base)
+	var problem trouble
+	if c.base, problem = parseBase(c.url); c.base != nil {
+		c.rec.addBase(c.url)
 	}
-	if err = c.run(ctx, fix && problem == ""); err == nil {
+	if err = c.run(ctx, fix && c.base != nil); err == nil {
 		err = c.settle()
 	}
 	if err != nil {
@@ -65,11 +65,12 @@ func (c *subscriptionCheck) since(out *Subscriptions) error {
 type subscriptionCheck struct {
 	s       *Syncer
 	shop    string
-	base    *address // where we are; nil: not known
+	url     string   // where we are, as it was set
+	base    *address // the same; nil: not known
 	rec     subscriptionRecord
 	plan    subscriptionPlan
 	done    map[string]string // what this check did, by topic: created or moved
-	refused map[string]error  // what Shopify said no to, by topic
+	retried map[string]bool   // topics whose move went wrong, so that the list is read again
 	unheard error             // why the journal could not be asked
 	again   bool              // the list has changed under us
 	doubt   bool              // and what vanished from it may have been away for a while
@@ -118,7 +119,7 @@ func (c *subscriptionCheck) missed() {
 		return // the first sync is still to come
 	}
 	for i := range c.plan.steps {
-		if s := &c.plan.steps[i]; strings.HasPrefix(s.topic, "products/") || strings.HasPrefix(s.topic, "inventory_") {
+		if s := &c.plan.steps[i]; carriesChanges(s.topic) {
 			s.known = true
 		}
 	}
@@ -194,19 +195,20 @@ func (c *subscriptionCheck) take(ctx context.Context, step subscriptionStep) err
 	switch {
 	case err != nil && stops(err):
 		return err
-	case err != nil && step.do == moveSub && c.done[step.topic] == "" && c.refused[step.topic] == nil:
-		c.refused[step.topic], c.again, c.doubt = err, true, c.doubt || step.known // gone or taken meanwhile: the list tells
+	case err != nil && step.do == moveSub && c.done[step.topic] == "" && !c.retried[step.topic]:
+		c.retried[step.topic], c.again, c.doubt = true, true, c.doubt || step.known // gone or taken meanwhile: the list tells
+		c.rec.refuse(step, err)
 		return nil
 	case err != nil:
-		c.refused[step.topic] = err
+		c.rec.refuse(step, err)
 		c.rec.unask(step.topic)
 		c.s.log.Warn("a webhook subscription is refused", "shop", c.shop, "topic", step.topic, "error", err.Error())
 		return nil
 	case id == "":
 		c.again, c.doubt = true, c.doubt || step.known // somebody made it at the same time: the list has its id
+		c.rec.refuse(step, errTaken)                   // unless it is one that the API does not list
 		return nil
 	}
-	delete(c.refused, step.topic)
 	c.done[step.topic] = state
 	c.rec.made(step.topic, id, step.uri, step.do != moveSub)
 	c.plan.mended(step.topic, id, state)
@@ -259,37 +261,75 @@ func scopeRefused(err error) bool {
 }
 
 // report says how things stand after the check.
-func (c *subscriptionCheck) report(now time.Time, problem string) Subscriptions {
+func (c *subscriptionCheck) report(now time.Time, problem trouble) Subscriptions {
 	out := Subscriptions{CheckedAt: now.UTC(), Present: true, Others: slices.Clone(c.plan.others)}
-	var wrong []string
+	known := c.knownByDeliveries()
+	var refused []Subscription
+	var why []refusal
 	for _, step := range c.plan.steps {
 		if did := c.done[step.topic]; did != "" && step.state == subPresent {
 			step.state = did
 		}
-		out.Wanted = append(out.Wanted, Subscription{Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state})
-		switch step.state {
-		case subPresent, subCreated, subMoved, subByDeliveries:
-			continue
+		if was := c.rec.Topics[step.topic]; known && step.state == subMissing && !was.Listed {
+			step.state = subUnheard
 		}
-		err := c.refused[step.topic]
-		if err != nil {
-			wrong = append(wrong, step.topic+": "+sentence(err))
+		sub := Subscription{Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic)}
+		if r := c.rec.Topics[step.topic].Refused; r.URI == step.uri && (!sub.serves() || sub.State == subUnheard) {
+			sub.Reason = r.Reason
+			// Without the scope for stock its topics are not wanted.
+			sub.Needed = sub.Needed && !(r.Scope && strings.HasPrefix(step.topic, "inventory_"))
+			if r.Reason != "" && sub.Needed && !sub.serves() {
+				refused, why = append(refused, sub), append(why, r)
+			}
 		}
-		// Without the scope for stock its topics are not wanted.
-		if !strings.HasPrefix(step.topic, "inventory_") || !scopeRefused(err) {
-			out.Present = false
-		}
+		out.Wanted = append(out.Wanted, sub)
+		out.Present = out.Present && (sub.serves() || !sub.Needed)
 	}
-	if !out.Present {
-		if problem != "" {
-			wrong = append(wrong, problem)
-		}
-		if c.unheard != nil {
-			wrong = append(wrong, "The journal of deliveries can't be read now, so nothing new is subscribed.")
-		}
+	if out.Present {
+		return out
 	}
-	out.Error = strings.Join(wrong, " ")
+	switch {
+	case c.base == nil:
+	case len(refused) > 0:
+		problem = c.refusedWords(refused, why[0])
+	case c.unheard != nil:
+		problem = trouble{"The journal of deliveries can't be read now, so nothing new is subscribed.", "It is tried again every 5 minutes."}
+	default:
+		problem.step = "Press Register on the page Shops, or run stockroom webhooks register " + c.shop +
+			". A running server does the same every 5 minutes."
+	}
+	out.Error, out.Next = problem.what, problem.step
 	return out
+}
+
+// knownByDeliveries reports whether news of products came without a subscription
+// that the API lists. Then the app's configuration subscribes, and a topic of
+// which nothing came yet may be subscribed to there as well.
+func (c *subscriptionCheck) knownByDeliveries() bool {
+	return slices.ContainsFunc(c.plan.steps, func(s subscriptionStep) bool {
+		was := c.rec.Topics[s.topic]
+		return strings.HasPrefix(s.topic, "products/") && (s.state == subByDeliveries || was.Heard && !was.Listed)
+	})
+}
+
+// refusedWords says why Shopify makes no subscription, and what to do. All of one
+// check are refused for the same reason, or nearly so: the first one is said, and
+// each keeps its own.
+func (c *subscriptionCheck) refusedWords(list []Subscription, r refusal) trouble {
+	var topics []string
+	for _, sub := range list {
+		topics = append(topics, sub.Topic)
+	}
+	names, reason := strings.Join(topics, ", "), strings.TrimRight(r.Reason, ".")+"."
+	switch {
+	case r.Address:
+		return trouble{"Shopify refuses the address " + c.url + ": " + reason,
+			"Start Stockroom with another --public-url: an https address of your own that leads to this server."}
+	case r.Scope:
+		return trouble{"Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason,
+			"Give the app the scopes " + strings.Join(shopify.NeededScopes(), ", ") + ", release that version and approve it in the shop. It is tried again every 5 minutes."}
+	}
+	return trouble{"Shopify refuses the subscriptions " + names + ": " + reason, "It is tried again every 5 minutes."}
 }
 
 // sentence says an error to a person.

@@ -230,8 +230,8 @@ func TestLoopbackMayBePlainHTTP(t *testing.T) {
 		"http://127.0.0.1:8080": true, "http://localhost:8080": true, "http://[::1]:8080": true, "http://127.0.0.1": true,
 		"http://10.0.0.1:8080": false, "http://localhost.example": false, "https://x.example/a/": true,
 	} {
-		if _, problem := parseBase(base); (problem == "") != ok {
-			t.Errorf("%s: %q", base, problem)
+		if _, problem := parseBase(base); (problem == trouble{}) != ok {
+			t.Errorf("%s: %+v", base, problem)
 		}
 	}
 	a, _ := parseBase("http://127.0.0.1:8080")

@@ -24,8 +24,10 @@ type SubscriptionAPI interface {
 // Subscriptions is what is known of a shop's webhook subscriptions.
 type Subscriptions struct {
 	CheckedAt time.Time
-	Error     string // why they could not be checked or mended, one sentence or several
-	Present   bool   // every wanted one is there
+	// Error is why they could not be checked, or why some that are needed are not
+	// there, as a sentence; Next what to do about it.
+	Error, Next string
+	Present     bool // every one that is needed is there
 	// Since is since when news of changed products is known to be subscribed to;
 	// zero when it is not.
 	Since  time.Time
@@ -39,6 +41,14 @@ type Subscription struct {
 	URI   string // "" when there is none, or none that the API lists
 	ID    string // Shopify's global id
 	State string // one of the states below
+	// Needed: it tells of changed products. The others are only useful.
+	Needed bool
+	Reason string // why Shopify refuses it, in its words; "" when it does not
+}
+
+// serves reports whether what it is about arrives here, as far as is known.
+func (s Subscription) serves() bool {
+	return slices.Contains([]string{subPresent, subCreated, subMoved, subByDeliveries, subUnheard}, s.State)
 }
 
 // The states of a subscription.
@@ -52,6 +62,7 @@ const (
 	subDuplicate    = "duplicate"
 	subElsewhere    = "elsewhere"     // somebody else's; it is left alone
 	subByDeliveries = "by-deliveries" // of the app's configuration file: the API does not list it, but it delivers
+	subUnheard      = "unheard"       // perhaps there as well: others of that file deliver, and nothing of it has come yet
 )
 
 // wantedTopics are the topics that every shop is subscribed to, in the order in
@@ -61,6 +72,12 @@ var wantedTopics = [...]string{
 	string(catalog.InventoryLevelsUpdate), string(catalog.InventoryLevelsConnect),
 	string(catalog.InventoryLevelsDisconnect), string(catalog.InventoryItemsUpdate),
 	string(catalog.AppUninstalled), string(catalog.AppScopesUpdate), string(catalog.BulkOperationsFinish),
+}
+
+// carriesChanges reports whether a topic tells of changed products. The copy can
+// be in step without the others.
+func carriesChanges(topic string) bool {
+	return strings.HasPrefix(topic, "products/") || strings.HasPrefix(topic, "inventory_")
 }
 
 const (
@@ -99,24 +116,27 @@ func parseAddress(uri string) (address, bool) {
 	return a, true
 }
 
-// noPublicURL is what to do when nobody has said where Shopify reaches us.
-const noPublicURL = "Stockroom does not know its public address, so it can't subscribe: start it with --public-url https://YOUR-HOST."
+// trouble is what is wrong and what to do about it, in sentences.
+type trouble struct{ what, step string }
 
-// parseBase reads our public URL. problem says what is wrong with it, as a
-// sentence, "" for nothing.
-func parseBase(base string) (a *address, problem string) {
+// noPublicURL: nobody has said where Shopify reaches us.
+var noPublicURL = trouble{"Stockroom does not know its public address, so it can't subscribe.",
+	"Start it with --public-url https://YOUR-HOST. Where the app's own configuration subscribes, the first delivery shows it."}
+
+// parseBase reads our public URL; nil with what is wrong with it.
+func parseBase(base string) (*address, trouble) {
 	if base == "" {
 		return nil, noPublicURL
 	}
 	got, ok := parseAddress(base)
 	if !ok {
-		return nil, "The public address " + base + " is no address that Shopify can reach; --public-url is https://YOUR-HOST."
+		return nil, trouble{"The public address " + base + " is no address that Shopify can reach.", "Start Stockroom with --public-url https://YOUR-HOST."}
 	}
 	got.path = strings.TrimRight(got.path, "/")
 	if got.scheme != "https" && !loopback(got.host) {
-		return nil, "Shopify delivers to https only; start Stockroom with --public-url https://" + got.host + got.path + "."
+		return nil, trouble{"Shopify delivers to https only.", "Start Stockroom with --public-url https://" + got.host + got.path + "."}
 	}
-	return &got, ""
+	return &got, trouble{}
 }
 
 func loopback(host string) bool {

@@ -3,8 +3,10 @@ package syncer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"stockroom/shopify"
@@ -38,6 +40,37 @@ type topicRecord struct {
 	Listed bool      `json:"listed,omitempty"` // one that led to us was listed, or made by us
 	Heard  bool      `json:"heard,omitempty"`  // it delivered without being listed
 	Asked  time.Time `json:"asked,omitzero"`   // when a creation was asked for whose answer is not known
+
+	Refused refusal `json:"refused,omitzero"`
+}
+
+// refusal is Shopify's no to a subscription.
+type refusal struct {
+	Reason  string `json:"reason"`            // in Shopify's words
+	URI     string `json:"uri"`               // of which it was said
+	Address bool   `json:"address,omitempty"` // it is about the address
+	Scope   bool   `json:"scope,omitempty"`   // the app lacks a permission
+}
+
+// errTaken: Shopify says that there is such a subscription.
+var errTaken = &shopify.Error{Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken"}
+
+// addressField is how Shopify names the address in its errors, whatever we call
+// it (shopify.dev/docs/api/admin-graphql/latest/mutations/webhookSubscriptionCreate).
+const addressField = "webhookSubscription.callbackUrl: "
+
+// refuse notes why a step was refused.
+func (r *subscriptionRecord) refuse(step subscriptionStep, err error) {
+	t := r.Topics[step.topic]
+	t.Refused = refusal{Reason: err.Error(), URI: step.uri, Scope: scopeRefused(err)}
+	var e *shopify.Error
+	if errors.As(err, &e) {
+		t.Refused.Reason = e.Words()
+		if e.Kind == shopify.KindRefused && e.Message != "" {
+			t.Refused.Reason, t.Refused.Address = strings.CutPrefix(e.Message, addressField)
+		}
+	}
+	r.Topics[step.topic] = t
 }
 
 // known reports whether the topic had been served before.
@@ -129,7 +162,7 @@ func (p *subscriptionPlan) note(r *subscriptionRecord) {
 		case subPresent, subIncomplete:
 			t = topicRecord{ID: s.have.ID, URI: s.have.URI, Listed: true}
 		case subByDeliveries:
-			t.Heard = true
+			t.Heard, t.Refused = true, refusal{}
 		default:
 			continue
 		}

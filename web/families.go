@@ -61,7 +61,7 @@ var families = []family{
 	{"stockroom_sync_products_expected", gauge, "shop", "Products that the running sync has to read, 0 when that is not known or none runs."},
 	{"stockroom_schedule_last_success_timestamp_seconds", gauge, "shop schedule", "When a scheduled job last went well, in seconds since 1970, 0 for never. The oldest of the shops that share a label."},
 	{"stockroom_schedule_late", gauge, "shop schedule", "1 when a scheduled job was missed: no success for more than twice its time. The worst of the shops that share a label."},
-	{"stockroom_subscriptions_present", gauge, "shop", "1 when every webhook subscription that is wanted was there at the last check, else 0, also before the first. The worst of the shops that share a label."},
+	{"stockroom_subscriptions_present", gauge, "shop", "1 when every webhook subscription that is needed was there at the last check, else 0, also before the first. The worst of the shops that share a label."},
 	{"stockroom_disk_free_bytes", gauge, "", "What can still be written to the disk of the data dir, the reserve not counted."},
 	{"stockroom_disk_total_bytes", gauge, "", "What the disk of the data dir holds, free and used; 0 when the system does not tell."},
 	{"stockroom_disk_state", gauge, "level", "1 for the level that the room on the disk is at, else 0: low (less than --space-warn), critical (deliveries are at stake) or unknown."},

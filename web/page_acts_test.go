@@ -316,11 +316,27 @@ func TestCallsAreHeldAndAllowedByHand(t *testing.T) {
 func TestSubscriptionsAreRegisteredFromThePage(t *testing.T) {
 	r, syncs := newSyncRig(t, nil)
 	path := "/shops/" + testShop + "/subscriptions"
-	syncs.status.Subscriptions = status.Subscriptions{CheckedAt: time.Now(), Wanted: []status.Subscription{{Topic: "products/update", State: "missing"}}}
-	_, text := checkPage(t, r.admin(200, "GET", "/", ""))
-	if !strings.Contains(text, "1 subscription is missing") || !strings.Contains(text, "Press Register") {
-		t.Error("the overview does not say what to do")
+	refused := status.Subscriptions{CheckedAt: time.Now(), Error: "Shopify refuses the address https://x.example: it is taken.", Next: "Start Stockroom with another --public-url.",
+		Wanted: []status.Subscription{{Topic: "products/update", State: "missing", Needed: true, Reason: "it is taken"}, {Topic: "app/uninstalled", State: "missing", Reason: "not for this app"}}}
+	syncs.status.Subscriptions, syncs.subs = refused, refused
+	for path, words := range map[string][]string{
+		"/":      {"1 subscription is missing", "Shopify refuses the address https://x.example: it is taken.", "another --public-url"},
+		"/shops": {"Shopify refuses the address https://x.example: it is taken.", "another --public-url", "Missing. Shopify says: it is taken", "Missing. Shopify says: not for this app"},
+	} {
+		_, text := checkPage(t, r.admin(200, "GET", path, ""))
+		for _, want := range words {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q", path, want)
+			}
+		}
+		if strings.Contains(text, "Press Register") {
+			t.Errorf("%s says to press what can't work", path)
+		}
 	}
+	if status, page := r.post(path, url.Values{"back": {"/shops"}}); status != http.StatusConflict || !strings.Contains(page, "it is taken") {
+		t.Errorf("a refusal is said to be registered: %d", status)
+	}
+	syncs.fixed, syncs.subs = nil, status.Subscriptions{Present: true}
 	if got := r.click(path, url.Values{"back": {"/shops"}}); got != "/shops?said=registered" || fmt.Sprint(syncs.fixed) != "[true]" {
 		t.Errorf("leads to %s, %v", got, syncs.fixed)
 	}
@@ -330,6 +346,18 @@ func TestSubscriptionsAreRegisteredFromThePage(t *testing.T) {
 	}
 	if _, text := checkPage(t, plain.admin(200, "GET", "/shops", "")); !strings.Contains(text, "--public-url") {
 		t.Error("the page offers what can't be done")
+	}
+}
+
+func TestSubscriptionsOfTheConfigurationFileAreKnownByTheirDeliveries(t *testing.T) {
+	r, syncs := newSyncRig(t, nil)
+	syncs.status.Subscriptions = status.Subscriptions{CheckedAt: time.Now(), Present: true, Wanted: []status.Subscription{
+		{Topic: "products/update", State: "by-deliveries", Needed: true}, {Topic: "products/delete", State: "unheard", Needed: true}}}
+	_, text := checkPage(t, r.admin(200, "GET", "/shops", ""))
+	for _, want := range []string{"Known by their deliveries", "Nothing has come yet of products/delete.", "There, as the updates that arrive show"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the page does not say %q", want)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -161,13 +162,16 @@ func secretWords(v status.Connection) string {
 
 func subscriptionsOf(now time.Time, s status.Subscriptions) *subscriptionsView {
 	v := subscriptionsView{Mood: moodGood, Text: "All product updates are subscribed to.", Checked: since(now, s.CheckedAt)}
+	known, unheard := s.KnownByDeliveries()
 	switch {
-	case s.CheckedAt.IsZero() && s.Error == "":
+	case s.CheckedAt.IsZero():
 		v.Mood, v.Text = moodIdle, "Not checked yet."
-	case s.Error != "":
-		v.Mood, v.Text = moodWait, sentences("could not be checked", s.Error)
 	case !s.Present:
-		v.Mood, v.Text = moodBad, "Shopify does not send all product updates here."
+		v.Mood, v.Text = moodBad, sentences("Shopify does not send all product updates here", s.Error, s.Next)
+	case len(unheard) > 0:
+		v.Text = "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " + strings.Join(unheard, ", ") + "."
+	case known:
+		v.Text = "Product updates arrive; the app's own configuration subscribes to some of them."
 	}
 	for _, one := range s.Wanted {
 		v.Rows = append(v.Rows, subscriptionRowOf(one))
@@ -189,6 +193,8 @@ func subscriptionRowOf(s status.Subscription) subscriptionRow {
 		row.Label = "There, its address was mended"
 	case "by-deliveries":
 		row.Label = "There, as the updates that arrive show"
+	case "unheard":
+		row.Mood, row.Label = moodIdle, "Nothing has come yet"
 	case "missing":
 		row.Mood, row.Label = moodBad, "Missing"
 	case "wrong-address":
@@ -201,6 +207,12 @@ func subscriptionRowOf(s status.Subscription) subscriptionRow {
 		row.Mood, row.Label = moodIdle, "Leads elsewhere, left alone"
 	default:
 		row.Mood, row.Label = moodIdle, s.State
+	}
+	if row.Mood == moodBad && !s.Needed {
+		row.Mood = moodIdle // the copy is as true without it
+	}
+	if s.Reason != "" {
+		row.Label += ". Shopify says: " + s.Reason
 	}
 	return row
 }
@@ -261,5 +273,8 @@ func (s *Server) registerAction(w http.ResponseWriter, r *http.Request, p httpro
 		return outboundRefusal(err)
 	}
 	s.log.Info("subscriptions registered on the page", "shop", shop, "present", got.Present)
+	if !got.Present {
+		return refuse(http.StatusConflict, "Not every subscription could be made", sentences(got.Error, got.Next))
+	}
 	return sayAndGo(w, r.FormValue("back"), "/shops", saying("registered", 1))
 }
