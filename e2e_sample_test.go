@@ -37,7 +37,7 @@ func TestWebhooksTestSendsASignedDeliveryOfEachTopic(t *testing.T) {
 			t.Errorf("%s: exit %d, %+v, %s", topic, r.Code, out, r.Stderr)
 		}
 	}
-	if out := s.cli("webhooks", "test", e2eShop, "--topic", "orders/create"); !strings.Contains(out, answerIgnored) {
+	if out := s.cli("webhooks", "test", e2eShop, "--topic", "orders/create"); !strings.Contains(out, "signature right, ignored, for Stockroom uses no such topic. Not tested: ") {
 		t.Errorf("an unknown topic: %s", out)
 	}
 	db := openCatalogue(t, s.Dir)
@@ -56,7 +56,7 @@ func TestWebhooksTestSendsASignedDeliveryOfEachTopic(t *testing.T) {
 	if err := os.WriteFile(file, []byte("{\"id\":5,\"title\":\"\xff\"}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if out := s.cli("webhooks", "test", "--body", file); !strings.Contains(out, answerKept) {
+	if out := s.cli("webhooks", "test", "--body", file); !strings.Contains(out, "kept as a dead letter") {
 		t.Errorf("a body that is no UTF-8: %s", out)
 	}
 	if r := s.admin(http.MethodPost, "/api/v1/webhooks-test", `{"shop":"stranger.myshopify.com"}`); r.Status != http.StatusNotFound {

@@ -78,6 +78,7 @@ type Appliance struct {
 	retired    retired
 	token      string
 	public     atomic.Pointer[string] // host:port of the public listener while it serves
+	trips      trips
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that

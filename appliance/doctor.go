@@ -34,16 +34,19 @@ const (
 
 // doctor looks at the stores and asks every shop.
 func (a *Appliance) doctor(ctx context.Context) []web.Finding {
-	list := a.examineStores(ctx)
-	list = append(list, a.examineStatus(ctx)...)
-	shops := a.state.Shops()
+	var shops []web.Finding
+	for _, shop := range a.state.Shops() {
+		shops = append(shops, a.examineShop(ctx, shop)...)
+	}
 	if len(shops) == 0 {
-		list = append(list, web.Finding{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: "stockroom shop add my-shop.myshopify.com"})
+		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: "stockroom shop add my-shop.myshopify.com"}}
 	}
-	for _, shop := range shops {
-		list = append(list, a.examineShop(ctx, shop)...)
-	}
-	return list
+	// What the shop was asked just now is said once.
+	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
+		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") &&
+			slices.ContainsFunc(shops, func(s web.Finding) bool { return s.Check == "subscriptions" && s.Shop == f.Shop })
+	})
+	return slices.Concat(a.examineStores(ctx), standing, shops, a.examineTrip(ctx))
 }
 
 // examineStatus says what the account of health says, in the words of the page.
@@ -181,8 +184,31 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	} else {
 		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
 	}
-	list = append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)))
-	return list
+	return append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)), a.examineSubscriptions(ctx, name))
+}
+
+// examineSubscriptions asks a shop which subscriptions there are, and changes none.
+func (a *Appliance) examineSubscriptions(ctx context.Context, name string) web.Finding {
+	f := web.Finding{Check: "subscriptions", Shop: name, Level: levelOK}
+	got, err := a.syncer.CheckSubscriptions(ctx, name, false)
+	sub := status.SubscriptionsOf(got)
+	if err != nil {
+		f.Level, f.Text, f.Fix = levelWarn, "the subscriptions can't be listed: "+status.Small(sub.Error), "run it again in a minute"
+		return f
+	}
+	if !sub.Present {
+		f.Level, f.Fix = levelFail, sub.Next
+		f.Text = strings.TrimSpace(fmt.Sprintf("%s (%s). %s", sub.MissingWords(), strings.Join(sub.Missing(), ", "), sub.Error))
+		return f
+	}
+	f.Text = "every subscription that is needed is there"
+	if _, unheard := sub.KnownByDeliveries(); len(unheard) > 0 {
+		f.Text = "the app's own configuration subscribes; nothing has come yet of " + strings.Join(unheard, ", ")
+	}
+	if heard, err := a.store.LastByTopic(ctx, name); err == nil && len(heard) == 0 {
+		f.Text += "; no delivery has come yet"
+	}
+	return f
 }
 
 func (a *Appliance) examineVersion(name string, access shopify.Access) web.Finding {

@@ -1,23 +1,17 @@
 package appliance
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"time"
 
 	"stockroom/catalog"
-	"stockroom/store"
+	"stockroom/syncer"
 	"stockroom/web"
 )
 
@@ -25,12 +19,13 @@ import (
 // no product, item or operation of a shop.
 const sampleID = 1
 
-// sendSample sends a delivery, signed with the shop's current secret, through
-// the public listener over a real socket.
+// sendSample sends a delivery, signed with the shop's current secret, over the
+// public URL, as Shopify does. Where there is none, or this machine can't reach
+// it, the public listener takes it.
 func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSent, error) {
-	address := a.public.Load()
-	if address == nil {
-		return web.SampleSent{}, &web.Refusal{Status: http.StatusConflict, Title: "Not listening", Detail: "A sample is sent through the public listener, which is open while `stockroom serve` runs."}
+	listener := a.public.Load()
+	if listener == nil {
+		return web.SampleSent{}, &web.Refusal{Status: http.StatusConflict, Title: "Not listening", Detail: "A sample is sent while `stockroom serve` runs."}
 	}
 	shop, secret, err := a.sampleShop(in.Shop)
 	if err != nil {
@@ -42,34 +37,31 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 			return web.SampleSent{}, err
 		}
 	}
-	out := web.SampleSent{URL: "http://" + *address + "/webhooks/shopify/test", Shop: shop, Topic: topic}
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // as long as Shopify waits
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, out.URL, bytes.NewReader(body))
-	if err != nil {
-		return out, fmt.Errorf("send sample: %w", err)
+	send := func(base string) (t trip, out web.SampleSent) {
+		t = a.travel(ctx, base, syncer.HookPath(topic), shop, topic, secret, body)
+		out = web.SampleSent{URL: t.url, Shop: shop, Topic: topic, Status: t.status, Answer: t.answer}
+		if out.Level, out.Text, out.Next = t.judge(*listener); out.Level == levelOK {
+			out.Text += ", " + t.kept() + "."
+		}
+		return t, out
 	}
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(body)
-	for name, value := range map[string]string{
-		"Content-Type": "application/json", "User-Agent": "Stockroom-Test",
-		"X-Shopify-Topic": topic, "X-Shopify-Shop-Domain": shop, "X-Shopify-Api-Version": a.opt.Settings.APIVersion,
-		"X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)),
-		"X-Shopify-Webhook-Id":  store.SampleID + rand.Text(), "X-Shopify-Triggered-At": time.Now().UTC().Format(time.RFC3339Nano),
-	} {
-		r.Header.Set(name, value)
+	base, public := a.opt.Settings.PublicURL, web.SampleSent{}
+	if base != "" {
+		if _, public = send(base); public.Level != levelWarn {
+			return public, nil
+		}
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	res, err := client.Do(r)
-	if err != nil {
-		return out, &web.Refusal{Status: http.StatusBadGateway, Title: "No answer", Detail: "The public listener at " + *address + " did not answer the test delivery in time."}
+	t, out := send("http://" + *listener)
+	switch {
+	case t.err != nil:
+		return out, &web.Refusal{Status: http.StatusBadGateway, Title: "No answer", Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
+	case out.Level != levelOK:
+	case base == "":
+		out.Text += " Not tested: whether Shopify reaches this server, for Stockroom does not know its public address."
+		out.Next = "Start it with --public-url https://YOUR-HOST, and the test goes that way."
+	default:
+		out.Level, out.Text, out.Next = public.Level, public.Text+" Sent straight to the listener "+*listener+", the test delivery was "+t.kept()+".", public.Next
 	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
-		return out, fmt.Errorf("send sample: read the answer: %w", err)
-	}
-	out.Status, out.Answer = res.StatusCode, text
 	return out, nil
 }
 

@@ -74,9 +74,9 @@ const (
 // Serve serves and works until ctx ends, then finishes what is in flight and
 // closes the listeners. It announces itself in the data dir's admin.json.
 func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
-	public, admin := a.web.Public(a.intake), a.web.Admin()
+	public, admin := a.trips.watch(a.web.Public(a.intake), false), a.trips.watch(a.web.Admin(), true)
 	if l.Admin == nil {
-		public = a.web.Both(a.intake)
+		public = a.trips.watch(a.web.Both(a.intake), false)
 	}
 	address := dialable(l.Public.Addr())
 	a.public.Store(&address)

@@ -209,7 +209,7 @@ func TestWithoutAPublicAddressNothingIsMade(t *testing.T) {
 		// What is there is believed.
 		r.base = ""
 		for _, topic := range wantedTopics {
-			r.shop.Subscribe(topic, ourBase+hookPath(topic))
+			r.shop.Subscribe(topic, ourBase+HookPath(topic))
 		}
 		if got, _ := r.check(true); !got.Present || got.Error != "" || len(unlike(got, subPresent)) > 0 {
 			t.Errorf("%+v", got)

@@ -85,9 +85,9 @@ const (
 	productsHook = hookRoot + "products"
 )
 
-// hookPath is the path that a topic is subscribed at. Every path below hookRoot
+// HookPath is the path that a topic is subscribed at. Every path below hookRoot
 // takes every topic; the names are for people who read them.
-func hookPath(topic string) string {
+func HookPath(topic string) string {
 	if strings.HasPrefix(topic, "products/") {
 		return productsHook
 	}
@@ -154,7 +154,7 @@ func (a *address) leadsTo(uri string) bool {
 // alike reports whether uri looks like an address that a Stockroom subscribed.
 func alike(topic, uri string) bool {
 	u, ok := parseAddress(uri)
-	return ok && (strings.HasSuffix(u.path, hookPath(topic)) || strings.HasSuffix(u.path, productsHook))
+	return ok && (strings.HasSuffix(u.path, HookPath(topic)) || strings.HasSuffix(u.path, productsHook))
 }
 
 // whole reports whether a subscription brings every change with every field.
@@ -215,7 +215,7 @@ func planSubscriptions(base *address, listed []shopify.Subscription, rec subscri
 	for _, topic := range wantedTopics {
 		step := subscriptionStep{topic: topic, known: rec.Topics[topic].known()}
 		if base != nil {
-			step.uri = base.scheme + "://" + base.host + base.path + hookPath(topic)
+			step.uri = base.scheme + "://" + base.host + base.path + HookPath(topic)
 		}
 		var rest []shopify.Subscription
 		step.choose(base, listed, rec, heard, &rest)

@@ -138,7 +138,7 @@ func selectionWords(sel catalog.Selection) string {
 // secret that signs it.
 func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if s.o.SendSample == nil {
-		return refuse(http.StatusConflict, "Not listening", "A sample is sent through the public address, which is open while stockroom serve runs.")
+		return refuse(http.StatusConflict, "Not listening", "A sample is sent while stockroom serve runs.")
 	}
 	var body struct {
 		Shop  string `json:"shop"`
@@ -154,6 +154,6 @@ func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprou
 		return err
 	}
 	sent.Answer = dataOf(sent.Answer) // a proxy may answer with a page
-	s.log.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status)
+	s.log.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status, "level", sent.Level)
 	return writeJSON(w, http.StatusOK, sent)
 }

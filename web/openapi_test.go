@@ -199,7 +199,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
 		}
 		o.SendSample = func(context.Context, Sample) (SampleSent, error) {
-			return SampleSent{URL: "http://127.0.0.1/", Shop: testShop, Topic: "products/update", Status: 200, Answer: json.RawMessage(`{"success":true}`)}, nil
+			return SampleSent{Level: "ok", Text: "Reached it.", URL: "http://127.0.0.1/", Shop: testShop, Topic: "products/update", Status: 200, Answer: json.RawMessage(`{"success":true}`)}, nil
 		}
 	})
 	r.notices = []status.Notice{{Level: status.LevelWarn, Text: "Something.", Next: "Next."}}

@@ -35,7 +35,7 @@ type Options struct {
 	Outbound Outbound
 	// Rejected returns the newest refused deliveries, newest first; nil for none.
 	Rejected func() []Rejected
-	// SendSample sends a signed sample delivery through the public address; nil
+	// SendSample sends a signed sample delivery over the public URL; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
 	// Doctor looks at everything that can be wrong; nil when there is none.
@@ -109,8 +109,13 @@ type SampleSent struct {
 	URL    string          `json:"url"`
 	Shop   string          `json:"shop"`
 	Topic  string          `json:"topic"`
-	Status int             `json:"status"` // of the answer
+	Status int             `json:"status"` // of the answer, 0 for none
 	Answer json.RawMessage `json:"answer"` // its body
+	// Level is ok, warn (it could not be tested from here) or fail. Text says what
+	// is so, Next what to do.
+	Level string `json:"level"`
+	Text  string `json:"text"`
+	Next  string `json:"next,omitempty"`
 }
 
 // Rejected is one refused delivery. It never holds a body, a signature or a
