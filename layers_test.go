@@ -45,7 +45,7 @@ func layers() map[string]layer {
 		"telemetry":   {level: 0},
 		"syncer":      {level: 2, imports: []string{"bulk", "catalog", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 2, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
-		"status":      {level: 3, imports: []string{"catalog", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
+		"status":      {level: 3, imports: []string{"catalog", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
 		"web":         {level: 4, imports: append([]string{"status"}, core...), tests: all},
 		"appliance":   {level: 5, imports: all, tests: all},
 		"browsertest": {level: 6, tests: append([]string{"appliance"}, all...)},

@@ -77,6 +77,7 @@ type Appliance struct {
 	unmirrored atomic.Bool
 	retired    retired
 	token      string
+	elsewhere  []string               // other data dirs that hold shops, of one that held none at the start
 	public     atomic.Pointer[string] // host:port of the public listener while it serves
 	trips      trips
 }
@@ -167,6 +168,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.token, err = newToken(); err != nil {
 		return err
 	}
+	a.lookElsewhere()
 	a.openStatus()
 	a.account = openAccount(a.state, s, loginCost(), a.log)
 	a.web = web.New(a.webOptions())
@@ -213,6 +215,9 @@ func newToken() (string, error) {
 	}
 	return hex.EncodeToString(b), nil
 }
+
+// command writes a command line that concerns this data dir.
+func (a *Appliance) command(words string) string { return a.opt.Settings.Command(words) }
 
 // Token is the admin token of this run.
 func (a *Appliance) Token() string { return a.token }

@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"stockroom/config"
 	"stockroom/datadir"
 	"stockroom/limiter"
 	"stockroom/shopify"
@@ -39,7 +40,7 @@ func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 		shops = append(shops, a.examineShop(ctx, shop)...)
 	}
 	if len(shops) == 0 {
-		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: "stockroom shop add my-shop.myshopify.com"}}
+		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: a.command(config.ConnectWords("NAME.myshopify.com"))}}
 	}
 	// What the shop was asked just now is said once.
 	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
@@ -88,11 +89,11 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 			Fix: "end what stands against it; Stockroom goes on by itself",
 		}
 	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: stockroom sync --full"}
+		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: " + a.command("sync --full")}
 	}
 	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}
 	if _, reason, at := a.queue.Quarantined(); reason != "" && !a.syncer.ProvenFieldsSince(at) {
-		queue = web.Finding{Check: "queue", Level: levelWarn, Text: "queue.db was damaged: " + reason, Fix: "a full sync brings back what waited in it: stockroom sync --full"}
+		queue = web.Finding{Check: "queue", Level: levelWarn, Text: "queue.db was damaged: " + reason, Fix: "a full sync brings back what waited in it: " + a.command("sync --full")}
 	} else if n := a.queue.Stats().Damaged; n > 0 {
 		queue = web.Finding{Check: "queue", Level: levelFail, Text: fmt.Sprintf("queue.db holds %d records that can't be read", n), Fix: restore, Cause: causeIntegrity}
 	}
@@ -109,7 +110,7 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	if err != nil {
 		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
 	} else if d, ok := a.state.Damage(); ok {
-		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at stockroom shop list and stockroom select, and say again what is missing"}
+		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at " + a.command("shop list") + ", and add again what is missing"}
 	}
 	return append(list, queue, kept, a.examineSpace())
 }
@@ -143,7 +144,7 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		list = append(list, web.Finding{Check: check, Shop: name, Level: level, Text: text, Fix: fix, Cause: cause})
 	}
 	if len(a.state.Secrets(name)) == 0 {
-		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", "stockroom shop add "+name, "")
+		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", a.command("shop add "+name), "")
 	}
 	a.client.TryNow(name) // a person asks, so the shop is really asked
 	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
@@ -156,20 +157,20 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		case shopify.KindToken:
 			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organization", "")
 		case shopify.KindUninstalled:
-			add("token", levelFail, e.Words(), "install the app on the shop, or stockroom shop remove "+name, "")
+			add("token", levelFail, e.Words(), "install the app on the shop, or "+a.command("shop remove "+name), "")
 		case shopify.KindScope:
 			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
 		case shopify.KindFrozen:
 			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
 		case shopify.KindMoved:
-			add("reach", levelFail, e.Words(), "stockroom shop add "+e.Root().Moved+", then stockroom shop remove "+name, "")
+			add("reach", levelFail, e.Words(), a.command(config.ConnectWords(e.Root().Moved))+", then "+a.command("shop remove "+name), "")
 		case shopify.KindRefused:
 			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
 		case shopify.KindBudget, shopify.KindThrottled:
 			add("token", levelWarn, e.Words(), "run it again in a minute", "")
 		case shopify.KindOpen:
 			if (outbound{a}).Calls(name, time.Now()).Held {
-				add("reach", levelWarn, e.Words(), "let them go with stockroom shop calls --auto "+name, "")
+				add("reach", levelWarn, e.Words(), "let them go with "+a.command("shop calls --auto "+name), "")
 				break
 			}
 			fallthrough

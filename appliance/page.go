@@ -18,7 +18,7 @@ func (a *Appliance) webOptions() web.Options {
 		Settings: s.Describe, Wanted: a.wants.add,
 		Rejected: a.rejected, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
-		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Demo: a.opt.Demo,
+		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
 	}
 	return o
 }
@@ -30,7 +30,7 @@ func (a *Appliance) openStatus() {
 		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a}.List,
 		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
 		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed, CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
-		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Logger: a.log, Table: a.opt.Table,
+		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
 }
 
@@ -44,7 +44,7 @@ func (a *Appliance) rejected() []web.Rejected {
 
 // notices are what a person should know of the files.
 func (a *Appliance) notices() []status.Notice {
-	var list []status.Notice
+	list := a.emptyNotice()
 	if h := a.store.Health(); h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) {
 		list = append(list, status.Notice{
 			Level: status.LevelBad,
@@ -89,7 +89,7 @@ func (a *Appliance) notices() []status.Notice {
 		list = append(list, status.Notice{
 			Level: status.LevelBad,
 			Text:  text,
-			Next:  "Check the shops and their selections; add those that are missing with `stockroom shop add`.",
+			Next:  "Check the shops and their selections; add those that are missing with `" + a.command("shop add") + "`.",
 		})
 	}
 	for _, shop := range a.state.Shops() {
@@ -97,7 +97,7 @@ func (a *Appliance) notices() []status.Notice {
 			list = append(list, status.Notice{
 				Level: status.LevelBad,
 				Text:  "The selection of " + shop.Domain + " is not known any more.",
-				Next:  "Say it again with `stockroom select " + shop.Domain + "`.",
+				Next:  "Say it again with `" + a.command("select "+shop.Domain) + "`.",
 			})
 		}
 	}

@@ -174,12 +174,12 @@ func (s shops) Add(ctx context.Context, in web.AddShop) error {
 		return &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
 	}
 	if err := s.a.state.AddShop(domain, in.MerchantID, time.Now()); err != nil {
-		return declared(err)
+		return s.declared(err)
 	}
 	old, _ := s.a.state.Credentials(domain)
 	merged := merge(old, in)
 	if err := s.a.state.SetCredentials(domain, merged); err != nil {
-		return declared(err)
+		return s.declared(err)
 	}
 	s.a.retired.add(old, merged)
 	shop, _ := s.a.state.Shop(domain)
@@ -213,7 +213,7 @@ func merge(c state.Credentials, in web.AddShop) state.Credentials {
 // Remove forgets a connection.
 func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {
 	if err := s.a.state.RemoveShop(shop, time.Now()); err != nil {
-		return 0, declared(err)
+		return 0, s.declared(err)
 	}
 	s.a.refreshDirectory()
 	s.a.syncer.ShopsChanged()
@@ -231,7 +231,7 @@ func (s shops) Preview(ctx context.Context, shop string, sel catalog.Selection) 
 // Select changes which products are kept current.
 func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
 	if err := s.a.state.SetSelection(shop, sel); err != nil {
-		return store.SelectionEffect{}, declared(err)
+		return store.SelectionEffect{}, s.declared(err)
 	}
 	effect, err := s.a.store.SetSelection(ctx, shop, sel)
 	if errors.Is(err, store.ErrUnavailable) {
@@ -244,12 +244,12 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 }
 
 // declared turns what a person can mend into words.
-func declared(err error) error {
+func (s shops) declared(err error) error {
 	switch {
 	case errors.Is(err, state.ErrDeclared):
 		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Detail: err.Error() + "."}
 	case errors.Is(err, state.ErrUnknownShop):
-		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `stockroom shop list` shows those that are."}
+		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
 	}
 	return err
 }

@@ -31,7 +31,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 	var paused *syncer.PausedError
 	switch {
 	case errors.Is(err, state.ErrUnknownShop):
-		return 0, declared(err)
+		return 0, shops(s).declared(err)
 	case errors.As(err, &paused):
 		return 0, &web.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
 	case err != nil:
@@ -75,7 +75,7 @@ func (s syncs) Cancel(_ context.Context, shop string) (bool, error) {
 // CheckSubscriptions compares wanted and present subscriptions.
 func (s syncs) CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error) {
 	if _, ok := s.a.state.Shop(shop); !ok {
-		return status.Subscriptions{}, declared(state.ErrUnknownShop)
+		return status.Subscriptions{}, shops(s).declared(state.ErrUnknownShop)
 	}
 	sub, err := s.a.syncer.CheckSubscriptions(ctx, shop, fix)
 	return status.SubscriptionsOf(sub), err

@@ -209,6 +209,15 @@ func (e *env) settings() (config.Settings, error) {
 	return s, withCode(config.ExitConfig, err)
 }
 
+// command writes a command line that a person can paste.
+func (e *env) command(words string) string {
+	s, err := e.settings()
+	if err != nil {
+		s = config.Settings{} // it is said where the settings are needed
+	}
+	return s.Command(words)
+}
+
 // logger writes to standard error: text on a terminal, else JSON.
 func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
 	return e.loggerTo(e.Stderr, s, level)

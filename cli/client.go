@@ -45,7 +45,8 @@ func (e *env) admin(create, work bool) (*client, error) {
 		return nil, withCode(config.ExitData, err)
 	}
 	if _, err := os.Stat(s.DataDir); errors.Is(err, fs.ErrNotExist) && !create {
-		return nil, withCode(config.ExitData, fmt.Errorf("there is no data dir %s; name it with --data, or start `stockroom serve` first", s.DataDir))
+		return nil, withCode(config.ExitData, fmt.Errorf("there is no data dir %s; name another with --data, or begin with %s%s",
+			s.DataDir, s.Command(config.ConnectWords("NAME.myshopify.com")), elsewhere(s.DataDir)))
 	}
 	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.loggerTo(e.besideProgress(), s, slog.LevelWarn), Manual: true})
 	if err != nil {
@@ -59,6 +60,15 @@ func (e *env) admin(create, work bool) (*client, error) {
 		c.close = func() error { return errors.Join(stop(), a.Close()) }
 	}
 	return c, nil
+}
+
+// elsewhere names the data dirs that may have been meant.
+func elsewhere(dir string) string {
+	list := appliance.Elsewhere(dir)
+	if len(list) == 0 {
+		return ""
+	}
+	return ". " + strings.TrimSuffix(strings.Join(list, " "), ".")
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

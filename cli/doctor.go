@@ -75,7 +75,10 @@ func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
 		code := exitCode(err)
 		switch code {
 		case config.ExitData:
-			dir.Fix = "stop the process that holds the data dir, or name another with --data"
+			var locked *datadir.LockedError
+			if errors.As(err, &locked) {
+				dir.Fix = "stop the process that holds the data dir, or name another with --data"
+			}
 		case config.ExitIntegrity:
 			dir.Fix = "use the version of Stockroom that wrote it"
 		default:
@@ -91,7 +94,7 @@ func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
 			return c.call(e.ctx, http.MethodGet, "/api/v1/password", nil, nil, &password)
 		})
 		if err == nil && !password.Set {
-			*list = append(*list, web.Finding{Check: "password", Level: "fail", Text: s.CheckServe(false).Error(), Fix: "stockroom password set"})
+			*list = append(*list, web.Finding{Check: "password", Level: "fail", Text: s.CheckServe(false).Error(), Fix: s.Command("password set")})
 		}
 	}
 	return config.ExitOK

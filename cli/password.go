@@ -111,7 +111,7 @@ func (passwordLinkCommand) Run(e *env) error {
 		return err
 	}
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
-		return fmt.Errorf("no server runs on the data dir %s that could open the link; start it with stockroom serve, or set the password with stockroom password set", s.DataDir)
+		return fmt.Errorf("no server runs on the data dir %s that could open the link; start it with %s, or set the password with %s", s.DataDir, s.Command("serve"), s.Command("password set"))
 	}
 	return e.with(false, func(cl *client) error {
 		var out struct {

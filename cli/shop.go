@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stockroom/config"
 	"stockroom/status"
 	"stockroom/web"
 )
@@ -32,7 +33,7 @@ func (shopListCommand) Run(e *env) error {
 			return e.print(out)
 		}
 		if len(out.Shops) == 0 {
-			fmt.Fprintln(e.Stdout, "No shop is connected. Connect one with: stockroom shop add my-shop.myshopify.com")
+			fmt.Fprintln(e.Stdout, "No shop is connected. Connect one with: "+e.command(config.ConnectWords("NAME.myshopify.com")))
 			return nil
 		}
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)

@@ -119,7 +119,7 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 		return nil, err
 	}
 	if len(out.Shops) == 0 {
-		return nil, errors.New("no shop is connected; connect one with: stockroom shop add my-shop.myshopify.com")
+		return nil, errors.New("no shop is connected; connect one with: " + e.command(config.ConnectWords("NAME.myshopify.com")))
 	}
 	var list []string
 	for _, s := range out.Shops {

@@ -59,7 +59,7 @@ func (c webhooksTestCommand) Run(e *env) error {
 		return err
 	}
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
-		return fmt.Errorf("no server runs on the data dir %s; start `stockroom serve` first", s.DataDir)
+		return fmt.Errorf("no server runs on the data dir %s; start it with %s", s.DataDir, s.Command("serve"))
 	}
 	return e.with(false, func(cl *client) error {
 		var out struct {

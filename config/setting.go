@@ -30,7 +30,7 @@ func All() []Setting {
 		{Name: "config", Placeholder: "FILE", Unit: "path", path: true,
 			Help:  "Settings file in TOML; its keys are the names of these flags.",
 			value: text(func(s *Settings) *string { return &s.ConfigFile })},
-		{Name: "data", Default: "./stockroom-data", Placeholder: "DIR", Unit: "path", path: true,
+		{Name: "data", Default: defaultData, Placeholder: "DIR", Unit: "path", path: true,
 			Help:  "Folder that holds everything Stockroom keeps.",
 			value: filePath(func(s *Settings) *string { return &s.DataDir })},
 		{Name: "listen", Default: "127.0.0.1:8080", Placeholder: "ADDR", Unit: "address",

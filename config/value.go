@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -30,14 +31,19 @@ func text(at func(*Settings) *string) value {
 	}
 }
 
-// filePath is a path that must be given.
+// filePath is a path that must be given. It is made absolute, so that whoever is
+// told of it finds it from everywhere.
 func filePath(at func(*Settings) *string) value {
 	v := text(at)
 	v.set = func(s *Settings, text string) error {
 		if text == "" {
 			return errEmpty
 		}
-		*at(s) = text
+		path, err := filepath.Abs(text)
+		if err != nil {
+			return err
+		}
+		*at(s) = path
 		return nil
 	}
 	return v

@@ -60,6 +60,7 @@ type Dir struct {
 	Warnings []string
 
 	path string
+	made bool
 	lock *os.File
 	opts Options
 
@@ -96,6 +97,9 @@ func Open(path string, o Options) (*Dir, error) {
 // Path returns the absolute path of the dir.
 func (d *Dir) Path() string { return d.path }
 
+// Made reports whether Open made the dir because there was none.
+func (d *Dir) Made() bool { return d.made }
+
 // File returns the path of a file in the dir.
 func (d *Dir) File(name string) string { return filepath.Join(d.path, name) }
 
@@ -126,6 +130,7 @@ func (d *Dir) make() error {
 		if err := makeAll(d.path); err != nil {
 			return err
 		}
+		d.made = true
 		info, err = os.Stat(d.path)
 	}
 	if err != nil {

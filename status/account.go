@@ -43,7 +43,7 @@ func (m Mood) Weight() int {
 }
 
 // Line is one thing that is so: a sentence, what happens next and, where
-// something has to be typed, the command.
+// something has to be typed, the command; a row gives the words of it only.
 type Line struct {
 	Code    string // of its row in the table
 	Mood    Mood
@@ -72,7 +72,7 @@ func judge(table []Row, f Facts) *Account {
 		from := len(a.Lines)
 		if row.Whole != nil {
 			if l, ok := row.Whole(&a.Facts); ok {
-				a.Lines = append(a.Lines, row.line("", l))
+				a.Lines = append(a.Lines, row.line(&a.Facts, "", l))
 			}
 		}
 		if row.Shop != nil {
@@ -81,7 +81,7 @@ func judge(table []Row, f Facts) *Account {
 					continue // a proof of before says nothing better than what is known since
 				}
 				if l, ok := row.Shop(&a.Facts, &a.Shops[i]); ok {
-					a.Lines = append(a.Lines, row.line(a.Shops[i].Shop, l))
+					a.Lines = append(a.Lines, row.line(&a.Facts, a.Shops[i].Shop, l))
 				}
 			}
 		}
@@ -95,12 +95,23 @@ func judge(table []Row, f Facts) *Account {
 	return a
 }
 
-func (r Row) line(shop string, l Line) Line {
+func (r Row) line(f *Facts, shop string, l Line) Line {
+	if l.Command != "" {
+		l.Command = f.command(l.Command)
+	}
 	l.Code, l.Shop, l.Against = r.Code, shop, r.Against
 	if l.Mood == "" {
 		l.Mood = r.Mood
 	}
 	return l
+}
+
+// command writes a command line.
+func (f *Facts) command(words string) string {
+	if f.Command == nil {
+		return "stockroom " + words
+	}
+	return f.Command(words)
 }
 
 // headOf says the lines of one row as a headline.

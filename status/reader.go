@@ -29,6 +29,8 @@ type Facts struct {
 	Strangers []webhook.Stranger
 	Demo      bool
 	PublicURL string
+	// Command writes a command line of these words, nil for the bare one.
+	Command func(words string) string
 	// Works: workers run, so what is due is done.
 	Works bool
 }
@@ -86,7 +88,9 @@ type Options struct {
 	Works     func() bool
 	Demo      bool
 	PublicURL string
-	Logger    *slog.Logger // nil discards
+	// Command writes a command line that a person can paste; nil: the bare one.
+	Command func(words string) string
+	Logger  *slog.Logger // nil discards
 
 	// Table replaces the table of rows, for tests that break one.
 	Table []Row
@@ -118,7 +122,7 @@ func (r *Reader) Read(ctx context.Context, now time.Time) *Account {
 }
 
 func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
-	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Works: r.o.Works == nil || r.o.Works()}
+	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
 	f.Catalogue = r.Catalogue()
 	f.Queue = r.queue(ctx, now)
 	if r.o.Space != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"stockroom/config"
 	"stockroom/store"
 	"stockroom/syncer"
 )
@@ -70,7 +71,7 @@ func planned(f *Facts, s *Shop, names ...string) Words {
 	case !f.Works:
 		return say("It is done when stockroom serve runs.")
 	case first.IsZero():
-		return say("It is not planned; ask for it with stockroom sync " + s.Shop + ".")
+		return say("It is not planned; ask for it with " + f.command("sync "+s.Shop) + ".")
 	}
 	return say("It is done ", ahead(first), ".")
 }
@@ -162,7 +163,7 @@ func noShop(f *Facts) (Line, bool) {
 	if f.ShopsErr != nil || len(f.Shops) > 0 {
 		return no()
 	}
-	return yes(say("No shop is connected yet."), say("Connect one with this command; it asks for the app's secret:"), "stockroom shop add my-shop.myshopify.com")
+	return yes(say("No shop is connected yet."), say("Connect one with the form on the page Shops, or with this command, which asks for the client secret:"), config.ConnectWords("NAME.myshopify.com"))
 }
 
 // inStep is the proof: as of its beginning every product equalled the shop's.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 
+	"stockroom/config"
 	"stockroom/state"
 	"stockroom/syncer"
 	"stockroom/webhook"
@@ -26,17 +27,17 @@ func uninstalled(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	return yes(say("The app was removed from the shop, so nothing new comes from it."),
-		say("Install the app again, or remove the shop here with this command:"), "stockroom shop remove ", s.Shop)
+		say("Install the app again, or remove the shop here with this command:"), "shop remove ", s.Shop)
 }
 
-func moved(_ *Facts, s *Shop) (Line, bool) {
+func moved(f *Facts, s *Shop) (Line, bool) {
 	code, name := PauseParts(s.Reason)
 	if s.State != "paused" || state.PauseReason(code) != state.PauseMoved {
 		return no()
 	}
 	return yes(say("The shop has another name at Shopify now: "+name+"."),
-		say("It is asked again ", ahead(s.NextTry), ". Connect it under its new name with this command, then remove the old one with stockroom shop remove "+s.Shop+":"),
-		"stockroom shop add ", name)
+		say("It is asked again ", ahead(s.NextTry), ". Connect it under its new name with this command, then remove the old one with "+f.command("shop remove "+s.Shop)+":"),
+		config.ConnectWords(name))
 }
 
 // PauseParts splits a reason into its code and what it is about.
@@ -62,14 +63,14 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 	}
 	switch state.PauseReason(code) {
 	case state.PauseToken:
-		why, next, command = "Shopify does not accept the app's credentials", asked("Give working ones with this command:"), "stockroom shop add "+s.Shop
+		why, next, command = "Shopify does not accept the app's credentials", asked("Give working ones with this command:"), config.ConnectWords(s.Shop)
 	case state.PauseScope:
 		why, next = "the app lacks a permission", asked("Give the app the permission in the shop's admin.")
 	case state.PauseFrozen:
 		why, next = "Shopify has frozen the shop", asked("Product updates that arrive are stored.")
 	case state.PauseUninstalled:
 		why, next = "the app is not installed", asked("Install the app again, or remove the shop here with this command:")
-		command = "stockroom shop remove " + s.Shop
+		command = "shop remove " + s.Shop
 	case state.PauseOperator:
 		why = "somebody paused it here"
 	default:
@@ -92,7 +93,7 @@ func secretMissing(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	return yes(say("Product updates can't be checked: the app's secret is missing."),
-		say("Shopify is told to send them again. Give the secret with this command:"), "stockroom shop add ", s.Shop)
+		say("Shopify is told to send them again. Give the secret with this command:"), "shop add ", s.Shop)
 }
 
 // refusedWords names what the signatures of refused deliveries fit.
@@ -117,7 +118,7 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	return yes(say("Product updates are refused: ", refusedWords(r), ". The last came at ", clock(r.Last), ", ", age(r.Last), "."),
-		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "stockroom shop add ", s.Shop)
+		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "shop add ", s.Shop)
 }
 
 func secretDoubt(f *Facts, s *Shop) (Line, bool) {
@@ -142,7 +143,7 @@ func stranger(f *Facts) (Line, bool) {
 	}
 	s := f.Strangers[0]
 	return yes(say("Deliveries for "+s.Name+" are signed with your app's secret, and that shop is not connected. The last came at ", clock(s.At), "."),
-		say("If "+Enumerate(s.Shops)+" was renamed, or the app is meant for both, connect it with this command:"), "stockroom shop add ", s.Name)
+		say("If "+Enumerate(s.Shops)+" was renamed, or the app is meant for both, connect it with this command:"), config.ConnectWords(s.Name))
 }
 
 func deaf(_ *Facts, s *Shop) (Line, bool) {

@@ -80,10 +80,10 @@ var rows = []row{
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
 	{"renamed", "moved", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "moved: flax.myshopify.com" }, Bad, "The shop has another name at Shopify now: flax.myshopify.com.",
-		"under its new name", "stockroom shop add flax.myshopify.com"},
+		"under its new name", "stockroom shop add flax.myshopify.com --api-key CLIENT_ID"},
 	{"token refused", "paused", func(_ *Facts, s *Shop) {
 		s.State, s.Reason, s.NextTry = "paused", "token: HTTP 401", noon.Add(15*time.Minute)
-	}, Bad, "Paused: Shopify does not accept the app's credentials (HTTP 401).", "Asked again at 12:15 UTC, in 15 minutes", "stockroom shop add " + linen},
+	}, Bad, "Paused: Shopify does not accept the app's credentials (HTTP 401).", "Asked again at 12:15 UTC, in 15 minutes", "stockroom shop add " + linen + " --api-key CLIENT_ID"},
 	{"scope lost", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "scope: read_products" }, Bad, "Paused: the app lacks a permission (read_products).", "Give the app", ""},
 	{"frozen", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason, s.NextTry = "paused", "frozen", noon.Add(time.Hour) }, Bad,
 		"Paused: Shopify has frozen the shop.", "Asked again at 13:00 UTC", ""},
@@ -162,7 +162,7 @@ var rows = []row{
 	{"a shop that is not connected", "stranger", func(f *Facts, _ *Shop) {
 		f.Strangers = []webhook.Stranger{{Name: "flax.myshopify.com", Shops: []string{linen}, At: noon.Add(-time.Hour)}}
 	}, Wait, "Deliveries for flax.myshopify.com are signed with your app's secret, and that shop is not connected. The last came at 11:00 UTC.",
-		"If linen.myshopify.com was renamed", "stockroom shop add flax.myshopify.com"},
+		"If linen.myshopify.com was renamed", "stockroom shop add flax.myshopify.com --api-key CLIENT_ID"},
 	{"little space", "space-low", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceLow, 900<<20 }, Wait,
 		"The disk gets full: 900 MiB of 100 GiB are free. Everything is stored still.", "Free some space", ""},
 	{"reads refused as older", "disputed", func(_ *Facts, s *Shop) { s.Disputed, s.DisputedSince = 1, noon.Add(-5*time.Minute) }, Wait,
@@ -233,7 +233,7 @@ var rows = []row{
 		s.Sync.Subscriptions.Wanted = []Subscription{{Topic: "app/uninstalled", State: "missing"}, {Topic: "products/delete", State: "unheard", Needed: true}}
 	}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "Compared", ""},
 	{"work that nobody does", "unworked", func(_ *Facts, s *Shop) { s.Jobs.Waiting, s.Jobs.Unworked = 4, 4 }, Wait, "4 further jobs will be done when the part of Stockroom that does them runs.", "", ""},
-	{"no shop", "no-shop", func(f *Facts, _ *Shop) { f.Shops = nil }, Idle, "No shop is connected yet.", "Connect one", "stockroom shop add my-shop.myshopify.com"},
+	{"no shop", "no-shop", func(f *Facts, _ *Shop) { f.Shops = nil }, Idle, "No shop is connected yet.", "Connect one", "stockroom shop add NAME.myshopify.com --api-key CLIENT_ID"},
 	{"in step", "in-step", func(*Facts, *Shop) {}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "Compared: ids and times 11:59 UTC; every field 22 Nov 10:00 UTC.", ""},
 	{"in step by a full sync alone", "in-step", func(_ *Facts, s *Shop) {
 		s.Sync.ProvenIDs, s.Sync.ProvenFields, s.Sync.AsOf = time.Time{}, noon.Add(-4*time.Minute), noon.Add(-4*time.Minute)

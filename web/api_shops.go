@@ -46,7 +46,7 @@ func (s *Server) knownShop(r *http.Request, p httprouter.Params) (status.Connect
 			return v, nil
 		}
 	}
-	return status.Connection{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; stockroom shop list shows those that are.")
+	return status.Connection{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; "+s.o.Command("shop list")+" shows those that are.")
 }
 
 func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

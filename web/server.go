@@ -70,7 +70,9 @@ type Options struct {
 	// when nobody knows.
 	DiskFree  func() (int64, error)
 	PublicURL string // where Shopify reaches the public listener, "" when not known
-	Demo      bool   // the shop is simulated; the page says so
+	// Command writes a command line that a person can paste; nil: the bare one.
+	Command func(words string) string
+	Demo    bool // the shop is simulated; the page says so
 }
 
 // Shops is how shop connections are read and changed. Errors that a person can
@@ -157,6 +159,9 @@ func New(o Options) *Server {
 	}
 	if o.Started.IsZero() {
 		o.Started = time.Now()
+	}
+	if o.Command == nil {
+		o.Command = config.Settings{}.Command
 	}
 	if o.Rejected == nil {
 		o.Rejected = func() []Rejected { return nil }
