@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"stockroom/boltfile"
+	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/datadir"
 	"stockroom/state"
@@ -99,6 +101,7 @@ func newParser(c *commands, p Process) *kong.Kong {
 		kong.Vars(config.FlagVars()), kong.Vars{"version": versionLine(p.Version)}, kong.Writers(p.Stdout, p.Stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}), kong.Help(printHelp),
 		kong.ExplicitGroups([]kong.Group{{Key: "common", Title: "With every command:"}}),
+		kong.NamedMapper("shop", kong.MapperFunc(readShop)),
 		kong.Exit(func(code int) { panic(exited(code)) }),
 	)
 	if err != nil {
@@ -158,6 +161,17 @@ func Run(ctx context.Context, p Process) int {
 		return exitCode(err)
 	}
 	return config.ExitOK
+}
+
+// readShop takes the shop of an argument or flag in any form that names it.
+func readShop(ctx *kong.DecodeContext, target reflect.Value) error {
+	var typed string
+	if err := ctx.Scan.PopValueInto("shop", &typed); err != nil {
+		return err
+	}
+	shop, err := catalog.ReadShop(typed)
+	target.SetString(shop)
+	return err
 }
 
 // notify ends ctx at the first SIGINT or SIGTERM; a second one ends the process

@@ -19,7 +19,7 @@ import (
 type productsExportCommand struct {
 	File   string `arg:"" optional:"" help:"File to write; without it standard output."`
 	Format string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
-	Shop   string `placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
+	Shop   string `type:"shop" placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
 	Raw    bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
 	Force  bool   `help:"Replace FILE when it is there, once the export is whole."`
 }

@@ -30,7 +30,7 @@ func (c *client) copyJSON(e *env, path string, q url.Values) error {
 }
 
 type productsListCommand struct {
-	Shop   string `placeholder:"SHOP" help:"Only products of this shop."`
+	Shop   string `type:"shop" placeholder:"SHOP" help:"Only products of this shop."`
 	Status string `enum:",ACTIVE,INACTIVE" default:"" placeholder:"STATUS" help:"Only ACTIVE or INACTIVE ones."`
 	Search string `short:"q" placeholder:"TEXT" help:"Part of a title, or a whole SKU, barcode, handle or id."`
 	Limit  int    `default:"50" help:"Most products to list, 1 to 1000."`
@@ -105,7 +105,7 @@ func (id *productID) UnmarshalText(text []byte) error {
 }
 
 type productsGetCommand struct {
-	Shop string    `arg:"" help:"The shop's domain."`
+	Shop string    `arg:"" type:"shop" help:"The shop's domain."`
 	ID   productID `arg:"" name:"product" help:"Shopify's product id: the number, gid://shopify/Product/... or the address of its page."`
 }
 
@@ -116,7 +116,7 @@ func (c productsGetCommand) Run(e *env) error {
 }
 
 type explainCommand struct {
-	Shop string    `arg:"" help:"The shop's domain."`
+	Shop string    `arg:"" type:"shop" help:"The shop's domain."`
 	ID   productID `arg:"" name:"product" help:"Shopify's product id: the number, gid://shopify/Product/... or the address of its page."`
 }
 

@@ -47,7 +47,7 @@ type job struct {
 
 type queueListCommand struct {
 	State string `enum:",waiting,leased,dead" default:"" placeholder:"STATE" help:"Only waiting, leased or dead jobs."`
-	Shop  string `placeholder:"SHOP" help:"Only jobs of this shop."`
+	Shop  string `type:"shop" placeholder:"SHOP" help:"Only jobs of this shop."`
 	Kind  string `placeholder:"KIND" help:"Only jobs of this kind."`
 	Limit int    `default:"100" help:"Most jobs to list, 1 to 1000."`
 }
@@ -149,7 +149,7 @@ func stamp(t time.Time) string {
 type queueRetryCommand struct {
 	IDs  []string `arg:"" optional:"" name:"id" help:"Jobs to try again."`
 	All  bool     `help:"All dead letters."`
-	Shop string   `placeholder:"SHOP" help:"With --all: only those of this shop."`
+	Shop string   `type:"shop" placeholder:"SHOP" help:"With --all: only those of this shop."`
 }
 
 func (c queueRetryCommand) Run(e *env) error {
@@ -159,7 +159,7 @@ func (c queueRetryCommand) Run(e *env) error {
 type queueDiscardCommand struct {
 	IDs  []string `arg:"" optional:"" name:"id" help:"Jobs to drop."`
 	All  bool     `help:"All dead letters."`
-	Shop string   `placeholder:"SHOP" help:"With --all: only those of this shop."`
+	Shop string   `type:"shop" placeholder:"SHOP" help:"With --all: only those of this shop."`
 }
 
 func (c queueDiscardCommand) Run(e *env) error {

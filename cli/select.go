@@ -12,7 +12,7 @@ import (
 )
 
 type selectCommand struct {
-	Shop    string   `arg:"" help:"The shop's domain."`
+	Shop    string   `arg:"" type:"shop" help:"The shop's domain."`
 	All     bool     `xor:"mode" help:"Every product."`
 	Include *string  `xor:"mode" placeholder:"IDS" help:"Only these product ids; an empty list means none."`
 	Exclude string   `placeholder:"IDS" help:"Not these product ids; alone, all but these."`

@@ -61,7 +61,7 @@ func (shopListCommand) Run(e *env) error {
 }
 
 type shopCallsCommand struct {
-	Shop  string `arg:"" help:"The shop's domain."`
+	Shop  string `arg:"" type:"shop" help:"The shop's domain."`
 	Hold  bool   `xor:"hand" required:"" help:"Make no calls until told otherwise. Deliveries are stored all the same."`
 	Allow bool   `xor:"hand" required:"" help:"Make every call, however many fail."`
 	Auto  bool   `xor:"hand" required:"" help:"Stop calls by themselves when too many fail; this is how it starts."`

@@ -12,13 +12,12 @@ import (
 
 	"golang.org/x/term"
 
-	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/status"
 )
 
 type shopAddCommand struct {
-	Shop               string `arg:"" help:"The shop's domain, for example my-shop.myshopify.com."`
+	Shop               string `arg:"" type:"shop" help:"The shop's name at Shopify, NAME.myshopify.com, or the address of its admin."`
 	MerchantID         string `help:"Your own name for the merchant, stored with each product."`
 	APIKey             string `name:"api-key" help:"The app's client id."`
 	SecretFile         string `help:"File with the app's client secret; - reads it from standard input. On a terminal it is asked for."`
@@ -27,10 +26,6 @@ type shopAddCommand struct {
 }
 
 func (c shopAddCommand) Run(e *env) error {
-	shop, err := catalog.ParseShop(c.Shop)
-	if err != nil {
-		return withCode(config.ExitUsage, err)
-	}
 	body := map[string]string{"merchant_id": c.MerchantID, "api_key": c.APIKey}
 	for _, secret := range []struct{ key, file, words string }{
 		{"secret", c.SecretFile, "Client secret"},
@@ -47,7 +42,7 @@ func (c shopAddCommand) Run(e *env) error {
 	}
 	return e.with(true, func(cl *client) error {
 		var view status.Connection
-		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(shop), nil, body, &view); err != nil {
+		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), nil, body, &view); err != nil {
 			return err
 		}
 		if e.json {

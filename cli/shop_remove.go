@@ -7,7 +7,7 @@ import (
 )
 
 type shopRemoveCommand struct {
-	Shop  string `arg:"" help:"The shop's domain."`
+	Shop  string `arg:"" type:"shop" help:"The shop's domain."`
 	Purge bool   `help:"Delete everything that is kept of the shop, too."`
 }
 

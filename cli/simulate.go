@@ -21,7 +21,7 @@ const simulatedSecret = "shpss_simulated"
 
 type simulateCommand struct {
 	Address  string  `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
-	Shop     string  `default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
+	Shop     string  `type:"shop" default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
 	Seed     uint64  `default:"1" help:"Seed; the same seed makes the same shop."`
 	Rate     float64 `default:"1" help:"Edits a second, 0 for none."`
 	Chaos    string  `default:"off" enum:"off,mild,wild" help:"How much goes wrong: off, mild or wild."`

@@ -16,7 +16,7 @@ import (
 )
 
 type syncCommand struct {
-	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop, one after the other."`
+	Shop string `arg:"" optional:"" type:"shop" help:"The shop's domain; without it every connected shop, one after the other."`
 	Full bool   `help:"Read every field of every product, even when the copy was compared before."`
 }
 
@@ -37,7 +37,7 @@ func (c syncCommand) Run(e *env) error {
 }
 
 type reconcileCommand struct {
-	Shop   string `arg:"" optional:"" help:"The shop's domain; without it every connected shop, one after the other."`
+	Shop   string `arg:"" optional:"" type:"shop" help:"The shop's domain; without it every connected shop, one after the other."`
 	DryRun bool   `help:"Only tell what differs; change nothing."`
 }
 

@@ -22,7 +22,7 @@ type webhooksCommand struct {
 }
 
 type webhooksTestCommand struct {
-	Shop  string `arg:"" optional:"" help:"The shop's domain; not needed when one shop is connected."`
+	Shop  string `arg:"" optional:"" type:"shop" help:"The shop's domain; not needed when one shop is connected."`
 	Topic string `default:"products/update" help:"The delivery's topic."`
 	Body  string `help:"File with the body; - is standard input. Without it a sample of the topic is sent."`
 }

@@ -12,7 +12,7 @@ import (
 )
 
 type webhooksListCommand struct {
-	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop."`
+	Shop string `arg:"" optional:"" type:"shop" help:"The shop's domain; without it every connected shop."`
 }
 
 func (c webhooksListCommand) Run(e *env) error {
@@ -20,7 +20,7 @@ func (c webhooksListCommand) Run(e *env) error {
 }
 
 type webhooksRegisterCommand struct {
-	Shop string `arg:"" optional:"" help:"The shop's domain; without it every connected shop."`
+	Shop string `arg:"" optional:"" type:"shop" help:"The shop's domain; without it every connected shop."`
 }
 
 // Help says what is needed and what is left alone.

@@ -50,7 +50,7 @@ func TestBadRequestsToShopsSayWhatIsWrong(t *testing.T) {
 		status             int
 		say                string
 	}{
-		{"PUT", "shops/example.com", "{}", 400, "my-shop.myshopify.com"},
+		{"PUT", "shops/example.com", "{}", 400, "before .myshopify.com"},
 		{"PUT", "shops/wool.myshopify.com", `{"secrets":"shpss_x"}`, 400, "member"},
 		{"PUT", "shops/wool.myshopify.com", `{"secret":7}`, 400, "secret"},
 		{"PUT", "shops/wool.myshopify.com", `{"secret":"shpss_x"`, 400, "JSON"},
