@@ -155,9 +155,9 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		}
 		switch e.Root().Kind {
 		case shopify.KindToken:
-			add("token", levelFail, e.Words(), "give working credentials with stockroom shop add "+name+"; app and shop must belong to the same organization", "")
+			add("token", levelFail, e.Words(), "then give them with "+a.command(config.ConnectWords(name)), "")
 		case shopify.KindUninstalled:
-			add("token", levelFail, e.Words(), "install the app on the shop, or "+a.command("shop remove "+name), "")
+			add("token", levelFail, e.Words(), "if the shop is to be left, "+a.command("shop remove "+name), "")
 		case shopify.KindScope:
 			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
 		case shopify.KindFrozen:

@@ -75,6 +75,10 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	}
 	cost, res, err := c.post(ctx, name, op, out, token)
 	now := time.Now()
+	var e *Error
+	if errors.As(err, &e) && e.Kind == KindToken {
+		e.Granted = !static
+	}
 	c.contacted(name, now, err)
 	v := Judge(err)
 	switch v.Budget {
@@ -87,8 +91,6 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 		meterCall(ctx, charged(cost, res, err), c.o.Limiter.Bound(op.cost, op.bound))
 		grant.SettleAt(now, charged(cost, res, err), cost.throttle)
 	}
-	var e *Error
-	errors.As(err, &e)
 	if v.Budget == SlowDown {
 		grant.PenaltyAt(now, e.RetryAt)
 		if e.Code == "THROTTLED" && (cost.throttle == nil || cost.throttle.CurrentlyAvailable < float64(cost.requested)) {

@@ -30,8 +30,8 @@ func TestTheVeryFirstCallSaysWhatFails(t *testing.T) {
 		kind   Kind
 		words  string
 	}{
-		{"401 of a token that was given", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "token", KindToken, "Shopify does not accept the access token"},
-		{"401 of a token that was asked for", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "", KindToken, "Shopify does not accept the access token"},
+		{"401 of a token that was given", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "token", KindToken, "Shopify does not accept the access token: [API] Invalid API key or access token (unrecognized login or wrong password); copy it again"},
+		{"401 of a token that was asked for", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "", KindToken, "Shopify does not accept the access that it gave the app itself; release a version"},
 		{"a client secret", fakeshopify.Fault{Kind: fakeshopify.FaultHTML, Status: 400, Title: "400 - Oauth error invalid_client", Endpoint: "token"}, "",
 			KindToken, "Shopify does not accept the app's client secret"},
 		{"a client id", fakeshopify.Fault{Kind: fakeshopify.FaultHTML, Status: 400, Title: "400 - Oauth error application_cannot_be_found", Endpoint: "token"}, "",
@@ -40,7 +40,7 @@ func TestTheVeryFirstCallSaysWhatFails(t *testing.T) {
 			KindUninstalled, "the app is not installed on the shop"},
 		{"another organization", fakeshopify.Fault{Kind: fakeshopify.FaultHTML, Status: 400,
 			Title: "400 - Oauth error shop_not_permitted: Client credentials cannot be performed on this shop.", Endpoint: "token"}, "",
-			KindToken, "different organizations: Client credentials cannot be performed on this shop."},
+			KindToken, "different organizations: Client credentials cannot be performed on this shop; make the app"},
 		{"402", fakeshopify.Fault{Status: 402}, "token", KindFrozen, "Shopify has frozen the shop (402)"},
 		{"423", fakeshopify.Fault{Status: 423}, "", KindFrozen, "Shopify has frozen the shop (423)"},
 		{"404", fakeshopify.Fault{Status: 404}, "token", KindRefused, "there is no such shop at Shopify (404)"},

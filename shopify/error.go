@@ -25,6 +25,7 @@ type Error struct {
 	Scope      string // the missing access scope of KindScope, "" when not told
 	Moved      string // of KindMoved: the name that the shop has now
 	Cost       int    // of KindTooDear: what the query would cost
+	Granted    bool   // of KindToken: the token came from the client-credentials grant
 	// Unsent: there was no connection, so it never reached the shop.
 	Unsent bool
 	// Behind is the failed call because of which this one was not sent, of
@@ -73,10 +74,43 @@ func (e *Error) Words() string {
 		return e.Behind.Words()
 	}
 	s := e.words()
-	if e.Message != "" && !(e.status() != "" && e.Message == http.StatusText(e.Status)) { // the number says as much
+	switch {
+	case e.Message == "", e.Message == e.Code && e.step() != "", e.Granted: // it says no more
+	case e.status() != "" && e.Message == http.StatusText(e.Status): // the number says as much
+	default:
 		s += ": " + e.Message
 	}
+	if step := e.step(); step != "" {
+		s = strings.TrimSuffix(s, ".") + "; " + step
+	}
 	return s
+}
+
+// step is what a person has to do, a part of a sentence, where Shopify lets the
+// app in only after it; "" elsewhere.
+func (e *Error) step() string {
+	const dashboard = " again from the app's settings in Shopify's Dev Dashboard"
+	switch {
+	case e.Kind == KindUninstalled, e.Granted:
+		return "release a version of the app in Shopify's Dev Dashboard and install it on the shop"
+	case e.Kind == KindScope:
+		return "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
+	case e.Kind != KindToken:
+		return ""
+	case e.Status == 0:
+		return "give them with stockroom shop add " + e.Shop + " --api-key CLIENT_ID"
+	case e.Op != EndpointToken:
+		return "copy it again from the app's page in the shop's admin"
+	}
+	switch e.Code {
+	case "invalid_client":
+		return "copy the client secret" + dashboard
+	case "application_cannot_be_found":
+		return "copy the client id" + dashboard
+	case "shop_not_permitted":
+		return "make the app in the organization that the shop belongs to"
+	}
+	return "copy both" + dashboard
 }
 
 func (e *Error) words() string {
@@ -162,7 +196,9 @@ func (e *Error) status() string {
 func (e *Error) tokenWords() string {
 	switch {
 	case e.Status == 0:
-		return "the app's credentials are missing"
+		return "the app's client id and client secret are missing"
+	case e.Granted:
+		return "Shopify does not accept the access that it gave the app itself"
 	case e.Op != EndpointToken:
 		return "Shopify does not accept the access token"
 	case e.Code == "invalid_client":

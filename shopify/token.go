@@ -48,7 +48,7 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 		return app.AccessToken, true, nil
 	}
 	if app.ClientID == "" || !app.Secret.IsSet() {
-		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken, Message: "no access token is known, nor a client id and secret to ask for one"}
+		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken}
 	}
 	box := c.shop(name).token
 	select {
@@ -78,7 +78,7 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 	}
 	box.kept, box.keptFor = fresh, app
 	if err := c.o.Credentials.SetToken(name, fresh); err != nil {
-		c.log.Warn("an access token can't be kept over a restart", "shop", name, "error", err.Error())
+		c.log.Warn("what Shopify lets the app in with can't be kept over a restart", "shop", name, "error", err.Error())
 	}
 	return fresh.Value, false, nil
 }
@@ -168,7 +168,8 @@ func (c *Client) askToken(ctx context.Context, name string, app App) (Token, err
 	e.Kind = kindOfStatus(res.StatusCode)
 	if res.StatusCode == http.StatusBadRequest || res.StatusCode == http.StatusForbidden {
 		// The words of RFC 6749 5.2 and Shopify's own.
-		if e.Kind = KindToken; e.Code == "app_not_installed" {
+		e.Kind = KindToken
+		if e.Code == "app_not_installed" || e.Code == "invalid_request" { // of this grant it says the same
 			e.Kind = KindUninstalled
 		}
 	}

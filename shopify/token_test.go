@@ -137,7 +137,7 @@ func TestCredentialsThatShopifyRefusesSayWhich(t *testing.T) {
 		{"a wrong secret", fakeshopify.APIOptions{}, func(r *rig) { r.creds.setSecret("wrong") }, KindToken, "Client authentication failed", 0},
 		{"another organisation's app", fakeshopify.APIOptions{NotPermitted: true}, func(*rig) {}, KindToken, "cannot be performed", 0},
 		{"an app that was removed", fakeshopify.APIOptions{}, func(r *rig) { r.shop.Uninstall() }, KindUninstalled, "not installed", 0},
-		{"no credentials", fakeshopify.APIOptions{}, func(r *rig) { r.creds.app = App{} }, KindToken, "no access token is known", 0},
+		{"no credentials", fakeshopify.APIOptions{}, func(r *rig) { r.creds.app = App{} }, KindToken, "client id and client secret are missing", 0},
 		{"a static token that was revoked", fakeshopify.APIOptions{Tokens: []string{"a"}}, func(r *rig) { r.creds.app = App{AccessToken: config.NewSecret("b")} }, KindToken, "Invalid API key", 1},
 		{"a shop that was removed meanwhile", fakeshopify.APIOptions{}, func(r *rig) { r.creds.unknown = true }, KindLocal, "", 0},
 	} {

@@ -25,7 +25,7 @@ func TestARunNamesTheStepThatFailed(t *testing.T) {
 		pause        state.PauseReason
 		detail       string
 	}{
-		{"401", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "token", "Shopify does not accept the access token", state.PauseToken, ""},
+		{"401", fakeshopify.Fault{Status: 401, Endpoint: "graphql"}, "token", "Shopify does not accept the access that it gave the app itself", state.PauseToken, ""},
 		{"a wrong secret", fakeshopify.Fault{Kind: fakeshopify.FaultHTML, Status: 400, Title: "400 - Oauth error invalid_client", Endpoint: "token"},
 			"token", "Shopify does not accept the app's client secret", state.PauseToken, ""},
 		{"402", fakeshopify.Fault{Status: 402}, "frozen", "Shopify has frozen the shop (402)", state.PauseFrozen, ""},
