@@ -40,7 +40,7 @@ func twoShops(t *testing.T) *server {
 
 func addShop(t *testing.T, s *server, shop, secret string) {
 	t.Helper()
-	args := []string{"shop", "add", shop, "--data", s.Dir, "--api-key", "k"}
+	args := []string{"shop", "add", shop, "--data", s.Dir, "--api-key", "k", "--no-check"}
 	if secret != "" {
 		args = append(args, "--secret-file", "-")
 	}

@@ -181,7 +181,7 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	}
 	add("token", levelOK, "Shopify accepts the credentials", "", "")
 	if missing := access.Missing(); len(missing) > 0 {
-		add("scopes", levelFail, "the app lacks "+strings.Join(missing, ", "), "give it the scopes in the app's settings and install it again", "")
+		add("scopes", levelFail, shopify.Lacks(missing), "then run "+a.command("doctor")+" again", "")
 	} else {
 		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"stockroom/catalog"
 	"stockroom/queue"
+	"stockroom/shopify"
 	"stockroom/state"
 	"stockroom/status"
 	"stockroom/store"
@@ -168,25 +170,68 @@ func pauseWords(shop state.Shop) string {
 
 // Add stores a connection: state.db first, which is the intent, then the
 // catalogue, which is the effect and is repeated at the next start.
-func (s shops) Add(ctx context.Context, in web.AddShop) error {
+func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err error) {
 	domain, err := catalog.ParseShop(in.Shop)
 	if err != nil {
-		return &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
+		return nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
 	}
-	if err := s.a.state.AddShop(domain, in.MerchantID, time.Now()); err != nil {
-		return s.declared(err)
+	if shop, _ := s.a.state.Shop(domain); shop.Declared {
+		return nil, s.declared(state.ErrDeclared)
 	}
 	old, _ := s.a.state.Credentials(domain)
 	merged := merge(old, in)
+	if in.Check {
+		if found, err = s.ask(ctx, domain, merged); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.a.state.AddShop(domain, in.MerchantID, time.Now()); err != nil {
+		return nil, s.declared(err)
+	}
 	if err := s.a.state.SetCredentials(domain, merged); err != nil {
-		return s.declared(err)
+		return nil, s.declared(err)
 	}
 	s.a.retired.add(old, merged)
 	shop, _ := s.a.state.Shop(domain)
 	s.a.refreshDirectory()
 	s.a.syncer.CredentialsChanged(ctx, domain)
 	s.a.syncer.ShopsChanged()
-	return s.a.mirrorShop(ctx, shop)
+	return found, s.a.mirrorShop(ctx, shop)
+}
+
+// askFor is how long a shop is asked at most before it is connected.
+const askFor = 15 * time.Second
+
+// ask asks the shop with credentials that are not stored yet.
+func (s shops) ask(ctx context.Context, domain string, c state.Credentials) (*web.Found, error) {
+	if !c.AccessToken.IsSet() {
+		switch {
+		case c.APIKey == "":
+			return nil, web.MissingCredential("api_key")
+		case !c.APISecret.IsSet():
+			return nil, web.MissingCredential("secret")
+		}
+	}
+	limited, cancel := context.WithTimeout(ctx, askFor)
+	defer cancel()
+	g, err := s.a.client.Greet(limited, domain, shopify.App{ClientID: c.APIKey, Secret: c.APISecret, AccessToken: c.AccessToken})
+	switch {
+	case err != nil:
+	case g.Domain != domain:
+		err = &shopify.Error{Kind: shopify.KindMoved, Shop: domain, Op: "Shop", Moved: g.Domain}
+	case !g.CanRead():
+		err = &shopify.Error{Kind: shopify.KindScope, Shop: domain, Op: "Access", Scope: strings.Join(g.Missing(), ", ")}
+	default:
+		found := &web.Found{Name: g.Name, Products: g.Products, Scopes: g.Scopes, Missing: []web.MissingScope{}}
+		for _, scope := range g.Missing() {
+			found.Missing = append(found.Missing, web.MissingScope{Scope: scope, Without: shopify.Without(scope)})
+		}
+		return found, nil
+	}
+	if _, connected := s.a.state.Shop(domain); !connected {
+		err = errors.Join(err, s.a.forgetOutbound(domain)) // nothing of it is left
+	}
+	return nil, err
 }
 
 // merge keeps what is not given anew. A new secret makes the old one the
@@ -247,7 +292,7 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 func (s shops) declared(err error) error {
 	switch {
 	case errors.Is(err, state.ErrDeclared):
-		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Detail: err.Error() + "."}
+		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: web.CodeDeclared, Detail: err.Error() + "."}
 	case errors.Is(err, state.ErrUnknownShop):
 		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
 	}

@@ -22,7 +22,7 @@ import (
 func busyApp(t *testing.T) *app {
 	t.Helper()
 	a := newApp(t, appOptions{Products: 24})
-	if status := a.api(http.MethodPut, "/api/v1/shops/second-shop-with-a-rather-long-name.myshopify.com", `{"api_key":"key","secret":"not-its-secret"}`, nil); status != http.StatusOK {
+	if status := a.api(http.MethodPut, "/api/v1/shops/second-shop-with-a-rather-long-name.myshopify.com", `{"check":false,"api_key":"key","secret":"not-its-secret"}`, nil); status != http.StatusOK {
 		t.Fatalf("add a shop: status %d", status)
 	}
 	for _, id := range a.shop.IDs() {

@@ -18,6 +18,7 @@ import (
 	"stockroom/appliance"
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/web"
 )
 
 // client speaks the admin API.
@@ -26,7 +27,8 @@ type client struct {
 	token string
 	http  *http.Client
 	close func() error
-	alone bool // no server runs: what is asked for is done in this process
+	dir   string // the data dir
+	alone bool   // no server runs: what is asked for is done in this process
 }
 
 // admin connects to the running server, or opens the data dir when there is
@@ -40,7 +42,10 @@ func (e *env) admin(create, work bool) (*client, error) {
 	found, err := datadir.ReadAdmin(s.DataDir)
 	switch {
 	case err == nil:
-		return &client{base: found.URL, token: found.Token, http: &http.Client{CheckRedirect: noRedirect, Transport: watched{found, http.DefaultTransport}}, close: func() error { return nil }}, nil
+		return &client{
+			base: found.URL, token: found.Token, dir: s.DataDir, close: func() error { return nil },
+			http: &http.Client{CheckRedirect: noRedirect, Transport: watched{found, http.DefaultTransport}},
+		}, nil
 	case !errors.Is(err, datadir.ErrNoServer):
 		return nil, withCode(config.ExitData, err)
 	}
@@ -53,7 +58,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 		return nil, err
 	}
 	c := &client{
-		base: "http://localhost", token: a.Token(), http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close, alone: true,
+		base: "http://localhost", token: a.Token(), dir: s.DataDir, http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close, alone: true,
 	}
 	if work {
 		_, stop := a.Work(e.ctx)
@@ -141,6 +146,7 @@ type problem struct {
 	Status int    `json:"status"`
 	Title  string `json:"title"`
 	Detail string `json:"detail"`
+	Code   string `json:"code"`
 }
 
 func (p *problem) Error() string {
@@ -190,10 +196,10 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 			p.Detail = res.Status
 		}
 	}
-	switch p.Title {
-	case "Declared by the environment", "No public address":
+	switch p.Code {
+	case web.CodeDeclared, web.CodeNoPublicAddress, web.CodeCredentials:
 		return nil, withCode(config.ExitConfig, p)
-	case "Shopify can't be reached":
+	case web.CodeUnreachable:
 		return nil, withCode(config.ExitUnreachable, p)
 	}
 	return nil, p

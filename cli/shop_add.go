@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,11 +10,12 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 
 	"stockroom/config"
-	"stockroom/status"
+	"stockroom/web"
 )
 
 type shopAddCommand struct {
@@ -23,10 +25,14 @@ type shopAddCommand struct {
 	SecretFile         string `help:"File with the app's client secret; - reads it from standard input. On a terminal it is asked for."`
 	PreviousSecretFile string `help:"File with the client secret before the last rotation."`
 	AccessTokenFile    string `help:"File with a static access token; without it the client-credentials grant is used."`
+	NoCheck            bool   `help:"Store it without asking Shopify, for example while there is no network."`
 }
 
+// addWithin is how long a running server may take; it asks the shop for less.
+const addWithin = 30 * time.Second
+
 func (c shopAddCommand) Run(e *env) error {
-	body := map[string]string{"merchant_id": c.MerchantID, "api_key": c.APIKey}
+	body := map[string]any{"merchant_id": c.MerchantID, "api_key": strings.TrimSpace(c.APIKey), "check": !c.NoCheck}
 	for _, secret := range []struct{ key, file, words string }{
 		{"secret", c.SecretFile, "Client secret"},
 		{"previous_secret", c.PreviousSecretFile, ""},
@@ -41,17 +47,30 @@ func (c shopAddCommand) Run(e *env) error {
 		}
 	}
 	return e.with(true, func(cl *client) error {
-		var view status.Connection
-		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), nil, body, &view); err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(e.ctx, addWithin)
+		defer cancel()
+		var out web.Connected
+		err := cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), nil, body, &out)
+		var p *problem
+		switch {
+		case e.ctx.Err() != nil:
+			return fmt.Errorf("shop add: stopped; %s shows whether it was connected", e.command("shop list"))
+		case errors.As(err, &p) && p.Code == web.CodeCredentials:
+			return fmt.Errorf("shop add: %w Here they are given with --api-key CLIENT_ID, --secret-file FILE and --access-token-file FILE, "+
+				"- for standard input; a terminal asks for the client secret", err)
+		case err != nil:
+			return fmt.Errorf("shop add: %w", err)
+		case e.json:
+			return e.print(out)
 		}
-		if e.json {
-			return e.print(view)
+		next := "The copy is kept in " + cl.dir + "."
+		if cl.alone {
+			next += " Keep it current with: " + e.command("serve")
 		}
-		fmt.Fprintf(e.Stdout, "Connected %s; %s are kept current.\n", view.Shop, view.Selection)
-		if !view.HasSecret {
-			fmt.Fprintln(e.Stdout, "It has no client secret yet, so its deliveries are answered with 503 until one is added.")
+		if out.Found == nil {
+			next += "\nAsk Shopify with: " + e.command("doctor")
 		}
+		fmt.Fprintln(e.Stdout, strings.Join(append(out.Words(), next), "\n"))
 		return nil
 	})
 }
@@ -66,17 +85,13 @@ func (e *env) secret(file, ask string) (string, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return "", fmt.Errorf("read the secret from standard input: %w", err)
 		}
-		return strings.TrimSpace(line), nil
+		if line = strings.TrimSpace(line); line == "" {
+			return "", errors.New("read the secret from standard input: nothing came; it takes one secret, on one line")
+		}
+		return line, nil
 	case file != "":
-		info, err := os.Stat(file)
-		if err != nil {
-			return "", fmt.Errorf("read the secret: %w", err)
-		}
-		if info.Mode().Perm()&0o004 != 0 {
-			return "", fmt.Errorf("%s can be read by every user of this machine; run chmod 600 on it", file)
-		}
-		text, err := os.ReadFile(file)
-		return strings.TrimSpace(string(text)), err
+		text, err := config.ReadSecretFile(file)
+		return strings.TrimSpace(text.Reveal()), err
 	case ask == "":
 		return "", nil
 	}

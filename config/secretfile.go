@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -69,6 +70,13 @@ func (s secretFiles) read(name, base string) (Secret, string, error) {
 		return Secret{}, path, fmt.Errorf("the secret file %s is empty", path)
 	}
 	return NewSecret(value), path, nil
+}
+
+// ReadSecretFile returns the secret that a file holds, as files that settings name
+// are read.
+func ReadSecretFile(name string) (Secret, error) {
+	secret, _, err := secretFiles{open: func(name string) (fs.File, error) { return os.Open(name) }}.read(name, "")
+	return secret, err
 }
 
 // shellQuote quotes a path for a shell when it needs quoting.

@@ -40,7 +40,12 @@ type Access struct {
 }
 
 // NeededScopes are what reading products and their stock takes.
-func NeededScopes() []string { return []string{"read_products", "read_inventory", "read_locations"} }
+func NeededScopes() []string { return []string{readProducts, "read_inventory", "read_locations"} }
+
+const readProducts = "read_products"
+
+// CanRead reports whether any product can be read.
+func (a Access) CanRead() bool { return !slices.Contains(a.Missing(), readProducts) }
 
 // Missing returns the needed scopes that are not granted. A write scope includes
 // the read scope of the same thing.

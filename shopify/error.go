@@ -86,6 +86,9 @@ func (e *Error) Words() string {
 	return s
 }
 
+// addScope is how an app comes to a scope.
+const addScope = "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
+
 // step is what a person has to do, a part of a sentence, where Shopify lets the
 // app in only after it; "" elsewhere.
 func (e *Error) step() string {
@@ -94,7 +97,7 @@ func (e *Error) step() string {
 	case e.Kind == KindUninstalled, e.Granted:
 		return "release a version of the app in Shopify's Dev Dashboard and install it on the shop"
 	case e.Kind == KindScope:
-		return "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
+		return addScope
 	case e.Kind != KindToken:
 		return ""
 	case e.Status == 0:

@@ -182,7 +182,7 @@ func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access)
 	if missing := a.Missing(); len(missing) > 0 {
 		now, scopes := time.Now(), strings.Join(missing, ", ")
 		s.setPause(ctx, shop, state.Pause{
-			Reason: state.PauseScope, Detail: scopes, Words: "the app lacks the access scopes " + scopes,
+			Reason: state.PauseScope, Detail: scopes, Words: shopify.Lacks(missing),
 			Since: now, NextProbe: now.Add(s.o.ProbeEvery),
 		})
 		return

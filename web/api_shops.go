@@ -54,29 +54,29 @@ func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter
 	if err != nil {
 		return err
 	}
-	var body struct {
+	body := struct {
+		Check          bool   `json:"check"`
 		MerchantID     string `json:"merchant_id"`
 		APIKey         string `json:"api_key"`
 		Secret         string `json:"secret"`
 		PreviousSecret string `json:"previous_secret"`
 		AccessToken    string `json:"access_token"`
-	}
+	}{Check: true}
 	if err := readJSON(r, &body); err != nil {
 		return err
 	}
-	err = s.o.Shops.Add(r.Context(), AddShop{
-		Shop: name, MerchantID: body.MerchantID, APIKey: body.APIKey, Secret: config.NewSecret(body.Secret),
+	found, err := s.connect(r.Context(), AddShop{
+		Shop: name, Check: body.Check, MerchantID: body.MerchantID, APIKey: body.APIKey, Secret: config.NewSecret(body.Secret),
 		PreviousSecret: config.NewSecret(body.PreviousSecret), AccessToken: config.NewSecret(body.AccessToken),
 	})
 	if err != nil {
 		return err
 	}
-	s.log.Info("shop connected or changed", "shop", name)
 	view, err := s.knownShop(r, p)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, view)
+	return writeJSON(w, http.StatusOK, Connected{view, found})
 }
 
 func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

@@ -44,15 +44,19 @@ func (s *shops) List(context.Context) ([]status.Connection, error) {
 	return slices.Clone(s.list), nil
 }
 
-func (s *shops) Add(ctx context.Context, a AddShop) error {
+func (s *shops) Add(ctx context.Context, a AddShop) (*Found, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.APIKey == "refuse" {
-		return refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
+		return nil, refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
 	}
 	s.added = append(s.added, a)
 	s.list = append(s.list, status.Connection{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet()})
-	return s.store.PutShop(ctx, store.Shop{Shop: a.Shop, MerchantID: a.MerchantID})
+	var found *Found
+	if a.Check {
+		found = &Found{Name: "Wool & Sons", Products: 1234, Scopes: []string{"read_products"}, Missing: []MissingScope{{"read_inventory", "stock and weights can't be read"}}}
+	}
+	return found, s.store.PutShop(ctx, store.Shop{Shop: a.Shop, MerchantID: a.MerchantID})
 }
 
 func (s *shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {

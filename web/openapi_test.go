@@ -272,6 +272,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{400, "POST", "/api/v1/jobs-discard", "", "/api/v1/jobs-discard?up_to=x"},
 		{200, "GET", "/api/v1/shops", "", ""},
 		{200, "PUT", "/api/v1/shops/{shop}", `{"merchant_id":"m","secret":"s"}`, "/api/v1/shops/wool.myshopify.com"},
+		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":"shpss_1"}`, "/api/v1/shops/wool.myshopify.com"},
 		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":7}`, "/api/v1/shops/wool.myshopify.com"},
 		{200, "GET", "/api/v1/shops/{shop}/selection", "", shop + "/selection"},
 		{200, "PUT", "/api/v1/shops/{shop}/selection", `{"mode":"rules","rules":[{"field":"tag","value":"linen"}]}`, shop + "/selection?dry_run=true"},

@@ -17,6 +17,9 @@ type Refusal struct {
 	Status int    // HTTP status, 400 to 599
 	Title  string // a few words, the same for every occurrence; "" for the status text
 	Detail string
+	// Code names the kind of refusal for programs, which must not read titles; ""
+	// where the status says enough.
+	Code string
 	// RetryAfter is a number of seconds, 0 for none.
 	RetryAfter int
 	// More are further members of the answer.
@@ -63,6 +66,9 @@ func writeProblem(w http.ResponseWriter, r *Refusal) {
 		title = http.StatusText(r.Status)
 	}
 	members := map[string]any{"type": "about:blank", "title": title, "status": r.Status, "detail": r.Detail}
+	if r.Code != "" {
+		members["code"] = r.Code
+	}
 	for k, v := range r.More {
 		members[k] = v
 	}

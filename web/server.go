@@ -79,7 +79,10 @@ type Options struct {
 // mend are a *Refusal.
 type Shops interface {
 	List(ctx context.Context) ([]status.Connection, error)
-	Add(ctx context.Context, shop AddShop) error
+	// Add connects a shop, or changes its connection. With Check the shop is asked
+	// first, and what it says is returned; a *shopify.Error is its refusal, after
+	// which nothing is stored.
+	Add(ctx context.Context, shop AddShop) (*Found, error)
 	// Remove forgets the connection; with purge everything else that is kept of
 	// the shop too. It returns how many products were deleted.
 	Remove(ctx context.Context, shop string, purge bool) (int, error)
@@ -96,6 +99,7 @@ type AddShop struct {
 	Secret         config.Secret // client secret, signs deliveries
 	PreviousSecret config.Secret // the one before a rotation
 	AccessToken    config.Secret // static token; unset for the client-credentials grant
+	Check          bool          // ask the shop before anything is stored
 }
 
 // Sample is a delivery to be sent for a try. An empty Shop means the only one

@@ -1,0 +1,163 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"stockroom/catalog"
+	"stockroom/config"
+	"stockroom/shopify"
+	"stockroom/status"
+)
+
+// Codes of refusals that a program may have to tell apart.
+const (
+	CodeDeclared        = "declared-by-environment"
+	CodeNoPublicAddress = "no-public-address"
+	CodeCredentials     = "credentials" // one is missing, or is not what it was given as
+	CodeRefused         = "shopify-refused"
+	CodeUnreachable     = "shopify-unreachable"
+	CodeNotNow          = "not-now"
+)
+
+// Found is what a shop said when it was asked before it was connected.
+type Found struct {
+	Name     string         `json:"name"`
+	Products int            `json:"products"`
+	Scopes   []string       `json:"scopes"`
+	Missing  []MissingScope `json:"missing"` // of those that are needed
+}
+
+// MissingScope is a scope that the app lacks.
+type MissingScope struct {
+	Scope   string `json:"scope"`
+	Without string `json:"without"` // what can't be done without it
+}
+
+// Connected is a connection, with what the shop said when it was asked.
+type Connected struct {
+	status.Connection
+	Found *Found `json:"found,omitempty"`
+}
+
+// Words say in sentences what was connected, and what is missing.
+func (c Connected) Words() []string {
+	if c.Found == nil {
+		return []string{"Stored " + c.Shop + " without asking Shopify; whether it lets the app in is not known."}
+	}
+	list := []string{c.Found.Name + " (" + c.Shop + "): " + count(int64(c.Found.Products), "product") + "; rights: " + strings.Join(c.Found.Scopes, ", ") + "."}
+	if list[0] = "Connected " + list[0]; len(c.Found.Missing) > 0 {
+		missing := make([]string, len(c.Found.Missing))
+		for i, m := range c.Found.Missing {
+			missing[i] = m.Scope
+		}
+		list = append(list, "Nothing is read yet: "+shopify.Lacks(missing)+".")
+	}
+	if !c.HasSecret {
+		list = append(list, "It has no client secret yet, so its deliveries are answered with 503 until one is added.")
+	}
+	return list
+}
+
+// connect connects a shop, or says why not; nothing is stored then.
+func (s *Server) connect(ctx context.Context, in AddShop) (*Found, error) {
+	if r := in.wrong(); r != nil {
+		return nil, r
+	}
+	found, err := s.o.Shops.Add(ctx, in)
+	if err != nil {
+		return nil, connectRefusal(err)
+	}
+	s.log.Info("shop connected or changed", "shop", in.Shop, "asked", found != nil)
+	return found, nil
+}
+
+// connectRefusal says why a shop was not connected.
+func connectRefusal(err error) error {
+	var e *shopify.Error
+	var r *Refusal
+	if !errors.As(err, &e) || !errors.As(outboundRefusal(e), &r) {
+		return err
+	}
+	words := e.Words()
+	switch r.Code {
+	case CodeUnreachable:
+		words += ". Check the network and status.shopify.com, or connect it without asking (--no-check)"
+	case CodeNotNow:
+		words += ". Try again in a minute, or connect it without asking (--no-check)"
+	}
+	if e.Kind == shopify.KindMoved {
+		words = "Shopify calls this shop " + e.Moved + ": connect it under that name"
+	}
+	r.Detail = "Nothing was stored: " + strings.TrimSuffix(words, ".") + "."
+	return r
+}
+
+// credentialNames are what a person copies out of Shopify, by name of the member.
+var credentialNames = map[string]string{"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token"}
+
+func badCredential(field, detail string) *Refusal {
+	return &Refusal{Status: http.StatusBadRequest, Title: "Not the right credentials", Code: CodeCredentials, Detail: detail, More: map[string]any{"field": field}}
+}
+
+// MissingCredential refuses a connection without the one of that name.
+func MissingCredential(field string) *Refusal {
+	return badCredential(field, "The app's "+credentialNames[field]+" is missing; it is in the app's settings in Shopify's Dev Dashboard.")
+}
+
+// wrong finds what was pasted into the wrong place, nil for nothing. What was
+// given is in no message.
+func (a AddShop) wrong() *Refusal {
+	for _, c := range []struct{ field, value string }{
+		{"api_key", a.APIKey}, {"secret", a.Secret.Reveal()}, {"previous_secret", a.PreviousSecret.Reveal()}, {"access_token", a.AccessToken.Reveal()},
+	} {
+		name, given := "What was given as the "+credentialNames[c.field], strings.ToLower(c.value)
+		is := func(what, instead string) *Refusal {
+			return badCredential(c.field, name+" is "+what+". "+instead+"The "+credentialNames[c.field]+" is in the app's settings in Shopify's Dev Dashboard.")
+		}
+		switch {
+		case c.value == "":
+		case strings.IndexFunc(c.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) >= 0:
+			return badCredential(c.field, name+" has a space or a line break in it; copy it again.")
+		case len(c.value) > 255:
+			return badCredential(c.field, name+" is too long for one; copy it again.")
+		case c.field != "access_token" && accessToken(given):
+			return is("an access token, as its beginning says", "Give it as the access token. ")
+		case c.field != "secret" && c.field != "previous_secret" && strings.HasPrefix(given, "shpss_"):
+			return is("a client secret, as its beginning says", "Give it as the client secret. ")
+		case strings.Contains(given, "://"), strings.HasSuffix(given, ".myshopify.com"), strings.Contains(given, "@"):
+			return is("an address", "")
+		case c.field != "api_key" && c.value == a.APIKey:
+			return is("the client id", "")
+		case c.field == "access_token" && a.AccessToken.Equal(a.Secret):
+			return is("the client secret", "")
+		}
+	}
+	return nil
+}
+
+// accessToken knows Shopify's access tokens, which begin with one of these.
+func accessToken(value string) bool {
+	for _, prefix := range []string{"shpat_", "shpca_", "shppa_", "shpua_", "shprt_", "atkn_"} {
+		if strings.HasPrefix(value, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// typedConnection reads a connection as it comes from a form.
+func typedConnection(get func(name string) string) (AddShop, error) {
+	shop, err := catalog.ReadShop(get("shop"))
+	if err != nil {
+		return AddShop{}, &Refusal{Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"}}
+	}
+	clean := func(name string) string { return strings.TrimSpace(get(name)) }
+	return AddShop{
+		Shop: shop, MerchantID: clean("merchant_id"), APIKey: clean("api_key"), Secret: config.NewSecret(clean("secret")),
+		AccessToken: config.NewSecret(clean("access_token")), Check: get("unasked") == "",
+	}, nil
+}
