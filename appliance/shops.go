@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -175,7 +176,8 @@ func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err e
 	if err != nil {
 		return nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
 	}
-	if shop, _ := s.a.state.Shop(domain); shop.Declared {
+	have, _ := s.a.state.Shop(domain)
+	if have.Declared {
 		return nil, s.declared(state.ErrDeclared)
 	}
 	old, _ := s.a.state.Credentials(domain)
@@ -185,7 +187,7 @@ func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err e
 			return nil, err
 		}
 	}
-	if err := s.a.state.AddShop(domain, in.MerchantID, time.Now()); err != nil {
+	if err := s.a.state.AddShop(domain, cmp.Or(in.MerchantID, have.MerchantID), time.Now()); err != nil {
 		return nil, s.declared(err)
 	}
 	if err := s.a.state.SetCredentials(domain, merged); err != nil {

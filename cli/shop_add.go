@@ -58,6 +58,8 @@ func (c shopAddCommand) Run(e *env) error {
 		case errors.As(err, &p) && p.Code == web.CodeCredentials:
 			return fmt.Errorf("shop add: %w Here they are given with --api-key CLIENT_ID, --secret-file FILE and --access-token-file FILE, "+
 				"- for standard input; a terminal asks for the client secret", err)
+		case errors.As(err, &p) && (p.Code == web.CodeUnreachable || p.Code == web.CodeNotNow):
+			return fmt.Errorf("shop add: %w That is --no-check", err)
 		case err != nil:
 			return fmt.Errorf("shop add: %w", err)
 		case e.json:

@@ -85,9 +85,9 @@ func connectRefusal(err error) error {
 	words := e.Words()
 	switch r.Code {
 	case CodeUnreachable:
-		words += ". Check the network and status.shopify.com, or connect it without asking (--no-check)"
+		words += ". Check the network and status.shopify.com, or connect it without asking"
 	case CodeNotNow:
-		words += ". Try again in a minute, or connect it without asking (--no-check)"
+		words += ". Try again in a minute, or connect it without asking"
 	}
 	if e.Kind == shopify.KindMoved {
 		words = "Shopify calls this shop " + e.Moved + ": connect it under that name"
@@ -124,9 +124,9 @@ func (a AddShop) wrong() *Refusal {
 			return badCredential(c.field, name+" has a space or a line break in it; copy it again.")
 		case len(c.value) > 255:
 			return badCredential(c.field, name+" is too long for one; copy it again.")
-		case c.field != "access_token" && accessToken(given):
+		case c.field != "access_token" && secretLike(given) && !strings.HasPrefix(given, clientSecret):
 			return is("an access token, as its beginning says", "Give it as the access token. ")
-		case c.field != "secret" && c.field != "previous_secret" && strings.HasPrefix(given, "shpss_"):
+		case c.field != "secret" && c.field != "previous_secret" && strings.HasPrefix(given, clientSecret):
 			return is("a client secret, as its beginning says", "Give it as the client secret. ")
 		case strings.Contains(given, "://"), strings.HasSuffix(given, ".myshopify.com"), strings.Contains(given, "@"):
 			return is("an address", "")
@@ -139,14 +139,13 @@ func (a AddShop) wrong() *Refusal {
 	return nil
 }
 
-// accessToken knows Shopify's access tokens, which begin with one of these.
-func accessToken(value string) bool {
-	for _, prefix := range []string{"shpat_", "shpca_", "shppa_", "shpua_", "shprt_", "atkn_"} {
-		if strings.HasPrefix(value, prefix) {
-			return true
-		}
-	}
-	return false
+const clientSecret = "shpss_" // begins one; others of Shopify's begin alike
+
+// secretLike knows what Shopify gives out as client secret or access token.
+func secretLike(value string) bool {
+	value = strings.ToLower(value)
+	kind, _, ok := strings.Cut(value, "_")
+	return ok && len(kind) == len("shpat") && strings.HasPrefix(kind, "shp") || strings.HasPrefix(value, "atkn_")
 }
 
 // typedConnection reads a connection as it comes from a form.

@@ -36,6 +36,7 @@ type shops struct {
 	mu    sync.Mutex
 	list  []status.Connection
 	added []AddShop
+	fail  error // of the next Add
 }
 
 func (s *shops) List(context.Context) ([]status.Connection, error) {
@@ -49,6 +50,10 @@ func (s *shops) Add(ctx context.Context, a AddShop) (*Found, error) {
 	defer s.mu.Unlock()
 	if a.APIKey == "refuse" {
 		return nil, refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
+	}
+	if err := s.fail; err != nil {
+		s.fail = nil
+		return nil, err
 	}
 	s.added = append(s.added, a)
 	s.list = append(s.list, status.Connection{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet()})

@@ -46,6 +46,8 @@ func saidWords(key string, n int64) string {
 		return "Calls go out again, and stop by themselves when Shopify does not answer."
 	case "tried":
 		return "The next call is tried now."
+	case "connected":
+		return "Connected."
 	case "registered":
 		return "Subscriptions were checked, and missing ones registered."
 	case "checked":
@@ -69,6 +71,9 @@ func (s *Server) said(q url.Values) (string, *undoOffer) {
 		return selectedWords(n, numberOf(q, "off", 0), numberOf(q, "fetch", 0)), nil
 	}
 	text := saidWords(q.Get("said"), n)
+	if words := s.lastConnected.Load(); q.Get("said") == "connected" && words != nil {
+		text = *words
+	}
 	if key := q.Get("undo"); key != "" {
 		if left := s.undo.left(time.Now(), key); left > 0 {
 			return "", &undoOffer{Key: key, Text: text + " You can bring it back for ten minutes, as long as Stockroom runs."}

@@ -37,7 +37,8 @@ type pageView struct {
 	Public    string
 	DataDir   string
 	Seq       string
-	Many      bool // more than one shop
+	Many      bool         // more than one shop
+	Connect   *connectForm // nil where a shop is connected
 }
 
 type shopCard struct {
@@ -95,7 +96,12 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 		card.Spark = sparkOf(minutes[:])
 		v.Shops = append(v.Shops, card)
 	}
-	return s.show(w, r, sheet{Template: "overview.html", Title: a.Head.Mood.Label(), Section: "/", Reload: reloadSeconds, Data: v})
+	page := sheet{Template: "overview.html", Title: a.Head.Mood.Label(), Section: "/", Reload: reloadSeconds}
+	if len(a.Shops) == 0 && a.ShopsErr == nil {
+		v.Connect, page.Reload = s.emptyForm(), 0
+	}
+	page.Data = v
+	return s.show(w, r, page)
 }
 
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {

@@ -24,6 +24,7 @@ type shopsView struct {
 	Next      string
 	CanMend   bool // subscriptions can be registered
 	PublicURL string
+	Connect   *connectForm // nil: not shown
 }
 
 type shopRow struct {
@@ -72,6 +73,15 @@ type scheduleRow struct {
 }
 
 func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	var form *connectForm
+	if r.URL.Query().Has("connect") {
+		form = s.emptyForm()
+	}
+	return s.showShops(w, r, http.StatusOK, form)
+}
+
+// showShops shows the shops and, where it is wanted, the form for one more.
+func (s *Server) showShops(w http.ResponseWriter, r *http.Request, code int, form *connectForm) error {
 	from := 0
 	if text := r.URL.Query().Get("from"); text != "" {
 		n, err := strconv.Atoi(text)
@@ -85,10 +95,13 @@ func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 		return a.ShopsErr
 	}
 	facts := a.Shops
+	if len(facts) == 0 && form == nil {
+		form = s.emptyForm()
+	}
 	if only := r.URL.Query().Get("shop"); only != "" {
 		facts = slices.DeleteFunc(slices.Clone(facts), func(f status.Shop) bool { return f.Shop != only })
 	}
-	v := shopsView{Total: len(facts), PublicURL: s.o.PublicURL, CanMend: s.o.Syncs != nil && s.o.PublicURL != ""}
+	v := shopsView{Connect: form, Total: len(facts), PublicURL: s.o.PublicURL, CanMend: s.o.Syncs != nil && s.o.PublicURL != ""}
 	from = min(from, len(facts)/shopsListed*shopsListed)
 	to := min(from+shopsListed, len(facts))
 	if len(facts) > shopsListed {
@@ -103,7 +116,11 @@ func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 	for _, f := range facts[from:to] {
 		v.Rows = append(v.Rows, shopRowOf(a, f))
 	}
-	return s.show(w, r, sheet{Template: "shops.html", Title: "Shops", Section: "/shops", Reload: 10, Data: v})
+	page := sheet{Template: "shops.html", Title: "Shops", Section: "/shops", Reload: 10, Status: code, Data: v}
+	if form != nil {
+		page.Reload = 0 // what is being typed would be lost
+	}
+	return s.show(w, r, page)
 }
 
 func shopRowOf(a *status.Account, f status.Shop) shopRow {

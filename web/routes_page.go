@@ -20,6 +20,7 @@ func (s *Server) pageRoutes() []route {
 		{http.MethodGet, "/syncs/:id", s.syncPage},
 		{http.MethodPost, "/syncs/:id/cancel", s.cancelSync},
 		{http.MethodGet, "/shops", s.shopsPage},
+		{http.MethodPost, "/shops", s.connectAction},
 		{http.MethodGet, "/shops/:shop/selection", s.selectionPage},
 		{http.MethodPost, "/shops/:shop/selection", s.saveSelection},
 		{http.MethodPost, "/shops/:shop/circuit", s.circuitAction},

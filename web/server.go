@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -154,6 +155,8 @@ type Server struct {
 	probe   chan struct{} // one token: one probe of the catalogue at a time
 	undo    *undoList
 	doctor  *lastCheck
+	// lastConnected says what the form connected last.
+	lastConnected atomic.Pointer[string]
 }
 
 // New returns a server.

@@ -1,0 +1,141 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"stockroom/shopify"
+)
+
+const (
+	secretTyped = "shpss_0123456789abcdef0123456789abcdef"
+	tokenTyped  = "shpat_0123456789abcdef0123456789abcdef"
+)
+
+// send posts the form as a browser of somebody who may.
+func (r *rig) send(form url.Values) (status int, page, to string) {
+	r.t.Helper()
+	w := serve(r.Admin(), request("POST", "/shops", form.Encode(), "Authorization", "Bearer "+testToken,
+		"Content-Type", "application/x-www-form-urlencoded", "Accept", "text/html", "Sec-Fetch-Site", "same-origin"))
+	return w.Code, w.Body.String(), w.Header().Get("Location")
+}
+
+func TestTheFormSaysWhatIsWrongBesideTheField(t *testing.T) {
+	r := newRig(t, nil)
+	for _, tt := range []struct {
+		name, shop, key, secret, token string
+		fail                           error
+		status                         int
+		field, says                    string
+	}{
+		{"nothing", "", "", "", "", nil, 400, "c-shop", "The shop's name is missing"},
+		{"an own domain", "www.wool.example", "k", secretTyped, "", nil, 400, "c-shop", "is not the name that Shopify gave the shop"},
+		{"the admin's front page", "https://admin.shopify.com/", "k", secretTyped, "", nil, 400, "c-shop", "the NAME behind /store/ is missing"},
+		{"a secret for the shop", secretTyped, "k", "", "", nil, 400, "c-shop", "A secret or token of Shopify was given"},
+		{"a secret for the client id", "wool", secretTyped, secretTyped, "", nil, 400, "c-key", "What was given as the client id is a client secret"},
+		{"a token for the secret", "wool", "k", tokenTyped, "", nil, 400, "c-secret", "Give it as the access token."},
+		{"the client id for the secret", "wool", "samesame", "samesame", "", nil, 400, "c-secret", "is the client id"},
+		{"a secret for the token", "wool", "", "", secretTyped, nil, 400, "c-token", "What was given as the access token is a client secret"},
+		{"two words", "wool", "a key", secretTyped, "", nil, 400, "c-key", "has a space or a line break in it"},
+		{"no client id", "wool", "", secretTyped, "", MissingCredential("api_key"), 400, "c-key", "The app's client id is missing"},
+		{"no client secret", "wool", "k", "", "", MissingCredential("secret"), 400, "c-secret", "The app's client secret is missing"},
+		{"a wrong secret", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindToken, Op: shopify.EndpointToken, Status: 400, Code: "invalid_client", Message: "invalid_client"},
+			409, "", "Nothing was stored: Shopify does not accept the app's client secret; copy the client secret again"},
+		{"nobody there", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindNetwork, Shop: "wool.myshopify.com", Unsent: true}, 502, "",
+			"Nothing was stored: no connection to wool.myshopify.com. Check the network and status.shopify.com, or connect it without asking."},
+		{"no points", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindBudget}, 503, "", "Try again in a minute, or connect it without asking."},
+		{"renamed", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindMoved, Moved: "flax.myshopify.com"}, 409, "", "Shopify calls this shop flax.myshopify.com"},
+		{"declared", "wool", "k", secretTyped, "", &Refusal{Status: 409, Code: CodeDeclared, Detail: "The environment declares it."}, 409, "", "The environment declares it."},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r.t, r.shops.fail = t, tt.fail
+			status, page, _ := r.send(url.Values{"shop": {tt.shop}, "api_key": {tt.key}, "secret": {tt.secret}, "access_token": {tt.token}, "merchant_id": {"m-9"}})
+			if len(r.shops.added) > 0 || status != tt.status {
+				t.Errorf("status %d, added %d", status, len(r.shops.added))
+			}
+			elements, text := checkPage(t, page)
+			if !strings.Contains(text, tt.says) {
+				t.Errorf("it does not say %q:\n%s", tt.says, text)
+			}
+			if strings.Contains(page, secretTyped) || strings.Contains(page, tokenTyped) {
+				t.Error("a secret comes back")
+			}
+			marked := ""
+			for _, e := range elements {
+				if e.attr["aria-describedby"] == "c-wrong" && e.attr["aria-invalid"] == "true" {
+					marked += e.attr["id"]
+				}
+				if e.attr["name"] == "shop" && tt.field != "c-shop" && e.attr["value"] != tt.shop {
+					t.Errorf("the shop has to be typed again: %q", e.attr["value"])
+				}
+				if e.attr["type"] == "password" && e.attr["value"] != "" {
+					t.Errorf("%s holds something", e.attr["id"])
+				}
+				if e.attr["http-equiv"] == "refresh" {
+					t.Error("the page reloads under the one who types")
+				}
+			}
+			if marked != tt.field {
+				t.Errorf("marked: %q, want %q", marked, tt.field)
+			}
+		})
+	}
+}
+
+func TestTheFormConnectsAndSaysWhatWasFound(t *testing.T) {
+	r := newRig(t, nil)
+	status, _, to := r.send(url.Values{"shop": {" https://admin.shopify.com/store/Wool/products "}, "api_key": {" k "}, "secret": {secretTyped + "\n"}, "merchant_id": {"m-9"}})
+	if status != http.StatusSeeOther || to != "/shops?said=connected" || len(r.shops.added) != 1 {
+		t.Fatalf("%d to %s, %+v", status, to, r.shops.added)
+	}
+	if a := r.shops.added[0]; a.Shop != "wool.myshopify.com" || a.APIKey != "k" || a.Secret.Reveal() != secretTyped || a.MerchantID != "m-9" || !a.Check {
+		t.Errorf("added: %+v", a)
+	}
+	_, text := checkPage(t, r.admin(200, "GET", to, ""))
+	if want := "Connected Wool & Sons (wool.myshopify.com): 1,234 products; rights: read_products. Nothing is read yet: the app lacks the access scopes read_inventory (stock and weights can't be read); add it"; !strings.Contains(text, want) {
+		t.Errorf("it does not say %q:\n%s", want, text)
+	}
+	_, _, to = r.send(url.Values{"shop": {"flax"}, "unasked": {"1"}})
+	if _, text := checkPage(t, r.admin(200, "GET", to, "")); !strings.Contains(text, "Stored flax.myshopify.com without asking Shopify") || r.shops.added[1].Check {
+		t.Errorf("without asking it says:\n%s", text)
+	}
+}
+
+func TestTheFormIsThereWhereItIsNeededAndDoesNotReload(t *testing.T) {
+	r := newRig(t, nil)
+	form := func(path string) (there, reloads bool) {
+		elements, _ := checkPage(t, r.admin(200, "GET", path, ""))
+		for _, e := range elements {
+			there = there || e.name == "form" && e.attr["action"] == "/shops"
+			reloads = reloads || e.attr["http-equiv"] == "refresh"
+		}
+		return there, reloads
+	}
+	for path, want := range map[string]bool{"/": false, "/shops": false, "/shops?connect": true} {
+		if there, reloads := form(path); there != want || reloads == want {
+			t.Errorf("%s with a shop: form %t, reload %t", path, there, reloads)
+		}
+	}
+	r.shops.list = nil
+	for _, path := range []string{"/", "/shops"} {
+		if there, reloads := form(path); !there || reloads {
+			t.Errorf("%s without a shop: form %t, reload %t", path, there, reloads)
+		}
+		if _, text := checkPage(t, r.admin(200, "GET", path, "")); !strings.Contains(text, "This server keeps everything in "+r.opt.DataDir) {
+			t.Errorf("%s does not say where the data is", path)
+		}
+	}
+	// Who comes from elsewhere, or without leave, connects nothing.
+	body := url.Values{"shop": {"wool"}, "api_key": {"k"}, "secret": {secretTyped}}.Encode()
+	for name, header := range map[string][]string{
+		"another site": {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, "another host": {"Host", "evil.example"},
+		"a wrong token": {"Authorization", "Bearer wrong"},
+	} {
+		w := serve(r.Admin(), request("POST", "/shops", body, append(header, "Content-Type", "application/x-www-form-urlencoded")...))
+		if w.Code < 400 || len(r.shops.added) > 0 {
+			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+}
