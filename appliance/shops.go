@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"stockroom/catalog"
-	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/state"
 	"stockroom/status"
@@ -30,6 +29,12 @@ func (a *Appliance) loadShops(ctx context.Context) error {
 			a.unmirrored.Store(true)
 			a.log.Warn("the catalogue does not know the shop yet; it is told when it can be written", "shop", shop.Domain, "error", err.Error())
 		}
+	}
+	if err := a.dropRemoved(ctx); err != nil {
+		if !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		a.unmirrored.Store(true)
 	}
 	a.labelShops(ctx)
 	a.refreshDirectory()
@@ -127,21 +132,6 @@ func (a *Appliance) refreshDirectory() {
 		shops = append(shops, w)
 	}
 	a.intake.SetDirectory(webhook.NewDirectory(shops, a.retired.list()))
-}
-
-// redact deletes everything that is kept of a shop.
-func (a *Appliance) redact(ctx context.Context, shop string) error {
-	if _, err := a.store.RemoveShop(ctx, shop, true, "shop/redact"); err != nil {
-		return err
-	}
-	if _, err := a.queue.DiscardAll(ctx, queue.Filter{Label: "shop", Value: shop}); err != nil {
-		return err
-	}
-	if err := a.state.ForgetShop(shop); err != nil && !errors.Is(err, state.ErrUnknownShop) {
-		return err
-	}
-	a.refreshDirectory()
-	return nil
 }
 
 // shops implements web.Shops.
@@ -255,19 +245,6 @@ func merge(c state.Credentials, in web.AddShop) state.Credentials {
 		c.AccessToken = in.AccessToken
 	}
 	return c
-}
-
-// Remove forgets a connection.
-func (s shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {
-	if err := s.a.state.RemoveShop(shop, time.Now()); err != nil {
-		return 0, s.declared(err)
-	}
-	s.a.refreshDirectory()
-	s.a.syncer.ShopsChanged()
-	if err := s.a.forgetOutbound(shop); err != nil {
-		s.a.log.Warn("what is kept about calls to a removed shop can't be dropped now", "shop", shop, "error", err.Error())
-	}
-	return s.a.store.RemoveShop(ctx, shop, purge, "shop removed")
 }
 
 // Preview tells what Select would do.

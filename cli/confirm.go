@@ -5,21 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
+
+// asks reports whether somebody can be asked.
+func (e *env) asks() bool { return isTerminal(e.Stdin) }
 
 // confirm asks a person whether to do what words say. Without a terminal it
 // refuses: nobody can be asked there.
 func (e *env) confirm(words string) error {
-	in, ok := e.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	if !e.asks() {
 		return fmt.Errorf("%s Nothing was changed, as nobody can be asked here; add --yes to do it", words)
 	}
 	fmt.Fprintf(e.Stderr, "%s Go on? [y/N] ", words)
-	line, err := bufio.NewReader(io.LimitReader(in, 100)).ReadString('\n')
+	line, err := bufio.NewReader(io.LimitReader(e.Stdin, 100)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read the answer: %w", err)
 	}

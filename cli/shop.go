@@ -15,7 +15,7 @@ import (
 type shopCommand struct {
 	Add    shopAddCommand    `cmd:"" help:"Connect a shop, or change its credentials."`
 	List   shopListCommand   `cmd:"" help:"List the connected shops."`
-	Remove shopRemoveCommand `cmd:"" help:"Disconnect a shop. Its stored products stay unless --purge is given."`
+	Remove shopRemoveCommand `cmd:"" help:"Disconnect a shop. Its stored products become INACTIVE; --purge deletes them and all else of it."`
 	Calls  shopCallsCommand  `cmd:"" help:"Hold the calls to a shop's API back, let them go, or have the next try made now."`
 }
 

@@ -4,32 +4,75 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
+
+	"stockroom/catalog"
+	"stockroom/config"
+	"stockroom/web"
 )
 
 type shopRemoveCommand struct {
 	Shop  string `arg:"" type:"shop" help:"The shop's domain."`
-	Purge bool   `help:"Delete everything that is kept of the shop, too."`
+	Purge bool   `help:"Delete everything that is kept of the shop, too, also of one that was removed before."`
+	Yes   bool   `help:"Do not ask. A purge needs it where nobody can be asked."`
 }
 
 func (c shopRemoveCommand) Run(e *env) error {
+	shop, err := catalog.ParseShop(c.Shop)
+	if err != nil {
+		return withCode(config.ExitUsage, err)
+	}
+	path, q := "/api/v1/shops/"+url.PathEscape(shop), url.Values{"purge": {fmt.Sprint(c.Purge)}}
 	return e.with(false, func(cl *client) error {
-		var out struct {
-			Shop    string `json:"shop"`
-			Deleted int    `json:"products_deleted"`
+		var out web.Removed
+		// Without a purge nothing is lost, so only a person is asked.
+		if !c.Yes && (c.Purge || e.asks()) {
+			if err := cl.call(e.ctx, http.MethodDelete, path, url.Values{"purge": q["purge"], "dry_run": {"true"}}, nil, &out); err != nil {
+				return err
+			}
+			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept current any more; "+
+				"webhook subscriptions at Shopify that lead here are deleted. stockroom shop add connects it again.", shop, out.ProductsDeactivated)
+			if c.Purge {
+				words = fmt.Sprintf("%s is removed and all that is kept of it is deleted for good: %d products with their history, and its credentials.", shop, out.Products)
+			}
+			if err := e.confirm(words); err != nil {
+				return err
+			}
 		}
-		q := url.Values{"purge": {fmt.Sprint(c.Purge)}}
-		if err := cl.call(e.ctx, http.MethodDelete, "/api/v1/shops/"+url.PathEscape(c.Shop), q, nil, &out); err != nil {
+		if err := cl.call(e.ctx, http.MethodDelete, path, q, nil, &out); err != nil {
 			return err
 		}
 		if e.json {
 			return e.print(out)
 		}
-		fmt.Fprintf(e.Stdout, "Disconnected %s.", out.Shop)
 		if c.Purge {
-			fmt.Fprintf(e.Stdout, " Deleted %d products.\n", out.Deleted)
+			fmt.Fprintf(e.Stdout, "Removed %s and deleted all that was kept of it: %d products with their history, and its credentials.\n", shop, out.ProductsDeleted)
 		} else {
-			fmt.Fprintln(e.Stdout, " Its stored products stay; remove them with --purge.")
+			fmt.Fprintf(e.Stdout, "Removed %s. Of its %d stored products %d were ACTIVE and are INACTIVE now; nobody keeps them current.\n"+
+				"stockroom shop add connects it again, and the first read brings them back. Its secret is kept for 30 days,\n"+
+				"as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n", shop, out.Products, out.ProductsDeactivated)
 		}
+		e.tellLeft(out)
 		return nil
 	})
+}
+
+// tellLeft says what a removal left behind, and what to do about it.
+func (e *env) tellLeft(out web.Removed) {
+	if out.SubscriptionsDeleted > 0 {
+		fmt.Fprintf(e.Stdout, "Deleted %d webhook subscriptions at Shopify.\n", out.SubscriptionsDeleted)
+	}
+	switch {
+	case len(out.SubscriptionsLeft) > 0:
+		fmt.Fprintf(e.Stdout, "Webhook subscriptions that could not be deleted at Shopify (%s):\n    %s\nTo end them, uninstall the app in the shop's admin.\n",
+			out.LeftBecause, strings.Join(out.SubscriptionsLeft, "\n    "))
+	case out.LeftBecause != "":
+		fmt.Fprintf(e.Stdout, "Shopify could not be asked for webhook subscriptions that lead here (%s).\nTo end any, uninstall the app in the shop's admin.\n", out.LeftBecause)
+	}
+	if len(out.Files) > 0 {
+		fmt.Fprintln(e.Stdout, "These files are not in use and may still hold its secret or its products. Delete them with:")
+		for _, path := range out.Files {
+			fmt.Fprintf(e.Stdout, "    rm '%s'\n", path)
+		}
+	}
 }

@@ -80,7 +80,7 @@ func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter
 }
 
 func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, err := s.knownShop(r, p)
+	shop, err := shopName(p)
 	if err != nil {
 		return err
 	}
@@ -88,12 +88,18 @@ func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	n, err := s.o.Shops.Remove(r.Context(), shop.Shop, purge)
+	dry, err := yesOrNo(r, "dry_run")
 	if err != nil {
 		return err
 	}
-	s.log.Info("shop removed", "shop", shop.Shop, "purge", purge, "products", n)
-	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop.Shop, "products_deleted": n})
+	done, err := s.o.Shops.Remove(r.Context(), shop, purge, dry)
+	if err != nil {
+		return err
+	}
+	if !dry {
+		s.log.Info("shop removed", "shop", shop, "purge", purge, "inactive", done.ProductsDeactivated, "deleted", done.ProductsDeleted)
+	}
+	return writeJSON(w, http.StatusOK, done)
 }
 
 func (s *Server) apiSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

@@ -37,7 +37,11 @@ func TestShopsAreAddedChangedSelectedAndRemoved(t *testing.T) {
 		`"drastic":true,"remarks":["Not stored yet: 2, 3. What exists of them in the shop is read from Shopify."]}`+"\n" {
 		t.Errorf("effect: %s", effect)
 	}
-	if got := r.admin(200, "DELETE", "/api/v1/shops/"+testShop+"?purge=true", ""); got != `{"products_deleted":1,"shop":"linen.myshopify.com"}`+"\n" {
+	if got := r.admin(200, "DELETE", "/api/v1/shops/"+testShop+"?dry_run=true", ""); !strings.Contains(got, `"products_deactivated":1`) || len(r.shops.list) != 2 {
+		t.Errorf("dry run: %s", got)
+	}
+	if got := r.admin(200, "DELETE", "/api/v1/shops/"+testShop+"?purge=true", ""); got != `{"shop":"linen.myshopify.com","products":1,"products_deactivated":0,"products_deleted":1,`+
+		`"subscriptions_deleted":10,"subscriptions_left":[],"left_because":"","files":[]}`+"\n" {
 		t.Errorf("remove: %s", got)
 	}
 	r.admin(404, "DELETE", "/api/v1/shops/"+testShop, "")

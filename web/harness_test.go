@@ -64,11 +64,24 @@ func (s *shops) Add(ctx context.Context, a AddShop) (*Found, error) {
 	return found, s.store.PutShop(ctx, store.Shop{Shop: a.Shop, MerchantID: a.MerchantID})
 }
 
-func (s *shops) Remove(ctx context.Context, shop string, purge bool) (int, error) {
+func (s *shops) Remove(ctx context.Context, shop string, purge, dry bool) (Removed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	out := Removed{Shop: shop, Products: 1, SubscriptionsLeft: []string{}, Files: []string{}}
+	if !slices.ContainsFunc(s.list, func(v status.Connection) bool { return v.Shop == shop }) {
+		return out, refuse(http.StatusNotFound, "No such shop", shop+" is not connected.")
+	}
+	if dry {
+		out.ProductsDeactivated, out.Files = 1, []string{"/data/state.db.damaged-1"}
+		return out, nil
+	}
 	s.list = slices.DeleteFunc(s.list, func(v status.Connection) bool { return v.Shop == shop })
-	return s.store.RemoveShop(ctx, shop, purge, "test")
+	done, err := s.store.RemoveShop(ctx, shop, purge, "test")
+	out.ProductsDeactivated, out.ProductsDeleted, out.SubscriptionsDeleted = done.Deactivated, done.Deleted, 10
+	if !purge {
+		out.SubscriptionsLeft = []string{"products/update https://x"}
+	}
+	return out, err
 }
 
 func (s *shops) Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {

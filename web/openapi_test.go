@@ -291,6 +291,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/syncs/{id}", "", fmt.Sprint("/api/v1/syncs/", run.ID)},
 		{404, "GET", "/api/v1/syncs/{id}", "", "/api/v1/syncs/999"},
 		{200, "GET", "/api/v1/syncs/{id}/drift", "", fmt.Sprint("/api/v1/syncs/", run.ID, "/drift")},
+		{200, "DELETE", "/api/v1/shops/{shop}", "", "/api/v1/shops/wool.myshopify.com?dry_run=true"},
 		{200, "DELETE", "/api/v1/shops/{shop}", "", "/api/v1/shops/wool.myshopify.com?purge=true"},
 		{200, "GET", "/api/v1/password", "", ""},
 		{200, "GET", "/api/v1/sessions", "", ""},

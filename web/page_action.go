@@ -70,6 +70,9 @@ func (s *Server) said(q url.Values) (string, *undoOffer) {
 	if q.Get("said") == "selected" {
 		return selectedWords(n, numberOf(q, "off", 0), numberOf(q, "fetch", 0)), nil
 	}
+	if key := q.Get("said"); key == "removed" || key == "purged" {
+		return removedWords(key, n, numberOf(q, "fetch", 0), numberOf(q, "off", 0)), nil
+	}
 	text := saidWords(q.Get("said"), n)
 	if words := s.lastConnected.Load(); q.Get("said") == "connected" && words != nil {
 		text = *words

@@ -51,7 +51,7 @@ func statusFor(now time.Time, change func(*status.Sync)) status.Sync {
 func (r *rig) everyPage() []string {
 	list := []string{
 		"/", "/products", "/products?q=SKU-7-S", "/products?status=INACTIVE", "/products?vendor=none", "/updates", "/updates?outcome=dead", "/updates?topic=products/update&product=7",
-		"/jobs", "/jobs?state=dead", "/jobs?state=waiting", "/syncs", "/shops", "/shops/" + testShop + "/selection", "/settings",
+		"/jobs", "/jobs?state=dead", "/jobs?state=waiting", "/syncs", "/shops", "/shops/" + testShop + "/selection", "/shops/" + testShop + "/remove", "/settings",
 		"/jobs/all/discard?newest=9&seen=" + strconv.FormatInt(time.Now().UnixNano(), 10),
 	}
 	jobs, _, err := r.queue.List(r.t.Context(), queue.Filter{})

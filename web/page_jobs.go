@@ -321,6 +321,7 @@ type confirmView struct {
 	Action, Button    string
 	Back, Stay        string // where the other button leads, and its words
 	Hidden            []hiddenField
+	Choice            string // of going further: purge
 }
 
 // hiddenField is what a form carries on from the page before it.

@@ -23,6 +23,8 @@ func (s *Server) pageRoutes() []route {
 		{http.MethodPost, "/shops", s.connectAction},
 		{http.MethodGet, "/shops/:shop/selection", s.selectionPage},
 		{http.MethodPost, "/shops/:shop/selection", s.saveSelection},
+		{http.MethodGet, "/shops/:shop/remove", s.removePage},
+		{http.MethodPost, "/shops/:shop/remove", s.removeAction},
 		{http.MethodPost, "/shops/:shop/circuit", s.circuitAction},
 		{http.MethodPost, "/shops/:shop/subscriptions", s.registerAction},
 		{http.MethodGet, "/settings", s.settingsPage},

@@ -85,11 +85,23 @@ type Shops interface {
 	// which nothing is stored.
 	Add(ctx context.Context, shop AddShop) (*Found, error)
 	// Remove forgets the connection; with purge everything else that is kept of
-	// the shop too. It returns how many products were deleted.
-	Remove(ctx context.Context, shop string, purge bool) (int, error)
+	// the shop too, also of one that was removed before. dry only tells.
+	Remove(ctx context.Context, shop string, purge, dry bool) (Removed, error)
 	// Preview tells what Select would do.
 	Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
 	Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
+}
+
+// Removed is what became, or would become, of a shop that is removed.
+type Removed struct {
+	Shop                 string   `json:"shop"`
+	Products             int      `json:"products"` // stored before
+	ProductsDeactivated  int      `json:"products_deactivated"`
+	ProductsDeleted      int      `json:"products_deleted"`
+	SubscriptionsDeleted int      `json:"subscriptions_deleted"`
+	SubscriptionsLeft    []string `json:"subscriptions_left"` // topic and address
+	LeftBecause          string   `json:"left_because"`
+	Files                []string `json:"files"` // that a purge leaves and that may hold something of it
 }
 
 // AddShop is a new shop connection, or what changes of one.

@@ -1,0 +1,149 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"stockroom/queue"
+	"stockroom/shopify"
+	"stockroom/state"
+	"stockroom/store"
+	"stockroom/web"
+)
+
+// Remove forgets a connection: first at Shopify, which needs its credentials,
+// then in state.db, then its effects. A step that fails leaves the rest to the
+// next call, or to the next start.
+func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Removed, error) {
+	a, out := s.a, web.Removed{Shop: shop, SubscriptionsLeft: []string{}, Files: []string{}}
+	known, connected := a.state.Shop(shop)
+	_, removed := a.state.RemovedAt(shop)
+	switch {
+	case known.Declared:
+		return out, s.declared(state.ErrDeclared)
+	case removed && !purge:
+		return out, &web.Refusal{Status: http.StatusNotFound, Title: "Removed already", Detail: shop +
+			" was removed already; `" + a.command("shop remove "+shop+" --purge") + "` deletes what is still kept of it."}
+	case !connected && !removed:
+		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: shop + " is not connected; `" + a.command("shop list") + "` shows the shops that are."}
+	}
+	counts, err := a.store.CountShop(ctx, shop)
+	if err != nil && dry {
+		return out, err
+	}
+	out.Products = int(counts.Products)
+	if purge {
+		out.ProductsDeleted, out.Files = out.Products, append(out.Files, a.setAside()...)
+	} else {
+		out.ProductsDeactivated = int(counts.Active)
+	}
+	if dry {
+		return out, nil
+	}
+	if connected {
+		if err := a.disconnect(ctx, known, &out); err != nil {
+			return out, err
+		}
+	}
+	if purge {
+		out.ProductsDeleted, err = a.erase(ctx, shop, "shop removed")
+		return out, err
+	}
+	done, err := a.store.RemoveShop(ctx, shop, false, "shop removed")
+	out.ProductsDeactivated = done.Deactivated
+	if errors.Is(err, store.ErrUnavailable) {
+		a.unmirrored.Store(true)
+	}
+	return out, err
+}
+
+// disconnect ends a shop's connection.
+func (a *Appliance) disconnect(ctx context.Context, shop state.Shop, out *web.Removed) error {
+	c, _ := a.state.Credentials(shop.Domain)
+	if (c.AccessToken.IsSet() || c.APISecret.IsSet()) && shop.UninstalledAt.IsZero() {
+		deleted, left, err := a.syncer.Unsubscribe(ctx, shop.Domain)
+		out.SubscriptionsDeleted = deleted
+		for _, sub := range left {
+			out.SubscriptionsLeft = append(out.SubscriptionsLeft, sub.Topic+" "+sub.URI)
+		}
+		if err != nil {
+			out.LeftBecause = err.Error()
+			if e := (*shopify.Error)(nil); errors.As(err, &e) {
+				out.LeftBecause = e.Words()
+			}
+			a.log.Warn("not all webhook subscriptions of a removed shop could be deleted", "shop", shop.Domain, "left", out.SubscriptionsLeft, "error", out.LeftBecause)
+		}
+	}
+	if err := a.state.RemoveShop(shop.Domain, time.Now()); err != nil {
+		return shops{a}.declared(err)
+	}
+	a.refreshDirectory()
+	a.syncer.ShopsChanged()
+	if err := a.forgetOutbound(shop.Domain); err != nil {
+		a.log.Warn("what is kept about calls to a removed shop can't be dropped now", "shop", shop.Domain, "error", err.Error())
+	}
+	return nil
+}
+
+// redact deletes everything that is kept of a shop, as the law asks.
+func (a *Appliance) redact(ctx context.Context, shop string) error {
+	_, err := a.erase(ctx, shop, "shop/redact")
+	return err
+}
+
+// erase deletes everything that is kept of a shop, its credentials last: as long
+// as they are there it can be asked for again. It returns how many products went.
+func (a *Appliance) erase(ctx context.Context, shop, cause string) (int, error) {
+	done, err := a.store.RemoveShop(ctx, shop, true, cause)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := a.queue.DiscardAll(ctx, queue.Filter{Label: "shop", Value: shop}); err != nil {
+		return done.Deleted, err
+	}
+	if err := a.state.ForgetShop(shop); err != nil && !errors.Is(err, state.ErrUnknownShop) {
+		return done.Deleted, err
+	}
+	a.refreshDirectory()
+	return done.Deleted, nil
+}
+
+// dropRemoved brings a removal to its end that the catalogue did not hear of.
+func (a *Appliance) dropRemoved(ctx context.Context) error {
+	rows, err := a.store.Shops(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, removed := a.state.RemovedAt(row.Shop); !removed {
+			continue
+		}
+		if _, err := a.store.RemoveShop(ctx, row.Shop, false, "shop removed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// setAside lists the files of the data dir that are copies of ours and not in
+// use: damaged ones that were set aside, and backups that somebody made there.
+func (a *Appliance) setAside() (paths []string) {
+	inUse := []string{"state.db", "queue.db", "products.db", "products.db-wal", "products.db-shm"}
+	entries, err := os.ReadDir(a.dir.Path())
+	if err != nil {
+		a.log.Warn("the data dir can't be listed", "error", err.Error())
+	}
+	for _, e := range entries {
+		ours := slices.ContainsFunc(inUse, func(name string) bool { return strings.HasPrefix(e.Name(), name) })
+		if ours && !slices.Contains(inUse, e.Name()) {
+			paths = append(paths, filepath.Join(a.dir.Path(), e.Name()))
+		}
+	}
+	return paths
+}
