@@ -19,9 +19,9 @@ import (
 
 type demoCommand struct {
 	Seed     uint64  `default:"1" help:"Seed of the simulated shop; the same seed makes the same shop."`
-	Rate     float64 `default:"2" help:"Edits a second in the simulated shop."`
+	Rate     editing `default:"2" help:"Edits a second in the simulated shop."`
 	Chaos    string  `default:"mild" enum:"off,mild,wild" help:"How much goes wrong on the way: off, mild or wild."`
-	Products int     `default:"60" help:"Products the simulated shop starts with."`
+	Products stock   `default:"60" help:"Products the simulated shop starts with."`
 }
 
 const demoShop = "demo-shop.myshopify.com"
@@ -64,7 +64,7 @@ func (c demoCommand) Run(e *env) (err error) {
 	}
 
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: demoShop, Seed: c.Seed, Products: c.Products, Topics: []string{}, AllowHTTP: true, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
+		Shop: demoShop, Seed: c.Seed, Products: int(c.Products), Topics: []string{}, AllowHTTP: true, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
 	})
 	api, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -95,7 +95,7 @@ func (c demoCommand) Run(e *env) (err error) {
 
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return a.Serve(ctx, l) })
-	g.Go(func() error { return shop.Run(ctx, c.Rate) })
+	g.Go(func() error { return shop.Run(ctx, float64(c.Rate)) })
 	g.Go(func() error { return serveAPI(ctx, api, shop) })
 	err = errors.Join(g.Wait(), a.Close())
 	if e.ctx.Err() != nil && err == nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -123,5 +124,26 @@ func parseError(err error) error {
 	case isMissing:
 		text = path + " needs " + strings.ReplaceAll(missing, `"`, "")
 	}
+	for _, plain := range plainer() {
+		text = plain.kongs.ReplaceAllString(text, plain.ours)
+	}
 	return fmt.Errorf("%s\nSee: %s", text, strings.TrimSpace("stockroom help "+path))
+}
+
+// plainer are the parser's words about values, and ours.
+func plainer() []struct {
+	kongs *regexp.Regexp
+	ours  string
+} {
+	return []struct {
+		kongs *regexp.Regexp
+		ours  string
+	}{
+		{regexp.MustCompile(`: expected a valid \d+ bit u?int but got `), " needs a whole number, not "},
+		{regexp.MustCompile(`: expected a float but got ("[^"]*").*`), " needs a number, not $1"},
+		{regexp.MustCompile(`: expected duration but got ("[^"]*").*`), " needs a time such as 90s or 15m, not $1"},
+		{regexp.MustCompile(`: expected \w+ value but got "EOL".*`), " needs a value"},
+		{regexp.MustCompile(`: bool value must be .* but got `), " needs true or false, not "},
+		{regexp.MustCompile(`: needs a number`), " needs a number"},
+	}
 }

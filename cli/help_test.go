@@ -130,18 +130,26 @@ func TestShortNamesAndTheVersionFlag(t *testing.T) {
 
 func TestAWrongCommandLineSaysWhatWasMeant(t *testing.T) {
 	for line, want := range map[string]string{
-		"serv":               `there is no command serv, did you mean "serve"?`,
-		"queue lst":          `there is no command queue lst, did you mean "list"?`,
-		"help qeue":          `there is no command qeue, did you mean "queue"?`,
-		"serve --lisen :80":  `unknown flag --lisen, did you mean "--listen"?`,
-		"products get s":     `products get needs <product>`,
-		"doctor now":         `doctor takes no further argument: now`,
-		"--json":             "the command line names no command",
-		"queue":              `queue needs one of list, show, retry, discard`,
-		"products list -x":   "See: stockroom help products list",
-		"sync --dry-run":     "unknown flag --dry-run",
-		"completion csh":     `must be one of "bash","zsh","fish"`,
-		"products ls -q a b": "products list takes no further argument: b",
+		"serv":                           `there is no command serv, did you mean "serve"?`,
+		"queue lst":                      `there is no command queue lst, did you mean "list"?`,
+		"help qeue":                      `there is no command qeue, did you mean "queue"?`,
+		"serve --lisen :80":              `unknown flag --lisen, did you mean "--listen"?`,
+		"products get s":                 `products get needs <product>`,
+		"doctor now":                     `doctor takes no further argument: now`,
+		"--json":                         "the command line names no command",
+		"queue":                          `queue needs one of list, show, retry, discard`,
+		"products list -x":               "See: stockroom help products list",
+		"sync --dry-run":                 "unknown flag --dry-run",
+		"products list --limit 0":        "--limit needs a number from 1 to 1000, not 0",
+		"queue list --limit x":           `--limit needs a whole number, not "x"`,
+		"simulate --rate=-1":             "--rate needs a number from 0 to 10000, not -1",
+		"demo --products=-1":             "--products needs a number from 0 to 1000000, not -1",
+		"demo --rate":                    "--rate needs a value",
+		"healthcheck --timeout 3":        `--timeout needs a time such as 90s or 15m, not "3"`,
+		"serve --limit-adaptive=perhaps": `--limit-adaptive needs true or false, not "perhaps"`,
+		"explain s.myshopify.com shirt":  `"shirt" is not a product's id`,
+		"completion csh":                 `must be one of "bash","zsh","fish"`,
+		"products ls -q a b":             "products list takes no further argument: b",
 	} {
 		code, out, errs := said(t, strings.Fields(line)...)
 		if code != config.ExitUsage || out != "" || !strings.Contains(errs, want) || !strings.Contains(errs, "\nSee: stockroom help") && !strings.Contains(errs, "See: stockroom help") {

@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"stockroom/catalog"
 	"stockroom/store"
 )
 
@@ -33,11 +32,11 @@ type productsListCommand struct {
 	Shop   string `type:"shop" placeholder:"SHOP" help:"Only products of this shop."`
 	Status string `enum:",ACTIVE,INACTIVE" default:"" placeholder:"STATUS" help:"Only ACTIVE or INACTIVE ones."`
 	Search string `short:"q" placeholder:"TEXT" help:"Part of a title, or a whole SKU, barcode, handle or id."`
-	Limit  int    `default:"50" help:"Most products to list, 1 to 1000."`
+	Limit  rows   `default:"50" help:"Most products to list, 1 to 1000."`
 }
 
 func (c productsListCommand) Run(e *env) error {
-	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+	q := url.Values{"limit": {strconv.Itoa(int(c.Limit))}}
 	for name, v := range map[string]string{"shop": c.Shop, "status": c.Status, "q": c.Search} {
 		if v != "" {
 			q.Set(name, v)
@@ -93,15 +92,6 @@ func printable(s string) string {
 		}
 	}
 	return string(out)
-}
-
-// productID is a product's id as an argument.
-type productID int64
-
-func (id *productID) UnmarshalText(text []byte) error {
-	n, err := catalog.ParseProductID(string(text))
-	*id = productID(n)
-	return err
 }
 
 type productsGetCommand struct {

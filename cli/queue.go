@@ -49,11 +49,11 @@ type queueListCommand struct {
 	State string `enum:",waiting,leased,dead" default:"" placeholder:"STATE" help:"Only waiting, leased or dead jobs."`
 	Shop  string `type:"shop" placeholder:"SHOP" help:"Only jobs of this shop."`
 	Kind  string `placeholder:"KIND" help:"Only jobs of this kind."`
-	Limit int    `default:"100" help:"Most jobs to list, 1 to 1000."`
+	Limit rows   `default:"100" help:"Most jobs to list, 1 to 1000."`
 }
 
 func (c queueListCommand) Run(e *env) error {
-	q := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+	q := url.Values{"limit": {strconv.Itoa(int(c.Limit))}}
 	for name, v := range map[string]string{"state": c.State, "shop": c.Shop, "kind": c.Kind} {
 		if v != "" {
 			q.Set(name, v)

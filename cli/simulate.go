@@ -23,9 +23,9 @@ type simulateCommand struct {
 	Address  string  `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
 	Shop     string  `type:"shop" default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
 	Seed     uint64  `default:"1" help:"Seed; the same seed makes the same shop."`
-	Rate     float64 `default:"1" help:"Edits a second, 0 for none."`
+	Rate     editing `default:"1" help:"Edits a second, 0 for none."`
 	Chaos    string  `default:"off" enum:"off,mild,wild" help:"How much goes wrong: off, mild or wild."`
-	Products int     `default:"100" help:"Products the shop starts with."`
+	Products stock   `default:"100" help:"Products the shop starts with."`
 	Target   string  `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
 }
 
@@ -43,7 +43,7 @@ func (c simulateCommand) Run(e *env) error {
 		return err
 	}
 	shop := fakeshopify.New(fakeshopify.Options{
-		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: c.Products, Chaos: chaos, Target: c.Target, AllowHTTP: true,
+		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: int(c.Products), Chaos: chaos, Target: c.Target, AllowHTTP: true,
 		Logger: e.logger(s, slog.LevelInfo),
 	})
 	ln, err := net.Listen("tcp", c.Address)
@@ -65,7 +65,7 @@ func (c simulateCommand) Run(e *env) error {
   Stop with Ctrl-C.
 `, c.Shop, ln.Addr(), shop.Secret(), s.APIVersion, s.Listen)
 	g, ctx := errgroup.WithContext(e.ctx)
-	g.Go(func() error { return shop.Run(ctx, c.Rate) })
+	g.Go(func() error { return shop.Run(ctx, float64(c.Rate)) })
 	g.Go(func() error { return serveAPI(ctx, ln, shop) })
 	return g.Wait()
 }
