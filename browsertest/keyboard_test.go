@@ -54,6 +54,9 @@ func TestAPersonWithoutAMouseGetsEverywhere(t *testing.T) {
 	p.keys(fmt.Sprint(want.ID))
 	p.tabTo(named("main form", "Save"))
 	p.press(kb.Enter)
+	p.shows("Go on?")
+	p.tabTo(named("main form", "Save"))
+	p.press(kb.Enter)
 	p.shows("Now: 1 listed product.")
 	if n := a.statuses(); n["INACTIVE"] < 3 {
 		t.Errorf("statuses %v", n)

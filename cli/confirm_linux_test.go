@@ -2,8 +2,11 @@ package cli
 
 import (
 	"bytes"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"stockroom/config"
 )
 
 func TestAPersonIsAskedOnATerminalAndNobodyElsewhere(t *testing.T) {
@@ -25,5 +28,35 @@ func TestAPersonIsAskedOnATerminalAndNobodyElsewhere(t *testing.T) {
 	e := &env{Process: Process{Stdin: strings.NewReader("y\n")}}
 	if err := e.confirm("3 products would become INACTIVE."); err == nil || !strings.Contains(err.Error(), "add --yes") {
 		t.Errorf("without a terminal: %v", err)
+	}
+}
+
+func TestAPersonIsAskedBeforeAShopIsRemoved(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "d")
+	run := func(typed string, args ...string) (code int, out, talk string) {
+		t.Helper()
+		seen, tty := terminal(t, 80)
+		if _, err := seen.WriteString(typed); err != nil {
+			t.Fatal(err)
+		}
+		var stdout, stderr bytes.Buffer
+		code = Run(t.Context(), Process{Args: append(args, "--data", dir), Stdin: tty, Stdout: &stdout, Stderr: &stderr})
+		return code, stdout.String(), stderr.String()
+	}
+	const shop = "linen.myshopify.com"
+	if code, _, talk := run("\n", "shop", "add", shop); code != config.ExitOK {
+		t.Fatal(talk)
+	}
+	for _, flag := range []string{"--json", "--purge"} {
+		code, _, talk := run("n\n", "shop", "remove", shop, flag)
+		if code != config.ExitFailed || !strings.Contains(talk, shop+" is removed") || !strings.Contains(talk, "Go on? [y/N]") {
+			t.Errorf("%s: %d %s", flag, code, talk)
+		}
+	}
+	if _, out, _ := run("", "shop", "list"); !strings.Contains(out, shop) {
+		t.Error("removed though a person said no")
+	}
+	if code, out, talk := run("y\n", "shop", "remove", shop, "--purge"); code != config.ExitOK || !strings.Contains(out, "Removed "+shop) {
+		t.Errorf("%d %s %s", code, out, talk)
 	}
 }

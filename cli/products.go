@@ -178,7 +178,7 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", p.ShopifyUpdatedAt.Time().UTC().Format(time.RFC3339))
 		}
 		if !p.Selected {
-			fmt.Fprintln(w, "  It is not selected, so it stays as it was when it was deselected.")
+			fmt.Fprintln(w, "  It is not selected, or its shop was removed, so it stays as it was then.")
 		}
 	case x.DeletedAt != nil:
 		fmt.Fprintf(w, "  Deleted %s, by %s. Shopify never uses a product id again.\n", ago(x.DeletedAt.Time(), now), x.DeletedBy)

@@ -139,14 +139,16 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 	if err != nil {
 		return err
 	}
-	effect, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
-	switch {
-	case err != nil:
-		return err
-	case dry:
-	case effect.Drastic() && !yes:
-		return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
-	default:
+	var effect store.SelectionEffect
+	if dry || !yes {
+		if effect, err = s.o.Shops.Preview(r.Context(), shop.Shop, sel); err != nil {
+			return err
+		}
+		if effect.Drastic() && !dry {
+			return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
+		}
+	}
+	if !dry {
 		if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
 			return err
 		}

@@ -187,7 +187,7 @@ func storyOf(now time.Time, e store.Explanation) [][]part {
 			when("Shopify's own version of it was changed", *p.ShopifyUpdatedAt, "")
 		}
 		if !p.Selected {
-			tell("The selection leaves this product out, so it stays as it was when it was left out, whatever updates come")
+			tell("The selection leaves this product out, or its shop was removed; it stays as it was then, whatever updates come")
 		}
 	case e.DeletedAt != nil:
 		when("It was deleted", *e.DeletedAt, ", as told by "+writerWords(e.DeletedBy))

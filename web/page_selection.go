@@ -112,14 +112,17 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 		v.Conflict, v.Theirs = true, theirs(shop.Selection)
 		return again(http.StatusConflict)
 	}
-	effect, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
+	if r.PostForm.Get("yes") == "" {
+		would, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
+		if err != nil {
+			return err
+		}
+		if remarks := selectionRemarks(sel, would); would.Drastic() || len(remarks) > 0 {
+			return s.confirmSelection(w, r, v, would, remarks)
+		}
+	}
+	effect, err := s.o.Shops.Select(r.Context(), shop.Shop, sel)
 	if err != nil {
-		return err
-	}
-	if remarks := selectionRemarks(sel, effect); r.PostForm.Get("yes") == "" && (effect.Drastic() || len(remarks) > 0) {
-		return s.confirmSelection(w, r, v, effect, remarks)
-	}
-	if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
 		return err
 	}
 	s.log.Info("selection changed on the page", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
