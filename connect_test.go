@@ -50,7 +50,7 @@ func TestShopAddAnswersWrongInputWithASentenceAndACode(t *testing.T) {
 		code  int
 		says  string
 	}{
-		{"no shop", sound, "", nil, 2, `expected "<shop>"`},
+		{"no shop", sound, "", nil, 2, `needs <shop>`},
 		{"an own domain", sound, "", []string{"www.linen.example", key}, 2, `"www.linen.example" is not the name that Shopify gave the shop, which ends with .myshopify.com. Shopify's admin shows it under Settings, Domains`},
 		{"the admin without a shop", sound, "", []string{"https://admin.shopify.com", key}, 2, "the NAME behind /store/ is missing"},
 		{"a secret for the shop", sound, "", []string{secret}, 2, "a secret or token of Shopify was given in place of the shop's name"},

@@ -34,7 +34,7 @@ func TestAfterAPurgeNoFileOfTheDataDirHoldsTheSecret(t *testing.T) {
 	const clientID, newer = "client-id-9f0c2d", "shpss_rotated_5e7a11c0"
 	s := twoShops(t)
 	secret := func(text string) {
-		r := runCLI(t, nil, text+"\n", "shop", "add", otherShop, "--api-key", clientID, "--secret-file", "-", "--data", s.Dir)
+		r := runCLI(t, nil, text+"\n", "shop", "add", otherShop, "--api-key", clientID, "--secret-file", "-", "--no-check", "--data", s.Dir)
 		if r.Code != 0 {
 			t.Fatal(r.Stderr)
 		}

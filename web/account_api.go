@@ -97,6 +97,8 @@ func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprout
 
 // PasswordFixed says that a setting holds the password.
 func PasswordFixed(setting string) *Refusal {
-	return refuse(http.StatusConflict, "Declared by the environment",
-		"The password comes from "+setting+". Change it there and restart, or remove that setting to keep a password here.")
+	return &Refusal{
+		Status: http.StatusConflict, Title: "Declared by the environment", Code: CodeDeclared,
+		Detail: "The password comes from " + setting + ". Change it there and restart, or remove that setting to keep a password here.",
+	}
 }
