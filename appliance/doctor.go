@@ -40,7 +40,8 @@ func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 		shops = append(shops, a.examineShop(ctx, shop)...)
 	}
 	if len(shops) == 0 {
-		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected", Fix: a.command(config.ConnectWords("NAME.myshopify.com"))}}
+		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected",
+			Fix: a.command(config.ConnectWords("NAME.myshopify.com"))}}
 	}
 	// What the shop was asked just now is said once.
 	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
@@ -185,21 +186,23 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	} else {
 		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
 	}
-	return append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)), a.examineSubscriptions(ctx, name))
+	return append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)),
+		a.examineSubscriptions(ctx, name))
 }
 
 // examineSubscriptions asks a shop which subscriptions there are, and changes none.
 func (a *Appliance) examineSubscriptions(ctx context.Context, name string) web.Finding {
 	f := web.Finding{Check: "subscriptions", Shop: name, Level: levelOK}
-	got, err := a.syncer.CheckSubscriptions(ctx, name, false)
-	sub := status.SubscriptionsOf(got)
+	sub, err := a.syncer.CheckSubscriptions(ctx, name, false)
 	if err != nil {
-		f.Level, f.Text, f.Fix = levelWarn, "the subscriptions can't be listed: "+status.Small(sub.Error), "run it again in a minute"
+		f.Level, f.Fix = levelWarn, "run it again in a minute"
+		f.Text = "the subscriptions can't be listed: " + status.Small(sub.Error)
 		return f
 	}
 	if !sub.Present {
 		f.Level, f.Fix = levelFail, sub.Next
-		f.Text = strings.TrimSpace(fmt.Sprintf("%s (%s). %s", sub.MissingWords(), strings.Join(sub.Missing(), ", "), sub.Error))
+		f.Text = status.MissingWords(sub) + " (" + strings.Join(sub.Missing(), ", ") + "). " + sub.Error
+		f.Text = strings.TrimSpace(f.Text)
 		return f
 	}
 	f.Text = "every subscription that is needed is there"

@@ -25,7 +25,8 @@ const sampleID = 1
 func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSent, error) {
 	listener := a.public.Load()
 	if listener == nil {
-		return web.SampleSent{}, &web.Refusal{Status: http.StatusConflict, Title: "Not listening", Detail: "A sample is sent while `stockroom serve` runs."}
+		return web.SampleSent{}, &web.Refusal{Status: http.StatusConflict, Title: "Not listening",
+			Detail: "A sample is sent while `stockroom serve` runs."}
 	}
 	shop, secret, err := a.sampleShop(in.Shop)
 	if err != nil {
@@ -54,13 +55,15 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 	t, out := send("http://" + *listener)
 	switch {
 	case t.err != nil:
-		return out, &web.Refusal{Status: http.StatusBadGateway, Title: "No answer", Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
+		return out, &web.Refusal{Status: http.StatusBadGateway, Title: "No answer",
+			Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
 	case out.Level != levelOK:
 	case base == "":
 		out.Text += " Not tested: whether Shopify reaches this server, for Stockroom does not know its public address."
 		out.Next = "Start it with --public-url https://YOUR-HOST, and the test goes that way."
 	default:
-		out.Level, out.Text, out.Next = public.Level, public.Text+" Sent straight to the listener "+*listener+", the test delivery was "+t.kept()+".", public.Next
+		out.Level, out.Next = public.Level, public.Next
+		out.Text = public.Text + " Sent straight to the listener " + *listener + ", the test delivery was " + t.kept() + "."
 	}
 	return out, nil
 }

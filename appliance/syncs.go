@@ -77,8 +77,7 @@ func (s syncs) CheckSubscriptions(ctx context.Context, shop string, fix bool) (s
 	if _, ok := s.a.state.Shop(shop); !ok {
 		return status.Subscriptions{}, shops(s).declared(state.ErrUnknownShop)
 	}
-	sub, err := s.a.syncer.CheckSubscriptions(ctx, shop, fix)
-	return status.SubscriptionsOf(sub), err
+	return s.a.syncer.CheckSubscriptions(ctx, shop, fix)
 }
 
 var _ web.Syncs = syncs{}

@@ -54,7 +54,8 @@ type trips struct {
 func (t *trips) watch(next http.Handler, admin bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("User-Agent") == testAgent || r.URL.RawQuery != "" {
-			nonce := cmp.Or(strings.TrimPrefix(r.Header.Get("X-Shopify-Webhook-Id"), store.SampleID), r.URL.Query().Get(nonceParam))
+			id, _ := strings.CutPrefix(r.Header.Get("X-Shopify-Webhook-Id"), store.SampleID)
+			nonce := cmp.Or(id, r.URL.Query().Get(nonceParam))
 			t.mu.Lock()
 			if was, awaited := t.on[nonce]; awaited && was.at.IsZero() {
 				t.on[nonce] = arrival{time.Now(), r.URL.Path, admin}
@@ -89,7 +90,7 @@ func (a *Appliance) travel(ctx context.Context, base, path, shop, topic string, 
 	}
 	a.trips.on[nonce] = arrival{}
 	a.trips.mu.Unlock()
-	t.status, t.location, t.answer, t.err = a.deliver(ctx, t.url+"?"+nonceParam+"="+nonce, nonce, shop, topic, secret, body)
+	t.err = a.deliver(ctx, &t, nonce, shop, topic, secret, body)
 	a.trips.mu.Lock()
 	t.arrival = a.trips.on[nonce]
 	delete(a.trips.on, nonce)
@@ -97,20 +98,22 @@ func (a *Appliance) travel(ctx context.Context, base, path, shop, topic string, 
 	return t
 }
 
-func (a *Appliance) deliver(ctx context.Context, to, nonce, shop, topic string, secret, body []byte) (code int, location string, answer []byte, err error) {
+func (a *Appliance) deliver(ctx context.Context, t *trip, nonce, shop, topic string, secret, body []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, tripMost)
 	defer cancel()
+	to := t.url + "?" + nonceParam + "=" + nonce
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
-		return 0, "", nil, err
+		return err
 	}
 	mac := hmac.New(sha256.New, secret)
 	mac.Write(body)
 	for name, value := range map[string]string{
 		"Content-Type": "application/json", "User-Agent": testAgent,
 		"X-Shopify-Topic": topic, "X-Shopify-Shop-Domain": shop, "X-Shopify-Api-Version": a.opt.Settings.APIVersion,
-		"X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil)),
-		"X-Shopify-Webhook-Id":  store.SampleID + nonce, "X-Shopify-Triggered-At": time.Now().UTC().Format(time.RFC3339Nano),
+		"X-Shopify-Hmac-Sha256":  base64.StdEncoding.EncodeToString(mac.Sum(nil)),
+		"X-Shopify-Webhook-Id":   store.SampleID + nonce,
+		"X-Shopify-Triggered-At": t.sent.UTC().Format(time.RFC3339Nano),
 	} {
 		r.Header.Set(name, value)
 	}
@@ -120,16 +123,18 @@ func (a *Appliance) deliver(ctx context.Context, to, nonce, shop, topic string, 
 	}
 	res, err := client.Do(r)
 	if err != nil {
-		return 0, "", nil, err
+		return err
 	}
 	defer res.Body.Close()
-	answer, err = io.ReadAll(io.LimitReader(res.Body, answerMost))
-	return res.StatusCode, res.Header.Get("Location"), answer, err
+	t.status, t.location = res.StatusCode, res.Header.Get("Location")
+	t.answer, err = io.ReadAll(io.LimitReader(res.Body, answerMost))
+	return err
 }
 
 // outside is what tells where this machine can't.
 func (t *trip) outside() string {
-	return "Open " + t.base + "/ in a browser outside of this network, such as a phone without Wi-Fi: it has to say that it is Stockroom's public address."
+	return "Open " + t.base + "/ in a browser outside of this network, such as a phone without Wi-Fi: " +
+		"it has to say that it is Stockroom's public address."
 }
 
 // judge says what a trip shows: the level, what is so and what to do. Fail is
@@ -145,16 +150,17 @@ func (t *trip) judge(listener string) (level, text, next string) {
 	case t.admin:
 		return levelFail, t.base + " leads to the listener of the status page, which strangers must not reach.", here
 	case t.err != nil:
-		return levelFail, "The test delivery arrived here, and no whole answer came back from " + t.url + ": " + status.Small(causeOf(t.err)) + ".",
+		return levelFail, "The test delivery arrived here, and no whole answer came back from " + t.url + ": " + causeOf(t.err) + ".",
 			"Shopify takes that for a failure. Look at the timeouts of what is in front of Stockroom."
 	case t.at.IsZero() && t.status >= 300 && t.status < 400:
 		return levelFail, t.url + " redirects" + to(t.location) + " (" + code + "), and Shopify follows no redirects.",
 			"Start Stockroom with the address that it leads to as --public-url, or have it pass requests on."
 	case t.at.IsZero():
-		return levelFail, "Another server answers at " + t.url + " (" + code + "): the test delivery did not arrive here.", here +
-			" If it is your router that answers its own network so, the test has to be made from outside. " + t.outside()
+		return levelFail, "Another server answers at " + t.url + " (" + code + "): the test delivery did not arrive here.",
+			here + " If it is your router that answers its own network so, test it from outside. " + t.outside()
 	case t.status == http.StatusUnauthorized:
-		return levelFail, "Reached " + t.url + ", but the signature was not right any more: something on the way changes the body or drops headers." + t.said(), asIs
+		return levelFail, "Reached " + t.url + ", but the signature was not right any more: " +
+			"something on the way changes the body or drops headers." + t.said(), asIs
 	case t.status == http.StatusNotFound:
 		return levelFail, "Reached Stockroom, but at the path " + t.path + " in place of that of " + t.url + ".", asIs
 	case t.status != http.StatusOK && t.said() != "":
@@ -162,7 +168,8 @@ func (t *trip) judge(listener string) (level, text, next string) {
 	case t.status != http.StatusOK:
 		return levelFail, "Reached " + t.url + ", but something on the way answered " + code + " in place of Stockroom.", asIs
 	}
-	return levelOK, fmt.Sprintf("Reached %s: arrived after %.1f s, signature right", t.url, max(t.at.Sub(t.sent).Seconds(), 0.1)), ""
+	after := max(t.at.Sub(t.sent).Seconds(), 0.1)
+	return levelOK, fmt.Sprintf("Reached %s: arrived after %.1f s, signature right", t.url, after), ""
 }
 
 // unreached judges a trip that ended before anything answered.
@@ -171,10 +178,11 @@ func (t *trip) unreached() (level, text, next string) {
 	var dns *net.DNSError
 	switch {
 	case errors.As(t.err, &dns) && dns.IsNotFound:
-		return levelFail, "The name of " + t.base + " is not known: " + cause + ".", "Make a DNS record for it that leads to this server, or correct --public-url."
-	case strings.Contains(cause, "tls: ") || strings.Contains(cause, "x509: ") || strings.Contains(cause, "HTTP response to HTTPS client"):
+		return levelFail, "The name of " + t.base + " is not known: " + cause + ".",
+			"Make a DNS record for it that leads to this server, or correct --public-url."
+	case strings.Contains(cause, "tls: "), strings.Contains(cause, "x509: "), strings.Contains(cause, "HTTPS client"):
 		return levelFail, "No secure connection to " + t.base + ": " + cause + ".",
-			"Shopify delivers only where the certificate is valid for this name: have the server in front of Stockroom hold one. " + t.outside()
+			"Have the server in front of Stockroom hold a certificate that is valid for this name. " + t.outside()
 	}
 	return levelWarn, "Whether Shopify reaches " + t.base + " could not be tested from here: " + cause + ".",
 		"That may be a fault, or a router that does not let this machine reach its own public address. " + t.outside()

@@ -118,9 +118,11 @@ func (e *env) tellSubscriptions(s shopSubscriptions) error {
 	known, unheard := s.KnownByDeliveries()
 	switch {
 	case !s.Present:
-		fmt.Fprintln(e.Stdout, printable(status.Sentences("Shopify does not send all product updates here: "+s.MissingWords(), s.Error, s.Next)))
+		missing := "Shopify does not send all product updates here: " + status.MissingWords(s.Subscriptions)
+		fmt.Fprintln(e.Stdout, printable(status.Sentences(missing, s.Error, s.Next)))
 	case len(unheard) > 0:
-		fmt.Fprintf(e.Stdout, "Product updates are known by their deliveries: the app's own configuration subscribes. Nothing has come yet of %s.\n", strings.Join(unheard, ", "))
+		fmt.Fprintf(e.Stdout, "Product updates are known by their deliveries: the app's own configuration subscribes. "+
+			"Nothing has come yet of %s.\n", strings.Join(unheard, ", "))
 	case known:
 		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there, some of them in the app's own configuration.")
 	default:

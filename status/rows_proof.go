@@ -149,7 +149,8 @@ func subscriptionsUnknown(f *Facts, s *Shop) (Line, bool) {
 	case sub.CheckedAt.IsZero():
 		for _, sc := range s.Sync.Schedules {
 			if sc.Name == "subscriptions" && sc.LastError != "" {
-				return yes(say("Whether Shopify sends product updates could not be checked: "+clause(sc.LastError)+"."), planned(f, s, sc.Name))
+				return yes(say("Whether Shopify sends product updates could not be checked: "+clause(sc.LastError)+"."),
+					planned(f, s, sc.Name))
 			}
 		}
 		return yes(say("Whether Shopify sends product updates has not been checked yet."), planned(f, s, "subscriptions"))

@@ -208,5 +208,6 @@ func unsubscribed(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	sub := s.Sync.Subscriptions
-	return yes(say(Sentences("Shopify does not send all product updates: "+sub.MissingWords(), sub.Error)), say(Sentences("comparisons still find what changed", sub.Next)))
+	return yes(say(Sentences("Shopify does not send all product updates: "+MissingWords(sub), sub.Error)),
+		say(Sentences("comparisons still find what changed", sub.Next)))
 }

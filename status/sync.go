@@ -56,60 +56,20 @@ type Schedule struct {
 	Late        bool      `json:"late"` // a run was missed: no success for twice the time and a bit
 }
 
-// Subscriptions is what is known of a shop's webhook subscriptions.
-type Subscriptions struct {
-	CheckedAt time.Time      `json:"checked_at,omitzero"` // zero: not yet
-	Error     string         `json:"error,omitempty"`     // why they could not be checked or are not there, a sentence
-	Next      string         `json:"next,omitempty"`      // what to do about it
-	Present   bool           `json:"present"`             // every one that is needed is there
-	Wanted    []Subscription `json:"wanted"`
-	Others    []Subscription `json:"others"` // further ones that point elsewhere or are there twice
-}
+// Subscriptions is what is known of a shop's webhook subscriptions, Subscription
+// one of them.
+type (
+	Subscriptions = syncer.Subscriptions
+	Subscription  = syncer.Subscription
+)
 
-// Subscription is one webhook subscription.
-type Subscription struct {
-	Topic string `json:"topic"`
-	URI   string `json:"uri,omitempty"`
-	ID    string `json:"id,omitempty"` // Shopify's global id
-	// State is present, created, moved, missing, wrong-address, incomplete (it
-	// leaves out fields or products), duplicate, elsewhere, by-deliveries (the
-	// API can't list it, but it delivers) or unheard (others that the API can't
-	// list deliver, and nothing of this one has come yet).
-	State string `json:"state"`
-	// Needed: it tells of changed products. The others are only useful.
-	Needed bool   `json:"needed"`
-	Reason string `json:"reason,omitempty"` // why Shopify refuses it, in its words
-}
-
-// Missing are the topics that are needed and do not arrive here.
-func (s *Subscriptions) Missing() (topics []string) {
-	for _, one := range s.Wanted {
-		if one.Needed && (one.State == "missing" || one.State == "wrong-address" || one.State == "incomplete") {
-			topics = append(topics, one.Topic)
-		}
-	}
-	return topics
-}
-
-// MissingWords counts them.
-func (s *Subscriptions) MissingWords() string {
+// MissingWords counts those that are needed and missing.
+func MissingWords(s Subscriptions) string {
 	n := int64(len(s.Missing()))
 	if n == 1 {
 		return "1 subscription is missing"
 	}
 	return Number(n) + " subscriptions are missing"
-}
-
-// KnownByDeliveries reports whether some are in the app's configuration, which
-// the API does not list, and of which topics nothing has come yet.
-func (s *Subscriptions) KnownByDeliveries() (known bool, unheard []string) {
-	for _, one := range s.Wanted {
-		known = known || one.State == "by-deliveries" || one.State == "unheard"
-		if one.State == "unheard" && one.Needed {
-			unheard = append(unheard, one.Topic)
-		}
-	}
-	return known, unheard
 }
 
 // Next is what is done next for a shop; false for nothing.
@@ -129,7 +89,7 @@ func (s *Sync) Next() (first Schedule, ok bool) {
 func SyncOf(st syncer.Status, now time.Time) Sync {
 	v := Sync{
 		Running: st.Running, Waits: st.Waits, WaitsUntil: st.WaitsUntil, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Staleness: -1,
-		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []Schedule{}, Subscriptions: SubscriptionsOf(st.Subscriptions),
+		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []Schedule{}, Subscriptions: Listed(st.Subscriptions),
 		Deliveries: st.Deliveries, Raw: st,
 	}
 	v.AsOf = v.ProvenIDs
@@ -151,16 +111,15 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 	return v
 }
 
-// SubscriptionsOf turns what the syncer knows of subscriptions into what is shown.
-func SubscriptionsOf(s syncer.Subscriptions) Subscriptions {
-	v := Subscriptions{CheckedAt: s.CheckedAt, Error: s.Error, Next: s.Next, Present: s.Present, Wanted: []Subscription{}, Others: []Subscription{}}
-	for _, w := range s.Wanted {
-		v.Wanted = append(v.Wanted, Subscription(w))
+// Listed has empty lists for none, which is what readers of JSON expect.
+func Listed(s Subscriptions) Subscriptions {
+	if s.Wanted == nil {
+		s.Wanted = []Subscription{}
 	}
-	for _, o := range s.Others {
-		v.Others = append(v.Others, Subscription(o))
+	if s.Others == nil {
+		s.Others = []Subscription{}
 	}
-	return v
+	return s
 }
 
 // pace is how fast a run goes in its present phase and when that ends.

@@ -28,7 +28,9 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 		return Subscriptions{}, false, err
 	}
 	defer s.subscribing.unlock(shop)
-	c := subscriptionCheck{s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, retried: map[string]bool{}}
+	c := subscriptionCheck{
+		s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, retried: map[string]bool{},
+	}
 	if s.o.PublicURL != nil {
 		c.url = s.o.PublicURL()
 	}
@@ -273,7 +275,9 @@ func (c *subscriptionCheck) report(now time.Time, problem trouble) Subscriptions
 		if was := c.rec.Topics[step.topic]; known && step.state == subMissing && !was.Listed {
 			step.state = subUnheard
 		}
-		sub := Subscription{Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic)}
+		sub := Subscription{
+			Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic),
+		}
 		if r := c.rec.Topics[step.topic].Refused; r.URI == step.uri && (!sub.serves() || sub.State == subUnheard) {
 			sub.Reason = r.Reason
 			// Without the scope for stock its topics are not wanted.
@@ -293,7 +297,7 @@ func (c *subscriptionCheck) report(now time.Time, problem trouble) Subscriptions
 	case len(refused) > 0:
 		problem = c.refusedWords(refused, why[0])
 	case c.unheard != nil:
-		problem = trouble{"The journal of deliveries can't be read now, so nothing new is subscribed.", "It is tried again every 5 minutes."}
+		problem = trouble{"The journal of deliveries can't be read now, so nothing new is subscribed.", triedAgain}
 	default:
 		problem.step = "Press Register on the page Shops, or run stockroom webhooks register " + c.shop +
 			". A running server does the same every 5 minutes."
@@ -327,10 +331,13 @@ func (c *subscriptionCheck) refusedWords(list []Subscription, r refusal) trouble
 			"Start Stockroom with another --public-url: an https address of your own that leads to this server."}
 	case r.Scope:
 		return trouble{"Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason,
-			"Give the app the scopes " + strings.Join(shopify.NeededScopes(), ", ") + ", release that version and approve it in the shop. It is tried again every 5 minutes."}
+			"Give the app the scopes " + strings.Join(shopify.NeededScopes(), ", ") +
+				", release that version and approve it in the shop. " + triedAgain}
 	}
-	return trouble{"Shopify refuses the subscriptions " + names + ": " + reason, "It is tried again every 5 minutes."}
+	return trouble{"Shopify refuses the subscriptions " + names + ": " + reason, triedAgain}
 }
+
+const triedAgain = "It is tried again every 5 minutes."
 
 // sentence says an error to a person.
 func sentence(err error) string {

@@ -23,32 +23,55 @@ type SubscriptionAPI interface {
 
 // Subscriptions is what is known of a shop's webhook subscriptions.
 type Subscriptions struct {
-	CheckedAt time.Time
+	CheckedAt time.Time `json:"checked_at,omitzero"` // zero: not yet
 	// Error is why they could not be checked, or why some that are needed are not
 	// there, as a sentence; Next what to do about it.
-	Error, Next string
-	Present     bool // every one that is needed is there
+	Error   string `json:"error,omitempty"`
+	Next    string `json:"next,omitempty"`
+	Present bool   `json:"present"` // every one that is needed is there
 	// Since is since when news of changed products is known to be subscribed to;
 	// zero when it is not.
-	Since  time.Time
-	Wanted []Subscription
-	Others []Subscription // further ones that point elsewhere or are there twice
+	Since  time.Time      `json:"-"`
+	Wanted []Subscription `json:"wanted"`
+	Others []Subscription `json:"others"` // further ones that point elsewhere or are there twice
 }
 
 // Subscription is one webhook subscription.
 type Subscription struct {
-	Topic string
-	URI   string // "" when there is none, or none that the API lists
-	ID    string // Shopify's global id
-	State string // one of the states below
+	Topic string `json:"topic"`
+	URI   string `json:"uri,omitempty"` // "" when there is none, or none that the API lists
+	ID    string `json:"id,omitempty"`  // Shopify's global id
+	State string `json:"state"`         // one of the states below
 	// Needed: it tells of changed products. The others are only useful.
-	Needed bool
-	Reason string // why Shopify refuses it, in its words; "" when it does not
+	Needed bool   `json:"needed"`
+	Reason string `json:"reason,omitempty"` // why Shopify refuses it, in its words
 }
 
 // serves reports whether what it is about arrives here, as far as is known.
 func (s Subscription) serves() bool {
 	return slices.Contains([]string{subPresent, subCreated, subMoved, subByDeliveries, subUnheard}, s.State)
+}
+
+// Missing are the topics that are needed and do not arrive here.
+func (s *Subscriptions) Missing() (topics []string) {
+	for _, one := range s.Wanted {
+		if one.Needed && !one.serves() {
+			topics = append(topics, one.Topic)
+		}
+	}
+	return topics
+}
+
+// KnownByDeliveries reports whether some are in the app's configuration, which
+// the API does not list, and of which needed topics nothing has come yet.
+func (s *Subscriptions) KnownByDeliveries() (known bool, unheard []string) {
+	for _, one := range s.Wanted {
+		known = known || one.State == subByDeliveries || one.State == subUnheard
+		if one.State == subUnheard && one.Needed {
+			unheard = append(unheard, one.Topic)
+		}
+	}
+	return known, unheard
 }
 
 // The states of a subscription.
@@ -130,7 +153,8 @@ func parseBase(base string) (*address, trouble) {
 	}
 	got, ok := parseAddress(base)
 	if !ok {
-		return nil, trouble{"The public address " + base + " is no address that Shopify can reach.", "Start Stockroom with --public-url https://YOUR-HOST."}
+		return nil, trouble{"The public address " + base + " is no address that Shopify can reach.",
+			"Start Stockroom with --public-url https://YOUR-HOST."}
 	}
 	got.path = strings.TrimRight(got.path, "/")
 	if got.scheme != "https" && !loopback(got.host) {

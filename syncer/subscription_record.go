@@ -53,7 +53,9 @@ type refusal struct {
 }
 
 // errTaken: Shopify says that there is such a subscription.
-var errTaken = &shopify.Error{Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken"}
+var errTaken = &shopify.Error{
+	Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken",
+}
 
 // addressField is how Shopify names the address in its errors, whatever we call
 // it (shopify.dev/docs/api/admin-graphql/latest/mutations/webhookSubscriptionCreate).

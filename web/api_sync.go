@@ -160,19 +160,8 @@ func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprou
 	if st.Schedules == nil {
 		st.Schedules = []status.Schedule{}
 	}
-	st.Subscriptions = listed(st.Subscriptions)
+	st.Subscriptions = status.Listed(st.Subscriptions)
 	return writeJSON(w, http.StatusOK, st)
-}
-
-// listed has empty lists for none, which is what readers of JSON expect.
-func listed(s status.Subscriptions) status.Subscriptions {
-	if s.Wanted == nil {
-		s.Wanted = []status.Subscription{}
-	}
-	if s.Others == nil {
-		s.Others = []status.Subscription{}
-	}
-	return s
 }
 
 // apiStartSync begins a run or joins the one that runs, and answers with it.
@@ -250,7 +239,7 @@ func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p ht
 	if fix {
 		s.log.Info("subscriptions registered", "shop", shop, "present", got.Present)
 	}
-	return writeJSON(w, http.StatusOK, listed(got))
+	return writeJSON(w, http.StatusOK, status.Listed(got))
 }
 
 // outboundRefusal turns an error of a call to Shopify into an answer. Others

@@ -186,7 +186,8 @@ func subscriptionsOf(now time.Time, s status.Subscriptions) *subscriptionsView {
 	case !s.Present:
 		v.Mood, v.Text = moodBad, sentences("Shopify does not send all product updates here", s.Error, s.Next)
 	case len(unheard) > 0:
-		v.Text = "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " + strings.Join(unheard, ", ") + "."
+		v.Text = "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " +
+			strings.Join(unheard, ", ") + "."
 	case known:
 		v.Text = "Product updates arrive; the app's own configuration subscribes to some of them."
 	}
