@@ -107,7 +107,7 @@ func TestATestDeliveryTakesTheWayOfShopifysOwn(t *testing.T) {
 		{"another server without the path", answering(t, 404), levelFail, []string{"Another server answers at ", "(404): the test delivery did not arrive here."}, []string{"--listen", "router"}},
 		{"another server that says yes", answering(t, 200), levelFail, []string{"(200): the test delivery did not arrive here."}, []string{"--listen"}},
 		{"a certificate that nobody signed", secure.URL, levelFail, []string{"No secure connection to " + secure.URL, "certificate"}, []string{"hold a certificate that is valid for this name", "outside"}},
-		{"nobody listens", dead.URL, levelWarn, []string{"could not be tested from here: ", "connection refused. Sent straight to the listener ", "the test delivery was stored."}, []string{"router", "browser outside of this network"}},
+		{"nobody listens", dead.URL, levelWarn, []string{"could not be tested from here: ", ". Sent straight to the listener ", "the test delivery was stored."}, []string{"router", "browser outside of this network"}},
 		{"a connection that ends", silent.URL, levelWarn, []string{"could not be tested from here: EOF."}, []string{"router"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

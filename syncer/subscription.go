@@ -208,7 +208,7 @@ func (c *subscriptionCheck) take(ctx context.Context, step subscriptionStep) err
 		return nil
 	case id == "":
 		c.again, c.doubt = true, c.doubt || step.known // somebody made it at the same time: the list has its id
-		c.rec.refuse(step, errTaken)                   // unless it is one that the API does not list
+		c.rec.refuse(step, errTaken())                 // unless it is one that the API does not list
 		return nil
 	}
 	c.done[step.topic] = state

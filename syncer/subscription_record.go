@@ -52,9 +52,11 @@ type refusal struct {
 	Scope   bool   `json:"scope,omitempty"`   // the app lacks a permission
 }
 
-// errTaken: Shopify says that there is such a subscription.
-var errTaken = &shopify.Error{
-	Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken",
+// errTaken says what Shopify says where there is such a subscription.
+func errTaken() error {
+	return &shopify.Error{
+		Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken",
+	}
 }
 
 // addressField is how Shopify names the address in its errors, whatever we call

@@ -54,7 +54,7 @@ func TestAnAddressThatIsTakenAndNotListedIsToldOf(t *testing.T) {
 		a := r.spoil()
 		a.before = func(call string) error {
 			if call == "create products/update" {
-				return errTaken
+				return errTaken()
 			}
 			return nil
 		}
