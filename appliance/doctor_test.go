@@ -36,7 +36,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 		{"a wrong secret", fakeshopify.Options{RotationWindow: time.Nanosecond}, nil, func(p *plant) { p.shop.RotateSecret("x") }, "token", "fail", "does not accept", ""},
 		{"another organisation", fakeshopify.Options{API: fakeshopify.APIOptions{NotPermitted: true}}, nil, nil, "token", "fail", "cannot be performed", ""},
 		{"an app that is gone", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Uninstall() }, "token", "fail", "not installed", ""},
-		{"missing scopes", fakeshopify.Options{API: fakeshopify.APIOptions{Scopes: []string{"read_products"}}}, nil, nil, "scopes", "fail", "read_inventory, read_locations", ""},
+		{"missing scopes", fakeshopify.Options{API: fakeshopify.APIOptions{Scopes: []string{"read_products"}}}, nil, nil, "scopes", "fail", "read_inventory (stock and weights can't be read), read_locations (", ""},
 		{"a version that ended", fakeshopify.Options{}, map[string]string{"api-version": "2024-01"}, nil, "version", "fail", "does not serve", ""},
 		{"a frozen shop", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Fail(fakeshopify.Fault{Status: 402, Times: -1}) }, "token", "fail", "frozen", ""},
 		{"a shop that is ill", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Fail(fakeshopify.Fault{Status: 500, Times: -1}) }, "reach", "fail", "fault", "unreachable"},
