@@ -57,7 +57,8 @@ func TestARefusedTopicStopsNoOther(t *testing.T) {
 		// Without the scope for stock its topics are not wanted.
 		{"stock without its scope", "inventory_levels/update", &shopify.Error{Kind: shopify.KindScope, Scope: "read_inventory"}, true, "read_inventory"},
 		{"stock without its scope, said in words", "inventory_items/update", &shopify.Error{Kind: shopify.KindRefused, Message: "You do not have permission to create this"}, true, "permission"},
-		{"products without their scope", "products/delete", &shopify.Error{Kind: shopify.KindScope, Scope: "read_products"}, false, "products/delete, because the app lacks a permission: the access scope read_products is missing."},
+		{"products without their scope", "products/delete", &shopify.Error{Kind: shopify.KindScope, Scope: "read_products"}, false,
+			"products/delete, because the app lacks a permission: the access scope read_products is missing"},
 		{"an address that Shopify does not like", "products/create", &shopify.Error{Kind: shopify.KindRefused, Message: "Address is invalid"}, false, "Address is invalid"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"unicode"
@@ -48,8 +49,9 @@ func (c Connected) Words() []string {
 	if c.Found == nil {
 		return []string{"Stored " + c.Shop + " without asking Shopify; whether it lets the app in is not known."}
 	}
-	list := []string{c.Found.Name + " (" + c.Shop + "): " + count(int64(c.Found.Products), "product") + "; rights: " + strings.Join(c.Found.Scopes, ", ") + "."}
-	if list[0] = "Connected " + list[0]; len(c.Found.Missing) > 0 {
+	list := []string{fmt.Sprintf("Connected %s (%s): %s; rights: %s.",
+		c.Found.Name, c.Shop, count(int64(c.Found.Products), "product"), strings.Join(c.Found.Scopes, ", "))}
+	if len(c.Found.Missing) > 0 {
 		missing := make([]string, len(c.Found.Missing))
 		for i, m := range c.Found.Missing {
 			missing[i] = m.Scope
@@ -97,10 +99,15 @@ func connectRefusal(err error) error {
 }
 
 // credentialNames are what a person copies out of Shopify, by name of the member.
-var credentialNames = map[string]string{"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token"}
+var credentialNames = map[string]string{
+	"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token",
+}
 
 func badCredential(field, detail string) *Refusal {
-	return &Refusal{Status: http.StatusBadRequest, Title: "Not the right credentials", Code: CodeCredentials, Detail: detail, More: map[string]any{"field": field}}
+	return &Refusal{
+		Status: http.StatusBadRequest, Title: "Not the right credentials", Code: CodeCredentials, Detail: detail,
+		More: map[string]any{"field": field},
+	}
 }
 
 // MissingCredential refuses a connection without the one of that name.
@@ -112,11 +119,13 @@ func MissingCredential(field string) *Refusal {
 // given is in no message.
 func (a AddShop) wrong() *Refusal {
 	for _, c := range []struct{ field, value string }{
-		{"api_key", a.APIKey}, {"secret", a.Secret.Reveal()}, {"previous_secret", a.PreviousSecret.Reveal()}, {"access_token", a.AccessToken.Reveal()},
+		{"api_key", a.APIKey}, {"secret", a.Secret.Reveal()},
+		{"previous_secret", a.PreviousSecret.Reveal()}, {"access_token", a.AccessToken.Reveal()},
 	} {
 		name, given := "What was given as the "+credentialNames[c.field], strings.ToLower(c.value)
 		is := func(what, instead string) *Refusal {
-			return badCredential(c.field, name+" is "+what+". "+instead+"The "+credentialNames[c.field]+" is in the app's settings in Shopify's Dev Dashboard.")
+			return badCredential(c.field, fmt.Sprintf("%s is %s. %sThe %s is in the app's settings in Shopify's Dev Dashboard.",
+				name, what, instead, credentialNames[c.field]))
 		}
 		switch {
 		case c.value == "":
@@ -152,7 +161,9 @@ func secretLike(value string) bool {
 func typedConnection(get func(name string) string) (AddShop, error) {
 	shop, err := catalog.ReadShop(get("shop"))
 	if err != nil {
-		return AddShop{}, &Refusal{Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"}}
+		return AddShop{}, &Refusal{
+			Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"},
+		}
 	}
 	clean := func(name string) string { return strings.TrimSpace(get(name)) }
 	return AddShop{
