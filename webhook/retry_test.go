@@ -37,6 +37,27 @@ func TestTransientFailureIsTriedAgainInsideTheBudget(t *testing.T) {
 	})
 }
 
+// It would make a row ACTIVE again that nobody keeps current.
+func TestADeliveryThatWaitedForARemovedShopIsDroppedUnlessTheLawAsksForIt(t *testing.T) {
+	b := newBench(nil)
+	b.SetDirectory(NewDirectory([]Shop{{Domain: testShop, Keys: []Key{{Secret: []byte(testSecret), Old: true}}, Removed: true}}, nil))
+	law := []byte(`{"shop_id":1,"shop_domain":"` + testShop + `","customer":{"id":1},"orders_to_redact":[]}`)
+	for topic, applied := range map[string]int{"products/update": 0, "customers/redact": 1} {
+		body := update(7)
+		if applied == 1 {
+			body = law
+		}
+		payload, err := Envelope{Shop: testShop, Topic: topic, Body: body}.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := b.catalogue.count()
+		if err := b.work(t.Context(), queue.Job{Payload: payload}); err != nil || b.catalogue.count()-before != applied {
+			t.Errorf("%s: applied %d times, %v", topic, b.catalogue.count()-before, err)
+		}
+	}
+}
+
 // A budget used up closes the gate: what comes next goes straight to the queue
 // until a probe commits, and then the waiting jobs are applied.
 func TestOutageSendsDeliveriesToTheQueueUntilAProbeCommits(t *testing.T) {

@@ -52,6 +52,11 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
 	}
 	topic, _ := catalog.ParseTopic(e.Topic)
+	shop, known := in.directory.Load().shops[e.Shop]
+	if shop.Removed && !topic.Compliance() {
+		in.log.Info("a delivery that waited is dropped, as its shop was removed", "shop", e.Shop, "topic", e.Topic)
+		return nil
+	}
 	c, err := in.decode(e, topic)
 	if err != nil {
 		return in.dead(ctx, e, about(topic, c, e.Body), err)
@@ -59,7 +64,7 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 	working := ctx
 	ctx, cancel := context.WithTimeout(working, applyBudget)
 	defer cancel()
-	if shop, ok := in.directory.Load().shops[e.Shop]; ok && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
+	if known && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
 		return in.opt.Redact(ctx, e.Shop)
 	}
 	res, err := in.opt.Catalogue.Apply(ctx, e.delivery(), c)
