@@ -31,7 +31,8 @@ func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Re
 		return out, &web.Refusal{Status: http.StatusNotFound, Title: "Removed already", Detail: shop +
 			" was removed already; `" + a.command("shop remove "+shop+" --purge") + "` deletes what is still kept of it."}
 	case !connected && !removed:
-		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: shop + " is not connected; `" + a.command("shop list") + "` shows the shops that are."}
+		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: shop +
+			" is not connected; `" + a.command("shop list") + "` shows the shops that are."}
 	}
 	counts, err := a.store.CountShop(ctx, shop)
 	if err != nil && dry {
@@ -77,7 +78,8 @@ func (a *Appliance) disconnect(ctx context.Context, shop state.Shop, out *web.Re
 			if e := (*shopify.Error)(nil); errors.As(err, &e) {
 				out.LeftBecause = e.Words()
 			}
-			a.log.Warn("not all webhook subscriptions of a removed shop could be deleted", "shop", shop.Domain, "left", out.SubscriptionsLeft, "error", out.LeftBecause)
+			a.log.Warn("not all webhook subscriptions of a removed shop could be deleted",
+				"shop", shop.Domain, "left", out.SubscriptionsLeft, "error", out.LeftBecause)
 		}
 	}
 	if err := a.state.RemoveShop(shop.Domain, time.Now()); err != nil {
@@ -86,7 +88,8 @@ func (a *Appliance) disconnect(ctx context.Context, shop state.Shop, out *web.Re
 	a.refreshDirectory()
 	a.syncer.ShopsChanged()
 	if err := a.forgetOutbound(shop.Domain); err != nil {
-		a.log.Warn("what is kept about calls to a removed shop can't be dropped now", "shop", shop.Domain, "error", err.Error())
+		a.log.Warn("what is kept about calls to a removed shop can't be dropped now",
+			"shop", shop.Domain, "error", err.Error())
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ func (c selectCommand) Run(e *env) error {
 		}
 	case c.All || c.Exclude != "":
 	case c.DryRun || c.Yes:
-		return withCode(config.ExitUsage, errors.New("say which products are kept, with --all, --include, --exclude or --rule"))
+		return withCode(config.ExitUsage,
+			errors.New("say which products are kept, with --all, --include, --exclude or --rule"))
 	default:
 		return e.showSelection(shop)
 	}
@@ -66,7 +67,8 @@ func (c selectCommand) Run(e *env) error {
 			return e.tellSelection(shop, effect, "would be kept current", "would become", "Nothing was changed.")
 		}
 		if effect.Drastic && !c.Yes {
-			if err := e.confirm(fmt.Sprintf("%d of %d ACTIVE products would become INACTIVE.", effect.Deactivated, effect.Active)); err != nil {
+			words := fmt.Sprintf("%d of %d ACTIVE products would become INACTIVE.", effect.Deactivated, effect.Active)
+			if err := e.confirm(words); err != nil {
 				return err
 			}
 		}
@@ -87,7 +89,8 @@ type selectionEffect struct {
 
 // selecting sends a selection, with the flag that says how far to go.
 func (cl *client) selecting(e *env, shop string, sel catalog.Selection, flag string) (out selectionEffect, err error) {
-	err = cl.call(e.ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(shop)+"/selection", url.Values{flag: {"true"}}, sel, &out)
+	path := "/api/v1/shops/" + url.PathEscape(shop) + "/selection"
+	err = cl.call(e.ctx, http.MethodPut, path, url.Values{flag: {"true"}}, sel, &out)
 	return out, err
 }
 

@@ -27,13 +27,16 @@ func (c shopRemoveCommand) Run(e *env) error {
 		var out web.Removed
 		// Without a purge nothing is lost, so only a person is asked.
 		if !c.Yes && (c.Purge || e.asks()) {
-			if err := cl.call(e.ctx, http.MethodDelete, path, url.Values{"purge": q["purge"], "dry_run": {"true"}}, nil, &out); err != nil {
+			dry := url.Values{"purge": q["purge"], "dry_run": {"true"}}
+			if err := cl.call(e.ctx, http.MethodDelete, path, dry, nil, &out); err != nil {
 				return err
 			}
-			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept current any more; "+
-				"webhook subscriptions at Shopify that lead here are deleted. stockroom shop add connects it again.", shop, out.ProductsDeactivated)
+			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept "+
+				"current any more; webhook subscriptions at Shopify that lead here are deleted. "+
+				"stockroom shop add connects it again.", shop, out.ProductsDeactivated)
 			if c.Purge {
-				words = fmt.Sprintf("%s is removed and all that is kept of it is deleted for good: %d products with their history, and its credentials.", shop, out.Products)
+				words = fmt.Sprintf("%s is removed and all that is kept of it is deleted for good: "+
+					"%d products with their history, and its credentials.", shop, out.Products)
 			}
 			if err := e.confirm(words); err != nil {
 				return err
@@ -46,11 +49,13 @@ func (c shopRemoveCommand) Run(e *env) error {
 			return e.print(out)
 		}
 		if c.Purge {
-			fmt.Fprintf(e.Stdout, "Removed %s and deleted all that was kept of it: %d products with their history, and its credentials.\n", shop, out.ProductsDeleted)
+			fmt.Fprintf(e.Stdout, "Removed %s and deleted all that was kept of it: "+
+				"%d products with their history, and its credentials.\n", shop, out.ProductsDeleted)
 		} else {
-			fmt.Fprintf(e.Stdout, "Removed %s. Of its %d stored products %d were ACTIVE and are INACTIVE now; nobody keeps them current.\n"+
-				"stockroom shop add connects it again, and the first read brings them back. Its secret is kept for 30 days,\n"+
-				"as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n", shop, out.Products, out.ProductsDeactivated)
+			fmt.Fprintf(e.Stdout, "Removed %s. Of its %d stored products %d were ACTIVE and are INACTIVE now.\n"+
+				"stockroom shop add connects it again, and the first read brings them back. Its secret is kept\n"+
+				"for 30 days, as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n",
+				shop, out.Products, out.ProductsDeactivated)
 		}
 		e.tellLeft(out)
 		return nil
@@ -64,13 +69,16 @@ func (e *env) tellLeft(out web.Removed) {
 	}
 	switch {
 	case len(out.SubscriptionsLeft) > 0:
-		fmt.Fprintf(e.Stdout, "Webhook subscriptions that could not be deleted at Shopify (%s):\n    %s\nTo end them, uninstall the app in the shop's admin.\n",
+		fmt.Fprintf(e.Stdout, "Webhook subscriptions that could not be deleted at Shopify (%s):\n    %s\n"+
+			"To end them, uninstall the app in the shop's admin.\n",
 			out.LeftBecause, strings.Join(out.SubscriptionsLeft, "\n    "))
 	case out.LeftBecause != "":
-		fmt.Fprintf(e.Stdout, "Shopify could not be asked for webhook subscriptions that lead here (%s).\nTo end any, uninstall the app in the shop's admin.\n", out.LeftBecause)
+		fmt.Fprintf(e.Stdout, "Shopify could not be asked for webhook subscriptions that lead here (%s).\n"+
+			"To end any, uninstall the app in the shop's admin.\n", out.LeftBecause)
 	}
 	if len(out.Files) > 0 {
-		fmt.Fprintln(e.Stdout, "These files are not in use and may still hold its secret or its products. Delete them with:")
+		fmt.Fprintln(e.Stdout,
+			"These files are not in use and may still hold its secret or its products. Delete them with:")
 		for _, path := range out.Files {
 			fmt.Fprintf(e.Stdout, "    rm '%s'\n", path)
 		}

@@ -97,7 +97,7 @@ func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprou
 		return err
 	}
 	if !dry {
-		s.log.Info("shop removed", "shop", shop, "purge", purge, "inactive", done.ProductsDeactivated, "deleted", done.ProductsDeleted)
+		s.logRemoved("shop removed", purge, done)
 	}
 	return writeJSON(w, http.StatusOK, done)
 }
@@ -145,7 +145,8 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 			return err
 		}
 		if effect.Drastic() && !dry {
-			return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
+			return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+
+				". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
 		}
 	}
 	if !dry {

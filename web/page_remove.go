@@ -29,7 +29,8 @@ func (s *Server) removePage(w http.ResponseWriter, r *http.Request, p httprouter
 		Action: "/shops/" + url.PathEscape(shop) + "/remove", Button: "Remove", Stay: "Cancel", Back: "/shops",
 	}
 	if len(would.Files) > 0 {
-		v.Undo += " Files that were set aside in the data dir may hold something of it; they stay until you delete them: " + strings.Join(would.Files, ", ") + "."
+		v.Undo += " Files that were set aside in the data dir may hold something of it; they stay until you delete them: " +
+			strings.Join(would.Files, ", ") + "."
 	}
 	return s.show(w, r, sheet{Template: "confirm.html", Title: v.Title, Section: "/shops", Data: v})
 }
@@ -45,13 +46,21 @@ func (s *Server) removeAction(w http.ResponseWriter, r *http.Request, p httprout
 	if err != nil {
 		return err
 	}
-	s.log.Info("shop removed on the page", "shop", shop, "purge", purge, "inactive", done.ProductsDeactivated, "deleted", done.ProductsDeleted)
-	said := url.Values{"said": {"removed"}, "n": {strconv.Itoa(done.ProductsDeactivated)}, "fetch": {strconv.Itoa(done.SubscriptionsDeleted)}, "off": {strconv.Itoa(len(done.SubscriptionsLeft))}}
+	s.logRemoved("shop removed on the page", purge, done)
+	said := url.Values{
+		"said": {"removed"}, "n": {strconv.Itoa(done.ProductsDeactivated)},
+		"fetch": {strconv.Itoa(done.SubscriptionsDeleted)}, "off": {strconv.Itoa(len(done.SubscriptionsLeft))},
+	}
 	if purge {
 		said.Set("said", "purged")
 		said.Set("n", strconv.Itoa(done.ProductsDeleted))
 	}
 	return sayAndGo(w, "/shops", "/shops", said)
+}
+
+func (s *Server) logRemoved(words string, purge bool, done Removed) {
+	s.log.Info(words, "shop", done.Shop, "purge", purge,
+		"inactive", done.ProductsDeactivated, "deleted", done.ProductsDeleted)
 }
 
 // removedWords says what a removal did.
@@ -64,7 +73,8 @@ func removedWords(key string, products, deleted, left int64) string {
 		words += " " + sentences("Deleted "+count(deleted, "webhook subscription")+" at Shopify")
 	}
 	if left > 0 {
-		words += " " + sentences(count(left, "webhook subscription")+" could not be deleted there; to end what is left, uninstall the app in the shop's admin")
+		words += " " + sentences(count(left, "webhook subscription")+
+			" could not be deleted there; to end what is left, uninstall the app in the shop's admin")
 	}
 	return words
 }

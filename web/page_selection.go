@@ -135,7 +135,9 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 
 // confirmSelection asks whether a selection that leaves much out, or that may
 // have a slip in it, is to be saved.
-func (s *Server) confirmSelection(w http.ResponseWriter, r *http.Request, form selectionView, e store.SelectionEffect, remarks []string) error {
+func (s *Server) confirmSelection(
+	w http.ResponseWriter, r *http.Request, form selectionView, e store.SelectionEffect, remarks []string,
+) error {
 	v := confirmView{
 		Title: "Save this selection of " + form.Name + "?", Text: strings.Join(append(remarks, wouldDo(e)), " "),
 		Undo:   "A product that is left out keeps its row and its last content; selecting it again reads it anew.",
@@ -158,7 +160,8 @@ func unchosen(form url.Values, opened selectionView) (wrong []string) {
 	} {
 		typed := strings.Join(strings.Fields(form.Get(field.name)), " ")
 		if form.Get("mode") != field.name && typed != "" && typed != strings.Join(strings.Fields(field.before), " ") {
-			wrong = append(wrong, fmt.Sprintf("Something is written under %q, but that is not chosen. Choose it, or empty its field.", field.choice))
+			wrong = append(wrong,
+				fmt.Sprintf("Something is written under %q, but that is not chosen. Choose it, or empty its field.", field.choice))
 		}
 	}
 	return wrong
