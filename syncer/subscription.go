@@ -330,9 +330,7 @@ func (c *subscriptionCheck) refusedWords(list []Subscription, r refusal) trouble
 		return trouble{"Shopify refuses the address " + c.url + ": " + reason,
 			"Start Stockroom with another --public-url: an https address of your own that leads to this server."}
 	case r.Scope:
-		return trouble{"Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason,
-			"Give the app the scopes " + strings.Join(shopify.NeededScopes(), ", ") +
-				", release that version and approve it in the shop. " + triedAgain}
+		return trouble{"Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason, triedAgain}
 	}
 	return trouble{"Shopify refuses the subscriptions " + names + ": " + reason, triedAgain}
 }
