@@ -42,10 +42,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 	found, err := datadir.ReadAdmin(s.DataDir)
 	switch {
 	case err == nil:
-		return &client{
-			base: found.URL, token: found.Token, dir: s.DataDir, close: func() error { return nil },
-			http: &http.Client{CheckRedirect: noRedirect, Transport: watched{found, http.DefaultTransport}},
-		}, nil
+		return newClient(found, s.DataDir), nil
 	case !errors.Is(err, datadir.ErrNoServer):
 		return nil, withCode(config.ExitData, err)
 	}
@@ -65,6 +62,14 @@ func (e *env) admin(create, work bool) (*client, error) {
 		c.close = func() error { return errors.Join(stop(), a.Close()) }
 	}
 	return c, nil
+}
+
+// newClient speaks to the running server of a data dir.
+func newClient(found datadir.Admin, dir string) *client {
+	return &client{
+		base: found.URL, token: found.Token, dir: dir, close: func() error { return nil },
+		http: &http.Client{CheckRedirect: noRedirect, Transport: watched{found, http.DefaultTransport}},
+	}
 }
 
 // elsewhere names the data dirs that may have been meant.

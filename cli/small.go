@@ -30,7 +30,7 @@ func versionLine(version string) string {
 }
 
 type configCommand struct {
-	Print configPrintCommand `cmd:"" help:"Show every setting, its value and where it comes from. Secrets are hidden."`
+	Print configPrintCommand `cmd:"" help:"Show every setting, its value and where it comes from, as in force in the running server. Secrets are hidden."`
 }
 
 type configPrintCommand struct{}
@@ -40,15 +40,57 @@ func (configPrintCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	entries := s.Describe()
+	lines := make([]settingLine, 0, 40)
+	for _, own := range s.Describe() {
+		lines = append(lines, settingLine{Entry: own})
+	}
+	found, err := datadir.ReadAdmin(s.DataDir)
+	if err == nil {
+		if err := e.asInServer(newClient(found, s.DataDir), found, lines); err != nil {
+			return err
+		}
+	}
 	if e.json {
-		return e.print(entries)
+		return e.print(lines)
 	}
 	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
-	for _, entry := range entries {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", entry.Name, orDash(entry.Value), entry.Origin)
+	for _, l := range lines {
+		fmt.Fprintf(w, "%s\t%s\t%s", l.Name, orDash(l.Value), l.Origin)
+		if l.Own != nil {
+			fmt.Fprintf(w, "; of this command: %s, %s", orDash(l.Own.Value), l.Own.Origin)
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
+}
+
+// settingLine is a setting in force: in the server that runs, else here.
+type settingLine struct {
+	config.Entry
+	Own *config.Entry `json:"own,omitempty"` // this command's own, where it differs
+}
+
+// asInServer puts the settings of the running server in the place of our own.
+func (e *env) asInServer(cl *client, found datadir.Admin, lines []settingLine) error {
+	var out struct {
+		Settings []config.Entry `json:"settings"`
+	}
+	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/settings", nil, nil, &out); err != nil {
+		return err
+	}
+	fmt.Fprintf(e.Stderr, "In force in the running server (process %d, %s):\n", found.PID, found.URL)
+	for i, l := range lines {
+		for _, theirs := range out.Settings {
+			if theirs.Name != l.Name {
+				continue
+			}
+			lines[i].Entry = theirs
+			if theirs.Value != l.Value && l.Name != "data" { // the data dir is how the server was found
+				lines[i].Own = &l.Entry
+			}
+		}
+	}
+	return nil
 }
 
 type healthcheckCommand struct {

@@ -14,6 +14,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"stockroom/catalog"
+	"stockroom/config"
 	"stockroom/status"
 	"stockroom/store"
 )
@@ -195,6 +196,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		o.Rejected = func() []Rejected {
 			return []Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
+		o.Settings = config.Settings{}.Describe
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
 		}
@@ -233,6 +235,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/status", "", ""},
 		{200, "GET", "/api/v1/openapi.json", "", ""},
 		{200, "POST", "/api/v1/doctor", "", ""},
+		{200, "GET", "/api/v1/settings", "", ""},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?limit=1&q=shirt"},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?brief=true&status=ACTIVE&vendor=Acme&type=Shirts"},
 		{400, "GET", "/api/v1/products", "", "/api/v1/products?after=x"},

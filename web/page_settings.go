@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/config"
 )
 
 // checkMost is how long a check may take, whoever waits for it.
@@ -123,6 +125,15 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 	}
 	v.Named, v.Sharing = s.labelled()
 	return s.show(w, r, sheet{Template: "settings.html", Title: "Settings", Section: "/settings", Data: v})
+}
+
+// apiSettings lists the settings in force here, secrets hidden.
+func (s *Server) apiSettings(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	list := []config.Entry{}
+	if s.o.Settings != nil {
+		list = s.o.Settings()
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"settings": list})
 }
 
 func checkName(name string) string {

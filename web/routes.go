@@ -62,6 +62,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
 		{http.MethodGet, v1 + "rejected", s.apiRejected},
 		{http.MethodPost, v1 + "doctor", s.apiDoctor},
+		{http.MethodGet, v1 + "settings", s.apiSettings},
 		{http.MethodPost, samplePath, s.apiSendSample},
 	}
 }
