@@ -26,6 +26,7 @@ import (
 
 // Process is what a command gets from the operating system.
 type Process struct {
+	Program string   // how it was called
 	Args    []string // without the program's name
 	Environ []string
 	Stdin   io.Reader

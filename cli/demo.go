@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,7 +94,11 @@ func (c demoCommand) Run(e *env) (err error) {
 		}
 		return err
 	}
-	l.Ready = func() { greet(e.Stdout, l.AdminURL(), s.DataDir) }
+	product := "PRODUCT"
+	if ids := shop.IDs(); len(ids) > 0 {
+		product = strconv.FormatInt(ids[0], 10)
+	}
+	l.Ready = func() { greet(e.Stdout, e.Program, l.AdminURL(), s.DataDir, product) }
 
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return a.Serve(ctx, l) })
@@ -121,19 +128,28 @@ func demoListener(given map[string]string, flag, usual string) (net.Listener, er
 	return nil, fmt.Errorf("--%s: %w", flag, err)
 }
 
-func greet(w io.Writer, url, data string) {
+// greet prints lines that can be pasted into a shell in any folder.
+func greet(w io.Writer, program, url, data, product string) {
+	if strings.ContainsRune(program, filepath.Separator) {
+		if own, err := os.Executable(); err == nil {
+			program = own
+		}
+	}
+	if abs, err := filepath.Abs(data); err == nil {
+		data = abs
+	}
 	fmt.Fprintf(w, `
   Stockroom demo: a simulated shop edits its products, and this copy follows.
 
   Status page   %[1]s
 
   Try next, in another terminal:
-    curl %[1]s/api/v1/products?limit=3
-    sqlite3 %[2]s/products.db 'SELECT title, status, datetime(synced_at/1000, "unixepoch") FROM products ORDER BY synced_at DESC LIMIT 5'
-    stockroom explain %[3]s PRODUCT --data %[2]s
-    stockroom demo --chaos wild --rate 20
+    curl %[5]s
+    sqlite3 %[6]s 'SELECT title, status FROM products ORDER BY synced_at DESC LIMIT 5'
+    %[2]s explain %[3]s %[7]s --data %[4]s
+    %[2]s demo --chaos wild --rate 20
 
   Stop with Ctrl-C.
 
-`, url, data, demoShop)
+`, url, config.ShellQuote(program), demoShop, config.ShellQuote(data), config.ShellQuote(url+"/api/v1/products?limit=3"), config.ShellQuote(filepath.Join(data, "products.db")), product)
 }

@@ -12,7 +12,7 @@ func (s Settings) Command(words string) string {
 	if s.DataDir == "" || err == nil && s.DataDir == usual {
 		return "stockroom " + words
 	}
-	return "stockroom " + words + " --data " + shellQuote(s.DataDir)
+	return "stockroom " + words + " --data " + ShellQuote(s.DataDir)
 }
 
 // ConnectWords are what connects a shop anew, for Command: with a placeholder

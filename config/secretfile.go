@@ -56,7 +56,7 @@ func (s secretFiles) read(name, base string) (Secret, string, error) {
 	}
 	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
 		return Secret{}, path, fmt.Errorf("every user of this machine can open the secret file %s (mode %04o); run: chmod o-rwx %s",
-			path, mode.Perm(), shellQuote(path))
+			path, mode.Perm(), ShellQuote(path))
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
@@ -79,8 +79,8 @@ func ReadSecretFile(name string) (Secret, error) {
 	return secret, err
 }
 
-// shellQuote quotes a path for a shell when it needs quoting.
-func shellQuote(path string) string {
+// ShellQuote writes text so that a shell takes it for one word.
+func ShellQuote(path string) string {
 	plain := func(r rune) bool {
 		return r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
 	}
