@@ -74,7 +74,7 @@ func (b block) commandLines() (all [][]string) {
 	var words []string
 	for _, word := range regexp.MustCompile(`\\\n|(?m:(?:^|\s)#.*$)|(?:'[^']*'|"[^"]*"|[^\s'"|&;()<>])+|[<>]+&?|\|\||&&|[\n|&;()]`).FindAllString(text.String(), -1) {
 		switch {
-		case strings.HasPrefix(strings.TrimSpace(word), "#") :
+		case strings.HasPrefix(strings.TrimSpace(word), "#"):
 		case strings.Trim(word, "\n|&;()") == "":
 			all, words = append(all, words), nil
 		default:
