@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,14 +30,28 @@ type Listeners struct {
 func Listen(s config.Settings) (Listeners, error) {
 	var l Listeners
 	var err error
-	if l.Public, err = net.Listen("tcp", s.Listen); err != nil {
-		return l, fmt.Errorf("--listen: %w", err)
+	if l.Public, err = ListenOn("listen", s.Listen); err != nil {
+		return l, err
 	}
 	if s.SharedListener() {
 		return l, nil
 	}
-	if l.Admin, err = net.Listen("tcp", s.AdminListen); err != nil {
-		return l, errors.Join(fmt.Errorf("--admin-listen: %w", err), l.Public.Close())
+	if l.Admin, err = ListenOn("admin-listen", s.AdminListen); err != nil {
+		return l, errors.Join(err, l.Public.Close())
+	}
+	return l, nil
+}
+
+// ListenOn listens on the address that a flag gives. Its error says what to do.
+func ListenOn(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("--%s: another program listens on %s; stop it, or choose another address with --%s", flag, address, flag)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("--%s: this user may not listen on %s; choose a port above 1023 with --%s", flag, address, flag)
+	case err != nil:
+		return nil, fmt.Errorf("--%s: %w", flag, err)
 	}
 	return l, nil
 }

@@ -40,11 +40,11 @@ func (c demoCommand) Run(e *env) (err error) {
 	given := e.flags.Given()
 	var l appliance.Listeners
 	if l.Public, err = demoListener(given, "listen", "127.0.0.1:8080"); err != nil {
-		return withCode(config.ExitFailed, err)
+		return err
 	}
 	defer l.Public.Close()
 	if l.Admin, err = demoListener(given, "admin-listen", "127.0.0.1:8081"); err != nil {
-		return withCode(config.ExitFailed, err)
+		return err
 	}
 	defer l.Admin.Close()
 	flags := map[string]string{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
@@ -116,16 +116,19 @@ func (c demoCommand) Run(e *env) (err error) {
 func demoListener(given map[string]string, flag, usual string) (net.Listener, error) {
 	tries := []string{usual, "127.0.0.1:0"}
 	if address, ok := given[flag]; ok {
+		if _, err := config.Load(config.Sources{Flags: map[string]string{flag: address}}); err != nil {
+			return nil, withCode(config.ExitConfig, err)
+		}
 		tries = []string{address}
 	}
 	var err error
 	for _, address := range tries {
 		var l net.Listener
-		if l, err = net.Listen("tcp", address); err == nil {
+		if l, err = appliance.ListenOn(flag, address); err == nil {
 			return l, nil
 		}
 	}
-	return nil, fmt.Errorf("--%s: %w", flag, err)
+	return nil, err
 }
 
 // greet prints lines that can be pasted into a shell in any folder.

@@ -91,7 +91,7 @@ func writeFile(file string, force bool, write func(io.Writer) (int64, error)) (n
 	}
 	f, err := os.CreateTemp(filepath.Dir(file), ".stockroom-*.part")
 	if err != nil {
-		return 0, fmt.Errorf("write %s: %w", file, errors.Unwrap(err))
+		return 0, fmt.Errorf("write %s: %w; choose a folder that is there and that you may write to", file, errors.Unwrap(err))
 	}
 	defer func() {
 		if err != nil {

@@ -112,6 +112,14 @@ func parseError(err error) error {
 	}
 	node := wrong.Context.Selected()
 	text, path := err.Error(), pathOf(node)
+	for tried, meant := range map[string]string{
+		"argument status": "stockroom doctor", "argument start": "stockroom serve", "argument run": "stockroom serve",
+		"argument export": "stockroom products export", "flag --port": "--listen", "flag --host": "--listen", "flag --password": "--admin-password-file",
+	} {
+		if strings.HasSuffix(text, " "+tried) {
+			text += ", did you mean " + meant + "?"
+		}
+	}
 	word, unexpected := strings.CutPrefix(text, "unexpected argument ")
 	missing, isMissing := strings.CutPrefix(text, "expected ")
 	switch {
@@ -144,6 +152,8 @@ func plainer() []struct {
 		{regexp.MustCompile(`: expected duration but got ("[^"]*").*`), " needs a time such as 90s or 15m, not $1"},
 		{regexp.MustCompile(`: expected \w+ value but got "EOL".*`), " needs a value"},
 		{regexp.MustCompile(`: bool value must be .* but got `), " needs true or false, not "},
+		{regexp.MustCompile(` must be one of ("",)?(.*) but got `), " has to be one of $2, not "},
+		{regexp.MustCompile(`^missing flags: `), "one of these is needed: "},
 		{regexp.MustCompile(`: needs a number`), " needs a number"},
 	}
 }

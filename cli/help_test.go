@@ -148,7 +148,7 @@ func TestAWrongCommandLineSaysWhatWasMeant(t *testing.T) {
 		"healthcheck --timeout 3":        `--timeout needs a time such as 90s or 15m, not "3"`,
 		"serve --limit-adaptive=perhaps": `--limit-adaptive needs true or false, not "perhaps"`,
 		"explain s.myshopify.com shirt":  `"shirt" is not a product's id`,
-		"completion csh":                 `must be one of "bash","zsh","fish"`,
+		"completion csh":                 `<shell> has to be one of "bash","zsh","fish", not "csh"`,
 		"products ls -q a b":             "products list takes no further argument: b",
 	} {
 		code, out, errs := said(t, strings.Fields(line)...)

@@ -85,7 +85,7 @@ func (e *env) newPassword(file string) (string, error) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}
 	if info.Mode().Perm()&0o004 != 0 {
-		return "", fmt.Errorf("%s can be read by every user of this machine; run chmod 600 on it", file)
+		return "", fmt.Errorf("%s can be read by every user of this machine; run: chmod 600 %s", file, config.ShellQuote(file))
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"stockroom/appliance"
+	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/fakeshopify"
 )
@@ -34,9 +36,12 @@ func (c simulateCommand) Run(e *env) error {
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
+	if c.Shop, err = catalog.ParseShop(c.Shop); err != nil {
+		return withCode(config.ExitUsage, fmt.Errorf("--shop: %w", err))
+	}
 	host, _, err := net.SplitHostPort(c.Address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return withCode(config.ExitUsage, fmt.Errorf("--address: %q is not a loopback address; the simulated shop is not made to face a network", c.Address))
+		return withCode(config.ExitUsage, fmt.Errorf("--address: %q is not a loopback address; the simulated shop is not made to face a network, write for example 127.0.0.1:8090", c.Address))
 	}
 	s, err := e.settings()
 	if err != nil {
@@ -46,9 +51,9 @@ func (c simulateCommand) Run(e *env) error {
 		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: int(c.Products), Chaos: chaos, Target: c.Target, AllowHTTP: true,
 		Logger: e.logger(s, slog.LevelInfo),
 	})
-	ln, err := net.Listen("tcp", c.Address)
+	ln, err := appliance.ListenOn("address", c.Address)
 	if err != nil {
-		return fmt.Errorf("--address: %w", err)
+		return err
 	}
 	fmt.Fprintf(e.Stdout, `Simulated shop %[1]s
 

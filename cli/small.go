@@ -105,7 +105,7 @@ func (c healthcheckCommand) Run(e *env) error {
 	}
 	found, err := datadir.ReadAdmin(s.DataDir)
 	if errors.Is(err, datadir.ErrNoServer) {
-		return fmt.Errorf("no server runs on the data dir %s", s.DataDir)
+		return fmt.Errorf("no server runs on the data dir %s; start it with stockroom serve, or name its data dir with --data", s.DataDir)
 	}
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Admin says how to talk to the running server. It prints without its token.
@@ -99,7 +100,7 @@ func ReadAdmin(path string) (Admin, error) {
 // holder reports whether a process holds the lock of the dir, and its PID.
 func holder(path string) (bool, int, error) {
 	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return false, 0, nil
 	}
 	if err != nil {

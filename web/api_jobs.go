@@ -103,7 +103,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 func jobID(p httprouter.Params) (uint64, error) {
 	id, err := strconv.ParseUint(p.ByName("id"), 10, 64)
 	if err != nil {
-		return 0, refuse(http.StatusBadRequest, "Not a job's id", "A job's id is a number; /api/v1/jobs lists them.")
+		return 0, refuse(http.StatusBadRequest, "Not a job's id", "A job's id is a number; /api/v1/jobs and stockroom queue list show them.")
 	}
 	return id, nil
 }

@@ -46,9 +46,9 @@ func refusalOf(err error) (r *Refusal, unexpected bool) {
 	case errors.Is(err, store.ErrCursor):
 		return refuse(http.StatusBadRequest, "Not a cursor", `after is what "next" or "prev" said on another page of the same list.`), false
 	case errors.Is(err, store.ErrNotFound):
-		return refuse(http.StatusNotFound, "Not found", "Nothing is known under this shop and id; /api/v1/products lists what is stored."), false
+		return refuse(http.StatusNotFound, "Not found", "Nothing is known under this shop and id; /api/v1/products and stockroom products list show what is stored."), false
 	case errors.Is(err, queue.ErrNotFound):
-		return refuse(http.StatusNotFound, "No such job", "There is no job with this id any more: it was done, retried or discarded. /api/v1/jobs lists those there are."), false
+		return refuse(http.StatusNotFound, "No such job", "There is no job with this id any more: it was done, retried or discarded. /api/v1/jobs and stockroom queue list show those there are."), false
 	case errors.Is(err, store.ErrUnavailable):
 		return &Refusal{Status: http.StatusServiceUnavailable, Title: "The catalogue is not available", RetryAfter: 5,
 			Detail: "The catalogue can't be used now: " + store.CauseOf(err).Words() + ". Stockroom tries again by itself; so can you in a few seconds."}, true
