@@ -20,7 +20,8 @@ type block struct {
 }
 
 // blocksOf reads the fenced blocks of a page. A fence names the language and
-// whether the block is run by a test or only shown.
+// whether the block is only shown, or run in the journey of a person, who may
+// leave it running; the journeys are in browsertest.
 func blocksOf(t *testing.T, file string) (all []block) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -28,7 +29,7 @@ func blocksOf(t *testing.T, file string) (all []block) {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("^ *```(.*)$")
-	marks := regexp.MustCompile("^([a-z]+) (run|show)$")
+	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline)(?: stays)?)$")
 	var open *block
 	blank := true
 	for i, line := range strings.Split(string(text), "\n") {
@@ -39,10 +40,10 @@ func blocksOf(t *testing.T, file string) (all []block) {
 		case m != nil:
 			marked := marks.FindStringSubmatch(m[1])
 			if marked == nil {
-				t.Errorf("%s:%d: the block is not marked as in ```sh run or ```sh show", file, i+1)
-				marked = []string{"", "text", "show"}
+				t.Errorf("%s:%d: the block is not marked as in ```sh run shop or ```sh show", file, i+1)
+				marked = []string{"", "text", "show", ""}
 			}
-			open = &block{file: file, line: i + 2, language: marked[1], kind: marked[2]}
+			open = &block{file: file, line: i + 2, language: marked[1], kind: marked[2] + marked[3]}
 		case open != nil:
 			open.lines = append(open.lines, line)
 		case blank && strings.HasPrefix(line, "    "):
@@ -74,7 +75,7 @@ func (b block) commandLines() (all [][]string) {
 	var words []string
 	for _, word := range regexp.MustCompile(`\\\n|(?m:(?:^|\s)#.*$)|(?:'[^']*'|"[^"]*"|[^\s'"|&;()<>])+|[<>]+&?|\|\||&&|[\n|&;()]`).FindAllString(text.String(), -1) {
 		switch {
-		case strings.HasPrefix(strings.TrimSpace(word), "#"):
+		case word == "\\\n" || strings.HasPrefix(strings.TrimSpace(word), "#"):
 		case strings.Trim(word, "\n|&;()") == "":
 			all, words = append(all, words), nil
 		default:
