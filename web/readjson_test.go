@@ -14,14 +14,14 @@ func TestAWrongBodyIsToldByItsMember(t *testing.T) {
 	const shop = "/api/v1/shops/wool.myshopify.com"
 	selection := "/api/v1/shops/" + testShop + "/selection"
 	for _, c := range []struct{ path, body, want string }{
-		{shop, `{"secrets":"shpss_x"}`, `There is no member \"secrets\". This path takes merchant_id, api_key, secret, previous_secret, access_token.`},
+		{shop, `{"secrets":"shpss_x"}`, `There is no member \"secrets\". This path takes check, merchant_id, api_key, secret, previous_secret, access_token.`},
 		{shop, `{"api_key":7}`, `The member api_key has to be a text, in quotation marks.`},
 		{shop, `{"secret":{"a":"shpss_x"}}`, `The member secret has to be a text`},
 		{shop, `["shpss_x"]`, `The body has to be a JSON object, {...}, and is of another type.`},
 		{shop, `{"secret":"shpss_x`, `The body ends before its JSON object does.`},
 		{shop, `{secret:"shpss_x"}`, `The body is no JSON from its byte 2 on.`},
 		{shop, `secret=shpss_x`, `The body is no JSON from its byte 1 on.`},
-		{shop, ``, `The body is empty. This path takes a JSON object with merchant_id,`},
+		{shop, ``, `The body is empty. This path takes a JSON object with check, merchant_id,`},
 		{shop, `{} {"secret":"shpss_x"}`, `goes on behind`},
 		{selection, `{"mode":"include","ids":[1]}`, `There is no member \"ids\". This path takes mode, include, exclude, rules.`},
 		{selection, `{"mode":"include","include":"1"}`, `The member include has to be a list`},
