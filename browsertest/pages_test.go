@@ -214,7 +214,7 @@ func TestEveryEmptyPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{})
 	p := newTab(t, a.URL)
-	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/settings", "/account"} {
+	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/shops?connect", "/settings", "/account"} {
 		p.examine(path)
 	}
 }
