@@ -435,14 +435,22 @@ func (s *server) post(d delivery) reply {
 	return r
 }
 
-// admin asks the admin listener with the token and returns the answer.
-func (s *server) admin(method, path string, body string) reply {
+// admin asks the admin listener with its token and returns the answer.
+func (s *server) admin(method, path, body string) reply {
+	s.tb.Helper()
+	return s.as(s.Token, method, path, body)
+}
+
+// as asks the admin listener with another token, "" for none.
+func (s *server) as(token, method, path, body string) reply {
 	s.tb.Helper()
 	r, err := http.NewRequestWithContext(s.tb.Context(), method, s.Admin+path, strings.NewReader(body))
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	r.Header.Set("Authorization", "Bearer "+s.Token)
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}

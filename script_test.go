@@ -3,6 +3,7 @@ package main_test
 import (
 	"errors"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,13 +24,14 @@ import (
 //	lacks FILE REGEXP        no match in a file
 //	serve DIR [ARG...]       starts a server on DIR
 //	deliver TOPIC FILE ID    posts a delivery of $SHOP signed with $SECRET
+//	ask PATH FILE            asks the admin listener, with the token in FILE unless that is ''
 //	terminate                stops the server, which has to exit 0
 //
 // and those of shopCommands.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	commands := map[string]func(ts *testscript.TestScript, neg bool, args []string){
-		"exit": exitWith, "lacks": lacks, "deliver": deliver,
+		"exit": exitWith, "lacks": lacks, "deliver": deliver, "ask": ask,
 		"serve": func(ts *testscript.TestScript, _ bool, args []string) {
 			*serverOf(ts) = startServer(t, serveOptions{Dir: ts.MkAbs(args[0]), Args: args[1:], Env: []string{}})
 		},
@@ -94,4 +96,16 @@ func deliver(ts *testscript.TestScript, neg bool, args []string) {
 		Body: []byte(strings.TrimSpace(ts.ReadFile(args[1]))), WebhookID: args[2],
 	}
 	_, _ = ts.Stdout().Write([]byte((*serverOf(ts)).post(d).String() + "\n"))
+}
+
+// ask writes what the admin listener answers to standard output.
+func ask(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: ask PATH FILE")
+	}
+	s, token := *serverOf(ts), ""
+	if args[1] != "" {
+		token = strings.TrimSpace(ts.ReadFile(args[1]))
+	}
+	_, _ = ts.Stdout().Write([]byte(s.as(token, http.MethodGet, args[0], "").String() + "\n"))
 }

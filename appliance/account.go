@@ -126,9 +126,9 @@ func (a *account) ClearPassword() error {
 // HasPassword reports whether the status page has a password.
 func (a *Appliance) HasPassword() bool { return a.account.Mark() != "" }
 
-// NewSetupLink returns the address of the page for setting the password under
-// the admin side's base address, and until when it is good. It works once.
-func (a *Appliance) NewSetupLink(base string) (link string, until time.Time) {
-	path, until := a.web.NewSetupLink(time.Now())
+// NewLoginLink returns a link to the status page under the admin side's base
+// address, and until when it is good. It works once.
+func (a *Appliance) NewLoginLink(base string) (link string, until time.Time) {
+	path, until := a.web.NewLoginLink(time.Now())
 	return base + path, until
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -212,7 +213,7 @@ func TestThePasswordIsNotClearedWhileOtherMachinesReachThePage(t *testing.T) {
 	}
 }
 
-func TestASetupLinkOpensThePageOfTheWholeAppliance(t *testing.T) {
+func TestALinkOpensThePageOfTheWholeAppliance(t *testing.T) {
 	s, err := config.Load(config.Sources{Flags: map[string]string{"data": filepath.Join(t.TempDir(), "data")}})
 	if err != nil {
 		t.Fatal(err)
@@ -227,17 +228,36 @@ func TestASetupLinkOpensThePageOfTheWholeAppliance(t *testing.T) {
 	}
 	srv := httptest.NewServer(a.Admin())
 	t.Cleanup(srv.Close)
-	link, until := a.NewSetupLink(srv.URL)
-	if !strings.HasPrefix(link, srv.URL+"/setup?token=") || time.Until(until) > 30*time.Minute {
-		t.Fatalf("link %s until %s", link, until)
-	}
-	res, err := srv.Client().Get(link)
+	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(res.Body)
-	if err != nil || res.StatusCode != 200 || !bytes.Contains(body, []byte("new-password")) {
-		t.Errorf("%d %v %s", res.StatusCode, err, body)
+	client := &http.Client{Jar: jar}
+	get := func(address string) (int, string) {
+		t.Helper()
+		res, err := client.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, string(body)
+	}
+	if code, _ := get(srv.URL + "/"); code != http.StatusUnauthorized {
+		t.Errorf("without the link: %d", code)
+	}
+	link, until := a.NewLoginLink(srv.URL)
+	if !strings.HasPrefix(link, srv.URL+"/login?link=") || time.Until(until) > 30*time.Minute {
+		t.Fatalf("link %s until %s", link, until)
+	}
+	if code, body := get(link); code != http.StatusOK || !strings.Contains(body, "Log out") {
+		t.Errorf("%d %s", code, body)
+	}
+	client.Jar = nil
+	if code, _ := get(link); code != http.StatusForbidden {
+		t.Errorf("the link a second time: %d", code)
 	}
 }

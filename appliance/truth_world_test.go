@@ -182,6 +182,7 @@ func (w *truth) untrue(asOf time.Time) (string, error) {
 func (w *truth) ask(path string) (string, error) {
 	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+path, nil)
 	r.RemoteAddr = "127.0.0.1:4000"
+	r.Header.Set("Authorization", "Bearer "+w.Token())
 	rec := httptest.NewRecorder()
 	if w.of != w.web {
 		w.admin, w.of = w.Admin(), w.web // of the process that runs

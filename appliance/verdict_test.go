@@ -103,6 +103,7 @@ func (p *plant) get(t *testing.T, path string) string {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, "http://127.0.0.1"+path, nil)
 	r.RemoteAddr = "127.0.0.1:4000"
+	r.Header.Set("Authorization", "Bearer "+p.Token())
 	w := httptest.NewRecorder()
 	p.Admin().ServeHTTP(w, r)
 	body, err := io.ReadAll(w.Result().Body)

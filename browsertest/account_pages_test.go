@@ -15,8 +15,17 @@ func TestThePagesOfTheAccountAreAccessible(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{})
 	owner, stranger := newTab(t, a.URL), newTab(t, a.URL)
+	for _, path := range []string{"/login", "/login?link=used"} {
+		stranger.examine(path)
+	}
+	owner.open(a.link())
+	owner.at("/")
+	owner.examine("/account")
 	owner.setPassword(a)
 	owner.at("/")
+	if status := a.api(http.MethodPost, "/api/v1/tokens", `{"name":"prometheus"}`, nil); status != http.StatusCreated {
+		t.Fatalf("a token: status %d", status)
+	}
 	var link struct{ Path string }
 	if status := a.api(http.MethodPost, "/api/v1/password-link", "", &link); status != http.StatusCreated {
 		t.Fatalf("a link: status %d", status)

@@ -119,6 +119,25 @@ func (a *app) start() {
 	})
 }
 
+// link is a new link to the status page.
+func (a *app) link() (path string) {
+	a.t.Helper()
+	var made struct{ Path string }
+	if status := a.api(http.MethodPost, "/api/v1/login-link", "", &made); status != http.StatusCreated {
+		a.t.Fatalf("a link to the status page: status %d", status)
+	}
+	return made.Path
+}
+
+// visit opens a tab that came in by a link.
+func (a *app) visit(t *testing.T) *tab {
+	t.Helper()
+	p := newTab(t, a.URL)
+	p.open(a.link())
+	p.at("/")
+	return p
+}
+
 // stop ends the appliance; start begins it again.
 func (a *app) stop() {
 	if a.end != nil {

@@ -53,7 +53,9 @@ func browser(t *testing.T) context.Context {
 		}
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
 			chromedp.ExecPath(path), chromedp.WindowSize(1100, 900), chromedp.WSURLReadTimeout(time.Minute),
-			chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("lang", "en-GB"))
+			chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("font-render-hinting", "none"), chromedp.Flag("lang", "en-GB"),
+			// Names of a hostile website, which can point them at any address.
+			chromedp.Flag("host-resolver-rules", "MAP hostile.example 127.0.0.1, MAP rebound.example 127.0.0.1"))
 		if os.Geteuid() == 0 {
 			options = append(options, chromedp.NoSandbox) // the sandbox refuses root
 		}

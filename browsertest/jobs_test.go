@@ -55,7 +55,7 @@ func TestADeadLetterIsRetriedDiscardedAndBroughtBack(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 3})
 		a.poison(3)
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/")
 		p.shows("Needs a look")
@@ -98,7 +98,7 @@ func TestAllDeadLettersAreRetriedDiscardedAndBroughtBack(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 3})
 		a.poison(3)
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/jobs")
 		before := a.jobs("dead")
@@ -128,7 +128,7 @@ func TestAJobsPageTellsItsReasonAndShowsItsContent(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 2})
 	a.poison(1)
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	j := a.jobs("dead")[0]
 	p.open("/jobs")
 	p.click(row(j), "Details")
@@ -145,7 +145,7 @@ func TestADoubleClickTakesEffectOnce(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
 	a.poison(2)
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	j := a.jobs("dead")[0]
 	p.open(fmt.Sprintf("/jobs/%s/discard?back=/jobs", j.ID))
 	p.until(named("main form", "Discard"))
@@ -156,7 +156,7 @@ func TestADoubleClickTakesEffectOnce(t *testing.T) {
 	}
 	// From a second window that still shows it.
 	p.open(fmt.Sprintf("/jobs/%s/discard?back=/jobs", a.jobs("dead")[0].ID))
-	q := newTab(t, a.URL)
+	q := a.visit(t)
 	q.open("/jobs")
 	last := a.jobs("dead")[0]
 	p.click("main form", "Discard")
@@ -174,7 +174,7 @@ func TestJobsAreHandledByKeyboardOnly(t *testing.T) {
 	a := newApp(t, appOptions{Products: 3})
 	a.poison(2)
 	dead := a.jobs("dead")
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.tabTo(`document.querySelector("a.skip")`)
 	p.press(kb.Enter)
@@ -226,7 +226,7 @@ func TestADroppedConnectionDoesNotDoItTwice(t *testing.T) {
 	await(t, "the job is discarded", func() bool { return a.dead() == 3 })
 
 	// The person, who saw nothing happen, clicks again.
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open(fmt.Sprintf("/jobs/%s/discard?back=/jobs", dead[0].ID))
 	p.forgive("status of 404")
 	p.open("/jobs")

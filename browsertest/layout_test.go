@@ -43,7 +43,7 @@ func TestNothingMovesWhileUpdatesCome(t *testing.T) {
 				a.shop.UpdateProduct(id, func(p *fakeProduct) { p.Vendor = "Harbour" })
 				a.deliver()
 			}
-			p := newTab(t, a.URL)
+			p := a.visit(t)
 			p.size(screen.width, screen.height)
 			p.open("/")
 			p.until(isLive)
@@ -82,7 +82,7 @@ func TestARowThatHasTheFocusKeepsIt(t *testing.T) {
 	a.synced()
 	a.shop.CreateProduct(func(p *fakeProduct) { p.Title = "Looked at" })
 	a.deliver()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.until(isLive)
 	value[bool](p, `(() => { document.querySelector("#updates a.name").focus(); return true; })()`)

@@ -17,7 +17,7 @@ const isLive = `document.getElementById("live").innerText.includes("Live")`
 func TestTheStreamIsLostAndFoundAgain(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.rough = true
 	p.open("/")
 	p.until(isLive)
@@ -48,7 +48,7 @@ func TestAPageThatLostContactSaysSo(t *testing.T) {
 	a := newApp(t, appOptions{Products: 3})
 	a.synced()
 	for _, path := range []string{"/", "/products"} {
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.rough = true
 		p.open(path)
 		p.until(isLive)
@@ -104,7 +104,7 @@ func TestAPageThatSleptIsNotTakenForCurrent(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
 	a.synced()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.until(isLive)
 	wait := p.clock()
@@ -125,7 +125,7 @@ func TestAPageThatCannotBeShownAnewSaysSo(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
 	a.synced()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.until(isLive)
 	wait := p.clock()
@@ -143,7 +143,7 @@ func TestLiveUpdatesLeaveAPersonAlone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
 	a.deliver()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.until(isLive)
 	value[bool](p, `(() => { const d = document.querySelector("#about details"); d.open = true; d.querySelector("summary").focus(); return true; })()`)
@@ -190,7 +190,7 @@ func (p *tab) clock() (forward func(time.Duration)) {
 func TestThePageCanBeHeld(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 3})
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/updates")
 	p.until(isLive)
 	p.click("header", "Pause")

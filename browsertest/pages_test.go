@@ -197,7 +197,7 @@ func (p *tab) examine(path string) {
 func TestEveryPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	t.Parallel()
 	a := busyApp(t)
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	list := a.pages()
 	t.Logf("%d pages: %v", len(list), list)
 	for _, path := range list {
@@ -213,7 +213,7 @@ func TestEveryPageIsAccessibleAndFitsAPhone(t *testing.T) {
 func TestEveryEmptyPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{})
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/shops?connect", "/settings", "/account"} {
 		p.examine(path)
 	}
@@ -223,7 +223,7 @@ func TestEveryEmptyPageIsAccessibleAndFitsAPhone(t *testing.T) {
 func TestExamineFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{})
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	value[bool](p, `(() => {
 		const wrong = document.createElement("div");
@@ -268,7 +268,7 @@ func TestEveryPageWithScriptAndStyleIsAtMost60KB(t *testing.T) {
 		a.shop.CreateProduct(nil)
 	}
 	a.deliver()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	most, largest := 0, ""
 	for _, path := range a.pages() {
 		p.open(path)

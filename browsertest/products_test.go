@@ -27,7 +27,7 @@ func TestAProductIsFoundAndOpened(t *testing.T) {
 			a.shop.CreateProduct(nil)
 		}
 		a.deliver()
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		path := fmt.Sprintf("/products/%s/%d", shopName, want.ID)
 		for _, query := range []string{"heron", "HERON-1", "4006381333931", fmt.Sprint(want.ID)} {
@@ -75,7 +75,7 @@ func TestAProductsPageFollowsTheShop(t *testing.T) {
 	a := newApp(t, appOptions{})
 	product := special(a)
 	a.deliver()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open(fmt.Sprintf("/products/%s/%d", shopName, product.ID))
 	p.until(`document.getElementById("live").innerText.includes("Live")`)
 	a.shop.UpdateProduct(product.ID, func(p *fakeshopify.Product) { p.Variants[0].SKU = new("HERON-2") })

@@ -64,7 +64,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	await(t, "the comparison ends", func() bool { r := a.runs(); return r[0].Kind == "reconcile" && r[0].State == "done" })
 
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.rough = true
 	p.pictures(folder, "overview", "/")
 	p.pictures(folder, "product", fmt.Sprintf("/products/%s/%d", a.shop.Domain(), favourite))

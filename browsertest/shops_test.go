@@ -29,7 +29,7 @@ func TestTheSelectionIsChanged(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 6})
 		a.synced()
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/shops")
 		p.click("main", "Change")
@@ -59,7 +59,7 @@ func TestTheSelectionIsChanged(t *testing.T) {
 		p.forgive("status of 400")
 
 		// Another window that was opened before does not win unseen.
-		q := newTab(t, a.URL)
+		q := a.visit(t)
 		q.script(script)
 		q.open(shopPath + "/selection")
 		p.open(shopPath + "/selection")
@@ -80,7 +80,7 @@ func TestCallsAreHeldBackAndAllowedAgain(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 2})
 		a.synced()
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/shops")
 		p.click("main", "Hold all calls back")
@@ -98,7 +98,7 @@ func TestCallsAreHeldBackAndAllowedAgain(t *testing.T) {
 func TestSettingsAndHealthAreShownAndChecked(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 2})
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/")
 		p.click("nav", "Settings")
@@ -117,7 +117,7 @@ func TestSettingsAndHealthAreShownAndChecked(t *testing.T) {
 func TestTabReachesEverythingOnEveryPage(t *testing.T) {
 	t.Parallel()
 	a := busyApp(t)
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	// Paused: what a live page replaces while Tab passes is another test's matter.
 	p.open("/")
 	value[int](p, `(sessionStorage.setItem("paused", "1"), 1)`)

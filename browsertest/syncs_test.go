@@ -47,7 +47,7 @@ func TestASyncIsFollowedLive(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{Products: 12, Bulk: fakeshopify.BulkOptions{Base: 1500 * time.Millisecond}})
 	a.synced()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/")
 	p.click("nav", "Syncs")
 	p.at("/syncs")
@@ -71,7 +71,7 @@ func TestDriftIsShownAndRepaired(t *testing.T) {
 		id := a.shop.IDs()[0]
 		a.shop.UpdateProduct(id, func(p *fakeProduct) { p.Title = "Edited while nobody listened" })
 		a.shop.Forget()
-		p := newTab(t, a.URL)
+		p := a.visit(t)
 		p.script(script)
 		p.open("/syncs")
 		p.click("form.starts", "Compare only")

@@ -13,7 +13,7 @@ import (
 func TestAllTimesAreInTheReadersZone(t *testing.T) {
 	t.Parallel()
 	a := busyApp(t)
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	call(p, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Asia/Kathmandu"}) // 5:45 before UTC
 	kathmandu := time.FixedZone("GMT+5:45", (5*60+45)*60)
 	pages := a.pages()
@@ -45,7 +45,7 @@ func TestAllTimesAreInTheReadersZone(t *testing.T) {
 	}
 	p.forgive("status of 404 (Not Found) " + a.URL + "/no-such-page")
 
-	without := newTab(t, a.URL)
+	without := a.visit(t)
 	without.script(false)
 	without.open("/")
 	if !without.is(`/^As of \d\d:\d\d:\d\d [A-Z+\-0-9]+\. *$/.test(document.querySelector(".fresh p").innerText)`) {
@@ -60,7 +60,7 @@ func TestAgesGoOnCounting(t *testing.T) {
 	a.synced()
 	a.shop.RandomEdit()
 	a.deliver()
-	p := newTab(t, a.URL)
+	p := a.visit(t)
 	p.open("/updates")
 	p.until(isLive)
 	wait := p.clock()

@@ -58,6 +58,8 @@ type commands struct {
 	Queue     queueCommand     `cmd:"" group:"Repair:" help:"Look at waiting jobs and dead letters, retry or discard them."`
 	Doctor    doctorCommand    `cmd:"" group:"Repair:" help:"Check everything that can be wrong and say how to mend it."`
 
+	Open        openCommand        `cmd:"" group:"Operate:" help:"Open the status page in the browser, by a link that works once."`
+	Token       tokenCommand       `cmd:"" group:"Operate:" help:"Add, list or remove tokens that only read, for programs."`
 	Password    passwordCommand    `cmd:"" group:"Operate:" help:"Set, change or clear the password of the status page."`
 	Config      configCommand      `cmd:"" group:"Operate:" help:"Show the settings in force and where each comes from."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate:" help:"Exit 0 when the running server can store deliveries, else 1."`

@@ -9,19 +9,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
 	"stockroom/config"
-	"stockroom/datadir"
-	"stockroom/store"
 )
 
 type passwordCommand struct {
 	Set   passwordSetCommand   `cmd:"" help:"Set the password of the status page, or another one. Everybody has to log in again."`
 	Link  passwordLinkCommand  `cmd:"" help:"Make a link that opens the page for setting the password. It works once, for 30 minutes."`
-	Clear passwordClearCommand `cmd:"" help:"Remove the password: the status page is open to this machine, and to no other."`
+	Clear passwordClearCommand `cmd:"" help:"Remove the password: the status page opens with the links of stockroom open only."`
 }
 
 type passwordSetCommand struct {
@@ -104,35 +101,14 @@ func withoutLineEnd(text string) (string, error) {
 
 type passwordLinkCommand struct{}
 
-// Run asks the running server: the link's token lives in its memory.
 func (passwordLinkCommand) Run(e *env) error {
-	s, err := e.settings()
+	link, until, err := e.newLink("/api/v1/password-link", func(s config.Settings) string {
+		return "or set the password with " + s.Command("password set")
+	})
 	if err != nil {
 		return err
 	}
-	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
-		return fmt.Errorf("no server runs on the data dir %s that could open the link; start it with %s, or set the password with %s", s.DataDir, s.Command("serve"), s.Command("password set"))
-	}
-	return e.with(false, func(cl *client) error {
-		var out struct {
-			Path      string    `json:"path"`
-			ExpiresAt time.Time `json:"expires_at"`
-		}
-		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/password-link", nil, nil, &out); err != nil {
-			return err
-		}
-		return e.tellLink(cl.base+out.Path, out.ExpiresAt, "")
-	})
-}
-
-// tellLink writes a link for setting the password to standard output, never to
-// the log: whoever reads a log later must not find a key in it.
-func (e *env) tellLink(link string, until time.Time, words string) error {
-	if e.json {
-		return e.print(map[string]any{"setup_link": link, "expires_at": store.InMillis(until)})
-	}
-	_, err := fmt.Fprintf(e.Stdout, "%s%s (works once, until %s)\n", words, link, until.Format("15:04"))
-	return err
+	return e.tellLink("setup_link", link, until, "", "")
 }
 
 type passwordClearCommand struct{}
@@ -146,7 +122,7 @@ func (passwordClearCommand) Run(e *env) error {
 		if e.json {
 			return e.print(out)
 		}
-		fmt.Fprintln(e.Stdout, "There is no password any more: the status page is open to this machine, and to no other.")
+		fmt.Fprintln(e.Stdout, "There is no password any more. stockroom open makes a link to the status page.")
 		return nil
 	})
 }

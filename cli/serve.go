@@ -76,8 +76,8 @@ func (e *env) listen(s config.Settings) (appliance.Listeners, error) {
 // serving says that requests are served now, and where.
 func (e *env) serving(a *appliance.Appliance, l appliance.Listeners, s config.Settings, log *slog.Logger) {
 	if !a.HasPassword() {
-		link, until := a.NewSetupLink(l.AdminURL())
-		if err := e.tellLink(link, until, "The status page has no password; set one here: "); err != nil {
+		link, until := a.NewLoginLink(l.AdminURL())
+		if err := e.tellLink("page_link", link, until, "Status page: ", "; `stockroom open` makes another"); err != nil {
 			log.Debug("standard output", "error", err.Error())
 		}
 	}

@@ -10,7 +10,7 @@ import (
 // otherVariables are the documented variables that begin with STOCKROOM_ and
 // are no settings.
 func otherVariables() []string {
-	return []string{"STOCKROOM_TORTURE", "STOCKROOM_TORTURE_MINUTES", "STOCKROOM_SEED"}
+	return []string{"STOCKROOM_TORTURE", "STOCKROOM_TORTURE_MINUTES", "STOCKROOM_SEED", "STOCKROOM_TOKEN"}
 }
 
 // testPrefix begins variables with which test programs talk to themselves.

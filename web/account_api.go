@@ -23,7 +23,7 @@ func (s *Server) apiEndSession(w http.ResponseWriter, _ *http.Request, p httprou
 		return refuse(http.StatusNotFound, "No such session", "There is no session with this id any more; /api/v1/sessions lists those there are.")
 	}
 	if err != nil {
-		return endedHereOnly(s, err)
+		return endedHereOnly(s, "session", err)
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"ended": 1})
 }
@@ -82,7 +82,8 @@ func (s *Server) apiDeletePassword(w http.ResponseWriter, r *http.Request, _ htt
 	return s.apiPassword(w, r, nil)
 }
 
-// apiSetupLink makes a link for setting the password.
+// apiSetupLink makes a link for setting the password. It works once; a link that
+// was made before it works no more.
 func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if err := ownerOnly(r); err != nil {
 		return err
@@ -90,9 +91,76 @@ func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprout
 	if fixed := s.auth.account.Fixed(); fixed != "" {
 		return PasswordFixed(fixed)
 	}
-	path, until := s.NewSetupLink(time.Now())
+	token, until := s.setup.make(time.Now())
 	s.log.Info("a link for setting the password was made", "good_until", until.UTC().Format(time.RFC3339))
+	return tellLink(w, "/setup?token="+token, until)
+}
+
+// apiLoginLink makes a link to the status page.
+func (s *Server) apiLoginLink(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if err := ownerOnly(r); err != nil {
+		return err
+	}
+	path, until := s.NewLoginLink(time.Now())
+	s.log.Info("a link to the status page was made", "good_until", until.UTC().Format(time.RFC3339))
+	return tellLink(w, path, until)
+}
+
+func tellLink(w http.ResponseWriter, path string, until time.Time) error {
 	return writeJSON(w, http.StatusCreated, map[string]any{"path": path, "expires_at": until})
+}
+
+// notToReaders refuses a token that only reads: it is for the catalogue and how it
+// stands, not for who may come in.
+func notToReaders(serve endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		if visitorOf(r).entry == entryReader {
+			return refuse(http.StatusForbidden, "Not with this token",
+				"A token made with `stockroom token add` does not tell who may come in. Use the one in admin.json in the data dir.")
+		}
+		return serve(w, r, p)
+	}
+}
+
+// apiTokens lists the read-only tokens.
+func (s *Server) apiTokens(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	return writeJSON(w, http.StatusOK, map[string]any{"tokens": s.auth.readers.list()})
+}
+
+// apiAddToken makes a read-only token and tells it, this once.
+func (s *Server) apiAddToken(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	var body struct {
+		Name string `json:"name"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	token, one, err := s.auth.readers.add(time.Now(), body.Name)
+	if err != nil {
+		return err
+	}
+	s.log.Info("a read-only token was added", "name", body.Name, "from", s.auth.clientOf(r).String())
+	return writeJSON(w, http.StatusCreated, map[string]any{"name": body.Name, "token": token, "created_at": one.Made})
+}
+
+func (s *Server) apiRemoveToken(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	if err := s.dropToken(r, p.ByName("name")); err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]any{"removed": 1})
+}
+
+// dropToken removes a read-only token.
+func (s *Server) dropToken(r *http.Request, name string) error {
+	err := s.auth.readers.remove(name)
+	if errors.Is(err, errNoToken) {
+		return refuse(http.StatusNotFound, "No such token", "There is no token of this name; `stockroom token list` shows those there are.")
+	}
+	if err != nil {
+		return endedHereOnly(s, "token", err)
+	}
+	s.log.Info("a read-only token was removed", "name", name, "from", s.auth.clientOf(r).String())
+	return nil
 }
 
 // PasswordFixed says that a setting holds the password.

@@ -89,7 +89,7 @@ func newAccountRig(t testing.TB, password string, change func(*Options)) *accoun
 			change(o)
 		}
 	})
-	a.admin = a.Admin()
+	a.admin = a.Server.Admin()
 	return a
 }
 
@@ -102,6 +102,23 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.w.Write(b)
+}
+
+// setupLink is a new link for setting the password.
+func (a *accountRig) setupLink() (path string, until time.Time) {
+	token, until := a.setup.make(time.Now())
+	return "/setup?token=" + token, until
+}
+
+// enter returns the cookie of a session that began with a link.
+func (a *accountRig) enter() string {
+	a.t.Helper()
+	link, _ := a.NewLoginLink(time.Now())
+	w := a.browse("GET", link, "")
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
+		a.t.Fatalf("a link: %d %s", w.Code, w.Body)
+	}
+	return cookieOf(a.t, w).Value
 }
 
 // restart builds a second server on the same state.db, as the next process has it.

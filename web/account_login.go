@@ -12,6 +12,8 @@ import (
 
 // loginView is what the login page shows.
 type loginView struct {
+	Password  bool // there is one
+	Used      bool // came by a link that is not good any more
 	Next      string
 	Problem   string
 	Elsewhere bool // another website's link led here, without the cookie
@@ -67,18 +69,74 @@ func (g *gatekeeper) inTheClear(r *http.Request) bool {
 	return !g.encrypted(r) && !straightFromHere(r)
 }
 
+// loginPage asks for the password, or tells how to come in without one. With a
+// one-time link it begins a session.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if r.URL.Query().Has("link") {
+		return s.enterByLink(w, r, r.URL.Query().Get("link"))
+	}
 	next := ownPath(r.URL.Query().Get("next"))
-	if s.auth.account.Mark() == "" || visitorOf(r).entry != entryNone {
+	if visitorOf(r).entry != entryNone {
 		return seeOther(w, next)
 	}
-	return s.showLogin(w, r, http.StatusOK, next, "")
+	return s.showLogin(w, r, http.StatusOK, loginView{Next: next})
 }
 
-func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, next, problem string) error {
-	return s.show(w, r, sheet{Template: "account_login.html", Title: "Log in", Bare: true, Status: status, Data: loginView{
-		Next: next, Problem: problem, Elsewhere: r.Header.Get("Sec-Fetch-Site") == "cross-site", Unencrypt: s.auth.inTheClear(r),
-	}})
+// enterByLink begins a session with a one-time link and uses the link up. That is
+// the one thing that a GET changes here: only who has the link can do it, and what
+// merely looks ahead, with HEAD or for a preview, does not.
+func (s *Server) enterByLink(w http.ResponseWriter, r *http.Request, token string) error {
+	if r.Method != http.MethodGet || looksAhead(r) {
+		return refuse(http.StatusServiceUnavailable, "Not loaded in advance", "This link works once, so it has to be opened itself.")
+	}
+	err := s.logins.use(time.Now(), token, func() error {
+		s.logIn(w, r, s.auth.account.Mark())
+		return nil
+	})
+	if err != nil && visitorOf(r).entry != entryNone { // loaded again
+		return seeOther(w, "/")
+	}
+	if err != nil {
+		refusal := refuse(http.StatusForbidden, "This link does not work",
+			"It was used, is older than 30 minutes, or was made before the last restart. "+
+				"`stockroom open` on the server's machine makes another.")
+		s.noteRefusal(r, refusal)
+		if wantsPage(r) {
+			return s.showLogin(w, r, refusal.Status, loginView{Next: "/", Used: true})
+		}
+		return refusal
+	}
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		// The browser does not take the cookie along on a redirect that another
+		// page began, but it does when this page leads on.
+		w.Header().Set("Refresh", "0;url=/")
+		return s.show(w, r, sheet{Template: "account_entered.html", Title: "Opening", Bare: true})
+	}
+	return seeOther(w, "/")
+}
+
+// looksAhead reports whether nobody may ever see the answer.
+func looksAhead(r *http.Request) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		if purpose := strings.ToLower(r.Header.Get(name)); strings.Contains(purpose, "prefetch") || strings.Contains(purpose, "preview") {
+			return true
+		}
+	}
+	return false
+}
+
+// NewLoginLink returns path and query of a link that opens the status page, and
+// until when it is good. It works once.
+func (s *Server) NewLoginLink(now time.Time) (path string, until time.Time) {
+	token, until := s.logins.make(now)
+	return "/login?link=" + token, until
+}
+
+func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, v loginView) error {
+	v.Password = s.auth.account.Mark() != ""
+	v.Elsewhere = r.Header.Get("Sec-Fetch-Site") == "cross-site"
+	v.Unencrypt = v.Password && s.auth.inTheClear(r)
+	return s.show(w, r, sheet{Template: "account_login.html", Title: "Log in", Bare: true, Status: status, Data: v})
 }
 
 // loginForm checks the password and begins a session. The browser gets a new
@@ -90,14 +148,17 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 	next := ownPath(r.PostForm.Get("next"))
 	mark := s.auth.account.Mark() // before the check: a password changed meanwhile lets nobody in
 	if mark == "" {
-		return seeOther(w, next)
+		if visitorOf(r).entry != entryNone {
+			return seeOther(w, next)
+		}
+		return s.showLogin(w, r, http.StatusForbidden, loginView{Next: next})
 	}
 	from := s.auth.clientOf(r)
 	if refusal := s.auth.passwords.check(time.Now(), from, r.PostForm.Get("password")); refusal != nil {
 		s.log.Warn("login refused", "from", from.String(), "reason", refusal.Title)
 		if !wantsPage(r) {
 			if refusal.Status == http.StatusUnauthorized {
-				challenge(w.Header(), r)
+				s.auth.challenge(w.Header(), r)
 			}
 			return refusal
 		}
@@ -106,7 +167,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 			// 401 would have to name a way to authenticate, and browsers know only their own.
 			status, problem = http.StatusForbidden, "This is not the password."
 		}
-		return s.showLogin(w, r, status, next, problem)
+		return s.showLogin(w, r, status, loginView{Next: next, Problem: problem})
 	}
 	s.logIn(w, r, mark)
 	return seeOther(w, next)
@@ -130,18 +191,19 @@ func (s *Server) logOut(w http.ResponseWriter, r *http.Request, _ httprouter.Par
 	s.auth.setCookie(w.Header(), r, "")
 	if v := visitorOf(r); v.entry == entrySession {
 		if err := s.auth.sessions.finish(v.session); err != nil && !errors.Is(err, errNoSession) {
-			return endedHereOnly(s, err)
+			return endedHereOnly(s, "session", err)
 		}
 		s.log.Info("logged out", "from", s.auth.clientOf(r).String())
 	}
 	return seeOther(w, "/login")
 }
 
-// endedHereOnly tells that sessions are over but the disk does not know yet.
-func endedHereOnly(s *Server, err error) error {
-	s.log.Error("sessions that were ended can't be removed from disk", "error", err.Error())
+// endedHereOnly tells that sessions, or a token, are over but the disk does not know
+// yet.
+func endedHereOnly(s *Server, what string, err error) error {
+	s.log.Error("what was ended can't be removed from disk", "what", what, "error", err.Error())
 	return refuse(http.StatusServiceUnavailable, "Ended, but not on disk",
-		"The session is over, but that could not be written: it would be valid again after a restart. Do it again when the disk can be written.")
+		"The "+what+" is over, but that could not be written: it would be valid again after a restart. Do it again when the disk can be written.")
 }
 
 // canLogOut reports whether the request belongs to a session that can be ended.

@@ -334,9 +334,13 @@ func TestAnOpenStreamEndsWithItsSession(t *testing.T) {
 
 func TestSettingAPasswordEndsWhatWasOpenWithoutOne(t *testing.T) {
 	a := newAccountRig(t, "", nil)
-	stream := a.follow(request("GET", "/events", "").WithContext(t.Context()))
-	serve(a.admin, request("PUT", "/api/v1/password", `{"password":"cotton and jute 7"}`, "Authorization", "Bearer "+testToken))
-	if !isOver(stream, 5*time.Second) {
+	demo := newAccountRig(t, "", func(o *Options) { o.Demo = true })
+	byLink := a.follow(request("GET", "/events", "", "Cookie", plainCookie+"="+a.enter()).WithContext(t.Context()))
+	inDemo := demo.follow(request("GET", "/events", "").WithContext(t.Context()))
+	for _, r := range []*accountRig{a, demo} {
+		serve(r.admin, request("PUT", "/api/v1/password", `{"password":"cotton and jute 7"}`, "Authorization", "Bearer "+testToken))
+	}
+	if !isOver(byLink, 5*time.Second) || !isOver(inDemo, 5*time.Second) {
 		t.Error("a stream from before the password goes on")
 	}
 }

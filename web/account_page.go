@@ -18,6 +18,14 @@ type accountView struct {
 	Problem  string
 	Sessions []sessionRow
 	Others   bool // there are sessions besides the own one
+	ByLink   bool // the session that asks may set the first password
+	Tokens   []tokenRow
+}
+
+type tokenRow struct {
+	Name string
+	Made instant
+	Used string // the day, "" for never
 }
 
 type sessionRow struct {
@@ -33,13 +41,20 @@ func (s *Server) accountPage(w http.ResponseWriter, r *http.Request, _ httproute
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int, problem string) error {
 	account, now := s.auth.account, time.Now()
 	mark := account.Mark()
-	v := accountView{Password: mark != "", Fixed: account.Fixed(), Shortest: shortestPassword, Problem: problem}
+	v := accountView{Password: mark != "", Fixed: account.Fixed(), Shortest: shortestPassword, Problem: problem, ByLink: visitorOf(r).entry == entrySession}
 	for _, one := range s.auth.sessions.list(now, mark, visitorOf(r).session) {
 		v.Others = v.Others || !one.Own
 		v.Sessions = append(v.Sessions, sessionRow{
 			Name: one.Name, Browser: browserWords(one.Agent), From: one.From, Agent: one.Agent, Own: one.Own,
 			Began: since(now, one.Began), Used: since(now, one.Used), Ends: ahead(now, one.Ends),
 		})
+	}
+	for _, one := range s.auth.readers.list() {
+		row := tokenRow{Name: one.Name, Made: since(now, one.Made)}
+		if one.Used != nil {
+			row.Used = one.Used.Format("2 January 2006")
+		}
+		v.Tokens = append(v.Tokens, row)
 	}
 	return s.show(w, r, sheet{Template: "account_page.html", Title: "Password and sessions", Section: "/settings", Status: status, Data: v})
 }
@@ -62,13 +77,16 @@ func browserWords(agent string) string {
 	return name
 }
 
-// changePassword replaces the password by the account page's form.
+// changePassword sets the password by the account page's form. The first one needs
+// no other proof than the session: it began with a link, which only the owner of the
+// data dir can make.
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if err := r.ParseForm(); err != nil {
 		return badForm(err)
 	}
 	account := s.auth.account
-	if account.Mark() == "" {
+	first := account.Mark() == ""
+	if first && visitorOf(r).entry != entrySession {
 		return noPasswordYet()
 	}
 	text := r.PostForm.Get("password")
@@ -78,9 +96,12 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	if text != r.PostForm.Get("again") {
 		return s.showAccount(w, r, http.StatusUnprocessableEntity, "The two new ones are not the same. Write them again.")
 	}
-	if refusal := s.auth.passwords.check(time.Now(), s.auth.clientOf(r), r.PostForm.Get("current")); refusal != nil {
-		problem := refusal.Detail
-		status := refusal.Status
+	var refusal *Refusal
+	if !first {
+		refusal = s.auth.passwords.check(time.Now(), s.auth.clientOf(r), r.PostForm.Get("current"))
+	}
+	if refusal != nil {
+		status, problem := refusal.Status, refusal.Detail
 		if status == http.StatusUnauthorized {
 			status, problem = http.StatusForbidden, "The current password is another one."
 		}
@@ -94,6 +115,14 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {"password"}})
 }
 
+// removeToken ends a read-only token.
+func (s *Server) removeToken(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	if err := s.dropToken(r, p.ByName("name")); err != nil {
+		return err
+	}
+	return sayAndGo(w, "/account", "/account", url.Values{"said": {"token"}})
+}
+
 func noPasswordYet() *Refusal {
 	return refuse(http.StatusConflict, "There is no password yet",
 		"Run `stockroom password link` on the machine of the server and open the link, or set one with `stockroom password set`.")
@@ -103,6 +132,7 @@ func noPasswordYet() *Refusal {
 // sessions are over by their mark already; this takes them off the disk.
 func (s *Server) passwordChanged(r *http.Request, how string) {
 	s.setup.void()
+	s.logins.void()
 	s.auth.newEpoch()
 	n, err := s.auth.sessions.finishAll(time.Now())
 	if err != nil {
@@ -126,7 +156,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request, p httprouter
 		said, err = "no-session", nil
 	}
 	if err != nil {
-		return endedHereOnly(s, err)
+		return endedHereOnly(s, "session", err)
 	}
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {said}})
 }
@@ -139,10 +169,12 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, _ httproute
 	return seeOther(w, "/login")
 }
 
+// endAll ends every session, and the links that could begin another.
 func (s *Server) endAll(r *http.Request) (int, error) {
+	s.logins.void()
 	n, err := s.auth.sessions.finishAll(time.Now())
 	if err != nil {
-		return n, endedHereOnly(s, err)
+		return n, endedHereOnly(s, "session", err)
 	}
 	s.log.Info("all sessions were ended", "from", s.auth.clientOf(r).String(), "sessions", n)
 	return n, nil

@@ -120,8 +120,30 @@ func TestSessionsAreListedAndEndedOneByOne(t *testing.T) {
 	}
 }
 
-func TestWithoutAPasswordTheAccountPageSaysHowToSetOne(t *testing.T) {
+func TestTheFirstPasswordIsSetInASessionThatBeganWithALink(t *testing.T) {
 	a := newAccountRig(t, "", nil)
+	form := url.Values{"password": {newPassword}, "again": {newPassword}}
+	cookie, other := a.enter(), a.enter()
+	if w := a.browse("GET", "/account", cookie); w.Code != 200 || !strings.Contains(w.Body.String(), "Set the password") || strings.Contains(w.Body.String(), `name="current"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := a.submit("/account/password", "", form); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/login") || a.account.Mark() != "" {
+		t.Errorf("a first password by a stranger: %d", w.Code)
+	}
+	if w := a.submit("/account/password", cookie, form, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); w.Code != 403 || a.account.Mark() != "" {
+		t.Errorf("a first password by another website: %d", w.Code)
+	}
+	if w := a.submit("/account/password", cookie, url.Values{"password": {"short"}, "again": {"short"}}); w.Code != 422 || a.account.Mark() != "" {
+		t.Errorf("a weak first password: %d", w.Code)
+	}
+	w := a.submit("/account/password", cookie, form)
+	if w.Code != 303 || !a.account.Verify(newPassword) || !a.welcome(cookieOf(t, w).Value) || a.welcome(cookie) || a.welcome(other) {
+		t.Errorf("the first password: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestNobodyElseSetsTheFirstPasswordByTheForm(t *testing.T) {
+	a := newAccountRig(t, "", func(o *Options) { o.Demo = true })
 	if w := a.browse("GET", "/account", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "stockroom password link") || strings.Contains(w.Body.String(), "<form method=\"post\" action=\"/account/password") {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
@@ -129,7 +151,7 @@ func TestWithoutAPasswordTheAccountPageSaysHowToSetOne(t *testing.T) {
 		t.Errorf("a first password without a link: %d", w.Code)
 	}
 	if w := a.browse("GET", "/login", ""); w.Code != 303 || w.Header().Get("Location") != "/" {
-		t.Errorf("login without a password: %d", w.Code)
+		t.Errorf("the login page of a demo: %d", w.Code)
 	}
 }
 

@@ -25,7 +25,7 @@ func setupForm(t testing.TB, link, password string) url.Values {
 
 func TestTheFirstRunLinkSetsThePasswordAndLogsIn(t *testing.T) {
 	a := newAccountRig(t, "", nil)
-	link, until := a.NewSetupLink(time.Now())
+	link, until := a.setupLink()
 	if left := time.Until(until); left < 29*time.Minute || left > 30*time.Minute {
 		t.Errorf("good for %s", left)
 	}
@@ -55,7 +55,7 @@ func TestTheFirstRunLinkSetsThePasswordAndLogsIn(t *testing.T) {
 func TestOfTwoRacingUsesOfALinkOneWins(t *testing.T) {
 	for range 6 {
 		a := newAccountRig(t, "", nil)
-		link, _ := a.NewSetupLink(time.Now())
+		link, _ := a.setupLink()
 		var wg sync.WaitGroup
 		codes := make([]int, 8)
 		start := make(chan struct{})
@@ -84,7 +84,7 @@ func TestOfTwoRacingUsesOfALinkOneWins(t *testing.T) {
 
 func TestALinkIsGoodForHalfAnHourAndUntilTheNextOne(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	var l setupLink
+	l := newLinks(setupLinks)
 	if l.good(now, "") {
 		t.Error("without a link the empty token is good")
 	}
@@ -105,7 +105,7 @@ func TestALinkIsGoodForHalfAnHourAndUntilTheNextOne(t *testing.T) {
 	if err := l.use(now, second, func() error { return full }); !errors.Is(err, full) || !l.good(now, second) {
 		t.Error("a link was used up by a password that could not be stored")
 	}
-	if err := l.use(now.Add(time.Hour), second, func() error { t.Error("set with an old link"); return nil }); !errors.Is(err, errSetupUsed) {
+	if err := l.use(now.Add(time.Hour), second, func() error { t.Error("set with an old link"); return nil }); !errors.Is(err, errLinkUsed) {
 		t.Error(err)
 	}
 	set := func() error {
@@ -123,7 +123,7 @@ func TestALinkIsGoodForHalfAnHourAndUntilTheNextOne(t *testing.T) {
 func TestSetupWithoutItsTokenChangesNothing(t *testing.T) {
 	for _, password := range []string{"", testPassword} {
 		a := newAccountRig(t, password, nil)
-		a.NewSetupLink(time.Now())
+		a.setupLink()
 		before := a.account.Mark()
 		for _, token := range []string{"", "x", strings.Repeat("A", 43)} {
 			w := a.submit("/setup", "", url.Values{"token": {token}, "password": {newPassword}, "again": {newPassword}})
@@ -136,7 +136,7 @@ func TestSetupWithoutItsTokenChangesNothing(t *testing.T) {
 
 func TestWhatIsWrongWithAPasswordDoesNotUseTheLinkUp(t *testing.T) {
 	a := newAccountRig(t, "", nil)
-	link, _ := a.NewSetupLink(time.Now())
+	link, _ := a.setupLink()
 	for _, change := range []func(url.Values){
 		func(f url.Values) { f.Set("password", "short"); f.Set("again", "short") },
 		func(f url.Values) { f.Set("again", "cotton and jute 8") },
@@ -161,9 +161,9 @@ func TestWhatIsWrongWithAPasswordDoesNotUseTheLinkUp(t *testing.T) {
 
 func TestTheLinkWorksThroughAProxyAndNothingElseDoesWithoutAPassword(t *testing.T) {
 	a := newAccountRig(t, "", func(o *Options) { o.Hosts = []string{"stock.example"} })
-	link, _ := a.NewSetupLink(time.Now())
+	link, _ := a.setupLink()
 	from := []string{"X-Forwarded-For", "203.0.113.9", "Host", "stock.example"}
-	if w := a.browse("GET", "/", "", from...); w.Code != 403 {
+	if w := a.browse("GET", "/", "", from...); w.Code != 303 || w.Header().Get("Location") != "/login" {
 		t.Errorf("the page through a proxy: %d", w.Code)
 	}
 	if w := a.browse("GET", link, "", from...); w.Code != 200 {
@@ -173,7 +173,7 @@ func TestTheLinkWorksThroughAProxyAndNothingElseDoesWithoutAPassword(t *testing.
 		t.Errorf("the form through a proxy: %d", w.Code)
 	}
 	evil := []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}
-	link, _ = a.NewSetupLink(time.Now())
+	link, _ = a.setupLink()
 	if w := a.submit("/setup", "", setupForm(t, link, "evil password 7"), evil...); w.Code != 403 || !a.account.Verify(newPassword) {
 		t.Errorf("another website used the link: %d", w.Code)
 	}
@@ -197,7 +197,7 @@ func TestALinkReplacesALostPasswordAndEndsEverySession(t *testing.T) {
 
 func TestALinkEndsWhenThePasswordIsSetInAnotherWay(t *testing.T) {
 	a := newAccountRig(t, "", nil)
-	link, _ := a.NewSetupLink(time.Now())
+	link, _ := a.setupLink()
 	a.rig.admin(200, "PUT", "/api/v1/password", `{"password":"`+newPassword+`"}`)
 	if w := a.submit("/setup", "", setupForm(t, link, "jute and hemp 10")); w.Code != 403 || !a.account.Verify(newPassword) {
 		t.Errorf("a link from before: %d", w.Code)
@@ -212,16 +212,20 @@ func TestOnlyTheTokenMakesLinksAndSetsThePasswordWithoutTheOldOne(t *testing.T) 
 	a := newAccountRig(t, testPassword, nil)
 	cookie := a.login(testPassword)
 	for _, by := range [][]string{{"Authorization", basic(testPassword)}, {"Cookie", plainCookie + "=" + cookie, "Sec-Fetch-Site", "same-origin"}} {
-		for _, do := range [][2]string{{"POST", "/api/v1/password-link"}, {"PUT", "/api/v1/password"}, {"DELETE", "/api/v1/password"}} {
+		for _, do := range [][2]string{{"POST", "/api/v1/password-link"}, {"POST", "/api/v1/login-link"}, {"PUT", "/api/v1/password"}, {"DELETE", "/api/v1/password"}} {
 			if got := serve(a.admin, request(do[0], do[1], `{"password":"`+newPassword+`"}`, by...)).Code; got != 403 {
 				t.Errorf("%s %s by %s: %d", do[0], do[1], by[0], got)
 			}
 		}
 	}
 	open := newAccountRig(t, "", nil)
-	for _, do := range [][2]string{{"POST", "/api/v1/password-link"}, {"PUT", "/api/v1/password"}} {
-		if got := serve(open.admin, request(do[0], do[1], `{"password":"`+newPassword+`"}`, "Sec-Fetch-Site", "same-origin")).Code; got != 403 {
+	byLink := open.enter()
+	for _, do := range [][2]string{{"POST", "/api/v1/password-link"}, {"POST", "/api/v1/login-link"}, {"PUT", "/api/v1/password"}} {
+		if got := serve(open.admin, request(do[0], do[1], `{"password":"`+newPassword+`"}`, "Sec-Fetch-Site", "same-origin")).Code; got != 401 {
 			t.Errorf("%s %s from this machine without the token: %d", do[0], do[1], got)
+		}
+		if got := serve(open.admin, request(do[0], do[1], `{"password":"`+newPassword+`"}`, "Sec-Fetch-Site", "same-origin", "Cookie", plainCookie+"="+byLink)).Code; got != 403 {
+			t.Errorf("%s %s in a link's session: %d", do[0], do[1], got)
 		}
 	}
 	if !a.account.Verify(testPassword) || open.account.Mark() != "" {
@@ -232,7 +236,7 @@ func TestOnlyTheTokenMakesLinksAndSetsThePasswordWithoutTheOldOne(t *testing.T) 
 func TestAPasswordOfTheSettingsIsChangedThereOnly(t *testing.T) {
 	a := newAccountRig(t, testPassword, nil)
 	a.account.fixed = "file /etc/stockroom/password"
-	link, _ := a.NewSetupLink(time.Now())
+	link, _ := a.setupLink()
 	cookie := a.login(testPassword)
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"set":    serve(a.admin, request("PUT", "/api/v1/password", `{"password":"`+newPassword+`"}`, "Authorization", "Bearer "+testToken)),

@@ -1,17 +1,16 @@
 // Package web serves what people and their tools look at: the status page, the
 // API, the metrics and the health endpoints. It keeps nothing of its own on
-// disk but sessions; after a crash there is nothing to repair but a left-over
-// export, which the next one removes.
+// disk but sessions and read-only tokens; after a crash there is nothing to repair
+// but a left-over export, which the next one removes.
 //
 // Two listeners. Public answers Shopify's deliveries and health checks and
 // nothing else. Admin answers everything else and is meant for loopback; Both
-// serves the two on one loopback address. On the admin side nothing is open by
-// default except /healthz: without a password a request has to come straight
-// from this machine, and one that changes something has to carry the token or
-// come from our own page; with a password every request needs it, a session that
-// was begun with it, or the token, except for the pages for logging in and for the
-// first run. Sessions are kept by the Keeper and outlive a restart; a session is
-// over with the password it was begun under.
+// serves the two on one loopback address. On the admin side every request needs a
+// credential, wherever it comes from, except for health, readiness and the pages for
+// logging in and for the first run: the admin token, a token that only reads, the
+// password, or a session that was begun with the password or a one-time link. Only a
+// demo is open to this machine. Sessions and read-only tokens are kept by the Keeper
+// and outlive a restart; a session is over with the password it was begun under.
 // The Host header must be a known name, so that a website can't reach the page
 // by pointing its own name at this machine (DNS rebinding).
 //

@@ -506,7 +506,7 @@ func newRigOver(t testing.TB, path string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, store: db, queue: q, Server: New(Options{Store: db, Queue: q, Shops: &shops{store: db}})}
+	return &rig{t: t, store: db, queue: q, Server: New(Options{Store: db, Queue: q, Shops: &shops{store: db}, Token: testToken})}
 }
 
 func (r *rig) close() {

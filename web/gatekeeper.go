@@ -38,9 +38,10 @@ type entry uint8
 const (
 	entryNone     entry = iota // not let in: only the open pages
 	entryToken                 // with the admin token
+	entryReader                // with a named token that may only read
 	entryPassword              // with the password, by HTTP Basic
 	entrySession               // with a session's cookie
-	entryLocal                 // from this machine, without a password
+	entryDemo                  // to a demo, straight from this machine
 )
 
 // visitor is who sent a request.
@@ -66,6 +67,8 @@ type gatekeeper struct {
 	account   Account
 	passwords *passwordCheck
 	sessions  *sessions
+	readers   *readTokens
+	demo      bool // the data is invented: whoever is on this machine may come in
 	proxies   []netip.Prefix
 	origin    *http.CrossOriginProtection
 	noted     *rate.Limiter // refusals in the log
@@ -80,7 +83,7 @@ func newGatekeeper(o Options) *gatekeeper {
 	g := &gatekeeper{
 		token: sha256.Sum256([]byte(o.Token)), hasToken: o.Token != "", account: o.Account, proxies: o.TrustedProxies,
 		origin: http.NewCrossOriginProtection(), sessions: newSessions(o.Keeper, o.Logger),
-		noted: rate.NewLimiter(2, 20),
+		readers: newReadTokens(o.Keeper, o.Logger), demo: o.Demo, noted: rate.NewLimiter(2, 20),
 	}
 	if g.account == nil {
 		g.account = noAccount{}
@@ -90,8 +93,8 @@ func newGatekeeper(o Options) *gatekeeper {
 	return g
 }
 
-// newEpoch ends what is under way for whom the old password, or its absence,
-// had let in: an event stream would go on for ever.
+// newEpoch ends what is under way for whom the old password, or the absence of
+// one in a demo, had let in: an event stream would go on for ever.
 func (g *gatekeeper) newEpoch() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,19 +108,16 @@ func (g *gatekeeper) thisEpoch() context.Context {
 	return g.epoch
 }
 
-// openPath reports whether a path is for those who are not logged in yet. The
-// pages behind it decide for themselves; what they are made of is no secret.
+// openPath reports whether a path is for those who are not logged in yet. What is
+// behind it decides for itself; what pages are made of is no secret.
 func openPath(path string) bool {
-	return path == "/login" || path == "/setup" || strings.HasPrefix(path, "/assets/")
+	return path == "/login" || path == "/setup" || path == "/readyz" || strings.HasPrefix(path, "/assets/")
 }
 
 // judge returns who sent a request, or why it may not go on.
 func (g *gatekeeper) judge(r *http.Request) (visitor, *Refusal) {
 	if bearer, ok := credentials(r, "Bearer"); ok {
-		if g.rightToken(bearer) {
-			return visitor{entry: entryToken}, nil
-		}
-		return visitor{}, refuse(http.StatusUnauthorized, "Wrong token", "The token is not the one of this server; it is in admin.json in the data dir.")
+		return g.bearer(r, bearer)
 	}
 	if fetchedByOtherSite(r) {
 		return visitor{}, refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
@@ -132,17 +132,35 @@ func (g *gatekeeper) judge(r *http.Request) (visitor, *Refusal) {
 	return v, nil
 }
 
-// identify looks at the credentials.
+// bearer judges a token. It is hashed once, however many there are.
+func (g *gatekeeper) bearer(r *http.Request, token string) (visitor, *Refusal) {
+	sum := sha256.Sum256([]byte(token))
+	if subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 && g.hasToken {
+		return visitor{entry: entryToken}, nil
+	}
+	ctx, ok := g.readers.find(time.Now(), sum)
+	if !ok {
+		return visitor{}, refuse(http.StatusUnauthorized, "Wrong token",
+			"The token is neither the one in admin.json, which is another one after each start, nor one that `stockroom token list` shows.")
+	}
+	if !safe(r.Method) {
+		return visitor{}, refuse(http.StatusForbidden, "This token only reads",
+			"The token was made with `stockroom token add`, so it can read and change nothing. The one in admin.json in the data dir can.")
+	}
+	return visitor{entry: entryReader, ctx: ctx}, nil
+}
+
+// identify looks at what a browser or curl sends.
 func (g *gatekeeper) identify(r *http.Request) (visitor, *Refusal) {
 	epoch := g.thisEpoch() // before the mark: a change in between ends this visit
 	mark, now := g.account.Mark(), time.Now()
-	if mark == "" {
-		if refusal := g.judgeLocal(r); refusal != nil {
+	if g.demo && mark == "" {
+		if refusal := judgeLocal(r); refusal != nil {
 			return visitor{}, refusal
 		}
-		return visitor{entry: entryLocal, ctx: epoch}, nil
+		return visitor{entry: entryDemo, ctx: epoch}, nil
 	}
-	if _, given := credentials(r, "Basic"); given {
+	if _, given := credentials(r, "Basic"); given && mark != "" {
 		_, password, _ := r.BasicAuth()
 		if refusal := g.passwords.check(now, g.clientOf(r), password); refusal != nil {
 			return visitor{}, refusal
@@ -152,8 +170,12 @@ func (g *gatekeeper) identify(r *http.Request) (visitor, *Refusal) {
 	if key, one, ok := g.sessionOf(now, r, mark); ok {
 		return visitor{entry: entrySession, session: key, ctx: one.ctx, ends: one.Began.Add(sessionLife)}, nil
 	}
+	if mark == "" {
+		return visitor{}, refuse(http.StatusUnauthorized, "A link or a token is needed",
+			"Run `stockroom open` on the server's machine for a link to the status page. Scripts send a token, which `stockroom token add NAME` makes.")
+	}
 	return visitor{}, refuse(http.StatusUnauthorized, "Log in first",
-		"Open /login in a browser, send the password with HTTP Basic and any user name, or send the token of admin.json as a bearer token.")
+		"Open /login in a browser, send the password with HTTP Basic and any user name, or send a token, which `stockroom token add NAME` makes.")
 }
 
 // sessionOf returns the session of a request's cookie.
@@ -175,29 +197,18 @@ func credentials(r *http.Request, scheme string) (string, bool) {
 	return rest, strings.EqualFold(given, scheme)
 }
 
-func (g *gatekeeper) rightToken(token string) bool {
-	sum := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sum[:], g.token[:]) == 1 && g.hasToken
-}
-
-// judgeLocal is the rule without a password: straight from this machine, and
-// from our own page when something changes.
-func (g *gatekeeper) judgeLocal(r *http.Request) *Refusal {
+// judgeLocal is the rule of a demo: straight from this machine, and from our own
+// page when something changes.
+func judgeLocal(r *http.Request) *Refusal {
 	if !straightFromHere(r) {
 		return refuse(http.StatusForbidden, "Only from this machine",
-			"Without a password the status page answers this machine only, not through a proxy. Set one with `stockroom password set`, or send the token.")
+			"A demo answers this machine only, not through a proxy. Send the token of admin.json, or run `stockroom serve`.")
 	}
-	if safe(r.Method) {
-		return nil
-	}
-	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+	if safe(r.Method) || r.Header.Get("Sec-Fetch-Site") == "same-origin" {
 		return nil
 	}
 	if origin, err := url.Parse(r.Header.Get("Origin")); err == nil && origin.Host != "" && origin.Host == r.Host {
 		return nil
-	}
-	if g.origin.Check(r) != nil {
-		return refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
 	}
 	return refuse(http.StatusForbidden, "The token is missing",
 		`This changes something, so it needs the token of admin.json in the data dir: curl -H "Authorization: Bearer TOKEN" ...`)
@@ -205,8 +216,8 @@ func (g *gatekeeper) judgeLocal(r *http.Request) *Refusal {
 
 // challenge tells how to log in. To a browser only bearer tokens are named: on
 // hearing of Basic it would open a window of its own over the page.
-func challenge(answer http.Header, r *http.Request) {
-	if r.Header.Get("Sec-Fetch-Mode") != "" || wantsPage(r) {
+func (g *gatekeeper) challenge(answer http.Header, r *http.Request) {
+	if r.Header.Get("Sec-Fetch-Mode") != "" || wantsPage(r) || g.account.Mark() == "" {
 		answer.Set("WWW-Authenticate", `Bearer realm="Stockroom"`)
 		return
 	}

@@ -29,9 +29,9 @@ func setSecurityHeaders(h http.Header) {
 }
 
 // guarded lets a request reach the admin side when its Host is known and it has
-// what it needs. Only /healthz is open to everybody; the pages for logging in
-// and for the first run, and what pages are made of, to those who come under a
-// known name.
+// what it needs. Only /healthz is open to everybody; whether deliveries are taken,
+// the pages for logging in and for the first run, and what pages are made of, to
+// those who come under a known name.
 func (s *Server) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setSecurityHeaders(w.Header())
@@ -75,7 +75,7 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refus
 			s.sendToLogin(w, r)
 			return
 		}
-		challenge(w.Header(), r)
+		s.auth.challenge(w.Header(), r)
 	}
 	if wantsPage(r) {
 		if refusal.RetryAfter > 0 {

@@ -88,9 +88,9 @@ func TestNoSafeMethodChangesAnything(t *testing.T) {
 	a.deadJob(`{"id":1}`)
 	a.waitingJob(`{"id":1}`)
 	cookie := a.login(testPassword)
-	link, _ := a.NewSetupLink(time.Now())
+	link, _ := a.setupLink()
 	before := a.everythingKept()
-	paths := []string{link, "/api/v1/products-export?format=csv", "/?said=retried", "/jobs/1/discard", "/api/v1/jobs/1/discard", "/api/v1/jobs-discard", "/logout", "/account/sessions-end", "/account/password"}
+	paths := []string{link, "/api/v1/products-export?format=csv", "/?said=retried", "/jobs/1/discard", "/api/v1/jobs/1/discard", "/api/v1/jobs-discard", "/login?link=x", "/logout", "/account/sessions-end", "/account/password"}
 	for _, line := range a.adminRoutes() {
 		paths = append(paths, exampleOf(line.path))
 	}
@@ -116,6 +116,19 @@ func TestNoSafeMethodChangesAnything(t *testing.T) {
 	}
 	if !a.welcome(cookie) {
 		t.Error("a safe method ended the session")
+	}
+	// The one exception: a link to the status page is used up by a GET, and by nothing
+	// that only looks ahead.
+	entry, _ := a.NewLoginLink(time.Now())
+	a.browse("HEAD", entry, "")
+	a.browse("OPTIONS", entry, "")
+	for _, header := range [][]string{{"Sec-Purpose", "prefetch;prerender"}, {"Sec-Purpose", "prefetch"}, {"Purpose", "prefetch"}, {"X-Purpose", "preview"}, {"X-Moz", "prefetch"}} {
+		if w := a.browse("GET", entry, "", header...); w.Code != 503 || w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("a link that is looked at ahead with %v: %d", header, w.Code)
+		}
+	}
+	if w := a.browse("GET", entry, ""); w.Code != 303 || w.Header().Get("Set-Cookie") == "" {
+		t.Errorf("looking ahead used the link up: %d", w.Code)
 	}
 	if w := a.browse("GET", link, ""); w.Code != 200 || !strings.Contains(w.Body.String(), "new-password") {
 		t.Error("looking at the link for setting the password used it up")

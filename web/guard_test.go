@@ -66,7 +66,7 @@ func TestWithAPasswordEveryRouteButTheOpenOnesNeedsCredentials(t *testing.T) {
 	walked := 0
 	for _, line := range append(r.adminRoutes(), route{method: "GET", path: "/no/such/path"}) {
 		path := exampleOf(line.path)
-		public := path == "/healthz" || path == "/login" || path == "/setup" || strings.HasPrefix(path, "/assets/")
+		public := path == "/healthz" || path == "/readyz" || path == "/login" || path == "/setup" || strings.HasPrefix(path, "/assets/")
 		for _, method := range []string{line.method, "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "TRACE"} {
 			walked++
 			bare := serve(r.admin, request(method, path, "", "Sec-Fetch-Site", "same-origin"))
@@ -241,8 +241,42 @@ func TestTheAddressOfAForwardedClientCountsFromTrustedProxiesOnly(t *testing.T) 
 	}
 }
 
-func TestWithoutAPasswordReadingIsOpenOnThisMachineOnly(t *testing.T) {
-	r := newRig(t, nil)
+// Where a request comes from lets nobody in: a proxy or a tunnel on this machine
+// brings strangers from the same address.
+func TestWithoutAPasswordNoRequestIsTrustedForItsAddress(t *testing.T) {
+	a := newAccountRig(t, "", nil)
+	cookie := plainCookie + "=" + a.enter()
+	for _, tt := range []struct {
+		name, from string
+		header     []string
+		want       int
+	}{
+		{"loopback", "127.0.0.1:1", nil, 401},
+		{"loopback v6", "[::1]:1", nil, 401},
+		{"another machine", "192.0.2.1:1", nil, 401},
+		{"our own page without a session", "127.0.0.1:1", []string{"Sec-Fetch-Site", "same-origin", "Origin", "http://127.0.0.1:8081"}, 401},
+		{"any password", "127.0.0.1:1", []string{"Authorization", basic("")}, 401},
+		{"a browser that typed the address", "127.0.0.1:1", []string{"Accept", "text/html", "Sec-Fetch-Site", "none", "Sec-Fetch-Mode", "navigate"}, 303},
+		{"an image on another website", "127.0.0.1:1", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "no-cors"}, 403},
+		{"another machine with the token", "192.0.2.1:1", []string{"Authorization", "Bearer " + testToken}, 200},
+		{"a proxy on this machine with the token", "127.0.0.1:1", []string{"X-Forwarded-For", "203.0.113.9", "Authorization", "Bearer " + testToken}, 200},
+		{"a session", "127.0.0.1:1", []string{"Cookie", cookie}, 200},
+		{"a session through a proxy", "127.0.0.1:1", []string{"X-Forwarded-For", "203.0.113.9", "Cookie", cookie}, 200},
+		{"a script on another port with a session", "127.0.0.1:1", []string{"Sec-Fetch-Site", "same-site", "Sec-Fetch-Mode", "cors", "Cookie", cookie}, 403},
+	} {
+		req := request("GET", "/api/v1/status", "", tt.header...)
+		req.RemoteAddr = tt.from
+		if w := serve(a.admin, req); w.Code != tt.want || w.Code != 200 && strings.Contains(w.Body.String(), testShop) {
+			t.Errorf("%s: %d, want %d: %s", tt.name, w.Code, tt.want, w.Body)
+		}
+	}
+	if w := serve(a.admin, request("GET", "/api/v1/status", "")); !strings.Contains(w.Body.String(), "stockroom open") || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer") {
+		t.Errorf("it is not said how to come in: %s %q", w.Body, w.Header())
+	}
+}
+
+func TestADemoIsReadOnThisMachineOnly(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Demo = true })
 	for _, tt := range []struct {
 		name, from string
 		header     []string
@@ -260,60 +294,45 @@ func TestWithoutAPasswordReadingIsOpenOnThisMachineOnly(t *testing.T) {
 	} {
 		req := request("GET", "/api/v1/status", "", tt.header...)
 		req.RemoteAddr = tt.from
-		if got := serve(r.Admin(), req).Code; got != tt.want {
+		if got := serve(r.Server.Admin(), req).Code; got != tt.want {
 			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
 		}
 	}
 }
 
-func TestWithoutAPasswordChangesNeedTheTokenOrOurOwnPage(t *testing.T) {
-	r := newRig(t, nil)
+func TestChangesNeedTheTokenOrOurOwnPage(t *testing.T) {
+	demo := newAccountRig(t, "", func(o *Options) { o.Demo = true })
+	a := newAccountRig(t, "", nil)
+	cookie := a.enter()
 	for _, tt := range []struct {
-		name   string
-		header []string
-		want   int
+		name    string
+		header  []string
+		demo    int // to a demo
+		session int // in a session
 	}{
-		{"curl without token", nil, 403},
-		{"curl with token", []string{"Authorization", "Bearer " + testToken}, 200},
-		{"wrong token", []string{"Authorization", "Bearer nope"}, 401},
-		{"our own page", []string{"Sec-Fetch-Site", "same-origin"}, 200},
-		{"our own page in an older browser", []string{"Origin", "http://127.0.0.1:8081"}, 200},
-		{"typed or bookmarked", []string{"Sec-Fetch-Site", "none"}, 403},
-		{"another website", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403},
-		{"another port", []string{"Sec-Fetch-Site", "same-site"}, 403},
-		{"another website in an older browser", []string{"Origin", "https://evil.example"}, 403},
-		{"another port in an older browser", []string{"Origin", "http://127.0.0.1:3000"}, 403},
-		{"a sandboxed frame", []string{"Origin", "null"}, 403},
-		{"another website that knows the header of old", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://127.0.0.1:8081"}, 403},
+		{"curl without token", nil, 403, 200},
+		{"curl with token", []string{"Authorization", "Bearer " + testToken}, 200, 200},
+		{"wrong token", []string{"Authorization", "Bearer nope"}, 401, 401},
+		{"our own page", []string{"Sec-Fetch-Site", "same-origin"}, 200, 200},
+		{"our own page in an older browser", []string{"Origin", "http://127.0.0.1:8081"}, 200, 200},
+		{"typed or bookmarked", []string{"Sec-Fetch-Site", "none"}, 403, 200},
+		{"another website", []string{"Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"}, 403, 403},
+		{"another port", []string{"Sec-Fetch-Site", "same-site"}, 403, 403},
+		{"another website in an older browser", []string{"Origin", "https://evil.example"}, 403, 403},
+		{"another port in an older browser", []string{"Origin", "http://127.0.0.1:3000"}, 403, 403},
+		{"a sandboxed frame", []string{"Origin", "null"}, 403, 403},
+		{"another website that knows the header of old", []string{"Sec-Fetch-Site", "cross-site", "Origin", "http://127.0.0.1:8081"}, 403, 403},
 	} {
-		got := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "", tt.header...))
-		if got.Code != tt.want {
-			t.Errorf("%s: %d, want %d: %s", tt.name, got.Code, tt.want, got.Body)
+		if got := serve(demo.admin, request("POST", "/api/v1/jobs-retry", "", tt.header...)); got.Code != tt.demo {
+			t.Errorf("a demo, %s: %d, want %d: %s", tt.name, got.Code, tt.demo, got.Body)
+		}
+		in := append([]string{"Cookie", plainCookie + "=" + cookie}, tt.header...)
+		if got := serve(a.admin, request("POST", "/api/v1/jobs-retry", "", in...)); got.Code != tt.session {
+			t.Errorf("a session, %s: %d, want %d: %s", tt.name, got.Code, tt.session, got.Body)
 		}
 	}
-	if body := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "")).Body.String(); !strings.Contains(body, "Authorization: Bearer") {
+	if body := serve(demo.admin, request("POST", "/api/v1/jobs-retry", "")).Body.String(); !strings.Contains(body, "Authorization: Bearer") {
 		t.Errorf("curl is not told how to send the token: %s", body)
-	}
-}
-
-func TestEveryUnsafeRouteIsClosedWithoutCredentials(t *testing.T) {
-	r := newRig(t, nil)
-	unsafe := 0
-	for _, line := range r.adminRoutes() {
-		if safe(line.method) {
-			continue
-		}
-		unsafe++
-		want := 403
-		if line.path == "/login" {
-			want = 303 // there is no password: to the page
-		}
-		if got := serve(r.Admin(), request(line.method, exampleOf(line.path), "{}")).Code; got != want {
-			t.Errorf("%s %s: %d", line.method, line.path, got)
-		}
-	}
-	if unsafe < 7 {
-		t.Errorf("only %d unsafe routes", unsafe)
 	}
 }
 

@@ -179,6 +179,20 @@ func (r *rig) sources() status.Options {
 	return o
 }
 
+// Admin is the admin side for who has its token: a request that brings no
+// credential of its own gets it. Server.Admin is what a stranger meets.
+func (r *rig) Admin() http.Handler { return withToken(r.Server.Admin()) }
+
+// withToken gives requests the token that bring no credential.
+func withToken(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") == "" && r.Header.Get("Cookie") == "" {
+			r.Header.Set("Authorization", "Bearer "+testToken)
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
 // request builds a request as it comes from this machine.
 func request(method, target, body string, header ...string) *http.Request {
 	r := httptest.NewRequest(method, target, strings.NewReader(body))

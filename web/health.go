@@ -25,8 +25,11 @@ func (s *Server) publicReadyz(w http.ResponseWriter, r *http.Request, _ httprout
 }
 
 // readyz is 200 while the catalogue or the retry queue can make a delivery
-// durable.
-func (s *Server) readyz(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+// durable. Who has a credential hears what is degraded, too.
+func (s *Server) readyz(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	if visitorOf(r).entry == entryNone {
+		return s.publicReadyz(w, r, p)
+	}
 	code, ready := s.ready(w, r)
 	return writeJSON(w, code, ready)
 }

@@ -300,6 +300,10 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/sessions", "", ""},
 		{200, "DELETE", "/api/v1/sessions", "", ""},
 		{404, "DELETE", "/api/v1/sessions/{id}", "", "/api/v1/sessions/none"},
+		{201, "POST", "/api/v1/login-link", "", ""},
+		{201, "POST", "/api/v1/tokens", `{"name":"prometheus"}`, ""},
+		{200, "GET", "/api/v1/tokens", "", ""},
+		{200, "DELETE", "/api/v1/tokens/{name}", "", "/api/v1/tokens/prometheus"},
 	}
 	tried := map[string]bool{}
 	for _, c := range calls {

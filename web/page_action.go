@@ -55,9 +55,11 @@ func saidWords(key string, n int64) string {
 	case "same":
 		return "It is saved like this already; nothing changed."
 	case "password":
-		return "The password was changed. Every other session is over."
+		return "The password is set. Every other session is over."
 	case "session":
 		return "That session is over."
+	case "token":
+		return "That token is removed. Nothing can be read with it any more."
 	case "no-session":
 		return "Nothing changed: that session is over already."
 	}

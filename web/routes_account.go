@@ -2,7 +2,7 @@ package web
 
 import "net/http"
 
-// accountRoutes are the first run, the login, the password and the sessions.
+// accountRoutes are the first run, the login, the password, sessions and tokens.
 func (s *Server) accountRoutes() []route {
 	const v1 = "/api/v1/"
 	return []route{
@@ -11,16 +11,21 @@ func (s *Server) accountRoutes() []route {
 		{http.MethodGet, "/login", s.asPage(s.loginPage)},
 		{http.MethodPost, "/login", s.asPage(s.loginForm)},
 		{http.MethodPost, "/logout", s.asPage(s.logOut)},
-		{http.MethodGet, "/account", s.asPage(s.accountPage)},
+		{http.MethodGet, "/account", s.asPage(notToReaders(s.accountPage))},
 		{http.MethodPost, "/account/password", s.asPage(s.changePassword)},
 		{http.MethodPost, "/account/sessions/:id/end", s.asPage(s.endSession)},
 		{http.MethodPost, "/account/sessions-end", s.asPage(s.endSessions)},
+		{http.MethodPost, "/account/tokens/:name/remove", s.asPage(s.removeToken)},
 
-		{http.MethodGet, v1 + "password", s.apiPassword},
+		{http.MethodGet, v1 + "password", notToReaders(s.apiPassword)},
 		{http.MethodPut, v1 + "password", s.apiPutPassword},
 		{http.MethodDelete, v1 + "password", s.apiDeletePassword},
 		{http.MethodPost, v1 + "password-link", s.apiSetupLink},
-		{http.MethodGet, v1 + "sessions", s.apiSessions},
+		{http.MethodPost, v1 + "login-link", s.apiLoginLink},
+		{http.MethodGet, v1 + "tokens", notToReaders(s.apiTokens)},
+		{http.MethodPost, v1 + "tokens", s.apiAddToken},
+		{http.MethodDelete, v1 + "tokens/:name", s.apiRemoveToken},
+		{http.MethodGet, v1 + "sessions", notToReaders(s.apiSessions)},
 		{http.MethodDelete, v1 + "sessions", s.apiEndSessions},
 		{http.MethodDelete, v1 + "sessions/:id", s.apiEndSession},
 	}

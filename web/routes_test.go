@@ -47,7 +47,7 @@ func TestThePublicListenerAnswersNothingButWebhooksAndHealth(t *testing.T) {
 func TestNothingIsRedirected(t *testing.T) {
 	r := newRig(t, nil)
 	for _, path := range []string{"/api/v1/status/", "/API/v1/status", "/metrics/", "//metrics", "/api/../metrics", "/api/v1/jobs/"} {
-		w := serve(r.Both(hooks()), request("GET", path, ""))
+		w := serve(withToken(r.Both(hooks())), request("GET", path, ""))
 		if w.Code != 404 {
 			t.Errorf("GET %s: %d, want 404", path, w.Code)
 		}
@@ -56,7 +56,7 @@ func TestNothingIsRedirected(t *testing.T) {
 
 func TestOneListenerServesBothSides(t *testing.T) {
 	r := newRig(t, nil)
-	h := r.Both(hooks())
+	h := withToken(r.Both(hooks()))
 	for _, path := range []string{"/", "/metrics", "/api/v1/status", "/readyz", "/healthz"} {
 		if w := serve(h, request("GET", path, "")); w.Code != 200 {
 			t.Errorf("GET %s: %d", path, w.Code)

@@ -50,9 +50,10 @@ type Options struct {
 	// Token is the admin token; "" accepts none.
 	Token string
 	// Account keeps the password of the status page; nil: there is none and none
-	// can be set, which is right on loopback only.
+	// can be set.
 	Account Account
-	// Keeper keeps sessions over a restart; nil: they end with the process.
+	// Keeper keeps sessions and read-only tokens over a restart; nil: they end with
+	// the process.
 	Keeper Keeper
 	// TrustedProxies are the networks whose X-Forwarded-For and
 	// X-Forwarded-Proto count.
@@ -73,7 +74,8 @@ type Options struct {
 	PublicURL string // where Shopify reaches the public listener, "" when not known
 	// Command writes a command line that a person can paste; nil: the bare one.
 	Command func(words string) string
-	Demo    bool // the shop is simulated; the page says so
+	// Demo: the shop is simulated. The page says so and is open to this machine.
+	Demo bool
 }
 
 // Shops is how shop connections are read and changed. Errors that a person can
@@ -156,7 +158,8 @@ type Server struct {
 	log     *slog.Logger
 	hosts   map[string]bool
 	auth    *gatekeeper
-	setup   setupLink
+	setup   *links // for setting the password
+	logins  *links // to the status page
 	assets  *assets
 	counts  *shopCounts
 	own     *metrics.Set
@@ -189,6 +192,8 @@ func New(o Options) *Server {
 		o: o, log: o.Logger,
 		hosts:   allowedHosts(o.Hosts),
 		auth:    newGatekeeper(o),
+		setup:   newLinks(setupLinks),
+		logins:  newLinks(loginLinks),
 		assets:  loadAssets(),
 		counts:  newShopCounts(o.Store),
 		own:     metrics.NewSet(),

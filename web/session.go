@@ -2,9 +2,7 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -23,8 +21,7 @@ const (
 	sessionNoted    = time.Hour           // how far the use that is on disk may lag behind
 	sessionSkew     = time.Hour           // how far ahead of the clock a session may have begun
 	sessionValues   = "session"           // namespace in the Keeper
-	sessionIDBytes  = 32
-	sessionAgentMax = 200 // bytes of the browser's name that are kept
+	sessionAgentMax = 200                 // bytes of the browser's name that are kept
 )
 
 // Keeper keeps small values over a restart; state.db does. A namespace has no
@@ -47,8 +44,8 @@ func (k sessionKey) name() string { return hex.EncodeToString(k[:]) }
 type session struct {
 	Began time.Time `json:"began"`
 	Used  time.Time `json:"used"`
-	// Mark is that of the password it was made under. Another password has
-	// another mark, so a change of password ends all sessions in the one write
+	// Mark is that of the password it was made under, "" for none. Another password
+	// has another mark, so a change of password ends all sessions in the one write
 	// that stores it.
 	Mark  string `json:"mark"`
 	From  string `json:"from"`            // address at the login
@@ -96,9 +93,7 @@ func newSessions(keep Keeper, log *slog.Logger) *sessions {
 // begin makes a session and returns its id, which is told to the browser and
 // then forgotten. One that can't be written lasts until the restart.
 func (s *sessions) begin(now time.Time, mark, from, agent string) (id string) {
-	raw := make([]byte, sessionIDBytes)
-	rand.Read(raw) // never fails
-	id = base64.RawURLEncoding.EncodeToString(raw)
+	id = newSecret()
 	one := &session{Began: now, Used: now, Mark: mark, From: from, Agent: strings.ToValidUTF8(agent[:min(len(agent), sessionAgentMax)], "")}
 	one.ctx, one.end = context.WithCancel(context.Background())
 	s.mu.Lock()
@@ -145,7 +140,7 @@ func (s *sessions) find(now time.Time, id, mark string) (sessionKey, *session, b
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, ok := s.byKey[key]
-	if !ok || mark == "" || one.Mark != mark || one.over(now) {
+	if !ok || one.Mark != mark || one.over(now) {
 		return sessionKey{}, nil, false
 	}
 	if now.After(one.Used) {

@@ -39,7 +39,7 @@ type follower struct {
 }
 
 func main() {
-	f := follower{token: os.Getenv("STOCKROOM_TOKEN")} // needed when a password is set
+	f := follower{token: os.Getenv("STOCKROOM_TOKEN")} // stockroom token add feed
 	flag.StringVar(&f.base, "url", "http://127.0.0.1:8081", "Stockroom's admin address")
 	flag.StringVar(&f.dir, "dir", "products", "folder to keep")
 	flag.BoolVar(&f.once, "once", false, "end when nothing is left to do")
