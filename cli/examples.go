@@ -56,7 +56,7 @@ func manuals() map[string]manual {
 		"queue discard":   {"", []string{"stockroom queue discard 12", "stockroom queue discard --all --shop my-shop.myshopify.com"}},
 		"doctor":          {everySetting, []string{"stockroom doctor", "stockroom doctor --json"}},
 		"open":            {"", []string{"stockroom open", "stockroom open --print"}},
-		"token add":       {"", []string{"stockroom token add my-program > my-program.token", "stockroom token add prometheus --json"}},
+		"token add":       {"", []string{"stockroom token add my-program", "stockroom token add prometheus --json"}},
 		"token list":      {"", []string{"stockroom token list", "stockroom token list --json"}},
 		"token remove":    {"", []string{"stockroom token remove my-program", "stockroom token remove my-program --json"}},
 		"password set":    {"", []string{"stockroom password set", "stockroom password set --file password.txt"}},

@@ -131,9 +131,9 @@ func TestTheFormIsThereWhereItIsNeededAndDoesNotReload(t *testing.T) {
 	body := url.Values{"shop": {"wool"}, "api_key": {"k"}, "secret": {secretTyped}}.Encode()
 	for name, header := range map[string][]string{
 		"another site": {"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, "another host": {"Host", "evil.example"},
-		"a wrong token": {"Authorization", "Bearer wrong"},
+		"a wrong token": {"Authorization", "Bearer wrong"}, "no token": {},
 	} {
-		w := serve(r.Admin(), request("POST", "/shops", body, append(header, "Content-Type", "application/x-www-form-urlencoded")...))
+		w := serve(r.Server.Admin(), request("POST", "/shops", body, append(header, "Content-Type", "application/x-www-form-urlencoded")...))
 		if w.Code < 400 || len(r.shops.added) > 0 {
 			t.Errorf("%s: %d", name, w.Code)
 		}
