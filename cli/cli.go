@@ -223,6 +223,7 @@ func exitCode(err error) int {
 // settings loads the settings; a wrong one exits with ExitConfig.
 func (e *env) settings() (config.Settings, error) {
 	s, err := config.Load(config.Sources{Flags: e.flags.Given(), Environ: e.Environ})
+	s.Program = e.Program
 	return s, withCode(config.ExitConfig, err)
 }
 
@@ -230,7 +231,7 @@ func (e *env) settings() (config.Settings, error) {
 func (e *env) command(words string) string {
 	s, err := e.settings()
 	if err != nil {
-		s = config.Settings{} // it is said where the settings are needed
+		s = config.Settings{Program: e.Program} // it is said where the settings are needed
 	}
 	return s.Command(words)
 }

@@ -69,6 +69,7 @@ func (c demoCommand) Run(e *env) (err error) {
 		return withCode(config.ExitConfig, fmt.Errorf("--admin-listen %s: the page of a demo is open, so it listens on loopback only, such as 127.0.0.1:8081", s.AdminListen))
 	}
 
+	s.Program = e.Program
 	shop := fakeshopify.New(fakeshopify.Options{
 		Shop: demoShop, Seed: c.Seed, Products: int(c.Products), Topics: []string{}, AllowHTTP: true, Chaos: chaos, MinVariants: 1, MaxVariants: 6,
 	})

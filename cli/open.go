@@ -38,7 +38,7 @@ func (c openCommand) Run(e *env) error {
 		}
 		name, args := browser(runtime.GOOS, e.variable, exec.LookPath)
 		if name != "" && openFile(s.DataDir, link, name, args) == nil {
-			fmt.Fprintln(e.Stdout, "The status page opens in your browser. If it does not: stockroom open --print")
+			fmt.Fprintln(e.Stdout, "The status page opens in your browser. If it does not: "+s.Command("open --print"))
 			return nil
 		}
 	}

@@ -122,7 +122,7 @@ func (passwordClearCommand) Run(e *env) error {
 		if e.json {
 			return e.print(out)
 		}
-		fmt.Fprintln(e.Stdout, "There is no password any more. stockroom open makes a link to the status page.")
+		fmt.Fprintln(e.Stdout, "There is no password any more. A link to the status page: "+e.command("open"))
 		return nil
 	})
 }

@@ -77,7 +77,7 @@ func (e *env) listen(s config.Settings) (appliance.Listeners, error) {
 func (e *env) serving(a *appliance.Appliance, l appliance.Listeners, s config.Settings, log *slog.Logger) {
 	if !a.HasPassword() {
 		link, until := a.NewLoginLink(l.AdminURL())
-		if err := e.tellLink("page_link", link, until, "Status page: ", "; `stockroom open` makes another"); err != nil {
+		if err := e.tellLink("page_link", link, until, "Status page: ", "; another: "+s.Command("open")); err != nil {
 			log.Debug("standard output", "error", err.Error())
 		}
 	}

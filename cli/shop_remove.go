@@ -33,7 +33,7 @@ func (c shopRemoveCommand) Run(e *env) error {
 			}
 			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept "+
 				"current any more; webhook subscriptions at Shopify that lead here are deleted. "+
-				"stockroom shop add connects it again.", shop, out.ProductsDeactivated)
+				"It can be connected again.", shop, out.ProductsDeactivated)
 			if c.Purge {
 				words = fmt.Sprintf("%s is removed and all that is kept of it is deleted for good: "+
 					"%d products with their history, and its credentials.", shop, out.Products)
@@ -53,9 +53,9 @@ func (c shopRemoveCommand) Run(e *env) error {
 				"%d products with their history, and its credentials.\n", shop, out.ProductsDeleted)
 		} else {
 			fmt.Fprintf(e.Stdout, "Removed %s. Of its %d stored products %d were ACTIVE and are INACTIVE now.\n"+
-				"stockroom shop add connects it again, and the first read brings them back. Its secret is kept\n"+
-				"for 30 days, as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n",
-				shop, out.Products, out.ProductsDeactivated)
+				"Connect it again with %s; the first read brings them back.\n"+
+				"Its secret is kept for 30 days, as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n",
+				shop, out.Products, out.ProductsDeactivated, e.command(config.ConnectWords(shop)))
 		}
 		e.tellLeft(out)
 		return nil

@@ -105,7 +105,7 @@ func (c healthcheckCommand) Run(e *env) error {
 	}
 	found, err := datadir.ReadAdmin(s.DataDir)
 	if errors.Is(err, datadir.ErrNoServer) {
-		return fmt.Errorf("no server runs on the data dir %s; start it with stockroom serve, or name its data dir with --data", s.DataDir)
+		return fmt.Errorf("no server runs on the data dir %s; start it with %s, or name its data dir with --data", s.DataDir, s.Command("serve"))
 	}
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (tokenListCommand) Run(e *env) error {
 			return e.print(out)
 		}
 		if len(out.Tokens) == 0 {
-			fmt.Fprintln(e.Stdout, "There is no token. Make one with stockroom token add NAME.")
+			fmt.Fprintln(e.Stdout, "There is no token. Make one with: "+e.command("token add NAME"))
 			return nil
 		}
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
@@ -84,7 +84,7 @@ func (c tokenRemoveCommand) Run(e *env) error {
 		}
 		err := cl.call(e.ctx, http.MethodDelete, "/api/v1/tokens/"+url.PathEscape(c.Name), nil, nil, &out)
 		if p := (*problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
-			return fmt.Errorf("there is no token %q; stockroom token list shows those there are", c.Name)
+			return fmt.Errorf("there is no token %q; those there are: %s", c.Name, e.command("token list"))
 		}
 		if err != nil {
 			return err

@@ -1,18 +1,22 @@
 package config
 
-import "path/filepath"
+import (
+	"cmp"
+	"path/filepath"
+)
 
 // defaultData is the data dir of a command that is not told another one.
 const defaultData = "./stockroom-data"
 
-// Command writes a command line that a person can paste: the program's name, the
-// words, and the data dir where the command would not find it by itself.
+// Command writes a command line that a person can paste: the program as it was
+// called, the words, and the data dir where the command would not find it.
 func (s Settings) Command(words string) string {
+	words = ShellQuote(cmp.Or(s.Program, "stockroom")) + " " + words
 	usual, err := filepath.Abs(defaultData)
 	if s.DataDir == "" || err == nil && s.DataDir == usual {
-		return "stockroom " + words
+		return words
 	}
-	return "stockroom " + words + " --data " + ShellQuote(s.DataDir)
+	return words + " --data " + ShellQuote(s.DataDir)
 }
 
 // ConnectWords are what connects a shop anew, for Command: with a placeholder

@@ -20,6 +20,7 @@ const (
 // Settings are the values in force, checked. Their meanings, ranges and
 // defaults are in the table, see All.
 type Settings struct {
+	Program           string // as it was called, "" for its name
 	ConfigFile        string // "" for none
 	DataDir           string
 	Listen            string // host:port
