@@ -78,7 +78,7 @@ func TestShopAddAnswersWrongInputWithASentenceAndACode(t *testing.T) {
 		{"an unknown client id", page(400, "400 - Oauth error application_cannot_be_found"), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "Shopify knows no app with this client id; copy the client id again"},
 		{"an app that is not installed", page(400, "400 - Oauth error app_not_installed"), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "install it on the shop"},
 		{"a fault of Shopify", page(503, "down"), "", []string{e2eShop, key, "--secret-file=" + good}, 6, "Shopify has a fault (503)"},
-		{"nobody there", "http://127.0.0.1:1", "", []string{e2eShop, key, "--secret-file=" + good}, 6, "127.0.0.1:1 refused the connection. Check the network and status.shopify.com, or connect it without asking. That is --no-check"},
+		{"nobody there", "http://127.0.0.1:1", "", []string{e2eShop, key, "--secret-file=" + good}, 6, "127.0.0.1:1 refused the connection. Check the network and status.shopify.com, or connect it without asking (--no-check)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -170,7 +170,7 @@ func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err e
 	if have.Declared {
 		return nil, s.declared(state.ErrDeclared)
 	}
-	old, _ := s.a.state.Credentials(domain)
+	old := s.a.state.KeptCredentials(domain)
 	merged := merge(old, in)
 	if in.Check {
 		if found, err = s.ask(ctx, domain, merged); err != nil {

@@ -13,10 +13,18 @@ import (
 const statusEvery = time.Second
 
 // watchStatus writes a line whenever the headline says something else, in the
-// words of the page, until ctx ends.
+// words of the page, until ctx ends. It looks first when the workers that begin
+// beside it have planned what they do.
 func (a *Appliance) watchStatus(ctx context.Context) {
 	var was status.Line
+	t := time.NewTimer(statusEvery)
+	defer t.Stop()
 	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
 		began := time.Now()
 		account := a.status.Read(ctx, time.Now())
 		if h := account.Head; ctx.Err() == nil && (h.Code != was.Code || h.Shop != was.Shop) {
@@ -30,12 +38,6 @@ func (a *Appliance) watchStatus(ctx context.Context) {
 			a.log.Log(ctx, level, "status", "code", h.Code, "says", h.Sentence(account.Now), "next", h.Next.Text(account.Now), "was", was.Code)
 			was = h
 		}
-		t := time.NewTimer(max(statusEvery, 100*time.Since(began)))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-t.C:
-		}
+		t.Reset(max(statusEvery, 100*time.Since(began)))
 	}
 }

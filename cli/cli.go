@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"syscall"
@@ -147,6 +149,7 @@ func Check(args []string) error {
 
 // Run parses and runs one command and returns its exit code.
 func Run(ctx context.Context, p Process) int {
+	p.Program = inPath(p.Program)
 	var c commands
 	k, ended, err := parse(&c, p)
 	if err != nil {
@@ -225,6 +228,21 @@ func (e *env) settings() (config.Settings, error) {
 	s, err := config.Load(config.Sources{Flags: e.flags.Given(), Environ: e.Environ})
 	s.Program = e.Program
 	return s, withCode(config.ExitConfig, err)
+}
+
+// inPath is the program's bare name where a shell finds the same file by it.
+func inPath(program string) string {
+	name := filepath.Base(program)
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return program
+	}
+	one, err := os.Stat(found)
+	other, err2 := os.Stat(program)
+	if err != nil || err2 != nil || !os.SameFile(one, other) {
+		return program
+	}
+	return name
 }
 
 // command writes a command line that a person can paste.

@@ -59,7 +59,7 @@ func (c shopAddCommand) Run(e *env) error {
 			return fmt.Errorf("shop add: %w Here they are given with --api-key CLIENT_ID, --secret-file FILE and --access-token-file FILE, "+
 				"- for standard input; a terminal asks for the client secret", err)
 		case errors.As(err, &p) && (p.Code == web.CodeUnreachable || p.Code == web.CodeNotNow):
-			return fmt.Errorf("shop add: %w That is --no-check", err)
+			return withCode(exitCode(err), fmt.Errorf("shop add: %s (--no-check)", strings.TrimSuffix(err.Error(), ".")))
 		case err != nil:
 			return fmt.Errorf("shop add: %w", err)
 		case e.json:

@@ -124,6 +124,15 @@ func (s *Store) Credentials(domain string) (Credentials, bool) {
 	return r.credentials(), there
 }
 
+// KeptCredentials is Credentials, of a removed shop too: who connects it again
+// need not give them again.
+func (s *Store) KeptCredentials(domain string) Credentials {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	r, _ := s.effective(domain)
+	return r.credentials()
+}
+
 // effective returns the credentials in force, of removed shops too.
 func (s *Store) effective(domain string) (credentialRecord, bool) {
 	if !s.env.Declared() || domain != s.env.Domain {

@@ -164,7 +164,7 @@ func noShop(f *Facts) (Line, bool) {
 	if f.ShopsErr != nil || len(f.Shops) > 0 {
 		return no()
 	}
-	return yes(say("No shop is connected yet."), say("Connect one with the form on the page Shops, or with this command, which asks for the client secret:"), config.ConnectWords("NAME.myshopify.com"))
+	return yes(say("No shop is connected yet."), say("Connect one on the status page, or with this command, which asks for the client secret:"), config.ConnectWords("NAME.myshopify.com"))
 }
 
 // inStep is the proof: as of its beginning every product equalled the shop's.

@@ -46,12 +46,12 @@ type Connected struct {
 
 // Words say in sentences what was connected, and what is missing.
 func (c Connected) Words() []string {
-	if c.Found == nil {
-		return []string{"Stored " + c.Shop + " without asking Shopify; whether it lets the app in is not known."}
+	list := []string{"Stored " + c.Shop + " without asking Shopify; whether it lets the app in is not known."}
+	if c.Found != nil {
+		list[0] = fmt.Sprintf("Connected %s (%s): %s; rights: %s.",
+			c.Found.Name, c.Shop, count(int64(c.Found.Products), "product"), strings.Join(c.Found.Scopes, ", "))
 	}
-	list := []string{fmt.Sprintf("Connected %s (%s): %s; rights: %s.",
-		c.Found.Name, c.Shop, count(int64(c.Found.Products), "product"), strings.Join(c.Found.Scopes, ", "))}
-	if len(c.Found.Missing) > 0 {
+	if c.Found != nil && len(c.Found.Missing) > 0 {
 		missing := make([]string, len(c.Found.Missing))
 		for i, m := range c.Found.Missing {
 			missing[i] = m.Scope

@@ -24,7 +24,7 @@ func (s *Server) removePage(w http.ResponseWriter, r *http.Request, p httprouter
 		Title: "Remove " + shortShop(shop) + "?",
 		Text: "Its stored products (" + number(int64(would.Products)) + ") are not kept current any more and become inactive. " +
 			"The webhook subscriptions at Shopify that lead here are deleted.",
-		Undo:   "Connecting it again with stockroom shop add brings the products back with its first read.",
+		Undo:   "Connecting it again brings the products back with its first read.",
 		Choice: "Delete everything that is kept of it: products, their history and its credentials. This can't be undone.",
 		Action: "/shops/" + url.PathEscape(shop) + "/remove", Button: "Remove", Stay: "Cancel", Back: "/shops",
 	}
