@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/config"
 	"stockroom/syncer"
 	"stockroom/web"
 )
@@ -80,7 +81,7 @@ func (a *Appliance) sampleShop(name string) (domain string, secret []byte, err e
 	case len(known) == 1:
 		domain = known[0].Domain
 	case len(known) == 0:
-		return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No shop is connected", Detail: "Connect one with `stockroom shop add`."}
+		return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No shop is connected", Detail: "Connect one: " + a.command(config.ConnectWords("NAME.myshopify.com"))}
 	default:
 		return "", nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Which shop?", Detail: "Several shops are connected; name one of them."}
 	}
@@ -90,11 +91,11 @@ func (a *Appliance) sampleShop(name string) (domain string, secret []byte, err e
 		}
 		secrets := a.state.Secrets(domain)
 		if len(secrets) == 0 {
-			return "", nil, &web.Refusal{Status: http.StatusConflict, Title: "No client secret", Detail: domain + " has no client secret; add it with `stockroom shop add`."}
+			return "", nil, &web.Refusal{Status: http.StatusConflict, Title: "No client secret", Detail: domain + " has no client secret; add it: " + a.command("shop add "+domain)}
 		}
 		return domain, secrets[0], nil
 	}
-	return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: domain + " is not connected; `stockroom shop list` shows those that are."}
+	return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: domain + " is not connected; those that are: " + a.command("shop list")}
 }
 
 // sampleBody is a harmless body for a topic: its ids exist in no shop. A product

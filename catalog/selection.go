@@ -107,7 +107,7 @@ func (s Selection) Validate() error {
 		return errors.New("rules need the mode rules")
 	}
 	if s.Mode == SelectRules && len(s.Rules) == 0 {
-		return errors.New("the mode rules needs at least one rule")
+		return errors.New("there is no rule; write at least one, such as tag=web")
 	}
 	for _, id := range slices.Concat(s.Include, s.Exclude) {
 		if id <= 0 {

@@ -201,11 +201,13 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 			p.Detail = res.Status
 		}
 	}
-	switch p.Code {
-	case web.CodeDeclared, web.CodeNoPublicAddress, web.CodeCredentials:
+	switch {
+	case p.Code == web.CodeDeclared, p.Code == web.CodeNoPublicAddress, p.Code == web.CodeCredentials:
 		return nil, withCode(config.ExitConfig, p)
-	case web.CodeUnreachable:
+	case p.Code == web.CodeUnreachable:
 		return nil, withCode(config.ExitUnreachable, p)
+	case p.Status == http.StatusBadRequest: // what was typed is no such thing
+		return nil, withCode(config.ExitUsage, p)
 	}
 	return nil, p
 }

@@ -65,10 +65,10 @@ func (c simulateCommand) Run(e *env) error {
     export SHOPIFY_SHOP=%[1]s SHOPIFY_API_KEY=simulated
     export SHOPIFY_API_SECRET=%[3]s
     export STOCKROOM_API_BASE=http://%[2]s STOCKROOM_PUBLIC_URL=http://%[5]s
-    stockroom serve
+    %[6]s
 
   Stop with Ctrl-C.
-`, c.Shop, ln.Addr(), shop.Secret(), s.APIVersion, s.Listen)
+`, c.Shop, ln.Addr(), shop.Secret(), s.APIVersion, s.Listen, s.Command("serve"))
 	g, ctx := errgroup.WithContext(e.ctx)
 	g.Go(func() error { return shop.Run(ctx, float64(c.Rate)) })
 	g.Go(func() error { return serveAPI(ctx, ln, shop) })

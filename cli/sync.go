@@ -155,7 +155,7 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 	for run.State == store.RunRunning {
 		p.show(run, time.Now())
 		if silent.over(run.SyncRun, time.Now()) {
-			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, goesOn(cl, run)))
+			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, e.goesOn(cl, run)))
 		}
 		if err := pause(e.ctx, followEvery); err != nil {
 			return run, w, err
@@ -242,7 +242,7 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, erro
 			p.say(text, time.Now())
 			if st.Running != nil && silent.over(*st.Running, time.Now()) {
 				return run, withCode(config.ExitUnreachable, fmt.Errorf(
-					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, goesOn(cl, syncRun{SyncRun: *st.Running})))
+					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, e.goesOn(cl, syncRun{SyncRun: *st.Running})))
 			}
 		case "The sync can't begin":
 			p.say(refused.Detail, time.Now())
@@ -295,15 +295,15 @@ func (e *env) left(cl *client, run syncRun) error {
 	if run.ID == 0 {
 		return errors.New("stopped before the sync began")
 	}
-	return errors.New("stopped following. " + goesOn(cl, run))
+	return errors.New("stopped following. " + e.goesOn(cl, run))
 }
 
 // goesOn says who goes on with a run.
-func goesOn(cl *client, run syncRun) string {
+func (e *env) goesOn(cl *client, run syncRun) string {
 	if cl.alone {
-		return "The sync goes on where it was with the next stockroom serve or stockroom sync"
+		return "The sync goes on where it was with the next " + e.command("serve") + " or " + e.command("sync")
 	}
-	return fmt.Sprintf("Sync %d goes on in the running server; stockroom sync follows it again, the status page can cancel it", run.ID)
+	return fmt.Sprintf("Sync %d goes on in the running server; %s follows it again, the status page can cancel it", run.ID, e.command("sync"))
 }
 
 // verdict is nil for a run that went well.

@@ -57,7 +57,12 @@ func seeOther(w http.ResponseWriter, target string) error {
 	return nil
 }
 
-func badForm(err error) error {
+// readForm reads a form that was sent.
+func readForm(r *http.Request) error {
+	err := r.ParseForm()
+	if err == nil {
+		return nil
+	}
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return err
 	}
@@ -142,8 +147,8 @@ func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, v
 // loginForm checks the password and begins a session. The browser gets a new
 // session whatever cookie it came with.
 func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+	if err := readForm(r); err != nil {
+		return err
 	}
 	next := ownPath(r.PostForm.Get("next"))
 	mark := s.auth.account.Mark() // before the check: a password changed meanwhile lets nobody in

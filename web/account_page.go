@@ -81,8 +81,8 @@ func browserWords(agent string) string {
 // no other proof than the session: it began with a link, which only the owner of the
 // data dir can make.
 func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+	if err := readForm(r); err != nil {
+		return err
 	}
 	account := s.auth.account
 	first := account.Mark() == ""

@@ -40,8 +40,8 @@ func (s *Server) showSetup(w http.ResponseWriter, r *http.Request, status int, t
 
 // setUp sets the password by a link and logs the browser in.
 func (s *Server) setUp(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
+	if err := readForm(r); err != nil {
+		return err
 	}
 	token, text := r.PostForm.Get("token"), r.PostForm.Get("password")
 	if !s.setup.good(time.Now(), token) {

@@ -109,8 +109,8 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 	}
 	q := r.URL.Query()
 	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("after"), Limit: limit}
-	if f.Outcome != "" && !slices.Contains(store.Outcomes(), f.Outcome) {
-		return refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
+	if err := knownOutcome(f.Outcome); err != nil {
+		return err
 	}
 	if text := q.Get("product"); text != "" {
 		if f.Product, err = catalog.ParseProductID(text); err != nil {
@@ -137,4 +137,12 @@ func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httproute
 		list = []Rejected{}
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"rejected": list})
+}
+
+// knownOutcome refuses a filter by an outcome that there is not.
+func knownOutcome(o store.Outcome) error {
+	if o == "" || slices.Contains(store.Outcomes(), o) {
+		return nil
+	}
+	return refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
 }

@@ -179,7 +179,7 @@ func TestAWrongSelectionIsNamedAndKeptInTheForm(t *testing.T) {
 		"no choice":      {url.Values{}, "Choose which products are kept."},
 		"words for ids":  {url.Values{"mode": {"include"}, "include": {"shirt"}}, `"shirt" is not a product's id`},
 		"negative":       {url.Values{"mode": {"all"}, "exclude": {"-4"}}, `"-4" is not a product's id`},
-		"no rule":        {url.Values{"mode": {"rules"}}, "needs at least one rule"},
+		"no rule":        {url.Values{"mode": {"rules"}}, "write at least one"},
 		"a broken rule":  {url.Values{"mode": {"rules"}, "rules": {"colour=red"}}, "looks at tag, vendor or type"},
 		"an unknown one": {url.Values{"mode": {"some"}}, "Choose which products are kept."},
 	} {

@@ -31,7 +31,7 @@ func (f connectForm) More() bool {
 
 // connectAction connects a shop, or shows the form again with what is wrong.
 func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	in, err := typedConnection(r.PostForm.Get)

@@ -87,7 +87,7 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return err
 	}
 	sel, wrong := readSelection(r.PostForm)

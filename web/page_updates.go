@@ -30,6 +30,9 @@ type updatesView struct {
 func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	q, now := r.URL.Query(), time.Now()
 	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("cursor"), Limit: updatesListed}
+	if err := knownOutcome(f.Outcome); err != nil {
+		return err
+	}
 	if text := q.Get("product"); text != "" {
 		id, err := catalog.ParseProductID(text)
 		if err != nil {
