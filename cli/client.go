@@ -201,13 +201,11 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 			p.Detail = res.Status
 		}
 	}
-	switch {
-	case p.Code == web.CodeDeclared, p.Code == web.CodeNoPublicAddress, p.Code == web.CodeCredentials:
+	switch p.Code {
+	case web.CodeDeclared, web.CodeNoPublicAddress, web.CodeCredentials:
 		return nil, withCode(config.ExitConfig, p)
-	case p.Code == web.CodeUnreachable:
+	case web.CodeUnreachable:
 		return nil, withCode(config.ExitUnreachable, p)
-	case p.Status == http.StatusBadRequest: // what was typed is no such thing
-		return nil, withCode(config.ExitUsage, p)
 	}
 	return nil, p
 }
