@@ -154,7 +154,7 @@ func TestAShopOfTheConfigurationFileIsKnownByItsDeliveries(t *testing.T) {
 			}
 		}
 		known("after it")
-		time.Sleep(30 * 24 * time.Hour) // nothing is edited
+		time.Sleep(heardFor + time.Hour) // nothing is edited
 		r.subscriptions = map[string]Subscriptions{}
 		got, _ := r.check(true)
 		if !got.Present || unlike(got, "")["products/update"] != subUnheard {
