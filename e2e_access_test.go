@@ -79,10 +79,15 @@ func reversed(t *testing.T, address string) func() (net.Conn, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = relay.Close() })
-	wanted := make(chan struct{})
-	t.Cleanup(func() { close(wanted) })
+	wanted, ended := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(ended) })
 	go func() {
-		for range wanted {
+		for {
+			select {
+			case <-wanted:
+			case <-ended:
+				return
+			}
 			out, err := net.Dial("tcp", relay.Addr().String())
 			if err != nil {
 				return
@@ -94,7 +99,14 @@ func reversed(t *testing.T, address string) func() (net.Conn, error) {
 			}()
 		}
 	}()
-	return func() (net.Conn, error) { wanted <- struct{}{}; return relay.Accept() }
+	return func() (net.Conn, error) {
+		select {
+		case wanted <- struct{}{}:
+			return relay.Accept()
+		case <-ended:
+			return nil, net.ErrClosed
+		}
+	}
 }
 
 // proxy runs a program until the test ends and waits until it answers on port.
