@@ -15,7 +15,7 @@ import (
 
 // tamper makes fsync and fdatasync of a running server fail or last, with
 // strace, until the returned function is called.
-func tamper(t *testing.T, s *server, fault string) (undo func()) {
+func tamper(t testing.TB, s *server, fault string) (undo func()) {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	if err != nil {
