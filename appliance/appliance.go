@@ -35,6 +35,8 @@ type Options struct {
 	Settings config.Settings
 	Version  string
 	Logger   *slog.Logger
+	// LogLeftOut counts the log lines that nobody took; nil: none.
+	LogLeftOut func() uint64
 	// Demo: the shop is simulated; the page says so.
 	Demo bool
 	// Manual: no sync is made by itself, only those that are asked for.
@@ -147,6 +149,9 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	a.lookAtSpace()
 	a.registerSpace()
+	if left := a.opt.LogLeftOut; left != nil {
+		a.set.NewGauge("stockroom_log_lines_left_out_total", func() float64 { return float64(left()) })
+	}
 	if err := a.openOutbound(); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"reflect"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/lmittmann/tint"
@@ -22,6 +23,7 @@ import (
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/logbook"
 	"stockroom/state"
 	"stockroom/store"
 )
@@ -159,7 +161,13 @@ func Run(ctx context.Context, p Process) int {
 	if ended {
 		return config.ExitOK
 	}
-	ctx, stop := notify(ctx, p.Stderr)
+	flush := func() {}
+	switch k.Command() {
+	case "serve", "demo", "simulate":
+		flush = p.neverWait()
+		defer flush()
+	}
+	ctx, stop := notify(ctx, p.Stderr, flush)
 	defer stop()
 	e := &env{Process: p, ctx: ctx, flags: c.Flags, json: c.JSON, model: k.Model}
 	if err := k.Run(e); err != nil {
@@ -180,12 +188,32 @@ func readShop(ctx *kong.DecodeContext, target reflect.Value) error {
 	return err
 }
 
-// notify ends ctx at the first SIGINT or SIGTERM; a second one ends the process
-// at once, which loses nothing that was acknowledged.
-func notify(ctx context.Context, stderr io.Writer) (context.Context, func()) {
+// flushFor is how long the end waits for whoever reads what was said.
+const flushFor = time.Second
+
+// neverWait puts a book before both outputs, so that whoever does not read them
+// holds up no server, nor its end. The returned function flushes them.
+func (p *Process) neverWait() (flush func()) {
+	signal.Ignore(syscall.SIGPIPE) // a reader that is gone ends nothing
+	stdout, stderr := logbook.New(p.Stdout), logbook.New(p.Stderr)
+	p.Stdout, p.Stderr = stdout, stderr
+	return func() {
+		until := time.Now().Add(flushFor)
+		stderr.Flush(time.Until(until))
+		stdout.Flush(time.Until(until))
+	}
+}
+
+// notify ends ctx at the first SIGINT, SIGTERM or, unless it was ignored at the
+// start, SIGHUP; a second one ends the process at once, which loses nothing that
+// was acknowledged.
+func notify(ctx context.Context, stderr io.Writer, flush func()) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	done := make(chan struct{})
 	go func() {
 		select {
@@ -197,6 +225,7 @@ func notify(ctx context.Context, stderr io.Writer) (context.Context, func()) {
 		select {
 		case <-signals:
 			fmt.Fprintln(stderr, "stockroom: stopped at once; nothing acknowledged is lost")
+			flush()
 			os.Exit(config.ExitFailed)
 		case <-done:
 		}
@@ -260,14 +289,28 @@ func (e *env) logger(s config.Settings, level slog.Level) *slog.Logger {
 }
 
 func (e *env) loggerTo(w io.Writer, s config.Settings, level slog.Level) *slog.Logger {
-	if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && isTerminal(e.Stderr) {
-		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !e.colours()}))
+	format := func(w io.Writer) slog.Handler {
+		if s.LogFormat == config.LogText || s.LogFormat != config.LogJSON && isTerminal(e.Stderr) {
+			return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: "15:04:05.000", NoColor: !e.colours()})
+		}
+		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	if b, ok := w.(*logbook.Book); ok {
+		return slog.New(b.Handler(format))
+	}
+	return slog.New(format(w))
+}
+
+// logLeftOut counts the log lines that nobody took; nil where the log can wait.
+func (e *env) logLeftOut() func() uint64 {
+	if b, ok := e.Stderr.(*logbook.Book); ok {
+		return b.LeftOut
+	}
+	return nil
 }
 
 func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 

@@ -90,7 +90,7 @@ func (c demoCommand) Run(e *env) (err error) {
 	opening := new(appliance.Opening)
 	l.AnswerStarting(opening)
 	a, err := appliance.Open(e.ctx, appliance.Options{
-		Settings: s, Version: e.Version, Logger: e.logger(s, level), Demo: true, Opening: opening,
+		Settings: s, Version: e.Version, Logger: e.logger(s, level), LogLeftOut: e.logLeftOut(), Demo: true, Opening: opening,
 	})
 	if err != nil {
 		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {

@@ -36,7 +36,7 @@ func (serveCommand) Run(e *env) error {
 	}
 	opening := &appliance.Opening{Waiting: tellManager(log)}
 	l.AnswerStarting(opening)
-	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log, Opening: opening})
+	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening})
 	if err != nil {
 		err = errors.Join(err, l.Close())
 		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {

@@ -65,6 +65,7 @@ var families = []family{
 	{"stockroom_disk_free_bytes", gauge, "", "What can still be written to the disk of the data dir, the reserve not counted."},
 	{"stockroom_disk_total_bytes", gauge, "", "What the disk of the data dir holds, free and used; 0 when the system does not tell."},
 	{"stockroom_disk_state", gauge, "level", "1 for the level that the room on the disk is at, else 0: low (less than --space-warn), critical (deliveries are at stake) or unknown."},
+	{"stockroom_log_lines_left_out_total", counter, "", "Log lines that were left out, since whoever reads the log did not take them in time."},
 	{"stockroom_build_info", gauge, "version goversion", "1, with the version and the Go release in its labels."},
 
 	{"process_start_time_seconds", gauge, "", "When the process started, in seconds since 1970."},
