@@ -166,7 +166,7 @@ func newFront(l Listeners, public, admin http.Handler) *front {
 		srv := newServer(h)
 		f.servers = append(f.servers, srv)
 		g.Go(func() error {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.Serve(&connections{ln}); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil

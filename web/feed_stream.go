@@ -9,7 +9,6 @@ import (
 
 const (
 	streamsMost    = 64               // followed at one time, page and feed together
-	streamStall    = 30 * time.Second // a reader that takes nothing for that long is dropped
 	streamSilence  = 15 * time.Second // after which the feed sends a sign of life
 	streamRetry    = 5                // seconds a client waits that found every place taken
 	eventStreamTyp = "text/event-stream"
@@ -71,19 +70,14 @@ func beginStream(w http.ResponseWriter) (*stream, error) {
 	h := w.Header()
 	h.Set("Content-Type", eventStreamTyp)
 	h.Set("Cache-Control", "no-store")
-	h.Set("Connection", "close")     // its write deadline must not outlive the stream
 	h.Set("X-Accel-Buffering", "no") // asks proxies to hand on each event at once
 	w.WriteHeader(http.StatusOK)
 	st := &stream{w: w, rc: http.NewResponseController(w)}
 	return st, st.send([]byte("retry: 2000\n\n"))
 }
 
-// send writes whole events. An error means that the reader is gone or has taken
-// nothing for streamStall.
+// send writes whole events. An error means that the reader is gone.
 func (st *stream) send(events []byte) error {
-	if err := st.rc.SetWriteDeadline(time.Now().Add(streamStall)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
 	if _, err := st.w.Write(events); err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -369,52 +368,6 @@ func readOnce(ctx context.Context, base, accept, query string, after int64) (got
 			got = append(got, c.Seq)
 		}
 	}
-}
-
-func TestAReaderThatTakesNothingIsLetGo(t *testing.T) {
-	server, client := net.Pipe() // it buffers nothing
-	defer client.Close()
-	w := &pipeWriter{Conn: server, h: http.Header{}}
-	st := &stream{w: w, rc: http.NewResponseController(w)}
-	done := make(chan error)
-	go func() { done <- st.send([]byte("event: x\n\n")) }()
-	for !w.limited() {
-		time.Sleep(time.Millisecond)
-	}
-	if d := time.Until(w.limit()); d > streamStall || d < streamStall-5*time.Second {
-		t.Errorf("the deadline is in %v", d)
-	}
-	if err := server.SetWriteDeadline(time.Now()); err != nil { // it comes
-		t.Fatal(err)
-	}
-	if err := <-done; err == nil {
-		t.Error("nothing was written and nothing failed")
-	}
-}
-
-// pipeWriter is a ResponseWriter over a pipe.
-type pipeWriter struct {
-	net.Conn
-	h  http.Header
-	mu sync.Mutex
-	at time.Time
-}
-
-func (w *pipeWriter) Header() http.Header { return w.h }
-func (w *pipeWriter) WriteHeader(int)     {}
-func (w *pipeWriter) Flush()              {}
-func (w *pipeWriter) limit() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at
-}
-func (w *pipeWriter) limited() bool { return !w.limit().IsZero() }
-func (w *pipeWriter) SetWriteDeadline(at time.Time) error {
-	err := w.Conn.SetWriteDeadline(at)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at = at
-	return err
 }
 
 func TestThereIsAPlaceForSixtyFourReaders(t *testing.T) {

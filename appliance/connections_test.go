@@ -1,0 +1,171 @@
+package appliance
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener whose connections are pipes: they buffer nothing, and
+// their deadlines keep to the time of a bubble.
+type pipes chan net.Conn
+
+func (p pipes) Accept() (net.Conn, error) {
+	c, ok := <-p
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return c, nil
+}
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return &net.TCPAddr{} }
+
+func (p pipes) dial() net.Conn {
+	here, there := net.Pipe()
+	p <- there
+	return here
+}
+
+// A client that takes nothing of an answer is let go, whatever the answer is; one
+// that takes it slowly is served for as long as it takes.
+func TestAClientThatTakesNothingOfAnAnswerIsCutOff(t *testing.T) {
+	large := strings.Repeat("x", 1<<20)
+	answers := map[string]func(http.ResponseWriter) error{
+		"an answer in one piece": func(w http.ResponseWriter) error { _, err := io.WriteString(w, large); return err },
+		"an export": func(w http.ResponseWriter) error {
+			_, err := io.Copy(w, struct{ io.Reader }{strings.NewReader(large)})
+			return err
+		},
+		"a stream": func(w http.ResponseWriter) error {
+			for range 100 {
+				_, err := io.WriteString(w, "event: x\n\n")
+				if err = errors.Join(err, http.NewResponseController(w).Flush()); err != nil {
+					return err
+				}
+				time.Sleep(15 * time.Second)
+			}
+			return nil
+		},
+		"pipelined requests": func(w http.ResponseWriter) error {
+			w.Header().Set("X-Filler", large[:8<<10]) // more than net/http buffers
+			w.(http.Flusher).Flush()
+			return nil
+		},
+	}
+	for name, answer := range answers {
+		for _, reads := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, read %t", name, reads), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					ended := make(chan error, 100)
+					srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ended <- answer(w) }))
+					ln := make(pipes)
+					go srv.Serve(&connections{ln})
+					defer srv.Close()
+					c, began := ln.dial(), time.Now()
+					defer c.Close()
+					go io.WriteString(c, strings.Repeat("GET / HTTP/1.1\r\nHost: x\r\n\r\n", 3))
+					if !reads {
+						time.Sleep(writeMost + time.Second)
+						synctest.Wait()
+						if _, err := io.Copy(io.Discard, c); err != nil {
+							t.Error(err)
+						}
+						if took := time.Since(began); took > writeMost+time.Second {
+							t.Errorf("the connection was open for %s", took)
+						}
+						return
+					}
+					slow := make([]byte, 8<<10)
+					for {
+						if _, err := c.Read(slow); err != nil {
+							t.Fatalf("after %s: %v", time.Since(began), err)
+						}
+						select {
+						case err := <-ended:
+							if err != nil {
+								t.Errorf("after %s: %v", time.Since(began), err)
+							}
+							return
+						case <-time.After(14 * time.Second):
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestAWriteThatIsNotTakenFailsAndTheNextHasItsOwnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer here.Close()
+		c, began := &conn{Conn: there}, time.Now()
+		if n, err := c.Write(make([]byte, 1<<20)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) != writeMost {
+			t.Errorf("%d, %v after %s", n, err, time.Since(began))
+		}
+		go io.Copy(io.Discard, here)
+		if n, err := c.Write(make([]byte, 1<<20)); n != 1<<20 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		if n, err := c.Write(nil); n != 0 || err != nil {
+			t.Errorf("%d, %v for nothing", n, err)
+		}
+	})
+}
+
+// What net/http does with a TCP connection it does with ours too: an answer
+// before the end of a large body is read, and a connection is used again.
+func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 100 {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		}
+	}))
+	go srv.Serve(&connections{ln})
+	defer srv.Close()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for _, size := range []int{10, 10, 4 << 20} {
+		head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			_, _ = c.Write(append([]byte(head), bytes.Repeat([]byte("x"), size)...)) // refused in the middle
+		}()
+		res, err := http.ReadResponse(in, nil)
+		if err != nil {
+			t.Fatalf("%d bytes: %v", size, err)
+		}
+		if want := map[bool]int{true: 413, false: 200}[size > 100]; res.StatusCode != want {
+			t.Errorf("%d bytes: %d", size, res.StatusCode)
+		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		if size <= 100 {
+			<-sent
+		}
+	}
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		t.Errorf("the connection did not end in good order: %v", err)
+	}
+}
