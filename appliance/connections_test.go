@@ -3,16 +3,21 @@ package appliance
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // pipes is a listener whose connections are pipes: they buffer nothing, and
@@ -69,7 +74,7 @@ func TestAClientThatTakesNothingOfAnAnswerIsCutOff(t *testing.T) {
 					ended := make(chan error, 100)
 					srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ended <- answer(w) }))
 					ln := make(pipes)
-					go srv.Serve(&connections{ln})
+					go srv.Serve(&connections{Listener: ln})
 					defer srv.Close()
 					c, began := ln.dial(), time.Now()
 					defer c.Close()
@@ -136,7 +141,7 @@ func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 		}
 	}))
-	go srv.Serve(&connections{ln})
+	go srv.Serve(&connections{Listener: ln})
 	defer srv.Close()
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
@@ -168,4 +173,137 @@ func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		t.Errorf("the connection did not end in good order: %v", err)
 	}
+}
+
+// The order in which connections give way, against a model: a list in which each
+// has its time without a right signature.
+func TestConnectionsGiveWayInOrder(t *testing.T) {
+	type modelled struct {
+		c      *conn
+		signed bool
+		since  int // the step of its last right signature, or of its beginning
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		most := rapid.IntRange(1, 6).Draw(t, "most")
+		ln := make(pipes, 1)
+		l := &connections{Listener: ln, most: most}
+		var open []modelled
+		closed := 0
+		for step := range rapid.IntRange(1, 60).Draw(t, "steps") {
+			i := rapid.IntRange(0, most).Draw(t, "which")
+			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "close"}).Draw(t, "act"); {
+			case act == "prove" && i < len(open):
+				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)))
+				open[i].signed, open[i].since = true, step
+			case act == "close" && i < len(open):
+				_ = open[i].c.Close()
+				open = slices.Delete(open, i, i+1)
+			case strings.HasPrefix(act, "accept"):
+				known := act == "accept known"
+				l.known = func(string) bool { return known }
+				here, there := net.Pipe()
+				ln <- there
+				c, err := l.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer here.Close()
+				if len(open) == most {
+					first := slices.MinFunc(open, func(a, b modelled) int {
+						if a.signed != b.signed {
+							return map[bool]int{false: -1, true: 1}[a.signed]
+						}
+						return a.since - b.since
+					})
+					if err := first.c.SetDeadline(time.Time{}); !errors.Is(err, io.ErrClosedPipe) {
+						t.Fatalf("the one that has waited longest is open: %v", err)
+					}
+					proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, first.c))) // too late
+					closed++
+					open = slices.DeleteFunc(open, func(m modelled) bool { return m.c == first.c })
+				}
+				open = append(open, modelled{c.(*conn), known, step})
+			}
+			if n, shut := l.count(); n != len(open) || shut != closed || n > most {
+				t.Fatalf("%d open and %d closed, want %d and %d", n, shut, len(open), closed)
+			}
+			for _, m := range open {
+				if err := m.c.SetDeadline(time.Time{}); err != nil {
+					t.Fatalf("another one was closed: %v", err)
+				}
+			}
+		}
+	})
+}
+
+// More connections than the public listener holds: all that had no right
+// signature give way, one that had keeps its place, and the page of the other
+// listener has no bound.
+func TestThePublicListenerHoldsAtMostItsConnections(t *testing.T) {
+	var l Listeners
+	var err error
+	if l.Public, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	if l.Admin, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Signed") != "" {
+			proven(r)
+		}
+	})
+	f := newFront(l, answer, answer)
+	defer f.close()
+	const beyond = 40
+	var all []net.Conn
+	defer func() {
+		for _, c := range all {
+			_ = c.Close()
+		}
+	}()
+	dial := func(ln net.Listener, header string) net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if errors.Is(err, syscall.EMFILE) {
+			t.Skip("this system lets a process open too few files for so many connections")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, c)
+		if header != "" {
+			ask(t, c, header)
+		}
+		return c
+	}
+	signed := dial(l.Public, "Signed: yes")
+	admin := dial(l.Admin, "Any: thing")
+	first := dial(l.Public, "Any: thing")
+	for range publicMost - 2 + beyond {
+		dial(l.Public, "")
+	}
+	ask(t, dial(l.Public, ""), "Any: thing") // the last that came is served: all before it were accepted
+	if open, closed := f.connections.count(); open != publicMost || closed != beyond+1 {
+		t.Errorf("%d open and %d closed, want %d and %d", open, closed, publicMost, beyond+1)
+	}
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest connection is open: %v", err)
+	}
+	ask(t, signed, "Any: thing")
+	ask(t, admin, "Any: thing")
+}
+
+// ask sends a request over a connection and reads its answer.
+func ask(t *testing.T, c net.Conn, header string) {
+	t.Helper()
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n"+header+"\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
 }

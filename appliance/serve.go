@@ -104,6 +104,11 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		f.public.set(public)
 		f.admin.set(admin)
 	}
+	f.connections.mu.Lock()
+	f.connections.known = a.intake.Known
+	f.connections.mu.Unlock()
+	a.set.NewGauge(`stockroom_connections_open`, func() float64 { n, _ := f.connections.count(); return float64(n) })
+	a.set.NewGauge(`stockroom_connections_closed_total`, func() float64 { _, n := f.connections.count(); return float64(n) })
 	for _, srv := range f.servers {
 		srv.RegisterOnShutdown(a.web.EndStreams)
 	}
@@ -143,6 +148,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 // front answers on the listeners from before the data dir is open until the end.
 type front struct {
 	public, admin door
+	connections   *connections // of the public listener
 	servers       []*http.Server
 	failed        context.Context // done when a listener ended by itself
 	wait          func() error
@@ -157,24 +163,24 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*d.h.Load())
 
 // newFront serves public and, where there is a listener for it, admin.
 func newFront(l Listeners, public, admin http.Handler) *front {
-	f := new(front)
+	f := &front{connections: &connections{Listener: l.Public, most: publicMost}}
 	f.public.set(public)
 	f.admin.set(admin)
 	g, failed := errgroup.WithContext(context.Background())
 	f.failed, f.wait = failed, g.Wait
-	start := func(ln net.Listener, h http.Handler) {
+	start := func(ln *connections, h http.Handler) {
 		srv := newServer(h)
 		f.servers = append(f.servers, srv)
 		g.Go(func() error {
-			if err := srv.Serve(&connections{ln}); !errors.Is(err, http.ErrServerClosed) {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
 		})
 	}
-	start(l.Public, &f.public)
+	start(f.connections, &f.public)
 	if l.Admin != nil {
-		start(l.Admin, &f.admin)
+		start(&connections{Listener: l.Admin}, &f.admin)
 	}
 	return f
 }
@@ -194,5 +200,6 @@ func newServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 	}
 }

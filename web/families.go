@@ -28,6 +28,8 @@ var families = []family{
 	{"stockroom_deliveries_total", counter, "outcome", "Accepted webhooks by outcome, counted once at the answer."},
 	{"stockroom_webhooks_rejected_total", counter, "reason", "Refused webhooks by reason."},
 	{"stockroom_webhooks_old_secret_total", counter, "", "Accepted webhooks that were signed with the previous client secret."},
+	{"stockroom_connections_open", gauge, "", "Open connections of the public listener."},
+	{"stockroom_connections_closed_total", counter, "", "Connections of the public listener that were closed because there were too many: first those without a right signature."},
 
 	{"stockroom_store_healthy", gauge, "store", "1 while the store can make a change durable, else 0."},
 	{"stockroom_catalogue_write_failures_total", counter, "cause", "Groups of changes that the catalogue could not take, by cause."},

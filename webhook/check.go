@@ -74,6 +74,8 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if rej := in.authenticate(d, req, body, signature); rej != nil {
 		return answer{}, rej
 	}
+	in.senders.signed(senderOf(req.address), req.arrived)
+	in.opt.Proven(r)
 	req.topic = string(topic)
 	shop, rej := findShop(d, req.shop, topic)
 	if rej != nil {
@@ -171,7 +173,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 		matched = d.verify(body, sum)
 	}
 	if len(matched) == 0 {
-		if !in.failures.allow(req.address, req.arrived) {
+		if !in.senders.mayFail(senderOf(req.address), req.arrived) {
 			return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
 				title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
 		}
@@ -203,7 +205,7 @@ func (in *Intake) authenticate(d *Directory, req *request, body []byte, signatur
 			return nil
 		}
 	}
-	if !in.failures.allow(req.address, req.arrived) {
+	if !in.senders.mayFail(senderOf(req.address), req.arrived) {
 		return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
 			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
 	}

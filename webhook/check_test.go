@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"stockroom/store"
@@ -352,11 +353,11 @@ func TestAddressBehindTrustedProxies(t *testing.T) {
 }
 
 func TestWrongSignaturesAreLimitedByNetworkAndForgiven(t *testing.T) {
-	l := newFailureLimiter()
+	l := newSenders()
 	now := time.Unix(1_790_000_000, 0)
 	spend := func(a string, n int, at time.Time) (allowed int) {
 		for range n {
-			if l.allow(netip.MustParseAddr(a), at) {
+			if l.mayFail(senderOf(netip.MustParseAddr(a)), at) {
 				allowed++
 			}
 		}
@@ -378,12 +379,59 @@ func TestWrongSignaturesAreLimitedByNetworkAndForgiven(t *testing.T) {
 		t.Errorf("%d after ten times %s, want 10", n, failureEvery)
 	}
 	// Memory is bounded: the addresses seen longest ago are forgotten.
-	for i := range 2 * failureSource {
+	for i := range 2 * sendersKept {
 		spend(fmt.Sprintf("10.%d.%d.1", i/256, i%256), 1, now)
 	}
-	if n := l.sources.Len(); n != failureSource {
-		t.Errorf("%d addresses are remembered, want %d", n, failureSource)
+	if n := l.failures.Len(); n != sendersKept {
+		t.Errorf("%d addresses are remembered, want %d", n, sendersKept)
 	}
+}
+
+func TestASenderIsKnownForAnHourAfterARightSignature(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		proven := 0
+		b := newBench(func(o *Options) {
+			o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			o.Proven = func(*http.Request) { proven++ }
+		})
+		send := func(remote, forwarded, key string, status int) {
+			t.Helper()
+			r := signed(update(1))
+			r.RemoteAddr = remote
+			r.Header.Set("X-Forwarded-For", forwarded)
+			r.Header.Set("X-Shopify-Hmac-Sha256", mac(key, update(1)))
+			want(t, b.send(r), status, "")
+		}
+		known := func(want bool, remotes ...string) {
+			t.Helper()
+			for _, remote := range remotes {
+				if b.Known(remote) != want {
+					t.Errorf("%s is known: %t", remote, !want)
+				}
+			}
+		}
+		send("192.0.2.7:1", "", testSecret, 200)
+		send("[2001:db8::7]:1", "", testSecret, 200)
+		send("10.0.0.1:1", "198.51.100.1", testSecret, 200)
+		send("203.0.113.9:1", "", "another", 401)
+		r := signed(update(1))
+		r.RemoteAddr = "192.0.2.9:1"
+		r.Header.Set("X-Shopify-Shop-Domain", "renamed.myshopify.com")
+		want(t, b.send(r), 404, "") // signed all the same
+		if proven != 4 {
+			t.Errorf("%d requests were called right, want 4", proven)
+		}
+		for i := range 2 * sendersKept {
+			b.senders.mayFail(senderOf(netip.AddrFrom4([4]byte{100, 64, byte(i >> 8), byte(i)})), time.Now())
+		}
+		time.Sleep(provenFor - 1)
+		here := []string{"192.0.2.7:2", "[2001:db8::ffff]:2", "198.51.100.1:2", "192.0.2.9:1"}
+		known(true, here...)
+		known(false, "192.0.2.8:1", "[2001:db8:0:1::7]:1", "10.0.0.1:1", "203.0.113.9:1", "@")
+		send("192.0.2.7:1", "", "another", 401) // takes nothing away
+		time.Sleep(1)
+		known(false, here...)
+	})
 }
 
 func TestSignatureOfTheOldSecretIsCounted(t *testing.T) {

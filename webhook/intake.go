@@ -59,6 +59,8 @@ type Options struct {
 	// Heard is told of valid deliveries that the catalogue did not take. nil drops
 	// it.
 	Heard func(d store.Delivery, c catalog.Change)
+	// Proven is told of each request whose signature is right. nil drops it.
+	Proven func(*http.Request)
 	// Redact deletes everything that is kept of a shop, after shop/redact for a
 	// shop that is known to be gone.
 	Redact func(ctx context.Context, shop string) error
@@ -71,7 +73,7 @@ type Intake struct {
 	counts    counts
 	rejected  rejectedList
 	refusals  refusals
-	failures  *failureLimiter
+	senders   *senders
 	bodies    *bodies
 	gate      *gate
 	buried    *buried
@@ -107,13 +109,16 @@ func New(o Options) *Intake {
 	if o.Heard == nil {
 		o.Heard = func(store.Delivery, catalog.Change) {}
 	}
+	if o.Proven == nil {
+		o.Proven = func(*http.Request) {}
+	}
 	in := &Intake{
 		opt: o, log: o.Logger,
-		counts:   newCounts(o.Metrics),
-		failures: newFailureLimiter(),
-		bodies:   newBodies(o.BytesInFlight),
-		gate:     newGate(o.Catalogue, o.Queue, o.Logger),
-		buried:   newBuried(),
+		counts:  newCounts(o.Metrics),
+		senders: newSenders(),
+		bodies:  newBodies(o.BytesInFlight),
+		gate:    newGate(o.Catalogue, o.Queue, o.Logger),
+		buried:  newBuried(),
 	}
 	in.directory.Store(NewDirectory(nil, nil))
 	return in

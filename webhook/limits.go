@@ -13,43 +13,79 @@ import (
 )
 
 const (
-	failureBurst  = 20
-	failureEvery  = 6 * time.Second // one more wrong signature is answered with 401 per this time
-	failureSource = 4096            // addresses remembered
+	failureBurst = 20
+	failureEvery = 6 * time.Second // one more wrong signature is answered with 401 per this time
+	provenFor    = time.Hour       // a sender is known after a right signature
+	sendersKept  = 4096            // of each kind
 )
 
-// failureLimiter bounds the wrong signatures one address may send before it is
-// answered with 429. Right signatures never get here.
-type failureLimiter struct {
-	mu      sync.Mutex
-	sources *lru.LRU[netip.Prefix, *rate.Limiter]
-}
-
-func newFailureLimiter() *failureLimiter {
-	sources, err := lru.NewLRU[netip.Prefix, *rate.Limiter](failureSource, nil)
-	if err != nil {
-		panic(err) // only for a size below one
-	}
-	return &failureLimiter{sources: sources}
-}
-
-func (l *failureLimiter) allow(a netip.Addr, now time.Time) bool {
+// senderOf is whom a request is counted for: an IPv4 address, or the IPv6 network
+// of one customer. Everything behind a proxy that is not trusted is one sender.
+func senderOf(a netip.Addr) netip.Prefix {
 	bits := 32
 	if a.Is6() {
-		bits = 64 // a customer's whole network
+		bits = 64
 	}
 	prefix, err := a.Prefix(bits)
 	if err != nil {
-		prefix = netip.Prefix{}
+		return netip.Prefix{}
 	}
+	return prefix
+}
+
+// senders is what is remembered of senders. Those that fail and those that had a
+// right signature have lists of their own, so that no number of strangers makes a
+// known one forgotten.
+type senders struct {
+	mu       sync.Mutex
+	failures *lru.LRU[netip.Prefix, *rate.Limiter]
+	proven   *lru.LRU[netip.Prefix, time.Time] // when each last had a right signature
+}
+
+func newSenders() *senders {
+	return &senders{failures: newList[*rate.Limiter](), proven: newList[time.Time]()}
+}
+
+func newList[V any]() *lru.LRU[netip.Prefix, V] {
+	list, err := lru.NewLRU[netip.Prefix, V](sendersKept, nil)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	return list
+}
+
+// mayFail reports whether one more wrong signature of a sender is answered with
+// 401; beyond its limit it is 429. Right signatures are never limited.
+func (l *senders) mayFail(sender netip.Prefix, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limiter, ok := l.sources.Get(prefix)
+	limiter, ok := l.failures.Get(sender)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(failureEvery), failureBurst)
-		l.sources.Add(prefix, limiter)
+		l.failures.Add(sender, limiter)
 	}
 	return limiter.AllowN(now, 1)
+}
+
+// signed notes that a sender had a right signature.
+func (l *senders) signed(sender netip.Prefix, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.proven.Add(sender, now)
+}
+
+// known reports whether a sender had a right signature within provenFor.
+func (l *senders) known(sender netip.Prefix, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at, ok := l.proven.Peek(sender)
+	return ok && now.Sub(at) < provenFor
+}
+
+// Known reports whether the sender at the other end of a connection had a right
+// signature within the last hour.
+func (in *Intake) Known(remote string) bool {
+	return in.senders.known(senderOf(peer(remote)), time.Now())
 }
 
 // clientAddress is the peer's address, or, when the peer is a trusted proxy,
