@@ -245,7 +245,7 @@ func rejectedWords(reason string) string {
 	case "malformed_hmac":
 		return "Unreadable signature"
 	case "wrong_secret":
-		return "Signed with another secret"
+		return "Wrong signature"
 	case "old_secret":
 		return "Signed with a replaced secret"
 	case "other_shops_secret":

@@ -64,14 +64,17 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 		return answer{}, rej
 	}
 	defer release()
-	if req.shop == "" {
-		if req.shop = catalog.ShopNamed(body); req.shop == "" {
-			return answer{}, req.missing(signature, false)
-		}
+	named := req.shop
+	if named == "" {
+		named = catalog.ShopNamed(body)
 	}
 
 	d := in.directory.Load()
-	if rej := in.authenticate(d, req, body, signature); rej != nil {
+	if rej := in.authenticate(d, req, named, body, signature); rej != nil {
+		return answer{}, rej
+	}
+	req.shop = named
+	if rej := req.missing(signature, false); rej != nil {
 		return answer{}, rej
 	}
 	in.senders.signed(senderOf(req.address), req.arrived)
@@ -159,58 +162,48 @@ func (in *Intake) readBody(w http.ResponseWriter, req *request) (body []byte, re
 	return nil, nil, &rejection{status: http.StatusBadRequest, reason: ReasonAborted, title: "The body is incomplete", detail: detail}
 }
 
-// authenticate checks the signature against every active secret, then that one
-// of those that fit belongs to the shop the header names.
-func (in *Intake) authenticate(d *Directory, req *request, body []byte, signature string) *rejection {
-	// A known shop without a secret is our fault, not the sender's.
-	if shop, ok := d.shops[req.shop]; ok && !shop.Removed && len(shop.Keys) == 0 {
+// authenticate checks the signature against the secrets of the shop that the
+// header names, or the body in its place.
+func (in *Intake) authenticate(d *Directory, req *request, named string, body []byte, signature string) *rejection {
+	var tried []*verifier
+	var signer *verifier
+	sum, wellFormed := decodeHMAC(signature)
+	if wellFormed {
+		tried = d.candidates(named, &in.lately)
+		signer = matching(tried, body, sum)
+	}
+	shop, known := d.shops[named]
+	switch {
+	case known && !shop.Removed && len(shop.Keys) == 0: // our fault, not the sender's
 		return &rejection{status: http.StatusServiceUnavailable, reason: ReasonNoSecret, retryAfter: 60,
 			title: "The shop's client secret is not configured", detail: "Add it with `stockroom shop add`; until then Shopify sends this again."}
-	}
-	sum, wellFormed := decodeHMAC(signature)
-	var matched []*verifier
-	if wellFormed {
-		matched = d.verify(body, sum)
-	}
-	if len(matched) == 0 {
-		if !in.senders.mayFail(senderOf(req.address), req.arrived) {
-			return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
-				title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
+	case signer != nil:
+		in.lately.fitted(signer.secret)
+		if known && signer.old {
+			in.counts.oldSecret.Inc()
+		} else if !known && named != "" {
+			in.refusals.stranger(clip(named), signer, req.arrived) // answered 404 by findShop
 		}
-		if !wellFormed {
-			return &rejection{status: http.StatusUnauthorized, reason: ReasonMalformedHMAC, title: "The signature is not one",
-				detail: string(req.family) + "Hmac-Sha256 must be 32 bytes in base64."}
-		}
-		rej := d.diagnose(body, sum, strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"))
-		return &rej
-	}
-	if _, known := d.shops[req.shop]; !known {
-		in.refusals.stranger(clip(req.shop), matched, req.arrived)
-		return nil // answered 404 by findShop
-	}
-	old := true
-	for _, v := range matched {
-		if v.shops[req.shop] {
-			old = old && v.old
-			if !v.old {
-				return nil
-			}
-		}
-	}
-	for _, v := range matched {
-		if v.shops[req.shop] {
-			if old {
-				in.counts.oldSecret.Inc()
-			}
-			return nil
-		}
-	}
-	if !in.senders.mayFail(senderOf(req.address), req.arrived) {
+		return nil
+	case !in.senders.mayFail(senderOf(req.address), req.arrived):
 		return &rejection{status: http.StatusTooManyRequests, reason: ReasonTooMany, retryAfter: 60,
 			title: "Too many wrong signatures", detail: "Requests with a right signature are never limited."}
+	case !wellFormed:
+		return &rejection{status: http.StatusUnauthorized, reason: ReasonMalformedHMAC, title: "The signature is not one",
+			detail: string(req.family) + "Hmac-Sha256 must be 32 bytes in base64."}
 	}
-	return &rejection{status: http.StatusUnauthorized, reason: ReasonOtherShop, title: "The signature does not fit",
-		detail: "The body is not signed with a secret of the shop that it is for, " + clip(req.shop) + "."}
+	// One answer for a shop that is known, one that is not and any secret: it must
+	// not tell a stranger which of them there are.
+	rej := &rejection{status: http.StatusUnauthorized, reason: wrongSignature, title: "The signature does not fit",
+		detail: "The body is signed with another secret, or it was changed on the way. " +
+			"Stockroom's log and status page tell the likely cause.",
+		cause: &cause{reason: ReasonWrongSecret, detail: "The body is signed with another secret, or it was changed on the way. " +
+			"Which of the two is looked for at most once a second, and this one came in between."}}
+	if in.looks.AllowN(time.Now(), 1) {
+		c := in.look(d, req, named, body, sum, tried)
+		rej.cause = &c
+	}
+	return rej
 }
 
 // findShop returns the shop; a removed one is known to compliance topics only.

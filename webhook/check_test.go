@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -31,7 +32,7 @@ func TestFirstCheckInTheOrderDecides(t *testing.T) {
 		{"shop", 404, func(r *http.Request) { r.Header.Set("X-Shopify-Shop-Domain", "stranger.myshopify.com") }},
 		{"topic", 200, func(r *http.Request) { r.Header.Set("X-Shopify-Topic", "orders/create") }},
 	}
-	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, ReasonWrongSecret, ReasonUnknownShop, ""}
+	reasons := []Reason{ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, wrongSignature, ReasonUnknownShop, ""}
 	for i, first := range faults {
 		for j := i; j < len(faults); j++ {
 			b := newBench(nil)
@@ -103,6 +104,7 @@ func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
 	body := []byte(`{"admin_graphql_api_id":"gid:\/\/shopify\/Product\/1","id":1,"title":"A \u0026 B \u003cb\u003e","vendor":"Acme"}`)
 	plain := []byte(`{"admin_graphql_api_id":"gid://shopify/Product/1","id":1,"title":"A & B <b>","vendor":"Acme"}`)
 	indented := []byte("{\n  \"admin_graphql_api_id\": \"gid:\\/\\/shopify\\/Product\\/1\",\n  \"id\": 1,\n  \"title\": \"A \\u0026 B \\u003cb\\u003e\",\n  \"vendor\": \"Acme\"\n}\n")
+	long := slices.Concat(body[:len(body)-1], []byte(`,"x":"`), bytes.Repeat([]byte("x"), lookedAt), []byte(`"}`))
 	for name, test := range map[string]struct {
 		sent, arrived []byte
 		secret        string
@@ -118,6 +120,10 @@ func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
 		"rewritten and reordered":        {body, []byte(`{"title": "A & B", "id": 1}`), testSecret, ReasonBodyChanged},
 		"cut off":                        {body, body[:40], testSecret, ReasonTruncated},
 		"cut off in a string":            {body, body[:len(body)-3], testSecret, ReasonTruncated},
+		"another shop's secret":          {body, body, otherKey, ReasonOtherShop},
+		"long and cut off":               {long, long[:len(long)-9], testSecret, ReasonTruncated},
+		"long and unescaped":             {long, bytes.ReplaceAll(long, []byte(`\/`), []byte("/")), testSecret, ReasonBodyChanged},
+		"long, of a replaced secret":     {long, long, replaced, ReasonWrongSecret}, // no digest of a long body
 		"a body that is not JSON":        {[]byte("hello"), []byte("hello"), "stranger", ReasonWrongSecret},
 		"an empty body":                  {body, nil, testSecret, ReasonWrongSecret},
 		"the previous secret, rewritten": {body, append(bytes.Clone(body), '\n'), oldSecret, ReasonBodyChanged},
@@ -127,8 +133,9 @@ func TestDiagnosisNamesTheLikelyCause(t *testing.T) {
 			r := signed(test.arrived)
 			r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, test.sent))
 			w := b.send(r)
-			if want := fmt.Sprintf(`"reason":%q`, test.want); w.Code != 401 || !strings.Contains(w.Body.String(), want) {
-				t.Errorf("%d %s, want %s", w.Code, w.Body, want)
+			if w.Code != 401 || !strings.Contains(w.Body.String(), string(wrongSignature)) || b.Rejected()[0].Reason != test.want ||
+				!strings.Contains(b.log.String(), "reason="+string(test.want)) || b.counts.rejected[test.want].Get() != 1 {
+				t.Errorf("%d %s, told %+v, want %s", w.Code, w.Body, b.Rejected()[0], test.want)
 			}
 			for _, secret := range []string{testSecret, oldSecret, replaced, otherKey, mac(testSecret, test.arrived)} {
 				if strings.Contains(w.Body.String()+b.log.String()+fmt.Sprint(b.Rejected()), secret) {
@@ -178,7 +185,7 @@ func TestOneHeaderFamilyDecidesAsAWhole(t *testing.T) {
 			all("X-Shopify-", wrong, testShop, "products/update", "x"), all("Shopify-", right, testShop, "products/update", "s"), 200, success},
 		"only the longer names' signature is right": {
 			all("X-Shopify-", right, testShop, "products/update", "x"), all("Shopify-", wrong, testShop, "products/update", "s"),
-			401, string(ReasonWrongSecret)},
+			401, string(wrongSignature)},
 		"the longer names are of another delivery": {
 			all("X-Shopify-", mac(otherKey, body), otherShop, "products/delete", "x"),
 			all("Shopify-", right, testShop, "products/update", "s"), 200, success},
@@ -241,15 +248,16 @@ func TestAPrivacyTopicNeedsNoShopHeader(t *testing.T) {
 		"by the previous secret": {"customers/redact", redact(testShop), oldSecret, 200, success},
 		"a request for data": {"customers/data_request",
 			`{"shop_domain":"` + testShop + `","customer":{"id":1},"data_request":{"id":2}}`, testSecret, 200, success},
-		"a shop's erasure":        {"shop/redact", `{"shop_id":1,"shop_domain":"` + testShop + `"}`, testSecret, 200, success},
-		"signed by nobody":        {"customers/redact", redact(testShop), "wrong", 401, string(ReasonWrongSecret)},
-		"signed by another shop":  {"customers/redact", redact(testShop), otherKey, 401, string(ReasonOtherShop)},
-		"of a shop nobody knows":  {"customers/redact", redact("stranger.myshopify.com"), testSecret, 404, string(ReasonUnknownShop)},
-		"a stranger's of nobody":  {"customers/redact", redact("stranger.myshopify.com"), "wrong", 401, string(ReasonWrongSecret)},
-		"a body without a shop":   {"customers/redact", `{"customer":{"id":1}}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
-		"a body with a null shop": {"customers/redact", `{"shop_domain":null}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
-		"a body that is no JSON":  {"customers/redact", `shop_domain`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
-		"a shop further in":       {"customers/redact", `{"customer":{"shop_domain":"` + testShop + `"}}`, testSecret, 401, "Missing:"},
+		"a shop's erasure":             {"shop/redact", `{"shop_id":1,"shop_domain":"` + testShop + `"}`, testSecret, 200, success},
+		"signed by nobody":             {"customers/redact", redact(testShop), "wrong", 401, string(wrongSignature)},
+		"signed by another shop":       {"customers/redact", redact(testShop), otherKey, 401, string(wrongSignature)},
+		"of a shop nobody knows":       {"customers/redact", redact("stranger.myshopify.com"), testSecret, 404, string(ReasonUnknownShop)},
+		"a stranger's of nobody":       {"customers/redact", redact("stranger.myshopify.com"), "wrong", 401, string(wrongSignature)},
+		"a body without a shop":        {"customers/redact", `{"customer":{"id":1}}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body with a null shop":      {"customers/redact", `{"shop_domain":null}`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body that is no JSON":       {"customers/redact", `shop_domain`, testSecret, 401, "Missing: X-Shopify-Shop-Domain."},
+		"a body without a shop, wrong": {"customers/redact", `{"customer":{"id":1}}`, "wrong", 401, string(wrongSignature)},
+		"a shop further in":            {"customers/redact", `{"customer":{"shop_domain":"` + testShop + `"}}`, testSecret, 401, "Missing:"},
 		"a shop behind 64 KiB": {"customers/redact",
 			`{"x":"` + strings.Repeat("x", 64<<10) + `","shop_domain":"` + testShop + `"}`, testSecret, 401, "Missing:"},
 		"a shop before 64 KiB": {"customers/redact",
@@ -270,6 +278,9 @@ func TestAPrivacyTopicNeedsNoShopHeader(t *testing.T) {
 			if d.Shop != testShop {
 				t.Errorf("%s: taken for %q", name, d.Shop)
 			}
+		}
+		if w.Code == 401 && (b.Rejected()[0].Shop != "" || b.Refusals(testShop).Count != 0) {
+			t.Errorf("%s: a name that nobody signed is used: %+v", name, b.Rejected()[0])
 		}
 	}
 	// With a header that names another shop it is no privacy request of that one.
@@ -457,7 +468,7 @@ func TestSecretOfAnotherShopSignsForThatShopOnly(t *testing.T) {
 		r.Header.Set("X-Shopify-Shop-Domain", test.shop)
 		r.Header.Set("X-Shopify-Hmac-Sha256", mac(test.secret, body))
 		w := b.send(r)
-		if w.Code != 401 || !strings.Contains(w.Body.String(), string(ReasonOtherShop)) || b.catalogue.count() != 0 {
+		if w.Code != 401 || !strings.Contains(w.Body.String(), string(wrongSignature)) || b.catalogue.count() != 0 {
 			t.Errorf("%s signed with %s: %d %s", test.shop, test.secret, w.Code, w.Body)
 		}
 	}

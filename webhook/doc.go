@@ -8,10 +8,15 @@
 // next attempt starts from nothing. This holds over kill -9 and a power cut.
 //
 // Order of the checks: method, declared length, encoding, presence of the headers, the
-// signature over the raw bytes against every active secret, the shop, the
-// topic, the body. Nothing of a body is parsed before its signature holds, but for
-// the shop's name in that of a compliance topic without a shop header, and nothing
-// but the body is trusted after it: topic, shop and ids in headers are not signed.
+// signature over the raw bytes, the shop, the topic, the body. Nothing of a body is
+// parsed before its signature holds, but for the shop's name in that of a compliance
+// topic without a shop header, and nothing but the body is trusted after it: topic,
+// shop and ids in headers are not signed.
+//
+// What is not authentic costs the same whatever it claims and however many shops
+// there are: one read within the limits, and as many digests as the shop with the
+// most secrets has. The answer is one for every wrong signature. Its likely cause is
+// for the operator; it is looked for at most once a second.
 //
 // Time. Shopify gives up after five seconds (shopify.dev, verify deliveries).
 // The catalogue has the first three, the queue the next one; then the answer is

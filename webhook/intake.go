@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"golang.org/x/time/rate"
 
 	"stockroom/catalog"
 	"stockroom/queue"
@@ -73,6 +74,8 @@ type Intake struct {
 	counts    counts
 	rejected  rejectedList
 	refusals  refusals
+	lately    lately
+	looks     *rate.Limiter // looks for the cause of a wrong signature, all senders together
 	senders   *senders
 	bodies    *bodies
 	gate      *gate
@@ -115,6 +118,7 @@ func New(o Options) *Intake {
 	in := &Intake{
 		opt: o, log: o.Logger,
 		counts:  newCounts(o.Metrics),
+		looks:   rate.NewLimiter(1, 1),
 		senders: newSenders(),
 		bodies:  newBodies(o.BytesInFlight),
 		gate:    newGate(o.Catalogue, o.Queue, o.Logger),
@@ -209,14 +213,18 @@ func levelOf(a answer) slog.Level {
 }
 
 func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
-	in.counts.rejected[rej.reason].Inc()
+	told := cause{reason: rej.reason, detail: rej.detail}
+	if rej.cause != nil {
+		told = *rej.cause
+	}
+	in.counts.rejected[told.reason].Inc()
 	entry := Rejected{
-		At: req.arrived, Reason: rej.reason, Status: rej.status, Detail: rej.detail,
+		At: req.arrived, Reason: told.reason, Status: rej.status, Detail: told.detail,
 		Address: req.address.String(), Shop: clip(req.shop), Topic: clip(req.topic),
 	}
 	in.rejected.add(entry)
 	if shop, ok := in.directory.Load().shops[req.shop]; ok && !shop.Removed {
-		in.refusals.refused(req.shop, rej.reason, req.arrived)
+		in.refusals.refused(req.shop, told.reason, told.found, req.arrived)
 	}
 	switch rej.reason {
 	case ReasonTooLarge, ReasonEncoded, ReasonAborted, ReasonBusy:
@@ -224,6 +232,6 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 		w.Header().Set("Connection", "close")
 	}
 	writeProblem(w, rej)
-	in.log.Warn("webhook refused", "reason", string(rej.reason), "status", rej.status,
-		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", rej.detail)
+	in.log.Warn("webhook refused", "reason", string(told.reason), "status", rej.status,
+		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", told.detail)
 }

@@ -16,7 +16,7 @@ const RefusedFor = 10 * time.Minute
 type Refusals struct {
 	First, Last time.Time
 	Count       int
-	Reason      Reason // of the newest
+	Reason      Reason // of the newest whose cause was looked for
 	// Fits: one of them was signed with a secret that is known here, a replaced
 	// one or another shop's. A stranger can't do that.
 	Fits Reason
@@ -44,8 +44,9 @@ type refusals struct {
 	strangers []Stranger // the newest last
 }
 
-// refused notes a refusal; only those of a signature count.
-func (l *refusals) refused(shop string, reason Reason, at time.Time) {
+// refused notes a refusal; only those of a signature count. A cause that was not
+// looked for contradicts none that was found.
+func (l *refusals) refused(shop string, reason Reason, found bool, at time.Time) {
 	switch reason {
 	case ReasonWrongSecret, ReasonOldSecret, ReasonOtherShop, ReasonBodyChanged, ReasonTruncated, ReasonTooMany:
 	default:
@@ -57,8 +58,11 @@ func (l *refusals) refused(shop string, reason Reason, at time.Time) {
 	if at.Sub(r.Last) > RefusedFor {
 		r = Refusals{First: at}
 	}
-	r.Last, r.Reason = at, reason
+	r.Last = at
 	r.Count++
+	if found || r.Reason == "" {
+		r.Reason = reason
+	}
 	if reason == ReasonOldSecret || reason == ReasonOtherShop {
 		r.Fits = reason
 	}
@@ -79,17 +83,9 @@ func (l *refusals) accepted(shop string, at time.Time) {
 }
 
 // stranger notes a delivery of an unknown shop that a known secret signed.
-func (l *refusals) stranger(name string, signed []*verifier, at time.Time) {
+func (l *refusals) stranger(name string, signer *verifier, at time.Time) {
 	const shopsNamed = 3
-	s := Stranger{Name: name, At: at, Count: 1}
-	for _, v := range signed {
-		for shop := range v.shops {
-			s.Shops = append(s.Shops, shop)
-		}
-	}
-	slices.Sort(s.Shops)
-	s.Shops = slices.Compact(s.Shops)
-	s.Shops = s.Shops[:min(len(s.Shops), shopsNamed)]
+	s := Stranger{Name: name, At: at, Count: 1, Shops: signer.shops[:min(len(signer.shops), shopsNamed)]}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if i := slices.IndexFunc(l.strangers, func(o Stranger) bool { return o.Name == name }); i >= 0 {

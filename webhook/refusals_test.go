@@ -15,10 +15,10 @@ func TestRefusalsEndByThemselvesOrWithAValidDelivery(t *testing.T) {
 		in := &Intake{}
 		in.directory.Store(NewDirectory([]Shop{{Domain: shop}}, nil))
 		first := time.Now()
-		in.refusals.refused(shop, ReasonWrongSecret, time.Now())
-		in.refusals.refused(shop, ReasonNoHMAC, time.Now()) // anybody's
+		in.refusals.refused(shop, ReasonWrongSecret, false, time.Now())
+		in.refusals.refused(shop, ReasonNoHMAC, false, time.Now()) // anybody's
 		time.Sleep(9 * time.Minute)
-		in.refusals.refused(shop, ReasonTooMany, time.Now())
+		in.refusals.refused(shop, ReasonTooMany, false, time.Now())
 		time.Sleep(RefusedFor - time.Second)
 		if r := in.Refusals(shop); r.Count != 2 || !r.First.Equal(first) || r.Fits != "" {
 			t.Errorf("%+v, want two since the first", r)
@@ -30,7 +30,7 @@ func TestRefusalsEndByThemselvesOrWithAValidDelivery(t *testing.T) {
 
 		before := time.Now()
 		time.Sleep(time.Second)
-		in.refusals.refused(shop, ReasonOldSecret, time.Now())
+		in.refusals.refused(shop, ReasonOldSecret, false, time.Now())
 		in.refusals.accepted(shop, before)
 		if r := in.Refusals(shop); r.Count != 1 || r.Fits != ReasonOldSecret {
 			t.Errorf("%+v after a valid delivery of before, want one that fits a known secret", r)
@@ -47,12 +47,12 @@ func TestRefusalsEndByThemselvesOrWithAValidDelivery(t *testing.T) {
 // known secret signs: few, for a day, and none that is connected.
 func TestStrangersAreNamedWhileTheyAreNotConnected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		signed := newVerifier([]byte("secret"))
-		signed.shops["my-shop.myshopify.com"] = true
+		signed := newVerifier("secret")
+		signed.shops = []string{"my-shop.myshopify.com"}
 		in := &Intake{}
 		in.directory.Store(NewDirectory(nil, nil))
 		for i := range 3 * strangersKept {
-			in.refusals.stranger(string(rune('a'+i%26))+".myshopify.com", []*verifier{signed}, time.Now())
+			in.refusals.stranger(string(rune('a'+i%26))+".myshopify.com", signed, time.Now())
 			time.Sleep(time.Second)
 		}
 		list := in.Strangers()

@@ -2,11 +2,13 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -38,7 +40,11 @@ const (
 	ReasonStoresFailed  Reason = "stores_failed"
 )
 
-// Reasons are all of them.
+// wrongSignature is what an answer says in place of the likely cause, which is for
+// the operator: it would tell a stranger which shops and secrets there are.
+const wrongSignature Reason = "wrong_signature"
+
+// Reasons are all that are counted.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonMethod, ReasonTooLarge, ReasonEncoded, ReasonMissingHeader, ReasonNoHMAC, ReasonMalformedHMAC,
@@ -54,6 +60,16 @@ type rejection struct {
 	title      string
 	detail     string
 	retryAfter int // seconds, 0 for none
+	// cause is what the operator is told in place of reason and detail, nil for
+	// the same.
+	cause *cause
+}
+
+// cause is why a signature probably does not fit.
+type cause struct {
+	reason Reason
+	detail string
+	found  bool // it was looked for
 }
 
 // Rejected is one refused request as the status page shows it. It never holds
@@ -126,32 +142,40 @@ func writeProblem(w http.ResponseWriter, r rejection) {
 	_, _ = w.Write(body) // the client may be gone; there is nobody to tell
 }
 
-// diagnose says which cause of a failed signature is likely. It runs only
-// after every active secret has failed, and tells nothing of any secret.
-func (d *Directory) diagnose(body, sum []byte, captainHook bool) rejection {
-	refuse := func(reason Reason, detail string) rejection {
-		return rejection{status: http.StatusUnauthorized, reason: reason, title: "The signature does not fit", detail: detail}
-	}
-	for _, v := range d.retired {
-		if v.match(body, sum) {
-			return refuse(ReasonOldSecret, "The body is signed with a client secret that was replaced here. If Shopify still uses it, configure it as the previous secret.")
+// lookedAt is how many bytes of a refused body are looked at.
+const lookedAt = 64 << 10
+
+// look says which cause of a wrong signature is likely. It is called at most once a
+// second, while the memory of the body is accounted for, and its work is bounded
+// whatever the body and the number of shops.
+func (in *Intake) look(d *Directory, req *request, named string, body, sum []byte, tried []*verifier) cause {
+	var old, other, own *verifier
+	if len(body) <= lookedAt {
+		old = matching(d.retired, body, sum)
+		other = matching(in.lately.of(d, latelyKept), body, sum)
+		for _, sent := range unchanged(body) {
+			own = cmp.Or(own, matching(tried, sent, sum))
 		}
 	}
-	for _, changed := range unchanged(body) {
-		if len(d.verify(changed, sum)) > 0 {
-			return refuse(ReasonBodyChanged, "The body was changed on the way: something between Shopify and Stockroom reads the JSON and writes it anew. Pass the raw bytes through.")
-		}
+	_, known := d.shops[named]
+	switch {
+	case old != nil:
+		return cause{ReasonOldSecret, "The body is signed with a client secret that was replaced here. If Shopify still uses it, configure it as the previous secret.", true}
+	case other != nil && !known && named != "":
+		in.refusals.stranger(clip(named), other, req.arrived)
+		return cause{ReasonOtherShop, "The body is signed with the secret of a shop that is connected; the one that it is for is not.", true}
+	case other != nil:
+		return cause{ReasonOtherShop, "The body is signed with the secret of another shop than the one that it is for.", true}
+	case own != nil:
+		return cause{ReasonBodyChanged, "The body was changed on the way: something between Shopify and Stockroom reads the JSON and writes it anew. Pass the raw bytes through.", true}
+	case endsEarly(body):
+		return cause{ReasonTruncated, "The body ends in the middle of its JSON: something on the way cut it off. Look for a size limit in a proxy.", true}
+	case looksRewritten(body[:min(len(body), lookedAt)]):
+		return cause{ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way has probably read it and written it anew. Pass the raw bytes through.", true}
+	case strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"):
+		return cause{ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; webhooks made under Settings, Notifications are signed with a secret of their own.", true}
 	}
-	if endsEarly(body) {
-		return refuse(ReasonTruncated, "The body ends in the middle of its JSON: something on the way cut it off. Look for a size limit in a proxy.")
-	}
-	if looksRewritten(body) {
-		return refuse(ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way has probably read it and written it anew. Pass the raw bytes through.")
-	}
-	if captainHook {
-		return refuse(ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; webhooks made under Settings, Notifications are signed with a secret of their own.")
-	}
-	return refuse(ReasonWrongSecret, "The body is signed with another secret, or not by Shopify at all.")
+	return cause{ReasonWrongSecret, "The body is signed with another secret, or not by Shopify at all.", true}
 }
 
 // unchanged returns what the body may have been before a proxy rewrote it.
@@ -171,11 +195,12 @@ func unchanged(body []byte) [][]byte {
 	return list
 }
 
-// shopifyEscaped writes a JSON text with the escapes Shopify uses.
+// shopifyEscaped writes a JSON text with the escapes Shopify uses, as much of it as
+// is looked at.
 func shopifyEscaped(body []byte) []byte {
 	out := make([]byte, 0, len(body)+len(body)/8)
 	inString := false
-	for i := 0; i < len(body); i++ {
+	for i := 0; i < len(body) && len(out) < lookedAt; i++ {
 		c := body[i]
 		switch {
 		case c == '"':
@@ -195,7 +220,13 @@ func shopifyEscaped(body []byte) []byte {
 	return out
 }
 
+// endsEarly reports whether a JSON text breaks off. A long one is not parsed: its
+// last bytes decide.
 func endsEarly(body []byte) bool {
+	if len(body) > lookedAt {
+		last := bytes.TrimRight(body[len(body)-64:], " \r\n\t")
+		return body[0] == '{' && !bytes.HasSuffix(last, []byte("}"))
+	}
 	if len(body) == 0 {
 		return false
 	}
