@@ -128,6 +128,10 @@ func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (stor
 	}
 }
 
+// unconfirmed is all that is known when no store answered in time or one failed: a
+// commit that was given up may still come to the disk.
+const unconfirmed = "Not confirmed to be on disk"
+
 // enqueue keeps a delivery that the catalogue could not take.
 func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *rejection) {
 	payload, err := req.envelope.Encode()
@@ -145,12 +149,12 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 	}
 	if err != nil {
 		if in.gate.noteRefused() {
-			in.log.Error("neither the catalogue nor the queue can take a delivery", "catalogue", cause.Error(), "queue", err.Error())
+			in.log.Error("neither the catalogue nor the queue confirms a delivery", "catalogue", cause.Error(), "queue", err.Error())
 		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
-			title: "Nothing can be stored now",
-			detail: "The catalogue can't take the change (" + words(cause) + "), and the retry queue can't either (" +
-				queueWords(err) + "). Nothing of it was kept; send it again."}
+			title: unconfirmed,
+			detail: "The delivery is not confirmed to be on disk; send it again. The catalogue: " + words(cause) +
+				". The retry queue: " + queueWords(err) + "."}
 	}
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
 	in.gate.noteQueued()
@@ -179,9 +183,10 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 		}
 	}
 	if err != nil {
-		in.log.Error("a dead letter can't be kept", "error", err.Error())
+		in.log.Error("a dead letter is not confirmed to be on disk", "error", err.Error())
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
-			title: "Nothing can be stored now", detail: "The body makes no sense here, and it can't be kept for inspection. Send it again."}
+			title: unconfirmed, detail: "The body makes no sense here, and its dead letter is not confirmed to be on disk; " +
+				"send it again. The retry queue: " + queueWords(err) + "."}
 	}
 	in.note(ctx, req.envelope, product, cause)
 	return answer{outcome: outcome, reason: cause.Error()}, nil

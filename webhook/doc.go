@@ -4,8 +4,10 @@
 // What it promises. A 2xx answer means that the change is committed with fsync,
 // in the catalogue or, when that can't take it now, in the retry queue (the
 // answer then says queued), or as a dead letter when the body makes no sense.
-// Any other answer means that nothing of the request was kept, so Shopify's
-// next attempt starts from nothing. This holds over kill -9 and a power cut.
+// A 503 because neither confirms means that nothing is certain: a commit that was
+// given up may still come to the disk, and Shopify's next attempt is then a duplicate.
+// After any other answer nothing of the request was kept. This holds over kill -9 and
+// a power cut.
 //
 // Order of the checks: method, declared length, encoding, presence of the headers, the
 // signature over the raw bytes, the shop, the topic, the body. Nothing of a body is

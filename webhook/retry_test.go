@@ -148,7 +148,8 @@ func TestNothingIsKeptWhenNeitherStoreTakesIt(t *testing.T) {
 		for _, body := range [][]byte{update(1), []byte("not json")} {
 			w := b.send(signed(body))
 			want(t, w, 503, "")
-			if w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "stores_failed") {
+			if w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "not confirmed to be on disk; send it again") ||
+				!strings.Contains(w.Body.String(), "stores_failed") || strings.Contains(w.Body.String(), "kept") {
 				t.Errorf("answer %v %s", w.Header(), w.Body)
 			}
 		}
