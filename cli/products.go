@@ -198,6 +198,9 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 		if d.Error != nil {
 			reason = *d.Error
 		}
+		if d.Count > 1 {
+			reason += fmt.Sprintf(" (seen %d times, last %s)", d.Count, d.LastAt.Time().Format("2006-01-02 15:04:05"))
+		}
 		fmt.Fprintf(t, "  %d\t%s\t%s\t%s\t%s\n", d.ID, d.ReceivedAt.Time().Format("2006-01-02 15:04:05"), d.Topic, d.Outcome, reason)
 	}
 	return t.Flush()

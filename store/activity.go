@@ -152,7 +152,7 @@ func (s *Store) readActivity(ctx context.Context, db *sql.DB, upTo int64) error 
 	return errors.Join(
 		s.loadHearing(ctx, db),
 		eachTime(ctx, db, func(shop string, at int64) { s.activity.add(shop, time.UnixMilli(at), now) },
-			`SELECT shop, received_at FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows),
+			`SELECT shop, coalesce(last_at, received_at) FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows),
 		eachTime(ctx, db, s.activity.changed,
 			`SELECT shop, max(at) FROM (SELECT shop, at FROM changes ORDER BY seq DESC LIMIT ?) GROUP BY shop`, activityRows),
 		// Of shops that have been quiet for so long the products themselves tell.

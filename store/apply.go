@@ -39,8 +39,7 @@ func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcom
 				return err
 			}
 		}
-		t.delivery++
-		return t.journal(d, entry{id: t.delivery, externalID: externalID, outcome: outcome, reason: reason})
+		return t.journal(d, &entry{id: t.delivery + 1, externalID: externalID, outcome: outcome, reason: reason})
 	})
 	if err == nil {
 		s.activity.add(d.Shop, d.ReceivedAt, time.Now())
@@ -112,8 +111,8 @@ func headOf(row [10]driver.Value, err error) (head, error) {
 
 // deliver judges a delivery, writes what follows from it and its journal row.
 func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
-	t.delivery++
-	e := entry{id: t.delivery, externalID: c.ID}
+	e := entry{id: t.delivery + 1, externalID: c.ID}
+	seq := t.seq
 	o := origin{
 		source: "webhook", ref: d.WebhookID, delivery: e.id,
 		cause: "delivery:" + strconv.FormatInt(e.id, 10),
@@ -133,6 +132,8 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 		v, err = t.upsert(d.Shop, c.Product, h, o)
 	case c.Kind == catalog.Delete:
 		v, err = t.remove(d.Shop, c.ID, h, o)
+	case c.Kind == catalog.Inventory && t.repeatOf(d, Applied).id != 0:
+		v = verdict{outcome: Duplicate, reason: "the same body asked for the read before"}
 	case c.Kind == catalog.Inventory:
 		v, err = t.inventory(d.Shop, c.ID)
 	default:
@@ -144,19 +145,12 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	e.outcome, e.reason = v.outcome, v.reason
-	if v.want != nil {
-		if err := t.want(*v.want); err != nil {
-			return Result{}, err
-		}
-	}
+	e.outcome, e.reason, e.want, e.changed = v.outcome, v.reason, v.want, t.seq != seq
 	if err := t.fail("before journal"); err != nil {
 		return Result{}, err
 	}
-	if err := t.journal(d, e); err != nil {
-		return Result{}, err
-	}
-	return Result{Outcome: v.outcome, Reason: v.reason, DeliveryID: e.id, Wanted: v.want}, nil
+	err = t.journal(d, &e)
+	return Result{Outcome: e.outcome, Reason: e.reason, DeliveryID: e.id, Wanted: e.want}, err
 }
 
 // verdict is what was decided, and done, about one change.
@@ -261,9 +255,47 @@ type entry struct {
 	reason     string
 	version    int64
 	hasVersion bool
+	want       *Wanted // work that it asks for, nil for none
+	changed    bool    // it wrote to the change feed, which names its row
 }
 
-func (t *tx) journal(d Delivery, e entry) error {
+// journal writes a delivery's row, or counts it in the row of the one that it
+// repeats, and notes the work that it asks for. A repeat asks again for what its
+// row asked for, but not at once.
+func (t *tx) journal(d Delivery, e *entry) error {
+	r := t.repeatOf(d, e.outcome)
+	counted, err := false, error(nil)
+	if !e.changed {
+		counted, err = t.again(r, d, e.reason)
+	}
+	switch {
+	case err != nil:
+		return err
+	case counted:
+		e.id = r.id
+	default:
+		if err := t.insertDelivery(d, e); err != nil {
+			return err
+		}
+		t.delivery = e.id
+		r = repeat{key: r.key, id: e.id, began: t.now}
+	}
+	if since := t.now - r.asked; e.want != nil && 0 <= since && since < askAgainWait.Milliseconds() {
+		e.want = nil
+	}
+	if e.want != nil {
+		r.asked = t.now
+		if err := t.want(*e.want); err != nil {
+			return err
+		}
+	}
+	if r.key != 0 {
+		t.repeats = append(t.repeats, r)
+	}
+	return nil
+}
+
+func (t *tx) insertDelivery(d Delivery, e *entry) error {
 	_, err := t.exec(`
 		INSERT INTO deliveries (id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at,
 		                        version_at, outcome, duration_us, error, dedupe)

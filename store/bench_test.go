@@ -84,7 +84,7 @@ func benchStore(b *testing.B) *Store {
 
 func applyOne(b *testing.B, s *Store, id, n int64) {
 	p := benchProduct(id, n)
-	d := Delivery{Shop: "bench.myshopify.com", Topic: "products/update", WebhookID: fmt.Sprint(n), ReceivedAt: time.Now(), TriggeredAt: time.Now(), Dedupe: n}
+	d := Delivery{Shop: "bench.myshopify.com", Topic: "products/update", WebhookID: fmt.Sprint(n), ReceivedAt: time.Now(), TriggeredAt: time.Now(), Dedupe: n, Body: uint64(n)}
 	if _, err := s.Apply(context.Background(), d, catalog.Change{Topic: catalog.ProductsUpdate, Kind: catalog.Upsert, ID: id, Product: p}); err != nil {
 		b.Error(err)
 	}

@@ -36,6 +36,7 @@ type Delivery struct {
 	ReceivedAt  time.Time
 	TriggeredAt time.Time // zero when the header was missing or unreadable
 	Dedupe      int64     // from DedupeKey
+	Body        uint64    // from BodyKey; 0: not known, so that it repeats none
 }
 
 // DedupeKey returns 64 bits that are equal for two deliveries exactly when

@@ -17,6 +17,8 @@ type DeliveryRow struct {
 	ExternalID  *int64  `json:"external_id"`
 	GID         *string `json:"gid"`
 	ReceivedAt  Millis  `json:"received_at"`
+	Count       int64   `json:"count"`   // deliveries of this body that ended so; all but the first changed nothing
+	LastAt      Millis  `json:"last_at"` // when the newest of them arrived
 	TriggeredAt *Millis `json:"triggered_at"`
 	VersionAt   *Millis `json:"version_at"`
 	Outcome     Outcome `json:"outcome"`
@@ -24,12 +26,12 @@ type DeliveryRow struct {
 	Error       *string `json:"error"`
 }
 
-const deliveryColumns = `id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at, version_at, outcome, duration_us, error`
+const deliveryColumns = `id, shop, topic, webhook_id, event_id, external_id, received_at, count, coalesce(last_at, received_at), triggered_at, version_at, outcome, duration_us, error`
 
 func scanDelivery(scan func(...any) error) (DeliveryRow, error) {
 	var d DeliveryRow
-	err := scan(&d.ID, &d.Shop, &d.Topic, &d.WebhookID, &d.EventID, &d.ExternalID, &d.ReceivedAt, &d.TriggeredAt,
-		&d.VersionAt, &d.Outcome, &d.DurationUS, &d.Error)
+	err := scan(&d.ID, &d.Shop, &d.Topic, &d.WebhookID, &d.EventID, &d.ExternalID, &d.ReceivedAt, &d.Count, &d.LastAt,
+		&d.TriggeredAt, &d.VersionAt, &d.Outcome, &d.DurationUS, &d.Error)
 	if resource := catalog.Topic(d.Topic).Resource(); resource != "" && d.ExternalID != nil && *d.ExternalID > 0 {
 		gid := catalog.GID(resource, *d.ExternalID)
 		d.GID = &gid

@@ -38,7 +38,7 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (int, error) {
 		keep time.Duration
 	}{
 		{`DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries ORDER BY id LIMIT ?1)
-		  AND received_at < ?2 AND id < (SELECT max(id) FROM deliveries)`, s.opt.KeepDeliveries},
+		  AND coalesce(last_at, received_at) < ?2 AND id < (SELECT max(id) FROM deliveries)`, s.opt.KeepDeliveries},
 		{`DELETE FROM changes WHERE seq IN (SELECT seq FROM changes ORDER BY seq LIMIT ?1)
 		  AND at < ?2 AND seq < (SELECT max(seq) FROM changes)`, s.opt.KeepChanges},
 		{`DELETE FROM undelivered WHERE (shop, external_id) IN (SELECT shop, external_id FROM undelivered WHERE found_at < ?2 LIMIT ?1)`, keepUndelivered},

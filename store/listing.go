@@ -43,7 +43,7 @@ func (s *Store) PassedOver(ctx context.Context, shop string, after int64, limit 
 	}, `SELECT external_id, version_at, read_at FROM passed_over WHERE shop = ? AND external_id > ? ORDER BY external_id LIMIT ?`, shop, after, limit)
 }
 
-// LastByTopic returns the newest received_at (Unix milliseconds) of each topic
+// LastByTopic returns the newest arrival (Unix milliseconds) of each topic
 // among the newest 20,000 journal rows. Samples that Stockroom sent itself, and
 // bodies that do not fit the topic in their unsigned header, show nothing about
 // what Shopify sends.
@@ -55,7 +55,7 @@ func (s *Store) LastByTopic(ctx context.Context, shop string) (map[string]int64,
 	list, err := query(ctx, s, func(scan func(...any) error) (l last, err error) {
 		err = scan(&l.topic, &l.at)
 		return l, err
-	}, `SELECT topic, max(received_at) FROM (SELECT shop, topic, webhook_id, outcome, received_at FROM deliveries ORDER BY id DESC LIMIT 20000)
+	}, `SELECT topic, max(at) FROM (SELECT shop, topic, webhook_id, outcome, coalesce(last_at, received_at) AS at FROM deliveries ORDER BY id DESC LIMIT 20000)
 	    WHERE shop = ? AND outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE '`+SampleID+`%' GROUP BY topic`, shop)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"stockroom/catalog"
 )
@@ -78,6 +79,7 @@ type Store struct {
 	replacing  *replacement // nil for none
 
 	watch    *watch
+	repeats  *lru.LRU[uint64, repeat] // by key; only the writer uses it
 	activity activity
 	hearing  hearing
 	progress progress
@@ -144,6 +146,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		wakeCheckpoint:   make(chan struct{}, 1),
 		salvaged:         make(chan struct{}, 1),
 		watch:            newWatch(),
+		repeats:          newRepeats(),
 	}
 	s.metrics = newStoreMetrics(o.Metrics, s)
 	s.seq = o.Watermark

@@ -113,7 +113,7 @@ func (s *Store) loadHearing(ctx context.Context, db *sql.DB) error {
 		eachTime(ctx, db, func(key string, at int64) {
 			shop, topic, _ := strings.Cut(key, "\n")
 			s.hearing.at(shop, topic, at)
-		}, `SELECT shop || char(10) || topic, max(received_at) FROM (SELECT shop, topic, webhook_id, outcome, received_at FROM deliveries ORDER BY id DESC LIMIT ?)
+		}, `SELECT shop || char(10) || topic, max(at) FROM (SELECT shop, topic, webhook_id, outcome, coalesce(last_at, received_at) AS at FROM deliveries ORDER BY id DESC LIMIT ?)
 		    WHERE outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE '`+SampleID+`%' GROUP BY shop, topic`, activityRows),
 		eachTime(ctx, db, func(shop string, _ int64) { s.hearing.open.Store(shop, struct{}{}) }, `SELECT DISTINCT shop, 0 FROM undelivered`))
 	if err == nil {

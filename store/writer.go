@@ -34,6 +34,7 @@ type tx struct {
 	// that rolls back takes them back, which keeps the feed free of gaps.
 	seq      int64
 	delivery int64
+	repeats  []repeat // written or counted; remembered from the commit on
 
 	rows       *rowBuffer // rows held back for the end of a bulk transaction, nil outside of one
 	noneWanted bool       // known: the shop of a bulk transaction has no wanted fetch
@@ -250,6 +251,9 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 		s.settings.touched = false
 	}
 	s.seq, s.delivery = t.seq, t.delivery
+	for _, r := range t.repeats {
+		s.repeats.Add(r.key, r)
+	}
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {
 		return false, classify(err)
@@ -260,7 +264,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 // savepoint runs one request. It returns an error only when the whole group
 // has to be given up.
 func (t *tx) savepoint(r *request) error {
-	seq, delivery := t.seq, t.delivery
+	seq, delivery, repeats := t.seq, t.delivery, len(t.repeats)
 	if _, err := t.exec(`SAVEPOINT request`); err != nil {
 		return classify(fmt.Errorf("savepoint: %w", err))
 	}
@@ -270,7 +274,7 @@ func (t *tx) savepoint(r *request) error {
 		if errors.Is(r.err, ErrUnavailable) {
 			return r.err
 		}
-		t.seq, t.delivery = seq, delivery
+		t.seq, t.delivery, t.repeats = seq, delivery, t.repeats[:repeats]
 		if _, err := t.exec(`ROLLBACK TO request`); err != nil {
 			return classify(fmt.Errorf("rollback to savepoint: %w", err))
 		}

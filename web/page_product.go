@@ -59,6 +59,7 @@ type historyRow struct {
 	What  string
 	Label string
 	Why   string
+	Seen  string
 	When  instant
 	at    store.Millis
 }
@@ -241,7 +242,7 @@ func ignoredSince(e store.Explanation) string {
 		if why[reason] == 0 {
 			order = append(order, reason)
 		}
-		why[reason]++
+		why[reason] += d.Count
 	}
 	if len(order) == 0 {
 		return ""
@@ -268,7 +269,7 @@ func historyOf(now time.Time, e store.Explanation) []historyRow {
 		label, meaning := outcomeWords(d.Outcome)
 		rows = append(rows, historyRow{
 			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Label: label,
-			Why: cmp.Or(text(d.Error), meaning), When: since(now, d.ReceivedAt.Time()), at: d.ReceivedAt,
+			Why: cmp.Or(text(d.Error), meaning), Seen: seenTimes(now, d), When: since(now, d.ReceivedAt.Time()), at: d.ReceivedAt,
 		})
 	}
 	for _, c := range e.Changes {

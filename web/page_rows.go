@@ -117,7 +117,7 @@ type updateRow struct {
 	What, Subject  string
 	Shop           string
 	Label, Meaning string
-	Detail         string
+	Seen           string // how often, "" for once
 	When           instant
 }
 
@@ -127,7 +127,7 @@ func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []update
 		label, meaning := outcomeWords(d.Outcome)
 		row := updateRow{
 			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Shop: names.tag(d.Shop), Label: label, Meaning: meaning,
-			When: since(now, d.ReceivedAt.Time()),
+			Seen: seenTimes(now, d), When: since(now, d.ReceivedAt.Time()),
 		}
 		if d.Error != nil && *d.Error != "" {
 			row.Meaning = *d.Error
@@ -145,6 +145,14 @@ func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []update
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// seenTimes says how often a delivery came.
+func seenTimes(now time.Time, d store.DeliveryRow) string {
+	if d.Count <= 1 {
+		return ""
+	}
+	return "seen " + number(d.Count) + " times, last at " + clock(now, d.LastAt.Time()).Words
 }
 
 type changeRow struct {
