@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -180,6 +181,9 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 		if !p.Selected {
 			fmt.Fprintln(w, "  It is not selected, or its shop was removed, so it stays as it was then.")
 		}
+	case strings.HasPrefix(x.DeletedBy, store.OwnerCause):
+		fmt.Fprintf(w, "  Removed %s, because it belongs to %s: a read of that shop shows it.\n",
+			ago(x.DeletedAt.Time(), now), strings.TrimPrefix(x.DeletedBy, store.OwnerCause))
 	case x.DeletedAt != nil:
 		fmt.Fprintf(w, "  Deleted %s, by %s. Shopify never uses a product id again.\n", ago(x.DeletedAt.Time(), now), x.DeletedBy)
 	default:

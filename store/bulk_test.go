@@ -142,10 +142,7 @@ func TestAFailedBulkBatchLeavesNothingAndCountsOnceWhenItComesAgain(t *testing.T
 
 func TestABulkProductThatCannotBeAppliedRollsBackAlone(t *testing.T) {
 	b := open(t)
-	c := upsertOf(product(2, "v1", 10_000, "1"))
-	d := b.delivery(c)
-	d.Shop = "other-shop.myshopify.com"
-	b.deliver(d, c)
+	b.fetched(Read{Shop: anotherShop, Source: "fetch", Started: time.Now()}, product(2, "v1", 10_000, "1"))
 	run := b.fullRun()
 	run.Offset = 300
 	twice := product(4, "v1", 10_000, "1", "2")

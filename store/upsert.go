@@ -159,7 +159,7 @@ func (t *tx) retime(shop string, p, full *catalog.Product, h head, o origin) err
 // create writes a product that has no row yet.
 func (t *tx) create(shop string, p *catalog.Product, h head, o origin) (verdict, error) {
 	if !t.rows.isNew(p.ID) {
-		if err := t.ownID(shop, p.ID); err != nil {
+		if err := t.ownID(shop, p.ID, o); err != nil {
 			return verdict{}, err
 		}
 	}
@@ -221,8 +221,10 @@ func (t *tx) provenSince(shop string, at int64) (bool, error) {
 // remove deletes a product for good. A delete carries no time, and Shopify
 // never uses a product id again, so it wins over every version of the product.
 func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
-	if err := t.ownID(shop, id); err != nil {
-		return verdict{}, err
+	if !o.authoritative { // what a read does not show is not this shop's, whoever has it
+		if err := t.ownID(shop, id, o); err != nil {
+			return verdict{}, err
+		}
 	}
 	if h.tombstone != 0 && h.id == 0 {
 		if !o.authoritative {
@@ -257,17 +259,32 @@ func (t *tx) remove(shop string, id int64, h head, o origin) (verdict, error) {
 	return verdict{outcome: Applied}, t.unpass(shop, id)
 }
 
-// ownID fails when another shop's row holds the id. Ids are unique over all
-// shops, so such a body was not meant for this shop.
-func (t *tx) ownID(shop string, id int64) error {
-	n, err := t.count(`SELECT count(*) FROM products WHERE external_id = ? AND shop <> ?`, id, shop)
-	if err != nil {
+// OwnerCause begins the cause of a removal from a shop whose product it never was;
+// the rest is the shop that it belongs to.
+const OwnerCause = "owner:"
+
+// ownID fails when another shop's row holds the id. Ids are unique over all shops,
+// so one of the two is not of its shop: the shop of a delivery is a header, which
+// is not signed. A read of this shop, which has just shown the product, decides
+// when no read of the other one did: then the other's row goes.
+func (t *tx) ownID(shop string, id int64, o origin) error {
+	var row [2]driver.Value
+	found, err := t.one(`SELECT shop, read_at FROM products WHERE external_id = ? AND shop <> ?`, row[:], id, shop)
+	switch {
+	case err != nil:
 		return fmt.Errorf("look for the id in other shops: %w", err)
-	}
-	if n > 0 {
+	case !found:
+		return nil
+	case !o.authoritative || row[1] != nil:
 		return ErrOtherShop
 	}
-	return nil
+	other := asText(row[0])
+	h, err := t.shownHead(other, id)
+	if err == nil {
+		o.cause = OwnerCause + shop
+		_, err = t.remove(other, id, h, o)
+	}
+	return err
 }
 
 // passedOver reports whether a version newer than the given one was ignored

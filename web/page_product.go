@@ -207,8 +207,10 @@ func storyOf(now time.Time, e store.Explanation) [][]part {
 
 // writerWords says who wrote: the source of a row or the cause of a change.
 func writerWords(source string) string {
-	name, _, _ := strings.Cut(source, ":")
+	name, ref, _ := strings.Cut(source, ":")
 	switch name {
+	case "owner":
+		return "a read of " + ref + ", the shop that it belongs to"
 	case "webhook", "delivery":
 		return "a product update from Shopify"
 	case "fetch":

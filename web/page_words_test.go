@@ -83,7 +83,7 @@ func TestEveryKindPhaseScheduleAndStateHasAWord(t *testing.T) {
 			t.Errorf("subscription %s has no word", s)
 		}
 	}
-	for _, s := range []string{"webhook", "delivery:7", "fetch", "bulk:gid://x", "reconcile:4", "select"} {
+	for _, s := range []string{"webhook", "delivery:7", "fetch", "bulk:gid://x", "reconcile:4", "select", "owner:linen"} {
 		if name, _, _ := strings.Cut(s, ":"); writerWords(s) == name {
 			t.Errorf("source %s has no word", s)
 		}

@@ -175,8 +175,7 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
 	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
-		labels := req.envelope.labels(answering(product, cause))
-		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: labels, Payload: payload}
+		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: req.envelope.labels(product), Payload: payload}
 		var id uint64
 		if id, err = in.opt.Queue.Bury(ctx, job, class, cause); err == nil {
 			in.buried.add(body, id)
@@ -200,15 +199,6 @@ func sentence(cause error) (store.Outcome, queue.Class) {
 	return store.Dead, queue.ClassPoison
 }
 
-// answering is the product whose read answers a dead letter, 0 for none: a product
-// is one shop's, and no read of another shop can say anything of it.
-func answering(product int64, cause error) int64 {
-	if errors.Is(cause, store.ErrOtherShop) {
-		return 0
-	}
-	return product
-}
-
 // note counts a body that became a dead letter, writes its journal row, which is
 // a courtesy since the letter is the record, and has its product read.
 func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause error) {
@@ -219,9 +209,9 @@ func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause err
 	}
 	in.opt.Telemetry.Error(e.Shop, "webhook_"+catalog.Topic(e.Topic).Label(), typ)
 	var wanted []store.Wanted
-	if id := answering(product, cause); id != 0 {
+	if product != 0 {
 		const why = "a delivery about it could not be applied"
-		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: id, Reason: why})
+		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: product, Reason: why})
 	}
 	if in.gate.err() == nil {
 		if err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), wanted...); err != nil {

@@ -91,7 +91,7 @@ func TestADeadLetterNamesTheProductWhoseReadAnswersIt(t *testing.T) {
 		{"a product under the topic of deletions", "products/delete", `{"id":7,"title":"x"}`, nil, "7"},
 		{"no JSON", "products/update", `{"id":7`, nil, ""},
 		{"no id", "products/update", `{"title":"x"}`, nil, ""},
-		{"another shop's product", "products/update", string(update(7)), func(int) (store.Result, error) { return store.Result{}, store.ErrOtherShop }, ""},
+		{"another shop's product", "products/update", string(update(7)), func(int) (store.Result, error) { return store.Result{}, store.ErrOtherShop }, "7"},
 		{"what the law asks for", "customers/redact", `{"id":7,"admin_graphql_api_id":"gid://shopify/Product/7"}`, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
