@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,14 +30,13 @@ var csvColumns = []string{
 // same handle. Unless raw, a cell that a spreadsheet would take for a formula
 // gets an apostrophe in front.
 func csvProducts(out io.Writer, raw bool) (put func(*store.ProductRow) error, end func() error) {
-	w := csv.NewWriter(out)
 	begun := false
 	begin := func() error {
 		if begun {
 			return nil
 		}
 		begun = true
-		return w.Write(csvColumns)
+		return csvRecord(out, csvColumns)
 	}
 	put = func(p *store.ProductRow) error {
 		if err := begin(); err != nil {
@@ -56,20 +54,31 @@ func csvProducts(out io.Writer, raw bool) (put func(*store.ProductRow) error, en
 					record[i] = guardedCell(record[i])
 				}
 			}
-			if err := w.Write(record); err != nil {
+			if err := csvRecord(out, record); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	end = func() error {
-		if err := begin(); err != nil {
-			return err
+	return put, begin
+}
+
+// csvRecord writes one line of CSV. It also puts quotes around a cell with a
+// semicolon, a tab or a vertical bar, which encoding/csv does not: spreadsheets
+// take these for separators too, and what stands behind one for a cell.
+func csvRecord(out io.Writer, cells []string) error {
+	var line []byte
+	for i, cell := range cells {
+		if i > 0 {
+			line = append(line, ',')
 		}
-		w.Flush()
-		return w.Error()
+		if strings.ContainsAny(cell, "\",;|\t\r\n") || cell != strings.TrimSpace(cell) {
+			cell = `"` + strings.ReplaceAll(cell, `"`, `""`) + `"`
+		}
+		line = append(line, cell...)
 	}
-	return put, end
+	_, err := out.Write(append(line, '\n'))
+	return err
 }
 
 func csvLines(p *store.ProductRow) ([]map[string]string, error) {

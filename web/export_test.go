@@ -136,6 +136,29 @@ func TestCellsThatASpreadsheetWouldEvaluateAreGuarded(t *testing.T) {
 	}
 }
 
+// What reads the file with further separators must find our cells all the same.
+func TestACellWithAnotherSeparatorIsQuoted(t *testing.T) {
+	for cell, want := range map[string]string{
+		"": "", "Shirt": "Shirt", "two words": "two words", "19.90": "19.90",
+		"a;=1+1;b": `"a;=1+1;b"`, "a\t=1+1": "\"a\t=1+1\"", "a|=1": `"a|=1"`, "a,b": `"a,b"`, `a"b`: `"a""b"`, "a\r\nb": "\"a\r\nb\"", " a": `" a"`,
+	} {
+		var out strings.Builder
+		if err := csvRecord(&out, []string{"x", cell, "y"}); err != nil || out.String() != "x,"+want+",y\n" {
+			t.Errorf("%q: %q, want %q (%v)", cell, out.String(), want, err)
+		}
+		if back, err := csv.NewReader(strings.NewReader(out.String())).Read(); err != nil || back[1] != strings.ReplaceAll(cell, "\r\n", "\n") {
+			t.Errorf("%q is read as %q (%v)", cell, back, err)
+		}
+	}
+	r := newRig(t, nil)
+	r.product(1, "a;=1+1;b", "")
+	for _, raw := range []string{"", "&raw=true"} {
+		if got := r.admin(200, "GET", "/api/v1/products-export?format=csv"+raw, ""); !strings.Contains(got, `,"a;=1+1;b",`) {
+			t.Errorf("the export%s holds the cell unquoted: %s", raw, got)
+		}
+	}
+}
+
 // TestHostileTextIsTextInEveryExport puts markup, scripts, formulas and odd
 // characters into every field of a product.
 func TestHostileTextIsTextInEveryExport(t *testing.T) {
