@@ -125,7 +125,7 @@ func onward() *template.Template {
 // in the list of processes, where every user of the machine can read it. The file
 // is beside admin.json, which opens more than it, and the next one replaces it.
 func openFile(dir, link, name string, args []string) error {
-	path, err := filepath.Abs(filepath.Join(dir, "open.html"))
+	path, err := filepath.Abs(filepath.Join(dir, datadir.OpenPage))
 	if err != nil {
 		return err
 	}

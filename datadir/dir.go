@@ -18,6 +18,8 @@ const (
 	StateFile    = "state.db"
 	QueueFile    = "queue.db"
 	ProductsFile = "products.db"
+	OpenPage     = "open.html" // leads a browser to a one-time link
+	ExportPrefix = ".export-"  // of a folder with a copy of products.db, which is being exported
 
 	lockFile    = "lock"
 	adminFile   = "admin.json"
@@ -191,10 +193,20 @@ func (d *Dir) refuseForeign() error {
 	return nil
 }
 
-// removeLeftovers removes what a dead process left.
+// removeLeftovers removes what a dead process left. Of a folder it removes our
+// files and then the folder, unless somebody put something else there.
 func (d *Dir) removeLeftovers() {
 	old, _ := filepath.Glob(d.File(adminFile + ".*"))
-	for _, path := range append(old, d.File(adminFile), d.File(probeFile)) {
+	folders, _ := filepath.Glob(d.File(ExportPrefix + "*"))
+	for _, path := range folders {
+		number := strings.TrimPrefix(filepath.Base(path), ExportPrefix)
+		if info, err := os.Lstat(path); err != nil || !info.IsDir() || strings.Trim(number, "0123456789") != "" {
+			continue // not ours
+		}
+		file := filepath.Join(path, ProductsFile)
+		old = append(old, file, file+"-journal", path)
+	}
+	for _, path := range append(old, d.File(adminFile), d.File(probeFile), d.File(OpenPage)) {
 		if err := removeFile(path); err != nil {
 			d.Warnings = append(d.Warnings, fmt.Sprintf("a file of an earlier run can't be removed: %v", err))
 		}

@@ -309,7 +309,7 @@ func TestTheTokenIsNotPrinted(t *testing.T) {
 
 func TestLeftoversOfADeadProcessGo(t *testing.T) {
 	path := t.TempDir()
-	for _, name := range []string{"lock", "admin.json", "admin.json.123", "probe"} {
+	for _, name := range []string{"lock", "admin.json", "admin.json.123", "probe", "open.html"} {
 		if err := os.WriteFile(filepath.Join(path, name), []byte("4711 and more than a PID\n"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -322,5 +322,38 @@ func TestLeftoversOfADeadProcessGo(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(path, "lock"))
 	if err != nil || strings.TrimSpace(string(text)) != fmt.Sprint(os.Getpid()) {
 		t.Errorf("the lock file says %q, %v", text, err)
+	}
+}
+
+func TestACopyThatADeadExportLeftGoesAtTheStartAndNothingElse(t *testing.T) {
+	path, elsewhere := t.TempDir(), t.TempDir()
+	if err := os.Symlink(elsewhere, filepath.Join(path, ".export-5")); err != nil {
+		t.Skip("no symbolic links here: ", err)
+	}
+	for name, stays := range map[string]bool{
+		"lock": true, ".export-1/products.db": false, ".export-1/products.db-journal": false,
+		".export-2/": false, ".export-3/products.db": false, ".export-3/photo.jpg": true, ".export-old/products.db": true, ".export-4": true, ".exported/x": true,
+		"../" + filepath.Base(elsewhere) + "/products.db": true, // reached by the link
+	} {
+		full := filepath.Join(path, name)
+		if err := os.MkdirAll(filepath.Dir(full), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(name, "/") {
+			if err := os.Mkdir(full, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		} else if err := os.WriteFile(full, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if _, err := os.Lstat(full); (err == nil) != stays {
+				t.Errorf("%s: there %v, want %v", name, err == nil, stays)
+			}
+		}()
+	}
+	d := open(t, path, datadir.Options{})
+	if len(d.Warnings) != 1 || !strings.Contains(d.Warnings[0], ".export-3") {
+		t.Errorf("warnings %q", d.Warnings)
 	}
 }

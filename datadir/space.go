@@ -16,10 +16,10 @@ const (
 	SpaceUnknown  SpaceLevel = "unknown"  // the system does not tell
 )
 
-// spaceNeeded is what has to be free for deliveries to be safe, in bytes: the
+// SpaceNeeded is what has to be free for deliveries to be safe, in bytes: the
 // write-ahead log of products.db up to its checkpoint and the pages that it is
 // copied to, 4 MiB each, and as much again for queue.db.
-const spaceNeeded = 16 << 20
+const SpaceNeeded = 16 << 20
 
 // SpaceWarn says from when on there is less room than there should be: below
 // Bytes, or below Percent of the disk. A 0 counts for nothing.
@@ -52,7 +52,7 @@ func (d *Dir) Space(w SpaceWarn) (Space, error) {
 	if total <= 0 {
 		return s.judged(), nil
 	}
-	s.Free, s.Total, s.Needed = free, total, spaceNeeded
+	s.Free, s.Total, s.Needed = free, total, SpaceNeeded
 	s.Warn = max(w.Bytes, total/100*int64(w.Percent))
 	return s.judged(), nil
 }

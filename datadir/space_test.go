@@ -10,11 +10,11 @@ func TestTheLevelOfFreeSpaceFollowsFromWhatIsLeft(t *testing.T) {
 		s    Space
 		want SpaceLevel
 	}{
-		"plenty":                   {Space{Free: 50 * gib, Total: 100 * gib, Warn: 5 * gib, Needed: spaceNeeded}, SpaceOK},
-		"exactly the warning":      {Space{Free: 5 * gib, Total: 100 * gib, Warn: 5 * gib, Needed: spaceNeeded}, SpaceOK},
-		"below it":                 {Space{Free: 5*gib - 1, Total: 100 * gib, Warn: 5 * gib, Needed: spaceNeeded}, SpaceLow},
-		"600 KB":                   {Space{Free: 600 << 10, Total: 100 * mib, Warn: gib, Needed: spaceNeeded}, SpaceCritical},
-		"no warning asked for":     {Space{Free: 17 * mib, Total: 100 * mib, Needed: spaceNeeded}, SpaceOK},
+		"plenty":                   {Space{Free: 50 * gib, Total: 100 * gib, Warn: 5 * gib, Needed: SpaceNeeded}, SpaceOK},
+		"exactly the warning":      {Space{Free: 5 * gib, Total: 100 * gib, Warn: 5 * gib, Needed: SpaceNeeded}, SpaceOK},
+		"below it":                 {Space{Free: 5*gib - 1, Total: 100 * gib, Warn: 5 * gib, Needed: SpaceNeeded}, SpaceLow},
+		"600 KB":                   {Space{Free: 600 << 10, Total: 100 * mib, Warn: gib, Needed: SpaceNeeded}, SpaceCritical},
+		"no warning asked for":     {Space{Free: 17 * mib, Total: 100 * mib, Needed: SpaceNeeded}, SpaceOK},
 		"the ballast was given up": {Space{Free: 50 * gib, Total: 100 * gib, Released: true}, SpaceCritical},
 		"a store's write refused":  {Space{Free: 50 * gib, Total: 100 * gib, Refused: true}, SpaceCritical},
 		"not known":                {Space{}, SpaceUnknown},

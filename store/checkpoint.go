@@ -80,8 +80,13 @@ func (s *Store) checkpointer() {
 	}
 }
 
-func (s *Store) walSize() int64 {
-	info, err := os.Stat(s.path + "-wal")
+func (s *Store) walSize() int64 { return fileSize(s.path + "-wal") }
+
+// Size is how many bytes a copy of the catalogue takes at most.
+func (s *Store) Size() int64 { return fileSize(s.path) + s.walSize() }
+
+func fileSize(path string) int64 {
+	info, err := os.Stat(path)
 	if err != nil {
 		return 0
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -14,14 +15,15 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/datadir"
 	"stockroom/store"
 )
 
 // exportPage is how many products are listed at a time.
 const exportPage = 200
 
-// exportPrefix begins the name of the folder of an sqlite export under way.
-const exportPrefix = ".export-"
+// copiesAtOnce is how many sqlite exports copy the catalogue at once.
+const copiesAtOnce = 4
 
 // ExportedHeader says how many products an export holds: a trailer, which comes
 // behind what is streamed, or a header of an sqlite export.
@@ -163,31 +165,21 @@ func jsonProducts(out io.Writer) (put func(*store.ProductRow) error, end func() 
 	return put, end
 }
 
-// exportSQLite copies products.db into the data dir, streams the copy and
-// removes it. Only one at a time: a copy takes as much space again.
+// exportSQLite copies products.db into the data dir, and streams and removes the
+// copy. Its place is free for another once the copy is made: who reads slowly, or
+// not at all, keeps nobody waiting.
 func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
-	select {
-	case s.export <- struct{}{}:
-		defer func() { <-s.export }()
-	default:
-		return &Refusal{Status: http.StatusServiceUnavailable, Title: "Another export is under way", RetryAfter: 10,
-			Detail: "One sqlite export is made at a time; try again in a few seconds."}
-	}
-	base := s.o.DataDir
-	if base != "" {
-		s.removeUnfinished(base)
-	}
-	dir, err := os.MkdirTemp(base, exportPrefix)
+	dir, err := os.MkdirTemp(s.o.DataDir, datadir.ExportPrefix)
 	if err != nil {
 		return err
 	}
 	defer func() {
 		if err := os.RemoveAll(dir); err != nil {
-			s.log.Warn("an export's temporary folder stays until the next export", "error", err.Error())
+			s.log.Warn("an export's temporary folder stays until the next start", "error", err.Error())
 		}
 	}()
 	path := filepath.Join(dir, "products.db")
-	n, err := s.o.Store.CopyTo(r.Context(), path)
+	n, err := s.copyCatalogue(r.Context(), path)
 	if err != nil {
 		return err
 	}
@@ -196,6 +188,7 @@ func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer f.Close()
+	_ = os.RemoveAll(dir) // where the system allows it: a process that is killed from here on leaves nothing
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.sqlite3")
 	h.Set("Content-Disposition", `attachment; filename="products.db"`)
@@ -204,15 +197,26 @@ func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// removeUnfinished removes what an export left when the process ended in it.
-func (s *Server) removeUnfinished(base string) {
-	left, err := filepath.Glob(filepath.Join(base, exportPrefix+"*"))
-	if err != nil {
-		return // only for a malformed pattern
+// copyCatalogue makes a copy for an export when there is a place and room for it.
+func (s *Server) copyCatalogue(ctx context.Context, path string) (products int64, err error) {
+	select {
+	case s.copies <- struct{}{}:
+		defer func() { <-s.copies }()
+	default:
+		return 0, &Refusal{Status: http.StatusServiceUnavailable, Title: "Other exports are under way", RetryAfter: 10,
+			Detail: fmt.Sprintf("%d sqlite exports are copied at a time; try again in a few seconds.", copiesAtOnce)}
 	}
-	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
-			s.log.Warn("an unfinished export can't be removed", "error", err.Error())
+	if s.o.DiskFree != nil {
+		free, err := s.o.DiskFree()
+		// Each of the others may need as much again. A disk that tells nothing is
+		// found to be full while it is written.
+		size := s.o.Store.Size()
+		if err == nil && free < int64(len(s.copies))*size+datadir.SpaceNeeded {
+			s.log.Warn("no room for an export's copy of the catalogue", "free", free, "size", size)
+			return 0, refuse(http.StatusInsufficientStorage, "No room for the copy", fmt.Sprintf(
+				"An sqlite export first makes a copy of the catalogue in the data dir, up to %d MB, and %d MB have to stay free for deliveries; %d MB are free. "+
+					"Make room on that disk, or export ndjson, json or csv, which need none.", size>>20+1, datadir.SpaceNeeded>>20, free>>20))
 		}
 	}
+	return s.o.Store.CopyTo(ctx, path)
 }

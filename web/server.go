@@ -163,7 +163,7 @@ type Server struct {
 	assets  *assets
 	counts  *shopCounts
 	own     *metrics.Set
-	export  chan struct{} // one token: one sqlite export at a time
+	copies  chan struct{} // of the catalogue that are being made
 	streams *streams
 	sight   sight
 	onces   *onceKeeper
@@ -197,7 +197,7 @@ func New(o Options) *Server {
 		assets:  loadAssets(),
 		counts:  newShopCounts(o.Store),
 		own:     metrics.NewSet(),
-		export:  make(chan struct{}, 1),
+		copies:  make(chan struct{}, copiesAtOnce),
 		streams: newStreams(),
 		onces:   newOnceKeeper(),
 		probe:   make(chan struct{}, 1),
