@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -36,14 +37,21 @@ type passwordHash struct {
 func hashPassword(text string, cost argonCost) *passwordHash {
 	h := &passwordHash{argonCost: cost, salt: make([]byte, argonSalt)}
 	rand.Read(h.salt) // never fails (crypto/rand)
-	h.sum = argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, argonSum)
+	h.sum = h.slowly(text, argonSum)
 	return h
 }
 
 // verify compares in a time that does not depend on where the hashes differ.
 func (h *passwordHash) verify(text string) bool {
-	sum := argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, uint32(len(h.sum)))
+	sum := h.slowly(text, uint32(len(h.sum)))
 	return subtle.ConstantTimeCompare(sum, h.sum) == 1
+}
+
+// slowly hashes a password and gives the memory for it back at once: the next try
+// would else take as much again.
+func (h *passwordHash) slowly(text string, size uint32) []byte {
+	defer debug.FreeOSMemory()
+	return argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, size)
 }
 
 // text is the hash in the usual form, $argon2id$v=19$m=65536,t=3,p=4$SALT$SUM.
