@@ -100,24 +100,25 @@ func secretMissing(_ *Facts, s *Shop) (Line, bool) {
 func refusedWords(r webhook.Refusals) string {
 	switch r.Fits {
 	case webhook.ReasonOldSecret:
-		return "they are signed with a secret that was replaced here"
+		return "are signed with a secret that was replaced here"
 	case webhook.ReasonOtherShop:
-		return "they are signed with the secret of another shop"
+		return "are signed with the secret of another shop"
 	}
-	return "they are signed with another secret than the one known here"
+	return "are signed with another secret than the one known here"
 }
 
-// secretWrong needs a witness that a stranger can't make.
+// secretWrong needs a witness that a stranger can't make: changes that no delivery
+// told of. A signature that fits another secret is none, since whoever saw one
+// delivery can send it again, under any shop's name and after the secret changed.
 func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 	r := s.Refused
 	if r.Count == 0 || r.Reason == webhook.ReasonBodyChanged || r.Reason == webhook.ReasonTruncated {
 		return no()
 	}
-	undelivered := s.Sync != nil && !s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) && s.Sync.Deliveries.Undelivered > 0
-	if r.Fits == "" && !undelivered {
+	if s.Sync == nil || s.Sync.Deliveries.Undelivered == 0 || s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) {
 		return no()
 	}
-	return yes(say("Product updates are refused: ", refusedWords(r), ". The last came at ", clock(r.Last), ", ", age(r.Last), "."),
+	return yes(say("Product updates are refused: they ", refusedWords(r), ". The last came at ", clock(r.Last), ", ", age(r.Last), "."),
 		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "shop add ", s.Shop)
 }
 
@@ -126,7 +127,7 @@ func secretDoubt(f *Facts, s *Shop) (Line, bool) {
 	if _, known := secretWrong(f, s); known || r.Count == 0 {
 		return no()
 	}
-	what, next := "are signed with another secret", "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
+	what, next := refusedWords(r), "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
 	switch r.Reason {
 	case webhook.ReasonBodyChanged:
 		what, next = "were changed on the way", "Something between Shopify and Stockroom writes the body again: have it pass the bytes on as they are."

@@ -91,10 +91,11 @@ var rows = []row{
 	{"paused for a reason of no code", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "the moon is full." }, Bad, "Paused: the moon is full.", "resumed", ""},
 	{"paused without a reason", "paused", func(_ *Facts, s *Shop) { s.State = "paused" }, Bad, "Paused: no reason was given.", "resumed", ""},
 	{"no secret", "secret-missing", func(_ *Facts, s *Shop) { s.HasSecret = false }, Bad, "Product updates can't be checked: the app's secret is missing.", "send them again", "stockroom shop add " + linen},
-	{"signed with the secret before", "secret-wrong", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret) }, Bad,
-		"Product updates are refused: they are signed with a secret that was replaced here. The last came at 11:58 UTC, 2 minutes ago.", "for four hours", "stockroom shop add " + linen},
-	{"signed with another shop's secret", "secret-wrong", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonOtherShop, webhook.ReasonOtherShop) }, Bad,
-		"Product updates are refused: they are signed with the secret of another shop. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
+	{"signed with the secret before", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret) }, Wait,
+		"Somebody sends deliveries for " + ShortShop(linen) + " that are signed with a secret that was replaced here; they are refused. The last came at 11:58 UTC, 2 minutes ago.", "If it is Shopify", ""},
+	{"signed with another shop's secret, and changes that nothing told of", "secret-wrong", func(_ *Facts, s *Shop) {
+		s.Refused, s.Sync.Deliveries = refused(webhook.ReasonOtherShop, webhook.ReasonOtherShop), undelivered(true, true)
+	}, Bad, "Product updates are refused: they are signed with the secret of another shop. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
 	{"refused, and changes that nothing told of", "secret-wrong", func(_ *Facts, s *Shop) {
 		s.Refused, s.Sync.Deliveries = refused(webhook.ReasonWrongSecret, ""), undelivered(true, true)
 	}, Bad, "Product updates are refused: they are signed with another secret than the one known here. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
@@ -152,7 +153,7 @@ var rows = []row{
 		s.Sync.Raw.First = syncer.FirstRead{Failed: noon.Add(-time.Minute), Words: "Shopify could not write the export.", Next: noon.Add(time.Minute), Expected: 1234}
 	}, Wait, "The first read of the catalogue failed: Shopify could not write the export. 0 of 1,234 products are here.", "Next try at 12:01 UTC, in 1 minute.", ""},
 	{"somebody signs with another secret", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonWrongSecret, "") }, Wait,
-		"Somebody sends deliveries for linen that are signed with another secret; they are refused. The last came at 11:58 UTC, 2 minutes ago.", "If it is Shopify, the client secret here is wrong", ""},
+		"Somebody sends deliveries for linen that are signed with another secret than the one known here; they are refused. The last came at 11:58 UTC, 2 minutes ago.", "If it is Shopify, the client secret here is wrong", ""},
 	{"bodies changed on the way", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonBodyChanged, "") }, Wait,
 		"Somebody sends deliveries for linen that were changed on the way; they are refused. The last came at 11:58 UTC, 2 minutes ago.", "pass the bytes on", ""},
 	{"bodies cut off", "secret-doubt", func(_ *Facts, s *Shop) { s.Refused = refused(webhook.ReasonTruncated, "") }, Wait,
@@ -324,7 +325,8 @@ func TestOneCauseIsToldOnce(t *testing.T) {
 		t.Errorf("%+v", a.Lines)
 	}
 	f = calm()
-	f.Shops[0].Refused = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret)
+	f.Shops[0].Refused, f.Shops[0].Sync.Deliveries = refused(webhook.ReasonOldSecret, webhook.ReasonOldSecret), undelivered(false, false)
+	f.Shops[0].Sync.Deliveries.Newest = noon
 	if a := judge(Table(), f); len(a.Lines) != 1 || a.Head.Code != "secret-wrong" {
 		t.Errorf("%+v", a.Lines)
 	}
