@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -72,7 +73,7 @@ func TestAClientThatTakesNothingOfAnAnswerIsCutOff(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, read %t", name, reads), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					ended := make(chan error, 100)
-					srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ended <- answer(w) }))
+					srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ended <- answer(w) }), slog.New(slog.DiscardHandler))
 					ln := make(pipes)
 					go srv.Serve(&connections{Listener: ln})
 					defer srv.Close()
@@ -140,7 +141,7 @@ func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
 			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusRequestEntityTooLarge)
 		}
-	}))
+	}), slog.New(slog.DiscardHandler))
 	go srv.Serve(&connections{Listener: ln})
 	defer srv.Close()
 	c, err := net.Dial("tcp", ln.Addr().String())
@@ -253,7 +254,7 @@ func TestThePublicListenerHoldsAtMostItsConnections(t *testing.T) {
 			proven(r)
 		}
 	})
-	f := newFront(l, answer, answer)
+	f := newFront(l, slog.New(slog.DiscardHandler), answer, answer)
 	defer f.close()
 	const beyond = 40
 	var all []net.Conn

@@ -97,7 +97,7 @@ func TestRequestsDuringAStartAreAnsweredWithWhatItWaitsFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.AnswerStarting(o.Opening)
+	l.AnswerStarting(o.Opening, slog.New(slog.DiscardHandler))
 	opened := make(chan *Appliance)
 	go func() {
 		a, err := Open(t.Context(), o)

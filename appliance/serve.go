@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stockroom/config"
+	"stockroom/telemetry"
 	"stockroom/web"
 )
 
@@ -58,9 +60,9 @@ func ListenOn(flag, address string) (net.Listener, error) {
 
 // AnswerStarting answers on the listeners from now on: with 503 and with how far
 // o has come, until an appliance serves on them.
-func (l *Listeners) AnswerStarting(o *Opening) {
+func (l *Listeners) AnswerStarting(o *Opening, log *slog.Logger) {
 	starting := web.Starting(o.Words)
-	l.front = newFront(*l, starting, starting)
+	l.front = newFront(*l, log, starting, starting)
 }
 
 // Close closes the listeners when no appliance will serve on them.
@@ -99,7 +101,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	defer a.public.Store(nil)
 	f := l.front
 	if f == nil {
-		f = newFront(l, public, admin)
+		f = newFront(l, a.log, public, admin)
 	} else {
 		f.public.set(public)
 		f.admin.set(admin)
@@ -162,14 +164,14 @@ func (d *door) set(h http.Handler) { d.h.Store(&h) }
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*d.h.Load()).ServeHTTP(w, r) }
 
 // newFront serves public and, where there is a listener for it, admin.
-func newFront(l Listeners, public, admin http.Handler) *front {
+func newFront(l Listeners, log *slog.Logger, public, admin http.Handler) *front {
 	f := &front{connections: &connections{Listener: l.Public, most: publicMost}}
 	f.public.set(public)
 	f.admin.set(admin)
 	g, failed := errgroup.WithContext(context.Background())
 	f.failed, f.wait = failed, g.Wait
 	start := func(ln *connections, h http.Handler) {
-		srv := newServer(h)
+		srv := newServer(h, log)
 		f.servers = append(f.servers, srv)
 		g.Go(func() error {
 			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
@@ -196,10 +198,11 @@ func (f *front) close() error {
 
 // newServer bounds what a client may hold: Shopify's whole request takes at
 // most five seconds.
-func newServer(h http.Handler) *http.Server {
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ErrorLog:    telemetry.ErrorLog(log, "what the web server has to say"),
 	}
 }

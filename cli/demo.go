@@ -88,9 +88,10 @@ func (c demoCommand) Run(e *env) (err error) {
 		level = slog.LevelInfo
 	}
 	opening := new(appliance.Opening)
-	l.AnswerStarting(opening)
+	log := e.logger(s, level)
+	l.AnswerStarting(opening, log)
 	a, err := appliance.Open(e.ctx, appliance.Options{
-		Settings: s, Version: e.Version, Logger: e.logger(s, level), LogLeftOut: e.logLeftOut(), Demo: true, Opening: opening,
+		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Demo: true, Opening: opening,
 	})
 	if err != nil {
 		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {

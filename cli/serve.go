@@ -35,7 +35,7 @@ func (serveCommand) Run(e *env) error {
 		return err
 	}
 	opening := &appliance.Opening{Waiting: tellManager(log)}
-	l.AnswerStarting(opening)
+	l.AnswerStarting(opening, log)
 	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening})
 	if err != nil {
 		err = errors.Join(err, l.Close())

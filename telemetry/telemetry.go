@@ -1,5 +1,6 @@
 // Package telemetry records the metrics that several packages write: the four
-// Shopify metrics that operators' dashboards rely on. It keeps nothing on disk.
+// Shopify metrics that operators' dashboards rely on. It keeps nothing on disk. Lines
+// bounds what a stranger can write into the log.
 //
 // Labels come from closed sets or from the configured shops. So that a thousand
 // shops do not make a hundred thousand series, only Shops of them get a label

@@ -160,7 +160,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 	}
 	from := s.auth.clientOf(r)
 	if refusal := s.auth.passwords.check(time.Now(), from, r.PostForm.Get("password")); refusal != nil {
-		s.log.Warn("login refused", "from", from.String(), "reason", refusal.Title)
+		s.lines.Warn("login refused", "from", from.String(), "reason", refusal.Title)
 		if !wantsPage(r) {
 			if refusal.Status == http.StatusUnauthorized {
 				s.auth.challenge(w.Header(), r)

@@ -10,10 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 )
 
 // Account keeps the password of the status page.
@@ -71,8 +68,6 @@ type gatekeeper struct {
 	demo      bool // the data is invented: whoever is on this machine may come in
 	proxies   []netip.Prefix
 	origin    *http.CrossOriginProtection
-	noted     *rate.Limiter // refusals in the log
-	unnoted   atomic.Int64  // refusals since the last one in the log
 
 	mu    sync.Mutex
 	epoch context.Context // of whom the password let in, or its absence; ends with the password
@@ -83,7 +78,7 @@ func newGatekeeper(o Options) *gatekeeper {
 	g := &gatekeeper{
 		token: sha256.Sum256([]byte(o.Token)), hasToken: o.Token != "", account: o.Account, proxies: o.TrustedProxies,
 		origin: http.NewCrossOriginProtection(), sessions: newSessions(o.Keeper, o.Logger),
-		readers: newReadTokens(o.Keeper, o.Logger), demo: o.Demo, noted: rate.NewLimiter(2, 20),
+		readers: newReadTokens(o.Keeper, o.Logger), demo: o.Demo,
 	}
 	if g.account == nil {
 		g.account = noAccount{}

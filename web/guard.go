@@ -85,25 +85,20 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refus
 		if err == nil {
 			return
 		}
-		s.log.Error("page failed", "path", r.URL.Path, "error", err.Error())
+		s.lines.Error("page failed", "path", r.URL.Path, "error", err.Error())
 	}
 	writeProblem(w, refusal)
 }
 
 // noteRefusal logs a request that was turned away, unless it only lacks
-// credentials, which is how every login begins. A stranger can send any number of
-// them, so beyond a few a second they are counted and not listed. The query stays
-// out of it: it may hold the token of a link.
+// credentials, which is how every login begins. The query stays out of it: it may
+// hold the token of a link.
 func (s *Server) noteRefusal(r *http.Request, refusal *Refusal) {
 	if refusal.Status == http.StatusUnauthorized && r.Header.Get("Authorization") == "" {
 		return
 	}
-	if !s.auth.noted.Allow() {
-		s.auth.unnoted.Add(1)
-		return
-	}
-	s.log.Warn("request refused", "from", s.auth.clientOf(r).String(), "method", r.Method, "path", r.URL.Path, "status", refusal.Status,
-		"reason", refusal.Title, "not_listed_before", s.auth.unnoted.Swap(0))
+	s.lines.Warn("request refused", "from", s.auth.clientOf(r).String(), "method", r.Method, "path", r.URL.Path,
+		"status", refusal.Status, "reason", refusal.Title)
 }
 
 // allowedHosts normalises names, with or without a port.

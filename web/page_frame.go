@@ -136,7 +136,7 @@ func (s *Server) asPage(serve endpoint) endpoint {
 		}
 		refusal, unexpected := refusalOf(err)
 		if unexpected {
-			s.log.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
+			s.lines.Error("page failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
 		}
 		return s.showProblem(w, r, refusal, false)
 	}

@@ -106,7 +106,7 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 		}
 		refusal, unexpected := refusalOf(err)
 		if unexpected {
-			s.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
+			s.lines.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
 		}
 		writeProblem(w, refusal)
 	}
@@ -172,7 +172,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
-			s.log.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
+			s.lines.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 			refusal := refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause.")
 			if !wantsPage(r) || s.pageOf(w, r, refusal) != nil {
 				writeProblem(w, refusal)

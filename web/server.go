@@ -156,6 +156,7 @@ type Rejected struct {
 type Server struct {
 	o       Options
 	log     *slog.Logger
+	lines   *slog.Logger // for what a stranger can cause
 	hosts   map[string]bool
 	auth    *gatekeeper
 	setup   *links // for setting the password
@@ -189,7 +190,7 @@ func New(o Options) *Server {
 		o.Rejected = func() []Rejected { return nil }
 	}
 	s := &Server{
-		o: o, log: o.Logger,
+		o: o, log: o.Logger, lines: telemetry.Lines(o.Logger),
 		hosts:   allowedHosts(o.Hosts),
 		auth:    newGatekeeper(o),
 		setup:   newLinks(setupLinks),

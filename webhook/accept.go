@@ -34,7 +34,7 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 		}
 		const done = "everything kept of the shop was deleted"
 		if err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done); err != nil {
-			in.log.Warn("the journal lacks a row for an erasure", "shop", req.shop, "error", err.Error())
+			in.lines.Warn("the journal lacks a row for an erasure", "shop", req.shop, "error", err.Error())
 		}
 		return answer{success: true, outcome: store.Applied, reason: done}, nil
 	}
@@ -149,7 +149,7 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 	}
 	if err != nil {
 		if in.gate.noteRefused() {
-			in.log.Error("neither the catalogue nor the queue confirms a delivery", "catalogue", cause.Error(), "queue", err.Error())
+			in.lines.Error("neither the catalogue nor the queue confirms a delivery", "catalogue", cause.Error(), "queue", err.Error())
 		}
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: unconfirmed,
@@ -182,7 +182,7 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 		}
 	}
 	if err != nil {
-		in.log.Error("a dead letter is not confirmed to be on disk", "error", err.Error())
+		in.lines.Error("a dead letter is not confirmed to be on disk", "error", err.Error())
 		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: unconfirmed, detail: "The body makes no sense here, and its dead letter is not confirmed to be on disk; " +
 				"send it again. The retry queue: " + queueWords(err) + "."}
@@ -215,7 +215,7 @@ func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause err
 	}
 	if in.gate.err() == nil {
 		if err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), wanted...); err != nil {
-			in.log.Warn("the journal lacks a row for a dead letter", "error", err.Error())
+			in.lines.Warn("the journal lacks a row for a dead letter", "error", err.Error())
 		}
 	}
 	for _, w := range wanted {

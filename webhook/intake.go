@@ -71,6 +71,7 @@ type Options struct {
 type Intake struct {
 	opt       Options
 	log       *slog.Logger
+	lines     *slog.Logger // for what a stranger can cause
 	counts    counts
 	rejected  rejectedList
 	refusals  refusals
@@ -115,13 +116,14 @@ func New(o Options) *Intake {
 	if o.Proven == nil {
 		o.Proven = func(*http.Request) {}
 	}
+	lines := telemetry.Lines(o.Logger)
 	in := &Intake{
-		opt: o, log: o.Logger,
+		opt: o, log: o.Logger, lines: lines,
 		counts:  newCounts(o.Metrics),
 		looks:   rate.NewLimiter(1, 1),
 		senders: newSenders(),
 		bodies:  newBodies(o.BytesInFlight),
-		gate:    newGate(o.Catalogue, o.Queue, o.Logger),
+		gate:    newGate(o.Catalogue, o.Queue, lines),
 		buried:  newBuried(),
 	}
 	in.directory.Store(NewDirectory(nil, nil))
@@ -198,7 +200,11 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h["Content-Type"] = jsonType
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write([]byte(body)) // durable already; a client that left gets it again as a duplicate
-	in.log.LogAttrs(r.Context(), levelOf(a), "webhook",
+	log := in.lines              // whoever has seen one delivery can send it again
+	if a.outcome == store.Applied {
+		log = in.log
+	}
+	log.LogAttrs(r.Context(), levelOf(a), "webhook",
 		slog.String("outcome", string(a.outcome)), slog.String("shop", req.shop), slog.String("topic", clip(req.topic)),
 		slog.String("webhook_id", clip(req.envelope.WebhookID)), slog.Int64("took_us", took.Microseconds()), slog.String("reason", a.reason))
 }
@@ -232,6 +238,6 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 		w.Header().Set("Connection", "close")
 	}
 	writeProblem(w, rej)
-	in.log.Warn("webhook refused", "reason", string(told.reason), "status", rej.status,
+	in.lines.Warn("webhook refused", "reason", string(told.reason), "status", rej.status,
 		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", told.detail)
 }

@@ -54,7 +54,7 @@ func (in *Intake) work(ctx context.Context, j queue.Job) error {
 	topic, _ := catalog.ParseTopic(e.Topic)
 	shop, known := in.directory.Load().shops[e.Shop]
 	if shop.Removed && !topic.Compliance() {
-		in.log.Info("a delivery that waited is dropped, as its shop was removed", "shop", e.Shop, "topic", e.Topic)
+		in.lines.Info("a delivery that waited is dropped, as its shop was removed", "shop", e.Shop, "topic", e.Topic)
 		return nil
 	}
 	c, err := in.decode(e, topic)

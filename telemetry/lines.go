@@ -1,0 +1,115 @@
+package telemetry
+
+import (
+	"context"
+	"log"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	linesBurst   = 10
+	linesSecond  = 2
+	linesCounted = time.Minute // after which what was left out is counted by itself
+	longestValue = 2 << 10
+)
+
+// Lines returns a logger for lines that a stranger can cause, so that no one of
+// them fills the disk. Each message has ten lines at once, then two a second. The
+// next one tells how many were left out as not_listed_before; when none follows, a
+// line says so within a minute. Long values are cut. A message must be a constant.
+func Lines(to *slog.Logger) *slog.Logger {
+	return slog.New(lines{to.Handler(), new(sync.Map)})
+}
+
+// ErrorLog returns a log for what net/http has to say, as lines of one message.
+func ErrorLog(to *slog.Logger, message string) *log.Logger {
+	return log.New(errorLog{Lines(to), message}, "", 0)
+}
+
+type errorLog struct {
+	lines   *slog.Logger
+	message string
+}
+
+func (e errorLog) Write(p []byte) (int, error) {
+	e.lines.Warn(e.message, "says", strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+type lines struct {
+	slog.Handler
+	kinds *sync.Map // message -> *lineKind
+}
+
+// lineKind is what is known of one message.
+type lineKind struct {
+	mu      sync.Mutex
+	limit   *rate.Limiter
+	left    int // out, since the last line
+	counted *time.Timer
+}
+
+func (l lines) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return lines{l.Handler.WithAttrs(attrs), l.kinds}
+}
+
+func (l lines) WithGroup(name string) slog.Handler { return lines{l.Handler.WithGroup(name), l.kinds} }
+
+// Handle writes a line, or counts it.
+func (l lines) Handle(ctx context.Context, r slog.Record) error {
+	found, ok := l.kinds.Load(r.Message)
+	if !ok {
+		found, _ = l.kinds.LoadOrStore(r.Message, &lineKind{limit: rate.NewLimiter(linesSecond, linesBurst)})
+	}
+	k := found.(*lineKind)
+	k.mu.Lock()
+	if !k.limit.AllowN(time.Now(), 1) {
+		if k.left++; k.left == 1 {
+			level, message := r.Level, r.Message
+			k.counted = time.AfterFunc(linesCounted, func() { l.count(k, level, message) })
+		}
+		k.mu.Unlock()
+		return nil
+	}
+	left := k.takeLeft()
+	k.mu.Unlock()
+	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Value.Kind() == slog.KindString && len(a.Value.String()) > longestValue {
+			a.Value = slog.StringValue(a.Value.String()[:longestValue])
+		}
+		out.AddAttrs(a)
+		return true
+	})
+	if left > 0 {
+		out.AddAttrs(slog.Int("not_listed_before", left))
+	}
+	return l.Handler.Handle(ctx, out)
+}
+
+// count tells how many lines were left out when no other line did.
+func (l lines) count(k *lineKind, level slog.Level, message string) {
+	k.mu.Lock()
+	left := k.takeLeft()
+	k.mu.Unlock()
+	if left > 0 {
+		r := slog.NewRecord(time.Now(), level, "lines were left out of this log", 0)
+		r.AddAttrs(slog.String("which_say", message), slog.Int("not_listed_before", left))
+		_ = l.Handler.Handle(context.Background(), r) // there is no other place to tell it
+	}
+}
+
+// takeLeft begins a new count. mu is held.
+func (k *lineKind) takeLeft() int {
+	left := k.left
+	k.left = 0
+	if k.counted != nil {
+		k.counted.Stop()
+	}
+	return left
+}
