@@ -126,11 +126,12 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
+	lines := telemetry.Lines(a.log) // a delivery that is sent again can make them fail and recover
 	opening.at(datadir.ProductsFile)
 	a.store, err = store.Open(ctx, store.Options{
 		Path: a.dir.File("products.db"), Watermark: a.state.Watermark().Seq,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
-		Logger: a.log, Metrics: a.set, Fault: a.opt.StoreFault,
+		Logger: lines, Metrics: a.set, Fault: a.opt.StoreFault,
 	})
 	if err != nil {
 		return err
@@ -139,7 +140,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	a.queue, err = queue.Open(queue.Options{
 		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0,
 		RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts,
-		Logger: a.log, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
+		Logger: lines, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})
 	if err != nil {
 		return err

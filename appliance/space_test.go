@@ -134,3 +134,28 @@ func TestLessRoomThanAskedForIsAWarning(t *testing.T) {
 		}
 	})
 }
+
+// A disk that is full for large commits and not for small ones fails and recovers
+// with each delivery, which anybody can send again. The log has a few lines of it.
+func TestAStoreThatFailsOnAndOffMakesAFewLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSpaceRig(t, "0")
+		for i := range 1000 {
+			r.catalogue.Store(i%2 == 0)
+			r.queued.Store(i%2 == 0)
+			if err := r.store.Probe(t.Context()); (err != nil) != (i%2 == 0) {
+				t.Fatal(err)
+			}
+			if _, err := r.queue.Bury(t.Context(), queue.NewJob{Kind: "test"}, queue.ClassPoison, errors.New("no")); err == nil && i%2 == 0 {
+				t.Fatal("the queue took a job on a full disk")
+			}
+		}
+		time.Sleep(time.Minute)
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(r.log.String(), "\n"); n > 60 || !strings.Contains(r.log.String(), "not_listed_before") {
+			t.Errorf("%d lines: %.1000s", n, &r.log)
+		}
+	})
+}
