@@ -176,7 +176,8 @@ func (in *Intake) authenticate(d *Directory, req *request, named string, body []
 	switch {
 	case known && !shop.Removed && len(shop.Keys) == 0: // our fault, not the sender's
 		return &rejection{status: http.StatusServiceUnavailable, reason: ReasonNoSecret, retryAfter: 60,
-			title: "The shop's client secret is not configured", detail: "Add it with `stockroom shop add`; until then Shopify sends this again."}
+			title: "The shop's client secret is not configured",
+			detail: "Add it with `stockroom shop add`; until then Shopify sends this again."}
 	case signer != nil:
 		in.lately.fitted(signer.secret)
 		if known && signer.old {
@@ -197,8 +198,8 @@ func (in *Intake) authenticate(d *Directory, req *request, named string, body []
 	rej := &rejection{status: http.StatusUnauthorized, reason: wrongSignature, title: "The signature does not fit",
 		detail: "The body is signed with another secret, or it was changed on the way. " +
 			"Stockroom's log and status page tell the likely cause.",
-		cause: &cause{reason: ReasonWrongSecret, detail: "The body is signed with another secret, or it was changed on the way. " +
-			"Which of the two is looked for at most once a second, and this one came in between."}}
+		cause: &cause{reason: ReasonWrongSecret, detail: "The body is signed with another secret, or it was changed on " +
+			"the way. Which of the two is looked for at most once a second, and this one came in between."}}
 	if in.looks.AllowN(time.Now(), 1) {
 		c := in.look(d, req, named, body, sum, tried)
 		rej.cause = &c

@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -11,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Reason is why a request was refused, from a closed set that serves as a
@@ -153,71 +150,32 @@ func (in *Intake) look(d *Directory, req *request, named string, body, sum []byt
 	if len(body) <= lookedAt {
 		old = matching(d.retired, body, sum)
 		other = matching(in.lately.of(d, latelyKept), body, sum)
-		for _, sent := range unchanged(body) {
-			own = cmp.Or(own, matching(tried, sent, sum))
-		}
+		sent := bytes.TrimPrefix(bytes.TrimRight(body, "\r\n"), []byte("\xef\xbb\xbf"))
+		own = matching(tried, sent, sum)
 	}
-	_, known := d.shops[named]
-	switch {
+	switch _, known := d.shops[named]; {
 	case old != nil:
-		return cause{ReasonOldSecret, "The body is signed with a client secret that was replaced here. If Shopify still uses it, configure it as the previous secret.", true}
-	case other != nil && !known && named != "":
-		in.refusals.stranger(clip(named), other, req.arrived)
-		return cause{ReasonOtherShop, "The body is signed with the secret of a shop that is connected; the one that it is for is not.", true}
+		return cause{ReasonOldSecret, "The body is signed with a client secret that was replaced here. " +
+			"If Shopify still uses it, configure it as the previous secret.", true}
 	case other != nil:
+		if !known && named != "" {
+			in.refusals.stranger(clip(named), other, req.arrived)
+		}
 		return cause{ReasonOtherShop, "The body is signed with the secret of another shop than the one that it is for.", true}
 	case own != nil:
-		return cause{ReasonBodyChanged, "The body was changed on the way: something between Shopify and Stockroom reads the JSON and writes it anew. Pass the raw bytes through.", true}
+		return cause{ReasonBodyChanged, "The body was changed on the way: " +
+			"a line end or a byte order mark was added. Pass the raw bytes through.", true}
 	case endsEarly(body):
-		return cause{ReasonTruncated, "The body ends in the middle of its JSON: something on the way cut it off. Look for a size limit in a proxy.", true}
+		return cause{ReasonTruncated, "The body ends in the middle of its JSON: " +
+			"something on the way cut it off. Look for a size limit in a proxy.", true}
 	case looksRewritten(body[:min(len(body), lookedAt)]):
-		return cause{ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way has probably read it and written it anew. Pass the raw bytes through.", true}
+		return cause{ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way " +
+			"has probably read it and written it anew. Pass the raw bytes through.", true}
 	case strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"):
-		return cause{ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; webhooks made under Settings, Notifications are signed with a secret of their own.", true}
+		return cause{ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; " +
+			"webhooks made under Settings, Notifications are signed with a secret of their own.", true}
 	}
 	return cause{ReasonWrongSecret, "The body is signed with another secret, or not by Shopify at all.", true}
-}
-
-// unchanged returns what the body may have been before a proxy rewrote it.
-func unchanged(body []byte) [][]byte {
-	var list [][]byte
-	trimmed := bytes.TrimRight(body, "\r\n")
-	if len(trimmed) != len(body) {
-		list = append(list, trimmed)
-	}
-	if rest, ok := bytes.CutPrefix(body, []byte("\xef\xbb\xbf")); ok {
-		list = append(list, rest)
-	}
-	compact := jsontext.Value(bytes.Clone(trimmed))
-	if compact.Compact() == nil {
-		list = append(list, compact, shopifyEscaped(compact))
-	}
-	return list
-}
-
-// shopifyEscaped writes a JSON text with the escapes Shopify uses, as much of it as
-// is looked at.
-func shopifyEscaped(body []byte) []byte {
-	out := make([]byte, 0, len(body)+len(body)/8)
-	inString := false
-	for i := 0; i < len(body) && len(out) < lookedAt; i++ {
-		c := body[i]
-		switch {
-		case c == '"':
-			inString = !inString
-		case inString && c == '\\' && i+1 < len(body):
-			out = append(out, c)
-			i++
-			c = body[i]
-		case inString && c == '/':
-			out = append(out, '\\')
-		case inString && (c == '<' || c == '>' || c == '&'):
-			out = fmt.Appendf(out, `\u%04x`, c)
-			continue
-		}
-		out = append(out, c)
-	}
-	return out
 }
 
 // endsEarly reports whether a JSON text breaks off. A long one is not parsed: its
