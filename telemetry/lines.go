@@ -48,10 +48,11 @@ type lines struct {
 
 // lineKind is what is known of one message.
 type lineKind struct {
-	mu      sync.Mutex
-	limit   *rate.Limiter
-	left    int // out, since the last line
-	counted *time.Timer
+	limit *rate.Limiter
+
+	mu    sync.Mutex
+	left  int  // out, since the last line
+	armed bool // they will be counted by themselves
 }
 
 func (l lines) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -62,21 +63,20 @@ func (l lines) WithGroup(name string) slog.Handler { return lines{l.Handler.With
 
 // Handle writes a line, or counts it.
 func (l lines) Handle(ctx context.Context, r slog.Record) error {
-	found, ok := l.kinds.Load(r.Message)
-	if !ok {
-		found, _ = l.kinds.LoadOrStore(r.Message, &lineKind{limit: rate.NewLimiter(linesSecond, linesBurst)})
-	}
+	found, _ := l.kinds.LoadOrStore(r.Message, &lineKind{limit: rate.NewLimiter(linesSecond, linesBurst)})
 	k := found.(*lineKind)
 	k.mu.Lock()
 	if !k.limit.AllowN(time.Now(), 1) {
-		if k.left++; k.left == 1 {
-			level, message := r.Level, r.Message
-			k.counted = time.AfterFunc(linesCounted, func() { l.count(k, level, message) })
+		k.left++
+		if !k.armed {
+			k.armed = true
+			time.AfterFunc(linesCounted, func() { l.count(k, r.Level, r.Message) })
 		}
 		k.mu.Unlock()
 		return nil
 	}
-	left := k.takeLeft()
+	left := k.left
+	k.left = 0
 	k.mu.Unlock()
 	out := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
@@ -95,21 +95,11 @@ func (l lines) Handle(ctx context.Context, r slog.Record) error {
 // count tells how many lines were left out when no other line did.
 func (l lines) count(k *lineKind, level slog.Level, message string) {
 	k.mu.Lock()
-	left := k.takeLeft()
+	left := k.left
+	k.left, k.armed = 0, false
 	k.mu.Unlock()
 	if left > 0 {
-		r := slog.NewRecord(time.Now(), level, "lines were left out of this log", 0)
-		r.AddAttrs(slog.String("which_say", message), slog.Int("not_listed_before", left))
-		_ = l.Handler.Handle(context.Background(), r) // there is no other place to tell it
+		slog.New(l.Handler).Log(context.Background(), level, "lines were left out of this log",
+			"which_say", message, "not_listed_before", left)
 	}
-}
-
-// takeLeft begins a new count. mu is held.
-func (k *lineKind) takeLeft() int {
-	left := k.left
-	k.left = 0
-	if k.counted != nil {
-		k.counted.Stop()
-	}
-	return left
 }

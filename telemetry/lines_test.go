@@ -43,7 +43,7 @@ func TestLinesAreFewAndThoseLeftOutAreCounted(t *testing.T) {
 			lines.Warn("refused", "shop", "a")
 		}
 		step(2, "msg=refused shop=a not_listed_before=990\n", "msg=refused shop=a\n")
-		time.Sleep(59 * time.Second)
+		time.Sleep(58 * time.Second)
 		step(0)
 		time.Sleep(time.Second)
 		step(1, `level=WARN msg="lines were left out of this log" which_say=refused not_listed_before=498`)

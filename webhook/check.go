@@ -176,7 +176,7 @@ func (in *Intake) authenticate(d *Directory, req *request, named string, body []
 	switch {
 	case known && !shop.Removed && len(shop.Keys) == 0: // our fault, not the sender's
 		return &rejection{status: http.StatusServiceUnavailable, reason: ReasonNoSecret, retryAfter: 60,
-			title: "The shop's client secret is not configured",
+			title:  "The shop's client secret is not configured",
 			detail: "Add it with `stockroom shop add`; until then Shopify sends this again."}
 	case signer != nil:
 		in.lately.fitted(signer.secret)

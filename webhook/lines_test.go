@@ -34,28 +34,32 @@ func TestTenThousandRequestsOfAKindMakeAFewLines(t *testing.T) {
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
+	misfit := header("X-Shopify-Topic", "bulk_operations/finish")
+	cutOff := func(r *http.Request) { r.Body = http.MaxBytesReader(nil, brokenOff{}, 1) }
 	for name, test := range map[string]struct {
 		status int
 		before func(*bench)
 		change func(*http.Request)
 		says   string
 	}{
-		"wrong method":        {405, nil, func(r *http.Request) { r.Method = strings.Repeat("X", 9000) }, "webhook refused"},
-		"too large":           {413, nil, func(r *http.Request) { r.ContentLength = 1 << 40 }, "webhook refused"},
-		"encoded":             {415, nil, header("Content-Encoding", strings.Repeat("z", 9000)), "webhook refused"},
-		"no signature":        {401, nil, func(r *http.Request) { r.Header = http.Header{"X-Shopify-Topic": {strings.Repeat("t", 9000)}} }, "webhook refused"},
+		"wrong method": {405, nil, func(r *http.Request) { r.Method = strings.Repeat("X", 9000) }, "webhook refused"},
+		"too large":    {413, nil, func(r *http.Request) { r.ContentLength = 1 << 40 }, "webhook refused"},
+		"encoded":      {415, nil, header("Content-Encoding", strings.Repeat("z", 9000)), "webhook refused"},
+		"no signature": {401, nil, func(r *http.Request) {
+			r.Header = http.Header{"X-Shopify-Topic": {strings.Repeat("t", 9000)}}
+		}, "webhook refused"},
 		"an odd signature":    {401, nil, header("X-Shopify-Hmac-Sha256", "AAAA"), "webhook refused"},
 		"a wrong signature":   {401, nil, header("X-Shopify-Hmac-Sha256", mac("wrong", nil)), "webhook refused"},
 		"a shop unknown":      {404, nil, header("X-Shopify-Shop-Domain", strings.Repeat("s", 9000)), "webhook refused"},
 		"a topic unknown":     {200, nil, header("X-Shopify-Topic", strings.Repeat("t", 9000)), "outcome=ignored"},
-		"a body broken off":   {400, nil, func(r *http.Request) { r.Body = http.MaxBytesReader(nil, brokenOff{}, 1) }, "webhook refused"},
+		"a body broken off":   {400, nil, cutOff, "webhook refused"},
 		"a duplicate":         {200, repeated(store.Duplicate), nil, "outcome=duplicate"},
 		"stale":               {200, repeated(store.Stale), nil, "outcome=stale"},
 		"another shop's":      {200, func(b *bench) { b.opt.Catalogue = otherShops{&b.catalogue} }, nil, "outcome=mismatch"},
 		"no sense":            {200, nil, func(r *http.Request) { *r = *signed([]byte("no")) }, "outcome=dead"},
-		"no journal":          {200, func(b *bench) { b.opt.Catalogue = noJournal{&b.catalogue} }, header("X-Shopify-Topic", "bulk_operations/finish"), "journal lacks"},
+		"no journal":          {200, func(b *bench) { b.opt.Catalogue = noJournal{&b.catalogue} }, misfit, "journal lacks"},
 		"no store":            {503, noStore, nil, "neither the catalogue nor the queue"},
-		"no store for a dead": {503, noStore, header("X-Shopify-Topic", "bulk_operations/finish"), "dead letter is not confirmed"},
+		"no store for a dead": {503, noStore, misfit, "dead letter is not confirmed"},
 		"applied":             {200, nil, nil, "outcome=applied"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
