@@ -1,140 +1,302 @@
 package webhook
 
 import (
-	"bytes"
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
 	"io"
+	"math/bits"
 	"net/http"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/semaphore"
 )
 
 const (
-	bodyFirst    = 64 << 10               // bytes held for a body before any of it has come
+	bodyFirst    = 16 << 10               // most bytes held for a body before any of it has come
+	bodyLeast    = 4 << 10                // of memory, even for the smallest
 	bodyTime     = 5 * time.Second        // for a whole body; Shopify gives up then (shopify.dev, verify deliveries)
-	bodyPatience = 300 * time.Millisecond // a body that takes longer gives way when memory runs out
+	bodyPatience = 300 * time.Millisecond // a body that takes longer gives way to one of its own sender
 	bodyWait     = time.Second            // for memory
 	bodyReused   = 128 << 10              // larger buffers are left to the collector
-	bodySlack    = 2 * bytes.MinRead      // so that the end is found without growing the buffer
 )
 
 // bodies bounds the memory of the bodies in flight. Memory is taken as bytes
-// arrive, never for a length that was only declared, and when it runs out the
-// bodies that have been arriving for longest are given up: Shopify's come in
-// milliseconds, so those are the ones of a sender that holds connections open.
+// arrive, never for a length that was only declared. When it runs out, those give
+// way first whose sender had no right signature within an hour; among them the
+// sender that holds most, with its oldest body. A body never gives way to one of a
+// sender that would then hold more than its own, unless only that one is known.
 type bodies struct {
-	free *semaphore.Weighted
-	pool sync.Pool
+	pools [32]sync.Pool // of *[]byte, by the logarithm of their size
 
 	mu      sync.Mutex
-	reading *list.List // of *arrival, oldest first
+	free    int64
+	leaving int64 // held by bodies that gave way and have not ended yet
+	shares  map[netip.Prefix]*share
+	waiting []*arrival // for memory
 }
 
-// arrival is one body that is being read.
+// share is what the bodies of one sender hold.
+type share struct {
+	known   bool
+	held    int64 // without the bodies that gave way
+	bodies  int
+	reading list.List // of *arrival: those that hold memory and can give way, oldest first
+}
+
+// arrival is one body in flight.
 type arrival struct {
+	sender  netip.Prefix
+	of      *share
+	place   *list.Element // in of.reading, nil when it can't give way
 	began   time.Time
 	held    int64
+	asks    int64 // more, while it waits
 	evicted bool
+	turned  chan struct{} // closed when it waits no more
 	abort   func()
+	probe   [1]byte
 }
 
 // errNoMemory: the budget is used up, or the body gave way to others.
 var errNoMemory = errors.New("the memory for bodies in flight is used up")
 
 func newBodies(budget int64) *bodies {
-	return &bodies{free: semaphore.NewWeighted(budget), reading: list.New()}
+	return &bodies{free: budget, shares: map[netip.Prefix]*share{}}
 }
 
-// read reads a body of at most limit bytes. release gives its memory back; the
-// body must not be used after it.
-func (b *bodies) read(w http.ResponseWriter, r *http.Request, limit int64, began time.Time) (body []byte, release func(), err error) {
-	conn := http.NewResponseController(w)
-	_ = conn.SetReadDeadline(began.Add(bodyTime)) // not every writer has a connection
-	a := &arrival{began: began, abort: func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) }}
-	b.mu.Lock()
-	place := b.reading.PushBack(a)
-	b.mu.Unlock()
-	buf, _ := b.pool.Get().(*bytes.Buffer)
-	if buf == nil {
-		buf = new(bytes.Buffer)
-	}
-	release = func() {
-		b.free.Release(a.held)
-		if buf.Cap() <= bodyReused {
-			buf.Reset()
-			b.pool.Put(buf)
-		}
+// read reads a body of at most limit bytes; known is whether its sender is.
+// release gives its memory back; the body must not be used after it.
+func (b *bodies) read(w http.ResponseWriter, req *request, known bool, limit int64) (body []byte, release func(), err error) {
+	r, conn := req.http, http.NewResponseController(w)
+	_ = conn.SetReadDeadline(req.arrived.Add(bodyTime)) // not every writer has a connection
+	a := b.begin(senderOf(req.address), known, req.arrived, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	first := int64(bodyFirst)
+	if r.ContentLength >= 0 {
+		first = min(first, r.ContentLength)
 	}
 	from := http.MaxBytesReader(w, r.Body, limit)
-	for want := bodyFirst; err == nil; want *= 2 {
-		size := int64(want)
-		if r.ContentLength >= 0 {
-			size = min(size, r.ContentLength)
+	buf, err := b.grow(r.Context(), a, nil, min(first, limit))
+	for err == nil {
+		var n int
+		if len(buf) < cap(buf) {
+			n, err = from.Read(buf[len(buf):cap(buf)])
+			buf = buf[:len(buf)+n]
+			continue
 		}
-		size = min(size, limit) + bodySlack
-		if err = b.hold(r.Context(), a, size); err != nil {
-			break
+		n, end := from.Read(a.probe[:]) // there may be no more
+		if n > 0 {
+			if buf, err = b.grow(r.Context(), a, buf, min(2*int64(len(buf)), limit)); err == nil {
+				buf = append(buf, a.probe[0])
+			}
 		}
-		buf.Grow(int(size) - buf.Len())
-		if _, err = io.CopyN(buf, from, size-bodySlack+1-int64(buf.Len())); err != nil {
-			break
-		}
+		err = cmp.Or(err, end)
 	}
-	b.mu.Lock()
-	b.reading.Remove(place)
-	evicted := a.evicted
-	b.mu.Unlock()
-	if errors.Is(err, io.EOF) {
-		return buf.Bytes(), release, nil
+	release = func() {
+		b.reuse(buf)
+		b.end(a)
+	}
+	if b.stay(a) && errors.Is(err, io.EOF) {
+		return buf, release, nil
 	}
 	release()
-	if evicted {
+	if a.evicted {
 		err = errNoMemory
 	}
 	return nil, nil, err
 }
 
-// hold raises what a holds to size, making room when there is none.
-func (b *bodies) hold(ctx context.Context, a *arrival, size int64) error {
-	more := size - a.held
-	if more <= 0 {
-		return nil
+// grow returns a buffer for size bytes with what is in buf, once there is memory
+// for it.
+func (b *bodies) grow(ctx context.Context, a *arrival, buf []byte, size int64) ([]byte, error) {
+	class := bits.Len64(uint64(max(size, bodyLeast) - 1))
+	if err := b.take(ctx, a, 1<<class); err != nil {
+		return buf, err
 	}
-	if !b.free.TryAcquire(more) {
-		b.makeRoom(a, more)
-		ctx, cancel := context.WithTimeout(ctx, bodyWait)
-		defer cancel()
-		if b.free.Acquire(ctx, more) != nil {
-			return errNoMemory
+	larger, _ := b.pools[class].Get().(*[]byte)
+	if larger == nil {
+		larger = new(make([]byte, 0, 1<<class))
+	}
+	*larger = append((*larger)[:0], buf...)
+	b.reuse(buf)
+	return *larger, nil
+}
+
+// reuse keeps a buffer for the next body.
+func (b *bodies) reuse(buf []byte) {
+	if size := cap(buf); size > 0 && size <= bodyReused {
+		b.pools[bits.Len(uint(size-1))].Put(&buf)
+	}
+}
+
+// take raises what a holds to size. It waits for memory for bodyWait at most.
+func (b *bodies) take(ctx context.Context, a *arrival, size int64) error {
+	turned := b.ask(a, size-a.held)
+	if turned != nil {
+		timer := time.NewTimer(bodyWait)
+		defer timer.Stop()
+		select {
+		case <-turned:
+		case <-timer.C:
+		case <-ctx.Done():
 		}
 	}
-	b.mu.Lock()
-	a.held = size
-	b.mu.Unlock()
+	if b.giveUp(a); a.held < size {
+		return errNoMemory
+	}
 	return nil
 }
 
-// makeRoom gives up the bodies that have been arriving for longest until they
-// free need bytes or none is old enough.
-func (b *bodies) makeRoom(asks *arrival, need int64) {
+// giveUp ends the wait of a, if it waits still.
+func (b *bodies) giveUp(a *arrival) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for e := b.reading.Front(); e != nil && need > 0; e = e.Next() {
-		a := e.Value.(*arrival)
-		if time.Since(a.began) < bodyPatience {
-			return // the rest is younger still
+	b.forget(a)
+	b.settle() // the next may ask for less
+}
+
+// begin notes a body that begins to arrive.
+func (b *bodies) begin(sender netip.Prefix, known bool, began time.Time, abort func()) *arrival {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := b.shares[sender]
+	if s == nil {
+		s = new(share)
+		b.shares[sender] = s
+	}
+	s.known = known
+	s.bodies++
+	return &arrival{sender: sender, of: s, began: began, abort: abort}
+}
+
+// ask asks for more memory. It returns nil when a has it, and otherwise what is
+// closed when a has it or has given way.
+func (b *bodies) ask(a *arrival, more int64) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.evicted {
+		return nil
+	}
+	a.asks = more
+	b.waiting = append(b.waiting, a)
+	if b.settle(); a.asks == 0 {
+		return nil
+	}
+	a.turned = make(chan struct{})
+	return a.turned
+}
+
+// settle grants what is free to those that wait: known senders first, then the
+// smaller share. It makes room for the first that has to go on waiting. mu is held.
+func (b *bodies) settle() {
+	for len(b.waiting) > 0 {
+		a := slices.MinFunc(b.waiting, func(x, y *arrival) int {
+			if x.of.known != y.of.known {
+				return cmp.Compare(one(y.of.known), one(x.of.known))
+			}
+			return cmp.Compare(x.of.held+x.asks, y.of.held+y.asks)
+		})
+		for b.free+b.leaving < a.asks {
+			v := b.victim(a)
+			if v == nil {
+				return
+			}
+			b.evict(v)
 		}
-		if a == asks {
-			continue
+		if b.free < a.asks {
+			return // what gave way ends soon
 		}
-		need -= a.held
-		if !a.evicted {
-			a.evicted = true
-			a.abort()
+		b.free -= a.asks
+		a.of.held += a.asks
+		a.held += a.asks
+		if a.place == nil {
+			a.place = a.of.reading.PushBack(a)
+		}
+		b.forget(a)
+	}
+}
+
+func one(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// victim is the body that gives way to a first, nil for none. mu is held.
+func (b *bodies) victim(a *arrival) *arrival {
+	var most *share
+	for _, s := range b.shares {
+		switch {
+		case s == a.of, s.reading.Len() == 0, one(s.known) > one(a.of.known):
+		case s.known == a.of.known && s.held < a.of.held+a.asks:
+		case most == nil, one(s.known) < one(most.known), s.known == most.known && s.held > most.held:
+			most = s
 		}
 	}
+	if most != nil {
+		return most.reading.Front().Value.(*arrival)
+	}
+	for e := a.of.reading.Front(); e != nil; e = e.Next() {
+		if v := e.Value.(*arrival); time.Since(v.began) < bodyPatience {
+			return nil // the rest is younger still
+		} else if v != a {
+			return v
+		}
+	}
+	return nil
+}
+
+// evict has a body give way. Its memory is free when its reading has ended; mu is
+// held.
+func (b *bodies) evict(v *arrival) {
+	v.of.reading.Remove(v.place)
+	v.place = nil
+	v.evicted = true
+	v.of.held -= v.held
+	b.leaving += v.held
+	b.forget(v)
+	v.abort()
+}
+
+// forget takes a from those that wait. mu is held.
+func (b *bodies) forget(a *arrival) {
+	if a.asks == 0 {
+		return
+	}
+	a.asks = 0
+	b.waiting = slices.DeleteFunc(b.waiting, func(w *arrival) bool { return w == a })
+	if a.turned != nil {
+		close(a.turned)
+		a.turned = nil
+	}
+}
+
+// stay reports whether a did not give way. From now on it can't.
+func (b *bodies) stay(a *arrival) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.place != nil {
+		a.of.reading.Remove(a.place)
+		a.place = nil
+	}
+	return !a.evicted
+}
+
+// end gives back what a holds.
+func (b *bodies) end(a *arrival) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free += a.held
+	if a.evicted {
+		b.leaving -= a.held
+	} else {
+		a.of.held -= a.held
+	}
+	if a.of.bodies--; a.of.bodies == 0 {
+		delete(b.shares, a.sender)
+	}
+	b.settle()
 }
