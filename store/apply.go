@@ -31,20 +31,20 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 }
 
 // Record writes a journal row for a delivery that changes nothing here, for
-// example one that was kept as a dead letter, and the work that it asks for.
-func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, wanted ...Wanted) error {
-	err := s.write(ctx, s.urgent, 1+len(wanted), func(t *tx) error {
-		for _, w := range wanted {
-			if err := t.want(w); err != nil {
-				return err
-			}
-		}
-		return t.journal(d, &entry{id: t.delivery + 1, externalID: externalID, outcome: outcome, reason: reason})
+// example one that was kept as a dead letter, and the work that it asks for, nil
+// for none. It returns the work that nobody was told of lately.
+func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, want *Wanted) (*Wanted, error) {
+	var told *Wanted
+	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
+		e := entry{id: t.delivery + 1, externalID: externalID, outcome: outcome, reason: reason, want: want}
+		err := t.journal(d, &e)
+		told = e.want
+		return err
 	})
 	if err == nil {
 		s.activity.add(d.Shop, d.ReceivedAt, time.Now())
 	}
-	return err
+	return told, err
 }
 
 func weight(c catalog.Change) int {
@@ -260,8 +260,8 @@ type entry struct {
 }
 
 // journal writes a delivery's row, or counts it in the row of the one that it
-// repeats, and notes the work that it asks for. A repeat asks again for what its
-// row asked for, but not at once.
+// repeats, and notes the work that it asks for. What its row asked for lately
+// nobody is told again; whoever looks through the wanted work finds it.
 func (t *tx) journal(d Delivery, e *entry) error {
 	r := t.repeatOf(d, e.outcome)
 	counted, err := false, error(nil)
@@ -280,13 +280,14 @@ func (t *tx) journal(d Delivery, e *entry) error {
 		t.delivery = e.id
 		r = repeat{key: r.key, id: e.id, began: t.now}
 	}
-	if since := t.now - r.asked; e.want != nil && 0 <= since && since < askAgainWait.Milliseconds() {
-		e.want = nil
-	}
 	if e.want != nil {
-		r.asked = t.now
 		if err := t.want(*e.want); err != nil {
 			return err
+		}
+		if since := t.now - r.asked; 0 <= since && since < askAgainWait.Milliseconds() {
+			e.want = nil
+		} else {
+			r.asked = t.now
 		}
 	}
 	if r.key != 0 {

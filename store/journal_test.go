@@ -142,7 +142,7 @@ func TestActivityCountsTheLastHourOverARestart(t *testing.T) {
 	send(testShop, 61*time.Minute)
 	send("other.myshopify.com", time.Minute)
 	c := upsertOf(product(1, "a", 1000))
-	if err := b.s.Record(context.Background(), b.delivery(c), 1, Dead, "no"); err != nil {
+	if _, err := b.s.Record(context.Background(), b.delivery(c), 1, Dead, "no", nil); err != nil {
 		t.Fatal(err)
 	}
 	want := [ActivityMinutes]int{0: 1, 59: 3}

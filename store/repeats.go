@@ -12,7 +12,7 @@ import (
 const (
 	repeatsKept  = 16_384         // journal rows that are remembered
 	repeatsDay   = 24 * time.Hour // for how long a row counts repeats, so that old rows end
-	askAgainWait = time.Minute    // how long a repeat asks for no work that its row asked for
+	askAgainWait = time.Minute    // how long nobody is told again of work that a row asked for
 )
 
 var bodySeed = maphash.MakeSeed()
@@ -25,7 +25,7 @@ func BodyKey(body []byte) uint64 { return maphash.Bytes(bodySeed, body) | 1 }
 type repeat struct {
 	key          uint64 // 0 when the body is not known
 	id           int64
-	began, asked int64 // when the row was written, and when it last asked for work, Unix milliseconds
+	began, asked int64 // when the row was written, and when its work was told of, Unix milliseconds
 }
 
 func newRepeats() *lru.LRU[uint64, repeat] {

@@ -50,7 +50,7 @@ func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 		{"a stock level", inventory, false, false, []string{"applied 1", "duplicate 9"}, 1},
 		{"an uninstall", catalog.Change{Topic: catalog.AppUninstalled, Kind: catalog.Uninstalled}, false, false, []string{"applied 10"}, 1},
 		{"a body without a time", undated, false, false, []string{"stale 10"}, 1},
-		{"a mismatch", deleteOf(1), false, true, []string{"mismatch 10"}, 0},
+		{"a mismatch", deleteOf(1), false, true, []string{"mismatch 10"}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t)
@@ -65,8 +65,12 @@ func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 				}
 				d := repeated(tt.c, "body", n)
 				if tt.record {
-					if err := b.s.Record(t.Context(), d, 1, Mismatch, "it does not fit"); err != nil {
+					w, err := b.s.Record(t.Context(), d, 1, Mismatch, "it does not fit", &Wanted{Shop: testShop, Kind: WantProduct, ID: 1})
+					if err != nil {
 						t.Fatal(err)
+					}
+					if w != nil {
+						asked++
 					}
 				} else if res := b.deliver(d, tt.c); res.Wanted != nil {
 					asked++

@@ -50,7 +50,7 @@ func TestAnOpenPageIsToldWhatChangedWithinASecond(t *testing.T) {
 		{"a product", func() { r.edit(1) }, []string{"deliveries", "products"}},
 		{"a delivery that changes nothing", func() {
 			d := store.Delivery{Shop: testShop, Topic: "products/update", ReceivedAt: time.Now()}
-			if err := r.store.Record(t.Context(), d, 1, store.Dead, "no"); err != nil {
+			if _, err := r.store.Record(t.Context(), d, 1, store.Dead, "no", nil); err != nil {
 				t.Fatal(err)
 			}
 		}, []string{"deliveries"}},

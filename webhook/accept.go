@@ -33,7 +33,7 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 			return in.enqueue(req, 0, err)
 		}
 		const done = "everything kept of the shop was deleted"
-		if err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done); err != nil {
+		if _, err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done, nil); err != nil {
 			in.lines.Warn("the journal lacks a row for an erasure", "shop", req.shop, "error", err.Error())
 		}
 		return answer{success: true, outcome: store.Applied, reason: done}, nil
@@ -208,18 +208,19 @@ func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause err
 		typ = telemetry.ErrMismatch
 	}
 	in.opt.Telemetry.Error(e.Shop, "webhook_"+catalog.Topic(e.Topic).Label(), typ)
-	var wanted []store.Wanted
+	var want *store.Wanted
 	if product != 0 {
-		const why = "a delivery about it could not be applied"
-		wanted = append(wanted, store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: product, Reason: why})
+		want = &store.Wanted{Shop: e.Shop, Kind: store.WantProduct, ID: product, Reason: "a delivery about it could not be applied"}
 	}
 	if in.gate.err() == nil {
-		if err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), wanted...); err != nil {
+		if told, err := in.opt.Catalogue.Record(ctx, e.delivery(), product, outcome, cause.Error(), want); err == nil {
+			want = told
+		} else {
 			in.lines.Warn("the journal lacks a row for a dead letter", "error", err.Error())
 		}
 	}
-	for _, w := range wanted {
-		in.opt.Wanted(w)
+	if want != nil {
+		in.opt.Wanted(*want)
 	}
 }
 

@@ -63,12 +63,14 @@ func (c *catalogue) Apply(ctx context.Context, d store.Delivery, _ catalog.Chang
 	return res, nil
 }
 
-func (c *catalogue) Record(_ context.Context, _ store.Delivery, _ int64, o store.Outcome, _ string, wanted ...store.Wanted) error {
+func (c *catalogue) Record(_ context.Context, _ store.Delivery, _ int64, o store.Outcome, _ string, want *store.Wanted) (*store.Wanted, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.records = append(c.records, o)
-	c.wanted = append(c.wanted, wanted...)
-	return nil
+	if want != nil {
+		c.wanted = append(c.wanted, *want)
+	}
+	return want, nil
 }
 
 func (c *catalogue) Probe(context.Context) error {

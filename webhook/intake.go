@@ -20,7 +20,7 @@ import (
 // Catalogue is where deliveries go first.
 type Catalogue interface {
 	Apply(ctx context.Context, d store.Delivery, c catalog.Change) (store.Result, error)
-	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string, wanted ...store.Wanted) error
+	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string, want *store.Wanted) (*store.Wanted, error)
 	Probe(ctx context.Context) error
 }
 

@@ -18,8 +18,8 @@ import (
 // noJournal is a catalogue whose journal can't be written.
 type noJournal struct{ *catalogue }
 
-func (noJournal) Record(context.Context, store.Delivery, int64, store.Outcome, string, ...store.Wanted) error {
-	return errDisk
+func (noJournal) Record(context.Context, store.Delivery, int64, store.Outcome, string, *store.Wanted) (*store.Wanted, error) {
+	return nil, errDisk
 }
 
 // Whatever a stranger sends, or sends again, and however often: the log has a few
