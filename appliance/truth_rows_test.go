@@ -80,6 +80,13 @@ var scenes = []scene{
 	{"dead", "", inTurn(after(0, blow{Do: "not found"}), restock, after(time.Minute))},
 	{"first-read-failed", "bulk fails", after(0)},
 	{"secret-doubt", "", after(time.Second, blow{Do: "forge", N: 1})},
+	{"misfits", "", func(w *truth) error {
+		err := after(13*time.Minute, blow{Do: "offline"})(w) // so that no read answers it
+		header, body := w.shop.Signed(fakeshopify.TopicUpdate, w.shop.IDs()[0])
+		header.Set("X-Shopify-Topic", "products/delete")
+		w.post(header, w.secrets[len(w.secrets)-1], string(body))
+		return errors.Join(err, w.pass(time.Second, false))
+	}},
 	{"stranger", "", after(time.Second, blow{Do: "renamed", N: 1})},
 	{"disputed", "", func(w *truth) error {
 		err := after(time.Second, blow{Do: "ahead", N: 2})(w)

@@ -413,7 +413,7 @@ func (w *truth) look(all bool) error {
 // explained reports whether something that was done is a cause of a line, and not
 // over for longer than stated.
 func (w *truth) explained(code string, now time.Time) bool {
-	if code == "in-step" || code == "stranger" || code == "secret-doubt" {
+	if code == "in-step" || code == "stranger" || code == "secret-doubt" || code == "misfits" {
 		return true // held against what was heard
 	}
 	if code == "secret-wrong" { // needs a witness

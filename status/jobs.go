@@ -17,6 +17,7 @@ const DeliveryKind = "webhook"
 // Jobs are the jobs of one shop in numbers.
 type Jobs struct {
 	Waiting, Dead int  // leased ones are among the waiting
+	Misfits       int  // of the dead: deliveries that do not fit their topic or shop
 	Updates       int  // of the waiting: deliveries
 	Unworked      int  // of the waiting: work that nobody does
 	AtLeast       bool // there are more jobs than were counted
@@ -38,6 +39,7 @@ type Queue struct {
 	OK                    bool
 	Reason                string
 	Waiting, Leased, Dead int
+	Misfits               int       // of the dead, as far as they were counted: see Jobs
 	Updates               int       // of the waiting and leased: deliveries
 	Reads                 int       // of them: other work that is being done
 	Unworked              int       // of them: work that nobody does
@@ -118,6 +120,9 @@ func countJobs(ctx context.Context, q *queue.Queue, s *store.Store) (byShop map[
 func (n *Jobs) add(j queue.Job, worked bool) {
 	if j.State == queue.Dead {
 		n.Dead++
+		if j.Kind == DeliveryKind && j.Class == queue.ClassValidation {
+			n.Misfits++
+		}
 		return
 	}
 	n.Waiting++

@@ -6,11 +6,25 @@ import (
 )
 
 func dead(f *Facts, s *Shop) (Line, bool) {
-	if s.Jobs.Dead == 0 {
+	n := s.Jobs.Dead - s.Jobs.Misfits
+	if n == 0 {
 		return no()
 	}
-	return yes(say(need(s.Jobs.Dead)+" a look; everything else that arrived is stored."),
+	return yes(say(need(n)+" a look; everything else that arrived is stored."),
 		say("Kept whole until you retry or discard them", say(" on the page Waiting and failed."), repaired(f, s)))
+}
+
+// misfits are no more than a note: topic and shop of a delivery are not signed, so
+// anybody who has seen one can send it under others.
+func misfits(_ *Facts, s *Shop) (Line, bool) {
+	if s.Jobs.Misfits == 0 {
+		return no()
+	}
+	text := "1 delivery does not fit the topic or the shop that it came with; nothing of it was stored."
+	if s.Jobs.Misfits > 1 {
+		text = Number(int64(s.Jobs.Misfits)) + " deliveries do not fit the topic or the shop that they came with; nothing of them was stored."
+	}
+	return yes(say(text), say("A product that such a delivery names is read from the shop, and then it goes from the page Waiting and failed. Discard there what stays."))
 }
 
 // deadOther is about dead letters of no connected shop.

@@ -51,6 +51,7 @@ func Table() []Row {
 		{Code: "first-read-failed", Mood: Wait, Against: true, Shop: firstReadFailed},
 		// Something may be wrong.
 		{Code: "secret-doubt", Mood: Wait, Shop: secretDoubt},
+		{Code: "misfits", Mood: Wait, Shop: misfits},
 		{Code: "stranger", Mood: Wait, Whole: stranger},
 		{Code: "late", Mood: Wait, Against: true, Shop: late},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},

@@ -143,6 +143,10 @@ var rows = []row{
 			s.Sync.Schedules[i].Next = noon.Add(time.Millisecond) // the status was asked for a moment after
 		}
 	}, Bad, "2 items need a look; everything else that arrived is stored.", "The next comparison, after the one that runs now, sets", ""},
+	{"a delivery that does not fit its topic", "misfits", func(f *Facts, s *Shop) { f.Queue.Dead, s.Jobs.Dead, s.Jobs.Misfits = 1, 1, 1 }, Wait,
+		"1 delivery does not fit the topic or the shop that it came with; nothing of it was stored.", "is read from the shop", ""},
+	{"a dead letter beside two of them", "dead", func(f *Facts, s *Shop) { f.Queue.Dead, s.Jobs.Dead, s.Jobs.Misfits = 3, 3, 2 }, Bad,
+		"1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
 	{"a dead letter of no shop", "dead-other", func(f *Facts, _ *Shop) { f.Queue.Dead, f.OtherDead = 1, 1 }, Bad, "1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
 	{"damage", "lost", func(f *Facts, _ *Shop) {
 		f.Notices = []Notice{{LevelWarn, "So so.", ""}, {LevelBad, "products.db was damaged.", "A full sync."}}
@@ -353,7 +357,7 @@ func TestATableWithoutARowIsFound(t *testing.T) {
 func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
 		"store-both", "space-out", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "store-catalogue", "store-queue",
-		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "first-read-failed", "secret-doubt", "stranger", "late",
+		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
 		"space-low", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}

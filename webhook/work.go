@@ -46,7 +46,7 @@ func (in *Intake) Run(ctx context.Context) error {
 func (in *Intake) work(ctx context.Context, j queue.Job) error {
 	e, err := DecodeEnvelope(j.Payload)
 	if err != nil {
-		return queue.Permanent(err)
+		return queue.Permanent(err, queue.ClassPoison)
 	}
 	if err := in.gate.err(); err != nil {
 		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
