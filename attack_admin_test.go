@@ -56,7 +56,7 @@ func TestStrangersOnTheAdminListenerCostLittle(t *testing.T) {
 					return wire(r, nil, 0)
 				})
 			}},
-		{name: "answers that nobody reads", few: 64, many: 256,
+		{name: "answers that nobody reads", few: 200, many: 256,
 			act: neverReads("/login", (*siege).adminSide), shouldShow: cutOff},
 		{name: "wrong passwords by one network", few: 1, many: 1, onlyLong: true, shouldShow: ownerComesIn,
 			act: func(ctx context.Context, s *siege, n int) error {
