@@ -18,7 +18,8 @@ type Refusals struct {
 	Count       int
 	Reason      Reason // of the newest whose cause was looked for
 	// Fits: one of them was signed with a secret that is known here, a replaced
-	// one or another shop's. A stranger can't do that.
+	// one or another shop's. A stranger can't sign so; one who has seen such a
+	// delivery can only send that one again.
 	Fits Reason
 }
 
