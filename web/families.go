@@ -26,7 +26,7 @@ var families = []family{
 
 	{"stockroom_webhooks_received_total", counter, "", "Requests below /webhooks/shopify/."},
 	{"stockroom_deliveries_total", counter, "outcome", "Accepted webhooks by outcome, counted once at the answer."},
-	{"stockroom_webhooks_rejected_total", counter, "reason", "Refused webhooks by reason."},
+	{"stockroom_webhooks_rejected_total", counter, "reason", "Refused webhooks by reason. The cause of one wrong signature a second is looked for; the others count as wrong_secret."},
 	{"stockroom_webhooks_old_secret_total", counter, "", "Accepted webhooks that were signed with the previous client secret."},
 	{"stockroom_connections_open", gauge, "", "Open connections of the public listener."},
 	{"stockroom_connections_closed_total", counter, "", "Connections of the public listener that were closed because there were too many: first those without a right signature."},
