@@ -33,7 +33,9 @@ func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result
 // Record writes a journal row for a delivery that changes nothing here, for
 // example one that was kept as a dead letter, and the work that it asks for, nil
 // for none. It returns the work that nobody was told of lately.
-func (s *Store) Record(ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, want *Wanted) (*Wanted, error) {
+func (s *Store) Record(
+	ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, want *Wanted,
+) (*Wanted, error) {
 	var told *Wanted
 	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
 		e := entry{id: t.delivery + 1, externalID: externalID, outcome: outcome, reason: reason, want: want}

@@ -72,7 +72,8 @@ func TestTheReadOfTheTrueOwnerDecidesWhoseAProductIs(t *testing.T) {
 			if tt.plant == nil {
 				tt.plant = plant
 			}
-			if err := errors.Join(tt.plant(b), b.s.Want(ctx, Wanted{Shop: testShop, Kind: WantProduct, ID: 1}, Wanted{Shop: anotherShop, Kind: WantProduct, ID: 1})); err != nil {
+			wants := []Wanted{{Shop: ours, Kind: WantProduct, ID: 1}, {Shop: theirs, Kind: WantProduct, ID: 1}}
+			if err := errors.Join(tt.plant(b), b.s.Want(ctx, wants...)); err != nil {
 				t.Fatal(err)
 			}
 			before := b.s.LastSeq()

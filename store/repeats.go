@@ -62,7 +62,8 @@ func (t *tx) again(r repeat, d Delivery, reason string) (bool, error) {
 	if r.id == 0 {
 		return false, nil
 	}
-	res, err := t.exec(`UPDATE deliveries SET count = count + 1, last_at = max(coalesce(last_at, received_at), ?), error = ? WHERE id = ?`,
+	res, err := t.exec(`
+		UPDATE deliveries SET count = count + 1, last_at = max(coalesce(last_at, received_at), ?), error = ? WHERE id = ?`,
 		d.ReceivedAt.UnixMilli(), orNull(reason), r.id)
 	if err != nil {
 		return false, fmt.Errorf("count a repeat: %w", err)

@@ -34,6 +34,8 @@ func (b *bench) rowCounts() (rows []string) {
 // id, by ids of their own, and as what is kept beside the catalogue.
 func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 	inventory := catalog.Change{Topic: catalog.InventoryLevelsUpdate, Kind: catalog.Inventory, ID: 999}
+	uninstall := catalog.Change{Topic: catalog.AppUninstalled, Kind: catalog.Uninstalled}
+	v1 := upsertOf(product(1, "v1", 10_000, "1"))
 	undated := upsertOf(product(1, "v2", 0, "1"))
 	undated.Product.UpdatedAt = catalog.Field[int64]{}
 	for _, tt := range []struct {
@@ -44,18 +46,18 @@ func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 		want   []string
 		wanted int
 	}{
-		{"a version, redelivered", upsertOf(product(1, "v1", 10_000, "1")), true, false, []string{"applied 1", "duplicate 9"}, 0},
-		{"a version, by ids of their own", upsertOf(product(1, "v1", 10_000, "1")), false, false, []string{"applied 1", "stale 9"}, 0},
+		{"a version, redelivered", v1, true, false, []string{"applied 1", "duplicate 9"}, 0},
+		{"a version, by ids of their own", v1, false, false, []string{"applied 1", "stale 9"}, 0},
 		{"a delete", deleteOf(1), false, false, []string{"applied 1", "stale 9"}, 0},
 		{"a stock level", inventory, false, false, []string{"applied 1", "duplicate 9"}, 1},
-		{"an uninstall", catalog.Change{Topic: catalog.AppUninstalled, Kind: catalog.Uninstalled}, false, false, []string{"applied 10"}, 1},
+		{"an uninstall", uninstall, false, false, []string{"applied 10"}, 1},
 		{"a body without a time", undated, false, false, []string{"stale 10"}, 1},
 		{"a mismatch", deleteOf(1), false, true, []string{"mismatch 10"}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b := open(t)
 			if tt.name == "a body without a time" {
-				b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+				b.want(v1, Applied)
 				tt.want = append([]string{"applied 1"}, tt.want...)
 			}
 			asked := 0
@@ -65,7 +67,7 @@ func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 				}
 				d := repeated(tt.c, "body", n)
 				if tt.record {
-					w, err := b.s.Record(t.Context(), d, 1, Mismatch, "it does not fit", &Wanted{Shop: testShop, Kind: WantProduct, ID: 1})
+					w, err := b.s.Record(t.Context(), d, 1, Mismatch, "no", &Wanted{Shop: testShop, Kind: WantProduct, ID: 1})
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -76,8 +78,9 @@ func TestRepeatsOfOneBodyAreOneRowWithACount(t *testing.T) {
 					asked++
 				}
 			}
-			if got := b.rowCounts(); fmt.Sprint(got) != fmt.Sprint(tt.want) || asked != tt.wanted || len(b.wanted()) != tt.wanted {
-				t.Errorf("journal %q, asked %d times for %+v", got, asked, b.wanted())
+			got, list := b.rowCounts(), b.wanted()
+			if fmt.Sprint(got) != fmt.Sprint(tt.want) || asked != tt.wanted || len(list) != tt.wanted {
+				t.Errorf("journal %q, asked %d times for %+v", got, asked, list)
 			}
 			if seen := b.s.DeliveriesSeen(); int(seen) < 10 {
 				t.Errorf("%d deliveries were counted", seen)
