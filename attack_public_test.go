@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -72,6 +73,28 @@ func TestStrangersOnThePublicListenerCostLittle(t *testing.T) {
 			return connections[kinds[n%len(kinds)]].act(ctx, s, conn)
 		}
 	}
+	// part sends 64 KiB of a body of 8 MiB. A sender that had a right signature is
+	// known, and whoever has seen a delivery can be.
+	part := func(known bool) func(ctx context.Context, s *siege, n int) error {
+		return func(ctx context.Context, s *siege, n int) error {
+			conn, leave, err := s.connect(ctx, s.Public, n)
+			if err != nil {
+				return err
+			}
+			defer leave()
+			if known {
+				if _, _, err := exchange(conn, bufio.NewReader(conn), s.raw(s.captured, 0)); err != nil {
+					return s.ended(err)
+				}
+			}
+			d := delivery{Body: bodies[n%len(bodies)][:64<<10], Header: signatures[0]}
+			if _, err := conn.Write(s.raw(d, 8<<20)); err != nil {
+				return s.ended(err)
+			}
+			pause(ctx, 250*time.Millisecond)
+			return nil
+		}
+	}
 	tests := []attack{
 		{name: "connections that send nothing whole", few: 2_600, many: 4_000, act: open(0, 1, 2, 3, 0),
 			shouldShow: func(t *testing.T, s *siege) {
@@ -79,20 +102,8 @@ func TestStrangersOnThePublicListenerCostLittle(t *testing.T) {
 					t.Errorf("only %d attempts", s.acts.Load())
 				}
 			}},
-		{name: "a first part of a body, again and again", few: 500, many: 3_000,
-			act: func(ctx context.Context, s *siege, n int) error {
-				conn, leave, err := s.connect(ctx, s.Public, n)
-				if err != nil {
-					return err
-				}
-				defer leave()
-				d := delivery{Body: bodies[n%len(bodies)][:64<<10], Header: signatures[0]}
-				if _, err := conn.Write(s.raw(d, 8<<20)); err != nil {
-					return s.ended(err)
-				}
-				pause(ctx, 250*time.Millisecond)
-				return nil
-			}},
+		{name: "a first part of a body, again and again", few: 500, many: 3_000, act: part(false)},
+		{name: "the same by those who sent what was seen", few: 500, many: 3_000, rows: 5, act: part(true)},
 		{name: "large bodies that nobody signed", few: 7, many: 32, args: proxied,
 			act: func(ctx context.Context, s *siege, n int) error {
 				return s.stream(ctx, s.Public, n, func() []byte {
