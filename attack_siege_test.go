@@ -49,6 +49,7 @@ type siege struct {
 	acts, cut atomic.Int64 // what strangers did; connections that the server closed on them
 	serial    atomic.Int64 // makes addresses and ids that were never used before
 	captured  delivery     // one delivery of the shop that strangers have seen
+	once      sync.Map     // what they made and send over and over
 
 	mu       sync.Mutex
 	answered map[string]int           // the shop's own deliveries, by kind
@@ -302,6 +303,15 @@ func (s *siege) ended(err error) error {
 // of the body.
 func (s *siege) raw(d delivery, declared int) []byte {
 	return wire(s.request(context.Background(), d), d.Body, declared)
+}
+
+// made returns what build made the first time.
+func (s *siege) made(key any, build func() []byte) []byte {
+	raw, known := s.once.Load(key)
+	if !known {
+		raw, _ = s.once.LoadOrStore(key, build())
+	}
+	return raw.([]byte)
 }
 
 func wire(r *http.Request, body []byte, declared int) []byte {
