@@ -205,6 +205,34 @@ func TestAReplayUnderAnotherShopChangesNothing(t *testing.T) {
 	})
 }
 
+// TestADeadLetterBehindManyThatDoNotFitIsSeen holds that nobody hides one by sending
+// more than are looked through.
+func TestADeadLetterBehindManyThatDoNotFitIsSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReplayRig(t)
+		bury := func(class queue.Class) {
+			job := queue.NewJob{Kind: store.DeliveryJob, Labels: map[string]string{"shop": ours, "topic": "customers/redact"}, Payload: []byte("x")}
+			if _, err := r.queue.Bury(t.Context(), job, class, errors.New("no")); err != nil {
+				t.Error(err)
+			}
+		}
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() { bury(queue.ClassValidation) })
+		}
+		wg.Wait()
+		time.Sleep(time.Second)
+		if codes := r.conditions(); !slices.Equal(codes, []string{"wait misfits"}) {
+			t.Errorf("a thousand that do not fit: %v", codes)
+		}
+		bury(queue.ClassPoison)
+		time.Sleep(time.Second)
+		if codes := r.conditions(); !slices.Equal(codes, []string{"bad dead-other", "wait misfits"}) {
+			t.Errorf("and one that does: %v", codes)
+		}
+	})
+}
+
 // TestWhatOneCapturedDeliveryCanCauseIsBounded replays each kind of body under every
 // topic and both shops, each time with a webhook id of its own, for two minutes: a
 // thousand times a topic and shop, sixty for the rarer kinds.

@@ -27,6 +27,7 @@ type memory struct {
 // kindState is what is known of a kind.
 type kindState struct {
 	waiting, snoozed, leased, dead int
+	invalid                        int    // of the dead: of ClassValidation
 	lowest                         uint64 // no job with a lower id waits
 	entered                        uint64 // how often lowest was looked at for a job that began to wait
 	next                           int64  // no job is due earlier; never when none waits

@@ -116,6 +116,9 @@ func (m *machine) check(t *rapid.T) {
 			k.Leased++
 		case Dead:
 			k.Dead++
+			if g.Class == ClassValidation {
+				k.Invalid++
+			}
 		}
 	}
 	stats := m.d.q.statsAt(m.d.now)
@@ -124,7 +127,7 @@ func (m *machine) check(t *rapid.T) {
 		if want == nil {
 			want = &KindStats{}
 		}
-		if s.Waiting != want.Waiting || s.Snoozed != want.Snoozed || s.Leased != want.Leased || s.Dead != want.Dead ||
+		if s.Waiting != want.Waiting || s.Snoozed != want.Snoozed || s.Leased != want.Leased || s.Dead != want.Dead || s.Invalid != want.Invalid ||
 			(s.PausedAt.IsZero() == m.o.paused[kind]) {
 			t.Fatalf("%s: stats %+v, want %+v, paused %v", kind, s, *want, m.o.paused[kind])
 		}

@@ -148,6 +148,9 @@ func (q *Queue) survey(now time.Time) (*survey, error) {
 					s.leased = append(s.leased, id)
 				case Dead:
 					kind.dead++
+					if r.class == ClassValidation {
+						kind.invalid++
+					}
 					if r.key != "" {
 						deadKeyed++
 						s.indexWrong = s.indexWrong || deadKeys.Get(t.deadKey(r.kind, r.key, id)) == nil

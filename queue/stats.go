@@ -27,6 +27,7 @@ type KindStats struct {
 	Snoozed int `json:"snoozed"` // of those, put back by a handler
 	Leased  int `json:"leased"`
 	Dead    int `json:"dead"`
+	Invalid int `json:"invalid"` // of the dead: their class is validation
 	Workers int `json:"workers"` // calls of Work
 	// OldestEnqueuedAt is when the job that waits longest came; zero for none.
 	OldestEnqueuedAt time.Time `json:"oldest_enqueued_at,omitzero"`
@@ -81,7 +82,7 @@ func (q *Queue) statsAt(now time.Time) Stats {
 			continue
 		}
 		s.Kinds[name] = KindStats{
-			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead,
+			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead, Invalid: k.invalid,
 			Workers: len(k.workers), PausedAt: instant(k.pausedAt),
 		}
 		s.Waiting += k.waiting

@@ -62,6 +62,7 @@ type txn struct {
 // kindDelta is what a transaction changes in the counts of a kind.
 type kindDelta struct {
 	waiting, snoozed, leased, dead int
+	invalid                        int    // of the dead: of ClassValidation
 	lowest                         uint64 // lowest id that began to wait
 	next                           int64  // when the next job is due, as far as known
 	paused                         *int64 // set when it was changed
@@ -219,6 +220,9 @@ func (t *txn) unindex(r *record) {
 			must(t.deadKeys.Delete(t.deadKey(r.kind, r.key, r.id)))
 		}
 		k.dead--
+		if r.class == ClassValidation {
+			k.invalid--
+		}
 	}
 }
 
@@ -249,6 +253,9 @@ func (t *txn) store(r *record) {
 			must(t.deadKeys.Put(t.deadKey(r.kind, r.key, r.id), []byte{}))
 		}
 		k.dead++
+		if r.class == ClassValidation {
+			k.invalid++
+		}
 		must(t.dead.Put(idKey(r.id), r.encode()))
 		return
 	}

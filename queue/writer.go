@@ -132,6 +132,7 @@ func (q *Queue) apply(t *txn) {
 		k.snoozed += d.snoozed
 		k.leased += d.leased
 		k.dead += d.dead
+		k.invalid += d.invalid
 		if d.lowest != noID {
 			k.lowest = min(k.lowest, d.lowest)
 			k.entered++

@@ -39,7 +39,7 @@ type Queue struct {
 	OK                    bool
 	Reason                string
 	Waiting, Leased, Dead int
-	Misfits               int       // of the dead, as far as they were counted: see Jobs
+	Misfits               int       // of the dead: see Jobs
 	Updates               int       // of the waiting and leased: deliveries
 	Reads                 int       // of them: other work that is being done
 	Unworked              int       // of them: work that nobody does
@@ -179,6 +179,7 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 		switch n := k.Waiting + k.Leased; {
 		case name == DeliveryKind:
 			f.Updates += n
+			f.Misfits = k.Invalid
 		case k.Workers > 0:
 			f.Reads += n
 		default:

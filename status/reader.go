@@ -134,7 +134,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 	if r.o.Strangers != nil {
 		f.Strangers = r.o.Strangers()
 	}
-	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, &f.Queue, now)
+	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, f.Queue, now)
 	for _, s := range f.Shops {
 		if s.Last.After(f.Last) {
 			f.Last = s.Last
@@ -158,20 +158,25 @@ func (r *Reader) Catalogue() Catalogue {
 }
 
 // shops are the connected ones, and how many dead letters are of none of them.
-func (r *Reader) shops(ctx context.Context, in *Queue, now time.Time) (shops []Shop, otherDead int, err error) {
+func (r *Reader) shops(ctx context.Context, in Queue, now time.Time) (shops []Shop, otherDead int, err error) {
 	list, err := r.o.Shops(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	byShop, cut, jobsErr := r.jobs.get(ctx, r.o.Queue, r.o.Store, *in, now)
+	byShop, cut, jobsErr := r.jobs.get(ctx, r.o.Queue, r.o.Store, in, now)
 	if jobsErr != nil {
 		r.o.Logger.Debug("jobs can't be counted now", "error", jobsErr.Error())
 	}
+	known := 0
 	for shop, n := range byShop {
-		in.Misfits += n.Misfits
-		if !slices.ContainsFunc(list, func(c Connection) bool { return c.Shop == shop }) {
+		if slices.ContainsFunc(list, func(c Connection) bool { return c.Shop == shop }) {
+			known += n.Dead - n.Misfits
+		} else {
 			otherDead += n.Dead - n.Misfits
 		}
+	}
+	if cut { // behind many misfits there may be others
+		otherDead = max(otherDead, in.Dead-in.Misfits-known)
 	}
 	shops = make([]Shop, 0, len(list))
 	for _, c := range list {

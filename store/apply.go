@@ -17,6 +17,7 @@ import (
 // this one change can't be applied. ctx bounds the wait, not the commit.
 func (s *Store) Apply(ctx context.Context, d Delivery, c catalog.Change) (Result, error) {
 	var res Result
+	d = s.repeats.hashed(d)
 	err := s.write(ctx, s.urgent, weight(c), func(t *tx) error {
 		var err error
 		res, err = t.deliver(d, c)
@@ -37,6 +38,7 @@ func (s *Store) Record(
 	ctx context.Context, d Delivery, externalID int64, outcome Outcome, reason string, want *Wanted,
 ) (*Wanted, error) {
 	var told *Wanted
+	d = s.repeats.hashed(d)
 	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
 		e := entry{id: t.delivery + 1, externalID: externalID, outcome: outcome, reason: reason, want: want}
 		err := t.journal(d, &e)

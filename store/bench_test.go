@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -84,7 +85,7 @@ func benchStore(b *testing.B) *Store {
 
 func applyOne(b *testing.B, s *Store, id, n int64) {
 	p := benchProduct(id, n)
-	d := Delivery{Shop: "bench.myshopify.com", Topic: "products/update", WebhookID: fmt.Sprint(n), ReceivedAt: time.Now(), TriggeredAt: time.Now(), Dedupe: n, Body: uint64(n)}
+	d := Delivery{Shop: "bench.myshopify.com", Topic: "products/update", WebhookID: fmt.Sprint(n), ReceivedAt: time.Now(), TriggeredAt: time.Now(), Dedupe: n, Body: strconv.AppendInt(nil, n, 10)}
 	if _, err := s.Apply(context.Background(), d, catalog.Change{Topic: catalog.ProductsUpdate, Kind: catalog.Upsert, ID: id, Product: p}); err != nil {
 		b.Error(err)
 	}

@@ -36,7 +36,9 @@ type Delivery struct {
 	ReceivedAt  time.Time
 	TriggeredAt time.Time // zero when the header was missing or unreadable
 	Dedupe      int64     // from DedupeKey
-	Body        uint64    // from BodyKey; 0: not known, so that it repeats none
+	Body        []byte    // as it came, to know it again; nil: it repeats none
+
+	body uint64 // stands for Body in this process, 0 for nil
 }
 
 // DedupeKey returns 64 bits that are equal for two deliveries exactly when

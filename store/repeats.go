@@ -15,10 +15,19 @@ const (
 	askAgainWait = time.Minute    // how long nobody is told again of work that a row asked for
 )
 
-var bodySeed = maphash.MakeSeed()
+// repeats are the newest rows of their kind, by key; only the writer uses rows.
+type repeats struct {
+	seed maphash.Seed
+	rows *lru.LRU[uint64, repeat]
+}
 
-// BodyKey returns a number for Delivery.Body, never 0.
-func BodyKey(body []byte) uint64 { return maphash.Bytes(bodySeed, body) | 1 }
+// hashed returns the delivery without its body, which the writer must not keep.
+func (s *repeats) hashed(d Delivery) Delivery {
+	if d.Body != nil {
+		d.body, d.Body = maphash.Bytes(s.seed, d.Body)|1, nil
+	}
+	return d
+}
 
 // repeat is a journal row that counts the deliveries of one body under one topic
 // of one shop that ended alike: all but the first change nothing.
@@ -28,30 +37,30 @@ type repeat struct {
 	began, asked int64 // when the row was written, and when its work was told of, Unix milliseconds
 }
 
-func newRepeats() *lru.LRU[uint64, repeat] {
+func newRepeats() repeats {
 	rows, err := lru.NewLRU[uint64, repeat](repeatsKept, nil)
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	return rows
+	return repeats{maphash.MakeSeed(), rows}
 }
 
 // repeatOf returns the row that a delivery repeats; its id is 0 for none.
 func (t *tx) repeatOf(d Delivery, o Outcome) repeat {
-	if d.Body == 0 {
+	if d.body == 0 {
 		return repeat{}
 	}
-	key := maphash.Comparable(bodySeed, struct {
+	key := maphash.Comparable(t.s.repeats.seed, struct {
 		shop, topic string
 		outcome     Outcome
 		body        uint64
-	}{d.Shop, d.Topic, o, d.Body})
+	}{d.Shop, d.Topic, o, d.body})
 	for _, r := range slices.Backward(t.repeats) {
 		if r.key == key {
 			return r
 		}
 	}
-	if r, ok := t.s.repeats.Get(key); ok && t.now-r.began < repeatsDay.Milliseconds() {
+	if r, ok := t.s.repeats.rows.Get(key); ok && t.now-r.began < repeatsDay.Milliseconds() {
 		return r
 	}
 	return repeat{key: key}

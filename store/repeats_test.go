@@ -14,7 +14,7 @@ func repeated(c catalog.Change, body string, n int) Delivery {
 	at := time.Now()
 	topic, id := string(c.Topic), fmt.Sprint("r", n)
 	return Delivery{Shop: testShop, Topic: topic, WebhookID: id, ReceivedAt: at, TriggeredAt: at,
-		Dedupe: DedupeKey(testShop, topic, id, []byte(body)), Body: BodyKey([]byte(body))}
+		Dedupe: DedupeKey(testShop, topic, id, []byte(body)), Body: []byte(body)}
 }
 
 // rowCounts returns the rows, oldest first, as outcome and count.
@@ -117,7 +117,7 @@ func TestWhatARowDoesNotCount(t *testing.T) {
 	rows("twice", "applied 1", "stale 2")
 	send(nil, "b")
 	send(func(d *Delivery) { d.Topic = "products/create" }, "a")
-	send(func(d *Delivery) { d.Body = 0 }, "a")
+	send(func(d *Delivery) { d.Body = nil }, "a")
 	rows("others", "applied 1", "stale 2", "stale 1", "stale 1", "stale 1")
 
 	b.fail(func(point string) error {
@@ -145,10 +145,10 @@ func TestWhatARowDoesNotCount(t *testing.T) {
 	send(nil, "a")
 	rows("after a start", "stale 2", "stale 1", "stale 1")
 	err := b.s.write(t.Context(), b.s.urgent, 1, func(t *tx) error {
-		for _, key := range t.s.repeats.Keys() {
-			r, _ := t.s.repeats.Get(key)
+		for _, key := range t.s.repeats.rows.Keys() {
+			r, _ := t.s.repeats.rows.Get(key)
 			r.began -= repeatsDay.Milliseconds()
-			t.s.repeats.Add(key, r)
+			t.s.repeats.rows.Add(key, r)
 		}
 		return nil
 	})
@@ -188,7 +188,7 @@ func TestARowIsKeptAsLongAsItsNewestRepeat(t *testing.T) {
 
 // TestTheRowsThatAreRememberedAreBounded holds the bound of the memory.
 func TestTheRowsThatAreRememberedAreBounded(t *testing.T) {
-	rows := newRepeats()
+	rows := newRepeats().rows
 	for key := range uint64(2 * repeatsKept) {
 		rows.Add(key, repeat{key: key})
 	}

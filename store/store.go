@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"stockroom/catalog"
 )
@@ -79,7 +78,7 @@ type Store struct {
 	replacing  *replacement // nil for none
 
 	watch    *watch
-	repeats  *lru.LRU[uint64, repeat] // by key; only the writer uses it
+	repeats  repeats
 	activity activity
 	hearing  hearing
 	progress progress

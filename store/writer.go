@@ -252,7 +252,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	}
 	s.seq, s.delivery = t.seq, t.delivery
 	for _, r := range t.repeats {
-		s.repeats.Add(r.key, r)
+		s.repeats.rows.Add(r.key, r)
 	}
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {

@@ -55,7 +55,7 @@ func (e Envelope) delivery() store.Delivery {
 	return store.Delivery{
 		Shop: e.Shop, Topic: e.Topic, WebhookID: e.WebhookID, EventID: e.EventID,
 		ReceivedAt: e.ReceivedAt, TriggeredAt: e.TriggeredAt,
-		Dedupe: store.DedupeKey(e.Shop, e.Topic, e.WebhookID, e.Body), Body: store.BodyKey(e.Body),
+		Dedupe: store.DedupeKey(e.Shop, e.Topic, e.WebhookID, e.Body), Body: e.Body,
 	}
 }
 
