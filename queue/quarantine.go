@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"time"
@@ -118,24 +117,9 @@ func (q *Queue) quarantineNoted() quarantine {
 // Quarantined returns where the damaged file was moved to, what was wrong with
 // it and when that was found, at an Open or while running; "" when the file was
 // sound. An empty path with a reason means that the file was kept but may lack
-// its newest commit, or that it was missing. The newest event is remembered, across restarts too, until
-// ForgetQuarantine.
+// its newest commit, or that it was missing. The newest event is remembered, across
+// restarts too.
 func (q *Queue) Quarantined() (path, reason string, at time.Time) {
 	e := q.quarantineNoted()
 	return e.Path, e.Reason, e.At
-}
-
-// ForgetQuarantine ends what Quarantined says, because what the damaged file held
-// has been found again elsewhere. The file set aside stays where it is.
-func (q *Queue) ForgetQuarantine(ctx context.Context) error {
-	return q.do(ctx, "forget quarantine", 64, func(t *txn) error {
-		meta := t.jobs.Tx().Bucket(bucketMeta)
-		if meta.Get(keyQuarantine) == nil {
-			return nil
-		}
-		t.dirty = true
-		must(meta.Delete(keyQuarantine))
-		t.after = append(t.after, func() { q.quarantine = quarantine{} })
-		return nil
-	})
 }

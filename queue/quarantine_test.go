@@ -26,16 +26,6 @@ func TestQuarantineIsRememberedAcrossRestartsUntilItIsHealed(t *testing.T) {
 	if again != moved || reasonAgain != reason || !atAgain.Equal(at) || told != 1 {
 		t.Errorf("after a restart: %q, %q, %v, told %d times", again, reasonAgain, atAgain, told)
 	}
-	if err := q.ForgetQuarantine(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if moved, reason, at := q.Quarantined(); moved != "" || reason != "" || !at.IsZero() {
-			t.Errorf("after it was healed: %q, %q, %v", moved, reason, at)
-		}
-		_ = q.Close()
-		q = started(t, opt)
-	}
 	if _, err := os.Stat(moved); err != nil {
 		t.Errorf("the file set aside: %v", err)
 	}

@@ -14,7 +14,7 @@ type Credentials struct {
 	APISecret config.Secret // signs webhooks; with APIKey it gets tokens
 	// PreviousSecret is the one that APISecret replaced at ReplacedAt. Shopify
 	// may sign with it for an hour after the rotation; it verifies webhooks until
-	// it is taken out, and SecretUses tells whether it still does.
+	// it is taken out.
 	PreviousSecret config.Secret
 	ReplacedAt     time.Time
 	// Further secrets verify webhooks too, by name, such as the shop's own one
@@ -98,16 +98,6 @@ func (s *Store) RotateSecret(domain string, secret config.Secret, now time.Time)
 			return nil
 		}
 		c.PreviousSecret, c.APISecret, c.ReplacedAt = c.APISecret, secret, now
-		return s.setCredentials(b, domain, c)
-	})
-}
-
-// DropPreviousSecret ends the rotation: the previous secret verifies nothing
-// any more.
-func (s *Store) DropPreviousSecret(domain string) error {
-	return s.write(func(b *batch) error {
-		c := s.credentials.rows[domain].credentials()
-		c.PreviousSecret, c.ReplacedAt = config.Secret{}, time.Time{}
 		return s.setCredentials(b, domain, c)
 	})
 }

@@ -354,7 +354,7 @@ func TestConcurrentUseSurvivesDamage(t *testing.T) {
 					acknowledged[w] = i
 				}
 				s.Shops()
-				s.AllActiveSecrets()
+				s.Secrets(shopA)
 				_ = s.View(func(tx *bbolt.Tx) error { return nil })
 				_ = s.Update(func(tx *bbolt.Tx) error { return nil })
 			}

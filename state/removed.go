@@ -44,7 +44,7 @@ func (s *Store) ForgetShop(domain string) error {
 	if err != nil {
 		return err
 	}
-	return s.Prune(time.Now()) // the uses of its secrets, and what is left in the file
+	return s.Prune(time.Now()) // what is left of it in the file
 }
 
 // eraseKey is the value that says that the file may still hold dropped secrets in

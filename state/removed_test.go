@@ -54,7 +54,6 @@ func TestAForgottenShopLeavesNoSecretInTheFile(t *testing.T) {
 	connect(t, s, shopA, "gone")
 	connect(t, s, shopB, "stays")
 	ok(t, s.Put("subscriptions", shopA, []byte("x")), s.Put("sync", shopA+"/owed", []byte("x")), s.Put("sync", "alive", []byte("x")))
-	ok(t, s.NoteSecretUsed([]byte("third-secret-gone"), noon()))
 	ok(t, s.RemoveShop(shopA, noon()))
 	if !holds(t, dir, "third-secret-gone") {
 		t.Fatal("the file does not hold the secret, so nothing is shown here")

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -48,14 +47,11 @@ type Store struct {
 	conditions  *table[conditionRecord]
 	selections  *table[catalog.Selection]
 	tokens      *table[tokenRecord]
-	uses        *table[time.Time] // when a secret last verified something, by its fingerprint
 	marks       *table[Watermark]
 	runs        *table[Run]
 	values      *table[[]byte]
 	damages     *table[Damage]
 	sum         *sum // of all rows
-
-	secrets atomic.Pointer[[][]byte]
 }
 
 // Damage says what happened to state.db. It is kept until AcknowledgeDamage.
@@ -93,7 +89,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 		fresh: opened.Fresh, env: o.Shop, logger: o.Logger,
 		shops: newTable[shopRecord]("shops"), credentials: newTable[credentialRecord]("credentials"),
 		conditions: newTable[conditionRecord]("conditions"), selections: newTable[catalog.Selection]("selections"),
-		tokens: newTable[tokenRecord]("tokens"), uses: newTable[time.Time]("uses"), marks: newTable[Watermark]("watermark"),
+		tokens: newTable[tokenRecord]("tokens"), marks: newTable[Watermark]("watermark"),
 		runs: newTable[Run]("runs"), values: newTable[[]byte]("values"), damages: newTable[Damage]("damage"),
 	}
 	s.file = &file{path: path, logger: o.Logger, opened: opened, renew: s.renew, setAside: s.setAside}
@@ -110,7 +106,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 func (s *Store) tables() map[string]stored {
 	return map[string]stored{
 		s.shops.name: s.shops, s.credentials.name: s.credentials, s.conditions.name: s.conditions,
-		s.selections.name: s.selections, s.tokens.name: s.tokens, s.uses.name: s.uses, s.marks.name: s.marks,
+		s.selections.name: s.selections, s.tokens.name: s.tokens, s.marks.name: s.marks,
 		s.runs.name: s.runs, s.values.name: s.values, s.damages.name: s.damages,
 	}
 }
@@ -158,7 +154,6 @@ func (s *Store) start(now time.Time, opened boltfile.Opened, o Options) error {
 	for _, step := range b.steps {
 		step.apply()
 	}
-	s.refresh()
 	if damage.Reason == "" && !found.empty && len(b.steps) == 0 {
 		return nil
 	}
@@ -263,7 +258,6 @@ func (s *Store) commit(b *batch) error {
 			step.apply()
 			s.sum.replace(step.table, step.key, step.raw)
 		}
-		s.refresh()
 	})
 }
 

@@ -82,7 +82,6 @@ func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 		s.RunStarted(shopA, "reconcile", noon()), s.RunFinished(shopA, "reconcile", later, ""), s.RunStarted(shopA, "reconcile", later),
 		s.RunStarted("", "prune", noon()), s.RunFinished("", "prune", later, "disk full"),
 		s.Put("admin", "password", []byte("$argon2id$")), s.Put("admin", "session/1", nil), s.Put("admin", "gone", []byte("x")), s.Delete("admin", "gone", "never"),
-		s.NoteSecretUsed([]byte("one"), noon()),
 	)
 	reopened(t, s, path, state.Options{}, func(t *testing.T, s *state.Store) {
 		want := []state.Shop{
@@ -131,11 +130,6 @@ func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 			t.Errorf("value: %q, %v", v, found)
 		}
 		if diff := cmp.Diff([]string{"password", "session/1"}, s.Names("admin")); diff != "" {
-			t.Error(diff)
-		}
-		uses := s.SecretUses(shopA)
-		wantUses := []state.SecretUse{{Role: state.RoleCurrent}, {Role: state.RolePrevious, Since: kept().Add(time.Hour), LastUsed: kept()}, {Role: state.NotificationSecret}}
-		if diff := cmp.Diff(wantUses, uses); diff != "" {
 			t.Error(diff)
 		}
 		if _, damaged := s.Damage(); damaged {
@@ -228,7 +222,7 @@ func TestARemovedShopStillVerifiesItsComplianceWebhooks(t *testing.T) {
 		if _, confirmed := s.Uninstalled(shopA); !confirmed {
 			t.Error("that the app was uninstalled was forgotten")
 		}
-		if got := secretsOf(s.AllActiveSecrets()); got != "one" {
+		if got := secretsOf(s.Secrets(shopA)); got != "one" {
 			t.Errorf("active secrets: %q", got)
 		}
 		if _, known := s.Credentials(shopA); known {
@@ -240,63 +234,29 @@ func TestARemovedShopStillVerifiesItsComplianceWebhooks(t *testing.T) {
 	})
 	s = open(t, path, state.Options{})
 	ok(t, s.Prune(noon().Add(state.KeepRemovedSecrets-time.Minute)))
-	if len(s.AllActiveSecrets()) != 1 {
+	if len(s.Secrets(shopA)) != 1 {
 		t.Error("its secret went early")
 	}
 	ok(t, s.Prune(noon().Add(state.KeepRemovedSecrets+time.Minute)))
-	if len(s.AllActiveSecrets()) != 0 {
+	if len(s.Secrets(shopA)) != 0 {
 		t.Error("its secret is kept for ever")
 	}
 	ok(t, s.AddShop(shopA, "m-1", noon()), s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("two")}), s.RemoveShop(shopA, noon()), s.ForgetShop(shopA))
-	if _, removed := s.RemovedAt(shopA); len(s.AllActiveSecrets()) != 0 || !removed {
+	if _, removed := s.RemovedAt(shopA); len(s.Secrets(shopA)) != 0 || !removed {
 		t.Error("a forgotten shop's secret is kept, or that it was here is not known")
 	}
 }
 
-func TestActiveSecretsAreListedOnceCurrentOnesFirst(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "state.db"), state.Options{Shop: config.EnvShop{
-		Domain: "env.myshopify.com", APISecret: config.NewSecret("env"), APISecretPrevious: config.NewSecret("app"), NotificationSecret: config.NewSecret("note"),
-	}})
-	for i := range 5 {
-		shop := fmt.Sprintf("s%d.myshopify.com", i)
-		ok(t, s.AddShop(shop, "", noon()), s.SetCredentials(shop, state.Credentials{
-			APISecret: config.NewSecret("app"), PreviousSecret: config.NewSecret("old"), Further: map[string]config.Secret{"x": config.NewSecret(fmt.Sprint("x", i))},
-		}))
-	}
-	if got := secretsOf(s.AllActiveSecrets()); got != "env app note old x0 x1 x2 x3 x4" {
+func TestTheSecretsOfAShopAreListedCurrentOneFirst(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	further := map[string]config.Secret{"y": config.NewSecret("y"), "x": config.NewSecret("x")}
+	ok(t, s.AddShop(shopA, "", noon()), s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("app"), Further: further}))
+	if got := secretsOf(s.Secrets(shopA)); got != "app x y" {
 		t.Errorf("got %s", got)
 	}
-	ok(t, s.RotateSecret("s0.myshopify.com", config.NewSecret("new"), noon()), s.DropPreviousSecret("s1.myshopify.com"))
-	if got := secretsOf(s.AllActiveSecrets()); got != "env new app note x0 x1 old x2 x3 x4" {
+	ok(t, s.RotateSecret(shopA, config.NewSecret("new"), noon()))
+	if got := secretsOf(s.Secrets(shopA)); got != "new app x y" {
 		t.Errorf("got %s", got)
-	}
-	if got := secretsOf(s.Secrets("s0.myshopify.com")); got != "new app x0" {
-		t.Errorf("got %s", got)
-	}
-	ok(t, s.RotateSecret("s0.myshopify.com", config.NewSecret("new"), noon()))
-	if got := secretsOf(s.Secrets("s0.myshopify.com")); got != "new app x0" {
-		t.Errorf("the same secret again lost the previous one: %s", got)
-	}
-}
-
-func TestATokenOfOtherCredentialsIsNotUsed(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "state.db")
-	env := config.EnvShop{Domain: shopA, APIKey: "k", APISecret: config.NewSecret("one")}
-	s := open(t, path, state.Options{Shop: env})
-	tok := state.Token{Value: config.NewSecret("t"), ExpiresAt: noon().Add(time.Hour)}
-	ok(t, s.SetToken(shopA, tok), s.AddShop(shopB, "", noon()), s.SetCredentials(shopB, state.Credentials{APIKey: "k"}), s.SetToken(shopB, tok), s.Close())
-	env.APISecret = config.NewSecret("two")
-	s = open(t, path, state.Options{Shop: env})
-	if _, valid := s.Token(shopA, noon()); valid {
-		t.Error("a token of an older declared secret was returned")
-	}
-	ok(t, s.SetCredentials(shopB, state.Credentials{APIKey: "other"}))
-	if _, valid := s.Token(shopB, noon()); valid {
-		t.Error("a token of older stored credentials was returned")
-	}
-	ok(t, s.SetToken(shopB, tok), s.DropToken(shopB))
-	if _, valid := s.Token(shopB, noon()); valid {
-		t.Error("a dropped token was returned")
 	}
 }
 
@@ -309,7 +269,7 @@ func TestWhatTheEnvironmentDeclaresWinsAndIsNotStored(t *testing.T) {
 	s = open(t, path, state.Options{Shop: env})
 	shop, _ := s.Shop(shopA)
 	c, _ := s.Credentials(shopA)
-	if !shop.Declared || shop.MerchantID != "declared" || c.APIKey != "declared-key" || c.AccessToken.Reveal() != "declared-token" || secretsOf(s.AllActiveSecrets()) != "declared-secret" || len(s.Shops()) != 1 {
+	if !shop.Declared || shop.MerchantID != "declared" || c.APIKey != "declared-key" || c.AccessToken.Reveal() != "declared-token" || secretsOf(s.Secrets(shopA)) != "declared-secret" || len(s.Shops()) != 1 {
 		t.Errorf("got %+v, %+v", shop, c)
 	}
 	for name, err := range map[string]error{
@@ -347,22 +307,6 @@ func TestADeclaredShopSyncsAllAtFirst(t *testing.T) {
 	})
 }
 
-func TestSecretUseIsStoredOnceAnHour(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "state.db")
-	s := open(t, path, state.Options{})
-	ok(t, s.AddShop(shopA, "", noon()), s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("one")}))
-	for i := range 7 {
-		ok(t, s.NoteSecretUsed([]byte("one"), noon().Add(time.Duration(i)*10*time.Minute)))
-	}
-	if got := s.SecretUses(shopA)[0].LastUsed; !got.Equal(kept().Add(time.Hour)) {
-		t.Errorf("last used %v", got)
-	}
-	ok(t, s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("two")}), s.Prune(noon()), s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("one")}))
-	if got := s.SecretUses(shopA)[0].LastUsed; !got.IsZero() {
-		t.Errorf("the use of a secret that was gone is kept: %v", got)
-	}
-}
-
 func TestUnusableValuesAreRefused(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"), state.Options{})
 	for _, err := range []error{s.Put("", "n", nil), s.Put("a/b", "n", nil), s.Put("a", "", nil), s.Put("a", "n", make([]byte, 1<<20))} {
@@ -384,7 +328,7 @@ func TestSecretsAreNotPrintedWithWhatHoldsThem(t *testing.T) {
 		s.SetToken(shopA, state.Token{Value: config.NewSecret("hunter2"), ExpiresAt: noon().Add(time.Hour)}))
 	c, _ := s.Credentials(shopA)
 	tok, _ := s.Token(shopA, noon())
-	for _, v := range []any{c, &c, tok, s.SecretUses(shopA)} {
+	for _, v := range []any{c, &c, tok} {
 		if text := fmt.Sprintf("%v %+v %#v", v, v, v); strings.Contains(text, "hunter2") {
 			t.Errorf("prints %s", text)
 		}
