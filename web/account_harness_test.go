@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -167,15 +168,26 @@ func (a *accountRig) login(password string, header ...string) string {
 	return cookieOf(a.t, w).Value
 }
 
-// cookieOf returns the one cookie that an answer sets.
+// cookieOf returns the session's cookie, which an answer sets once.
 func cookieOf(t testing.TB, w *httptest.ResponseRecorder) *http.Cookie {
 	t.Helper()
-	set := w.Result().Cookies()
+	set := slices.DeleteFunc(w.Result().Cookies(), isDevice)
 	if len(set) != 1 {
 		t.Fatalf("%d cookies set: %q", len(set), w.Header().Values("Set-Cookie"))
 	}
 	return set[0]
 }
+
+// deviceSet returns the device cookie that an answer sets, nil for none.
+func deviceSet(w *httptest.ResponseRecorder) *http.Cookie {
+	set := w.Result().Cookies()
+	if i := slices.IndexFunc(set, isDevice); i >= 0 {
+		return set[i]
+	}
+	return nil
+}
+
+func isDevice(c *http.Cookie) bool { return strings.HasSuffix(c.Name, deviceSuffix) }
 
 // welcome reports whether the cookie opens the status page.
 func (a *accountRig) welcome(cookie string) bool {

@@ -159,7 +159,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 		return s.showLogin(w, r, http.StatusForbidden, loginView{Next: next})
 	}
 	from := s.auth.clientOf(r)
-	if refusal := s.auth.passwords.check(time.Now(), from, r.PostForm.Get("password")); refusal != nil {
+	if refusal := s.auth.passwords.check(s.auth.guesserOf(r), r.PostForm.Get("password")); refusal != nil {
 		s.lines.Warn("login refused", "from", from.String(), "reason", refusal.Title)
 		if !wantsPage(r) {
 			if refusal.Status == http.StatusUnauthorized {
@@ -167,7 +167,7 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 			}
 			return refusal
 		}
-		status, problem := refusal.Status, "Too many wrong passwords came from your address. Wait a few seconds before the next try."
+		status, problem := refusal.Status, refusal.Detail
 		if status == http.StatusUnauthorized {
 			// 401 would have to name a way to authenticate, and browsers know only their own.
 			status, problem = http.StatusForbidden, "This is not the password."
@@ -188,6 +188,9 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, mark string) {
 		}
 	}
 	s.auth.setCookie(w.Header(), r, s.auth.sessions.begin(now, mark, from, r.UserAgent()))
+	if mark != "" {
+		s.auth.addCookie(w.Header(), r, deviceSuffix, deviceCookie(mark), deviceLife)
+	}
 	s.log.Info("logged in", "from", from)
 }
 

@@ -98,7 +98,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	}
 	var refusal *Refusal
 	if !first {
-		refusal = s.auth.passwords.check(time.Now(), s.auth.clientOf(r), r.PostForm.Get("current"))
+		refusal = s.auth.passwords.check(s.auth.guesserOf(r), r.PostForm.Get("current"))
 	}
 	if refusal != nil {
 		status, problem := refusal.Status, refusal.Detail

@@ -16,7 +16,8 @@ import (
 // Account keeps the password of the status page.
 type Account interface {
 	// Mark names the password in force, "" when there is none. Another password
-	// has another mark, the same one the same mark after a restart.
+	// has another mark, the same one the same mark after a restart. It is told to
+	// nobody.
 	Mark() string
 	// Verify reports whether text is the password. It may be slow.
 	Verify(text string) bool
@@ -157,7 +158,7 @@ func (g *gatekeeper) identify(r *http.Request) (visitor, *Refusal) {
 	}
 	if _, given := credentials(r, "Basic"); given && mark != "" {
 		_, password, _ := r.BasicAuth()
-		if refusal := g.passwords.check(now, g.clientOf(r), password); refusal != nil {
+		if refusal := g.passwords.check(g.guesserOf(r), password); refusal != nil {
 			return visitor{}, refusal
 		}
 		return visitor{entry: entryPassword, ctx: epoch}, nil

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	mathrand "math/rand/v2"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,25 +17,59 @@ import (
 )
 
 const (
-	passwordBurst  = 10              // wrong passwords an address may send at once
+	passwordBurst  = 10              // wrong passwords an address, or a known browser, may send at once
 	passwordEvery  = 6 * time.Second // one more after that long
+	networkFactor  = 3               // times as many: all addresses of a network
+	overallFactor  = 10              // all addresses together, so that no network takes what is for all
 	passwordMemory = time.Minute     // how long a right password is known without verifying it anew
-	addressesKept  = 1024
+	sendersKept    = 4096
+
+	turnsWaiting  = 32                    // requests that wait for their password to be verified, and as many of known browsers
+	turnsOfOne    = 16                    // of a network, all with the same password
+	longestToTurn = 10 * time.Second      // that they wait
+	lookAgain     = 25 * time.Millisecond // how often they look whether it is their turn, on average
 )
 
-// passwordCheck verifies passwords, one at a time, and limits the wrong ones by
-// address and in all.
+// guesser is who sends a password: a browser that logged in before, by its
+// device cookie, or an address. A known browser has limits of its own and goes
+// first, so that strangers can't keep its owner out.
+type guesser struct {
+	known   bool
+	name    string // the cookie's nonce, or the address (of IPv6 a customer's whole network)
+	network string // of many customers; a known browser is one of its own
+}
+
+func guesserAt(a netip.Addr) guesser {
+	prefix := func(v4, v6 int) string {
+		if a.Is6() {
+			v4 = v6
+		}
+		p, _ := a.Prefix(v4) // what has no address is one sender
+		return p.String()
+	}
+	return guesser{name: prefix(32, 64), network: prefix(24, 48)}
+}
+
+// passwordCheck verifies passwords, one at a time, and limits the wrong ones: of
+// a known browser; of an address, of its network and in all.
 type passwordCheck struct {
 	account Account
 	key     [32]byte
 
-	verifying sync.Mutex // held while a password is verified, which is slow on purpose; taken before mu
 	mu        sync.Mutex
-	senders   *lru.LRU[netip.Prefix, *sender]
+	senders   *lru.LRU[string, *sender]
 	overall   *rate.Limiter
+	verifying bool
+	waiting   map[bool][]*turn // known browsers, and others
 }
 
-// sender is an address that sent passwords.
+// turn is a request whose password waits to be verified.
+type turn struct {
+	network string
+	sum     [sha256.Size]byte // of its password
+}
+
+// sender is a browser, an address or a network that sent passwords.
 type sender struct {
 	wrong *rate.Limiter
 	// known is a keyed hash of the password that was right, under the password
@@ -44,79 +80,131 @@ type sender struct {
 }
 
 func newPasswordCheck(account Account) *passwordCheck {
-	senders, err := lru.NewLRU[netip.Prefix, *sender](addressesKept, nil)
+	senders, err := lru.NewLRU[string, *sender](sendersKept, nil)
 	if err != nil {
 		panic(err) // only for a size below one
 	}
-	p := &passwordCheck{account: account, senders: senders, overall: rate.NewLimiter(rate.Every(passwordEvery/10), 10*passwordBurst)}
+	p := &passwordCheck{account: account, senders: senders, overall: newLimit(overallFactor), waiting: map[bool][]*turn{}}
 	rand.Read(p.key[:]) // never fails
 	return p
 }
 
-// check returns nil for the right password. An address that sent too many wrong
-// ones is told to wait whatever it sends, so that it learns nothing by going on;
-// one that sent the right one a moment ago is not held up by what others send.
-func (p *passwordCheck) check(now time.Time, from netip.Addr, password string) *Refusal {
+func newLimit(factor int) *rate.Limiter {
+	return rate.NewLimiter(rate.Every(passwordEvery/time.Duration(factor)), factor*passwordBurst)
+}
+
+// sender returns what is known of a browser, an address or a network. Only one
+// whose password was verified is kept, so what others send displaces nobody. mu
+// is held.
+func (p *passwordCheck) sender(name string, factor int, keep bool) *sender {
+	s, ok := p.senders.Get(name)
+	if !ok {
+		s = &sender{wrong: newLimit(factor)}
+	}
+	if keep && !ok {
+		p.senders.Add(name, s)
+	}
+	return s
+}
+
+func tooManyPasswords(detail string) *Refusal {
+	return &Refusal{
+		Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", RetryAfter: int(passwordEvery / time.Second),
+		Detail: detail + " Wait a few seconds before the next try, or run `stockroom open` on the server's machine for a link that needs no password.",
+	}
+}
+
+// check returns nil for the right password. One that sent too many wrong ones is
+// told to wait whatever it sends, so that it learns nothing by going on; one that
+// sent the right one a moment ago is not held up by what others send.
+func (p *passwordCheck) check(from guesser, password string) *Refusal {
 	mac := hmac.New(sha256.New, p.key[:])
 	mac.Write([]byte(password))
 	sum := [sha256.Size]byte(mac.Sum(nil))
-	if done, refusal := p.glance(now, from, sum); done {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if done, refusal := p.glance(from, sum); done {
 		return refusal
 	}
-	p.verifying.Lock()
-	defer p.verifying.Unlock()
-	if done, refusal := p.glance(now, from, sum); done {
+	if !p.waitForTurn(from, sum) {
+		return tooManyPasswords("Others send so many wrong passwords that this one could not be looked at.")
+	}
+	defer func() { p.verifying = false }()
+	if done, refusal := p.glance(from, sum); done { // others of the same sender came first
 		return refusal
 	}
 	mark := p.account.Mark()
-	right := p.account.Verify(password)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.sender(from)
+	right := p.verify(password)
+	now, s := time.Now(), p.sender(from.name, 1, true)
 	if right {
 		s.known, s.mark, s.until = sum, mark, now.Add(passwordMemory)
 		return nil
 	}
 	s.wrong.AllowN(now, 1)
-	p.overall.AllowN(now, 1)
+	if !from.known {
+		p.sender(from.network, networkFactor, true).wrong.AllowN(now, 1)
+		p.overall.AllowN(now, 1)
+	}
 	return refuse(http.StatusUnauthorized, "Wrong password", "This is not the password of the status page. `stockroom password link`, run on its machine, makes a link for setting a new one.")
 }
 
-// glance decides what needs no slow work.
-func (p *passwordCheck) glance(now time.Time, from netip.Addr, sum [sha256.Size]byte) (done bool, r *Refusal) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := p.sender(from)
-	tooMany := &Refusal{
-		Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", RetryAfter: int(passwordEvery / time.Second),
-		Detail: "Wait a few seconds before the next try.",
-	}
-	if s.wrong.TokensAt(now) < 1 {
-		return true, tooMany
-	}
-	if subtle.ConstantTimeCompare(sum[:], s.known[:]) == 1 && now.Before(s.until) && s.mark == p.account.Mark() {
+// verify does the slow work without holding up who needs none. mu is held.
+func (p *passwordCheck) verify(password string) bool {
+	p.mu.Unlock()
+	defer p.mu.Lock()
+	return p.account.Verify(password)
+}
+
+// glance decides what needs no slow work. mu is held.
+func (p *passwordCheck) glance(from guesser, sum [sha256.Size]byte) (done bool, r *Refusal) {
+	now, s := time.Now(), p.sender(from.name, 1, false)
+	switch {
+	case s.wrong.TokensAt(now) < 1:
+		if from.known {
+			return true, tooManyPasswords("Too many wrong passwords came from this browser.")
+		}
+		return true, tooManyPasswords("Too many wrong passwords came from your address.")
+	case subtle.ConstantTimeCompare(sum[:], s.known[:]) == 1 && now.Before(s.until) && s.mark == p.account.Mark():
 		return true, nil
-	}
-	if p.overall.TokensAt(now) < 1 {
-		return true, tooMany
+	case !from.known && p.sender(from.network, networkFactor, false).wrong.TokensAt(now) < 1:
+		return true, tooManyPasswords("Too many wrong passwords came from the network of your address.")
 	}
 	return false, nil
 }
 
-// sender returns what is known of an address. mu is held.
-func (p *passwordCheck) sender(a netip.Addr) *sender {
-	bits := 32
-	if a.Is6() {
-		bits = 64 // a customer's whole network
+// waitForTurn reports whether the turn came in time. Known browsers go before
+// others, whose turns begin when all addresses together may send one more. A
+// network has one password that waits, and which of them is next is left to chance,
+// so none gains by sending more. mu is held, but not while waiting.
+func (p *passwordCheck) waitForTurn(from guesser, sum [sha256.Size]byte) bool {
+	row, same := p.waiting[from.known], 0
+	for _, t := range row {
+		if t.network == from.network {
+			same++
+			if t.sum != sum {
+				return false
+			}
+		}
 	}
-	prefix, err := a.Prefix(bits)
-	if err != nil {
-		prefix = netip.Prefix{}
+	if len(row) >= turnsWaiting || same >= turnsOfOne {
+		return false
 	}
-	s, ok := p.senders.Get(prefix)
-	if !ok {
-		s = &sender{wrong: rate.NewLimiter(rate.Every(passwordEvery), passwordBurst)}
-		p.senders.Add(prefix, s)
+	t := &turn{from.network, sum}
+	p.waiting[from.known] = append(row, t)
+	defer func() {
+		p.waiting[from.known] = slices.DeleteFunc(p.waiting[from.known], func(other *turn) bool { return other == t })
+	}()
+	for end := time.Now().Add(longestToTurn); ; {
+		now := time.Now()
+		if !p.verifying && (from.known || len(p.waiting[true]) == 0 && p.overall.TokensAt(now) >= 1) {
+			p.verifying = true
+			return true
+		}
+		if !now.Before(end) {
+			return false
+		}
+		p.mu.Unlock()
+		time.Sleep(mathrand.N(2 * lookAgain))
+		p.mu.Lock()
 	}
-	return s
 }
