@@ -334,3 +334,24 @@ func TestSecretsAreNotPrintedWithWhatHoldsThem(t *testing.T) {
 		}
 	}
 }
+
+func TestATokenOfOtherCredentialsIsNotUsed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	env := config.EnvShop{Domain: shopA, APIKey: "k", APISecret: config.NewSecret("one")}
+	s := open(t, path, state.Options{Shop: env})
+	tok := state.Token{Value: config.NewSecret("t"), ExpiresAt: noon().Add(time.Hour)}
+	ok(t, s.SetToken(shopA, tok), s.AddShop(shopB, "", noon()), s.SetCredentials(shopB, state.Credentials{APIKey: "k"}), s.SetToken(shopB, tok), s.Close())
+	env.APISecret = config.NewSecret("two")
+	s = open(t, path, state.Options{Shop: env})
+	if _, valid := s.Token(shopA, noon()); valid {
+		t.Error("a token of an older declared secret was returned")
+	}
+	ok(t, s.SetCredentials(shopB, state.Credentials{APIKey: "other"}))
+	if _, valid := s.Token(shopB, noon()); valid {
+		t.Error("a token of older stored credentials was returned")
+	}
+	ok(t, s.SetToken(shopB, tok), s.DropToken(shopB))
+	if _, valid := s.Token(shopB, noon()); valid {
+		t.Error("a dropped token was returned")
+	}
+}
