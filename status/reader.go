@@ -121,16 +121,15 @@ func (r *Reader) Read(ctx context.Context, now time.Time) *Account {
 	return judge(r.o.Table, r.facts(ctx, now))
 }
 
+// Ready is that of the account of now. It costs the same however many shops there
+// are, since it is told to strangers, too, as often as they like.
+func (r *Reader) Ready(ctx context.Context, now time.Time) Readiness {
+	return judge(r.o.Table, r.files(ctx, now)).Ready()
+}
+
+// facts are all that an account is made of.
 func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
-	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
-	f.Catalogue = r.Catalogue()
-	f.Queue = r.queue(ctx, now)
-	if r.o.Space != nil {
-		f.Space = r.o.Space()
-	}
-	if r.o.Notices != nil {
-		f.Notices = r.o.Notices()
-	}
+	f := r.files(ctx, now)
 	if r.o.Strangers != nil {
 		f.Strangers = r.o.Strangers()
 	}
@@ -139,6 +138,20 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 		if s.Last.After(f.Last) {
 			f.Last = s.Last
 		}
+	}
+	return f
+}
+
+// files are the facts that are no shop's.
+func (r *Reader) files(ctx context.Context, now time.Time) Facts {
+	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
+	f.Catalogue = r.Catalogue()
+	f.Queue = r.queue(ctx, now)
+	if r.o.Space != nil {
+		f.Space = r.o.Space()
+	}
+	if r.o.Notices != nil {
+		f.Notices = r.o.Notices()
 	}
 	return f
 }

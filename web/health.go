@@ -36,7 +36,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, p httprouter.Par
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) (code int, ready status.Readiness) {
 	s.probeCatalogue(r.Context())
-	code, ready = http.StatusOK, s.account(r.Context()).Ready()
+	code, ready = http.StatusOK, s.o.Status.Ready(r.Context(), time.Now())
 	if ready.Status == "unavailable" {
 		code = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")

@@ -16,6 +16,7 @@ const (
 	samplePath  = "/api/v1/webhooks-test"
 	maxAPIBody  = 1 << 20  // bytes of a request to the API
 	maxSample   = 96 << 20 // of one that carries a sample delivery, escaped
+	maxStranger = 16 << 10 // of one without a credential: the forms of the login and the first run
 )
 
 // endpoint answers one request or returns the error to be told.
@@ -94,7 +95,10 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) {
 		if r.Body != nil {
 			most := int64(maxAPIBody)
-			if r.URL.Path == samplePath {
+			switch {
+			case visitorOf(r).entry == entryNone:
+				most = maxStranger
+			case r.URL.Path == samplePath:
 				most = maxSample
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, most)
