@@ -121,8 +121,8 @@ func (r *Reader) Read(ctx context.Context, now time.Time) *Account {
 	return judge(r.o.Table, r.facts(ctx, now))
 }
 
-// Ready is that of the account of now. It costs the same however many shops there
-// are, since it is told to strangers, too, as often as they like.
+// Ready is that of the account of now. It leaves out how each shop stands, which
+// takes long with many: strangers are told, too, as often as they like.
 func (r *Reader) Ready(ctx context.Context, now time.Time) Readiness {
 	return judge(r.o.Table, r.files(ctx, now)).Ready()
 }
