@@ -31,6 +31,12 @@
 // commit whose answer was lost. The mark of a bulk result moves in the
 // transaction of the last product before it, never ahead.
 //
+// Repeats. Webhook id, topic and shop are not signed, so one delivery can be sent
+// again without end. The same body that ends alike within a day is counted in the
+// journal row of the first, of which the newest 16,384 are remembered; the work that
+// it asks for is told of once a minute at most. Whose a product is that deliveries
+// brought under two shops is decided by the first read that shows it.
+//
 // When the file can't be written (locked, full, read-only, an I/O error) a
 // write fails with ErrUnavailable and a cause; nothing of it is kept. After an
 // I/O error the connection is thrown away, since nothing on it can be trusted

@@ -266,7 +266,7 @@ func (r *rig) deliver(topic catalog.Topic, body string) store.Result {
 	id := fmt.Sprintf("hook-%d", time.Now().UnixNano())
 	res, err := r.store.Apply(r.t.Context(), store.Delivery{
 		Shop: testShop, Topic: string(topic), WebhookID: id, ReceivedAt: time.Now(),
-		Dedupe: store.DedupeKey(testShop, string(topic), id, []byte(body)),
+		Dedupe: store.DedupeKey(testShop, string(topic), id, []byte(body)), Body: []byte(body),
 	}, c)
 	if err != nil {
 		r.t.Fatal(err)

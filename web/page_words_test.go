@@ -238,3 +238,24 @@ func TestARunThatGoesOnIsNeverShownAsWhole(t *testing.T) {
 		}
 	}
 }
+
+// What came again is one row that says how often, on the pages and in the API.
+func TestADeliveryThatCameAgainSaysHowOften(t *testing.T) {
+	r := newRig(t, nil)
+	const body = `{"id":7,"title":"Shirt","status":"active","updated_at":"2026-11-01T10:00:00Z"}`
+	for range 13 {
+		r.deliver("products/update", body)
+	}
+	for _, path := range []string{"/updates", "/products/" + testShop + "/7"} {
+		if page := r.admin(200, "GET", path, ""); strings.Count(page, " (seen 12 times, last at ") != 1 {
+			t.Errorf("%s does not say it once: %s", path, page)
+		}
+	}
+	if page := r.admin(200, "GET", "/products/"+testShop+"/7", ""); !strings.Contains(page, "Since then nothing was taken from 12 updates") {
+		t.Errorf("the product's page counts otherwise: %s", page)
+	}
+	p := decode[struct{ Deliveries []store.DeliveryRow }](t, r.admin(200, "GET", "/api/v1/deliveries", ""))
+	if len(p.Deliveries) != 2 || p.Deliveries[0].Count != 12 || p.Deliveries[0].LastAt < p.Deliveries[0].ReceivedAt || p.Deliveries[1].Count != 1 {
+		t.Errorf("%+v", p)
+	}
+}
