@@ -41,6 +41,7 @@ type jobRow struct {
 	Key, ID, What, Subject, Shop string
 	Path                         string // of the product's page, "" for none
 	Dead                         bool
+	Mood                         mood
 	Failure                      string  // which one a retry is about: when it was, in nanoseconds
 	Why                          string  // in sentences, the tries included
 	When                         instant // died, or next try
@@ -102,7 +103,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	id := strconv.FormatUint(j.ID, 10)
 	row := jobRow{
 		Key: "j" + id, ID: id, What: jobWords(j.Kind, j.Labels), Shop: names.tag(j.Labels["shop"]), Came: since(now, j.EnqueuedAt),
-		First: j.FirstError, Last: j.LastError, WebhookID: j.Labels["webhook_id"], Class: string(j.Class), Dead: j.State == queue.Dead,
+		First: j.FirstError, Last: j.LastError, WebhookID: j.Labels["webhook_id"], Class: string(j.Class), Dead: j.State == queue.Dead, Mood: moodWait,
 	}
 	if row.First == row.Last {
 		row.First = ""
@@ -122,7 +123,9 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	if j.State == queue.Dead {
 		why := classWords(j.Class)
-		if j.Kind == deliveryKind && j.Class == queue.ClassValidation {
+		if j.Kind != deliveryKind || j.Class != queue.ClassValidation {
+			row.Mood = moodBad
+		} else {
 			why = classWords("mismatch") // nobody was asked: it is about what was sent here
 		}
 		if j.LastError != "" {
@@ -253,7 +256,6 @@ func (s *Server) shopOptions(ctx context.Context, chosen string) ([]option, erro
 type jobPageView struct {
 	jobRow
 	State    string
-	Mood     mood
 	Kind     string
 	Tries    string
 	Came     instant
@@ -283,9 +285,9 @@ func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Kind: j.Kind, Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
 		Came: since(now, j.EnqueuedAt), FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
 	v.Back = "/jobs/" + v.ID
-	v.State, v.Mood = "Waiting", moodWait
+	v.State = "Waiting"
 	if j.State == queue.Dead {
-		v.State, v.Mood = "Needs a look", moodBad
+		v.State = "Needs a look"
 	} else if !j.DueAt.IsZero() {
 		v.Due = ahead(now, j.DueAt)
 	}

@@ -47,7 +47,7 @@ type shopCard struct {
 	Last             instant // "" when the line says it
 	Products, Active string  // "" when they can't be counted now
 	Waiting, Dead    string
-	HasDead          bool
+	DeadMood         mood // "" for none
 	HasWaiting       bool
 	Selection        string
 	Points           string // "38 of 2,000 points used", "" when not known
@@ -108,9 +108,14 @@ func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop
 	now := a.Now
 	c := shopCard{
 		Name: shortShop(shop.Shop), Domain: shop.Shop, Line: lineOf(now, a.Of(shop.Shop)),
-		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasDead: shop.Jobs.Dead > 0, HasWaiting: shop.Jobs.Waiting > 0,
+		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasWaiting: shop.Jobs.Waiting > 0,
 		Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
 		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(now, shop.Sync),
+	}
+	if shop.Jobs.Dead > shop.Jobs.Misfits {
+		c.DeadMood = moodBad
+	} else if shop.Jobs.Dead > 0 {
+		c.DeadMood = moodWait
 	}
 	if counts, err := s.counts.get(ctx, shop.Shop); err == nil {
 		c.Products, c.Active = number(counts.Products), number(counts.Active)

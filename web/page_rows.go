@@ -33,9 +33,9 @@ func outcomeMood(o store.Outcome) mood {
 	switch o {
 	case store.Applied:
 		return moodGood
-	case store.Queued:
+	case store.Queued, store.Mismatch: // anybody who has seen a delivery can make one that does not fit
 		return moodWait
-	case store.Dead, store.Mismatch:
+	case store.Dead:
 		return moodBad
 	}
 	return moodIdle

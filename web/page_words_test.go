@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -13,6 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"stockroom/catalog"
+	"stockroom/queue"
 	"stockroom/status"
 	"stockroom/store"
 )
@@ -257,5 +259,35 @@ func TestADeliveryThatCameAgainSaysHowOften(t *testing.T) {
 	p := decode[struct{ Deliveries []store.DeliveryRow }](t, r.admin(200, "GET", "/api/v1/deliveries", ""))
 	if len(p.Deliveries) != 2 || p.Deliveries[0].Count != 12 || p.Deliveries[0].LastAt < p.Deliveries[0].ReceivedAt || p.Deliveries[1].Count != 1 {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Anybody who has seen one delivery can send one that does not fit its topic.
+func TestWhatDoesNotFitItsTopicIsNowhereRed(t *testing.T) {
+	red := func(r *rig) (where []string) {
+		for _, path := range []string{"/", "/jobs", "/jobs/1", "/updates", "/shops"} {
+			if page := r.admin(200, "GET", path, ""); strings.Contains(page, `"#m-bad"`) || strings.Contains(page, `class="bad"`) {
+				where = append(where, path)
+			}
+		}
+		return where
+	}
+	for class, outcome := range map[queue.Class]store.Outcome{queue.ClassValidation: store.Mismatch, queue.ClassPoison: store.Dead} {
+		r := newRig(t, nil)
+		job := queue.NewJob{Kind: store.DeliveryJob, Labels: labels(), Payload: payload(`{}`)}
+		d := store.Delivery{Shop: testShop, Topic: "products/update", ReceivedAt: time.Now()}
+		if _, err := r.queue.Bury(t.Context(), job, class, errors.New("no")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.store.Record(t.Context(), d, 0, outcome, "no", nil); err != nil {
+			t.Fatal(err)
+		}
+		want := 0
+		if outcome == store.Dead {
+			want = 5
+		}
+		if got := red(r); len(got) != want {
+			t.Errorf("%s: red are %v", class, got)
+		}
 	}
 }
