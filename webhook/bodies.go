@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"cmp"
+	"container/heap"
 	"container/list"
 	"context"
 	"errors"
@@ -20,35 +21,86 @@ const (
 	bodyTime     = 5 * time.Second        // for a whole body; Shopify gives up then (shopify.dev, verify deliveries)
 	bodyPatience = 300 * time.Millisecond // a body that takes longer gives way to one of its own sender
 	bodyWait     = time.Second            // for memory
+	bodyWaiters  = 256                    // most that wait; beyond them the last in the order is refused
 	bodyReused   = 128 << 10              // larger buffers are left to the collector
 )
 
 // bodies bounds the memory of the bodies in flight. Memory is taken as bytes
-// arrive, never for a length that was only declared. When it runs out, those give
-// way first whose sender had no right signature within an hour; among them the
-// sender that holds most, with its oldest body. A body never gives way to one of a
-// sender that would then hold more than its own, unless only that one is known.
+// arrive, never for a length that was only declared. When it runs out, the least
+// trusted give way; among them the sender that holds most, with its oldest body. A
+// body never gives way to one that is trusted as much and whose sender would then
+// hold more than its own.
 type bodies struct {
 	pools [32]sync.Pool // of *[]byte, by the logarithm of their size
 
 	mu      sync.Mutex
 	free    int64
 	leaving int64 // held by bodies that gave way and have not ended yet
-	shares  map[netip.Prefix]*share
+	shares  map[from]*share
+	giving  giving
 	waiting []*arrival // for memory
 }
 
+// from is whose bodies share a place: a sender's, those on connections that had a
+// right signature apart from the others.
+type from struct {
+	sender netip.Prefix
+	trust  int
+}
+
+// How far a body is trusted before its signature is known.
+const (
+	trustNone   = iota
+	trustSender // its sender had a right signature within the last hour
+	trustConn   // its connection had one
+)
+
 // share is what the bodies of one sender hold.
 type share struct {
-	known   bool
+	from
 	held    int64 // without the bodies that gave way
 	bodies  int
 	reading list.List // of *arrival: those that hold memory and can give way, oldest first
+	index   int       // in giving
+}
+
+// giving is a heap of the senders that have bodies that can give way: who gives
+// way first is first.
+type giving []*share
+
+func (g giving) Len() int { return len(g) }
+func (g giving) Less(i, j int) bool {
+	if g[i].trust != g[j].trust {
+		return g[i].trust < g[j].trust
+	}
+	return g[i].held > g[j].held
+}
+func (g giving) Swap(i, j int) {
+	g[i], g[j] = g[j], g[i]
+	g[i].index, g[j].index = i, j
+}
+func (g *giving) Push(s any) { s.(*share).index = len(*g); *g = append(*g, s.(*share)) }
+func (g *giving) Pop() any {
+	last := (*g)[len(*g)-1]
+	last.index = -1
+	*g = (*g)[:len(*g)-1]
+	return last
+}
+
+// place puts a sender where it belongs after a change.
+func (g *giving) place(s *share) {
+	switch {
+	case s.reading.Len() > 0 && s.index < 0:
+		heap.Push(g, s)
+	case s.reading.Len() > 0:
+		heap.Fix(g, s.index)
+	case s.index >= 0:
+		heap.Remove(g, s.index)
+	}
 }
 
 // arrival is one body in flight.
 type arrival struct {
-	sender  netip.Prefix
 	of      *share
 	place   *list.Element // in of.reading, nil when it can't give way
 	began   time.Time
@@ -64,29 +116,29 @@ type arrival struct {
 var errNoMemory = errors.New("the memory for bodies in flight is used up")
 
 func newBodies(budget int64) *bodies {
-	return &bodies{free: budget, shares: map[netip.Prefix]*share{}}
+	return &bodies{free: budget, shares: map[from]*share{}}
 }
 
-// read reads a body of at most limit bytes; known is whether its sender is.
+// read reads a body of at most limit bytes, trusted as far as trust says.
 // release gives its memory back; the body must not be used after it.
-func (b *bodies) read(w http.ResponseWriter, req *request, known bool, limit int64) (body []byte, release func(), err error) {
+func (b *bodies) read(w http.ResponseWriter, req *request, trust int, limit int64) (body []byte, release func(), err error) {
 	r, conn := req.http, http.NewResponseController(w)
 	_ = conn.SetReadDeadline(req.arrived.Add(bodyTime)) // not every writer has a connection
-	a := b.begin(senderOf(req.address), known, req.arrived, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	a := b.begin(from{senderOf(req.address), trust}, req.arrived, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	first := int64(bodyFirst)
 	if r.ContentLength >= 0 {
 		first = min(first, r.ContentLength)
 	}
-	from := http.MaxBytesReader(w, r.Body, limit)
+	source := http.MaxBytesReader(w, r.Body, limit)
 	buf, err := b.grow(r.Context(), a, nil, min(first, limit))
 	for err == nil {
 		var n int
 		if len(buf) < cap(buf) {
-			n, err = from.Read(buf[len(buf):cap(buf)])
+			n, err = source.Read(buf[len(buf):cap(buf)])
 			buf = buf[:len(buf)+n]
 			continue
 		}
-		n, end := from.Read(a.probe[:]) // there may be no more
+		n, end := source.Read(a.probe[:]) // there may be no more
 		if n > 0 {
 			if buf, err = b.grow(r.Context(), a, buf, min(2*int64(len(buf)), limit)); err == nil {
 				buf = append(buf, a.probe[0])
@@ -133,8 +185,7 @@ func (b *bodies) reuse(buf []byte) {
 
 // take raises what a holds to size. It waits for memory for bodyWait at most.
 func (b *bodies) take(ctx context.Context, a *arrival, size int64) error {
-	turned := b.ask(a, size-a.held)
-	if turned != nil {
+	if turned := b.ask(a, size-a.held); turned != nil {
 		timer := time.NewTimer(bodyWait)
 		defer timer.Stop()
 		select {
@@ -142,8 +193,9 @@ func (b *bodies) take(ctx context.Context, a *arrival, size int64) error {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
+		b.giveUp(a)
 	}
-	if b.giveUp(a); a.held < size {
+	if a.held < size {
 		return errNoMemory
 	}
 	return nil
@@ -158,21 +210,20 @@ func (b *bodies) giveUp(a *arrival) {
 }
 
 // begin notes a body that begins to arrive.
-func (b *bodies) begin(sender netip.Prefix, known bool, began time.Time, abort func()) *arrival {
+func (b *bodies) begin(f from, began time.Time, abort func()) *arrival {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := b.shares[sender]
+	s := b.shares[f]
 	if s == nil {
-		s = new(share)
-		b.shares[sender] = s
+		s = &share{from: f, index: -1}
+		b.shares[f] = s
 	}
-	s.known = known
 	s.bodies++
-	return &arrival{sender: sender, of: s, began: began, abort: abort}
+	return &arrival{of: s, began: began, abort: abort}
 }
 
-// ask asks for more memory. It returns nil when a has it, and otherwise what is
-// closed when a has it or has given way.
+// ask asks for more memory. It returns nil when a has it or gets none, and
+// otherwise what is closed when that is decided.
 func (b *bodies) ask(a *arrival, more int64) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -181,23 +232,22 @@ func (b *bodies) ask(a *arrival, more int64) <-chan struct{} {
 	}
 	a.asks = more
 	b.waiting = append(b.waiting, a)
-	if b.settle(); a.asks == 0 {
+	b.settle()
+	if len(b.waiting) > bodyWaiters {
+		b.forget(slices.MaxFunc(b.waiting, order))
+	}
+	if a.asks == 0 {
 		return nil
 	}
 	a.turned = make(chan struct{})
 	return a.turned
 }
 
-// settle grants what is free to those that wait: known senders first, then the
-// smaller share. It makes room for the first that has to go on waiting. mu is held.
+// settle grants what is free to those that wait, in their order, and makes room for
+// the first that has to go on waiting. mu is held.
 func (b *bodies) settle() {
 	for len(b.waiting) > 0 {
-		a := slices.MinFunc(b.waiting, func(x, y *arrival) int {
-			if x.of.known != y.of.known {
-				return cmp.Compare(one(y.of.known), one(x.of.known))
-			}
-			return cmp.Compare(x.of.held+x.asks, y.of.held+y.asks)
-		})
+		a := slices.MinFunc(b.waiting, order)
 		for b.free+b.leaving < a.asks {
 			v := b.victim(a)
 			if v == nil {
@@ -214,30 +264,24 @@ func (b *bodies) settle() {
 		if a.place == nil {
 			a.place = a.of.reading.PushBack(a)
 		}
+		b.giving.place(a.of)
 		b.forget(a)
 	}
 }
 
-func one(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
+// order is the one in which bodies get memory: the trusted first, then the smaller
+// share.
+func order(x, y *arrival) int {
+	return cmp.Or(cmp.Compare(y.of.trust, x.of.trust), cmp.Compare(x.of.held+x.asks, y.of.held+y.asks))
 }
 
 // victim is the body that gives way to a first, nil for none. mu is held.
 func (b *bodies) victim(a *arrival) *arrival {
-	var most *share
-	for _, s := range b.shares {
-		switch {
-		case s == a.of, s.reading.Len() == 0, one(s.known) > one(a.of.known):
-		case s.known == a.of.known && s.held < a.of.held+a.asks:
-		case most == nil, one(s.known) < one(most.known), s.known == most.known && s.held > most.held:
-			most = s
+	if len(b.giving) > 0 {
+		most := b.giving[0]
+		if most.trust < a.of.trust || most.trust == a.of.trust && most.held >= a.of.held+a.asks {
+			return most.reading.Front().Value.(*arrival)
 		}
-	}
-	if most != nil {
-		return most.reading.Front().Value.(*arrival)
 	}
 	for e := a.of.reading.Front(); e != nil; e = e.Next() {
 		if v := e.Value.(*arrival); time.Since(v.began) < bodyPatience {
@@ -256,6 +300,7 @@ func (b *bodies) evict(v *arrival) {
 	v.place = nil
 	v.evicted = true
 	v.of.held -= v.held
+	b.giving.place(v.of)
 	b.leaving += v.held
 	b.forget(v)
 	v.abort()
@@ -281,6 +326,7 @@ func (b *bodies) stay(a *arrival) bool {
 	if a.place != nil {
 		a.of.reading.Remove(a.place)
 		a.place = nil
+		b.giving.place(a.of)
 	}
 	return !a.evicted
 }
@@ -294,9 +340,10 @@ func (b *bodies) end(a *arrival) {
 		b.leaving -= a.held
 	} else {
 		a.of.held -= a.held
+		b.giving.place(a.of)
 	}
 	if a.of.bodies--; a.of.bodies == 0 {
-		delete(b.shares, a.sender)
+		delete(b.shares, a.of.from)
 	}
 	b.settle()
 }

@@ -144,7 +144,7 @@ func (req *request) missing(signature string, shopInBody bool) *rejection {
 // readBody reads the body once, within the limit and the budget of bytes in
 // flight. release gives its memory back; the body must not be used after it.
 func (in *Intake) readBody(w http.ResponseWriter, req *request) (body []byte, release func(), rej *rejection) {
-	body, release, err := in.bodies.read(w, req, in.senders.known(senderOf(req.address), req.arrived), in.opt.MaxBody)
+	body, release, err := in.bodies.read(w, req, in.trust(req), in.opt.MaxBody)
 	var large *http.MaxBytesError
 	switch {
 	case err == nil:

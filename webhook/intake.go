@@ -42,7 +42,7 @@ type Options struct {
 	Logger    *slog.Logger
 	// MaxBody is the largest accepted body in bytes; 0 means 8 MiB.
 	MaxBody int64
-	// BytesInFlight bounds the bodies held in memory at a time; 0 means eight
+	// BytesInFlight bounds the bodies held in memory at a time; 0 means four
 	// times MaxBody.
 	BytesInFlight int64
 	// CatalogueBudget is how long after its arrival a delivery may wait for the
@@ -60,8 +60,10 @@ type Options struct {
 	// Heard is told of valid deliveries that the catalogue did not take. nil drops
 	// it.
 	Heard func(d store.Delivery, c catalog.Change)
-	// Proven is told of each request whose signature is right. nil drops it.
+	// Proven is told of each request whose signature is right, and Proved tells
+	// whether there was one on a request's connection. nil: nobody knows.
 	Proven func(*http.Request)
+	Proved func(*http.Request) bool
 	// Redact deletes everything that is kept of a shop, after shop/redact for a
 	// shop that is known to be gone.
 	Redact func(ctx context.Context, shop string) error
@@ -90,7 +92,7 @@ func New(o Options) *Intake {
 		o.MaxBody = 8 << 20
 	}
 	if o.BytesInFlight <= 0 {
-		o.BytesInFlight = 8 * o.MaxBody
+		o.BytesInFlight = 4 * o.MaxBody
 	}
 	if o.CatalogueBudget <= 0 {
 		o.CatalogueBudget = 3 * time.Second
@@ -115,6 +117,9 @@ func New(o Options) *Intake {
 	}
 	if o.Proven == nil {
 		o.Proven = func(*http.Request) {}
+	}
+	if o.Proved == nil {
+		o.Proved = func(*http.Request) bool { return false }
 	}
 	lines := telemetry.Lines(o.Logger)
 	in := &Intake{

@@ -88,6 +88,17 @@ func (in *Intake) Known(remote string) bool {
 	return in.senders.known(senderOf(peer(remote)), time.Now())
 }
 
+// trust is how far a request is trusted before its body was read.
+func (in *Intake) trust(req *request) int {
+	switch {
+	case in.opt.Proved(req.http):
+		return trustConn
+	case in.senders.known(senderOf(req.address), req.arrived):
+		return trustSender
+	}
+	return trustNone
+}
+
 // clientAddress is the peer's address, or, when the peer is a trusted proxy,
 // the last address in X-Forwarded-For that is none.
 func (in *Intake) clientAddress(r *http.Request) netip.Addr {

@@ -23,14 +23,15 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 		b := newBodies(budget)
 		var flight []*arrival
 		type look struct {
-			known, reading bool
-			held, share    int64
+			trust   int
+			reading bool
+			share   int64
 		}
 		step := func(ask *arrival, more int64, act func()) {
 			t.Helper()
 			before := map[*arrival]look{}
 			for _, a := range flight {
-				before[a] = look{a.of.known, a.place != nil, a.held, a.of.held}
+				before[a] = look{a.of.trust, a.place != nil, a.of.held}
 			}
 			act()
 			share := before[ask].share // less what gave way to its own
@@ -46,16 +47,16 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 					continue
 				}
 				switch {
-				case was.known && !ask.of.known:
-					t.Fatalf("a known sender's body gave way to a stranger's")
+				case was.trust > ask.of.trust:
+					t.Fatalf("a body gave way to one that is trusted less")
 				case v.of == ask.of && time.Since(v.began) < bodyPatience:
 					t.Fatalf("a young body gave way to one of its own sender")
-				case v.of != ask.of && was.known == ask.of.known && was.share < share+more:
+				case v.of != ask.of && was.trust == ask.of.trust && was.share < share+more:
 					t.Fatalf("a body of a sender with %d gave way to one with %d that asks for %d", was.share, share, more)
 				}
 				for _, other := range flight {
-					if o := before[other]; was.known && !o.known && o.reading && !other.evicted {
-						t.Fatalf("a known sender's body gave way before a stranger's")
+					if o := before[other]; was.trust > o.trust && o.reading && !other.evicted {
+						t.Fatalf("a body gave way before one that is trusted less")
 					}
 				}
 			}
@@ -85,8 +86,8 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 					t.Fatalf("%d are free, and %d are waited for", b.free, w.asks)
 				}
 				for _, v := range flight {
-					if w.of.known && b.free+b.leaving < w.asks && v.place != nil && !v.of.known && len(b.waiting) == 1 {
-						t.Fatalf("a known sender's body waits while a stranger's is read")
+					if v.of.trust < w.of.trust && b.free+b.leaving < w.asks && v.place != nil && len(b.waiting) == 1 {
+						t.Fatalf("a body waits while one that is trusted less is read")
 					}
 				}
 			}
@@ -95,12 +96,12 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 			i := rapid.IntRange(0, len(flight)).Draw(t, "which")
 			switch act := rapid.SampledFrom([]string{"begin", "begin", "ask", "ask", "ask", "ask", "ask", "stay", "end", "give up"}).Draw(t, "act"); {
 			case act == "begin":
-				n := rapid.IntRange(0, 4).Draw(t, "sender")
+				n := rapid.IntRange(0, 7).Draw(t, "sender")
 				aborted, began := false, time.Now()
 				if rapid.Bool().Draw(t, "old") {
 					began = began.Add(-time.Minute)
 				}
-				a := b.begin(netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n)}), 32), n < 2, began, func() {
+				a := b.begin(from{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / 2)}), 32), n % 3}, began, func() {
 					if aborted {
 						t.Fatal("aborted twice")
 					}
@@ -149,11 +150,18 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 // Strangers that renew bodies before any patience ends hold a known sender up in
 // nothing, however slowly its large body comes.
 func TestStrangersThatRenewTheirBodiesKeepNoKnownSenderOut(t *testing.T) {
-	for name, addresses := range map[string]int{"from one address": 1, "from as many addresses": 400} {
+	const connections, budget = 400, 4 << 20
+	for name, address := range map[string]func(int) string{
+		"from one address":       func(int) string { return "10.0.0.1:1" },
+		"from as many addresses": func(i int) string { return fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255) },
+		"from its own address":   func(int) string { return "192.0.2.7:1" },
+	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				const connections, budget = 400, 4 << 20
-				b := newBench(func(o *Options) { o.BytesInFlight = budget })
+				b := newBench(func(o *Options) {
+					o.BytesInFlight = budget
+					o.Proved = func(r *http.Request) bool { return name == "from its own address" && r.RemoteAddr != address(0) }
+				})
 				want(t, b.send(signed(update(1))), 200, success)
 				stop := make(chan struct{})
 				codes := make(chan int, connections*100)
@@ -166,7 +174,7 @@ func TestStrangersThatRenewTheirBodiesKeepNoKnownSenderOut(t *testing.T) {
 								return
 							default:
 							}
-							r, body := arriving(fmt.Sprintf("10.%d.%d.1:1", i%addresses>>8, i%addresses&255), 64<<10)
+							r, body := arriving(address(i), 64<<10)
 							w := begin(b, r, body.pipe)
 							go body.send(63<<10, 1, 0)
 							time.Sleep(250 * time.Millisecond)
