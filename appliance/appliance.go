@@ -160,7 +160,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	a.intake = webhook.New(webhook.Options{
 		Catalogue: a.store, Queue: a.queue, Telemetry: a.telemetry, Metrics: a.set, Logger: a.log,
 		MaxBody: s.MaxBody, TrustedProxies: s.TrustedProxies,
-		ShopTime: a.client.Now, Wanted: a.wants.add, Heard: a.store.Heard, Redact: a.redact, Proven: proven,
+		ShopTime: a.client.Now, Wanted: a.wants.add, Heard: a.store.Heard, Redact: a.redact, Proven: proven, Proved: proved,
 	})
 	if err := a.loadShops(ctx); err != nil {
 		return err

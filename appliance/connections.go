@@ -2,38 +2,53 @@ package appliance
 
 import (
 	"container/list"
+	"context"
 	"net"
 	"net/http"
+	"runtime"
 	"sync"
 	"time"
 )
 
 const (
 	publicMost = 2048             // connections of the public listener
+	ending     = 256              // further ones, closed to make room, whose requests have not ended yet
 	writeMost  = 30 * time.Second // for a client to take the next piece of an answer
 	writePiece = 16 << 10
 )
 
 // connections is a listener that bounds what its clients may hold: with most
 // connections open, one more closes the one that has waited longest without a
-// right signature. Those that never had one come first, the oldest first, then
-// the one whose last right signature is longest ago.
+// right signature. Those that never had one come first, the oldest first, and of
+// them those whose sender had none lately either.
 type connections struct {
 	net.Listener
 	most int // 0 for no bound
 
-	mu               sync.Mutex
-	known            func(remote string) bool // whose connections count as signed from the start; nil: nobody's
-	unsigned, signed list.List                // of *conn, each the one that has waited longest first
-	closed           int                      // to make room
+	mu      sync.Mutex
+	known   func(remote string) bool // whose sender had a right signature lately; nil: nobody's
+	lists   [signed + 1]list.List    // of *conn, each the one that has waited longest first
+	closed  int                      // to make room
+	served  int                      // by net/http still, the closed ones among them
+	over    bool                     // the listener is closed
+	changed sync.Cond                // of the two
 }
+
+// The lists, in the order in which they give way.
+const (
+	stranger = iota
+	known    // its sender had a right signature lately
+	signed   // it had one itself
+)
 
 // conn is one connection. A client that takes nothing of an answer is cut off.
 type conn struct {
 	net.Conn
 	of    *connections
-	in    *list.List
+	in    int // of the lists
 	place *list.Element
+	ended context.Context // done when the connection is closed
+	end   context.CancelFunc
 }
 
 // Accept waits for the next connection, and makes room for it.
@@ -42,33 +57,45 @@ func (l *connections) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: accepted, of: l, in: &l.unsigned}
+	c := &conn{Conn: accepted, of: l}
+	c.ended, c.end = context.WithCancel(context.WithValue(context.Background(), connKey{}, c))
 	l.mu.Lock()
-	var gives *list.Element
-	if l.most > 0 && l.unsigned.Len()+l.signed.Len() >= l.most {
-		if gives = l.unsigned.Front(); gives == nil {
-			gives = l.signed.Front()
+	defer l.mu.Unlock()
+	if l.most > 0 && l.open() >= l.most {
+		var gives *list.Element
+		for i := 0; gives == nil; i++ {
+			gives = l.lists[i].Front()
 		}
 		l.closed++
-		l.remove(gives.Value.(*conn))
+		_ = l.close(gives.Value.(*conn)) // its client may have closed it already
 	}
+	for l.changed.L = &l.mu; l.most > 0 && l.served >= l.most+ending && !l.over; {
+		l.changed.Wait() // so that no more come than can be ended
+	}
+	l.served++
 	if l.known != nil && l.known(c.RemoteAddr().String()) {
-		c.in = &l.signed
+		c.in = known
 	}
-	c.place = c.in.PushBack(c)
-	l.mu.Unlock()
-	if gives != nil {
-		_ = gives.Value.(*conn).Conn.Close() // its client may have closed it already
-	}
+	c.place = l.lists[c.in].PushBack(c)
 	return c, nil
 }
 
-// remove takes c out of its list; mu is held.
-func (l *connections) remove(c *conn) {
+// close closes c, so that its request waits for nothing any more; mu is held.
+func (l *connections) close(c *conn) error {
 	if c.place != nil {
-		c.in.Remove(c.place)
+		l.lists[c.in].Remove(c.place)
 		c.place = nil
 	}
+	c.end()
+	return c.Conn.Close()
+}
+
+// open is how many are open; mu is held.
+func (l *connections) open() (n int) {
+	for i := range l.lists {
+		n += l.lists[i].Len()
+	}
+	return n
 }
 
 // count tells how many connections are open, and how many were closed to make
@@ -76,7 +103,7 @@ func (l *connections) remove(c *conn) {
 func (l *connections) count() (open, closed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.unsigned.Len() + l.signed.Len(), l.closed
+	return l.open(), l.closed
 }
 
 // connKey is the key of a request's *conn in its context.
@@ -91,18 +118,53 @@ func proven(r *http.Request) {
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
 	if c.place != nil {
-		c.of.remove(c)
-		c.in = &c.of.signed
-		c.place = c.in.PushBack(c)
+		c.of.lists[c.in].Remove(c.place)
+		c.in = signed
+		c.place = c.of.lists[signed].PushBack(c)
+	}
+}
+
+// proved reports whether a request's connection had a right signature.
+func proved(r *http.Request) bool {
+	c, ok := r.Context().Value(connKey{}).(*conn)
+	if !ok {
+		return false
+	}
+	c.of.mu.Lock()
+	defer c.of.mu.Unlock()
+	return c.in == signed
+}
+
+// Close closes the listener.
+func (l *connections) Close() error {
+	l.mu.Lock()
+	l.over = true
+	l.changed.Broadcast()
+	l.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// turn is told by net/http of each change of a connection. After each answer others
+// run first: a client that sends requests ahead would else keep a processor for
+// 10 ms whenever its turn comes, and two hundred of them would hold up a delivery
+// for seconds.
+func turn(nc net.Conn, to http.ConnState) {
+	switch c := nc.(*conn); to {
+	case http.StateIdle:
+		runtime.Gosched()
+	case http.StateClosed:
+		c.of.mu.Lock()
+		c.of.served--
+		c.of.changed.Signal()
+		c.of.mu.Unlock()
 	}
 }
 
 // Close closes the connection.
 func (c *conn) Close() error {
 	c.of.mu.Lock()
-	c.of.remove(c)
-	c.of.mu.Unlock()
-	return c.Conn.Close()
+	defer c.of.mu.Unlock()
+	return c.of.close(c)
 }
 
 // Write writes in pieces with a deadline for each, so that a client that is slow

@@ -3,6 +3,7 @@ package appliance
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -180,9 +182,9 @@ func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
 // has its time without a right signature.
 func TestConnectionsGiveWayInOrder(t *testing.T) {
 	type modelled struct {
-		c      *conn
-		signed bool
-		since  int // the step of its last right signature, or of its beginning
+		c     *conn
+		in    int
+		since int // the step of its last right signature, or of its beginning
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 6).Draw(t, "most")
@@ -195,13 +197,17 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "close"}).Draw(t, "act"); {
 			case act == "prove" && i < len(open):
 				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)))
-				open[i].signed, open[i].since = true, step
+				open[i].in, open[i].since = signed, step
 			case act == "close" && i < len(open):
 				_ = open[i].c.Close()
+				turn(open[i].c, http.StateClosed)
 				open = slices.Delete(open, i, i+1)
 			case strings.HasPrefix(act, "accept"):
-				known := act == "accept known"
-				l.known = func(string) bool { return known }
+				in := stranger
+				if act == "accept known" {
+					in = known
+				}
+				l.known = func(string) bool { return in == known }
 				here, there := net.Pipe()
 				ln <- there
 				c, err := l.Accept()
@@ -211,19 +217,19 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 				defer here.Close()
 				if len(open) == most {
 					first := slices.MinFunc(open, func(a, b modelled) int {
-						if a.signed != b.signed {
-							return map[bool]int{false: -1, true: 1}[a.signed]
-						}
-						return a.since - b.since
+						return cmp.Or(a.in-b.in, a.since-b.since)
 					})
 					if err := first.c.SetDeadline(time.Time{}); !errors.Is(err, io.ErrClosedPipe) {
 						t.Fatalf("the one that has waited longest is open: %v", err)
 					}
 					proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, first.c))) // too late
 					closed++
+					if turn(first.c, http.StateClosed); first.c.ended.Err() == nil {
+						t.Fatal("its request goes on")
+					}
 					open = slices.DeleteFunc(open, func(m modelled) bool { return m.c == first.c })
 				}
-				open = append(open, modelled{c.(*conn), known, step})
+				open = append(open, modelled{c.(*conn), in, step})
 			}
 			if n, shut := l.count(); n != len(open) || shut != closed || n > most {
 				t.Fatalf("%d open and %d closed, want %d and %d", n, shut, len(open), closed)
@@ -278,7 +284,7 @@ func TestThePublicListenerHoldsAtMostItsConnections(t *testing.T) {
 		}
 		return c
 	}
-	signed := dial(l.Public, "Signed: yes")
+	delivers := dial(l.Public, "Signed: yes")
 	admin := dial(l.Admin, "Any: thing")
 	first := dial(l.Public, "Any: thing")
 	for range publicMost - 2 + beyond {
@@ -291,7 +297,7 @@ func TestThePublicListenerHoldsAtMostItsConnections(t *testing.T) {
 	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("the oldest connection is open: %v", err)
 	}
-	ask(t, signed, "Any: thing")
+	ask(t, delivers, "Any: thing")
 	ask(t, admin, "Any: thing")
 }
 
@@ -307,4 +313,45 @@ func ask(t *testing.T, c net.Conn, header string) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
+}
+
+// A connection that is closed to make room ends its request, and no more are
+// accepted than can be ended.
+func TestNoMoreConnectionsAreAcceptedThanEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		most, ln := 3, make(pipes)
+		l := &connections{Listener: ln, most: most}
+		waiting, leave := new(atomic.Int32), make(chan struct{})
+		srv := newServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			waiting.Add(1)
+			<-r.Context().Done()
+			<-leave // it takes its time
+		}), slog.New(slog.DiscardHandler))
+		go srv.Serve(l)
+		var all []net.Conn
+		dialled := make(chan struct{})
+		go func() {
+			defer close(dialled)
+			for range most + ending + 2 {
+				c := ln.dial()
+				all = append(all, c)
+				_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") // it may wait for long
+				synctest.Wait()
+			}
+		}()
+		time.Sleep(time.Minute)
+		if waiting.Load() != int32(most+ending) {
+			t.Errorf("%d requests are served, want %d", waiting.Load(), most+ending)
+		}
+		close(leave)
+		<-dialled
+		synctest.Wait()
+		if open, closed := l.count(); open != most || closed != ending+2 {
+			t.Errorf("%d open, %d closed", open, closed)
+		}
+		_ = srv.Close()
+		for _, c := range all {
+			_ = c.Close()
+		}
+	})
 }

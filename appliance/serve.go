@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -198,19 +197,13 @@ func (f *front) close() error {
 }
 
 // newServer bounds what a client may hold: Shopify's whole request takes at
-// most five seconds. After each answer others run first: a client that sends
-// requests ahead would else keep a processor for 10 ms whenever its turn comes, and
-// two hundred of them would hold up a delivery for seconds.
+// most five seconds.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ConnState: func(_ net.Conn, s http.ConnState) {
-			if s == http.StateIdle {
-				runtime.Gosched()
-			}
-		},
-		ErrorLog: telemetry.ErrorLog(log, "what the web server has to say"),
+		ConnContext: func(_ context.Context, c net.Conn) context.Context { return c.(*conn).ended },
+		ConnState:   turn,
+		ErrorLog:    telemetry.ErrorLog(log, "what the web server has to say"),
 	}
 }
