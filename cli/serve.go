@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -14,6 +15,10 @@ import (
 	"stockroom/config"
 	"stockroom/datadir"
 )
+
+// memoryAim is where the collector begins to work harder. What strangers can make
+// the server hold at one time is less; garbage comes on top of it.
+const memoryAim = 104 << 20
 
 type serveCommand struct{}
 
@@ -26,6 +31,9 @@ func (serveCommand) Run(e *env) error {
 		return withCode(config.ExitConfig, err)
 	}
 	e.twoProcessors()
+	if e.variable("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryAim)
+	}
 	log := e.logger(s, slog.LevelInfo)
 	for _, w := range s.Warnings {
 		log.Warn(w)
