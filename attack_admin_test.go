@@ -37,8 +37,8 @@ func TestStrangersOnTheAdminListenerCostLittle(t *testing.T) {
 		return append([]byte("password=wrong&next="), bytes.Repeat([]byte("%41"), size/3)...)
 	}
 	tests := []attack{
-		{name: "wrong passwords", few: 16, many: 64, act: asks(http.MethodPost, "/login", form(30))},
-		{name: "large forms", few: 16, many: 64, act: asks(http.MethodPost, "/login", form(12<<10))},
+		{name: "wrong passwords", few: 6, many: 64, act: asks(http.MethodPost, "/login", form(30))},
+		{name: "large forms", few: 6, many: 64, act: asks(http.MethodPost, "/login", form(12<<10))},
 		{name: "forms that are too large", few: 16, many: 64, act: asks(http.MethodPost, "/setup", form(8<<20))},
 		{name: "links that are none", few: 16, many: 64, act: asks(http.MethodGet, "/login?link=none", nil)},
 		{name: "pages, files and paths that need a login", few: 16, many: 64,
@@ -56,7 +56,7 @@ func TestStrangersOnTheAdminListenerCostLittle(t *testing.T) {
 					return wire(r, nil, 0)
 				})
 			}},
-		{name: "answers that nobody reads", few: 200, many: 256,
+		{name: "answers that nobody reads", few: 100, many: 256,
 			act: neverReads("/login", (*siege).adminSide), shouldShow: cutOff},
 		{name: "wrong passwords by one network", few: 1, many: 1, onlyLong: true, shouldShow: ownerComesIn,
 			act: func(ctx context.Context, s *siege, n int) error {

@@ -74,7 +74,7 @@ func (a attack) run(t *testing.T) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				if a.act(ctx, s, n) != nil {
-					pause(ctx, 10*time.Millisecond) // turned away: tries again soon
+					pause(ctx, 200*time.Millisecond) // turned away: tries again soon
 				}
 				s.acts.Add(1)
 			}
