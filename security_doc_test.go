@@ -40,14 +40,19 @@ func asvsItems() map[string][]int {
 	}
 }
 
-// securityTables returns the rows below the heading of the standard.
-func securityTables(t *testing.T) string {
+func securityPage(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("docs/security.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, tables, found := strings.Cut(string(text), "\n## OWASP ASVS 5.0")
+	return string(text)
+}
+
+// securityTables returns the rows below the heading of the standard.
+func securityTables(t *testing.T) string {
+	t.Helper()
+	_, tables, found := strings.Cut(securityPage(t), "\n## OWASP ASVS 5.0")
 	if !found {
 		t.Fatal("docs/security.md lost its part about the standard")
 	}
@@ -96,7 +101,7 @@ func TestTheTestsThatTheSecurityPageNamesExist(t *testing.T) {
 			}
 		}
 	}
-	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`").FindAllStringSubmatch(securityTables(t), -1)
+	named := regexp.MustCompile("`((?:Test|Fuzz)[A-Za-z0-9_]+)`").FindAllStringSubmatch(securityPage(t), -1)
 	if len(named) < 100 {
 		t.Errorf("only %d tests are named", len(named))
 	}
@@ -109,5 +114,44 @@ func TestTheTestsThatTheSecurityPageNamesExist(t *testing.T) {
 	slices.Sort(missing)
 	for _, name := range slices.Compact(missing) {
 		t.Errorf("docs/security.md names %s, which does not exist", name)
+	}
+}
+
+// The rows about what a stranger can cause name constants and the files that they
+// are in.
+func TestTheBoundsThatTheSecurityPageNamesAreInTheCode(t *testing.T) {
+	_, rows, _ := strings.Cut(securityPage(t), "\n## What a stranger can cause\n")
+	rows, _, _ = strings.Cut(rows, "\n## ")
+	named := 0
+	for line := range strings.Lines(rows) {
+		cells := strings.Split(line, " | ")
+		if len(cells) < 4 {
+			continue
+		}
+		waiting := []string{} // for the file that comes after them
+		for _, word := range strings.Fields(strings.ReplaceAll(cells[2], ",", "")) {
+			switch {
+			case strings.HasPrefix(word, "`"):
+				waiting = append(waiting, strings.Trim(word, "`"))
+			case strings.HasSuffix(word, ".go"):
+				text, err := os.ReadFile(word)
+				if err != nil {
+					t.Errorf("docs/security.md names a file that is not there: %v", err)
+				}
+				for _, name := range waiting {
+					named++
+					if !regexp.MustCompile(`\b` + name + `\b`).Match(text) {
+						t.Errorf("docs/security.md looks for %s in %s, where it is not", name, word)
+					}
+				}
+				waiting = waiting[:0]
+			}
+		}
+		if len(waiting) > 0 {
+			t.Errorf("docs/security.md does not say where %s is", waiting)
+		}
+	}
+	if named < 20 {
+		t.Errorf("only %d constants are named", named)
 	}
 }
