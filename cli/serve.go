@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -15,10 +13,6 @@ import (
 	"stockroom/config"
 	"stockroom/datadir"
 )
-
-// memoryAim is where the collector begins to work harder. What strangers can make
-// the server hold at one time is less; garbage comes on top of it.
-const memoryAim = 104 << 20
 
 type serveCommand struct{}
 
@@ -31,9 +25,7 @@ func (serveCommand) Run(e *env) error {
 		return withCode(config.ExitConfig, err)
 	}
 	e.twoProcessors()
-	if e.variable("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryAim)
-	}
+	e.aimAtLittleMemory()
 	log := e.logger(s, slog.LevelInfo)
 	for _, w := range s.Warnings {
 		log.Warn(w)
@@ -66,16 +58,6 @@ func (serveCommand) Run(e *env) error {
 	}
 	log.Info("stopped; everything acknowledged is on disk")
 	return nil
-}
-
-// twoProcessors lets Go schedule onto two threads where the machine has one core.
-// With one, goroutines that the network woke wait in Go's global queue, of which
-// one is taken for every 61 that run, so under load some requests waited for a
-// quarter of a second while others went ahead. Who sets GOMAXPROCS knows better.
-func (e *env) twoProcessors() {
-	if e.variable("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) == 1 {
-		runtime.GOMAXPROCS(2)
-	}
 }
 
 // listen opens the sockets before the data dir is open, so that whoever comes
