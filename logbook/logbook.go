@@ -4,7 +4,7 @@
 // inside the kernel without end. So who logs only hands a line over; one goroutine
 // writes. At most 4,096 lines or 1 MiB wait. When more come, the oldest of the least
 // class is left out: first what is below a warning, then warnings, at last errors,
-// lines of the audit (a true attribute "audit") and what is no log line. As soon as
+// lines of the audit (of a logger with AuditKey) and what is no log line. As soon as
 // lines are taken again, one says how many were left out, and since when.
 //
 // Lines that wait are lost with the process: Flush before the end. A reader that is
@@ -16,6 +16,7 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 )
@@ -26,7 +27,7 @@ const (
 	atOnce    = 64 << 10 // bytes of one write
 )
 
-// AuditKey is the attribute, a bool, of a line that says who did what.
+// AuditKey is the attribute of a logger, true, whose lines say what a person did.
 const AuditKey = "audit"
 
 type class int
@@ -210,7 +211,7 @@ func (b *Book) write() {
 // gives them.
 func (b *Book) Handler(format func(io.Writer) slog.Handler) slog.Handler {
 	t := new(taker)
-	h := handler{format(t), b, t}
+	h := handler{format(t), b, t, false}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tell = func(lines uint64, since time.Time) []byte {
@@ -234,8 +235,9 @@ func (t *taker) Write(p []byte) (int, error) {
 
 type handler struct {
 	slog.Handler
-	book *Book
-	line *taker
+	book  *Book
+	line  *taker
+	audit bool
 }
 
 func (h handler) text(ctx context.Context, r slog.Record) []byte {
@@ -251,25 +253,20 @@ func (h handler) text(ctx context.Context, r slog.Record) []byte {
 func (h handler) Handle(ctx context.Context, r slog.Record) error {
 	c := informative
 	switch {
-	case r.Level >= slog.LevelError:
+	case h.audit, r.Level >= slog.LevelError:
 		c = precious
 	case r.Level >= slog.LevelWarn:
 		c = warning
 	}
-	r.Attrs(func(a slog.Attr) bool {
-		if a.Key == AuditKey {
-			c = precious
-		}
-		return a.Key != AuditKey
-	})
 	h.book.add(c, h.text(ctx, r))
 	return nil
 }
 
 func (h handler) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return handler{h.Handler.WithAttrs(attrs), h.book, h.line}
+	audit := slices.ContainsFunc(attrs, func(a slog.Attr) bool { return a.Key == AuditKey })
+	return handler{h.Handler.WithAttrs(attrs), h.book, h.line, h.audit || audit}
 }
 
 func (h handler) WithGroup(name string) slog.Handler {
-	return handler{h.Handler.WithGroup(name), h.book, h.line}
+	return handler{h.Handler.WithGroup(name), h.book, h.line, h.audit}
 }

@@ -99,7 +99,7 @@ func TestAReaderThatTakesNothingHoldsNobodyUp(t *testing.T) {
 					log.Error("error", "i", i)
 					errs++
 				case 1:
-					log.Info("logged in", "i", i, AuditKey, true)
+					log.With(AuditKey, true).Info("logged in", "i", i)
 					audit++
 				case 2:
 					log.Warn("warning", "i", i, "pad", pad)

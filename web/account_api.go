@@ -92,7 +92,7 @@ func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprout
 		return PasswordFixed(fixed)
 	}
 	token, until := s.setup.make(time.Now())
-	s.log.Info("a link for setting the password was made", "good_until", until.UTC().Format(time.RFC3339))
+	s.audit.Info("a link for setting the password was made", "good_until", until.UTC().Format(time.RFC3339))
 	return tellLink(w, "/setup?token="+token, until)
 }
 
@@ -102,7 +102,7 @@ func (s *Server) apiLoginLink(w http.ResponseWriter, r *http.Request, _ httprout
 		return err
 	}
 	path, until := s.NewLoginLink(time.Now())
-	s.log.Info("a link to the status page was made", "good_until", until.UTC().Format(time.RFC3339))
+	s.audit.Info("a link to the status page was made", "good_until", until.UTC().Format(time.RFC3339))
 	return tellLink(w, path, until)
 }
 
@@ -139,7 +139,7 @@ func (s *Server) apiAddToken(w http.ResponseWriter, r *http.Request, _ httproute
 	if err != nil {
 		return err
 	}
-	s.log.Info("a read-only token was added", "name", body.Name, "from", s.auth.clientOf(r).String())
+	s.audit.Info("a read-only token was added", "name", body.Name, "from", s.auth.clientOf(r).String())
 	return writeJSON(w, http.StatusCreated, map[string]any{"name": body.Name, "token": token, "created_at": one.Made})
 }
 
@@ -159,7 +159,7 @@ func (s *Server) dropToken(r *http.Request, name string) error {
 	if err != nil {
 		return endedHereOnly(s, "token", err)
 	}
-	s.log.Info("a read-only token was removed", "name", name, "from", s.auth.clientOf(r).String())
+	s.audit.Info("a read-only token was removed", "name", name, "from", s.auth.clientOf(r).String())
 	return nil
 }
 

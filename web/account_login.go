@@ -191,7 +191,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, mark string) {
 	if mark != "" {
 		s.auth.addCookie(w.Header(), r, deviceSuffix, deviceCookie(mark), deviceLife)
 	}
-	s.log.Info("logged in", "from", from)
+	s.audit.Info("logged in", "from", from)
 }
 
 // logOut ends the session of the browser that asks.
@@ -201,7 +201,7 @@ func (s *Server) logOut(w http.ResponseWriter, r *http.Request, _ httprouter.Par
 		if err := s.auth.sessions.finish(v.session); err != nil && !errors.Is(err, errNoSession) {
 			return endedHereOnly(s, "session", err)
 		}
-		s.log.Info("logged out", "from", s.auth.clientOf(r).String())
+		s.audit.Info("logged out", "from", s.auth.clientOf(r).String())
 	}
 	return seeOther(w, "/login")
 }

@@ -138,7 +138,7 @@ func (s *Server) passwordChanged(r *http.Request, how string) {
 	if err != nil {
 		s.log.Warn("sessions of the old password can't be removed from disk; they are over all the same", "error", err.Error())
 	}
-	s.log.Info("the password of the status page was changed, all sessions are over", "how", how, "from", s.auth.clientOf(r).String(), "sessions", n)
+	s.audit.Info("the password of the status page was changed, all sessions are over", "how", how, "from", s.auth.clientOf(r).String(), "sessions", n)
 }
 
 // endSession ends one session, endSessions all of them, the own one included.
@@ -176,6 +176,6 @@ func (s *Server) endAll(r *http.Request) (int, error) {
 	if err != nil {
 		return n, endedHereOnly(s, "session", err)
 	}
-	s.log.Info("all sessions were ended", "from", s.auth.clientOf(r).String(), "sessions", n)
+	s.audit.Info("all sessions were ended", "from", s.auth.clientOf(r).String(), "sessions", n)
 	return n, nil
 }

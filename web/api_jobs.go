@@ -145,7 +145,7 @@ func (s *Server) actOnJob(w http.ResponseWriter, r *http.Request, p httprouter.P
 			return err
 		}
 	}
-	s.log.Info("job "+done, "id", id, "changed", n)
+	s.audit.Info("job "+done, "id", id, "changed", n)
 	return writeJSON(w, http.StatusOK, map[string]int{done: n})
 }
 
@@ -188,7 +188,7 @@ func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
 	if err != nil {
 		return err
 	}
-	s.log.Info("jobs "+done, "changed", n)
+	s.audit.Info("jobs "+done, "changed", n)
 	return writeJSON(w, http.StatusOK, map[string]int{done: n})
 }
 

@@ -153,7 +153,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 		if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
 			return err
 		}
-		s.log.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+		s.audit.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	}
 	return writeJSON(w, http.StatusOK, struct {
 		Selection catalog.Selection `json:"selection"`
@@ -187,6 +187,6 @@ func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter
 	if err := s.o.Outbound.Hold(shop.Shop, body.Hold); err != nil {
 		return err
 	}
-	s.log.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
+	s.audit.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
 	return writeJSON(w, http.StatusOK, s.account(r.Context()).Shop(shop.Shop).Calls)
 }

@@ -154,6 +154,6 @@ func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprou
 		return err
 	}
 	sent.Answer = dataOf(sent.Answer) // a proxy may answer with a page
-	s.log.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status, "level", sent.Level)
+	s.audit.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status, "level", sent.Level)
 	return writeJSON(w, http.StatusOK, sent)
 }

@@ -192,7 +192,7 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 	if err != nil {
 		return err
 	}
-	s.log.Info("sync asked for", "shop", shop, "kind", string(kind), "dry_run", body.DryRun, "run", id)
+	s.audit.Info("sync asked for", "shop", shop, "kind", string(kind), "dry_run", body.DryRun, "run", id)
 	w.Header().Set("Location", "/api/v1/syncs/"+strconv.FormatInt(id, 10))
 	return writeJSON(w, http.StatusAccepted, s.viewRun(run, time.Now()))
 }
@@ -206,7 +206,7 @@ func (s *Server) apiCancelSync(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	s.log.Info("sync cancelled", "shop", shop, "was_running", was)
+	s.audit.Info("sync cancelled", "shop", shop, "was_running", was)
 	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop, "cancelled": was})
 }
 
@@ -237,7 +237,7 @@ func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p ht
 		return outboundRefusal(err)
 	}
 	if fix {
-		s.log.Info("subscriptions registered", "shop", shop, "present", got.Present)
+		s.audit.Info("subscriptions registered", "shop", shop, "present", got.Present)
 	}
 	return writeJSON(w, http.StatusOK, status.Listed(got))
 }

@@ -73,7 +73,7 @@ func (s *Server) connect(ctx context.Context, in AddShop) (*Found, error) {
 	if err != nil {
 		return nil, connectRefusal(err)
 	}
-	s.log.Info("shop connected or changed", "shop", in.Shop, "asked", found != nil)
+	s.audit.Info("shop connected or changed", "shop", in.Shop, "asked", found != nil)
 	return found, nil
 }
 

@@ -195,7 +195,7 @@ func (s *Server) discard(ctx context.Context, ids ...uint64) (url.Values, error)
 	if n == 0 {
 		return said, nil
 	}
-	s.log.Info("jobs discarded on the page", "changed", n)
+	s.audit.Info("jobs discarded on the page", "changed", n)
 	key := ""
 	if len(kept) == n {
 		key = s.undo.add(time.Now(), kept)
@@ -217,7 +217,7 @@ func (s *Server) discardMany(ctx context.Context, ids []uint64) (url.Values, err
 		}
 		n += done
 	}
-	s.log.Info("jobs discarded on the page", "changed", n)
+	s.audit.Info("jobs discarded on the page", "changed", n)
 	return saying("discarded-final", n), nil
 }
 
@@ -247,7 +247,7 @@ func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error)
 		}
 		n += done
 	}
-	s.log.Info("dead letters retried on the page", "changed", n)
+	s.audit.Info("dead letters retried on the page", "changed", n)
 	if n == 1 {
 		return saying("retried", 1), nil
 	}

@@ -304,6 +304,6 @@ func (s *Server) readAgain(w http.ResponseWriter, r *http.Request, p httprouter.
 	if s.o.Wanted != nil {
 		s.o.Wanted(want)
 	}
-	s.log.Info("product is read again", "shop", shop.Shop, "product", id)
+	s.audit.Info("product is read again", "shop", shop.Shop, "product", id)
 	return sayAndGo(w, productPath(shop.Shop, id), "/products", saying("reading", 1))
 }

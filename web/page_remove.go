@@ -59,7 +59,7 @@ func (s *Server) removeAction(w http.ResponseWriter, r *http.Request, p httprout
 }
 
 func (s *Server) logRemoved(words string, purge bool, done Removed) {
-	s.log.Info(words, "shop", done.Shop, "purge", purge,
+	s.audit.Info(words, "shop", done.Shop, "purge", purge,
 		"inactive", done.ProductsDeactivated, "deleted", done.ProductsDeleted)
 }
 

@@ -125,7 +125,7 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	s.log.Info("selection changed on the page", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
+	s.audit.Info("selection changed on the page", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	said := url.Values{"said": {"selected"}, "n": {strconv.Itoa(effect.Activated)}, "off": {strconv.Itoa(effect.Deactivated)}, "fetch": {strconv.Itoa(effect.ToFetch)}}
 	if effect.FullSync {
 		said.Set("fetch", strconv.Itoa(effect.ToFetch+1))

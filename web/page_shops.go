@@ -271,7 +271,7 @@ func (s *Server) circuitAction(w http.ResponseWriter, r *http.Request, p httprou
 	if err := s.o.Outbound.Hold(shop.Shop, hold); err != nil {
 		return err
 	}
-	s.log.Info("calls to Shopify decided on the page", "shop", shop.Shop, "hold", string(hold))
+	s.audit.Info("calls to Shopify decided on the page", "shop", shop.Shop, "hold", string(hold))
 	return sayAndGo(w, r.FormValue("back"), "/shops", saying(said, 1))
 }
 
@@ -290,7 +290,7 @@ func (s *Server) registerAction(w http.ResponseWriter, r *http.Request, p httpro
 	if err != nil {
 		return outboundRefusal(err)
 	}
-	s.log.Info("subscriptions registered on the page", "shop", shop, "present", got.Present)
+	s.audit.Info("subscriptions registered on the page", "shop", shop, "present", got.Present)
 	if !got.Present {
 		return refuse(http.StatusConflict, "Not every subscription could be made", sentences(got.Error, got.Next))
 	}

@@ -204,7 +204,7 @@ func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.
 	if len(before) > 0 && id <= before[0].ID {
 		said = saying("joined", 1)
 	}
-	s.log.Info("sync asked for on the page", "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)
+	s.audit.Info("sync asked for on the page", "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)
 	return sayAndGo(w, "/syncs/"+strconv.FormatInt(id, 10), "/syncs", said)
 }
 
@@ -223,7 +223,7 @@ func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter
 				return err
 			}
 			if was {
-				s.log.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
+				s.audit.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
 				said = saying("cancelled", 1)
 			}
 		}

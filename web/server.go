@@ -13,6 +13,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/logbook"
 	"stockroom/queue"
 	"stockroom/status"
 	"stockroom/store"
@@ -156,6 +157,7 @@ type Rejected struct {
 type Server struct {
 	o       Options
 	log     *slog.Logger
+	audit   *slog.Logger // for what a person does
 	lines   *slog.Logger // for what a stranger can cause
 	hosts   map[string]bool
 	auth    *gatekeeper
@@ -190,7 +192,7 @@ func New(o Options) *Server {
 		o.Rejected = func() []Rejected { return nil }
 	}
 	s := &Server{
-		o: o, log: o.Logger, lines: telemetry.Lines(o.Logger),
+		o: o, log: o.Logger, audit: o.Logger.With(logbook.AuditKey, true), lines: telemetry.Lines(o.Logger),
 		hosts:   allowedHosts(o.Hosts),
 		auth:    newGatekeeper(o),
 		setup:   newLinks(setupLinks),
