@@ -1,8 +1,10 @@
 package appliance
 
 import (
+	"bytes"
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"runtime"
@@ -13,6 +15,7 @@ import (
 const (
 	publicMost = 2048             // connections of the public listener
 	ending     = 256              // further ones, closed to make room, whose requests have not ended yet
+	linesMost  = 256              // of the head of a request; each takes 100 bytes, however short it is
 	writeMost  = 30 * time.Second // for a client to take the next piece of an answer
 	writePiece = 16 << 10
 )
@@ -49,6 +52,7 @@ type conn struct {
 	place *list.Element
 	ended context.Context // done when the connection is closed
 	end   context.CancelFunc
+	lines int // of the head that is read now, -1 after it
 }
 
 // Accept waits for the next connection, and makes room for it.
@@ -150,7 +154,10 @@ func (l *connections) Close() error {
 // for seconds.
 func turn(nc net.Conn, to http.ConnState) {
 	switch c := nc.(*conn); to {
+	case http.StateActive:
+		c.lines = -1
 	case http.StateIdle:
+		c.lines = 0
 		runtime.Gosched()
 	case http.StateClosed:
 		c.of.mu.Lock()
@@ -166,6 +173,20 @@ func (c *conn) Close() error {
 	defer c.of.mu.Unlock()
 	return c.of.close(c)
 }
+
+// Read refuses a head of too many lines before there is memory taken for them.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.lines >= 0 {
+		head, _, _ := bytes.Cut(b[:n], []byte("\r\n\r\n"))
+		if c.lines += bytes.Count(head, []byte("\n")); c.lines > linesMost {
+			return 0, errLines
+		}
+	}
+	return n, err
+}
+
+var errLines = errors.New("the head of the request has too many lines")
 
 // Write writes in pieces with a deadline for each, so that a client that is slow
 // may take as long as it needs.

@@ -355,3 +355,46 @@ func TestNoMoreConnectionsAreAcceptedThanEnd(t *testing.T) {
 		}
 	})
 }
+
+// A short line of a head takes many times its length in memory, so that lines are
+// counted while they come; a body may have as many as it wants.
+func TestTheHeadOfARequestHasABoundedNumberOfLines(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	}), slog.New(slog.DiscardHandler))
+	go srv.Serve(&connections{Listener: ln})
+	defer srv.Close()
+	c, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for _, q := range []struct{ head, body, status int }{{linesMost - 4, 60_000, 200}, {20, 60_000, 200}, {linesMost - 4, 0, 200}, {linesMost, 0, 0}} {
+		text := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + fmt.Sprint(q.body) + "\r\n"
+		for i := range q.head {
+			text += fmt.Sprintf("%d:\r\n", i)
+		}
+		if _, err := io.WriteString(c, text+"\r\n"+strings.Repeat("\n", q.body)); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(in, nil)
+		if q.status == 0 {
+			if err == nil {
+				t.Errorf("%d lines are answered %d", q.head, res.StatusCode)
+			}
+			return
+		}
+		if err != nil {
+			t.Fatalf("%d lines: %v", q.head, err)
+		}
+		if res.StatusCode != q.status {
+			t.Errorf("%d lines and a body of %d: %d, want %d", q.head, q.body, res.StatusCode, q.status)
+		}
+		res.Body.Close()
+	}
+}

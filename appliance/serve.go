@@ -201,7 +201,7 @@ func (f *front) close() error {
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ConnContext: func(_ context.Context, c net.Conn) context.Context { return c.(*conn).ended },
 		ConnState:   turn,
 		ErrorLog:    telemetry.ErrorLog(log, "what the web server has to say"),
