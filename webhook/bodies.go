@@ -26,10 +26,10 @@ const (
 )
 
 // bodies bounds the memory of the bodies in flight. Memory is taken as bytes
-// arrive, never for a length that was only declared. When it runs out, the least
-// trusted give way; among them the sender that holds most, with its oldest body. A
-// body never gives way to one that is trusted as much and whose sender would then
-// hold more than its own.
+// arrive, never for a length that was only declared. When it runs out, the bodies
+// of senders that are not known give way first; among them that of the sender that
+// holds most, its oldest. Of two that are known, or neither, a body never gives way
+// to one whose sender would then hold more than its own.
 type bodies struct {
 	pools [32]sync.Pool // of *[]byte, by the logarithm of their size
 
@@ -41,19 +41,13 @@ type bodies struct {
 	waiting []*arrival // for memory
 }
 
-// from is whose bodies share a place: a sender's, those on connections that had a
-// right signature apart from the others.
+// from is whose bodies share a place. Those on connections that had a right
+// signature are apart from the others of their sender.
 type from struct {
 	sender netip.Prefix
-	trust  int
+	known  int  // 1: the sender had a right signature within the last hour
+	conn   bool // the connection had one
 }
-
-// How far a body is trusted before its signature is known.
-const (
-	trustNone   = iota
-	trustSender // its sender had a right signature within the last hour
-	trustConn   // its connection had one
-)
 
 // share is what the bodies of one sender hold.
 type share struct {
@@ -70,8 +64,8 @@ type giving []*share
 
 func (g giving) Len() int { return len(g) }
 func (g giving) Less(i, j int) bool {
-	if g[i].trust != g[j].trust {
-		return g[i].trust < g[j].trust
+	if g[i].known != g[j].known {
+		return g[i].known < g[j].known
 	}
 	return g[i].held > g[j].held
 }
@@ -119,12 +113,11 @@ func newBodies(budget int64) *bodies {
 	return &bodies{free: budget, shares: map[from]*share{}}
 }
 
-// read reads a body of at most limit bytes, trusted as far as trust says.
-// release gives its memory back; the body must not be used after it.
-func (b *bodies) read(w http.ResponseWriter, req *request, trust int, limit int64) (body []byte, release func(), err error) {
+// read reads a body of at most limit bytes. release gives its memory back; the body must not be used after it.
+func (b *bodies) read(w http.ResponseWriter, req *request, f from, limit int64) (body []byte, release func(), err error) {
 	r, conn := req.http, http.NewResponseController(w)
 	_ = conn.SetReadDeadline(req.arrived.Add(bodyTime)) // not every writer has a connection
-	a := b.begin(from{senderOf(req.address), trust}, req.arrived, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
+	a := b.begin(f, req.arrived, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	first := int64(bodyFirst)
 	if r.ContentLength >= 0 {
 		first = min(first, r.ContentLength)
@@ -269,17 +262,17 @@ func (b *bodies) settle() {
 	}
 }
 
-// order is the one in which bodies get memory: the trusted first, then the smaller
-// share.
+// order is the one in which bodies get memory: known senders first, then the
+// smaller share.
 func order(x, y *arrival) int {
-	return cmp.Or(cmp.Compare(y.of.trust, x.of.trust), cmp.Compare(x.of.held+x.asks, y.of.held+y.asks))
+	return cmp.Or(cmp.Compare(y.of.known, x.of.known), cmp.Compare(x.of.held+x.asks, y.of.held+y.asks))
 }
 
 // victim is the body that gives way to a first, nil for none. mu is held.
 func (b *bodies) victim(a *arrival) *arrival {
 	if len(b.giving) > 0 {
 		most := b.giving[0]
-		if most.trust < a.of.trust || most.trust == a.of.trust && most.held >= a.of.held+a.asks {
+		if most.known < a.of.known || most.known == a.of.known && most.held >= a.of.held+a.asks {
 			return most.reading.Front().Value.(*arrival)
 		}
 	}

@@ -77,8 +77,6 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if rej := req.missing(signature, false); rej != nil {
 		return answer{}, rej
 	}
-	in.senders.signed(senderOf(req.address), req.arrived)
-	in.opt.Proven(r)
 	req.topic = string(topic)
 	shop, rej := findShop(d, req.shop, topic)
 	if rej != nil {
@@ -96,7 +94,12 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if !strings.HasPrefix(req.envelope.WebhookID, store.SampleID) { // a sample of ours shows nothing of Shopify's secret
 		in.refusals.accepted(req.shop, req.arrived)
 	}
-	return in.accept(req, shop, topic)
+	a, rej := in.accept(req, shop, topic)
+	if a.outcome == store.Applied { // what was seen and is sent again proves nothing of its sender
+		in.senders.signed(senderOf(req.address), req.arrived)
+		in.opt.Proven(r)
+	}
+	return a, rej
 }
 
 func (in *Intake) tooLarge() *rejection {
@@ -144,7 +147,7 @@ func (req *request) missing(signature string, shopInBody bool) *rejection {
 // readBody reads the body once, within the limit and the budget of bytes in
 // flight. release gives its memory back; the body must not be used after it.
 func (in *Intake) readBody(w http.ResponseWriter, req *request) (body []byte, release func(), rej *rejection) {
-	body, release, err := in.bodies.read(w, req, in.trust(req), in.opt.MaxBody)
+	body, release, err := in.bodies.read(w, req, in.from(req), in.opt.MaxBody)
 	var large *http.MaxBytesError
 	switch {
 	case err == nil:

@@ -60,8 +60,9 @@ type Options struct {
 	// Heard is told of valid deliveries that the catalogue did not take. nil drops
 	// it.
 	Heard func(d store.Delivery, c catalog.Change)
-	// Proven is told of each request whose signature is right, and Proved tells
-	// whether there was one on a request's connection. nil: nobody knows.
+	// Proven is told of each request with a right signature that was applied: one
+	// that was seen and is sent again is not. Proved tells whether there was one on
+	// a request's connection. nil: nobody knows.
 	Proven func(*http.Request)
 	Proved func(*http.Request) bool
 	// Redact deletes everything that is kept of a shop, after shop/redact for a

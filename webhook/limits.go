@@ -15,7 +15,7 @@ import (
 const (
 	failureBurst = 20
 	failureEvery = 6 * time.Second // one more wrong signature is answered with 401 per this time
-	provenFor    = time.Hour       // a sender is known after a right signature
+	provenFor    = time.Hour       // a sender is known after a delivery that was applied
 	sendersKept  = 4096            // of each kind
 )
 
@@ -67,7 +67,7 @@ func (l *senders) mayFail(sender netip.Prefix, now time.Time) bool {
 	return limiter.AllowN(now, 1)
 }
 
-// signed notes that a sender had a right signature.
+// signed notes that a delivery of a sender was applied.
 func (l *senders) signed(sender netip.Prefix, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,15 +88,13 @@ func (in *Intake) Known(remote string) bool {
 	return in.senders.known(senderOf(peer(remote)), time.Now())
 }
 
-// trust is how far a request is trusted before its body was read.
-func (in *Intake) trust(req *request) int {
-	switch {
-	case in.opt.Proved(req.http):
-		return trustConn
-	case in.senders.known(senderOf(req.address), req.arrived):
-		return trustSender
+// from is whose share a request's body takes part in.
+func (in *Intake) from(req *request) from {
+	f := from{sender: senderOf(req.address), conn: in.opt.Proved(req.http)}
+	if f.conn || in.senders.known(f.sender, req.arrived) {
+		f.known = 1
 	}
-	return trustNone
+	return f
 }
 
 // clientAddress is the peer's address, or, when the peer is a trusted proxy,

@@ -31,7 +31,7 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 			t.Helper()
 			before := map[*arrival]look{}
 			for _, a := range flight {
-				before[a] = look{a.of.trust, a.place != nil, a.of.held}
+				before[a] = look{a.of.known, a.place != nil, a.of.held}
 			}
 			act()
 			share := before[ask].share // less what gave way to its own
@@ -47,11 +47,11 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 					continue
 				}
 				switch {
-				case was.trust > ask.of.trust:
+				case was.trust > ask.of.known:
 					t.Fatalf("a body gave way to one that is trusted less")
 				case v.of == ask.of && time.Since(v.began) < bodyPatience:
 					t.Fatalf("a young body gave way to one of its own sender")
-				case v.of != ask.of && was.trust == ask.of.trust && was.share < share+more:
+				case v.of != ask.of && was.trust == ask.of.known && was.share < share+more:
 					t.Fatalf("a body of a sender with %d gave way to one with %d that asks for %d", was.share, share, more)
 				}
 				for _, other := range flight {
@@ -86,7 +86,7 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 					t.Fatalf("%d are free, and %d are waited for", b.free, w.asks)
 				}
 				for _, v := range flight {
-					if v.of.trust < w.of.trust && b.free+b.leaving < w.asks && v.place != nil && len(b.waiting) == 1 {
+					if v.of.known < w.of.known && b.free+b.leaving < w.asks && v.place != nil && len(b.waiting) == 1 {
 						t.Fatalf("a body waits while one that is trusted less is read")
 					}
 				}
@@ -101,7 +101,7 @@ func TestBodiesGiveWayByTheShareOfTheirSender(t *testing.T) {
 				if rapid.Bool().Draw(t, "old") {
 					began = began.Add(-time.Minute)
 				}
-				a := b.begin(from{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / 2)}), 32), n % 3}, began, func() {
+				a := b.begin(from{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(n / 2)}), 32), n & 1, n > 5}, began, func() {
 					if aborted {
 						t.Fatal("aborted twice")
 					}
