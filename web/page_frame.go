@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/store"
 )
 
 // sheet is one page: the template that fills the frame, its data and what the
@@ -44,6 +46,7 @@ type navEntry struct {
 	Path, Name string
 	Here       bool
 	Count      string // what needs a look there, "" for nothing
+	Mood       string // of the count, as a class
 }
 
 // undoOffer is what the last click did and how to take it back.
@@ -119,8 +122,11 @@ func (s *Server) navigation(section string) []navEntry {
 	}
 	for i := range nav {
 		nav[i].Here = nav[i].Path == section
-		if dead := s.o.Queue.Stats().Dead; nav[i].Path == "/jobs" && dead > 0 {
-			nav[i].Count = number(int64(dead))
+		if stats := s.o.Queue.Stats(); nav[i].Path == "/jobs" && stats.Dead > 0 {
+			nav[i].Count, nav[i].Mood = number(int64(stats.Dead)), "bad"
+			if stats.Dead == stats.Kinds[store.DeliveryJob].Invalid {
+				nav[i].Mood = "wait" // anybody can cause those
+			}
 		}
 	}
 	return nav
