@@ -53,6 +53,8 @@ type conn struct {
 	ended context.Context // done when the connection is closed
 	end   context.CancelFunc
 	lines int // of the head that is read now, -1 after it
+	// applied: a delivery on it was applied, which a replay of one is not.
+	applied bool
 }
 
 // Accept waits for the next connection, and makes room for it.
@@ -114,13 +116,14 @@ func (l *connections) count() (open, closed int) {
 type connKey struct{}
 
 // proven moves a request's connection to the back: its signature was right.
-func proven(r *http.Request) {
+func proven(r *http.Request, applied bool) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
 		return // not from a listener of ours
 	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
+	c.applied = c.applied || applied
 	if c.place != nil {
 		c.of.lists[c.in].Remove(c.place)
 		c.in = signed
@@ -128,7 +131,7 @@ func proven(r *http.Request) {
 	}
 }
 
-// proved reports whether a request's connection had a right signature.
+// proved reports whether a delivery on a request's connection was applied.
 func proved(r *http.Request) bool {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
@@ -136,7 +139,7 @@ func proved(r *http.Request) bool {
 	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	return c.in == signed
+	return c.applied
 }
 
 // Close closes the listener.

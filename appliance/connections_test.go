@@ -196,7 +196,7 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 			i := rapid.IntRange(0, most).Draw(t, "which")
 			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "close"}).Draw(t, "act"); {
 			case act == "prove" && i < len(open):
-				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)))
+				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)), false)
 				open[i].in, open[i].since = signed, step
 			case act == "close" && i < len(open):
 				_ = open[i].c.Close()
@@ -222,7 +222,7 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 					if err := first.c.SetDeadline(time.Time{}); !errors.Is(err, io.ErrClosedPipe) {
 						t.Fatalf("the one that has waited longest is open: %v", err)
 					}
-					proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, first.c))) // too late
+					proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, first.c)), false) // too late
 					closed++
 					if turn(first.c, http.StateClosed); first.c.ended.Err() == nil {
 						t.Fatal("its request goes on")
@@ -257,7 +257,7 @@ func TestThePublicListenerHoldsAtMostItsConnections(t *testing.T) {
 	}
 	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Signed") != "" {
-			proven(r)
+			proven(r, false)
 		}
 	})
 	f := newFront(l, slog.New(slog.DiscardHandler), answer, answer)

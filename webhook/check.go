@@ -73,6 +73,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	if rej := in.authenticate(d, req, named, body, signature); rej != nil {
 		return answer{}, rej
 	}
+	in.opt.Proven(r, false)
 	req.shop = named
 	if rej := req.missing(signature, false); rej != nil {
 		return answer{}, rej
@@ -97,7 +98,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 	a, rej := in.accept(req, shop, topic)
 	if a.outcome == store.Applied { // what was seen and is sent again proves nothing of its sender
 		in.senders.signed(senderOf(req.address), req.arrived)
-		in.opt.Proven(r)
+		in.opt.Proven(r, true)
 	}
 	return a, rej
 }

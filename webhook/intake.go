@@ -60,10 +60,10 @@ type Options struct {
 	// Heard is told of valid deliveries that the catalogue did not take. nil drops
 	// it.
 	Heard func(d store.Delivery, c catalog.Change)
-	// Proven is told of each request with a right signature that was applied: one
-	// that was seen and is sent again is not. Proved tells whether there was one on
-	// a request's connection. nil: nobody knows.
-	Proven func(*http.Request)
+	// Proven is told of each request whose signature is right, and again when it was
+	// applied: one that was seen and is sent again is not. Proved tells whether one
+	// was applied on a request's connection. nil: nobody knows.
+	Proven func(r *http.Request, applied bool)
 	Proved func(*http.Request) bool
 	// Redact deletes everything that is kept of a shop, after shop/redact for a
 	// shop that is known to be gone.
@@ -117,7 +117,7 @@ func New(o Options) *Intake {
 		o.Heard = func(store.Delivery, catalog.Change) {}
 	}
 	if o.Proven == nil {
-		o.Proven = func(*http.Request) {}
+		o.Proven = func(*http.Request, bool) {}
 	}
 	if o.Proved == nil {
 		o.Proved = func(*http.Request) bool { return false }
