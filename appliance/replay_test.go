@@ -40,7 +40,6 @@ type replayRig struct {
 	*Appliance
 	t     *testing.T
 	shops map[string]*fakeshopify.Shop
-	n     int
 }
 
 func newReplayRig(t *testing.T) *replayRig {

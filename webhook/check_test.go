@@ -442,7 +442,7 @@ func TestASenderIsKnownForAnHourAfterADeliveryThatWasApplied(t *testing.T) {
 		known(true, here...)
 		known(false, "192.0.2.8:1", "[2001:db8:0:1::7]:1", "10.0.0.1:1", "203.0.113.9:1", "192.0.2.9:1", "192.0.2.10:1", "@")
 		send("192.0.2.7:1", "", "another", 401) // takes nothing away
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		known(false, here...)
 	})
 }
