@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,7 +16,7 @@ import (
 // counted once: by the next line, or by one of its own.
 func TestLinesAreFewAndThoseLeftOutAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out sharedBuffer
 		lines := telemetry.Lines(slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelInfo})))
 		step := func(want int, parts ...string) {
 			t.Helper()
@@ -60,4 +61,30 @@ func TestLinesAreFewAndThoseLeftOutAreCounted(t *testing.T) {
 		}
 		step(10, `"msg":"the web server","says":"http: panic serving 0: no\nstack"}`)
 	})
+}
+
+// sharedBuffer is written to by timers too.
+type sharedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *sharedBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *sharedBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func (s *sharedBuffer) Len() int { return len(s.String()) }
+
+func (s *sharedBuffer) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.b.Reset()
 }

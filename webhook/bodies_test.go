@@ -105,7 +105,7 @@ func TestStalledBodiesKeepNoSignedDeliveryOut(t *testing.T) {
 			stalled = append(stalled, stall(b, 8<<20, 60<<10))
 		}
 		time.Sleep(bodyWait)
-		if b.bodies.free > 0 {
+		if b.freeBytes() > 0 {
 			t.Fatal("there is memory left, so this shows nothing")
 		}
 		for id := range int64(50) {
@@ -144,7 +144,7 @@ func TestMemoryOfEveryBodyIsGivenBack(t *testing.T) {
 			cut.Body = io.NopCloser(io.MultiReader(strings.NewReader("{"), failing{}))
 			want(t, b.send(cut), 400, "")
 		}
-		if b.bodies.free != 2<<20 {
+		if b.freeBytes() != 2<<20 {
 			t.Error("not all memory was given back")
 		}
 		if n := len(b.bodies.shares); n != 0 {

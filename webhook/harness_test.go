@@ -253,3 +253,9 @@ const (
 )
 
 func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }
+
+func (b *bench) freeBytes() int64 {
+	b.bodies.mu.Lock()
+	defer b.bodies.mu.Unlock()
+	return b.bodies.free
+}

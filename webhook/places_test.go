@@ -202,11 +202,13 @@ func TestStrangersThatRenewTheirBodiesKeepNoKnownSenderOut(t *testing.T) {
 				}
 				close(stop)
 				time.Sleep(10 * time.Second)
-				close(codes)
+				synctest.Wait()
 				seen := map[int]int{}
-				for code := range codes {
-					seen[code]++
+				for len(codes) > 0 {
+					seen[<-codes]++
 				}
+				b.bodies.mu.Lock()
+				defer b.bodies.mu.Unlock()
 				if seen[503] == 0 || len(slices.Collect(maps.Keys(seen))) > 2 {
 					t.Errorf("answers %v, want 503 and 400", seen)
 				}
