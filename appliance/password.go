@@ -47,9 +47,10 @@ func (h *passwordHash) verify(text string) bool {
 	return subtle.ConstantTimeCompare(sum, h.sum) == 1
 }
 
-// slowly hashes a password and gives the memory for it back at once: the next try
-// would else take as much again.
+// slowly hashes a password. Garbage is given back before it takes its memory, and
+// that memory at once after it: the next try would else take as much again.
 func (h *passwordHash) slowly(text string, size uint32) []byte {
+	debug.FreeOSMemory()
 	defer debug.FreeOSMemory()
 	return argon2.IDKey([]byte(text), h.salt, h.passes, h.memory, h.lanes, size)
 }

@@ -25,7 +25,6 @@ func (serveCommand) Run(e *env) error {
 		return withCode(config.ExitConfig, err)
 	}
 	e.twoProcessors()
-	e.aimAtLittleMemory()
 	log := e.logger(s, slog.LevelInfo)
 	for _, w := range s.Warnings {
 		log.Warn(w)
@@ -48,6 +47,7 @@ func (serveCommand) Run(e *env) error {
 	if err := s.CheckServe(a.HasPassword()); err != nil {
 		return errors.Join(withCode(config.ExitConfig, err), l.Close(), a.Close())
 	}
+	e.aimAtLittleMemory()
 	l.Ready = func() { e.serving(a, l, s, log) }
 	err = a.Serve(e.ctx, l)
 	if _, e := daemon.SdNotify(false, daemon.SdNotifyStopping); e != nil {
