@@ -22,15 +22,16 @@ const (
 
 // connections is a listener that bounds what its clients may hold: with most
 // connections open, one more closes the one that has waited longest without a
-// right signature. Those that never had one come first, the oldest first, and of
-// them those whose sender had none lately either.
+// right signature. Those that never had one come first, the oldest first. Behind
+// them, whose signatures may be of a delivery that was seen and is sent again, come
+// those of whose sender a delivery was applied lately, then those of which one was.
 type connections struct {
 	net.Listener
 	most int // 0 for no bound
 
 	mu      sync.Mutex
-	known   func(remote string) bool // whose sender had a right signature lately; nil: nobody's
-	lists   [signed + 1]list.List    // of *conn, each the one that has waited longest first
+	known   func(remote string) bool // of whose sender a delivery was applied lately; nil: nobody's
+	lists   [applied + 1]list.List   // of *conn, each the one that has waited longest first
 	closed  int                      // to make room
 	served  int                      // by net/http still, the closed ones among them
 	over    bool                     // the listener is closed
@@ -40,8 +41,9 @@ type connections struct {
 // The lists, in the order in which they give way.
 const (
 	stranger = iota
-	known    // its sender had a right signature lately
-	signed   // it had one itself
+	signed   // it had a right signature
+	known    // a delivery of its sender was applied lately
+	applied  // one of its own was
 )
 
 // conn is one connection. A client that takes nothing of an answer is cut off.
@@ -53,8 +55,6 @@ type conn struct {
 	ended context.Context // done when the connection is closed
 	end   context.CancelFunc
 	lines int // of the head that is read now, -1 after it
-	// applied: a delivery on it was applied, which a replay of one is not.
-	applied bool
 }
 
 // Accept waits for the next connection, and makes room for it.
@@ -115,19 +115,21 @@ func (l *connections) count() (open, closed int) {
 // connKey is the key of a request's *conn in its context.
 type connKey struct{}
 
-// proven moves a request's connection to the back: its signature was right.
-func proven(r *http.Request, applied bool) {
+// proven moves a request's connection to the back: its signature was right, and
+// its delivery was applied.
+func proven(r *http.Request, wasApplied bool) {
 	c, ok := r.Context().Value(connKey{}).(*conn)
 	if !ok {
 		return // not from a listener of ours
 	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	c.applied = c.applied || applied
 	if c.place != nil {
 		c.of.lists[c.in].Remove(c.place)
-		c.in = signed
-		c.place = c.of.lists[signed].PushBack(c)
+		if c.in = max(c.in, signed); wasApplied {
+			c.in = applied
+		}
+		c.place = c.of.lists[c.in].PushBack(c)
 	}
 }
 
@@ -139,7 +141,7 @@ func proved(r *http.Request) bool {
 	}
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	return c.applied
+	return c.in == applied
 }
 
 // Close closes the listener.

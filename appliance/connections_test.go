@@ -194,10 +194,10 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 		closed := 0
 		for step := range rapid.IntRange(1, 60).Draw(t, "steps") {
 			i := rapid.IntRange(0, most).Draw(t, "which")
-			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "close"}).Draw(t, "act"); {
-			case act == "prove" && i < len(open):
-				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)), false)
-				open[i].in, open[i].since = signed, step
+			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "apply", "close"}).Draw(t, "act"); {
+			case (act == "prove" || act == "apply") && i < len(open):
+				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)), act == "apply")
+				open[i].in, open[i].since = max(open[i].in, map[string]int{"prove": signed, "apply": applied}[act]), step
 			case act == "close" && i < len(open):
 				_ = open[i].c.Close()
 				turn(open[i].c, http.StateClosed)
