@@ -183,7 +183,7 @@ func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
 func TestConnectionsGiveWayInOrder(t *testing.T) {
 	type modelled struct {
 		c     *conn
-		in    int
+		in    int // 0 stranger, 1 signed, 2 known sender, 3 applied
 		since int // the step of its last right signature, or of its beginning
 	}
 	rapid.Check(t, func(t *rapid.T) {
@@ -197,17 +197,17 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 			switch act := rapid.SampledFrom([]string{"accept", "accept known", "prove", "apply", "close"}).Draw(t, "act"); {
 			case (act == "prove" || act == "apply") && i < len(open):
 				proven((&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, open[i].c)), act == "apply")
-				open[i].in, open[i].since = max(open[i].in, map[string]int{"prove": signed, "apply": applied}[act]), step
+				open[i].in, open[i].since = max(open[i].in, map[string]int{"prove": 1, "apply": 3}[act]), step
 			case act == "close" && i < len(open):
 				_ = open[i].c.Close()
 				turn(open[i].c, http.StateClosed)
 				open = slices.Delete(open, i, i+1)
 			case strings.HasPrefix(act, "accept"):
-				in := stranger
+				in := 0
 				if act == "accept known" {
-					in = known
+					in = 2
 				}
-				l.known = func(string) bool { return in == known }
+				l.known = func(string) bool { return in == 2 }
 				here, there := net.Pipe()
 				ln <- there
 				c, err := l.Accept()
@@ -235,6 +235,9 @@ func TestConnectionsGiveWayInOrder(t *testing.T) {
 				t.Fatalf("%d open and %d closed, want %d and %d", n, shut, len(open), closed)
 			}
 			for _, m := range open {
+				if r := (&http.Request{}).WithContext(context.WithValue(context.Background(), connKey{}, m.c)); proved(r) != (m.in == 3) {
+					t.Fatalf("a connection of rank %d: proved is %t", m.in, proved(r))
+				}
 				if err := m.c.SetDeadline(time.Time{}); err != nil {
 					t.Fatalf("another one was closed: %v", err)
 				}

@@ -45,7 +45,7 @@ type bodies struct {
 // signature are apart from the others of their sender.
 type from struct {
 	sender netip.Prefix
-	known  int  // 1: the sender had a right signature within the last hour
+	known  int  // 1: a delivery of the sender was applied within the last hour
 	conn   bool // the connection had one
 }
 

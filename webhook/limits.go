@@ -34,12 +34,12 @@ func senderOf(a netip.Addr) netip.Prefix {
 }
 
 // senders is what is remembered of senders. Those that fail and those that had a
-// right signature have lists of their own, so that no number of strangers makes a
+// delivery that was applied have lists of their own, so that no number of strangers makes a
 // known one forgotten.
 type senders struct {
 	mu       sync.Mutex
 	failures *lru.LRU[netip.Prefix, *rate.Limiter]
-	proven   *lru.LRU[netip.Prefix, time.Time] // when each last had a right signature
+	proven   *lru.LRU[netip.Prefix, time.Time] // when a delivery of each was applied last
 }
 
 func newSenders() *senders {
@@ -74,7 +74,7 @@ func (l *senders) signed(sender netip.Prefix, now time.Time) {
 	l.proven.Add(sender, now)
 }
 
-// known reports whether a sender had a right signature within provenFor.
+// known reports whether a delivery of a sender was applied within provenFor.
 func (l *senders) known(sender netip.Prefix, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,8 +82,8 @@ func (l *senders) known(sender netip.Prefix, now time.Time) bool {
 	return ok && now.Sub(at) < provenFor
 }
 
-// Known reports whether the sender at the other end of a connection had a right
-// signature within the last hour.
+// Known reports whether a delivery of the sender at the other end of a connection
+// was applied within the last hour.
 func (in *Intake) Known(remote string) bool {
 	return in.senders.known(senderOf(peer(remote)), time.Now())
 }
