@@ -131,27 +131,33 @@ func TestAWriteThatIsNotTakenFailsAndTheNextHasItsOwnTime(t *testing.T) {
 	})
 }
 
-// What net/http does with a TCP connection it does with ours too: an answer
-// before the end of a large body is read, and a connection is used again.
-func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
+// dialled dials a server of ours that answers with a handler.
+func dialled(t *testing.T, answer http.HandlerFunc) (net.Conn, *bufio.Reader) {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > 100 {
-			w.Header().Set("Connection", "close")
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-		}
-	}), slog.New(slog.DiscardHandler))
+	srv := newServer(answer, slog.New(slog.DiscardHandler))
 	go srv.Serve(&connections{Listener: ln})
-	defer srv.Close()
+	t.Cleanup(func() { _ = srv.Close() })
 	c, err := net.Dial("tcp", ln.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	in := bufio.NewReader(c)
+	t.Cleanup(func() { _ = c.Close() })
+	return c, bufio.NewReader(c)
+}
+
+// What net/http does with a TCP connection it does with ours too: an answer
+// before the end of a large body is read, and a connection is used again.
+func TestAnswersBeforeTheEndOfABodyAreReadAndConnectionsAreKept(t *testing.T) {
+	c, in := dialled(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > 100 {
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusRequestEntityTooLarge)
+		}
+	})
 	for _, size := range []int{10, 10, 4 << 20} {
 		head := fmt.Sprintf("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size)
 		sent := make(chan struct{})
@@ -362,21 +368,9 @@ func TestNoMoreConnectionsAreAcceptedThanEnd(t *testing.T) {
 // A short line of a head takes many times its length in memory, so that lines are
 // counted while they come; a body may have as many as it wants.
 func TestTheHeadOfARequestHasABoundedNumberOfLines(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	c, in := dialled(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-	}), slog.New(slog.DiscardHandler))
-	go srv.Serve(&connections{Listener: ln})
-	defer srv.Close()
-	c, err := net.Dial("tcp", ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	in := bufio.NewReader(c)
+	})
 	for _, q := range []struct{ head, body, status int }{{linesMost - 4, 60_000, 200}, {20, 60_000, 200}, {linesMost - 4, 0, 200}, {linesMost, 0, 0}} {
 		text := "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + fmt.Sprint(q.body) + "\r\n"
 		for i := range q.head {

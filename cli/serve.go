@@ -35,7 +35,9 @@ func (serveCommand) Run(e *env) error {
 	}
 	opening := &appliance.Opening{Waiting: tellManager(log)}
 	l.AnswerStarting(opening, log)
-	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening})
+	a, err := appliance.Open(e.ctx, appliance.Options{
+		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening,
+	})
 	if err != nil {
 		err = errors.Join(err, l.Close())
 		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {

@@ -33,9 +33,9 @@ func senderOf(a netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// senders is what is remembered of senders. Those that fail and those that had a
-// delivery that was applied have lists of their own, so that no number of strangers makes a
-// known one forgotten.
+// senders is what is remembered of senders. Those that fail and those of whom a
+// delivery was applied have lists of their own, so that no number of strangers makes
+// a known one forgotten.
 type senders struct {
 	mu       sync.Mutex
 	failures *lru.LRU[netip.Prefix, *rate.Limiter]
