@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"stockroom/folder"
 )
 
 // Names of the files in a data dir.
@@ -61,10 +63,11 @@ type Dir struct {
 	// should be and do not stop us.
 	Warnings []string
 
-	path string
-	made bool
-	lock *os.File
-	opts Options
+	path   string
+	made   bool
+	folder *folder.Folder
+	lock   *os.File
+	opts   Options
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
@@ -84,7 +87,11 @@ func Open(path string, o Options) (*Dir, error) {
 	if err := d.make(); err != nil {
 		return nil, dirError(path, err)
 	}
+	if d.folder, err = folder.Open(path); err != nil {
+		return nil, dirError(path, err)
+	}
 	if err := d.acquire(); err != nil {
+		_ = d.folder.Close()
 		var locked *LockedError
 		if errors.As(err, &locked) {
 			return nil, err
@@ -95,6 +102,10 @@ func Open(path string, o Options) (*Dir, error) {
 	d.openBallast()
 	return d, nil
 }
+
+// Folder is the dir by its handle, for the stores. Its Check says whether the dir
+// and its lock are still those that were opened. Close ends it.
+func (d *Dir) Folder() *folder.Folder { return d.folder }
 
 // Path returns the absolute path of the dir.
 func (d *Dir) Path() string { return d.path }
@@ -116,7 +127,7 @@ func (d *Dir) Close() error {
 	err := removeFile(d.File(adminFile))
 	// Who finds the lock held next must not read our PID.
 	_ = writePID(d.lock, 0)
-	if cerr := d.lock.Close(); err == nil {
+	if cerr := errors.Join(d.lock.Close(), d.folder.Close()); err == nil {
 		err = cerr
 	}
 	if err != nil {

@@ -38,6 +38,12 @@ func (d *Dir) acquire() error {
 		_ = f.Close()
 		return &LockedError{Path: d.path, PID: pid}
 	}
+	if err == nil {
+		err = d.folder.Hold(lockFile, f)
+	}
+	if err == nil {
+		err = d.folder.Check()
+	}
 	if err != nil {
 		_ = f.Close()
 		return fmt.Errorf("lock: %w", err)
