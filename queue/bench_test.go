@@ -114,7 +114,7 @@ func BenchmarkWork(b *testing.B) {
 			var n atomic.Int64
 			b.ResetTimer()
 			start := time.Now()
-			_ = q.Work(ctx, "apply", concurrency, func(context.Context, Job) error {
+			_ = q.Work(ctx, "apply", concurrency, jobTime, func(context.Context, Job) error {
 				if n.Add(1) == int64(b.N) {
 					cancel()
 				}

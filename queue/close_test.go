@@ -60,14 +60,14 @@ func TestWhatAHandlerSaysAfterItsContextEndedStillCounts(t *testing.T) {
 func TestCloseEndsWorkersAndReturnsTheLeaseOfAHandlerThatWillNotEnd(t *testing.T) {
 	path := t.TempDir() + "/queue.db"
 	synctest.Test(t, func(t *testing.T) {
-		q, err := Open(Options{Path: path, CloseTimeout: 2 * time.Second})
+		q, err := Open(Options{Path: path, Grace: 2 * time.Second})
 		if err != nil {
 			t.Fatal(err)
 		}
 		release := make(chan struct{})
 		ended := make(chan error, 1)
 		go func() {
-			ended <- q.Work(context.Background(), "apply", 2, func(ctx context.Context, j Job) error {
+			ended <- q.Work(context.Background(), "apply", 2, jobTime, func(ctx context.Context, j Job) error {
 				if string(j.Payload) == "deaf" {
 					<-release
 					return nil
@@ -92,7 +92,7 @@ func TestCloseEndsWorkersAndReturnsTheLeaseOfAHandlerThatWillNotEnd(t *testing.T
 		for name, err := range map[string]error{
 			"enqueue": func() error { _, _, err := q.Enqueue(t.Context(), NewJob{Kind: "a"}); return err }(),
 			"get":     func() error { _, err := q.Get(t.Context(), 1); return err }(),
-			"work":    q.Work(t.Context(), "apply", 1, func(context.Context, Job) error { return nil }),
+			"work":    q.Work(t.Context(), "apply", 1, jobTime, func(context.Context, Job) error { return nil }),
 		} {
 			if !errors.Is(err, ErrClosed) {
 				t.Errorf("%s after close: %v", name, err)

@@ -33,6 +33,9 @@
 //     an attempt; the third time it is dead with class "crash".
 //   - A kind without a worker waits and is counted; nothing else happens to it.
 //   - One job of a kind and key runs at a time, and at most one waits.
+//   - A handler that does not return in its time, nor when its context ends, holds
+//     up neither its kind nor Close. Its job stays in hand: nothing of it may run
+//     twice at once.
 //   - Dead letters are never trimmed. Ids are never used twice.
 //   - A damaged file is set aside and replaced, at Open and while running, and
 //     Quarantined says so. A single record that can't be understood is moved to a

@@ -36,11 +36,12 @@ const (
 	ClassPoison     Class = "poison"     // the payload can't be understood
 	ClassDamaged    Class = "damaged"    // the payload on disk is not what was written
 	ClassUnknown    Class = "unknown"    // a handler's error carried no class
+	ClassTimeout    Class = "timeout"    // a handler took longer than a job of its kind may
 )
 
 // classes are the classes by their number on disk; only ever append.
 var classes = [...]Class{"", ClassUpstream, ClassAuth, ClassValidation, ClassConflict, ClassStorage,
-	ClassBug, ClassCrash, ClassPoison, ClassDamaged, ClassUnknown}
+	ClassBug, ClassCrash, ClassPoison, ClassDamaged, ClassUnknown, ClassTimeout}
 
 // Classes returns the closed set, for labels.
 func Classes() []Class { return append([]Class(nil), classes[1:]...) }

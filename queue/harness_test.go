@@ -167,3 +167,6 @@ func requireSound(t fataler, path string) {
 }
 
 func torture() bool { return os.Getenv("STOCKROOM_TORTURE") != "" }
+
+// jobTime is longer than any job of the tests takes.
+const jobTime = time.Hour

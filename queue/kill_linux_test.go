@@ -69,7 +69,7 @@ func busyProgram(path string) {
 		fmt.Printf(format+"\n", args...)
 	}
 	for _, kind := range []string{"apply", "fetch"} {
-		go q.Work(context.Background(), kind, 8, func(_ context.Context, j Job) error {
+		go q.Work(context.Background(), kind, 8, jobTime, func(_ context.Context, j Job) error {
 			say("s %d %d %d", j.ID, j.Attempts, time.Since(began).Milliseconds())
 			switch j.ID % 10 {
 			case 0:

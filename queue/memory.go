@@ -1,5 +1,7 @@
 package queue
 
+import "time"
+
 // nextDue returns when the next job of a kind is due, as far as the writer knows.
 func (q *Queue) nextDue(kind string) int64 {
 	q.mu.Lock()
@@ -33,6 +35,13 @@ type kindState struct {
 	next                           int64  // no job is due earlier; never when none waits
 	pausedAt                       int64  // 0 when not paused
 	workers                        []*worker
+	stuck                          map[uint64]stuck // by id
+}
+
+// stuck is a job whose handler does not return.
+type stuck struct {
+	since time.Time // when it was called
+	out   outcome   // what its job gets if it never does
 }
 
 func (m *memory) kind(name string) *kindState {
@@ -42,4 +51,13 @@ func (m *memory) kind(name string) *kindState {
 		m.kinds[name] = k
 	}
 	return k
+}
+
+func (k *kindState) stuckSince() (first time.Time) {
+	for _, s := range k.stuck {
+		if first.IsZero() || s.since.Before(first) {
+			first = s.since
+		}
+	}
+	return first
 }

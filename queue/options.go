@@ -18,9 +18,9 @@ type Options struct {
 	// MaxAttempts is the number of tries before a job is dead. Default 5 (zero or
 	// less).
 	MaxAttempts int
-	// CloseTimeout is how long Close waits for handlers that are still running.
-	// Default 5 s (zero or less).
-	CloseTimeout time.Duration
+	// Grace is how long a handler may take to return after its context ended; then
+	// it is stuck, and nobody waits for it. Default 2 s (zero or less).
+	Grace time.Duration
 	// CompactAbove: see boltfile.Options. Default 1 MiB (zero); negative: never.
 	CompactAbove int64
 	// Logger gets deaths, reclaims, damage. Never a payload. Nil: none.
@@ -53,8 +53,8 @@ func (o Options) withDefaults() Options {
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 5
 	}
-	if o.CloseTimeout <= 0 {
-		o.CloseTimeout = 5 * time.Second
+	if o.Grace <= 0 {
+		o.Grace = 2 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

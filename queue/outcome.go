@@ -30,11 +30,18 @@ type outcome struct {
 	until   time.Time
 }
 
+// tooLongError is why a handler's context ends: the job took as long as it may.
+type tooLongError time.Duration
+
+func (e tooLongError) Error() string { return "it was not done within " + time.Duration(e).String() }
+
 // judge reads a handler's error. An error that comes after the handler's context
-// has ended says nothing of the job, unless the handler says it does.
+// has ended says nothing of the job, unless the handler says it does or it took too
+// long.
 func judge(ctx context.Context, err error) outcome {
 	var pe *permanentError
 	var se *snoozeError
+	var late tooLongError
 	switch {
 	case err == nil:
 		return outcome{verdict: done}
@@ -42,6 +49,8 @@ func judge(ctx context.Context, err error) outcome {
 		return outcome{verdict: final, text: err.Error(), class: pe.class}
 	case errors.As(err, &se):
 		return outcome{verdict: snoozed, text: se.reason, until: se.until}
+	case errors.As(context.Cause(ctx), &late):
+		return outcome{verdict: failed, text: late.Error(), class: ClassTimeout}
 	case ctx.Err() != nil:
 		return outcome{verdict: returned}
 	default:
@@ -125,12 +134,16 @@ func (t *txn) restore(r, before *record) {
 	})
 }
 
-// returnAll puts back every job in hand.
+// returnAll puts back every job in hand. One that had its time and is stuck has
+// failed.
 func (t *txn) returnAll() {
 	for id, before := range t.q.held {
-		if r, ok := t.get(id); ok && r.state == Leased {
-			t.restore(&r, &before)
+		out := outcome{verdict: returned}
+		t.q.mu.Lock()
+		if s, ok := t.q.mem.kind(before.kind).stuck[id]; ok {
+			out = s.out
 		}
-		t.letGo(before)
+		t.q.mu.Unlock()
+		t.finish(id, out)
 	}
 }

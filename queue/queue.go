@@ -36,7 +36,7 @@ type Queue struct {
 	mem        memory
 	quarantine quarantine
 	closing    bool
-	workers    sync.WaitGroup // Work calls and their handlers
+	workers    sync.WaitGroup // Work calls and their handlers, but for stuck ones
 	ctx        context.Context
 	cancel     context.CancelFunc
 	closed     chan struct{} // closed when Close has ended
@@ -102,8 +102,9 @@ func open(o Options, now time.Time) (*Queue, error) {
 }
 
 // Close refuses new calls, cancels the contexts of running handlers, waits for
-// them up to Options.CloseTimeout, puts back the jobs still in hand without an
-// attempt, and closes the file. A handler that returns later is not heard.
+// those that are not stuck, puts back the jobs still in hand without an attempt,
+// unless they had their time, and closes the file. A handler that returns later is
+// not heard.
 func (q *Queue) Close() error {
 	q.mu.Lock()
 	if q.closing {
@@ -116,15 +117,7 @@ func (q *Queue) Close() error {
 	defer close(q.closed)
 
 	q.cancel()
-	ended := make(chan struct{})
-	go func() { q.workers.Wait(); close(ended) }()
-	timeout := time.NewTimer(q.opt.CloseTimeout)
-	defer timeout.Stop()
-	select {
-	case <-ended:
-	case <-timeout.C:
-		q.log.Warn("handlers did not end in time; their jobs are put back")
-	}
+	q.workers.Wait()
 	back := newOp("return", 0, func(t *txn) error { t.returnAll(); return nil })
 	q.in.put(back)
 	if err := <-back.done; err != nil {

@@ -50,7 +50,7 @@ func (q *Queue) load(now time.Time, restarted bool) error {
 	}
 	q.mu.Lock()
 	for name, k := range q.mem.kinds {
-		s.mem.kind(name).workers = k.workers
+		s.mem.kind(name).workers, s.mem.kind(name).stuck = k.workers, k.stuck
 	}
 	s.mem.counts = q.mem.counts
 	s.mem.lastID = max(s.mem.lastID, q.mem.lastID)

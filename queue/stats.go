@@ -29,6 +29,11 @@ type KindStats struct {
 	Dead    int `json:"dead"`
 	Invalid int `json:"invalid"` // of the dead: their class is validation
 	Workers int `json:"workers"` // calls of Work
+	// Stuck counts jobs whose handler does not return although its context ended,
+	// and StuckSince is when the first was called. They stay leased; others run in
+	// their place, up to as many again as run at a time. A restart ends them.
+	Stuck      int       `json:"stuck"`
+	StuckSince time.Time `json:"stuck_since,omitzero"`
 	// OldestEnqueuedAt is when the job that waits longest came; zero for none.
 	OldestEnqueuedAt time.Time `json:"oldest_enqueued_at,omitzero"`
 	// OldestAge is its age in nanoseconds, 0 for none.
@@ -83,7 +88,7 @@ func (q *Queue) statsAt(now time.Time) Stats {
 		}
 		s.Kinds[name] = KindStats{
 			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead, Invalid: k.invalid,
-			Workers: len(k.workers), PausedAt: instant(k.pausedAt),
+			Workers: len(k.workers), PausedAt: instant(k.pausedAt), Stuck: len(k.stuck), StuckSince: k.stuckSince(),
 		}
 		s.Waiting += k.waiting
 		s.Leased += k.leased

@@ -12,9 +12,10 @@ import (
 // Handler works one job. nil: the job is done and forgotten. Permanent(err): it
 // is dead. Snooze(until, reason): it waits, no attempt spent. Any other error,
 // and a panic: the attempt is spent, and it waits with backoff or, after the
-// last attempt, is dead. ctx ends when Work's context does or the queue closes;
-// an error returned after that puts the job back as it was, no attempt spent.
-// The job's Payload belongs to the handler.
+// last attempt, is dead. ctx ends when Work's context does or the queue closes; an
+// error returned after that puts the job back as it was, no attempt spent. It ends,
+// too, when the job took as long as it may; an error after that is an attempt of
+// class "timeout". The job's Payload belongs to the handler.
 type Handler func(ctx context.Context, j Job) error
 
 const (
@@ -27,11 +28,22 @@ const (
 
 // worker is one call of Work.
 type worker struct {
-	q    *Queue
-	kind string
-	h    Handler
-	free atomic.Int64  // handlers that may be started
-	wake chan struct{} // a token: something may have become due, or a handler ended
+	q       *Queue
+	kind    string
+	most    time.Duration
+	h       Handler
+	places  int
+	running atomic.Int64  // handlers that have a place
+	wake    chan struct{} // a token: something may have become due, or a handler ended
+}
+
+// free is how many handlers may be started now. One that is stuck has no place; as
+// many of them as there are places cost none.
+func (w *worker) free() int {
+	w.q.mu.Lock()
+	defer w.q.mu.Unlock()
+	stuck := len(w.q.mem.kind(w.kind).stuck)
+	return min(w.places, 2*w.places-stuck) - int(w.running.Load())
 }
 
 func (w *worker) signal() {
@@ -41,16 +53,15 @@ func (w *worker) signal() {
 	}
 }
 
-// Work hands due jobs of a kind to h, up to concurrency at a time, until ctx
-// ends; then it cancels the handlers' context and returns nil when they have
-// returned. It returns ErrClosed when the queue is closed. It may be called for
-// a kind more than once.
-func (q *Queue) Work(ctx context.Context, kind string, concurrency int, h Handler) error {
-	if concurrency < 1 {
-		return fmt.Errorf("work %s: concurrency must be at least 1", kind)
+// Work hands due jobs of a kind to h, up to concurrency at a time and each for most
+// at the longest, until ctx ends; then it cancels the handlers' context and returns
+// nil when they have returned or are stuck (see KindStats). It returns ErrClosed when
+// the queue is closed. It may be called for a kind more than once.
+func (q *Queue) Work(ctx context.Context, kind string, concurrency int, most time.Duration, h Handler) error {
+	if concurrency < 1 || most <= 0 {
+		return fmt.Errorf("work %s: it takes a place and some time", kind)
 	}
-	w := &worker{q: q, kind: kind, h: h, wake: make(chan struct{}, 1)}
-	w.free.Store(int64(concurrency))
+	w := &worker{q: q, kind: kind, most: most, h: h, places: concurrency, wake: make(chan struct{}, 1)}
 	q.mu.Lock()
 	if q.closing {
 		q.mu.Unlock()
@@ -110,7 +121,7 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 		}
 		last = now
 		sleep := maxIdle
-		if w.free.Load() > 0 && !w.q.isPaused(w.kind) {
+		if w.free() > 0 && !w.q.isPaused(w.kind) {
 			if due := w.q.nextDue(w.kind); due > stamp(now) {
 				sleep = min(sleep, time.Duration(due-stamp(now)))
 			} else if err := w.leaseAndStart(ctx, running); err != nil {
@@ -147,7 +158,7 @@ func (w *worker) leaseAndStart(ctx context.Context, running *sync.WaitGroup) err
 	var jobs []Job
 	// Not bound to ctx: leases that were committed must be known.
 	o := newOp("lease", 4096, func(t *txn) error {
-		jobs = t.lease(w.kind, int(w.free.Load()))
+		jobs = t.lease(w.kind, w.free())
 		return nil
 	})
 	if !w.q.in.put(o) {
@@ -157,26 +168,74 @@ func (w *worker) leaseAndStart(ctx context.Context, running *sync.WaitGroup) err
 		return err
 	}
 	for _, j := range jobs {
-		w.free.Add(-1)
+		w.running.Add(1)
 		running.Go(func() { w.handle(ctx, j) })
 	}
 	return nil
 }
 
-// handle runs the handler and sees to it that its outcome is on disk.
+// handle runs the handler and sees to it that its outcome is on disk, now or, when it
+// is stuck, whenever it returns.
 func (w *worker) handle(ctx context.Context, j Job) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeoutCause(ctx, w.most, tooLongError(w.most))
+	defer cancel()
 	out := outcome{verdict: returned}
+	ended := make(chan struct{})
 	if ctx.Err() == nil {
 		// What stands if the handler ends its goroutine, which is one of its own so
 		// that this one goes on.
 		out = outcome{verdict: failed, text: "handler ended its goroutine", class: ClassBug}
-		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
 			out = w.q.call(ctx, w.h, j)
 		}()
-		<-ended
+	} else {
+		close(ended)
 	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		grace := time.NewTimer(w.q.opt.Grace)
+		defer grace.Stop()
+		select {
+		case <-ended:
+		case <-grace.C:
+			w.q.setStuck(j, stuck{began, judge(ctx, context.Cause(ctx))})
+			w.running.Add(-1)
+			w.signal()
+			go func() {
+				<-ended
+				w.settle(j, out, func() { w.q.unsetStuck(j) })
+			}()
+			return
+		}
+	}
+	w.settle(j, out, func() { w.running.Add(-1) })
+}
+
+// setStuck notes that a job's handler does not return although its context ended.
+func (q *Queue) setStuck(j Job, s stuck) {
+	q.log.Error("a job does not end although it was told to; a restart ends it, and it is tried again then",
+		"kind", j.Kind, "id", j.ID, "since", s.since)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	k := q.mem.kind(j.Kind)
+	if k.stuck == nil {
+		k.stuck = map[uint64]stuck{}
+	}
+	k.stuck[j.ID] = s
+}
+
+func (q *Queue) unsetStuck(j Job) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.mem.kind(j.Kind).stuck, j.ID)
+}
+
+// settle sees to it that the outcome of a job is on disk. It calls free when another
+// job may have the place.
+func (w *worker) settle(j Job, out outcome, free func()) {
 	finish := func() *op {
 		return newOp("finish", 1024, func(t *txn) error { t.finish(j.ID, out); return nil })
 	}
@@ -184,7 +243,7 @@ func (w *worker) handle(ctx context.Context, j Job) {
 	ok := w.q.in.put(o)
 	// Only now: a lease that this frees is in the inbox behind the outcome, and
 	// both share a commit.
-	w.free.Add(1)
+	free()
 	w.signal()
 	for pause := 100 * time.Millisecond; ok && <-o.done != nil; pause = min(2*pause, maxRetryPause) {
 		// The job stays in hand until its outcome is on disk; should the process

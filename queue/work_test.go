@@ -56,7 +56,7 @@ func work(t *testing.T, q *Queue, kind string, n int, h Handler) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- q.Work(ctx, kind, n, h) }()
+	go func() { done <- q.Work(ctx, kind, n, jobTime, h) }()
 	return sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil && !errors.Is(err, ErrClosed) {

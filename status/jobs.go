@@ -46,6 +46,9 @@ type Queue struct {
 	Oldest                time.Time // when the oldest waiting job was enqueued
 	Next                  time.Time // when the next one is due
 	Paused                []string  // kinds that a person paused
+	Stuck                 int       // jobs that do not end though they were told to
+	StuckKind             string    // the kind of the one that began first
+	StuckSince            time.Time // and when it did
 }
 
 // jobsLooked bounds the jobs that are read to count them by shop.
@@ -184,6 +187,9 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 			f.Reads += n
 		default:
 			f.Unworked += n
+		}
+		if f.Stuck += k.Stuck; k.Stuck > 0 && (f.StuckKind == "" || k.StuckSince.Before(f.StuckSince)) {
+			f.StuckKind, f.StuckSince = name, k.StuckSince
 		}
 		if !k.PausedAt.IsZero() && k.Waiting > 0 {
 			f.Paused = append(f.Paused, name)

@@ -35,6 +35,19 @@ func deadOther(f *Facts) (Line, bool) {
 	return yes(say(need(f.OtherDead)+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
 }
 
+func stuckJobs(f *Facts) (Line, bool) {
+	q := f.Queue
+	if q.Stuck == 0 {
+		return no()
+	}
+	text := "A job of the kind " + q.StuckKind + " does not end, since "
+	if q.Stuck > 1 {
+		text = Count(int64(q.Stuck), "job") + " do not end, the first, of the kind " + q.StuckKind + ", since "
+	}
+	return yes(say(text, clock(q.StuckSince), "."),
+		say("Restart Stockroom. What the job was to do is kept, and tried again then. Please report it: it is a fault in Stockroom."))
+}
+
 func need(n int) string {
 	if n == 1 {
 		return "1 item needs"

@@ -48,6 +48,7 @@ func Table() []Row {
 		{Code: "dead", Mood: Bad, Against: true, Shop: dead},
 		{Code: "dead-other", Mood: Bad, Whole: deadOther},
 		{Code: "lost", Mood: Bad, Whole: lost},
+		{Code: "stuck", Mood: Bad, Whole: stuckJobs},
 		{Code: "first-read-failed", Mood: Wait, Against: true, Shop: firstReadFailed},
 		// Something may be wrong.
 		{Code: "secret-doubt", Mood: Wait, Shop: secretDoubt},

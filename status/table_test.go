@@ -152,6 +152,12 @@ var rows = []row{
 		f.Notices = []Notice{{LevelWarn, "So so.", ""}, {LevelBad, "products.db was damaged.", "A full sync."}}
 	}, Bad,
 		"Something was lost or damaged here; what arrives is stored.", "products.db was damaged. A full sync.", ""},
+	{"a job that does not end", "stuck", func(f *Facts, _ *Shop) {
+		f.Queue.Stuck, f.Queue.StuckKind, f.Queue.StuckSince = 1, "product", noon.Add(-time.Hour)
+	}, Bad, "A job of the kind product does not end, since 11:00 UTC.", "Restart Stockroom.", ""},
+	{"several of them", "stuck", func(f *Facts, _ *Shop) {
+		f.Queue.Stuck, f.Queue.StuckKind, f.Queue.StuckSince = 3, "webhook", noon.Add(-time.Hour)
+	}, Bad, "3 jobs do not end, the first, of the kind webhook, since 11:00 UTC.", "Restart Stockroom.", ""},
 	{"the first read failed", "first-read-failed", func(_ *Facts, s *Shop) {
 		never(s)
 		s.Sync.Raw.First = syncer.FirstRead{Failed: noon.Add(-time.Minute), Words: "Shopify could not write the export.", Next: noon.Add(time.Minute), Expected: 1234}
@@ -357,7 +363,7 @@ func TestATableWithoutARowIsFound(t *testing.T) {
 func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
 		"store-both", "space-out", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "store-catalogue", "store-queue",
-		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
+		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
 		"space-low", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}

@@ -137,7 +137,7 @@ func (r *runRig) fetches(d time.Duration) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), d)
 	defer cancel()
-	r.check(r.queue.Work(ctx, string(store.WantProduct), 1, r.handler(r.workers()[0])))
+	r.check(r.queue.Work(ctx, string(store.WantProduct), 1, time.Hour, r.handler(r.workers()[0])))
 }
 
 func (r *runRig) jobs() []queue.Job {

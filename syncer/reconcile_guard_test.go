@@ -302,7 +302,7 @@ func TestAProvenRunMendsDeadLetters(t *testing.T) {
 		r.check(err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		r.check(r.queue.Work(ctx, string(store.WantProduct), 1, func(context.Context, queue.Job) error {
+		r.check(r.queue.Work(ctx, string(store.WantProduct), 1, time.Hour, func(context.Context, queue.Job) error {
 			return queue.Permanent(&shopify.Error{Kind: shopify.KindRefused}, queue.ClassValidation)
 		}))
 		if n := r.queue.Stats().Kinds[string(store.WantProduct)].Dead; n != 1 {

@@ -128,20 +128,28 @@ type worker struct {
 	kind      store.WantedKind
 	operation string // its name in metrics
 	parallel  int
-	always    bool // also for a paused shop: it finds out whether it still has to be
+	most      time.Duration // that one job may take
+	always    bool          // also for a paused shop: it finds out whether it still has to be
 	do        func(ctx context.Context, t task, started time.Time) error
 }
+
+const (
+	// readMost is how long the reading of a product may take. The largest, of 2,048
+	// variants, takes 205 calls where the budget is so small that one goes out a minute.
+	readMost = 4 * time.Hour
+	jobMost  = 5 * time.Minute // any other job, of a few calls and rows
+)
 
 // workers are the kinds that are worked. A job of WantSync or WantBulk only
 // passes the word on: the wish for a full sync stays a row until one was made.
 func (s *Syncer) workers() []worker {
 	return []worker{
-		{store.WantProduct, "refetch", s.o.Workers, false, s.fetchProduct},
-		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, false, s.fetchOwner},
-		{store.WantUninstalled, "confirm_uninstall", 1, true, s.confirmUninstalled},
-		{store.WantScopes, "check_scopes", 1, true, s.checkScopes},
-		{store.WantSync, "ask_sync", 1, true, s.passOn(store.WantSync)},
-		{store.WantBulk, "ask_bulk", 1, true, s.passOn(store.WantBulk)},
+		{store.WantProduct, "refetch", s.o.Workers, readMost, false, s.fetchProduct},
+		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, jobMost, false, s.fetchOwner},
+		{store.WantUninstalled, "confirm_uninstall", 1, jobMost, true, s.confirmUninstalled},
+		{store.WantScopes, "check_scopes", 1, jobMost, true, s.checkScopes},
+		{store.WantSync, "ask_sync", 1, jobMost, true, s.passOn(store.WantSync)},
+		{store.WantBulk, "ask_bulk", 1, jobMost, true, s.passOn(store.WantBulk)},
 	}
 }
 
@@ -160,7 +168,7 @@ func (s *Syncer) Run(ctx context.Context) error {
 	defer s.works.Store(false)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, w := range s.workers() {
-		g.Go(func() error { return s.o.Queue.Work(ctx, string(w.kind), w.parallel, s.handler(w)) })
+		g.Go(func() error { return s.o.Queue.Work(ctx, string(w.kind), w.parallel, w.most, s.handler(w)) })
 	}
 	g.Go(func() error {
 		s.probe(ctx)

@@ -42,6 +42,7 @@ var families = []family{
 
 	{"stockroom_queue_jobs", gauge, "state", "Jobs in the retry queue by state."},
 	{"stockroom_queue_oldest_age_seconds", gauge, "", "Age of the oldest job that waits, 0 when none does."},
+	{"stockroom_queue_jobs_stuck", gauge, "", "Jobs that do not end in their time, nor when they are told to. A restart ends them."},
 	{"stockroom_queue_dead_letters", gauge, "", "Jobs that need a person: they failed for good and are kept. Deliveries that do not fit their topic or shop are not counted: anybody who has seen one can send such."},
 
 	{"stockroom_shops", gauge, "state", "Connected shops by state."},

@@ -94,6 +94,7 @@ func (s *Server) state(ctx context.Context) *vm.Set {
 	add(`stockroom_queue_jobs{state="waiting"}`, float64(q.Waiting))
 	add(`stockroom_queue_jobs{state="leased"}`, float64(q.Leased))
 	add(`stockroom_queue_jobs{state="dead"}`, float64(q.Dead))
+	add(`stockroom_queue_jobs_stuck`, float64(q.Stuck))
 	add(`stockroom_queue_dead_letters`, float64(max(0, q.Dead-q.Misfits)))
 	add(`stockroom_queue_oldest_age_seconds`, oldest)
 	lines := map[string]int{}

@@ -102,7 +102,7 @@ func TestAJobThatDiedSinceThePageIsNotAmongAll(t *testing.T) {
 	form := r.bound("/jobs")
 	ctx, cancel := context.WithCancel(t.Context())
 	died := make(chan struct{})
-	go r.queue.Work(ctx, "webhook", 1, func(context.Context, queue.Job) error {
+	go r.queue.Work(ctx, "webhook", 1, time.Minute, func(context.Context, queue.Job) error {
 		close(died)
 		return queue.Permanent(errors.New("no"), queue.ClassPoison)
 	})

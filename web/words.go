@@ -221,6 +221,8 @@ func classWords(c queue.Class) string {
 		return "a fault in Stockroom, please report it"
 	case queue.ClassCrash:
 		return "Stockroom stopped each time it worked on this"
+	case queue.ClassTimeout:
+		return "it took longer than it may"
 	case queue.ClassPoison:
 		return "the content can't be understood"
 	case queue.ClassDamaged:

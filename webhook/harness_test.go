@@ -134,7 +134,7 @@ func (q *jobs) Bury(_ context.Context, j queue.NewJob, class queue.Class, _ erro
 }
 
 // Work hands each waiting job to h once, then waits.
-func (q *jobs) Work(ctx context.Context, kind string, _ int, h queue.Handler) error {
+func (q *jobs) Work(ctx context.Context, kind string, _ int, _ time.Duration, h queue.Handler) error {
 	for _, j := range q.list() {
 		if j.State == queue.Waiting && j.Kind == kind && h(ctx, j) == nil {
 			q.drop(j.ID)

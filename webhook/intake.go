@@ -28,7 +28,7 @@ type Catalogue interface {
 type Queue interface {
 	Enqueue(ctx context.Context, j queue.NewJob) (id uint64, coalesced bool, err error)
 	Bury(ctx context.Context, j queue.NewJob, class queue.Class, cause error) (id uint64, err error)
-	Work(ctx context.Context, kind string, concurrency int, h queue.Handler) error
+	Work(ctx context.Context, kind string, concurrency int, most time.Duration, h queue.Handler) error
 	Wake(ctx context.Context, kind string) (int, error)
 	Get(ctx context.Context, id uint64) (queue.Job, error)
 }

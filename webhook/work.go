@@ -16,6 +16,7 @@ const (
 	workers     = 16
 	snoozeFor   = 5 * time.Second // while the catalogue is unavailable; a probe that commits wakes the jobs earlier
 	applyBudget = 10 * time.Second
+	workMost    = time.Minute // for one of them in all
 )
 
 // Run works the queued deliveries and watches over the catalogue until ctx
@@ -31,7 +32,7 @@ func (in *Intake) Run(ctx context.Context) error {
 		// would only move them about.
 		for in.gate.waitOpen(ctx) {
 			if err := in.gate.whileOpen(ctx, func(ctx context.Context) error {
-				return in.opt.Queue.Work(ctx, JobKind, workers, in.work)
+				return in.opt.Queue.Work(ctx, JobKind, workers, workMost, in.work)
 			}); err != nil {
 				return err
 			}
