@@ -43,6 +43,8 @@ type Options struct {
 	Manual bool
 	// Opening tells others how far Open has come; nil for nobody.
 	Opening *Opening
+	// Stopping is told what a stop waits for, from its beginning on; nil for nobody.
+	Stopping func(what string)
 	// Transport carries the calls to Shopify, for tests; nil the client's own.
 	Transport http.RoundTripper
 	// StoreFault is handed to the catalogue, for tests.
@@ -96,6 +98,9 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
 	if a.opt.Opening == nil {
 		a.opt.Opening = new(Opening)
+	}
+	if a.opt.Stopping == nil {
+		a.opt.Stopping = func(string) {}
 	}
 	err := a.opt.Opening.run(ctx, a.log, func() error {
 		if err := a.open(ctx); err != nil {
@@ -185,19 +190,24 @@ func (a *Appliance) open(ctx context.Context) error {
 func (a *Appliance) Close() error {
 	var errs []error
 	if a.queue != nil {
+		a.opt.Stopping("queue.db")
 		errs = append(errs, a.queue.Close())
 	}
+	a.opt.Stopping("state.db")
 	errs = append(errs, a.closeOutbound())
 	if a.store != nil {
 		if a.state != nil {
 			errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))
 		}
+		a.opt.Stopping("products.db")
 		errs = append(errs, a.store.Close())
+		a.opt.Stopping("state.db")
 	}
 	if a.state != nil {
 		errs = append(errs, a.state.Close())
 	}
 	if a.dir != nil {
+		a.opt.Stopping("the data dir")
 		errs = append(errs, a.dir.Close())
 	}
 	return errors.Join(errs...)

@@ -85,9 +85,8 @@ func (l Listeners) AdminURL() string {
 	return "http://" + dialable(l.Admin.Addr())
 }
 
-const (
-	stopRequests = 6 * time.Second // for requests in flight at a stop
-)
+// stopRequests is the time of requests in flight at a stop. Shopify waits no longer.
+const stopRequests = 5 * time.Second
 
 // Serve serves and works until ctx ends, then finishes what is in flight and
 // closes the listeners. It announces itself in the data dir's admin.json.
@@ -133,6 +132,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		// Better to end, and be started anew, than to serve without a worker.
 		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
 	}
+	a.opt.Stopping("requests in flight")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRequests)
 	defer cancel()
 	var errs []error
@@ -143,6 +143,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		}
 	}
 	errs = append(errs, f.wait())
+	a.opt.Stopping("jobs and syncs under way")
 	errs = append(errs, stopWorkers())
 	return errors.Join(errs...)
 }

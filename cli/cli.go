@@ -76,6 +76,7 @@ type commands struct {
 type env struct {
 	Process
 	ctx   context.Context
+	stop  *stopper
 	flags config.Flags
 	json  bool
 	model *kong.Application
@@ -167,9 +168,10 @@ func Run(ctx context.Context, p Process) int {
 		flush = p.neverWait()
 		defer flush()
 	}
-	ctx, stop := notify(ctx, p.Stderr, flush)
+	s := &stopper{stderr: p.Stderr, flush: flush, exit: os.Exit}
+	ctx, stop := s.notify(ctx)
 	defer stop()
-	e := &env{Process: p, ctx: ctx, flags: c.Flags, json: c.JSON, model: k.Model}
+	e := &env{Process: p, ctx: ctx, stop: s, flags: c.Flags, json: c.JSON, model: k.Model}
 	if err := k.Run(e); err != nil {
 		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
 		return exitCode(err)
@@ -201,39 +203,6 @@ func (p *Process) neverWait() (flush func()) {
 		until := time.Now().Add(flushFor)
 		stderr.Flush(time.Until(until))
 		stdout.Flush(time.Until(until))
-	}
-}
-
-// notify ends ctx at the first SIGINT, SIGTERM or, unless it was ignored at the
-// start, SIGHUP; a second one ends the process at once, which loses nothing that
-// was acknowledged.
-func notify(ctx context.Context, stderr io.Writer, flush func()) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup
-		signal.Notify(signals, syscall.SIGHUP)
-	}
-	done := make(chan struct{})
-	go func() {
-		select {
-		case <-signals:
-			cancel()
-		case <-done:
-			return
-		}
-		select {
-		case <-signals:
-			fmt.Fprintln(stderr, "stockroom: stopped at once; nothing acknowledged is lost")
-			flush()
-			os.Exit(config.ExitFailed)
-		case <-done:
-		}
-	}()
-	return ctx, func() {
-		signal.Stop(signals)
-		close(done)
-		cancel()
 	}
 }
 

@@ -91,7 +91,7 @@ func (c demoCommand) Run(e *env) (err error) {
 	log := e.logger(s, level)
 	l.AnswerStarting(opening, log)
 	a, err := appliance.Open(e.ctx, appliance.Options{
-		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Demo: true, Opening: opening,
+		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Demo: true, Opening: opening, Stopping: e.stop.waitsFor,
 	})
 	if err != nil {
 		if e.ctx.Err() != nil && errors.Is(err, context.Cause(e.ctx)) {

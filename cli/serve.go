@@ -33,10 +33,13 @@ func (serveCommand) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	opening := &appliance.Opening{Waiting: tellManager(log)}
+	opening := &appliance.Opening{Waiting: func(text string, next time.Duration) {
+		// So that a slow disk is not taken for a process that hangs.
+		tellManager(log, fmt.Sprintf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%d", text, (next+time.Minute).Microseconds()))
+	}}
 	l.AnswerStarting(opening, log)
 	a, err := appliance.Open(e.ctx, appliance.Options{
-		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening,
+		Settings: s, Version: e.Version, Logger: log, LogLeftOut: e.logLeftOut(), Opening: opening, Stopping: e.stop.waitsFor,
 	})
 	if err != nil {
 		err = errors.Join(err, l.Close())
@@ -52,9 +55,7 @@ func (serveCommand) Run(e *env) error {
 	e.aimAtLittleMemory()
 	l.Ready = func() { e.serving(a, l, s, log) }
 	err = a.Serve(e.ctx, l)
-	if _, e := daemon.SdNotify(false, daemon.SdNotifyStopping); e != nil {
-		log.Debug("service manager", "error", e.Error())
-	}
+	tellManager(log, daemon.SdNotifyStopping)
 	if err := errors.Join(err, a.Close()); err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
@@ -86,18 +87,5 @@ func (e *env) serving(a *appliance.Appliance, l appliance.Listeners, s config.Se
 		}
 	}
 	log.Info("serving", "webhooks", "http://"+l.Public.Addr().String()+"/webhooks/shopify/products", "page", l.AdminURL(), "data", s.DataDir, "version", e.Version)
-	if _, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
-		log.Warn("the service manager can't be told that we are ready", "error", err.Error())
-	}
-}
-
-// tellManager tells the service manager what a start waits for, so that it does
-// not take a slow disk for a process that hangs.
-func tellManager(log *slog.Logger) func(text string, next time.Duration) {
-	return func(text string, next time.Duration) {
-		state := fmt.Sprintf("STATUS=%s\nEXTEND_TIMEOUT_USEC=%d", text, (next + time.Minute).Microseconds())
-		if _, err := daemon.SdNotify(false, state); err != nil {
-			log.Debug("service manager", "error", err.Error())
-		}
-	}
+	tellManager(log, daemon.SdNotifyReady)
 }
