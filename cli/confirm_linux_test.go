@@ -2,9 +2,15 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/term"
 
 	"stockroom/config"
 )
@@ -16,7 +22,7 @@ func TestAPersonIsAskedOnATerminalAndNobodyElsewhere(t *testing.T) {
 			t.Fatal(err)
 		}
 		var asked bytes.Buffer
-		e := &env{Process: Process{Stdin: tty, Stderr: &asked}}
+		e := &env{ctx: t.Context(), Process: Process{Stdin: tty, Stderr: &asked}}
 		err := e.confirm("3 products would become INACTIVE.")
 		if (err == nil) != goesOn || err != nil && err.Error() != "nothing was changed" {
 			t.Errorf("%q: %v", typed, err)
@@ -58,5 +64,45 @@ func TestAPersonIsAskedBeforeAShopIsRemoved(t *testing.T) {
 	}
 	if code, out, talk := run("y\n", "shop", "remove", shop, "--purge"); code != config.ExitOK || !strings.Contains(out, "Removed "+shop) {
 		t.Errorf("%d %s %s", code, out, talk)
+	}
+}
+
+// TestAPersonWhoIsAskedCanStopTheCommand: a signal ends the wait for each thing that is
+// asked for, and what is typed afterwards is seen again.
+func TestAPersonWhoIsAskedCanStopTheCommand(t *testing.T) {
+	for _, args := range [][]string{
+		{"password", "set"}, {"password", "set", "--file", "-"}, {"shop", "add", "linen.myshopify.com", "--api-key", "k"},
+	} {
+		seen, tty := terminal(t, 80)
+		before, err := term.GetState(int(tty.Fd()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var code int
+		var talk, out bytes.Buffer
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			code = Run(ctx, Process{Args: append(args, "--data", filepath.Join(t.TempDir(), "d")), Stdin: tty, Stdout: &out, Stderr: &talk})
+		}()
+		for asked := args[len(args)-1] == "-"; !asked; runtime.Gosched() {
+			now, err := term.GetState(int(tty.Fd())) // what is typed is hidden once it waits
+			asked = err != nil || !reflect.DeepEqual(before, now)
+		}
+		cancel()
+		select {
+		case <-ended:
+		case <-time.After(time.Minute):
+			t.Fatalf("%v: it still waits", args)
+		}
+		after, err := term.GetState(int(tty.Fd()))
+		if err != nil || !reflect.DeepEqual(before, after) {
+			t.Errorf("%v: the terminal is not as it was (%v)", args, err)
+		}
+		if code == config.ExitOK || !strings.Contains(talk.String(), "stopped; nothing was changed") {
+			t.Errorf("%v: exit code %d, %q", args, code, talk.String())
+		}
+		_, _ = seen.WriteString("\n") // ends the read
 	}
 }

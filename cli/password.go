@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -58,21 +56,18 @@ func (e *env) newPassword(file string) (string, error) {
 	case asks:
 		var typed [2]string
 		for i, words := range []string{"New password", "The same again"} {
-			fmt.Fprintf(e.Stderr, "%s (not shown): ", words)
-			text, err := term.ReadPassword(int(in.Fd()))
-			fmt.Fprintln(e.Stderr)
-			if err != nil {
+			var err error
+			if typed[i], err = e.hidden(in, words+" (not shown)"); err != nil {
 				return "", fmt.Errorf("read the password: %w", err)
 			}
-			typed[i] = string(text)
 		}
 		if typed[0] != typed[1] {
 			return "", errors.New("the two passwords are not the same")
 		}
 		return typed[0], nil
 	case file == "" || file == "-":
-		line, err := bufio.NewReader(io.LimitReader(e.Stdin, 4096)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		line, err := e.line(4096)
+		if err != nil {
 			return "", fmt.Errorf("read the password from standard input: %w", err)
 		}
 		return withoutLineEnd(line)

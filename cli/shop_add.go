@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -83,8 +81,8 @@ func (c shopAddCommand) Run(e *env) error {
 func (e *env) secret(file, ask string) (string, error) {
 	switch {
 	case file == "-":
-		line, err := bufio.NewReader(io.LimitReader(e.Stdin, 4096)).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
+		line, err := e.line(4096)
+		if err != nil {
 			return "", fmt.Errorf("read the secret from standard input: %w", err)
 		}
 		if line = strings.TrimSpace(line); line == "" {
@@ -101,8 +99,6 @@ func (e *env) secret(file, ask string) (string, error) {
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return "", nil
 	}
-	fmt.Fprintf(e.Stderr, "%s (not shown, empty to leave it as it is): ", ask)
-	text, err := term.ReadPassword(int(in.Fd()))
-	fmt.Fprintln(e.Stderr)
-	return strings.TrimSpace(string(text)), err
+	text, err := e.hidden(in, ask+" (not shown, empty to leave it as it is)")
+	return strings.TrimSpace(text), err
 }

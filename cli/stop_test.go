@@ -46,6 +46,7 @@ func TestAStopIsCutShortWhateverHangs(t *testing.T) {
 					s.ended()
 				}
 				time.Sleep(time.Minute)
+				synctest.Wait()
 				if after != tt.after || said.String() != tt.says {
 					t.Errorf("exit after %v, said %q", after, said.String())
 				}
