@@ -68,7 +68,8 @@ func Open(path string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
-	root, err := os.OpenRoot(path)
+	// With the dot a pipe is refused too, instead of waited for.
+	root, err := os.OpenRoot(path + string(filepath.Separator) + ".")
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
@@ -81,6 +82,30 @@ func Open(path string) (*Folder, error) {
 
 // Close gives up the handle. What is open in the directory stays open.
 func (f *Folder) Close() error { return f.root.Close() }
+
+// Root is the handle, for what else is to be done in the directory.
+func (f *Folder) Root() *os.Root { return f.root }
+
+// Sub opens a directory in this one. The error is syscall.ENOTDIR for all that is
+// none, a link too.
+func (f *Folder) Sub(name string) (*Folder, error) {
+	info, err := f.root.Lstat(name)
+	if err == nil && !info.IsDir() {
+		err = syscall.ENOTDIR
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open folder %s: %w", f.File(name), err)
+	}
+	root, err := f.root.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("open folder %s: %w", f.File(name), err)
+	}
+	now, err := root.Stat(".")
+	if err := lost(f.File(name), false, info, now, err); err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &Folder{path: f.File(name), root: root, self: info, locks: map[string]fs.FileInfo{}}, nil
+}
 
 // Path is the absolute path by which the directory was opened.
 func (f *Folder) Path() string { return f.path }
@@ -221,9 +246,14 @@ func (f *Folder) Sync() error {
 }
 
 // Replace puts content at name as a whole, mode 0600: after a crash there is the
-// old file or the new one.
+// old file or the new one. What is no regular file is left alone: ErrNotRegular.
 func (f *Folder) Replace(name string, content []byte) error {
 	unfinished := name + ".unfinished"
+	for _, name := range []string{name, unfinished} {
+		if _, err := f.Info(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	if err := f.Remove(unfinished); err != nil { // of a process that died
 		return fmt.Errorf("write %s: %w", f.File(name), err)
 	}

@@ -20,6 +20,9 @@ func TestAPipeIsNotWaitedFor(t *testing.T) {
 	if _, err := f.Open("pipe", os.O_RDONLY); !errors.Is(err, folder.ErrNotRegular) {
 		t.Errorf("a pipe: %v", err)
 	}
+	if _, err := folder.Open(f.File("pipe")); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("a pipe as a folder: %v", err)
+	}
 }
 
 func TestTheDirectoryMayBeALinkUntilItLeadsElsewhere(t *testing.T) {
