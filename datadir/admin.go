@@ -1,15 +1,21 @@
 package datadir
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"syscall"
+
+	"stockroom/folder"
 )
+
+// adminBytes is more than an admin.json of ours holds.
+const adminBytes = 64 << 10
 
 // Admin says how to talk to the running server. It prints without its token.
 type Admin struct {
@@ -39,33 +45,7 @@ func (d *Dir) Announce(url, token string) error {
 	if d.closed {
 		return fmt.Errorf("write %s: %w", adminFile, fs.ErrClosed)
 	}
-	if err := replaceFile(d.File(adminFile), append(text, '\n')); err != nil {
-		return fmt.Errorf("write %s: %w", adminFile, err)
-	}
-	return nil
-}
-
-// replaceFile puts content at path as a whole, mode 0600.
-func replaceFile(path string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return d.folder.Replace(adminFile, append(text, '\n'))
 }
 
 // ReadAdmin returns how to talk to the server that runs on the data dir at
@@ -73,43 +53,45 @@ func replaceFile(path string, content []byte) error {
 // that a dead server left, or a server that has not announced itself yet. Any
 // other error means that it can't be told.
 func ReadAdmin(path string) (Admin, error) {
-	held, pid, err := holder(path)
-	if err != nil {
-		return Admin{}, fmt.Errorf("look for a running server: %w", err)
-	}
-	if !held {
+	a, err := readAdmin(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return Admin{}, ErrNoServer
+	case err != nil && !errors.Is(err, ErrNoServer):
+		err = fmt.Errorf("look for a running server: %w", err)
 	}
-	text, err := os.ReadFile(filepath.Join(path, adminFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return Admin{}, ErrNoServer
-	}
+	return a, err
+}
+
+func readAdmin(path string) (Admin, error) {
+	dir, err := folder.Open(path)
 	if err != nil {
-		return Admin{}, fmt.Errorf("look for a running server: %w", err)
+		return Admin{}, err
+	}
+	defer dir.Close()
+	lock, err := dir.Open(lockFile, os.O_RDONLY)
+	if err != nil {
+		return Admin{}, err
+	}
+	defer lock.Close() // gives the lock back as well
+	if err := tryLock(lock, false); !errors.Is(err, errHeld) {
+		return Admin{}, cmp.Or(err, ErrNoServer)
+	}
+	f, err := dir.Open(adminFile, os.O_RDONLY)
+	if err != nil {
+		return Admin{}, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, adminBytes))
+	if err != nil {
+		return Admin{}, err
 	}
 	var a Admin
 	if err := json.Unmarshal(text, &a); err != nil {
-		return Admin{}, fmt.Errorf("look for a running server: read %s: %w", adminFile, err)
+		return Admin{}, fmt.Errorf("read %s: %w", adminFile, err)
 	}
-	if a.PID != pid || a.URL == "" {
+	if a.PID != readPID(lock) || a.URL == "" {
 		return Admin{}, ErrNoServer // of an earlier server; this one is starting
 	}
 	return a, nil
-}
-
-// holder reports whether a process holds the lock of the dir, and its PID.
-func holder(path string) (bool, int, error) {
-	f, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDONLY, 0)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return false, 0, nil
-	}
-	if err != nil {
-		return false, 0, err
-	}
-	defer f.Close() // gives the lock back as well
-	err = tryLock(f, false)
-	if errors.Is(err, errHeld) {
-		return true, readPID(f), nil
-	}
-	return false, 0, err
 }

@@ -1,9 +1,12 @@
 package datadir
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
-	"os"
+
+	"stockroom/folder"
 )
 
 // The ballast is a file that only takes up room. On a full disk it is removed,
@@ -23,9 +26,9 @@ func (d *Dir) ReleaseBallast() bool {
 }
 
 func (d *Dir) dropBallast() bool {
-	err := os.Remove(d.File(ballastFile))
+	there := !d.Missing(ballastFile)
 	d.released = true
-	return err == nil
+	return there && removeOurs(d.folder, ballastFile) == nil
 }
 
 // BallastReleased reports whether the ballast was given up because the disk was
@@ -42,7 +45,7 @@ func (d *Dir) BallastReleased() bool {
 func (d *Dir) RestoreBallast() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.opts.Ballast < 0 {
+	if d.closed || d.opts.Ballast < 0 || d.folder.Check() != nil {
 		return nil
 	}
 	return d.makeBallast()
@@ -51,7 +54,7 @@ func (d *Dir) RestoreBallast() error {
 // Available returns how many bytes can still be written to the dir's disk, the
 // ballast not counted.
 func (d *Dir) Available() (int64, error) {
-	n, _, err := room(d.path)
+	n, _, err := room(d.Path())
 	if err != nil {
 		return 0, fmt.Errorf("look for free space: %w", err)
 	}
@@ -63,29 +66,36 @@ func (d *Dir) openBallast() {
 	if d.opts.Ballast < 0 {
 		return
 	}
-	err := d.fill(probeFile, probeBytes)
-	_ = removeFile(d.File(probeFile))
+	err := d.fill(probeBytes)
+	if err == nil {
+		err = d.folder.Remove(probeFile)
+	}
 	switch {
 	case isFull(err):
 		d.dropBallast()
-		d.Warnings = append(d.Warnings, "the disk of the data dir is full; the space kept back for that was released")
+		d.warn("the disk of the data dir is full; the space kept back for that was released")
 	case err == nil:
 		err = d.makeBallast()
 	}
 	if err != nil && !isFull(err) {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("no space can be kept back for a full disk: %v", err))
+		d.warn("no space can be kept back for a full disk: %v", err)
 	}
 }
 
 // makeBallast makes the ballast when it is missing, short or full of holes, as
-// after a copy of the dir.
+// after a copy of the dir, or when a snapshot has a name of it too, so that its
+// removal would give nothing back.
 func (d *Dir) makeBallast() error {
-	path := d.File(ballastFile)
-	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && min(info.Size(), stored(info)) >= d.opts.Ballast {
+	info, err := d.folder.Info(ballastFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("make ballast: %w; move it away", err)
+	case min(info.Size(), stored(info)) >= d.opts.Ballast && folder.Links(info) <= 1:
 		d.released = false
 		return nil
 	}
-	free, _, err := room(d.path)
+	free, _, err := room(d.Path())
 	if err != nil {
 		return fmt.Errorf("make ballast: %w", err)
 	}
@@ -93,18 +103,23 @@ func (d *Dir) makeBallast() error {
 		d.released = true
 		return nil
 	}
-	if err := d.fill(ballastFile, d.opts.Ballast); err != nil {
-		_ = removeFile(path)
-		d.released = true
+	if err = d.fill(d.opts.Ballast); err == nil {
+		err = d.folder.Rename(probeFile, ballastFile)
+	}
+	d.released = err != nil
+	if err != nil {
 		return fmt.Errorf("make ballast: %w", err)
 	}
-	d.released = false
 	return nil
 }
 
-// fill writes a file of n bytes that no file system can make smaller.
-func (d *Dir) fill(name string, n int64) error {
-	f, err := os.OpenFile(d.File(name), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// fill makes the file probe, of n bytes that no file system can make smaller, or
+// none.
+func (d *Dir) fill(n int64) error {
+	if err := removeOurs(d.folder, probeFile); err != nil {
+		return err
+	}
+	f, err := d.folder.Create(probeFile)
 	if err != nil {
 		return err
 	}
@@ -117,8 +132,9 @@ func (d *Dir) fill(name string, n int64) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	if err := errors.Join(err, f.Close()); err != nil {
+		_ = d.folder.Remove(probeFile)
+		return err
 	}
-	return err
+	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,7 +62,6 @@ type Dir struct {
 	// should be and do not stop us.
 	Warnings []string
 
-	path   string
 	made   bool
 	folder *folder.Folder
 	lock   *os.File
@@ -83,15 +81,14 @@ func Open(path string, o Options) (*Dir, error) {
 	if err != nil {
 		return nil, dirError(path, err)
 	}
-	d := &Dir{path: path, opts: o.withDefaults()}
-	if err := d.make(); err != nil {
-		return nil, dirError(path, err)
+	d := &Dir{opts: o.withDefaults()}
+	if err = d.make(path); err == nil {
+		err = d.acquire()
 	}
-	if d.folder, err = folder.Open(path); err != nil {
-		return nil, dirError(path, err)
-	}
-	if err := d.acquire(); err != nil {
-		_ = d.folder.Close()
+	if err != nil {
+		if d.folder != nil {
+			_ = d.folder.Close()
+		}
 		var locked *LockedError
 		if errors.As(err, &locked) {
 			return nil, err
@@ -107,14 +104,24 @@ func Open(path string, o Options) (*Dir, error) {
 // and its lock are still those that were opened. Close ends it.
 func (d *Dir) Folder() *folder.Folder { return d.folder }
 
+// Check returns nil while the dir and its lock are those that were opened. Its
+// error is what Lost knows, or what the system said when it can't be told.
+func (d *Dir) Check() error { return d.folder.Check() }
+
 // Path returns the absolute path of the dir.
-func (d *Dir) Path() string { return d.path }
+func (d *Dir) Path() string { return d.folder.Path() }
 
 // Made reports whether Open made the dir because there was none.
 func (d *Dir) Made() bool { return d.made }
 
 // File returns the path of a file in the dir.
-func (d *Dir) File(name string) string { return filepath.Join(d.path, name) }
+func (d *Dir) File(name string) string { return d.folder.File(name) }
+
+// Missing reports whether there is no such file in the dir.
+func (d *Dir) Missing(name string) bool {
+	_, err := d.folder.Info(name)
+	return errors.Is(err, fs.ErrNotExist)
+}
 
 // Close removes admin.json and gives up the lock. Close the stores first.
 func (d *Dir) Close() error {
@@ -124,46 +131,52 @@ func (d *Dir) Close() error {
 		return nil
 	}
 	d.closed = true
-	err := removeFile(d.File(adminFile))
+	id, err := d.lock.Stat()
+	if err == nil && d.folder.Same(lockFile, id) == nil { // else admin.json is another server's
+		if _, none := d.folder.Info(adminFile); none == nil {
+			err = d.folder.Remove(adminFile)
+		}
+	}
 	// Who finds the lock held next must not read our PID.
 	_ = writePID(d.lock, 0)
-	if cerr := errors.Join(d.lock.Close(), d.folder.Close()); err == nil {
-		err = cerr
-	}
-	if err != nil {
+	if err := errors.Join(err, d.lock.Close(), d.folder.Close()); err != nil {
 		return fmt.Errorf("close data dir: %w", err)
 	}
 	return nil
 }
 
 // make makes the dir, durably, or checks the one that is there.
-func (d *Dir) make() error {
-	info, err := os.Stat(d.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := makeAll(d.path); err != nil {
+func (d *Dir) make(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := makeAll(path); err != nil {
 			return err
 		}
 		d.made = true
-		info, err = os.Stat(d.path)
 	}
-	if err != nil {
+	var err error
+	if d.folder, err = folder.Open(path); err != nil {
 		return err
 	}
-	if !info.IsDir() {
-		return fmt.Errorf("%w", syscall.ENOTDIR)
+	info, err := d.folder.Root().Stat(".")
+	if err != nil {
+		return err
 	}
 	if err := d.refuseForeign(); err != nil {
 		return err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(d.path, 0o700); err != nil {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("other users can look into %s, and that can't be changed: %v", d.path, err))
+		if err := d.folder.Root().Chmod(".", 0o700); err != nil {
+			d.warn("other users can look into %s, and that can't be changed: %v", path, err)
 		}
 	}
 	if owner, other := otherOwner(info); other {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("%s belongs to user %d and this is user %d: files made now may be closed to that user later", d.path, owner, os.Geteuid()))
+		d.warn("%s belongs to user %d and this is user %d: files made now may be closed to that user later", path, owner, os.Geteuid())
 	}
 	return nil
+}
+
+func (d *Dir) warn(format string, args ...any) {
+	d.Warnings = append(d.Warnings, fmt.Sprintf(format, args...))
 }
 
 // makeAll makes path and the folders above it, each synced into its parent
@@ -178,27 +191,33 @@ func makeAll(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return syncDir(parent)
+	return folder.SyncPath(parent)
 }
 
 // refuseForeign keeps us from taking over, and closing to others, a folder that
-// is used for something else, such as a home directory.
+// is used for something else, such as a home directory, and one in which a store
+// would be written elsewhere, by a link, or wait for ever, for a pipe.
 func (d *Dir) refuseForeign() error {
-	entries, err := os.ReadDir(d.path)
+	names, err := d.folder.Names()
 	if err != nil {
 		return err
 	}
-	ours := []string{StateFile, QueueFile, ProductsFile, lockFile}
-	foreign := ""
-	for _, e := range entries {
-		if slices.Contains(ours, e.Name()) {
-			return nil
-		}
-		if e.Name() != "lost+found" && e.Name() != ballastFile && !strings.HasPrefix(e.Name(), ".") {
-			foreign = e.Name()
+	ours, foreign := false, ""
+	for _, name := range names {
+		switch name {
+		case StateFile, QueueFile, ProductsFile, ProductsFile + "-wal", ProductsFile + "-shm", lockFile:
+			if _, err := d.folder.Info(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			ours = true
+		case "lost+found", ballastFile:
+		default:
+			if !strings.HasPrefix(name, ".") {
+				foreign = name
+			}
 		}
 	}
-	if foreign != "" {
+	if foreign != "" && !ours {
 		return fmt.Errorf("it holds other files (%s) and no data of Stockroom", foreign)
 	}
 	return nil
@@ -207,44 +226,52 @@ func (d *Dir) refuseForeign() error {
 // removeLeftovers removes what a dead process left. Of a folder it removes our
 // files and then the folder, unless somebody put something else there.
 func (d *Dir) removeLeftovers() {
-	old, _ := filepath.Glob(d.File(adminFile + ".*"))
-	folders, _ := filepath.Glob(d.File(ExportPrefix + "*"))
-	for _, path := range folders {
-		number := strings.TrimPrefix(filepath.Base(path), ExportPrefix)
-		if info, err := os.Lstat(path); err != nil || !info.IsDir() || strings.Trim(number, "0123456789") != "" {
-			continue // not ours
-		}
-		file := filepath.Join(path, ProductsFile)
-		old = append(old, file, file+"-journal", path)
-	}
-	for _, path := range append(old, d.File(adminFile), d.File(probeFile), d.File(OpenPage)) {
-		if err := removeFile(path); err != nil {
-			d.Warnings = append(d.Warnings, fmt.Sprintf("a file of an earlier run can't be removed: %v", err))
-		}
-	}
-}
-
-// removeFile removes a file; one that is not there is fine.
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// syncDir makes names in dir durable. Some file systems can't sync a folder and
-// say so; there is nothing more to do there.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
+	names, err := d.folder.Names()
 	if err != nil {
-		if errors.Is(err, fs.ErrPermission) {
-			return nil // a parent that we may enter but not read
+		d.warn("files of an earlier run can't be looked for: %v", err)
+	}
+	for _, name := range names {
+		number, export := strings.CutPrefix(name, ExportPrefix)
+		switch {
+		case export && number != "" && strings.Trim(number, "0123456789") == "":
+			err = d.removeExport(name)
+		case name == probeFile, name == adminFile, strings.HasPrefix(name, adminFile+"."), name == OpenPage, strings.HasPrefix(name, OpenPage+"."):
+			err = removeOurs(d.folder, name)
+		default:
+			continue
 		}
+		if err != nil {
+			d.warn("a file of an earlier run can't be removed: %v", err)
+		}
+	}
+}
+
+func (d *Dir) removeExport(name string) error {
+	sub, err := d.folder.Sub(name)
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil // not ours
+	}
+	if err != nil {
 		return err
 	}
-	defer f.Close()
-	if err := f.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+	defer sub.Close()
+	if err := errors.Join(removeOurs(sub, ProductsFile), removeOurs(sub, ProductsFile+"-journal")); err != nil {
 		return err
 	}
-	return nil
+	return d.folder.Remove(name)
+}
+
+// removeOurs removes a file that we may have made: a regular one. One that is not
+// there is fine.
+func removeOurs(f *folder.Folder, name string) error {
+	_, err := f.Info(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, folder.ErrNotRegular):
+		return fmt.Errorf("%w, so it is not Stockroom's: move it away", err)
+	case err != nil:
+		return err
+	}
+	return f.Remove(name)
 }

@@ -177,7 +177,7 @@ func TestUnusablePathsAreRefusedWithWhatToDo(t *testing.T) {
 	for path, want := range map[string]string{
 		filepath.Join(dir, "file"):      "another path with --data",
 		filepath.Join(dir, "file", "x"): "another path with --data",
-		linked:                          "--data",
+		linked:                          "lock is not a regular file",
 	} {
 		_, err := datadir.Open(path, datadir.Options{})
 		var refused *datadir.DirError

@@ -11,6 +11,10 @@
 //     dir, an empty one, or a usable one.
 //   - The dir has mode 0700, its files 0600. A folder with other people's files
 //     in it is refused, not taken over.
+//   - Every file is known by the dir's handle (package folder): a dir that is moved
+//     away is noticed by Check, and nothing is done in another one at its path.
+//     What is no regular file in place of a store's refuses the start; in place of
+//     a file that only serves us it is told and left alone. Nothing is waited for.
 //   - admin.json appears whole or not at all. One that a dead server left is
 //     recognised by the lock that nobody holds.
 //

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"stockroom/folder"
 )
 
 // ErrNoServer is returned by ReadAdmin when no server runs on the data dir.
@@ -31,10 +33,37 @@ type DirError struct {
 }
 
 func (e *DirError) Error() string {
+	var lost *folder.LostError
+	if errors.As(e.Err, &lost) && lost.Dir {
+		return lostWords(e.Path, lost)
+	}
 	return fmt.Sprintf("can't use the data dir %s: %v; %s", e.Path, e.Err, e.Do)
 }
 
 func (e *DirError) Unwrap() error { return e.Err }
+
+// Lost returns the error that says that the data dir is not there any more, and
+// what to do, when err has that for its cause; else nil.
+func Lost(path string, err error) *DirError {
+	var lost *folder.LostError
+	if !errors.As(err, &lost) || !lost.Dir {
+		return nil
+	}
+	return &DirError{Path: path, Err: err}
+}
+
+func lostWords(path string, lost *folder.LostError) string {
+	const moved = ". What it acknowledged is in the moved dir. Move it back, or start Stockroom with --data and its new path; " +
+		"if it was removed, bring it back from a backup"
+	switch {
+	case lost.Path != path: // the lock
+		return "the lock file of the data dir " + path + " was removed or replaced while Stockroom ran, so another server may " +
+			"have started there; it stops. What it acknowledged is in that dir. Start Stockroom again when no other server runs there"
+	case lost.Replaced:
+		return "another folder is at " + path + " now: the data dir was moved or removed while Stockroom ran; it stops" + moved
+	}
+	return "the data dir " + path + " was moved or removed while Stockroom ran; it stops" + moved
+}
 
 // dirError adds to err what helps against it.
 func dirError(path string, err error) error {
@@ -46,6 +75,9 @@ func dirError(path string, err error) error {
 		do = "mount its file system writable, or choose another with --data"
 	case errors.Is(err, syscall.ENOSPC):
 		do = "make room on its disk"
+	case errors.Is(err, folder.ErrNotRegular):
+		do = "Stockroom keeps a file of its own under that name: put the file itself in the place of a link " +
+			"(the whole dir may be a link), move anything else away, and start again"
 	case errors.Is(err, syscall.ENOTDIR):
 		do = "a file is where a folder should be, choose another path with --data"
 	}

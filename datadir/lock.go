@@ -3,6 +3,7 @@ package datadir
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -36,7 +37,7 @@ func (d *Dir) acquire() error {
 	if errors.Is(err, errHeld) {
 		pid := readPID(f)
 		_ = f.Close()
-		return &LockedError{Path: d.path, PID: pid}
+		return &LockedError{Path: d.Path(), PID: pid}
 	}
 	if err == nil {
 		err = d.folder.Hold(lockFile, f)
@@ -50,7 +51,7 @@ func (d *Dir) acquire() error {
 	}
 	d.lock = f
 	if err := writePID(f, os.Getpid()); err != nil {
-		d.Warnings = append(d.Warnings, fmt.Sprintf("the PID can't be written to the lock file: %v", err))
+		d.warn("the PID can't be written to the lock file: %v", err)
 	}
 	return nil
 }
@@ -58,19 +59,21 @@ func (d *Dir) acquire() error {
 // openLock opens the lock file, making it when there is none. On a disk so full
 // that it can't be made the ballast goes first.
 func (d *Dir) openLock() (*os.File, error) {
-	path := d.File(lockFile)
-	f, err := openNoFollow(path)
+	f, err := d.folder.Open(lockFile, os.O_RDWR)
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = d.folder.Create(lockFile)
+	}
 	if isFull(err) {
 		d.dropBallast()
-		f, err = openNoFollow(path)
+		f, err = d.folder.Create(lockFile)
+	}
+	if errors.Is(err, fs.ErrExist) { // another process has just made it
+		f, err = d.folder.Open(lockFile, os.O_RDWR)
 	}
 	if err != nil {
 		return nil, err
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
 	if err == nil && info.Mode().Perm()&0o077 != 0 {
 		err = f.Chmod(0o600)
 	}

@@ -45,7 +45,7 @@ type Space struct {
 // Space looks at the disk. An error comes with a Space of the level unknown.
 func (d *Dir) Space(w SpaceWarn) (Space, error) {
 	s := Space{At: time.Now(), Level: SpaceUnknown, Released: d.BallastReleased()}
-	free, total, err := room(d.path)
+	free, total, err := room(d.Path())
 	if err != nil {
 		return s.judged(), fmt.Errorf("look for free space: %w", err)
 	}

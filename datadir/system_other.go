@@ -8,10 +8,6 @@ import (
 	"os"
 )
 
-func openNoFollow(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-}
-
 // tryLock does nothing here: the stores' own locks have to do.
 func tryLock(*os.File, bool) error { return nil }
 

@@ -11,11 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// openNoFollow opens the lock file; a symbolic link is refused.
-func openNoFollow(path string) (*os.File, error) {
-	return os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
-}
-
 // tryLock takes the lock, alone or shared with others who only look, without
 // waiting.
 func tryLock(f *os.File, alone bool) error {
