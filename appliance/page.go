@@ -18,7 +18,7 @@ func (a *Appliance) webOptions() web.Options {
 		Settings: s.Describe, Wanted: a.wants.add,
 		Rejected: a.rejected, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
-		DiskFree: a.dir.Available, DataDir: a.dir.Path(), PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
+		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(), PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
 	}
 	return o
 }

@@ -18,6 +18,7 @@ import (
 	"stockroom/appliance"
 	"stockroom/config"
 	"stockroom/fakeshopify"
+	"stockroom/folder"
 )
 
 type demoCommand struct {
@@ -54,11 +55,20 @@ func (c demoCommand) Run(e *env) (err error) {
 		}
 	}
 	if _, ok := flags["data"]; !ok {
-		dir, err := os.MkdirTemp("", "stockroom-demo-")
+		var dir string
+		var made *folder.Folder
+		if dir, err = os.MkdirTemp("", "stockroom-demo-"); err == nil {
+			made, err = folder.Open(dir)
+		}
 		if err != nil {
 			return withCode(config.ExitData, fmt.Errorf("make a temporary data dir: %w", err))
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() {
+			if made.Check() == nil { // else it is another's
+				err = errors.Join(err, os.RemoveAll(dir))
+			}
+			_ = made.Close()
+		}()
 		flags["data"] = dir
 	}
 	s, err := config.Load(config.Sources{Flags: flags})

@@ -6,15 +6,14 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/folder"
 	"stockroom/store"
 )
 
@@ -125,21 +124,19 @@ func onward() *template.Template {
 // in the list of processes, where every user of the machine can read it. The file
 // is beside admin.json, which opens more than it, and the next one replaces it.
 func openFile(dir, link, name string, args []string) error {
-	path, err := filepath.Abs(filepath.Join(dir, datadir.OpenPage))
-	if err != nil {
-		return err
-	}
 	var text strings.Builder
 	if err := onward().Execute(&text, link); err != nil {
 		return err
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	data, err := folder.Open(dir)
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, []byte(text.String()), 0o600); err != nil {
+	defer data.Close()
+	if err := data.Replace(datadir.OpenPage, []byte(text.String())); err != nil {
 		return err
 	}
-	cmd := exec.Command(name, append(args, path)...)
+	cmd := exec.Command(name, append(args, data.File(datadir.OpenPage))...)
 	if err := cmd.Start(); err != nil {
 		return err
 	}

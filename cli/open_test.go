@@ -65,6 +65,19 @@ func TestTheLinkIsInAFileAndNotAmongTheArguments(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file: %v %v", info.Mode(), err)
 	}
+	other := filepath.Join(dir, "other")
+	if err := errors.Join(os.Rename(path, other), os.Symlink(other, path)); err != nil {
+		t.Fatal(err)
+	}
+	if err := openFile(dir, "http://127.0.0.1:8081/login?link=second", program, nil); err == nil {
+		t.Error("a link in place of the file was taken")
+	}
+	if now, err := os.ReadFile(other); err != nil || string(now) != string(text) {
+		t.Errorf("the file was written through a link: %v %s", err, now)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("FAIL", "3")
 	if err := openFile(dir, link, program, nil); err == nil {
 		t.Error("a browser that does not start is no error")

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -169,26 +169,26 @@ func jsonProducts(out io.Writer) (put func(*store.ProductRow) error, end func() 
 // copy. Its place is free for another once the copy is made: who reads slowly, or
 // not at all, keeps nobody waiting.
 func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
-	dir, err := os.MkdirTemp(s.o.DataDir, datadir.ExportPrefix)
-	if err != nil {
+	root, dir := s.o.Folder.Root(), datadir.ExportPrefix+strconv.FormatUint(rand.Uint64(), 10)
+	if err := root.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
 	defer func() {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := root.RemoveAll(dir); err != nil {
 			s.log.Warn("an export's temporary folder stays until the next start", "error", err.Error())
 		}
 	}()
-	path := filepath.Join(dir, "products.db")
-	n, err := s.copyCatalogue(r.Context(), path)
+	name := filepath.Join(dir, datadir.ProductsFile)
+	n, err := s.copyCatalogue(r.Context(), s.o.Folder.File(name))
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(path)
+	f, err := root.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_ = os.RemoveAll(dir) // where the system allows it: a process that is killed from here on leaves nothing
+	_ = root.RemoveAll(dir) // where the system allows it: a process that is killed from here on leaves nothing
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.sqlite3")
 	h.Set("Content-Disposition", `attachment; filename="products.db"`)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -373,6 +375,29 @@ func TestACopyThatWouldFillTheDiskIsRefusedBeforeItBegins(t *testing.T) {
 		}
 	}
 	if names, err := filepath.Glob(filepath.Join(r.opt.DataDir, ".export-*")); err != nil || len(names) != 0 {
+		t.Errorf("left behind: %v %v", names, err)
+	}
+}
+
+func TestAnExportPutsNothingIntoAFolderThatTookThePlaceOfTheDataDir(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(1, "Shirt", "")
+	dir := r.opt.DataDir
+	if err := errors.Join(os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o700)); err != nil {
+		t.Skipf("can't move an open folder here: %v", err)
+	}
+	long := time.Unix(1_700_000_000, 0) // changes with the first file
+	if err := os.Chtimes(dir, long, long); err != nil {
+		t.Fatal(err)
+	}
+	w := serve(r.Admin(), request("GET", "/api/v1/products-export?format=sqlite", ""))
+	if info, err := os.Stat(dir); w.Code < 500 || err != nil || !info.ModTime().Equal(long) {
+		t.Errorf("%d %s: changed %s, %v", w.Code, w.Body, info.ModTime(), err)
+	}
+	if err := errors.Join(os.Remove(dir), os.Rename(dir+".old", dir)); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := filepath.Glob(filepath.Join(dir, ".export-*")); err != nil || len(names) != 0 {
 		t.Errorf("left behind: %v %v", names, err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"stockroom/catalog"
+	"stockroom/folder"
 	"stockroom/queue"
 	"stockroom/status"
 	"stockroom/store"
@@ -129,8 +130,12 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	data, err := folder.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() {
-		if err := errors.Join(q.Close(), db.Close()); err != nil {
+		if err := errors.Join(q.Close(), db.Close(), data.Close()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -142,7 +147,7 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	r.tel.Shop(testShop)
 	r.opt = Options{
 		Store: db, Queue: q, Shops: r.shops, Sets: []*metrics.Set{set}, Telemetry: r.tel,
-		Token: testToken, Version: "test", DataDir: dir,
+		Token: testToken, Version: "test", DataDir: dir, Folder: data,
 	}
 	if change != nil {
 		change(&r.opt)

@@ -13,6 +13,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/folder"
 	"stockroom/logbook"
 	"stockroom/queue"
 	"stockroom/status"
@@ -66,9 +67,9 @@ type Options struct {
 	Version string
 	Started time.Time    // of the process; zero means New's call
 	Logger  *slog.Logger // nil discards
-	// DataDir takes the temporary file of an sqlite export; "" means the
-	// system's temporary folder.
-	DataDir string
+	// Folder takes the copy that an sqlite export makes; those need one.
+	Folder  *folder.Folder
+	DataDir string // its path, for people
 	// DiskFree returns how many bytes the disk of the data dir still takes; nil
 	// when nobody knows.
 	DiskFree  func() (int64, error)
