@@ -158,6 +158,9 @@ func (c *Client) post(ctx context.Context, name string, op operation, out any, t
 	if err != nil {
 		return none, nil, err
 	}
+	if op.bytes != nil {
+		*op.bytes += int64(len(answer))
+	}
 	now := time.Now()
 	c.notice(name, res.Header, sent, now)
 	cost, e := readAnswer(name, res, answer, out, now)

@@ -145,7 +145,7 @@ func TestWeNeverThrottleOurselves(t *testing.T) {
 					case 0:
 						_, err = r.Shop(t.Context(), testShop, class)
 					case 1:
-						_, err = r.IDs(t.Context(), testShop, class, 0, 0, "")
+						_, err = r.IDs(t.Context(), testShop, class, 0, 0, &Walk{})
 					default:
 						_, err = r.Product(t.Context(), testShop, class, ids[i%len(ids)])
 					}

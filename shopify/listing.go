@@ -27,61 +27,48 @@ type listedPage struct {
 	Products connection[listedNode] `json:"products"`
 }
 
-// Page is one page of a listing. More says that there is another; ask for it
-// with After.
-type Page[T any] struct {
-	List  []T
-	More  bool
-	After string
-}
-
 // Changed lists the products that changed at or after since (to the second), the
-// longest unchanged first. after is "" for the first page. Cursors are good for
-// one run only: keep an instant between runs, and overlap.
-func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, after string) (Page[Listed], error) {
+// longest unchanged first: the next page of a walk. Cursors are good for one run
+// only: keep an instant between runs, and overlap.
+func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Listed, error) {
 	// Without the quotes Shopify splits the time at its colons and finds others.
 	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'", "first": largestPage}
-	return c.listed(ctx, name, class, "ProductsChanged", vars, after)
+	return c.listed(ctx, name, class, "ProductsChanged", vars, w)
 }
 
-// IDs lists products by id, those with from <= id < to; to is 0 for no end.
+// IDs lists products by id, those with from <= id < to; to is 0 for no end: the
+// next page of a walk.
 // Shopify pages through at most 25,000 objects, so a large catalogue is read in
 // slices: go on from the last id of the slice before.
-func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from, to int64, after string) (Page[Listed], error) {
+func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from, to int64, w *Walk) ([]Listed, error) {
 	query := fmt.Sprintf("id:>=%d", from)
 	if to > 0 {
 		query += fmt.Sprintf(" AND id:<%d", to)
 	}
-	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query, "first": largestPage}, after)
+	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query, "first": largestPage}, w)
 }
 
 // DeepestPage is how many objects Shopify pages through in one listing.
 const DeepestPage = 25_000
 
-func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, after string) (Page[Listed], error) {
-	if after != "" {
-		vars["after"] = after
-	}
+func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, w *Walk) ([]Listed, error) {
 	var out listedPage
-	if err := c.read(ctx, name, class, c.queries[query].call(vars), &out); err != nil {
-		return Page[Listed]{}, err
+	if err := c.read(ctx, name, class, w.page(c.queries[query], vars), &out); err != nil {
+		return nil, err
 	}
-	p := Page[Listed]{More: out.Products.PageInfo.HasNextPage, After: out.Products.PageInfo.EndCursor}
+	var list []Listed
 	for _, n := range out.Products.Nodes {
 		id, err := parseGID("Product", n.ID)
 		if err != nil {
-			return Page[Listed]{}, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
 		}
 		l := Listed{ID: id, UpdatedAt: n.UpdatedAt.UnixMilli(), Variants: -1}
 		if n.VariantsCount != nil && n.VariantsCount.Precision == "EXACT" {
 			l.Variants = n.VariantsCount.Count
 		}
-		p.List = append(p.List, l)
+		list = append(list, l)
 	}
-	if p.More && (p.After == "" || len(p.List) == 0) {
-		return Page[Listed]{}, &Error{Kind: KindUnreadable, Shop: name, Op: query, Message: "there is a next page but no way to it"}
-	}
-	return p, nil
+	return list, turn(w, name, query, largestPage, out.Products)
 }
 
 // Count returns how many products the shop has. exact is false when Shopify only
@@ -143,15 +130,12 @@ type Deletion struct {
 	At      time.Time
 }
 
-// Deletions lists the products deleted at or after since, the oldest first.
-// Shopify keeps events for a year.
-func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, after string) (Page[Deletion], error) {
+// Deletions lists the products deleted at or after since, the oldest first:
+// the next page of a walk. Shopify keeps events for a year.
+func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Deletion, error) {
 	vars := map[string]any{
 		"query": "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'",
 		"first": largestPage,
-	}
-	if after != "" {
-		vars["after"] = after
 	}
 	var out struct {
 		Events connection[struct {
@@ -161,10 +145,10 @@ func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class
 			SubjectType string    `json:"subjectType"`
 		}] `json:"events"`
 	}
-	if err := c.read(ctx, name, class, c.queries["Deletions"].call(vars), &out); err != nil {
-		return Page[Deletion]{}, err
+	if err := c.read(ctx, name, class, w.page(c.queries["Deletions"], vars), &out); err != nil {
+		return nil, err
 	}
-	p := Page[Deletion]{More: out.Events.PageInfo.HasNextPage, After: out.Events.PageInfo.EndCursor}
+	var list []Deletion
 	for _, n := range out.Events.Nodes {
 		// The search is not the proof: what it finds says itself what it is.
 		if n.Action != "destroy" || n.SubjectType != "PRODUCT" {
@@ -172,9 +156,9 @@ func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class
 		}
 		id, err := parseGID("Product", n.SubjectID)
 		if err != nil {
-			return Page[Deletion]{}, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
 		}
-		p.List = append(p.List, Deletion{id, n.CreatedAt})
+		list = append(list, Deletion{id, n.CreatedAt})
 	}
-	return p, nil
+	return list, turn(w, name, "Deletions", largestPage, out.Events)
 }

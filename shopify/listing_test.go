@@ -17,20 +17,17 @@ func plusRig(t *testing.T, o fakeshopify.Options) *rig {
 }
 
 // all follows a listing to its end.
-func all[T any](t *testing.T, page func(after string) (Page[T], error)) []T {
+func all[T any](t *testing.T, page func(w *Walk) ([]T, error)) []T {
 	t.Helper()
 	var list []T
-	for after := ""; ; {
-		p, err := page(after)
+	for w := (Walk{}); w.More(); {
+		p, err := page(&w)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, p.List...)
-		if !p.More {
-			return list
-		}
-		after = p.After
+		list = append(list, p...)
 	}
+	return list
 }
 
 func TestProductsAreListedByIDInSlices(t *testing.T) {
@@ -45,8 +42,8 @@ func TestProductsAreListedByIDInSlices(t *testing.T) {
 				}
 			}
 			var got []int64
-			for _, l := range all(t, func(after string) (Page[Listed], error) {
-				return r.IDs(t.Context(), testShop, limiter.Bulk, tt.from, tt.to, after)
+			for _, l := range all(t, func(w *Walk) ([]Listed, error) {
+				return r.IDs(t.Context(), testShop, limiter.Bulk, tt.from, tt.to, w)
 			}) {
 				got = append(got, l.ID)
 				p, _ := r.shop.Product(l.ID)
@@ -75,8 +72,8 @@ func TestProductsThatChangedAreFoundToTheSecond(t *testing.T) {
 		r.shop.UpdateProduct(ids[7], func(p *fakeshopify.Product) { p.Title += "!" })
 		changed := func(since time.Time) []int64 {
 			var got []int64
-			for _, l := range all(t, func(after string) (Page[Listed], error) {
-				return r.Changed(t.Context(), testShop, limiter.Reconcile, since, after)
+			for _, l := range all(t, func(w *Walk) ([]Listed, error) {
+				return r.Changed(t.Context(), testShop, limiter.Reconcile, since, w)
 			}) {
 				got = append(got, l.ID)
 			}
@@ -104,8 +101,8 @@ func TestDeletedProductsAreFoundTwoWays(t *testing.T) {
 			t.Errorf("existing: %v, %v", left, err)
 		}
 		var gone []int64
-		for _, d := range all(t, func(after string) (Page[Deletion], error) {
-			return r.Deletions(t.Context(), testShop, limiter.Reconcile, mark, after)
+		for _, d := range all(t, func(w *Walk) ([]Deletion, error) {
+			return r.Deletions(t.Context(), testShop, limiter.Reconcile, mark, w)
 		}) {
 			gone = append(gone, d.Product)
 		}

@@ -90,46 +90,54 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 	if n == nil {
 		return nil, false, nil
 	}
-	if n.Variants.PageInfo.HasNextPage || n.Media.PageInfo.HasNextPage {
+	variants, media := Walk{Most: mostOfProduct}, Walk{Most: mostOfProduct}
+	if err := errors.Join(turn(&variants, name, "Product", size.variants, n.Variants),
+		turn(&media, name, "Product", size.media, n.Media)); err != nil {
+		return nil, false, err
+	}
+	if variants.More() || media.More() {
 		// An edit in the second of the last one would not show in updatedAt.
 		if fresh := sameSecond - c.age(name, n.UpdatedAt); fresh > 0 {
 			return n, false, pause(ctx, name, min(fresh, sameSecond))
 		}
 	}
-	for n.Variants.PageInfo.HasNextPage {
+	for variants.More() {
 		var next struct {
 			Product *struct {
 				UpdatedAt time.Time               `json:"updatedAt"`
 				Variants  connection[variantNode] `json:"variants"`
 			} `json:"product"`
 		}
-		after := n.Variants.PageInfo.EndCursor
-		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more, "after": after}
-		if err := c.readOn(ctx, name, class, c.queries["ProductVariants"].call(vars), &next); err != nil {
+		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more}
+		if err := c.readOn(ctx, name, class, variants.page(c.queries["ProductVariants"], vars), &next); err != nil {
 			return nil, false, err
 		}
 		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Variants.Nodes) == 0 {
 			return n, false, nil
 		}
 		n.Variants.Nodes = append(n.Variants.Nodes, next.Product.Variants.Nodes...)
-		n.Variants.PageInfo = next.Product.Variants.PageInfo
+		if err := turn(&variants, name, "ProductVariants", size.more, next.Product.Variants); err != nil {
+			return nil, false, err
+		}
 	}
-	for n.Media.PageInfo.HasNextPage {
+	for media.More() {
 		var next struct {
 			Product *struct {
 				UpdatedAt time.Time             `json:"updatedAt"`
 				Media     connection[mediaNode] `json:"media"`
 			} `json:"product"`
 		}
-		vars := map[string]any{"id": catalog.GID("Product", id), "media": size.media, "after": n.Media.PageInfo.EndCursor}
-		if err := c.readOn(ctx, name, class, c.queries["ProductMedia"].call(vars), &next); err != nil {
+		vars := map[string]any{"id": catalog.GID("Product", id), "media": size.media}
+		if err := c.readOn(ctx, name, class, media.page(c.queries["ProductMedia"], vars), &next); err != nil {
 			return nil, false, err
 		}
 		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Media.Nodes) == 0 {
 			return n, false, nil
 		}
 		n.Media.Nodes = append(n.Media.Nodes, next.Product.Media.Nodes...)
-		n.Media.PageInfo = next.Product.Media.PageInfo
+		if err := turn(&media, name, "ProductMedia", size.media, next.Product.Media); err != nil {
+			return nil, false, err
+		}
 	}
 	return n, complete(n), nil
 }

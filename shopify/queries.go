@@ -61,6 +61,7 @@ type operation struct {
 	vars  map[string]any
 	cost  string // what its cost is learnt under
 	bound int    // points
+	bytes *int64 // counts those of the answers; nil: nobody does
 }
 
 // loadQueries parses the files; they are part of the program, so an error is a

@@ -25,9 +25,10 @@ type Subscription struct {
 
 // Subscriptions lists a shop's subscriptions by id.
 func (c *Client) Subscriptions(ctx context.Context, name string, class limiter.Class) ([]Subscription, error) {
+	const first = 100
 	var list []Subscription
-	vars := map[string]any{"first": 100}
-	for {
+	walk := Walk{Most: mostSubscriptions}
+	for walk.More() {
 		var out struct {
 			Subscriptions connection[struct {
 				ID            string    `json:"id"`
@@ -43,7 +44,7 @@ func (c *Client) Subscriptions(ctx context.Context, name string, class limiter.C
 				} `json:"apiVersion"`
 			}] `json:"webhookSubscriptions"`
 		}
-		if err := c.read(ctx, name, class, c.queries["Subscriptions"].call(vars), &out); err != nil {
+		if err := c.read(ctx, name, class, walk.page(c.queries["Subscriptions"], map[string]any{"first": first}), &out); err != nil {
 			return nil, err
 		}
 		for _, n := range out.Subscriptions.Nodes {
@@ -52,11 +53,11 @@ func (c *Client) Subscriptions(ctx context.Context, name string, class limiter.C
 				APIVersion: n.APIVersion.Handle, CreatedAt: n.CreatedAt, UpdatedAt: n.UpdatedAt,
 			})
 		}
-		if !out.Subscriptions.PageInfo.HasNextPage || len(out.Subscriptions.Nodes) == 0 {
-			return list, nil
+		if err := turn(&walk, name, "Subscriptions", first, out.Subscriptions); err != nil {
+			return nil, err
 		}
-		vars["after"] = out.Subscriptions.PageInfo.EndCursor
 	}
+	return list, nil
 }
 
 // enumTopics are the spellings of GraphQL. The slash can't be found again from

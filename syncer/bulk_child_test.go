@@ -128,12 +128,12 @@ func (a *lineAPI) Download(ctx context.Context, shop, address string, offset int
 	return a.files.Download(ctx, shop, address, offset)
 }
 
-func (a *lineAPI) Changed(context.Context, string, limiter.Class, time.Time, string) (shopify.Page[shopify.Listed], error) {
-	return shopify.Page[shopify.Listed]{}, nil
+func (a *lineAPI) Changed(_ context.Context, _ string, _ limiter.Class, _ time.Time, w *shopify.Walk) ([]shopify.Listed, error) {
+	return nil, w.Turn("", "", 0, 1, false, "")
 }
 
-func (a *lineAPI) Deletions(context.Context, string, limiter.Class, time.Time, string) (shopify.Page[shopify.Deletion], error) {
-	return shopify.Page[shopify.Deletion]{}, nil
+func (a *lineAPI) Deletions(_ context.Context, _ string, _ limiter.Class, _ time.Time, w *shopify.Walk) ([]shopify.Deletion, error) {
+	return nil, w.Turn("", "", 0, 1, false, "")
 }
 
 // A result that is read in the right way leaves nothing to ask one by one.

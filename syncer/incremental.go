@@ -137,17 +137,20 @@ func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err erro
 // pages are read moves to the end and is listed again.
 func (r *run) changed(ctx context.Context, since time.Time) (map[int64]shopify.Listed, error) {
 	found := map[int64]shopify.Listed{}
-	after, read := "", 0
-	for {
-		var page shopify.Page[shopify.Listed]
+	read := 0
+	for walk := (shopify.Walk{}); walk.More(); {
+		if read >= mostChanges {
+			return nil, fmt.Errorf("more than %d products changed; the whole catalogue is compared instead", mostChanges)
+		}
+		var page []shopify.Listed
 		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			page, err = r.s.o.API.Changed(ctx, r.shop, r.class, since, after)
+			page, err = r.s.o.API.Changed(ctx, r.shop, r.class, since, &walk)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range page.List {
+		for _, l := range page {
 			if l.UpdatedAt/1000 < since.Unix() {
 				// The search is not what was asked for, as an unquoted time is not.
 				return nil, fmt.Errorf("the shop lists product %d of %s among those changed since %s", l.ID,
@@ -155,19 +158,14 @@ func (r *run) changed(ctx context.Context, since time.Time) (map[int64]shopify.L
 			}
 			found[l.ID] = l
 		}
-		read += len(page.List)
+		read += len(page)
 		r.show(func(row *store.SyncRun) {
 			if row.Kind == store.RunIncremental {
 				row.Read = int64(len(found))
 			}
 		})
-		if !page.More {
-			return found, nil
-		}
-		if after = page.After; read >= mostChanges {
-			return nil, fmt.Errorf("more than %d products changed; the whole catalogue is compared instead", mostChanges)
-		}
 	}
+	return found, nil
 }
 
 // differing are the ids of those that are not stored as listed.
@@ -194,11 +192,11 @@ func (r *run) differing(ctx context.Context, listed map[int64]shopify.Listed) ([
 // have it any more. Without events (whole is false) the next comparison finds it.
 func (r *run) deleted(ctx context.Context, since time.Time) (whole bool, err error) {
 	var ids []int64
-	after := ""
-	for {
-		var page shopify.Page[shopify.Deletion]
+	walk := shopify.Walk{Most: mostChanges}
+	for walk.More() {
+		var page []shopify.Deletion
 		if !r.try(ctx, "deletions can't be listed", func(ctx context.Context) (err error) {
-			page, err = r.s.o.API.Deletions(ctx, r.shop, r.class, since, after)
+			page, err = r.s.o.API.Deletions(ctx, r.shop, r.class, since, &walk)
 			return err
 		}) {
 			if ctx.Err() != nil {
@@ -206,13 +204,11 @@ func (r *run) deleted(ctx context.Context, since time.Time) (whole bool, err err
 			}
 			break
 		}
-		for _, d := range page.List {
+		for _, d := range page {
 			ids = append(ids, d.Product)
 		}
-		if after, whole = page.After, !page.More; whole || len(ids) >= mostChanges {
-			break
-		}
 	}
+	whole = !walk.More()
 	slices.Sort(ids)
 	var stored []int64
 	for _, id := range slices.Compact(ids) {

@@ -73,8 +73,8 @@ func TestDeletionsThatCouldNotBeListedAreListedLater(t *testing.T) {
 // noEvents is a shop whose events and counts can't be asked.
 type noEvents struct{ API }
 
-func (noEvents) Deletions(context.Context, string, limiter.Class, time.Time, string) (shopify.Page[shopify.Deletion], error) {
-	return shopify.Page[shopify.Deletion]{}, &shopify.Error{Kind: shopify.KindServer, Op: "Deletions"}
+func (noEvents) Deletions(context.Context, string, limiter.Class, time.Time, *shopify.Walk) ([]shopify.Deletion, error) {
+	return nil, &shopify.Error{Kind: shopify.KindServer, Op: "Deletions"}
 }
 
 func (noEvents) Count(context.Context, string, limiter.Class) (int, bool, error) {

@@ -24,21 +24,21 @@ func (l listedShop) Count(context.Context, string, limiter.Class) (int, bool, er
 	return len(l.list), true, nil
 }
 
-func (l listedShop) IDs(_ context.Context, _ string, _ limiter.Class, from, _ int64, after string) (shopify.Page[shopify.Listed], error) {
-	if after != "" {
+func (l listedShop) IDs(_ context.Context, _ string, _ limiter.Class, from, _ int64, w *shopify.Walk) ([]shopify.Listed, error) {
+	if after := w.After(); after != "" {
 		last, err := strconv.ParseInt(after, 10, 64)
 		if err != nil {
-			return shopify.Page[shopify.Listed]{}, err
+			return nil, err
 		}
 		from = last + 1
 	}
 	at := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID >= from })
 	end := min(at+250, len(l.list))
-	p := shopify.Page[shopify.Listed]{List: l.list[at:end], More: end < len(l.list)}
-	if p.More {
-		p.After = strconv.FormatInt(l.list[end-1].ID, 10)
+	after := ""
+	if end < len(l.list) {
+		after = strconv.FormatInt(l.list[end-1].ID, 10)
 	}
-	return p, nil
+	return l.list[at:end], w.Turn("", "", end-at, 250, end < len(l.list), after)
 }
 
 // newBenchRig is a rig with many stored products and a shop that lists them.

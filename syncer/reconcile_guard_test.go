@@ -20,7 +20,7 @@ import (
 type bentShop struct {
 	API
 	count func(n int) int
-	ids   func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed]
+	ids   func(list []shopify.Listed) []shopify.Listed // the only page
 }
 
 func (b bentShop) Count(ctx context.Context, shop string, class limiter.Class) (int, bool, error) {
@@ -31,12 +31,12 @@ func (b bentShop) Count(ctx context.Context, shop string, class limiter.Class) (
 	return n, exact, err
 }
 
-func (b bentShop) IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, after string) (shopify.Page[shopify.Listed], error) {
-	p, err := b.API.IDs(ctx, shop, class, from, to, after)
-	if b.ids != nil {
-		p = b.ids(p)
+func (b bentShop) IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error) {
+	list, err := b.API.IDs(ctx, shop, class, from, to, w)
+	if err != nil || b.ids == nil {
+		return list, err
 	}
-	return p, err
+	return b.ids(list), w.Turn(shop, "", 0, 1, false, "")
 }
 
 // TestNothingIsRemovedFromAnIncompleteListing is I15 for comparisons.
@@ -48,21 +48,18 @@ func TestNothingIsRemovedFromAnIncompleteListing(t *testing.T) {
 	}{
 		{"more are counted", bentShop{count: func(n int) int { return n + 1 }}, false},
 		{"fewer are counted", bentShop{count: func(n int) int { return n - 1 }}, false},
-		{"half of the listing is missing", bentShop{ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
-			p.List, p.More = p.List[:len(p.List)/2], false
-			return p
+		{"half of the listing is missing", bentShop{ids: func(list []shopify.Listed) []shopify.Listed {
+			return list[:len(list)/2]
 		}}, false},
-		{"the listing is empty", bentShop{ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
-			p.List, p.More = nil, false
-			return p
+		{"the listing is empty", bentShop{ids: func([]shopify.Listed) []shopify.Listed {
+			return nil
 		}}, false},
-		{"the listing is empty and so is the count", bentShop{count: func(int) int { return 0 }, ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
-			p.List, p.More = nil, false
-			return p
+		{"the listing is empty and so is the count", bentShop{count: func(int) int { return 0 }, ids: func([]shopify.Listed) []shopify.Listed {
+			return nil
 		}}, false},
-		{"the listing is out of order", bentShop{ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
-			p.List[0], p.List[1] = p.List[1], p.List[0]
-			return p
+		{"the listing is out of order", bentShop{ids: func(list []shopify.Listed) []shopify.Listed {
+			list[0], list[1] = list[1], list[0]
+			return list
 		}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -112,9 +109,8 @@ func TestACountWaitsForPoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 40})
 		r.synced()
-		short := bentShop{API: r.api, ids: func(p shopify.Page[shopify.Listed]) shopify.Page[shopify.Listed] {
-			p.List, p.More = p.List[:len(p.List)/2], false
-			return p
+		short := bentShop{API: r.api, ids: func(list []shopify.Listed) []shopify.Listed {
+			return list[:len(list)/2]
 		}}
 		r.o.API = &dearCount{bentShop: short, refuse: 3}
 		run, err := r.reconcile(false)
@@ -144,8 +140,8 @@ func (blindShop) Count(context.Context, string, limiter.Class) (int, bool, error
 	return 0, true, nil
 }
 
-func (blindShop) IDs(context.Context, string, limiter.Class, int64, int64, string) (shopify.Page[shopify.Listed], error) {
-	return shopify.Page[shopify.Listed]{}, nil
+func (blindShop) IDs(_ context.Context, _ string, _ limiter.Class, _, _ int64, w *shopify.Walk) ([]shopify.Listed, error) {
+	return nil, w.Turn("", "", 0, 1, false, "")
 }
 
 func (blindShop) Existing(context.Context, string, limiter.Class, []int64) ([]int64, error) {

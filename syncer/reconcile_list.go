@@ -22,7 +22,11 @@ func (r *run) list(ctx context.Context) (list []shopify.Listed, complete bool, e
 		if counted {
 			r.show(func(row *store.SyncRun) { row.Expected = int64(before) })
 		}
-		if list, err = r.listOnce(ctx); err != nil {
+		walk := shopify.Walk{}
+		if counted { // the shop goes on while it is listed
+			walk.Most = 2*max(before, 0) + 10_000
+		}
+		if list, err = r.listOnce(ctx, walk); err != nil {
 			return nil, false, err
 		}
 		after, again := r.count(ctx)
@@ -77,19 +81,19 @@ var errDisordered = errors.New("the listing is not in the order of ids")
 
 // listOnce goes through the catalogue in slices, because a listing ends after
 // DeepestPage objects.
-func (r *run) listOnce(ctx context.Context) ([]shopify.Listed, error) {
+func (r *run) listOnce(ctx context.Context, walk shopify.Walk) ([]shopify.Listed, error) {
 	var list []shopify.Listed
-	from, deep, after := int64(1), 0, ""
-	for {
-		var page shopify.Page[shopify.Listed]
+	from, deep := int64(1), 0
+	for walk.More() {
+		var page []shopify.Listed
 		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			page, err = r.s.o.API.IDs(ctx, r.shop, r.class, from, 0, after)
+			page, err = r.s.o.API.IDs(ctx, r.shop, r.class, from, 0, &walk)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, l := range page.List {
+		for _, l := range page {
 			if l.ID < from || len(list) > 0 && l.ID <= list[len(list)-1].ID {
 				return nil, errDisordered
 			}
@@ -101,12 +105,10 @@ func (r *run) listOnce(ctx context.Context) ([]shopify.Listed, error) {
 				row.Expected = max(row.Expected, row.Read)
 			}
 		})
-		if !page.More {
-			return list, nil
-		}
-		deep, after = deep+len(page.List), page.After
-		if deep+len(page.List) > shopify.DeepestPage {
-			from, deep, after = list[len(list)-1].ID+1, 0, ""
+		if deep += len(page); walk.More() && deep+len(page) > shopify.DeepestPage {
+			from, deep = list[len(list)-1].ID+1, 0
+			walk.Begin()
 		}
 	}
+	return list, nil
 }
