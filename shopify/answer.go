@@ -111,7 +111,10 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		Errors     json.RawMessage `json:"errors"`
 		Extensions json.RawMessage `json:"extensions"`
 	}
-	jsonErr := json.Unmarshal(body, &in)
+	jsonErr := errCrowded
+	if !crowded(body) {
+		jsonErr = json.Unmarshal(body, &in)
+	}
 	cost := costBlock{actual: limiter.Unknown}
 	if jsonErr == nil {
 		cost = parseCost(in.Extensions)
@@ -130,7 +133,9 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		return cost, e
 	}
 	if jsonErr != nil {
-		e.Kind, e.Message = KindUnreadable, unreadable(res, body)
+		if e.Kind, e.Message = KindUnreadable, unreadable(res, body); jsonErr == errCrowded {
+			e.Message = errCrowded.Error()
+		}
 		return cost, e
 	}
 	if len(in.Errors) > 0 && !isNull(in.Errors) {
@@ -157,6 +162,40 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		return cost, e
 	}
 	return cost, nil
+}
+
+// errCrowded: small text can become large structs in memory.
+var errCrowded = errors.New("there is more in it than was asked for")
+
+// crowded reports whether a text in JSON has a list or an object with more members,
+// or of more levels, than any that we ask for.
+func crowded(body []byte) bool {
+	const most, deepest = largestVariantPage + 500, 64
+	var members []int // of what is open
+	for i := 0; i < len(body); i++ {
+		switch open := len(members); body[i] {
+		case '"':
+			for i++; i < len(body) && body[i] != '"'; i++ {
+				if body[i] == '\\' {
+					i++
+				}
+			}
+		case '[', '{':
+			if members = append(members, 1); open == deepest {
+				return true
+			}
+		case ']', '}':
+			members = members[:max(open-1, 0)]
+		case ',':
+			if open == 0 {
+				return false // it is no JSON
+			}
+			if members[open-1]++; members[open-1] > most {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // judgeErrors picks what counts of several errors: the one that says most about

@@ -75,6 +75,9 @@ func TestEveryRowOfTheErrorTableIsUnderstood(t *testing.T) {
 		{"data of another shape", 200, `{"data":[1,2,3]}`, nil, KindUnreadable, "", "shape"},
 		{"a field of another type", 200, `{"data":{"shop":{"id":7}}}`, nil, KindUnreadable, "", "shape"},
 		{"errors of another shape", 200, `{"data":{"shop":{"id":"1"}},"errors":{"unexpected":true}}`, nil, KindUnreadable, "", "errors"},
+		{"a list of very many", 200, `{"data":{"shop":{"id":"1"},"nodes":[{}` + strings.Repeat(",{}", 3000) + `]}}`, nil, KindUnreadable, "", "more in it than was asked for"},
+		{"very many levels", 200, `{"data":{"shop":{"id":"1"},"x":` + strings.Repeat("[", 90) + strings.Repeat("]", 90) + `}}`, nil, KindUnreadable, "", "more in it than was asked for"},
+		{"commas in a text", 200, `{"data":{"shop":{"id":"1","name":"\"` + strings.Repeat(",", 3000) + `"}}}`, nil, 0, "", ""},
 		{"an empty list of errors", 200, `{"data":{"shop":{"id":"1"}},"errors":[]}`, nil, KindUnreadable, "", "errors"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -39,7 +39,8 @@ type Options struct {
 	Transport http.RoundTripper
 	// Timeout is one try's time from dial to the end of the answer. Default 30 s.
 	Timeout time.Duration
-	// MaxBody is the most bytes of an answer that are read. Default 32 MiB.
+	// MaxBody is the most bytes of an answer that are read. Default 6 MiB: a few
+	// times what the largest page of variants has.
 	MaxBody int64
 	// MaxDownload is the most bytes of a bulk result. Default 64 GiB.
 	MaxDownload int64
@@ -59,7 +60,7 @@ func (o *Options) defaults() {
 		o.Timeout = 30 * time.Second
 	}
 	if o.MaxBody <= 0 {
-		o.MaxBody = 32 << 20
+		o.MaxBody = 6 << 20
 	}
 	if o.MaxDownload <= 0 {
 		o.MaxDownload = 64 << 30
