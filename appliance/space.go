@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -45,6 +46,20 @@ func (a *Appliance) Space() datadir.Space {
 	defer a.space.mu.Unlock()
 	queue := !a.space.refused.IsZero() && time.Since(a.space.refused) < spaceForget
 	return a.space.seen.WithRefused(catalogue || queue)
+}
+
+// room says why a sync may not write so many bytes more, "" that it may: deliveries
+// come first.
+func (a *Appliance) room(more int64) string {
+	s, err := a.dir.Space(datadir.SpaceWarn{})
+	if err != nil || s.Level == datadir.SpaceUnknown || s.Level == datadir.SpaceOK && s.Free-more >= s.Needed {
+		return ""
+	}
+	words := fmt.Sprintf("the disk of the data dir has %d MiB free, and deliveries need %d MiB", s.Free>>20, datadir.SpaceNeeded>>20)
+	if more > 0 {
+		words += fmt.Sprintf(" beside the %d MiB that this sync may take", (more+1<<20-1)>>20)
+	}
+	return words + "; make room on it"
 }
 
 // lookAtSpace looks the free space up and says when its level is another one.

@@ -159,3 +159,14 @@ func TestAStoreThatFailsOnAndOffMakesAFewLines(t *testing.T) {
 		}
 	})
 }
+
+func TestASyncIsToldWhenItWouldTakeTheRoomOfDeliveries(t *testing.T) {
+	r := newSpaceRig(t, "1")
+	defer func() { _ = r.Close() }()
+	if why := r.room(0); why != "" {
+		t.Skip("the disk of the test is full: " + why)
+	}
+	if why := r.room(1 << 60); !strings.Contains(why, "MiB free, and deliveries need 16 MiB beside the 1099511627776 MiB that this sync may take; make room on it") {
+		t.Errorf("%q", why)
+	}
+}

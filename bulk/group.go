@@ -24,6 +24,15 @@ type Group struct {
 	Late bool
 }
 
+// Size is how many bytes its lines have.
+func (g Group) Size() int {
+	n := len(g.Root)
+	for _, c := range g.Children {
+		n += len(c)
+	}
+	return n
+}
+
 // line is a line that waits, with its place in the file.
 type line struct {
 	data       []byte

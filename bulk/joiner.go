@@ -29,10 +29,10 @@ type Options struct {
 	// Seen are the roots that were handed out under that mark, in any order.
 	Seen []int64
 	// MaxLine is the most bytes of a line; a longer one is a bad line. Default
-	// 16 MiB.
+	// 4 MiB.
 	MaxLine int
 	// MaxGroup is the most bytes of a group; what is beyond is left out, and
-	// counted as bad lines. Default 64 MiB.
+	// counted as bad lines. Default 16 MiB.
 	MaxGroup int64
 	// SpillEvery is after how many bytes of input a line that waits is moved to
 	// the spill file although there is room, so that little is read twice after
@@ -54,10 +54,10 @@ func (o *Options) defaults() error {
 		o.Root = "gid://shopify/Product/"
 	}
 	if o.MaxLine <= 0 {
-		o.MaxLine = 16 << 20
+		o.MaxLine = 4 << 20
 	}
 	if o.MaxGroup <= 0 {
-		o.MaxGroup = 64 << 20
+		o.MaxGroup = 16 << 20
 	}
 	if o.SpillEvery <= 0 {
 		o.SpillEvery = 64 << 20

@@ -7,8 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// deepest is how many levels of objects and lists a line may have.
-const deepest = 100
+const (
+	// deepest is how many levels of objects and lists a line may have.
+	deepest = 100
+	// mostMembers is how many members each of them may have: small text can
+	// become large in memory.
+	mostMembers = 4096
+)
 
 // scanLine checks that line is one JSON object and finds the texts of its own
 // id and __parentId, quotes off, as they are written. parent is nil for a root.
@@ -108,7 +113,7 @@ func (s *scanner) nested(open byte, depth int) bool {
 	if s.take(end) {
 		return true
 	}
-	for {
+	for n := 1; n <= mostMembers; n++ {
 		if open == '{' {
 			_, ok := s.text()
 			s.blanks()
@@ -129,6 +134,7 @@ func (s *scanner) nested(open byte, depth int) bool {
 		}
 		s.blanks()
 	}
+	return false
 }
 
 // text walks over a string and returns what is between its quotes.

@@ -35,7 +35,7 @@ func (r *rig) export(t *testing.T, grouped bool) (BulkOperation, []byte) {
 	if b.URL == "" {
 		return b, nil
 	}
-	d, err := r.Download(t.Context(), testShop, b.URL, 0)
+	d, err := r.Download(t.Context(), testShop, b.URL, 0, -1)
 	if err != nil {
 		t.Fatal(err)
 	}

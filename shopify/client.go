@@ -44,7 +44,8 @@ type Options struct {
 	MaxBody int64
 	// MaxDownload is the most bytes of a bulk result. Default 64 GiB.
 	MaxDownload int64
-	// Stall is how long a download may bring no byte. Default 60 s.
+	// Stall is how long each LeastRead bytes of a download may be waited for.
+	// Default 60 s.
 	Stall time.Duration
 	// Tries is how often a read is tried in this process. Default 3.
 	Tries int

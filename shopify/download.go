@@ -18,13 +18,13 @@ type DownloadKind uint8
 const (
 	// DownloadExpired: the address is not good any more. Ask for a new one.
 	DownloadExpired DownloadKind = iota + 1
-	// DownloadBroken: the connection failed, nothing came for too long, the
+	// DownloadBroken: the connection failed, too little came for too long, the
 	// answer ended early, or the server has a fault. Go on from where it ended.
 	DownloadBroken
 	// DownloadRefused: an address that we do not fetch from, a redirect, or
 	// an answer that says no.
 	DownloadRefused
-	// DownloadTooLarge: more bytes than Options.MaxDownload.
+	// DownloadTooLarge: more bytes than there can be.
 	DownloadTooLarge
 	// DownloadChanged: it is not the file that it was. Start over.
 	DownloadChanged
@@ -54,7 +54,7 @@ func (e *DownloadError) Error() string {
 	case DownloadRefused:
 		s += "the download was refused"
 	case DownloadTooLarge:
-		s += "the file is larger than allowed"
+		s += "the file is longer than it can be"
 	case DownloadChanged:
 		s += "the file is another one than before"
 	default:
@@ -83,8 +83,13 @@ type Download struct {
 // Download fetches the result of an export from its signed address, from byte
 // offset on. The address has to be https and public, or of the host where the
 // API is (Options.BaseURL); the access token is never sent there, redirects are
-// not followed. Each wait for a byte ends after Options.Stall.
-func (c *Client) Download(ctx context.Context, name, address string, offset int64) (*Download, error) {
+// not followed. The file ends with an error after most bytes, negative when nobody
+// knows, or Options.MaxDownload. Each LeastRead bytes may be waited for as long as
+// Options.Stall.
+func (c *Client) Download(ctx context.Context, name, address string, offset, most int64) (*Download, error) {
+	if most < 0 || most > c.o.MaxDownload {
+		most = c.o.MaxDownload
+	}
 	if offset < 0 {
 		return nil, &DownloadError{Kind: DownloadRefused, Err: errors.New("the offset is below zero")}
 	}
@@ -117,7 +122,7 @@ func (c *Client) Download(ctx context.Context, name, address string, offset int6
 		return nil, err
 	}
 	b.body, b.status = res.Body, res.StatusCode
-	d, err := b.begin(res, offset, c.o.MaxDownload)
+	d, err := b.begin(res, offset, most)
 	if err != nil {
 		b.Close()
 		return nil, err
@@ -194,7 +199,7 @@ func (b *downloadBody) begin(res *http.Response, offset, most int64) (*Download,
 		return fail(DownloadRefused, "")
 	}
 	if total > most {
-		return fail(DownloadTooLarge, "")
+		return fail(DownloadTooLarge, fmt.Sprintf("it has %d bytes where %d were announced or are allowed", total, most))
 	}
 	b.total, b.most = total, most
 	return &Download{Body: b, Total: total}, nil
@@ -231,6 +236,8 @@ type downloadBody struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	stall  time.Duration
+	waited time.Duration // for the came bytes
+	came   int64         // since the last LeastRead
 
 	body   io.ReadCloser
 	status int
@@ -241,11 +248,14 @@ type downloadBody struct {
 	err    error
 }
 
-var errStalled = errors.New("nothing came for too long")
+// LeastRead is how many bytes of a file have to come within Options.Stall.
+const LeastRead = 64 << 10
+
+var errStalled = errors.New("too little came for too long")
 
 // watch ends everything when it is not stopped in time.
 func (b *downloadBody) watch() *time.Timer {
-	return time.AfterFunc(b.stall, func() { b.cancel(errStalled) })
+	return time.AfterFunc(b.stall-b.waited, func() { b.cancel(errStalled) })
 }
 
 func (b *downloadBody) Read(p []byte) (int, error) {
@@ -253,13 +263,17 @@ func (b *downloadBody) Read(p []byte) (int, error) {
 		if len(p) == 0 {
 			return 0, nil
 		}
-		watch := b.watch()
+		watch, began := b.watch(), time.Now()
 		n, err := b.body.Read(p)
 		watch.Stop()
+		b.came, b.waited = b.came+int64(n), b.waited+time.Since(began)
+		if b.came >= LeastRead {
+			b.came, b.waited = 0, 0
+		}
 		b.at += int64(n)
 		switch {
 		case b.at > b.most:
-			b.err = &DownloadError{Kind: DownloadTooLarge, Status: b.status}
+			b.err = &DownloadError{Kind: DownloadTooLarge, Status: b.status, Err: fmt.Errorf("it goes on after %d bytes, as many as were announced or are allowed", b.most)}
 			return 0, b.err
 		case err == io.EOF && b.total >= 0 && b.at != b.total:
 			b.err = b.broken(io.ErrUnexpectedEOF)

@@ -2,6 +2,7 @@ package shopify
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -31,7 +32,7 @@ func pull(t *testing.T, r *rig, address string, tries int) (file []byte, broke i
 	t.Helper()
 	for range tries {
 		var d *Download
-		d, err = r.Download(t.Context(), testShop, address, int64(len(file)))
+		d, err = r.Download(t.Context(), testShop, address, int64(len(file)), -1)
 		if err == nil {
 			var part []byte
 			part, err = io.ReadAll(d.Body)
@@ -75,7 +76,7 @@ func TestAnyOffsetGivesTheRestOfTheFile(t *testing.T) {
 		b, whole := r.export(t, false)
 		rnd := rand.New(rand.NewPCG(1, 1))
 		for _, from := range append([]int{0, 1, len(whole) - 1, len(whole)}, rnd.Perm(len(whole))[:30]...) {
-			d, err := r.Download(t.Context(), testShop, b.URL, int64(from))
+			d, err := r.Download(t.Context(), testShop, b.URL, int64(from), -1)
 			if err != nil {
 				t.Fatalf("from %d: %v", from, err)
 			}
@@ -85,7 +86,7 @@ func TestAnyOffsetGivesTheRestOfTheFile(t *testing.T) {
 			}
 			d.Body.Close()
 		}
-		if _, err := r.Download(t.Context(), testShop, b.URL, int64(len(whole)+1)); downloadKind(err) != DownloadChanged {
+		if _, err := r.Download(t.Context(), testShop, b.URL, int64(len(whole)+1), -1); downloadKind(err) != DownloadChanged {
 			t.Errorf("beyond the end: %v", err)
 		}
 	})
@@ -97,7 +98,7 @@ func TestAnExpiredAddressIsToldApartFromAFault(t *testing.T) {
 			Plan: fakeshopify.Plus, Bulk: fakeshopify.BulkOptions{URLLife: time.Hour}}}})
 		b, whole := r.export(t, true)
 		time.Sleep(2 * time.Hour)
-		if _, err := r.Download(t.Context(), testShop, b.URL, 0); downloadKind(err) != DownloadExpired {
+		if _, err := r.Download(t.Context(), testShop, b.URL, 0, -1); downloadKind(err) != DownloadExpired {
 			t.Errorf("expired: %v", err)
 		}
 		for status, kind := range map[int]DownloadKind{400: DownloadExpired, 403: DownloadExpired, 404: DownloadExpired, 429: DownloadBroken,
@@ -111,7 +112,7 @@ func TestAnExpiredAddressIsToldApartFromAFault(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := r.Download(t.Context(), testShop, fresh.URL, 5); downloadKind(err) != kind {
+			if _, err := r.Download(t.Context(), testShop, fresh.URL, 5, -1); downloadKind(err) != kind {
 				t.Errorf("status %d: %v", status, err)
 			}
 			if file, _, err := pull(t, r, fresh.URL, 1); err != nil || !bytes.Equal(file, whole) {
@@ -153,7 +154,7 @@ func TestAReaderThatTakesItsTimeIsNoStall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 30})
 		b, whole := r.export(t, true)
-		d, err := r.Download(t.Context(), testShop, b.URL, 0)
+		d, err := r.Download(t.Context(), testShop, b.URL, 0, -1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -184,7 +185,7 @@ func TestADownloadThatIsTooLargeEnds(t *testing.T) {
 			t.Fatalf("%d bytes are no test", len(whole))
 		}
 		r.o.MaxDownload = int64(len(whole)) - 1
-		if _, err := r.Download(t.Context(), testShop, b.URL, 0); downloadKind(err) != DownloadTooLarge {
+		if _, err := r.Download(t.Context(), testShop, b.URL, 0, -1); downloadKind(err) != DownloadTooLarge {
 			t.Errorf("by its head: %v", err)
 		}
 	})
@@ -281,7 +282,7 @@ func TestAnAnswerThatIsNotTheAskedPartIsNotTaken(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			r, address := fileServer(t, func(w http.ResponseWriter, _ *http.Request) { tt.answer(w) })
 			var part []byte
-			d, err := r.Download(t.Context(), testShop, address, tt.offset)
+			d, err := r.Download(t.Context(), testShop, address, tt.offset, -1)
 			if err == nil {
 				part, err = io.ReadAll(d.Body)
 				d.Body.Close()
@@ -304,7 +305,7 @@ func TestABodyBeyondTheLimitEndsEvenWhenItsSizeIsNotTold(t *testing.T) {
 		}
 	})
 	r.o.MaxDownload = 50_000
-	d, err := r.Download(t.Context(), testShop, address, 0)
+	d, err := r.Download(t.Context(), testShop, address, 0, -1)
 	if err != nil || d.Total != -1 {
 		t.Fatalf("%+v, %v", d, err)
 	}
@@ -331,7 +332,7 @@ func TestNoDownloadCallsIntoOurOwnNetwork(t *testing.T) {
 		"http://storage.googleapis.com/x", "ftp://storage.googleapis.com/x", "https://user@storage.googleapis.com/x", "file:///etc/passwd",
 		"https:///x", "://", "",
 	} {
-		if _, err := r.Download(t.Context(), testShop, address, 0); downloadKind(err) != DownloadRefused {
+		if _, err := r.Download(t.Context(), testShop, address, 0, -1); downloadKind(err) != DownloadRefused {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -359,5 +360,61 @@ func TestOnlyPublicAddressesAreDialled(t *testing.T) {
 		if privateName(name) != private {
 			t.Errorf("%s: private %v", name, !private)
 		}
+	}
+}
+
+// trickle is a body that gives so many bytes at a time, and for ever.
+type trickle struct {
+	n   int
+	per time.Duration
+}
+
+func (b trickle) Read(p []byte) (int, error) {
+	time.Sleep(b.per)
+	n := min(b.n, len(p))
+	clear(p[:n])
+	return n, nil
+}
+
+func TestADownloadEndsThoughTheFileDoesNot(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		body  trickle
+		most  int64
+		kind  DownloadKind
+		bytes int64
+		after time.Duration
+	}{
+		{"a byte a second", trickle{1, time.Second}, -1, DownloadBroken, 60, time.Minute},
+		{"a kilobyte a second", trickle{1000, time.Second}, -1, DownloadBroken, 60_000, time.Minute},
+		{"more than announced", trickle{1 << 16, 0}, 4_000_000, DownloadTooLarge, 4_000_000, 0},
+		{"more than is allowed", trickle{1 << 16, 0}, -1, DownloadTooLarge, 8 << 20, 0},
+		{"slow enough", trickle{1 << 16, 29 * time.Second}, 4 << 20, DownloadTooLarge, 4 << 20, 2 * time.Hour},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, rigOptions{static: "token", client: Options{MaxDownload: 8 << 20, Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+					// As a transport's own, it ends with the request.
+					read, write := io.Pipe()
+					go func() {
+						_, err := io.Copy(write, tt.body)
+						write.CloseWithError(err)
+					}()
+					context.AfterFunc(req.Context(), func() { _ = write.CloseWithError(context.Cause(req.Context())) })
+					return &http.Response{StatusCode: 200, ContentLength: -1, Body: read, Header: http.Header{}, Request: req}, nil
+				})}})
+				begun := time.Now()
+				d, err := r.Download(t.Context(), testShop, "https://"+testShop+"/file", 0, tt.most)
+				if err != nil {
+					t.Fatal(err)
+				}
+				n, err := io.Copy(io.Discard, d.Body)
+				if downloadKind(err) != tt.kind || n > tt.bytes || time.Since(begun) > tt.after {
+					t.Errorf("%d bytes in %v, %v", n, time.Since(begun), err)
+				}
+				_ = d.Body.Close()
+				time.Sleep(time.Hour) // the writer notices
+			})
+		})
 	}
 }

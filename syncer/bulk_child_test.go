@@ -124,8 +124,8 @@ func (a *lineAPI) Bulk(context.Context, string, limiter.Class, string) (shopify.
 	return a.op, true, nil
 }
 
-func (a *lineAPI) Download(ctx context.Context, shop, address string, offset int64) (*shopify.Download, error) {
-	return a.files.Download(ctx, shop, address, offset)
+func (a *lineAPI) Download(ctx context.Context, shop, address string, offset, most int64) (*shopify.Download, error) {
+	return a.files.Download(ctx, shop, address, offset, most)
 }
 
 func (a *lineAPI) Changed(_ context.Context, _ string, _ limiter.Class, _ time.Time, w *shopify.Walk) ([]shopify.Listed, error) {

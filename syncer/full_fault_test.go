@@ -134,7 +134,7 @@ func (r *runRig) lineEnds(t *testing.T) (ends []int64, size int64) {
 	if err != nil || !found {
 		t.Fatal(err)
 	}
-	d, err := r.api.Download(t.Context(), testShop, op.URL, 0)
+	d, err := r.api.Download(t.Context(), testShop, op.URL, 0, -1)
 	r.check(err)
 	defer d.Body.Close()
 	buf, at := make([]byte, 1<<16), int64(0)

@@ -19,6 +19,14 @@ const (
 	batchVariants = 2000
 	// chunk is how many bytes of a result are taken at a time.
 	chunk = 256 << 10
+	// batchBytes is how many bytes of lines are put together at most.
+	batchBytes = 4 << 20
+	// bytesPerLine is what a line of a result takes at most, on average, where
+	// Shopify does not tell the size of the file.
+	bytesPerLine = 1 << 20
+	// linesBeyond is how many more lines than twice those that Shopify counts a
+	// result may have: it does not count one that it sent twice.
+	linesBeyond = 1000
 )
 
 // resultMark is what the reading of a result needs to go on after a restart. It
@@ -41,6 +49,7 @@ type reader struct {
 	batch   []*catalog.Product
 	marks   []handedOut // one for each of the batch
 	rows    int
+	size    int         // bytes of the batch's lines
 	storing chan stored // the batch before, while it is stored; nil for none
 }
 
@@ -132,7 +141,7 @@ func (d *reader) drain(ctx context.Context) error {
 		if err := d.take(g); err != nil {
 			return err
 		}
-		if len(d.batch) >= batchProducts || d.rows >= batchVariants {
+		if len(d.batch) >= batchProducts || d.rows >= batchVariants || d.size >= batchBytes {
 			if err := d.flush(ctx); err != nil {
 				return err
 			}
@@ -149,6 +158,7 @@ func (d *reader) take(g bulk.Group) error {
 			d.batch = append(d.batch, b.Product)
 			d.marks = append(d.marks, handedOut{d.j.Mark(), len(d.mark.Doubtful)})
 			d.rows += 1 + len(b.Product.Variants.Value())
+			d.size += g.Size()
 			return nil
 		}
 	}
@@ -198,7 +208,7 @@ func (d *reader) flush(ctx context.Context) error {
 		})
 		done <- out
 	}()
-	d.storing, d.batch, d.marks, d.rows = done, nil, nil, 0
+	d.storing, d.batch, d.marks, d.rows, d.size = done, nil, nil, 0, 0
 	return nil
 }
 
@@ -236,7 +246,7 @@ func (m resultMark) progress() (store.SyncRun, error) {
 func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url string) error {
 	for tries := 0; ; {
 		before := d.at
-		err := d.downloadOnce(ctx, url)
+		err := d.downloadOnce(ctx, op, url)
 		if err == nil {
 			return nil
 		}
@@ -247,7 +257,7 @@ func (d *reader) download(ctx context.Context, op shopify.BulkOperation, url str
 		if !errors.As(err, &e) {
 			return err
 		}
-		if d.at > before {
+		if d.at-before >= shopify.LeastRead {
 			tries = 0
 		}
 		if tries++; tries >= mostTries {
@@ -282,8 +292,23 @@ var errExpired = errors.New("the bulk result is not kept by Shopify any more")
 
 // downloadOnce feeds the joiner until the connection ends. The error of a
 // connection is a *shopify.DownloadError.
-func (d *reader) downloadOnce(ctx context.Context, url string) error {
-	from, err := d.r.s.o.API.Download(ctx, d.r.shop, url, d.at)
+func (d *reader) downloadOnce(ctx context.Context, op shopify.BulkOperation, url string) error {
+	size := sizeOf(op)
+	told := size >= 0
+	if !told {
+		size = (min(op.Objects, 1<<20) + 1) * bytesPerLine
+	}
+	// What is still to come may all have to go to the disk.
+	room := func() error {
+		if !told {
+			return d.r.room(chunk)
+		}
+		return d.r.room(max(size-d.at, 0))
+	}
+	if err := room(); err != nil {
+		return err
+	}
+	from, err := d.r.s.o.API.Download(ctx, d.r.shop, url, d.at, size)
 	if err != nil {
 		return err
 	}
@@ -295,8 +320,15 @@ func (d *reader) downloadOnce(ctx context.Context, url string) error {
 	for {
 		n, err := from.Body.Read(buf)
 		d.at += int64(n)
+		if err := room(); err != nil {
+			return err
+		}
 		if err := d.j.Feed(buf[:n]); err != nil {
 			return err
+		}
+		if st := d.j.Stats(); st.Lines > 2*op.Objects+linesBeyond || st.Roots > shopify.MostProducts {
+			return &shopify.DownloadError{Kind: shopify.DownloadTooLarge,
+				Err: fmt.Errorf("it has more than %d lines where Shopify counts %d", st.Lines, op.Objects)}
 		}
 		if err := d.drain(ctx); err != nil {
 			return err

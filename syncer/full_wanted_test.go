@@ -54,11 +54,11 @@ type leavesOpen struct {
 	fetched atomic.Int64
 }
 
-func (o *leavesOpen) Download(ctx context.Context, shop, address string, offset int64) (*shopify.Download, error) {
+func (o *leavesOpen) Download(ctx context.Context, shop, address string, offset, most int64) (*shopify.Download, error) {
 	if err := o.store.Want(ctx, o.want...); err != nil {
 		return nil, err
 	}
-	return o.API.Download(ctx, shop, address, offset)
+	return o.API.Download(ctx, shop, address, offset, most)
 }
 
 func (o *leavesOpen) Product(ctx context.Context, shop string, class limiter.Class, id int64) (*catalog.Product, error) {

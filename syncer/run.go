@@ -348,6 +348,7 @@ const (
 	causeDownload  = "download"  // the file that an export has written
 	causeExport    = "export"    // Shopify did not write it
 	causeDeadline  = "deadline"  // it took longer than a run may
+	causeRoom      = "room"      // the disk is needed for deliveries
 )
 
 // causeOf is the step that failed as a code: the kind of the call that is behind
@@ -356,6 +357,7 @@ func causeOf(err error) string {
 	var e *shopify.Error
 	var d *shopify.DownloadError
 	var x *exportError
+	var full *noRoomError
 	var paused *shopPaused
 	switch {
 	case errors.As(err, &paused):
@@ -366,6 +368,8 @@ func causeOf(err error) string {
 		return causeDownload
 	case errors.As(err, &x):
 		return causeExport
+	case errors.As(err, &full):
+		return causeRoom
 	case errors.Is(err, store.ErrUnavailable):
 		return causeCatalogue
 	case errors.Is(err, errDeadline):

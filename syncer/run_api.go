@@ -19,6 +19,6 @@ type CatalogueAPI interface {
 	Bulk(ctx context.Context, shop string, class limiter.Class, id string) (b shopify.BulkOperation, found bool, err error)
 	Bulks(ctx context.Context, shop string, class limiter.Class, status string) ([]shopify.BulkOperation, error)
 	CancelBulk(ctx context.Context, shop string, class limiter.Class, id string) error
-	Download(ctx context.Context, shop, address string, offset int64) (*shopify.Download, error)
+	Download(ctx context.Context, shop, address string, offset, most int64) (*shopify.Download, error)
 	Seen(shop string) shopify.Seen
 }

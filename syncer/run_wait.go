@@ -85,7 +85,21 @@ func (p *shopPaused) Error() string { return p.words }
 
 func (p *shopPaused) Unwrap() error { return p.err }
 
-// mayAsk fails when the shop is gone or was paused since.
+// noRoomError ends a run so that deliveries keep the room they need.
+type noRoomError struct{ words string }
+
+// Error returns the words.
+func (e *noRoomError) Error() string { return e.words }
+
+// room fails when so many bytes more can't be written.
+func (r *run) room(more int64) error {
+	if why := r.s.o.Room(more); why != "" {
+		return &noRoomError{why}
+	}
+	return nil
+}
+
+// mayAsk fails when the shop is gone or was paused since, or the disk is full.
 func (r *run) mayAsk() error {
 	shop, ok := r.s.o.State.Shop(r.shop)
 	if !ok {
@@ -94,7 +108,7 @@ func (r *run) mayAsk() error {
 	if shop.Pause.Paused() {
 		return pausedFor(shop.Pause, nil)
 	}
-	return nil
+	return r.room(0)
 }
 
 // waitFor sleeps until an instant because of what failed.

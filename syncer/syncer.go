@@ -57,6 +57,9 @@ type Options struct {
 	// BulkMemory is how many bytes of a bulk result wait in memory before they go
 	// to such a file. Default 32 MiB.
 	BulkMemory int64
+	// Room says why so many bytes more can't be written now while deliveries keep
+	// what they need, "" that they can. Nil: they always can.
+	Room func(more int64) (why string)
 	// Syncs is how many runs are made at a time, over all shops. Default 4.
 	Syncs int
 	// PublicURL, when set, is where Shopify reaches our public listener, "" when
@@ -110,6 +113,9 @@ func New(o Options) *Syncer {
 	}
 	if o.Changed == nil {
 		o.Changed = func(context.Context, string) {}
+	}
+	if o.Room == nil {
+		o.Room = func(int64) string { return "" }
 	}
 	if o.Syncs <= 0 {
 		o.Syncs = 4
@@ -198,6 +204,9 @@ func (s *Syncer) handler(w worker) queue.Handler {
 		if shop.Pause.Paused() && (!w.always || shop.Pause.Reason == state.PauseOperator) {
 			return queue.Snooze(s.pausedUntil(shop.Pause, time.Now()), pauseWords(shop.Pause))
 		}
+		if why := s.o.Room(0); why != "" && !w.always {
+			return queue.Snooze(time.Now().Add(heldWait), why)
+		}
 		started := time.Now()
 		err = w.do(ctx, t, started)
 		return s.outcome(ctx, w, t, started, err)
@@ -250,7 +259,8 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 	return queue.WithClass(err, queue.ClassUpstream)
 }
 
-// heldWait is how long a job waits when only a person can tell.
+// heldWait is how long a job waits when only a person can tell, or for room on
+// the disk.
 const heldWait = time.Minute
 
 func (s *Syncer) retryAt(e *shopify.Error, now time.Time) time.Time {
