@@ -189,27 +189,20 @@ func (a *Appliance) open(ctx context.Context) error {
 // Close closes what Open opened. Run has ended before.
 func (a *Appliance) Close() error {
 	var errs []error
-	if a.queue != nil {
-		a.opt.Stopping("queue.db")
-		errs = append(errs, a.queue.Close())
-	}
-	a.opt.Stopping("state.db")
-	errs = append(errs, a.closeOutbound())
-	if a.store != nil {
-		if a.state != nil {
-			errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))
+	end := func(what string, open bool, closes func() error) {
+		if open {
+			a.opt.Stopping(what)
+			errs = append(errs, closes())
 		}
-		a.opt.Stopping("products.db")
-		errs = append(errs, a.store.Close())
-		a.opt.Stopping("state.db")
 	}
-	if a.state != nil {
-		errs = append(errs, a.state.Close())
+	end("queue.db", a.queue != nil, a.queue.Close)
+	end("state.db", a.state != nil, a.closeOutbound)
+	if a.store != nil && a.state != nil {
+		errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))
 	}
-	if a.dir != nil {
-		a.opt.Stopping("the data dir")
-		errs = append(errs, a.dir.Close())
-	}
+	end("products.db", a.store != nil, a.store.Close)
+	end("state.db", a.state != nil, a.state.Close)
+	end("the data dir", a.dir != nil, a.dir.Close)
 	return errors.Join(errs...)
 }
 

@@ -51,9 +51,9 @@ func (o *Opening) Words() string {
 }
 
 // run opens by calling open, and says from time to time what takes so long.
-// When ctx ends it gives open the time that a stop may take; after that it
-// leaves it alone, with an error: the process is to end, and a disk that does
-// not answer must not keep it. Nothing was acknowledged yet.
+// When ctx ends it gives open the time of requests in flight; after that it leaves
+// it alone, with an error: the process is to end, and a disk that does not answer must
+// not keep it. Nothing was acknowledged yet.
 func (o *Opening) run(ctx context.Context, log *slog.Logger, open func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- open() }()

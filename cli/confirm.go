@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"golang.org/x/term"
@@ -43,11 +42,11 @@ func (e *env) line(most int64) (string, error) {
 	})
 }
 
-// hidden asks on the terminal in for what must not be seen there.
-func (e *env) hidden(in *os.File, words string) (string, error) {
+// hidden asks for what must not be seen; asks has said that somebody is there.
+func (e *env) hidden(words string) (string, error) {
 	fmt.Fprint(e.Stderr, words, ": ")
 	defer fmt.Fprintln(e.Stderr)
-	fd := int(in.Fd())
+	fd := int(e.Stdin.(interface{ Fd() uintptr }).Fd())
 	before, err := term.GetState(fd)
 	if err != nil {
 		return "", err

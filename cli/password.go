@@ -8,8 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/term"
-
 	"stockroom/config"
 )
 
@@ -50,14 +48,12 @@ type passwordState struct {
 // newPassword reads a password as it is, without the line end behind it: from a
 // file, from standard input, or twice from a person.
 func (e *env) newPassword(file string) (string, error) {
-	in, isFile := e.Stdin.(*os.File)
-	asks := file == "" && isFile && term.IsTerminal(int(in.Fd()))
 	switch {
-	case asks:
+	case file == "" && e.asks():
 		var typed [2]string
 		for i, words := range []string{"New password", "The same again"} {
 			var err error
-			if typed[i], err = e.hidden(in, words+" (not shown)"); err != nil {
+			if typed[i], err = e.hidden(words + " (not shown)"); err != nil {
 				return "", fmt.Errorf("read the password: %w", err)
 			}
 		}

@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"stockroom/config"
 	"stockroom/web"
@@ -95,10 +92,9 @@ func (e *env) secret(file, ask string) (string, error) {
 	case ask == "":
 		return "", nil
 	}
-	in, ok := e.Stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(in.Fd())) {
+	if !e.asks() {
 		return "", nil
 	}
-	text, err := e.hidden(in, ask+" (not shown, empty to leave it as it is)")
+	text, err := e.hidden(ask + " (not shown, empty to leave it as it is)")
 	return strings.TrimSpace(text), err
 }

@@ -87,17 +87,17 @@ func (s *stopper) notify(ctx context.Context) (context.Context, func()) {
 	}
 	done := make(chan struct{})
 	go func() {
-		select {
-		case <-signals:
+		for first := true; ; first = false {
+			select {
+			case <-signals:
+			case <-done:
+				return
+			}
+			if !first {
+				s.now()
+			}
 			s.waitsFor("its work to end")
 			cancel()
-		case <-done:
-			return
-		}
-		select {
-		case <-signals:
-			s.now()
-		case <-done:
 		}
 	}()
 	return ctx, func() {

@@ -26,6 +26,11 @@ func (q *Queue) do(ctx context.Context, name string, bytes int, run func(t *txn)
 		return ErrClosed
 	}
 	o := newOp(name, bytes, run)
+	return q.wait(ctx, o)
+}
+
+// wait hands an operation to the writer and waits for its result, until ctx ends.
+func (q *Queue) wait(ctx context.Context, o *op) error {
 	if !q.in.put(o) {
 		return ErrClosed
 	}
@@ -48,10 +53,9 @@ func call[T any](ctx context.Context, q *Queue, name string, bytes int, run func
 
 // view runs fn in a read transaction.
 func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
-	if err := ctx.Err(); err != nil {
+	if err := q.fileLock.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	q.fileMu.RLock()
 	f, usable := q.file, q.health != gone
 	err := ErrUnavailable
 	if usable {
@@ -60,7 +64,7 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
-	q.fileMu.RUnlock()
+	q.fileLock.Release(1)
 	if usable && !errors.Is(err, boltfile.ErrDamaged) {
 		return err
 	}
@@ -70,19 +74,15 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	if usable {
 		o.damaged, o.damage = f.DB, err
 	}
-	if !q.in.put(o) {
-		return ErrClosed
+	if e := q.wait(ctx, o); errors.Is(e, ErrClosed) {
+		return e
 	}
-	<-o.done
 	return err
 }
 
 // doubt has the writer check the file because a reader met content that is not
 // what was written. A damaged file is set aside by the time it returns; in a
 // sound one, what can't be understood has been by the next write.
-func (q *Queue) doubt() {
-	o := newOp("doubt", 0, func(t *txn) error { t.doubt = true; return nil })
-	if q.in.put(o) {
-		<-o.done
-	}
+func (q *Queue) doubt(ctx context.Context) {
+	_ = q.wait(ctx, newOp("doubt", 0, func(t *txn) error { t.doubt = true; return nil }))
 }

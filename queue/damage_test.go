@@ -338,7 +338,7 @@ func TestStrayDueEntryMetWhileRunningDoesNotSpinOrStop(t *testing.T) {
 	if j := d.leaseOne("fetch"); j.ID != id {
 		t.Errorf("got %+v", j)
 	}
-	if len(d.lease("fetch", 1)) != 0 || d.q.nextDue("fetch") != never {
+	if len(d.lease("fetch", 1)) != 0 || d.q.kind("fetch").next != never {
 		t.Error("something is still due")
 	}
 	requireSame(t, d)

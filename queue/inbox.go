@@ -47,15 +47,8 @@ func (in *inbox) put(o *op) bool {
 	}
 	in.ops = append(in.ops, o)
 	in.mu.Unlock()
-	in.signal()
+	poke(in.wake)
 	return true
-}
-
-func (in *inbox) signal() {
-	select {
-	case in.wake <- struct{}{}:
-	default:
-	}
 }
 
 // take waits for operations and returns those for one commit, in order; nil when
@@ -88,5 +81,5 @@ func (in *inbox) close() {
 	in.mu.Lock()
 	in.closed = true
 	in.mu.Unlock()
-	in.signal()
+	poke(in.wake)
 }

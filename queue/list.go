@@ -66,7 +66,7 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 		}
 	})
 	if bad {
-		q.doubt()
+		q.doubt(ctx)
 	}
 	return jobs, next, err
 }
@@ -149,7 +149,7 @@ func (q *Queue) Get(ctx context.Context, id uint64) (j Job, err error) {
 		return ErrNotFound
 	})
 	if bad {
-		q.doubt()
+		q.doubt(ctx)
 	}
 	if err != nil {
 		return Job{}, err

@@ -127,7 +127,7 @@ func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Jo
 // ResolveAll does what Resolve does to every dead letter that the filter and
 // answered name. State, After and Limit are ignored. On error n of them are done.
 func (q *Queue) ResolveAll(ctx context.Context, f Filter, answered func(Job) bool, reason string) (n int, err error) {
-	if f.Kind != "" && q.deadOf(f.Kind) == 0 {
+	if f.Kind != "" && q.kind(f.Kind).dead == 0 {
 		return 0, nil
 	}
 	f.State = Dead
@@ -137,7 +137,7 @@ func (q *Queue) ResolveAll(ctx context.Context, f Filter, answered func(Job) boo
 // Resolve deletes the dead letters of a kind and key because what they were to
 // do has been done otherwise, and returns how many. The reason goes to the log.
 func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, err error) {
-	if key == "" || q.deadOf(kind) == 0 {
+	if key == "" || q.kind(kind).dead == 0 {
 		return 0, nil
 	}
 	return call(ctx, q, "resolve", 256, func(t *txn) int { return t.resolve(kind, key, reason) })
@@ -169,15 +169,6 @@ func (t *txn) resolveOne(id uint64, reason string) bool {
 	t.counts.Resolved++
 	t.q.log.Info("dead letter resolved", "id", id, "kind", r.kind, "reason", reason)
 	return true
-}
-
-func (q *Queue) deadOf(kind string) int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if k := q.mem.kinds[kind]; k != nil {
-		return k.dead
-	}
-	return 0
 }
 
 // Pause keeps jobs of a kind from being handed out until Resume, across
@@ -215,18 +206,10 @@ func (t *txn) setPaused(kind string, since int64) {
 	t.kind(kind).paused = &since
 }
 
-// isPaused tells what the last commit said.
-func (q *Queue) isPaused(kind string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	k := q.mem.kinds[kind]
-	return k != nil && k.pausedAt != 0
-}
-
 // Wake makes the snoozed jobs of a kind due now, because what they waited for is
 // back, and returns how many. Jobs in backoff stay where they are.
 func (q *Queue) Wake(ctx context.Context, kind string) (total int, err error) {
-	if q.snoozedOf(kind) == 0 {
+	if q.kind(kind).snoozed == 0 {
 		return 0, nil
 	}
 	var at woken
@@ -281,15 +264,6 @@ func (t *txn) wake(kind string, after []byte) (w woken) {
 		}
 	}
 	return w
-}
-
-func (q *Queue) snoozedOf(kind string) int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if k := q.mem.kinds[kind]; k != nil {
-		return k.snoozed
-	}
-	return 0
 }
 
 // clockWentBack starts the waits again that were set at a time still to come.

@@ -1,15 +1,18 @@
 package queue
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// nextDue returns when the next job of a kind is due, as far as the writer knows.
-func (q *Queue) nextDue(kind string) int64 {
+// kind is a copy of what is known of a kind, as far as the writer knows.
+func (q *Queue) kind(name string) kindState {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if k := q.mem.kinds[kind]; k != nil {
-		return k.next
+	if k := q.mem.kinds[name]; k != nil {
+		return *k
 	}
-	return never
+	return kindState{next: never}
 }
 
 func (q *Queue) lastID() uint64 {
@@ -35,11 +38,12 @@ type kindState struct {
 	next                           int64  // no job is due earlier; never when none waits
 	pausedAt                       int64  // 0 when not paused
 	workers                        []*worker
-	stuck                          map[uint64]stuck // by id
+	stuck                          []stuck // replaced as a whole
 }
 
 // stuck is a job whose handler does not return.
 type stuck struct {
+	id    uint64
 	since time.Time // when it was called
 	out   outcome   // what its job gets if it never does
 }
@@ -53,11 +57,7 @@ func (m *memory) kind(name string) *kindState {
 	return k
 }
 
-func (k *kindState) stuckSince() (first time.Time) {
-	for _, s := range k.stuck {
-		if first.IsZero() || s.since.Before(first) {
-			first = s.since
-		}
-	}
-	return first
+// without is a kind's stuck jobs but for one.
+func (k kindState) without(id uint64) []stuck {
+	return slices.DeleteFunc(slices.Clone(k.stuck), func(s stuck) bool { return s.id == id })
 }

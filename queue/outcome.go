@@ -139,11 +139,11 @@ func (t *txn) restore(r, before *record) {
 func (t *txn) returnAll() {
 	for id, before := range t.q.held {
 		out := outcome{verdict: returned}
-		t.q.mu.Lock()
-		if s, ok := t.q.mem.kind(before.kind).stuck[id]; ok {
-			out = s.out
+		for _, s := range t.q.kind(before.kind).stuck {
+			if s.id == id {
+				out = s.out
+			}
 		}
-		t.q.mu.Unlock()
 		t.finish(id, out)
 	}
 }

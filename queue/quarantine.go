@@ -42,9 +42,9 @@ func (q *Queue) openFile(now time.Time) error {
 	q.mu.Lock()
 	q.quarantine = known
 	q.mu.Unlock()
-	q.fileMu.Lock()
+	q.lockFile()
 	q.file, q.health = f, sound
-	q.fileMu.Unlock()
+	q.fileLock.Release(allReaders)
 	return nil
 }
 

@@ -8,19 +8,25 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"stockroom/boltfile"
 )
+
+// allReaders is more readers than there ever are.
+const allReaders = 1 << 30
 
 // Queue is an open queue. All methods may be called from any goroutine.
 type Queue struct {
 	opt Options
 	log *slog.Logger
 
-	// file is the open file. The writer swaps it and holds fileMu for that;
-	// readers hold it for reading while they use the file.
-	fileMu sync.RWMutex
-	file   boltfile.Opened
-	health health
+	// file is the open file. The writer swaps it and holds all of fileLock for that,
+	// which takes as long as the disk does; each reader holds one while it uses the
+	// file, and waits no longer for it than its caller does.
+	fileLock *semaphore.Weighted
+	file     boltfile.Opened
+	health   health
 
 	// Owned by the writer.
 	held      map[uint64]record // leases of running handlers: the job as it was before
@@ -65,6 +71,8 @@ func Open(o Options) (*Queue, error) {
 	return q, nil
 }
 
+func (q *Queue) lockFile() { _ = q.fileLock.Acquire(context.Background(), allReaders) }
+
 // open is Open at a given time and without the writer.
 func open(o Options, now time.Time) (*Queue, error) {
 	o = o.withDefaults()
@@ -76,7 +84,7 @@ func open(o Options, now time.Time) (*Queue, error) {
 		held: map[uint64]record{}, busy: map[string]uint64{},
 		in:      inbox{wake: make(chan struct{}, 1)},
 		stopped: make(chan struct{}), closed: make(chan struct{}),
-		health: gone, restarted: true,
+		health: gone, restarted: true, fileLock: semaphore.NewWeighted(allReaders),
 		mem: memory{kinds: map[string]*kindState{}},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
@@ -127,8 +135,8 @@ func (q *Queue) Close() error {
 	q.in.close()
 	<-q.stopped
 
-	q.fileMu.Lock()
-	defer q.fileMu.Unlock()
+	q.lockFile()
+	defer q.fileLock.Release(allReaders)
 	was := q.health
 	q.health = gone
 	if was == gone {

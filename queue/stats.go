@@ -8,6 +8,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
+// statsMost is how long Stats waits for a file that is being exchanged.
+const statsMost = 500 * time.Millisecond
+
 // Stats is the state of the queue in numbers.
 type Stats struct {
 	Kinds map[string]KindStats `json:"kinds"`
@@ -75,6 +78,8 @@ func (c *Counters) add(d Counters) {
 // Stats returns the state of the queue. Counts are kept in memory and are always
 // given. What depends on the time of day (Due, NextDue, OldestEnqueuedAt) is read
 // from the file's index; when the file can't be read it stays zero.
+//
+// It waits half a second for the file at most.
 func (q *Queue) Stats() Stats { return q.statsAt(time.Now()) }
 
 func (q *Queue) statsAt(now time.Time) Stats {
@@ -86,10 +91,14 @@ func (q *Queue) statsAt(now time.Time) Stats {
 		if k.waiting == 0 && k.leased == 0 && k.dead == 0 && k.pausedAt == 0 && len(k.workers) == 0 {
 			continue
 		}
-		s.Kinds[name] = KindStats{
+		v := KindStats{
 			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead, Invalid: k.invalid,
-			Workers: len(k.workers), PausedAt: instant(k.pausedAt), Stuck: len(k.stuck), StuckSince: k.stuckSince(),
+			Workers: len(k.workers), PausedAt: instant(k.pausedAt), Stuck: len(k.stuck),
 		}
+		if len(k.stuck) > 0 {
+			v.StuckSince = k.stuck[0].since
+		}
+		s.Kinds[name] = v
 		s.Waiting += k.waiting
 		s.Leased += k.leased
 		s.Dead += k.dead
@@ -102,7 +111,9 @@ func (q *Queue) statsAt(now time.Time) Stats {
 		return s
 	}
 	found := map[string]uint64{}
-	_ = q.view(context.Background(), func(tx *bbolt.Tx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), statsMost)
+	defer cancel()
+	_ = q.view(ctx, func(tx *bbolt.Tx) error {
 		for name, from := range lowest {
 			k := s.Kinds[name]
 			k.Due, k.NextDue = dueNow(tx.Bucket(bucketDue), name, stamp(now))

@@ -82,7 +82,7 @@ func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
 func (t *txn) kind(name string) *kindDelta {
 	k := t.kinds[name]
 	if k == nil {
-		k = &kindDelta{lowest: noID, next: t.q.nextDue(name)}
+		k = &kindDelta{lowest: noID, next: t.q.kind(name).next}
 		t.kinds[name] = k
 	}
 	return k

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,15 +41,15 @@ type worker struct {
 // free is how many handlers may be started now. One that is stuck has no place; as
 // many of them as there are places cost none.
 func (w *worker) free() int {
-	w.q.mu.Lock()
-	defer w.q.mu.Unlock()
-	stuck := len(w.q.mem.kind(w.kind).stuck)
-	return min(w.places, 2*w.places-stuck) - int(w.running.Load())
+	return min(w.places, 2*w.places-len(w.q.kind(w.kind).stuck)) - int(w.running.Load())
 }
 
-func (w *worker) signal() {
+func (w *worker) signal() { poke(w.wake) }
+
+// poke leaves a token, unless there is one.
+func poke(tokens chan struct{}) {
 	select {
-	case w.wake <- struct{}{}:
+	case tokens <- struct{}{}:
 	default:
 	}
 }
@@ -92,21 +93,11 @@ func (q *Queue) forgetWorker(w *worker) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k := q.mem.kind(w.kind)
-	for i, other := range k.workers {
-		if other == w {
-			k.workers = append(k.workers[:i:i], k.workers[i+1:]...)
-			return
-		}
-	}
+	k.workers = slices.DeleteFunc(slices.Clone(k.workers), func(other *worker) bool { return other == w })
 }
 
 // HasWorker reports whether a call of Work for the kind is running.
-func (q *Queue) HasWorker(kind string) bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	k := q.mem.kinds[kind]
-	return k != nil && len(k.workers) > 0
-}
+func (q *Queue) HasWorker(kind string) bool { return len(q.kind(kind).workers) > 0 }
 
 // dispatch leases what is due and starts handlers until ctx ends.
 func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
@@ -121,8 +112,8 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 		}
 		last = now
 		sleep := maxIdle
-		if w.free() > 0 && !w.q.isPaused(w.kind) {
-			if due := w.q.nextDue(w.kind); due > stamp(now) {
+		if w.free() > 0 && w.q.kind(w.kind).pausedAt == 0 {
+			if due := w.q.kind(w.kind).next; due > stamp(now) {
 				sleep = min(sleep, time.Duration(due-stamp(now)))
 			} else if err := w.leaseAndStart(ctx, running); err != nil {
 				if errors.Is(err, ErrClosed) {
@@ -130,7 +121,10 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 				}
 				pause = min(max(2*pause, 100*time.Millisecond), maxRetryPause)
 				sleep = pause
-				w.drain() // what woke us is part of the failure
+				select { // what woke us is part of the failure
+				case <-w.wake:
+				default:
+				}
 			} else {
 				pause = 0
 				continue
@@ -142,13 +136,6 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 		case <-w.wake:
 		case <-timer.C:
 		}
-	}
-}
-
-func (w *worker) drain() {
-	select {
-	case <-w.wake:
-	default:
 	}
 }
 
@@ -201,12 +188,14 @@ func (w *worker) handle(ctx context.Context, j Job) {
 		select {
 		case <-ended:
 		case <-grace.C:
-			w.q.setStuck(j, stuck{began, judge(ctx, context.Cause(ctx))})
+			w.q.log.Error("a job does not end although it was told to; a restart ends it, and it is tried again then",
+				"kind", j.Kind, "id", j.ID, "since", began)
+			w.q.setStuck(j.Kind, j.ID, stuck{j.ID, began, judge(ctx, context.Cause(ctx))})
 			w.running.Add(-1)
 			w.signal()
 			go func() {
 				<-ended
-				w.settle(j, out, func() { w.q.unsetStuck(j) })
+				w.settle(j, out, func() { w.q.setStuck(j.Kind, j.ID) })
 			}()
 			return
 		}
@@ -214,23 +203,13 @@ func (w *worker) handle(ctx context.Context, j Job) {
 	w.settle(j, out, func() { w.running.Add(-1) })
 }
 
-// setStuck notes that a job's handler does not return although its context ended.
-func (q *Queue) setStuck(j Job, s stuck) {
-	q.log.Error("a job does not end although it was told to; a restart ends it, and it is tried again then",
-		"kind", j.Kind, "id", j.ID, "since", s.since)
+// setStuck notes that a job's handler does not return although its context ended, or
+// that it has returned.
+func (q *Queue) setStuck(kind string, id uint64, now ...stuck) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	k := q.mem.kind(j.Kind)
-	if k.stuck == nil {
-		k.stuck = map[uint64]stuck{}
-	}
-	k.stuck[j.ID] = s
-}
-
-func (q *Queue) unsetStuck(j Job) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	delete(q.mem.kind(j.Kind).stuck, j.ID)
+	k := q.mem.kind(kind)
+	k.stuck = append(k.without(id), now...)
 }
 
 // settle sees to it that the outcome of a job is on disk. It calls free when another

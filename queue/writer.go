@@ -179,9 +179,9 @@ func (q *Queue) pause(now time.Time, err error) {
 }
 
 func (q *Queue) setHealth(h health) {
-	q.fileMu.Lock()
+	q.lockFile()
 	q.health = h
-	q.fileMu.Unlock()
+	q.fileLock.Release(allReaders)
 }
 
 // heal makes the file usable for writing again. It returns nil when it is.
@@ -217,8 +217,8 @@ func (q *Queue) heal(now time.Time) error {
 
 // rewrite copies the file to a new one and goes on with that.
 func (q *Queue) rewrite() error {
-	q.fileMu.Lock()
-	defer q.fileMu.Unlock()
+	q.lockFile()
+	defer q.fileLock.Release(allReaders)
 	f, err := q.file.Rewrite(boltfile.Options{Logger: q.opt.Logger})
 	if err != nil {
 		return err
@@ -234,22 +234,22 @@ func (q *Queue) reopen(now time.Time, cause error) error {
 	if errors.As(cause, &d) {
 		q.log.Error("damage met in the queue file", "reason", d.Reason, "stack", string(d.Stack))
 	}
-	q.fileMu.Lock()
+	q.lockFile()
 	if q.health != gone {
 		q.file.Release()
 	}
 	q.health = gone
-	q.fileMu.Unlock()
+	q.fileLock.Release(allReaders)
 	if err := q.openFile(now); err != nil {
 		return err
 	}
 	err := q.load(now, q.restarted)
 	if errors.Is(err, boltfile.ErrDamaged) {
 		// Sound by every check, and yet it can't be read.
-		q.fileMu.Lock()
+		q.lockFile()
 		q.file.Release()
 		q.health = gone
-		q.fileMu.Unlock()
+		q.fileLock.Release(allReaders)
 	}
 	return err
 }

@@ -36,15 +36,10 @@ func deadOther(f *Facts) (Line, bool) {
 }
 
 func stuckJobs(f *Facts) (Line, bool) {
-	q := f.Queue
-	if q.Stuck == 0 {
+	if f.Queue.Stuck == 0 {
 		return no()
 	}
-	text := "A job of the kind " + q.StuckKind + " does not end, since "
-	if q.Stuck > 1 {
-		text = Count(int64(q.Stuck), "job") + " do not end, the first, of the kind " + q.StuckKind + ", since "
-	}
-	return yes(say(text, clock(q.StuckSince), "."),
+	return yes(say("A job of the kind "+f.Queue.StuckKind+" does not end, since ", clock(f.Queue.StuckSince), "."),
 		say("Restart Stockroom. What the job was to do is kept, and tried again then. Please report it: it is a fault in Stockroom."))
 }
 

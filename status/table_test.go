@@ -155,9 +155,6 @@ var rows = []row{
 	{"a job that does not end", "stuck", func(f *Facts, _ *Shop) {
 		f.Queue.Stuck, f.Queue.StuckKind, f.Queue.StuckSince = 1, "product", noon.Add(-time.Hour)
 	}, Bad, "A job of the kind product does not end, since 11:00 UTC.", "Restart Stockroom.", ""},
-	{"several of them", "stuck", func(f *Facts, _ *Shop) {
-		f.Queue.Stuck, f.Queue.StuckKind, f.Queue.StuckSince = 3, "webhook", noon.Add(-time.Hour)
-	}, Bad, "3 jobs do not end, the first, of the kind webhook, since 11:00 UTC.", "Restart Stockroom.", ""},
 	{"the first read failed", "first-read-failed", func(_ *Facts, s *Shop) {
 		never(s)
 		s.Sync.Raw.First = syncer.FirstRead{Failed: noon.Add(-time.Minute), Words: "Shopify could not write the export.", Next: noon.Add(time.Minute), Expected: 1234}
