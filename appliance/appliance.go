@@ -88,8 +88,8 @@ type Appliance struct {
 
 // Open opens the data dir and its stores without serving anything. Errors that
 // concern the dir or its lock are a *datadir.DirError or *datadir.LockedError.
-// When ctx ends before everything is open, Open returns within seconds, however
-// slow the disk is; the process has to end then.
+// When ctx ends before everything is open, Open returns, however slow the disk is; the
+// process has to end then.
 func Open(ctx context.Context, o Options) (*Appliance, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

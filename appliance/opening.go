@@ -51,17 +51,14 @@ func (o *Opening) Words() string {
 }
 
 // run opens by calling open, and says from time to time what takes so long.
-// When ctx ends it gives open the time of requests in flight; after that it leaves
-// it alone, with an error: the process is to end, and a disk that does not answer must
-// not keep it. Nothing was acknowledged yet.
+// When ctx ends it leaves open alone, with an error: the process is to end, and a disk
+// that does not answer must not keep it. Nothing was acknowledged yet.
 func (o *Opening) run(ctx context.Context, log *slog.Logger, open func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- open() }()
 	pause := tellWaiting
 	tell := time.NewTimer(pause)
 	defer tell.Stop()
-	ended := ctx.Done()
-	var enough <-chan time.Time
 	for {
 		select {
 		case err := <-done:
@@ -74,10 +71,7 @@ func (o *Opening) run(ctx context.Context, log *slog.Logger, open func() error) 
 				o.Waiting(text, pause)
 			}
 			tell.Reset(pause)
-		case <-ended:
-			ended = nil
-			enough = time.After(stopRequests)
-		case <-enough:
+		case <-ctx.Done():
 			return fmt.Errorf("%s, %w: %w", o.Words(), errLeft, context.Cause(ctx))
 		}
 	}

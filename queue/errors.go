@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -47,10 +48,8 @@ var classes = [...]Class{"", ClassUpstream, ClassAuth, ClassValidation, ClassCon
 func Classes() []Class { return append([]Class(nil), classes[1:]...) }
 
 func (c Class) number() byte {
-	for i, known := range classes {
-		if c == known {
-			return byte(i)
-		}
+	if i := slices.Index(classes[:], c); i >= 0 {
+		return byte(i)
 	}
 	return ClassUnknown.number()
 }

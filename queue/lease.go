@@ -72,7 +72,7 @@ func (t *txn) take(r *record, payload []byte) Job {
 		r.setAt = t.ns
 		r.dueAt = t.ns + int64(Backoff(t.q.opt.RetryDelay, r.failures(), rand.Float64()))
 	})
-	t.hold(before)
+	t.hold(before, true)
 	j := r.job(t.q.opt.MaxAttempts)
 	j.Payload = payload
 	return j
@@ -82,37 +82,27 @@ func busyKey(r *record) string { return r.kind + "\x00" + r.key }
 
 func (t *txn) inHand(id uint64) bool { _, ok := t.q.held[id]; return ok }
 
-// hold notes a lease in memory, letGo ends it; a failed commit undoes both.
-func (t *txn) hold(before record) {
-	q := t.q
-	q.held[before.id] = before
-	if before.key != "" {
-		q.busy[busyKey(&before)] = before.id
-	}
-	t.undo = append(t.undo, func() {
-		delete(q.held, before.id)
-		if before.key != "" {
-			delete(q.busy, busyKey(&before))
+// hold notes in memory that a job is in hand, or no more; a failed commit undoes it.
+func (t *txn) hold(before record, inHand bool) {
+	set := func(inHand bool) {
+		if inHand {
+			t.q.held[before.id], t.q.busy[busyKey(&before)] = before, before.id
+		} else {
+			delete(t.q.held, before.id)
+			delete(t.q.busy, busyKey(&before))
 		}
-	})
+	}
+	set(inHand)
+	t.undo = append(t.undo, func() { set(!inHand) })
 }
 
+// letGo is hold for a job that was in hand.
 func (t *txn) letGo(before record) {
-	q := t.q
-	delete(q.held, before.id)
-	if before.key != "" {
-		delete(q.busy, busyKey(&before))
-		if t.waiter(before.kind, before.key) != 0 {
-			k := t.kind(before.kind)
-			k.next = min(k.next, t.ns) // it was passed over while this one ran
-		}
+	t.hold(before, false)
+	if before.key != "" && t.waiter(before.kind, before.key) != 0 {
+		k := t.kind(before.kind)
+		k.next = min(k.next, t.ns) // it was passed over while this one ran
 	}
-	t.undo = append(t.undo, func() {
-		q.held[before.id] = before
-		if before.key != "" {
-			q.busy[busyKey(&before)] = before.id
-		}
-	})
 }
 
 func classOr(c Class) Class {

@@ -75,14 +75,11 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 	if err == nil {
 		err = q.at("after", ops)
 	}
-	if errors.Is(err, errNothing) {
-		q.apply(t)
-		if t.doubt {
-			q.setHealth(stale)
-		}
-		return nil
+	nothing := errors.Is(err, errNothing)
+	if nothing {
+		err = nil
 	}
-	if q.opt.OnCommit != nil {
+	if q.opt.OnCommit != nil && !nothing {
 		q.opt.OnCommit(Commit{Operations: len(ops), Took: time.Since(start), Err: err})
 	}
 	if err != nil {

@@ -165,13 +165,11 @@ func (g *gate) whileOpen(ctx context.Context, fn func(context.Context) error) er
 	if !open {
 		return nil
 	}
-	ended := make(chan struct{})
-	defer close(ended)
 	go func() {
 		select {
 		case <-turned:
 			cancel()
-		case <-ended:
+		case <-ctx.Done():
 		}
 	}()
 	return fn(ctx)
