@@ -108,6 +108,23 @@ func (s *Store) Put(namespace, name string, value []byte) error {
 	})
 }
 
+// Note is Put for what nobody may wait for: the new value of a name that has one is
+// stored some time later, or not at all when the name was deleted meanwhile.
+func (s *Store) Note(namespace, name string, value []byte) {
+	key := namespace + "/" + name
+	go func() {
+		err := s.write(func(b *batch) error {
+			if _, there := s.values.rows[key]; there {
+				put(b, s.values, key, value)
+			}
+			return nil
+		})
+		if err != nil {
+			s.logger.Debug("a note can't be stored", "namespace", namespace, "error", err.Error())
+		}
+	}()
+}
+
 // Get returns a value; false: there is none.
 func (s *Store) Get(namespace, name string) ([]byte, bool) {
 	s.mu.RLock()

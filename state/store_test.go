@@ -7,9 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
 
 	"stockroom/catalog"
 	"stockroom/config"
@@ -354,4 +356,29 @@ func TestATokenOfOtherCredentialsIsNotUsed(t *testing.T) {
 	if _, valid := s.Token(shopB, noon()); valid {
 		t.Error("a dropped token was returned")
 	}
+}
+
+// TestANoteIsWaitedForByNobodyAndBringsNothingBack: another change takes its time with
+// the disk meanwhile.
+func TestANoteIsWaitedForByNobodyAndBringsNothingBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, path, state.Options{})
+		ok(t, s.Put("session", "kept", []byte("old")), s.Put("session", "gone", []byte("old")), s.Delete("session", "gone"))
+		began, release := make(chan struct{}), make(chan struct{})
+		go func() {
+			_ = s.Update(func(*bbolt.Tx) error { close(began); <-release; return nil })
+		}()
+		<-began
+		s.Note("session", "kept", []byte("new"))
+		s.Note("session", "gone", []byte("new"))
+		close(release)
+		synctest.Wait()
+		if v, _ := s.Get("session", "kept"); string(v) != "new" {
+			t.Errorf("kept is %q", v)
+		}
+		if v, there := s.Get("session", "gone"); there {
+			t.Errorf("a value that was deleted is back: %q", v)
+		}
+	})
 }

@@ -38,7 +38,6 @@ type readToken struct {
 // readTokens are the read-only tokens, in memory and in the Keeper.
 type readTokens struct {
 	keep Keeper // nil: in memory only
-	log  *slog.Logger
 
 	mu     sync.Mutex
 	byName map[string]*readToken
@@ -46,7 +45,7 @@ type readTokens struct {
 }
 
 func newReadTokens(keep Keeper, log *slog.Logger) *readTokens {
-	rs := &readTokens{keep: keep, log: log, byName: map[string]*readToken{}, bySum: map[string]string{}}
+	rs := &readTokens{keep: keep, byName: map[string]*readToken{}, bySum: map[string]string{}}
 	if keep == nil {
 		return rs
 	}
@@ -77,9 +76,9 @@ func (rs *readTokens) find(now time.Time, sum [sha256.Size]byte) (context.Contex
 	}
 	one := rs.byName[name]
 	if day := now.UTC().Truncate(readTokenDay); day.After(one.Used) {
-		one.Used = day // also when it can't be written: it is tried again the next day, not at every request
-		if err := rs.write(name, one); err != nil {
-			rs.log.Debug("read-only token", "error", err.Error())
+		one.Used = day
+		if raw, err := json.Marshal(one); err == nil && rs.keep != nil {
+			rs.keep.Note(readTokenValues, name, raw)
 		}
 	}
 	return one.ctx, true

@@ -28,6 +28,8 @@ const (
 // slash in its name.
 type Keeper interface {
 	Put(namespace, name string, value []byte) error
+	// Note stores the new value of a name some time later, unless it is deleted then.
+	Note(namespace, name string, value []byte)
 	Get(namespace, name string) ([]byte, bool)
 	Delete(namespace string, names ...string) error
 	Names(namespace string) []string
@@ -147,8 +149,9 @@ func (s *sessions) find(now time.Time, id, mark string) (sessionKey, *session, b
 		one.Used = now
 	}
 	if one.Used.Sub(one.noted) >= sessionNoted {
-		if err := s.write(key, one); err != nil {
-			s.log.Debug("session", "error", err.Error())
+		one.noted = one.Used
+		if raw, err := json.Marshal(one); err == nil && s.keep != nil {
+			s.keep.Note(sessionValues, key.name(), raw)
 		}
 	}
 	return key, one, true
@@ -156,7 +159,7 @@ func (s *sessions) find(now time.Time, id, mark string) (sessionKey, *session, b
 
 // write stores a session. mu is held.
 func (s *sessions) write(key sessionKey, one *session) error {
-	one.noted = one.Used // also when it fails: it is tried again in an hour, not at every request
+	one.noted = one.Used
 	if s.keep == nil {
 		return nil
 	}

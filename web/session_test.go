@@ -30,6 +30,12 @@ func (k *memoryKeeper) Put(namespace, name string, value []byte) error {
 	return k.broken
 }
 
+func (k *memoryKeeper) Note(namespace, name string, value []byte) {
+	if _, there := k.Get(namespace, name); there {
+		_ = k.Put(namespace, name, value)
+	}
+}
+
 func (k *memoryKeeper) Get(namespace, name string) ([]byte, bool) {
 	v, ok := k.values[namespace+"/"+name]
 	return v, ok
