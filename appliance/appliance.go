@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,9 @@ type Appliance struct {
 	log       *slog.Logger
 	started   time.Time
 	dir       *datadir.Dir
+	lost      context.Context // done when the data dir is not the opened one any more
+	lose      context.CancelCauseFunc
+	loseOnce  sync.Once
 	state     *state.Store
 	store     *store.Store
 	queue     *queue.Queue
@@ -95,6 +99,7 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	a := &Appliance{opt: o, log: o.Logger, started: time.Now(), set: metrics.NewSet()}
+	a.lost, a.lose = context.WithCancelCause(context.Background())
 	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
 	if a.opt.Opening == nil {
 		a.opt.Opening = new(Opening)
@@ -186,9 +191,20 @@ func (a *Appliance) open(ctx context.Context) error {
 	return nil
 }
 
-// Close closes what Open opened. Run has ended before.
+// Close closes what Open opened. Run has ended before. When the data dir was lost
+// it only gives that up: the process ends, what is on disk is whole at every
+// moment, and SQLite would remove the log of whatever is at the path now.
 func (a *Appliance) Close() error {
 	var errs []error
+	if a.dir != nil {
+		known := a.lost.Err() != nil
+		if a.noteLost(a.dir.Check()); a.lost.Err() != nil {
+			if !known {
+				errs = append(errs, context.Cause(a.lost))
+			}
+			return errors.Join(append(errs, a.dir.Close())...)
+		}
+	}
 	end := func(what string, open bool, closes func() error) {
 		if open {
 			a.opt.Stopping(what)
@@ -209,6 +225,7 @@ func (a *Appliance) Close() error {
 func (a *Appliance) queueCommit(c queue.Commit) {
 	a.watch.Commit(c)
 	a.space.queueCommit(c)
+	a.noteLost(c.Err)
 }
 
 // exists reports whether there may be a file at path.

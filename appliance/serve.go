@@ -85,8 +85,12 @@ func (l Listeners) AdminURL() string {
 	return "http://" + dialable(l.Admin.Addr())
 }
 
-// stopRequests is the time of requests in flight at a stop. Shopify waits no longer.
-const stopRequests = 5 * time.Second
+// How long requests in flight may take at a stop, where Shopify waits no longer, and
+// at one because the data dir was lost: what they store is refused.
+const (
+	stopRequests = 5 * time.Second
+	stopLost     = time.Second
+)
 
 // Serve serves and works until ctx ends, then finishes what is in flight and
 // closes the listeners. It announces itself in the data dir's admin.json.
@@ -98,6 +102,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	address := dialable(l.Public.Addr())
 	a.public.Store(&address)
 	defer a.public.Store(nil)
+	public, admin = a.unlessLost(public), a.unlessLost(admin)
 	f := l.front
 	if f == nil {
 		f = newFront(l, a.log, public, admin)
@@ -123,17 +128,22 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	// Workers outlive the listeners, so that requests in flight still find them.
 	working, stopWorkers := a.Work(ctx)
 
+	grace := stopRequests
 	select {
 	case <-ctx.Done():
 		a.log.Info("stopping: finishing requests in flight")
 	case <-f.failed.Done():
 		a.log.Error("stopping: a listener ended by itself", "error", context.Cause(f.failed).Error())
 	case <-working.Done():
+		if a.lost.Err() != nil { // which the log has told
+			grace = stopLost
+			break
+		}
 		// Better to end, and be started anew, than to serve without a worker.
 		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
 	}
 	a.opt.Stopping("requests in flight")
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRequests)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	var errs []error
 	for _, srv := range f.servers {
@@ -145,6 +155,9 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	errs = append(errs, f.wait())
 	a.opt.Stopping("jobs and syncs under way")
 	errs = append(errs, stopWorkers())
+	if a.lost.Err() != nil {
+		return context.Cause(a.lost) // and of nothing that followed from it
+	}
 	return errors.Join(errs...)
 }
 

@@ -20,6 +20,7 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	if !a.opt.Manual { // a command says itself what it found
 		work.Go(func() error { a.watchStatus(wctx); return nil })
 	}
+	work.Go(func() error { return a.watchDir(wctx) })
 	work.Go(func() error { a.watchSpace(wctx); return nil })
 	return wctx, func() error {
 		cancel()

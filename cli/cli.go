@@ -23,6 +23,7 @@ import (
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/folder"
 	"stockroom/logbook"
 	"stockroom/state"
 	"stockroom/store"
@@ -210,10 +211,11 @@ func exitCode(err error) int {
 	var coded *codeError
 	var locked *datadir.LockedError
 	var dir *datadir.DirError
+	var lost *folder.LostError
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
-	case errors.As(err, &locked), errors.As(err, &dir), errors.Is(err, boltfile.ErrLocked):
+	case errors.As(err, &locked), errors.As(err, &dir), errors.As(err, &lost), errors.Is(err, boltfile.ErrLocked):
 		return config.ExitData
 	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, state.ErrNewer):
 		return config.ExitIntegrity

@@ -14,6 +14,16 @@ const startingAgain = 2
 // since the process lives, and everything else with 503 and what is waited for.
 // A browser gets a page that loads itself again.
 func Starting(waits func() string) http.Handler {
+	return unready("Stockroom is starting", func() string { return "Stockroom is starting: " + waits() + "." })
+}
+
+// Stopping answers as Starting does, while the process ends because of why: a
+// whole sentence.
+func Stopping(why string) http.Handler {
+	return unready("Stockroom is stopping", func() string { return why })
+}
+
+func unready(title string, why func() string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
@@ -26,8 +36,8 @@ func Starting(waits func() string) http.Handler {
 			return
 		}
 		refusal := &Refusal{
-			Status: http.StatusServiceUnavailable, Title: "Stockroom is starting", RetryAfter: startingAgain,
-			Detail: "Stockroom is starting: " + waits() + ". Nothing was kept of this request; send it again in a few seconds.",
+			Status: http.StatusServiceUnavailable, Title: title, RetryAfter: startingAgain,
+			Detail: why() + " Nothing was kept of this request; send it again in a few seconds.",
 		}
 		if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") {
 			writeProblem(w, refusal)
@@ -37,17 +47,17 @@ func Starting(waits func() string) http.Handler {
 		h.Set("Retry-After", strconv.Itoa(startingAgain))
 		h.Set("Refresh", strconv.Itoa(startingAgain))
 		w.WriteHeader(refusal.Status)
-		_ = startingPage().Execute(w, waits())
+		_ = unreadyPage().Execute(w, []string{title, why()})
 	})
 }
 
-// startingPage needs nothing but itself: no style, no script.
-func startingPage() *template.Template {
+// unreadyPage needs nothing but itself: no style, no script.
+func unreadyPage() *template.Template {
 	return template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>Starting: Stockroom</title>
-<h1>Stockroom is starting</h1>
-<p>It is {{.}}.</p>
+<meta name="color-scheme" content="light dark"><title>{{index . 0}}</title>
+<h1>{{index . 0}}</h1>
+<p>{{index . 1}}</p>
 <p>Product updates that arrive now are answered with 503, and Shopify sends them again. This page loads itself again.</p>
 </html>
 `))

@@ -1,0 +1,70 @@
+package appliance
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"stockroom/datadir"
+	"stockroom/web"
+)
+
+// dirEvery is the pause between two looks whether the data dir is still there.
+const dirEvery = time.Second
+
+// noteLost ends the work when err says that the data dir, or its lock, is not the
+// one that was opened. Nothing may be written or removed any more by its path.
+func (a *Appliance) noteLost(err error) {
+	if why := datadir.Lost(a.dir.Path(), err); why != nil {
+		a.loseOnce.Do(func() {
+			a.log.Error(why.Error())
+			a.lose(why)
+		})
+	}
+}
+
+// unlessLost answers with h until the data dir is lost, then with 503 and why.
+func (a *Appliance) unlessLost(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.lost.Err() != nil {
+			web.Stopping(context.Cause(a.lost).Error()+".").ServeHTTP(w, r)
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
+}
+
+// watchDir looks whether the data dir is still there until ctx ends, and returns
+// what it says when it is not.
+func (a *Appliance) watchDir(ctx context.Context) error {
+	go func() { // apart: a disk that hangs keeps no stop waiting
+		tick := time.NewTicker(dirEvery)
+		defer tick.Stop()
+		told := false
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			err := a.dir.Check()
+			if ctx.Err() != nil {
+				return
+			}
+			a.noteLost(err)
+			if a.lost.Err() != nil {
+				return
+			}
+			if err != nil && !told { // no proof
+				a.log.Warn("it can't be told whether the data dir is still at its path", "error", err.Error())
+			}
+			told = err != nil
+		}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-a.lost.Done():
+		return context.Cause(a.lost)
+	}
+}
