@@ -18,7 +18,6 @@ import (
 	"stockroom/appliance"
 	"stockroom/config"
 	"stockroom/fakeshopify"
-	"stockroom/folder"
 )
 
 type demoCommand struct {
@@ -55,21 +54,14 @@ func (c demoCommand) Run(e *env) (err error) {
 		}
 	}
 	if _, ok := flags["data"]; !ok {
-		var dir string
-		var made *folder.Folder
-		if dir, err = os.MkdirTemp("", "stockroom-demo-"); err == nil {
-			made, err = folder.Open(dir)
-		}
-		if err != nil {
+		if flags["data"], err = os.MkdirTemp("", "stockroom-demo-"); err != nil {
 			return withCode(config.ExitData, fmt.Errorf("make a temporary data dir: %w", err))
 		}
 		defer func() {
-			if made.Check() == nil { // else it is another's
-				err = errors.Join(err, os.RemoveAll(dir))
+			if exitCode(err) != config.ExitData { // else what is at its path may be another's
+				err = errors.Join(err, os.RemoveAll(flags["data"]))
 			}
-			_ = made.Close()
 		}()
-		flags["data"] = dir
 	}
 	s, err := config.Load(config.Sources{Flags: flags})
 	if err != nil {

@@ -17,18 +17,10 @@ import (
 // what SQLite needs to open a database.
 const probeBytes = 256 << 10
 
-// ReleaseBallast removes the ballast, after a write failed for want of space.
-// It reports whether there was one, so whether a second try makes sense.
-func (d *Dir) ReleaseBallast() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.dropBallast()
-}
-
-func (d *Dir) dropBallast() bool {
-	there := !d.Missing(ballastFile)
+// dropBallast removes the ballast.
+func (d *Dir) dropBallast() {
 	d.released = true
-	return there && removeOurs(d.folder, ballastFile) == nil
+	_ = removeOurs(d.folder, ballastFile)
 }
 
 // BallastReleased reports whether the ballast was given up because the disk was

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"stockroom/folder"
@@ -247,16 +246,13 @@ func (d *Dir) removeLeftovers() {
 }
 
 func (d *Dir) removeExport(name string) error {
-	sub, err := d.folder.Sub(name)
-	if errors.Is(err, syscall.ENOTDIR) {
-		return nil // not ours
+	if info, err := d.folder.Root().Lstat(name); err != nil || !info.IsDir() {
+		return err // or not ours
 	}
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	if err := errors.Join(removeOurs(sub, ProductsFile), removeOurs(sub, ProductsFile+"-journal")); err != nil {
-		return err
+	for _, file := range []string{ProductsFile, ProductsFile + "-journal"} {
+		if err := removeOurs(d.folder, filepath.Join(name, file)); err != nil {
+			return err
+		}
 	}
 	return d.folder.Remove(name)
 }

@@ -40,10 +40,7 @@ func (d *Dir) acquire() error {
 		return &LockedError{Path: d.Path(), PID: pid}
 	}
 	if err == nil {
-		err = d.folder.Hold(lockFile, f)
-	}
-	if err == nil {
-		err = d.folder.Check()
+		err = errors.Join(d.folder.Hold(lockFile, f), d.folder.Check())
 	}
 	if err != nil {
 		_ = f.Close()

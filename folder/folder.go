@@ -86,27 +86,6 @@ func (f *Folder) Close() error { return f.root.Close() }
 // Root is the handle, for what else is to be done in the directory.
 func (f *Folder) Root() *os.Root { return f.root }
 
-// Sub opens a directory in this one. The error is syscall.ENOTDIR for all that is
-// none, a link too.
-func (f *Folder) Sub(name string) (*Folder, error) {
-	info, err := f.root.Lstat(name)
-	if err == nil && !info.IsDir() {
-		err = syscall.ENOTDIR
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open folder %s: %w", f.File(name), err)
-	}
-	root, err := f.root.OpenRoot(name)
-	if err != nil {
-		return nil, fmt.Errorf("open folder %s: %w", f.File(name), err)
-	}
-	now, err := root.Stat(".")
-	if err := lost(f.File(name), false, info, now, err); err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	return &Folder{path: f.File(name), root: root, self: info, locks: map[string]fs.FileInfo{}}, nil
-}
-
 // Path is the absolute path by which the directory was opened.
 func (f *Folder) Path() string { return f.path }
 

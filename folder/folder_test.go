@@ -138,21 +138,6 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	if text, err := os.ReadFile(f.File("link")); err != nil || string(text) != "kept" {
 		t.Errorf("the target of a link holds %q, %v", text, err)
 	}
-	sub, err := f.Sub("dir")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(sub.Replace("a", []byte("in it")), sub.Check(), sub.Close()); err != nil {
-		t.Error(err)
-	}
-	if err := os.Symlink("dir", f.File("way")); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"way", "target"} {
-		if _, err := f.Sub(name); !errors.Is(err, syscall.ENOTDIR) {
-			t.Errorf("%s as a folder: %v", name, err)
-		}
-	}
 	if _, err := folder.Open(f.File("target")); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("a file as a folder: %v", err)
 	}
