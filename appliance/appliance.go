@@ -198,7 +198,7 @@ func (a *Appliance) Close() error {
 	var errs []error
 	if a.dir != nil {
 		known := a.lost.Err() != nil
-		if a.noteLost(a.dir.Check()); a.lost.Err() != nil {
+		if a.noteLost(a.dir.Folder().Check()); a.lost.Err() != nil {
 			if !known {
 				errs = append(errs, context.Cause(a.lost))
 			}

@@ -47,7 +47,7 @@ func (a *Appliance) watchDir(ctx context.Context) error {
 				return
 			case <-tick.C:
 			}
-			err := a.dir.Check()
+			err := a.dir.Folder().Check()
 			if ctx.Err() != nil {
 				return
 			}

@@ -46,11 +46,8 @@ func (d *Dir) RestoreBallast() error {
 // Available returns how many bytes can still be written to the dir's disk, the
 // ballast not counted.
 func (d *Dir) Available() (int64, error) {
-	n, _, err := room(d.Path())
-	if err != nil {
-		return 0, fmt.Errorf("look for free space: %w", err)
-	}
-	return n, nil
+	s, err := d.Space(SpaceWarn{})
+	return s.Free, err
 }
 
 // openBallast looks at the disk: full, the ballast goes; else it is made.
@@ -91,7 +88,7 @@ func (d *Dir) makeBallast() error {
 	if err != nil {
 		return fmt.Errorf("make ballast: %w", err)
 	}
-	if free < d.opts.needed() {
+	if free < 4*d.opts.Ballast { // so that some is left
 		d.released = true
 		return nil
 	}

@@ -34,9 +34,6 @@ type Options struct {
 	// Ballast is the size of the ballast file in bytes. Default 4 MiB (zero);
 	// negative: none.
 	Ballast int64
-	// BallastSpare is how much must be free beyond the ballast itself before it
-	// is made again, in bytes. Default three times Ballast (zero).
-	BallastSpare int64
 }
 
 func (o Options) withDefaults() Options {
@@ -46,14 +43,8 @@ func (o Options) withDefaults() Options {
 	if o.Ballast == 0 {
 		o.Ballast = 4 << 20
 	}
-	if o.BallastSpare == 0 {
-		o.BallastSpare = 3 * o.Ballast
-	}
 	return o
 }
-
-// needed is how much must be free for the ballast to be made again.
-func (o Options) needed() int64 { return o.Ballast + o.BallastSpare }
 
 // Dir is a data dir that this process holds. It is safe for concurrent use.
 type Dir struct {
@@ -76,12 +67,9 @@ type Dir struct {
 // code 4. On a full disk the ballast is released at once, so that the stores
 // can open.
 func Open(path string, o Options) (*Dir, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, dirError(path, err)
-	}
 	d := &Dir{opts: o.withDefaults()}
-	if err = d.make(path); err == nil {
+	err := d.make(path)
+	if err == nil {
 		err = d.acquire()
 	}
 	if err != nil {
@@ -100,12 +88,9 @@ func Open(path string, o Options) (*Dir, error) {
 }
 
 // Folder is the dir by its handle, for the stores. Its Check says whether the dir
-// and its lock are still those that were opened. Close ends it.
+// and its lock are still those that were opened; Lost has the words for it. Close
+// ends it.
 func (d *Dir) Folder() *folder.Folder { return d.folder }
-
-// Check returns nil while the dir and its lock are those that were opened. Its
-// error is what Lost knows, or what the system said when it can't be told.
-func (d *Dir) Check() error { return d.folder.Check() }
 
 // Path returns the absolute path of the dir.
 func (d *Dir) Path() string { return d.folder.Path() }

@@ -162,7 +162,7 @@ func TestALostDirIsToldAndTheOneInItsPlaceIsLeftAlone(t *testing.T) {
 			}
 			own(t, path)
 			d := open(t, path, datadir.Options{Ballast: 64 << 10})
-			if err := errors.Join(d.Announce("http://127.0.0.1:1", "first"), d.Check()); err != nil {
+			if err := errors.Join(d.Announce("http://127.0.0.1:1", "first"), d.Folder().Check()); err != nil {
 				t.Fatal(err)
 			}
 			c.lose(t, path)
@@ -174,7 +174,7 @@ func TestALostDirIsToldAndTheOneInItsPlaceIsLeftAlone(t *testing.T) {
 				}
 				before = read(t, path)
 			}
-			lost := datadir.Lost(path, d.Check())
+			lost := datadir.Lost(path, d.Folder().Check())
 			if lost == nil || !strings.Contains(lost.Error(), c.says) || !strings.Contains(lost.Error(), path) {
 				t.Fatalf("it says %v", lost)
 			}
@@ -208,13 +208,13 @@ func TestTheDirMayBeALink(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := open(t, link, datadir.Options{})
-	if err := d.Check(); err != nil || modeOf(t, path) != 0o700 || d.Path() != link {
+	if err := d.Folder().Check(); err != nil || modeOf(t, path) != 0o700 || d.Path() != link {
 		t.Errorf("%s: %v", d.Path(), err)
 	}
 	if err := errors.Join(os.Remove(link), os.Symlink(t.TempDir(), link)); err != nil {
 		t.Fatal(err)
 	}
-	if datadir.Lost(link, d.Check()) == nil {
+	if datadir.Lost(link, d.Folder().Check()) == nil {
 		t.Error("that it leads elsewhere was not noticed")
 	}
 }
