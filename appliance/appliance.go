@@ -6,10 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
-	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -83,11 +82,13 @@ type Appliance struct {
 	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
-	retired    retired
-	token      string
-	elsewhere  []string               // other data dirs that hold shops, of one that held none at the start
-	public     atomic.Pointer[string] // host:port of the public listener while it serves
-	trips      trips
+	// productsLost: there was no products.db at the start, though there must have been one.
+	productsLost bool
+	retired      retired
+	token        string
+	elsewhere    []string               // other data dirs that hold shops, of one that held none at the start
+	public       atomic.Pointer[string] // host:port of the public listener while it serves
+	trips        trips
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -132,14 +133,23 @@ func (a *Appliance) open(ctx context.Context) error {
 	// The files are made in the order in which they are opened here, so that one
 	// that is missing beside a later one was lost.
 	opening.at(datadir.StateFile)
-	stateLost := exists(a.dir.File("products.db")) || exists(a.dir.File("queue.db"))
+	queued := !a.dir.Missing(datadir.QueueFile)
+	stateLost := queued || !a.dir.Missing(datadir.ProductsFile)
 	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
 	lines := telemetry.Lines(a.log) // a delivery that is sent again can make them fail and recover
 	opening.at(datadir.ProductsFile)
+	mark := a.state.Watermark().Seq
+	connected := slices.ContainsFunc(a.state.Shops(), func(s state.Shop) bool { return !s.Declared })
+	if a.dir.Missing(datadir.ProductsFile) && (queued || connected || mark > 0) {
+		a.productsLost, mark = true, max(mark, 1) // it held a change at least, as far as anybody knows
+		if err := a.state.RaiseWatermark(mark, time.Now()); err != nil {
+			a.log.Warn("that products.db was missing can't be noted now", "error", err.Error())
+		}
+	}
 	a.store, err = store.Open(ctx, store.Options{
-		Path: a.dir.File("products.db"), Watermark: a.state.Watermark().Seq,
+		Path: a.dir.File("products.db"), Watermark: mark,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
 		Logger: lines, Metrics: a.set, Fault: a.opt.StoreFault,
 	})
@@ -147,8 +157,9 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	opening.at(datadir.QueueFile)
+	known, _ := a.store.Shops(ctx) // that an earlier start told it, with all files open
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), a.state.Watermark().Seq) > 0,
+		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), mark) > 0 || len(known) > 0,
 		RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts,
 		Logger: lines, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})
@@ -175,8 +186,11 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.loadShops(ctx); err != nil {
 		return err
 	}
-	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
-		return err
+	if err := a.wantSyncs(ctx); err != nil {
+		if !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		a.unmirrored.Store(true)
 	}
 	if err := a.syncer.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err
@@ -226,12 +240,6 @@ func (a *Appliance) queueCommit(c queue.Commit) {
 	a.watch.Commit(c)
 	a.space.queueCommit(c)
 	a.noteLost(c.Err)
-}
-
-// exists reports whether there may be a file at path.
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func newToken() (string, error) {

@@ -52,11 +52,15 @@ func (a *Appliance) notices() []status.Notice {
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
 	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		list = append(list, status.Notice{
+		n := status.Notice{
 			Level: status.LevelBad,
-			Text:  fmt.Sprintf("products.db lacks %d changes that were stored before the last stop; its write-ahead log was lost or damaged.", h.Behind),
+			Text:  fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: the file or its write-ahead log was lost or damaged.", h.Behind),
 			Next:  "A full sync brings them back.",
-		})
+		}
+		if a.productsLost {
+			n.Text = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
+		}
+		list = append(list, n)
 	}
 	path, reason, at := a.queue.Quarantined()
 	switch {

@@ -46,7 +46,11 @@ func (a *Appliance) mirrorAgain(ctx context.Context) {
 	if !a.unmirrored.CompareAndSwap(true, false) {
 		return
 	}
-	if err := a.loadShops(ctx); err != nil {
+	err := a.loadShops(ctx)
+	if err == nil {
+		err = a.wantSyncs(ctx) // which may not have been stored either
+	}
+	if err != nil {
 		a.unmirrored.Store(true)
 		a.log.Warn("the catalogue still does not know every shop", "error", err.Error())
 	}
@@ -61,6 +65,8 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 	switch {
 	case h.Quarantined != "":
 		reason = "products.db was damaged and replaced"
+	case a.productsLost:
+		reason = "products.db was missing"
 	case h.Behind != 0:
 		reason = "products.db lost changes"
 	case queueLost != "":
