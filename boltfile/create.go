@@ -3,12 +3,16 @@ package boltfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"math/rand/v2"
 	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/folder"
 )
 
 // Infixes of the temporary files; what follows them is random.
@@ -17,98 +21,116 @@ const (
 	tempRewrite = ".rewrite-"
 )
 
-// create puts a sound, empty file at path, or nothing: a crash in between
+// place is where a file lies, and how it is opened there.
+type place struct {
+	Options        // with a folder
+	own     bool   // the folder is closed with the file
+	name    string // in the folder
+}
+
+func (p *place) path() string { return p.Folder.File(p.name) }
+
+// create puts a sound, empty file at the name, or nothing: a crash in between
 // leaves a temporary file that the next Open removes.
-func create(path string, o Options) (err error) {
-	removeLeftovers(path, o)
-	tmp, err := tempFile(path, tempNew)
+func (p *place) create() error {
+	p.removeLeftovers()
+	_, err := p.put("create", tempNew, nil, func(f *os.File) error {
+		if err := p.at("create: before write"); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		db, err := bbolt.Open(p.path(), 0o600, boltOptions(f))
+		if err != nil {
+			return err
+		}
+		return db.Close()
+	})
 	if err != nil {
 		return fmt.Errorf("create bolt file: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp)
-			err = fmt.Errorf("create bolt file: %w", err)
-		}
-	}()
-	if err = o.at("create: before write"); err != nil {
-		return err
-	}
-	db, err := bbolt.Open(tmp, 0o600, boltOptions(nil))
-	if err != nil {
-		return err
-	}
-	if err = db.Close(); err != nil {
-		return err
-	}
-	return publish(tmp, path, o, "create")
+	return nil
 }
 
-// publish syncs tmp, gives it the name path and syncs the directory.
-func publish(tmp, path string, o Options, what string) error {
-	f, err := os.OpenFile(tmp, os.O_RDWR, 0)
+// put has fill write a new file, syncs it, gives it the name and syncs the
+// directory. fill closes the file. The name has to lead to old, which goes; nil:
+// to nothing. made is the new file once it has the name, also when what followed
+// failed.
+func (p *place) put(what, infix string, old fs.FileInfo, fill func(*os.File) error) (made fs.FileInfo, err error) {
+	tmp := p.name + infix + strconv.FormatUint(rand.Uint64(), 36)
+	f, err := p.Folder.Create(tmp)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, p.Folder.Remove(tmp)) }() // unless renamed
+	id, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if err = fill(f); err != nil {
+		return nil, err
+	}
+	if f, err = p.Folder.Open(tmp, os.O_RDWR); err != nil {
+		return nil, err
 	}
 	if _, err = examine(f); err == nil {
 		err = f.Sync()
 	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
+	err = errors.Join(err, f.Close(), p.Folder.Same(tmp, id), p.at(what+": before rename"))
+	if err == nil {
+		err = p.rename(tmp, old)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err = o.at(what + ": before rename"); err != nil {
-		return err
-	}
-	if err = os.Rename(tmp, path); err != nil {
-		return err
-	}
-	if err = o.at(what + ": before directory sync"); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return id, errors.Join(p.at(what+": before directory sync"), p.Folder.Sync())
 }
 
-// tempFile makes an empty file (mode 0600) beside path and returns its name.
-func tempFile(path, infix string) (string, error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+infix+"*")
-	if err != nil {
-		return "", err
+// rename gives tmp the file's name; old is as in put.
+func (p *place) rename(tmp string, old fs.FileInfo) error {
+	if err := p.Folder.Check(); err != nil {
+		return err
 	}
-	return f.Name(), f.Close()
+	if old != nil {
+		if err := p.Folder.Same(p.name, old); err != nil {
+			return err
+		}
+		return p.Folder.Rename(tmp, p.name)
+	}
+	// A link, unlike a rename, takes the name from nobody.
+	err := p.Folder.Link(tmp, p.name)
+	if err == nil {
+		return p.Folder.Remove(tmp)
+	}
+	_, taken := p.Folder.Info(p.name)
+	switch {
+	case errors.Is(taken, fs.ErrNotExist): // a file system without links
+		return p.Folder.Rename(tmp, p.name)
+	case errors.Is(err, fs.ErrExist):
+		return &folder.LostError{Path: p.path(), Replaced: true}
+	}
+	return err
 }
 
 // removeLeftovers removes the temporary files of a creation or a copy that did
-// not end. They were never named path, so nothing was acknowledged in them.
-func removeLeftovers(path string, o Options) {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return
-	}
-	base := filepath.Base(path)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), base+tempNew) || strings.HasPrefix(e.Name(), base+tempRewrite) {
-			name := filepath.Join(filepath.Dir(path), e.Name())
-			if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
-				o.Logger.Warn("temporary file of an unfinished copy could not be removed", "file", name, "error", err)
-			}
+// not end. They never had the file's name, so nothing was acknowledged in them.
+func (p *place) removeLeftovers() {
+	names, _ := p.Folder.Names()
+	for _, name := range names {
+		if !strings.HasPrefix(name, p.name+tempNew) && !strings.HasPrefix(name, p.name+tempRewrite) {
+			continue
+		}
+		if err := p.Folder.Remove(name); err != nil {
+			p.Logger.Warn("temporary file of an unfinished copy could not be removed", "file", p.Folder.File(name), "error", err)
 		}
 	}
 }
 
-// boltOptions are the settings every file is opened with. f, when not nil, is
-// the descriptor bbolt has to use.
+// boltOptions are the settings every file is opened with. bbolt has to use f.
 func boltOptions(f *os.File) *bbolt.Options {
-	o := &bbolt.Options{
+	return &bbolt.Options{
 		Timeout:        time.Second,
 		NoFreelistSync: true,
 		FreelistType:   bbolt.FreelistMapType,
 		NoStatistics:   true,
+		OpenFile:       func(string, int, os.FileMode) (*os.File, error) { return f, nil },
 	}
-	if f != nil {
-		o.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return f, nil }
-	}
-	return o
 }

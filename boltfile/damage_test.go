@@ -213,7 +213,7 @@ func TestDamageWhileRunningIsAnErrorAndNeverCrashesTheProcess(t *testing.T) {
 				return
 			}
 			found++
-			o.Release()
+			_ = o.closeFile()
 			if err := touch(); err == nil {
 				t.Error("a released handle still works")
 			}
@@ -280,5 +280,5 @@ func TestNewestMetaPageLostWhileRunningIsNoticedBeforeTheNextTransaction(t *test
 	if !errors.Is(err, ErrDamaged) {
 		t.Errorf("got %v", err)
 	}
-	o.Release()
+	_ = o.Close()
 }

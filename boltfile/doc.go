@@ -9,7 +9,13 @@
 //     full or read-only disk) is an error and is left alone.
 //   - After a crash or a power cut during the very first Open the path names
 //     either nothing or a sound, empty file: a new file is built under a
-//     temporary name, synced, renamed, and the directory synced.
+//     temporary name, synced, named, and the directory synced.
+//   - A file is known by what was opened, in a directory that is known by its
+//     handle (package folder). Nothing is renamed, removed or written before it is
+//     proven to be that. Each commit looks at name, directory and lock before it
+//     and after it: what is acknowledged is in a file that had its name then. A
+//     file that was removed is put back; one whose name or directory lead to
+//     something else is never committed to again, and the other is left alone.
 //   - Before anything is mapped, every page that can be reached is read with
 //     pread and checked. bbolt maps the file and rebuilds its free list in a
 //     goroutine of its own; a fault or panic there could not be recovered, so
@@ -27,5 +33,7 @@
 // which a commit fails for another reason.
 //
 // Sizes are bytes, page numbers count from 0, files are created with mode 0600.
-// One process owns the directory; the file itself is locked as well (flock).
+// One process owns the directory; the file itself is locked as well (flock). Of
+// changes that fall between a look and what follows it, a rename of the file that
+// is being set aside, in these microseconds, is the one that is not undone.
 package boltfile

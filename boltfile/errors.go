@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"stockroom/folder"
 )
 
 var (
@@ -13,10 +15,25 @@ var (
 	ErrDamaged = errors.New("damaged file")
 	// ErrLocked is returned when another process holds the file.
 	ErrLocked = errors.New("file is locked by another process")
-	// ErrMoved is returned when the path no longer names the open file: it was
-	// removed or replaced while in use. Opened.Rewrite puts it back.
-	ErrMoved = errors.New("file was moved or replaced while in use")
+	// errUnsure says that the name leads to a copy of ours that may not be on disk.
+	errUnsure = errors.New("a copy has taken its name but may not be on disk")
 )
+
+// Removed reports whether err says that the name of an open file leads to
+// nothing. Opened.Rewrite puts the file back.
+func Removed(err error) bool {
+	var lost *folder.LostError
+	return errors.As(err, &lost) && !lost.Dir && !lost.Replaced
+}
+
+// Lost reports whether err says that the name of an open file, its directory or
+// the directory's lock lead to something else, so that nothing may be done there.
+func Lost(err error) bool { return isLost(err) && !Removed(err) }
+
+func isLost(err error) bool {
+	var lost *folder.LostError
+	return errors.As(err, &lost)
+}
 
 // DamageError says what is wrong with a file. errors.Is(err, ErrDamaged) holds.
 type DamageError struct {

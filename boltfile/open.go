@@ -11,10 +11,15 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/folder"
 )
 
 // Options says how to open a file. The zero value is ready to use.
 type Options struct {
+	// Folder is the directory of the file, which its owner closes later. Nil: it
+	// is opened, and closed with the file.
+	Folder *folder.Folder
 	// Logger gets a line for each quarantine, copy and remark. Nil: none.
 	Logger *slog.Logger
 	// OpenTimeout is how long to wait for another process's lock. Default 1 s
@@ -70,68 +75,83 @@ type Opened struct {
 
 // handle is what all copies of an Opened share.
 type handle struct {
-	path string
-	file *os.File
-	id   fs.FileInfo   // which file path named when it was opened
-	txid atomic.Uint64 // newest commit known to be in the file
+	*place
+	file   *os.File
+	id     fs.FileInfo
+	txid   atomic.Uint64 // newest commit known to be in the file
+	broken atomic.Bool   // a transaction met damage
+	closed atomic.Bool
+	lost   atomic.Pointer[error] // see look
 
 	// copied is a copy of ours that got the name although Rewrite failed, nil for
-	// none. It is no stranger to be set aside.
+	// none. It is no stranger.
 	copied fs.FileInfo
 }
 
 // Open opens the file at path, making it when there is none. It returns an
 // error, and changes nothing, when the file can't be reached: ErrLocked, rights,
-// a full or read-only disk, a path that is not a regular file. A file of length
-// zero is damaged, not new: something cut it, as new files get their name only
-// when they are whole.
+// a full or read-only disk, a name that is no regular file (a link, say). A file
+// of length zero is damaged, not new: something cut it, as new files get their
+// name only when they are whole.
 func Open(path string, o Options) (Opened, error) {
-	o = o.withDefaults()
-	path = filepath.Clean(path)
-	opened, err := openSound(path, o)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		// A damaged file without a fresh one beside it: a start that set it aside
-		// ended before it could say so.
-		left := newestAside(path)
-		opened, err := openNew(path, o)
-		if left != "" {
-			opened.Quarantined, opened.Reason = left, "set aside by an earlier start that did not finish"
-		}
-		return opened, err
-	case errors.Is(err, ErrDamaged):
-		reason := reasonOf(err)
-		moved, err := Quarantine(path, time.Now())
-		if err != nil {
-			return Opened{}, fmt.Errorf("open bolt file %s (%s): %w", path, reason, err)
-		}
-		o.Logger.Error("damaged file set aside", "file", path, "renamed_to", moved, "reason", reason)
-		opened, err = openNew(path, o)
-		opened.Quarantined, opened.Reason = moved, reason
-		return opened, err
-	case err != nil:
-		return Opened{}, fmt.Errorf("open bolt file %s: %w", path, err)
-	}
-	return opened, nil
-}
-
-// openNew makes the file at path and opens it.
-func openNew(path string, o Options) (Opened, error) {
-	err := create(path, o)
-	var opened Opened
-	if err == nil {
-		opened, err = openSound(path, o)
+	p := &place{Options: o.withDefaults(), own: o.Folder == nil, name: filepath.Base(path)}
+	var err error
+	if p.own {
+		p.Folder, err = folder.Open(filepath.Dir(path))
 	}
 	if err != nil {
 		return Opened{}, fmt.Errorf("open bolt file %s: %w", path, err)
 	}
-	opened.Fresh = true
+	opened, err := p.open()
+	if err != nil && p.own {
+		_ = p.Folder.Close()
+	}
+	return opened, err
+}
+
+func (p *place) open() (Opened, error) {
+	opened, err := p.openSound(p.CompactAbove)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		// A damaged file without a fresh one beside it: a start that set it aside
+		// ended before it could say so.
+		left := p.newestAside()
+		opened, err = p.openNew()
+		if left != "" {
+			opened.Quarantined, opened.Reason = left, "set aside by an earlier start that did not finish"
+		}
+	case errors.Is(err, ErrDamaged):
+		reason := reasonOf(err)
+		var moved string
+		if moved, err = p.quarantine(opened.h.id, time.Now()); err != nil {
+			err = fmt.Errorf("%s: %w", reason, err)
+			break
+		}
+		p.Logger.Error("damaged file set aside", "file", p.path(), "renamed_to", moved, "reason", reason)
+		opened, err = p.openNew()
+		opened.Quarantined, opened.Reason = moved, reason
+	}
+	if err != nil {
+		opened.DB, opened.h = nil, nil
+		return opened, fmt.Errorf("open bolt file %s: %w", p.path(), err)
+	}
 	return opened, nil
 }
 
-// openSound locks, checks and opens an existing file.
-func openSound(path string, o Options) (_ Opened, err error) {
-	f, id, err := openLocked(path, o.OpenTimeout)
+// openNew makes the file and opens it.
+func (p *place) openNew() (Opened, error) {
+	if err := p.create(); err != nil {
+		return Opened{}, err
+	}
+	opened, err := p.openSound(p.CompactAbove)
+	opened.Fresh = err == nil
+	return opened, err
+}
+
+// openSound locks, checks and opens an existing file. With ErrDamaged the result
+// tells which file that is. compactAbove is as in Options.
+func (p *place) openSound(compactAbove int64) (_ Opened, err error) {
+	f, id, err := p.openLocked()
 	if err != nil {
 		return Opened{}, err
 	}
@@ -141,33 +161,34 @@ func openSound(path string, o Options) (_ Opened, err error) {
 			_ = f.Close()
 		}
 	}()
-	removeLeftovers(path, o)
+	p.removeLeftovers()
 	if id.Mode().Perm()&0o077 != 0 {
 		if err := f.Chmod(0o600); err != nil {
-			o.Logger.Warn("file is readable by others and that can't be changed", "file", path, "error", err)
+			p.Logger.Warn("file is readable by others and that can't be changed", "file", p.path(), "error", err)
 		}
 	}
+	opened := Opened{h: &handle{place: p, file: f, id: id}}
 	var found findings
 	if err = Guard(func() (err error) { found, err = examine(f); return err }); err != nil {
-		return Opened{}, err
+		return opened, err
 	}
-	opened := Opened{h: &handle{path: path, file: f, id: id}, Suspect: found.remark}
+	opened.Suspect = found.remark
 	opened.h.txid.Store(found.txid)
 	if found.remark != "" {
-		o.Logger.Warn("file is sound but a part of it was damaged", "file", path, "remark", found.remark)
+		p.Logger.Warn("file is sound but a part of it was damaged", "file", p.path(), "remark", found.remark)
 	}
-	if err = Guard(func() (err error) { opened.DB, err = bbolt.Open(path, 0o600, boltOptions(f)); return err }); err != nil {
-		return Opened{}, err
+	if err = Guard(func() (err error) { opened.DB, err = bbolt.Open(p.path(), 0o600, boltOptions(f)); return err }); err != nil {
+		return opened, err
 	}
-	if o.CompactAbove >= 0 && found.size > o.CompactAbove && found.used < uint64(found.size/found.pageSize)/2 {
-		smaller, err := opened.Rewrite(o)
+	if compactAbove >= 0 && found.size > compactAbove && found.used < uint64(found.size/found.pageSize)/2 {
+		smaller, err := opened.Rewrite()
 		if err != nil {
-			if opened.quickCheck(true) != nil { // the copy has the name by now
-				_ = opened.Close()
+			if opened.h.look() != nil { // the copy has the name by now
+				_ = opened.closeFile()
 				return Opened{}, err
 			}
 			// It is only larger than it could be.
-			o.Logger.Warn("file could not be compacted", "file", path, "error", err)
+			p.Logger.Warn("file could not be compacted", "file", p.path(), "error", err)
 			return opened, nil
 		}
 		smaller.Suspect, smaller.Compacted = opened.Suspect, true
@@ -176,49 +197,72 @@ func openSound(path string, o Options) (_ Opened, err error) {
 	return opened, nil
 }
 
-// openLocked opens the file that path names and takes its lock. A file that is
-// renamed away while we wait for its lock is not the one that was asked for.
-func openLocked(path string, timeout time.Duration) (*os.File, fs.FileInfo, error) {
+// openLocked opens the file and takes its lock. A file that is renamed away while
+// we wait for its lock is not the one that was asked for.
+func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 	for {
-		// A look first: opening a pipe would block.
-		if st, err := os.Stat(path); err != nil {
-			return nil, nil, err
-		} else if !st.Mode().IsRegular() {
-			return nil, nil, fmt.Errorf("%s is not a regular file", path)
-		}
-		f, err := os.OpenFile(path, os.O_RDWR, 0)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err = lock(f, timeout); err != nil {
-			_ = f.Close()
-			return nil, nil, err
-		}
-		id, err := f.Stat()
+		f, err := p.Folder.Open(p.name, os.O_RDWR)
+		var id fs.FileInfo
 		if err == nil {
-			var now fs.FileInfo
-			if now, err = os.Stat(path); err == nil && os.SameFile(id, now) {
+			if err = lock(f, p.OpenTimeout); err == nil {
+				id, err = f.Stat()
+			}
+			if err == nil {
+				err = p.Folder.Same(p.name, id)
+			}
+			if err == nil {
 				return f, id, nil
 			}
+			_ = f.Close()
 		}
-		_ = f.Close()
-		if err != nil {
+		if !isLost(err) {
 			return nil, nil, err
 		}
 	}
 }
 
-// Close closes the file; it waits for open transactions. A handle that has
-// shown damage must be given up with Release instead.
+// Close closes the file; it waits for open transactions.
 func (o Opened) Close() error {
-	return Guard(o.DB.Close)
+	if o.h == nil {
+		return nil
+	}
+	err := o.closeFile()
+	if o.h.own {
+		err = errors.Join(err, o.h.Folder.Close())
+	}
+	return err
 }
 
-// Release gives up a handle that has shown damage: the descriptor and with it
-// the lock are released, the mapping stays until the process ends, and every
-// later transaction fails. DB.Close could wait for ever for a lock that a
+// closeFile closes the file once. Of one that has shown damage it closes the
+// descriptor and with it the lock; the mapping stays until the process ends, and
+// every later transaction fails: DB.Close could wait for ever for a lock that a
 // broken transaction still holds.
-func (o Opened) Release() {
+func (o Opened) closeFile() error {
+	if o.h.closed.Swap(true) {
+		return nil
+	}
+	if !o.h.broken.Load() {
+		return Guard(o.DB.Close)
+	}
 	unlock(o.h.file)
 	_ = o.h.file.Close()
+	return nil
+}
+
+// Reopen gives up a handle that has shown damage and opens the file anew, which
+// is set aside when it is damaged; nothing is when its name or directory lead to
+// something else by now. After an error it may be called again.
+func (o Opened) Reopen() (Opened, error) {
+	var err error
+	if !o.h.closed.Load() {
+		if err = o.h.look(); err != nil && !Removed(err) && !errors.Is(err, errUnsure) {
+			return Opened{}, fmt.Errorf("open bolt file again: %w", err)
+		}
+		_ = o.closeFile()
+	}
+	fresh, oerr := o.h.place.open()
+	if Removed(err) && fresh.Fresh {
+		fresh.Quarantined, fresh.Reason = "", "the file was damaged, and then removed"
+	}
+	return fresh, oerr
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/folder"
 )
 
 func TestFreshFileIsPrivateAndLeavesNothingElse(t *testing.T) {
@@ -68,6 +70,17 @@ func TestFileOutOfReachIsAnErrorAndIsLeftAlone(t *testing.T) {
 				t.Skip(err)
 			}
 		}, nil},
+		{"is a link", func(t *testing.T, path string) {
+			target := filepath.Join(t.TempDir(), "target")
+			if err := errors.Join(os.WriteFile(target, nil, 0o644), os.Symlink(target, path)); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if info, err := os.Stat(target); err != nil || info.Size() != 0 || info.Mode() != 0o644 {
+					t.Errorf("the target of the link was changed: %v, %v", info, err)
+				}
+			})
+		}, folder.ErrNotRegular},
 		{"may not be read", func(t *testing.T, path string) {
 			if os.Geteuid() == 0 {
 				t.Skip("root may read everything")
@@ -126,7 +139,7 @@ func TestFailedStepLeavesNothingOrASoundFile(t *testing.T) {
 			}}
 			if rewrite {
 				o := mustOpen(t, path, opt)
-				if _, err := o.Rewrite(opt); !errors.Is(err, syscall.ENOSPC) {
+				if _, err := o.Rewrite(); !errors.Is(err, syscall.ENOSPC) {
 					t.Fatalf("got %v", err)
 				}
 				if n, broken := census(t, o); n < sampleKeys || broken != 0 {
@@ -200,50 +213,6 @@ func TestMostlyFreeFileIsCompactedWithItsSequences(t *testing.T) {
 		t.Error("a full file was compacted again")
 	}
 	requireUsable(t, o, path, rand.New(rand.NewPCG(6, 6)))
-}
-
-func TestCommitToAFileThatLostItsNameIsRefusedAndRewritePutsItBack(t *testing.T) {
-	cases := map[string]func(t *testing.T, path string){
-		"removed": func(t *testing.T, path string) {
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-		},
-		"replaced": func(t *testing.T, path string) {
-			other := filepath.Join(t.TempDir(), "other")
-			if err := os.WriteFile(other, []byte("another file"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.Rename(other, path); err != nil {
-				t.Fatal(err)
-			}
-		},
-	}
-	for name, take := range cases {
-		t.Run(name, func(t *testing.T) {
-			path := boltPath(t)
-			writeSample(t, path, rand.New(rand.NewPCG(7, 7)))
-			o := mustOpen(t, path, Options{CompactAbove: -1})
-			want, _ := census(t, o)
-			take(t, path)
-			err := o.Update(func(*bbolt.Tx) error { return nil })
-			if !errors.Is(err, ErrMoved) {
-				t.Fatalf("got %v", err)
-			}
-			o, err = o.Rewrite(Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if n, broken := census(t, o); n != want || broken != 0 {
-				t.Errorf("%d records, want %d; %d broken", n, want, broken)
-			}
-			requireUsable(t, o, path, rand.New(rand.NewPCG(8, 8)))
-			aside, _ := filepath.Glob(path + ".damaged-*")
-			if (name == "replaced") != (len(aside) == 1) {
-				t.Errorf("set aside: %v", aside)
-			}
-		})
-	}
 }
 
 func TestLockIsWaitedFor(t *testing.T) {

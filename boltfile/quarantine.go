@@ -3,71 +3,86 @@ package boltfile
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"syscall"
 	"time"
+
+	"stockroom/folder"
 )
 
 // aside is what stands between a file's name and the time it was set aside.
 const aside = ".damaged-"
 
-// Quarantine renames the file at path to "<path>.damaged-<UTC time>", with a
-// number behind it when that name is taken, syncs the directory and returns the
-// new name. It never deletes, overwrites or changes a file. One process owns
-// the directory, so nobody takes the name between the look and the rename.
-func Quarantine(path string, now time.Time) (newPath string, err error) {
-	base := path + aside + now.UTC().Format("20060102T150405Z")
-	for i := 1; ; i++ {
-		newPath = base
-		if i > 1 {
-			newPath = fmt.Sprintf("%s-%d", base, i)
+// asideName returns "<name>.damaged-<UTC time>", with a number behind it when
+// that is taken. One process owns the directory, so nobody takes it meanwhile.
+func (p *place) asideName(now time.Time) (string, error) {
+	base := p.name + aside + now.UTC().Format("20060102T150405Z")
+	name := base
+	for i := 2; ; i++ {
+		_, err := p.Folder.Info(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		} else if err != nil && !errors.Is(err, folder.ErrNotRegular) {
+			return "", err
 		}
-		if _, err = os.Lstat(newPath); errors.Is(err, fs.ErrNotExist) {
-			break
-		} else if err != nil {
-			return "", fmt.Errorf("set damaged file aside: %w", err)
-		}
+		name = fmt.Sprintf("%s-%d", base, i)
 	}
-	if err = os.Rename(path, newPath); err != nil {
-		return "", fmt.Errorf("set damaged file aside: %w", err)
-	}
-	if err = syncDir(filepath.Dir(path)); err != nil {
-		return newPath, fmt.Errorf("set damaged file aside: %w", err)
-	}
-	return newPath, nil
 }
 
-// newestAside returns the file that was set aside last, "" for none.
-func newestAside(path string) (newest string) {
-	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		return ""
+// quarantine gives the damaged file id another name, syncs the directory and
+// returns the new path. It never deletes, overwrites or changes a file, and
+// renames none that is not id.
+func (p *place) quarantine(id fs.FileInfo, now time.Time) (path string, err error) {
+	name, err := p.asideName(now)
+	if err == nil {
+		err = p.Folder.Check()
 	}
-	for _, e := range entries { // in the order of their names, and so of time
-		if strings.HasPrefix(e.Name(), filepath.Base(path)+aside) {
-			newest = filepath.Join(filepath.Dir(path), e.Name())
+	if err == nil {
+		err = p.Folder.Same(p.name, id)
+	}
+	if err == nil {
+		err = p.Folder.Rename(p.name, name)
+	}
+	if err == nil {
+		err = errors.Join(p.Folder.Same(name, id), p.Folder.Sync())
+	}
+	if err != nil {
+		return "", fmt.Errorf("set damaged file aside: %w", err)
+	}
+	return p.Folder.File(name), nil
+}
+
+// KeepCopy puts a copy of the file as it is beside it, under the name of one that
+// was set aside, and returns its path. No transaction may be open.
+func (o Opened) KeepCopy(now time.Time) (path string, err error) {
+	name, err := o.h.asideName(now)
+	if err != nil {
+		return "", fmt.Errorf("keep a copy of %s: %w", o.h.name, err)
+	}
+	f, err := o.h.Folder.Create(name)
+	if err != nil {
+		return "", fmt.Errorf("keep a copy of %s: %w", o.h.name, err)
+	}
+	_, err = io.Copy(f, io.NewSectionReader(o.h.file, 0, 1<<62))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", errors.Join(fmt.Errorf("keep a copy of %s: %w", o.h.name, err), o.h.Folder.Remove(name))
+	}
+	return o.h.Folder.File(name), o.h.Folder.Sync()
+}
+
+// NewestAside returns the path of the file that was set aside last, "" for none.
+func (o Opened) NewestAside() string { return o.h.newestAside() }
+
+func (p *place) newestAside() (newest string) {
+	names, _ := p.Folder.Names()
+	for _, name := range names { // in their order, and so of time
+		if strings.HasPrefix(name, p.name+aside) {
+			newest = p.Folder.File(name)
 		}
 	}
 	return newest
-}
-
-// syncDir makes a rename in dir durable. File systems that can't sync a
-// directory say so with EINVAL or ENOTSUP; there is nothing more to do there.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err = d.Sync(); errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOTSUP) {
-		return nil
-	}
-	return err
 }

@@ -2,21 +2,31 @@ package boltfile
 
 import (
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
+
+	"stockroom/folder"
 )
 
 func TestQuarantineNeverOverwrites(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "queue.db")
+	dir, err := folder.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	path := dir.File("queue.db")
 	now := time.Date(2026, 11, 23, 12, 3, 4, 0, time.UTC)
 	for _, content := range []string{"first", "second", "third"} {
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		moved, err := Quarantine(path, now)
+		p := &place{Options: Options{Folder: dir}, name: "queue.db"}
+		id, err := dir.Info("queue.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		moved, err := p.quarantine(id, now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -29,13 +39,7 @@ func TestQuarantineNeverOverwrites(t *testing.T) {
 		"queue.db.damaged-20261123T120304Z-2",
 		"queue.db.damaged-20261123T120304Z-3",
 	}
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := names(t, dir.Path()); !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
-	}
-}
-
-func TestQuarantineOfNothingIsAnError(t *testing.T) {
-	if _, err := Quarantine(filepath.Join(t.TempDir(), "queue.db"), time.Now()); err == nil {
-		t.Error("no error")
 	}
 }

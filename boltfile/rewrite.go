@@ -3,9 +3,7 @@ package boltfile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"time"
 
 	"go.etcd.io/bbolt"
 )
@@ -13,79 +11,68 @@ import (
 // copyBytes is how much Rewrite copies in one transaction.
 const copyBytes = 4 << 20
 
-// Rewrite copies what the open file holds into a new file, syncs that, puts it
-// at the path and returns it opened; the old handle is closed. It serves two
+// Rewrite copies what the open file holds into a new file, syncs that, gives it
+// the name and returns it opened; the old handle is closed. It serves two
 // purposes: a smaller file, and a file all of whose pages are known to be on
 // disk after a failed sync has left that open for the old one. It also puts the
-// file back when the path was removed or given to another file, which is then
-// set aside with Quarantine. On error the old handle stays as it was. No
+// file back when it was removed; a name that something else has taken is left
+// to that, with an error. On error the old handle stays as it was. No
 // transaction may be open.
-func (o Opened) Rewrite(opt Options) (_ Opened, err error) {
-	opt = opt.withDefaults()
+func (o Opened) Rewrite() (_ Opened, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("copy bolt file: %w", err)
 		}
 	}()
-	if st, err := os.Stat(o.h.path); err == nil && !os.SameFile(o.h.id, st) && (o.h.copied == nil || !os.SameFile(o.h.copied, st)) {
-		moved, err := Quarantine(o.h.path, time.Now())
-		if err != nil {
-			return Opened{}, err
-		}
-		opt.Logger.Error("another file had taken the place of the open one and was set aside", "file", o.h.path, "renamed_to", moved)
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	h, old := o.h, o.h.id
+	err = h.look()
+	switch {
+	case Removed(err):
+		old = nil
+	case errors.Is(err, errUnsure):
+		old = h.copied
+	case err != nil:
 		return Opened{}, err
 	}
-	tmp, err := tempFile(o.h.path, tempRewrite)
+	made, err := h.put("rewrite", tempRewrite, old, func(f *os.File) error {
+		if err := h.at("rewrite: before copy"); err != nil {
+			return errors.Join(err, f.Close())
+		}
+		return o.copyTo(f)
+	})
+	if made != nil && err != nil {
+		h.copied = made // it has the name, but that may not be on disk
+	}
 	if err != nil {
 		return Opened{}, err
 	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(tmp)
-		}
-	}()
-	if err = opt.at("rewrite: before copy"); err != nil {
-		return Opened{}, err
+	fresh, err := h.openSound(-1)
+	if err == nil && !os.SameFile(fresh.h.id, made) {
+		err = errors.Join(h.Folder.Same(h.name, made), fresh.closeFile())
 	}
-	if err = o.copyTo(tmp); err != nil {
-		return Opened{}, err
-	}
-	made, err := os.Stat(tmp)
 	if err != nil {
+		h.copied = made
 		return Opened{}, err
 	}
-	if err = publish(tmp, o.h.path, opt, "rewrite"); err != nil {
-		if st, serr := os.Stat(o.h.path); serr == nil && os.SameFile(made, st) {
-			o.h.copied = made // it has the name, but that may not be on disk
-		}
-		return Opened{}, err
+	if old == nil {
+		h.Logger.Error(h.name+" was removed while Stockroom ran; it was put back with all that it held", "file", h.path())
 	}
-	once := opt
-	once.CompactAbove = -1
-	fresh, err := openSound(o.h.path, once)
-	if err != nil {
-		return Opened{}, err
-	}
-	if err := o.Close(); err != nil {
-		opt.Logger.Warn("old handle did not close cleanly", "file", o.h.path, "error", err)
+	if err := o.closeFile(); err != nil {
+		h.Logger.Warn("old handle did not close cleanly", "file", h.path(), "error", err)
 	}
 	return fresh, nil
 }
 
-func (o Opened) copyTo(tmp string) (err error) {
-	opt := boltOptions(nil)
-	opt.NoSync = true // publish syncs once, before the file gets its name
+func (o Opened) copyTo(f *os.File) (err error) {
+	opt := boltOptions(f)
+	opt.NoSync = true // put syncs once, before the file gets its name
 	var dst *bbolt.DB
-	if err = Guard(func() (err error) { dst, err = bbolt.Open(tmp, 0o600, opt); return err }); err != nil {
+	if err = Guard(func() (err error) { dst, err = bbolt.Open(o.h.path(), 0o600, opt); return err }); err != nil {
 		return err
 	}
 	err = Guard(func() error { return bbolt.Compact(dst, o.DB, copyBytes) })
 	if errors.Is(err, ErrDamaged) {
-		return err // dst may still hold its locks; the file goes with tmp
+		return err // dst may still hold its locks; the file goes with its name
 	}
-	if cerr := dst.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return errors.Join(err, dst.Close())
 }

@@ -13,21 +13,21 @@ import (
 func TestACopyThatFailedAtTheDirectorySyncIsNotSetAside(t *testing.T) {
 	path := boltPath(t)
 	writeSample(t, path, rand.New(rand.NewPCG(9, 9)))
-	o := mustOpen(t, path, Options{CompactAbove: -1})
 	fails := 3
-	opt := Options{fault: func(step string) error {
+	opt := Options{CompactAbove: -1, fault: func(step string) error {
 		if step == "rewrite: before directory sync" && fails > 0 {
 			fails--
 			return syscall.EIO
 		}
 		return nil
 	}}
+	o := mustOpen(t, path, opt)
 	for fails > 0 {
-		if _, err := o.Rewrite(opt); !errors.Is(err, syscall.EIO) {
+		if _, err := o.Rewrite(); !errors.Is(err, syscall.EIO) {
 			t.Fatalf("rewrite: %v, want EIO", err)
 		}
 	}
-	fresh, err := o.Rewrite(opt)
+	fresh, err := o.Rewrite()
 	if err != nil {
 		t.Fatal(err)
 	}

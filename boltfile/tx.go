@@ -3,10 +3,10 @@ package boltfile
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/folder"
 )
 
 // Update runs fn in a write transaction and commits it. When it returns nil the
@@ -15,8 +15,9 @@ import (
 //   - fn's error, with nothing changed;
 //   - ErrDamaged when the file turned out to be damaged: nothing was committed
 //     unless the fault came after the commit, and the handle must be given up
-//     (Release);
-//   - ErrMoved when the path no longer names this file: nothing was committed;
+//     (Reopen);
+//   - a *folder.LostError when name or directory no longer lead to this file (see
+//     Look), as was found before the commit or after it;
 //   - any other error when the commit failed. WroteNothing tells whether the
 //     handle is still good; if it is not, it is open whether the change is on
 //     disk, and the file needs Rewrite.
@@ -31,11 +32,15 @@ func (o Opened) View(fn func(*bbolt.Tx) error) error {
 }
 
 func (o Opened) transact(writable bool, fn func(*bbolt.Tx) error) error {
-	if err := o.quickCheck(writable); err != nil {
-		return err
+	err := o.quickCheck()
+	if err == nil && writable {
+		err = o.h.look()
+	}
+	if err != nil {
+		return o.h.met(fmt.Errorf("begin transaction: %w", err))
 	}
 	var tx *bbolt.Tx
-	err := Guard(func() (err error) {
+	err = Guard(func() (err error) {
 		if tx, err = o.DB.Begin(writable); err != nil {
 			return err
 		}
@@ -43,10 +48,14 @@ func (o Opened) transact(writable bool, fn func(*bbolt.Tx) error) error {
 			return err
 		}
 		id := uint64(tx.ID())
-		if err = tx.Commit(); err == nil {
-			o.h.txid.Store(id)
+		if err = tx.Commit(); err != nil {
+			return err
 		}
-		return err
+		o.h.txid.Store(id)
+		if err = errors.Join(o.h.at("update: before answer"), o.h.look()); err != nil {
+			return fmt.Errorf("after the commit: %w", err)
+		}
+		return nil
 	})
 	// Tx.Rollback, unlike the rollback inside DB.Update, touches no page. It does
 	// nothing after a commit.
@@ -56,34 +65,62 @@ func (o Opened) transact(writable bool, fn func(*bbolt.Tx) error) error {
 			err = rerr
 		}
 	}
+	return o.h.met(err)
+}
+
+// met notes whether an error means that the handle has shown damage.
+func (h *handle) met(err error) error {
+	if errors.Is(err, ErrDamaged) {
+		h.broken.Store(true)
+	}
 	return err
 }
 
 // quickCheck looks for what bbolt would not survive: both meta pages invalid or
 // the file cut short (it would fail while it holds its locks), the newest meta
 // page invalid (it would go on from the older one with a free list that does not
-// belong to it). It also refuses a commit to a file that has lost its name.
-func (o Opened) quickCheck(writable bool) error {
+// belong to it).
+func (o Opened) quickCheck() error {
 	st, err := o.h.file.Stat()
 	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+		return err
 	}
 	known := o.h.txid.Load()
 	m, _, err := readMetas(o.h.file, st.Size())
 	if err == nil && m.txid < known {
 		err = damagef("the newest meta page was damaged while in use")
 	}
-	if err != nil {
-		return fmt.Errorf("begin transaction: %w", err)
+	return err
+}
+
+// Look returns nil when name and directory still lead to the open file; it costs
+// no disk. A Removed file is put back by Rewrite. A Lost one is so for good: no
+// later commit, rename or removal is made, whatever comes back, and the log says
+// why.
+func (o Opened) Look() error { return o.h.look() }
+
+func (h *handle) look() error {
+	if lost := h.lost.Load(); lost != nil {
+		return *lost
 	}
-	if !writable {
-		return nil
+	err := h.Folder.Check()
+	if err == nil {
+		if err = h.Folder.Same(h.name, h.id); err != nil && h.copied != nil && h.Folder.Same(h.name, h.copied) == nil {
+			return errUnsure
+		}
 	}
-	now, err := os.Stat(o.h.path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(o.h.id, now) {
-		return fmt.Errorf("begin transaction: %w", ErrMoved)
+	if !Lost(err) {
+		return err
 	}
-	return nil
+	if kept := err; !h.lost.CompareAndSwap(nil, &kept) {
+		return err
+	}
+	var lost *folder.LostError
+	if errors.As(err, &lost) && !lost.Dir {
+		h.Logger.Error("another file has taken the place of "+h.name+", and nothing is written to either any more: "+
+			"restart Stockroom to go on with the file that is there now", "file", h.path())
+	}
+	return err
 }
 
 // Verify reads every page that can be reached, as Open did, and returns
@@ -91,12 +128,12 @@ func (o Opened) quickCheck(writable bool) error {
 // checksums have found something wrong. No commit may be going on meanwhile; an
 // open write transaction may.
 func (o Opened) Verify() error {
-	err := o.quickCheck(false)
+	err := o.quickCheck()
 	if err == nil {
 		err = Guard(func() error { _, err := examine(o.h.file); return err })
 	}
 	if err != nil {
-		return fmt.Errorf("verify %s: %w", o.h.path, err)
+		return fmt.Errorf("verify %s: %w", o.h.path(), err)
 	}
 	return nil
 }

@@ -80,6 +80,14 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	return err
 }
 
+// Look finds out whether the queue can be used, and mends what can be mended: it
+// puts a file back that was removed. An error for which boltfile.Lost holds lasts
+// until the process ends: another file has taken the place of this one, which can
+// only be read from now on.
+func (q *Queue) Look(ctx context.Context) error {
+	return q.do(ctx, "look", 0, func(*txn) error { return nil })
+}
+
 // doubt has the writer check the file because a reader met content that is not
 // what was written. A damaged file is set aside by the time it returns; in a
 // sound one, what can't be understood has been by the next write.

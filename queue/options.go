@@ -3,12 +3,16 @@ package queue
 import (
 	"log/slog"
 	"time"
+
+	"stockroom/folder"
 )
 
 // Options says how to open a queue.
 type Options struct {
 	// Path of the file, made when there is none. Required.
 	Path string
+	// Folder: see boltfile.Options.
+	Folder *folder.Folder
 	// Existing says that jobs may have been stored before, so that a missing file
 	// means a lost one, which Quarantined tells. False: it means a first start.
 	Existing bool

@@ -14,7 +14,13 @@ import (
 // openFile opens the file and makes what it lacks. It notes a quarantine, in the
 // file too, so that a start that ends early does not hide it from the next.
 func (q *Queue) openFile(now time.Time) error {
-	f, err := boltfile.Open(q.opt.Path, boltfile.Options{Logger: q.opt.Logger, CompactAbove: q.opt.CompactAbove})
+	open := q.file.Reopen
+	if q.file.DB == nil {
+		open = func() (boltfile.Opened, error) {
+			return boltfile.Open(q.opt.Path, boltfile.Options{Folder: q.opt.Folder, Logger: q.opt.Logger, CompactAbove: q.opt.CompactAbove})
+		}
+	}
+	f, err := open()
 	event := quarantine{Path: f.Quarantined, Reason: f.Reason, At: now.UTC()}
 	if f.Suspect != "" {
 		event.Reason = f.Suspect
@@ -28,6 +34,9 @@ func (q *Queue) openFile(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	q.lockFile()
+	q.file = f // which stays gone until it has all it needs
+	q.fileLock.Release(allReaders)
 	event = q.quarantineNoted()
 	var known quarantine
 	err = f.Update(func(tx *bbolt.Tx) error {
@@ -36,15 +45,12 @@ func (q *Queue) openFile(now time.Time) error {
 		return err
 	})
 	if err != nil && !errors.Is(err, errNothing) {
-		_ = f.Close()
 		return err
 	}
 	q.mu.Lock()
 	q.quarantine = known
 	q.mu.Unlock()
-	q.lockFile()
-	q.file, q.health = f, sound
-	q.fileLock.Release(allReaders)
+	q.setHealth(sound)
 	return nil
 }
 

@@ -101,9 +101,7 @@ func open(o Options, now time.Time) (*Queue, error) {
 	}
 	if err != nil {
 		q.cancel()
-		if q.health != gone {
-			_ = q.file.Close()
-		}
+		_ = q.file.Close()
 		return nil, fmt.Errorf("open queue: %w", err)
 	}
 	return q, nil
@@ -137,11 +135,7 @@ func (q *Queue) Close() error {
 
 	q.lockFile()
 	defer q.fileLock.Release(allReaders)
-	was := q.health
 	q.health = gone
-	if was == gone {
-		return nil
-	}
 	if err := q.file.Close(); err != nil {
 		return fmt.Errorf("close queue: %w", err)
 	}

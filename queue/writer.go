@@ -41,7 +41,9 @@ func (q *Queue) commit(ops []*op, now time.Time) {
 		}
 	}
 	err := q.heal(now)
-	if err == nil {
+	if err != nil {
+		q.committed(Commit{Operations: len(ops), Err: err})
+	} else {
 		err = q.transact(ops, now)
 	}
 	for _, o := range ops {
@@ -79,8 +81,8 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 	if nothing {
 		err = nil
 	}
-	if q.opt.OnCommit != nil && !nothing {
-		q.opt.OnCommit(Commit{Operations: len(ops), Took: time.Since(start), Err: err})
+	if !nothing {
+		q.committed(Commit{Operations: len(ops), Took: time.Since(start), Err: err})
 	}
 	if err != nil {
 		if t != nil {
@@ -94,6 +96,12 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 		q.setHealth(stale)
 	}
 	return nil
+}
+
+func (q *Queue) committed(c Commit) {
+	if q.opt.OnCommit != nil {
+		q.opt.OnCommit(c)
+	}
 }
 
 // at calls the fault hook for each operation of a commit.
@@ -160,6 +168,8 @@ func (q *Queue) failed(err error, now time.Time) {
 	case boltfile.WroteNothing(err):
 		q.log.Error("queue can't be written", "error", err)
 		q.pause(now, err)
+	case boltfile.Lost(err): // which the log has from boltfile
+		q.setHealth(doubtful)
 	default:
 		// A sync may have failed. What the system says is on disk need not be, so
 		// nothing may be acknowledged on this file any more.
@@ -216,7 +226,7 @@ func (q *Queue) heal(now time.Time) error {
 func (q *Queue) rewrite() error {
 	q.lockFile()
 	defer q.fileLock.Release(allReaders)
-	f, err := q.file.Rewrite(boltfile.Options{Logger: q.opt.Logger})
+	f, err := q.file.Rewrite()
 	if err != nil {
 		return err
 	}
@@ -224,29 +234,20 @@ func (q *Queue) rewrite() error {
 	return nil
 }
 
-// reopen gives up the handle after damage was met, opens the path again (which
+// reopen gives up the handle after damage was met, opens the file again (which
 // sets the file aside if it is damaged) and reads it.
 func (q *Queue) reopen(now time.Time, cause error) error {
 	var d *boltfile.DamageError
 	if errors.As(cause, &d) {
 		q.log.Error("damage met in the queue file", "reason", d.Reason, "stack", string(d.Stack))
 	}
-	q.lockFile()
-	if q.health != gone {
-		q.file.Release()
-	}
-	q.health = gone
-	q.fileLock.Release(allReaders)
+	q.setHealth(gone)
 	if err := q.openFile(now); err != nil {
 		return err
 	}
 	err := q.load(now, q.restarted)
 	if errors.Is(err, boltfile.ErrDamaged) {
-		// Sound by every check, and yet it can't be read.
-		q.lockFile()
-		q.file.Release()
-		q.health = gone
-		q.fileLock.Release(allReaders)
+		q.setHealth(gone) // sound by every check, and yet it can't be read
 	}
 	return err
 }

@@ -3,9 +3,7 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
 	"sync"
 	"time"
 
@@ -31,7 +29,6 @@ const (
 // its locks held when it meets damaged meta pages, and a second transaction
 // would then wait for ever.
 type file struct {
-	path   string
 	logger *slog.Logger
 	// renew is called with each new file that takes the place of one that went
 	// wrong, inside its first transaction.
@@ -60,18 +57,26 @@ func (f *file) view(fn func(*bbolt.Tx) error) error { return f.transact(fn, fals
 func (f *file) transact(fn func(*bbolt.Tx) error, writable bool, committed func()) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for retried := false; ; retried = true {
-		if err := f.heal(); err != nil {
-			return err
-		}
-		err := f.once(fn, writable)
-		if err == nil && committed != nil {
-			committed()
-		}
-		if retried || !errors.Is(err, boltfile.ErrMoved) {
-			return err
-		}
-		// Nothing was committed, and heal puts the file back.
+	if writable {
+		f.look()
+	}
+	if err := f.heal(); err != nil {
+		return err
+	}
+	err := f.once(fn, writable)
+	if err == nil && committed != nil {
+		committed()
+	}
+	return err
+}
+
+// look notes when the file's name does not lead to it any more; f.mu is held.
+func (f *file) look() {
+	if f.health != healthy {
+		return
+	}
+	if err := f.opened.Look(); err != nil {
+		f.health, f.cause = unsynced, err
 	}
 }
 
@@ -92,7 +97,7 @@ func (f *file) once(fn func(*bbolt.Tx) error, writable bool) (err error) {
 	case err == nil, refused:
 	case errors.Is(err, boltfile.ErrDamaged):
 		f.health, f.cause = broken, err
-	case errors.Is(err, boltfile.ErrMoved), writable && !boltfile.WroteNothing(err):
+	case writable && !boltfile.WroteNothing(err):
 		f.health, f.cause = unsynced, err
 	}
 	return err
@@ -103,27 +108,28 @@ func (f *file) once(fn func(*bbolt.Tx) error, writable bool) (err error) {
 func (f *file) heal() error {
 	var fresh boltfile.Opened
 	var err error
-	options := boltfile.Options{Logger: f.logger}
 	switch f.health {
 	case healthy:
 		return nil
 	case closed:
 		return ErrClosed
 	case unsynced:
-		fresh, err = f.opened.Rewrite(options)
+		fresh, err = f.opened.Rewrite()
 		if errors.Is(err, boltfile.ErrDamaged) {
 			f.health = broken
 			return fmt.Errorf("state.db could not be copied: %w", err)
 		}
 	case broken:
-		f.opened.Release()
-		fresh, err = boltfile.Open(f.path, options) // sets a damaged file aside
+		fresh, err = f.opened.Reopen() // sets a damaged file aside
+	}
+	if boltfile.Lost(err) {
+		return fmt.Errorf("state.db is out of use: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("state.db is out of use (%w) and could not be mended: %w", f.cause, err)
 	}
 	f.opened = fresh
-	if fresh.Quarantined != "" {
+	if fresh.Reason != "" {
 		f.setAside(fresh.Quarantined, fresh.Reason)
 	}
 	if err := fresh.Update(f.renew); err != nil {
@@ -135,26 +141,12 @@ func (f *file) heal() error {
 	return nil
 }
 
-// keepCopy gives the file as it is a second name and goes on with a new copy of
-// it. At every moment path names a whole file.
+// keepCopy puts a copy of the file as it is beside it, under the name of one that
+// was set aside.
 func (f *file) keepCopy(now time.Time) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	base := f.path + ".damaged-" + now.UTC().Format("20060102T150405Z")
-	name, err := base, fs.ErrExist
-	for i := 1; errors.Is(err, fs.ErrExist); i++ {
-		if i > 1 {
-			name = fmt.Sprintf("%s-%d", base, i)
-		}
-		err = os.Link(f.path, name)
-	}
-	if err != nil {
-		// A file system without hard links: for a moment path names nothing.
-		if name, err = boltfile.Quarantine(f.path, now); err != nil {
-			return "", err
-		}
-	}
-	return name, f.anew()
+	return f.opened.KeepCopy(now)
 }
 
 // rewrite puts a copy in the file's place that holds what is in use and nothing
@@ -165,18 +157,11 @@ func (f *file) rewrite() error {
 	if err := f.heal(); err != nil {
 		return err
 	}
-	err := f.anew()
-	if errors.Is(err, boltfile.ErrDamaged) {
-		f.health, f.cause = broken, err
-	}
-	return err
-}
-
-// anew goes on with a new copy of the file; f.mu is held.
-func (f *file) anew() error {
-	fresh, err := f.opened.Rewrite(boltfile.Options{Logger: f.logger}) // syncs the folder as well
+	fresh, err := f.opened.Rewrite() // syncs the folder as well
 	if err == nil {
 		f.opened = fresh
+	} else if errors.Is(err, boltfile.ErrDamaged) {
+		f.health, f.cause = broken, err
 	}
 	return err
 }
@@ -185,14 +170,6 @@ func (f *file) anew() error {
 func (f *file) close() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	was := f.health
 	f.health = closed
-	switch was {
-	case closed:
-		return nil
-	case broken:
-		f.opened.Release()
-		return nil
-	}
 	return f.opened.Close()
 }

@@ -3,26 +3,31 @@ package state
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"stockroom/boltfile"
+	"stockroom/folder"
 )
 
 // Peek returns the shops that are connected in the state.db at path, without
 // changing it. It waits that long for the file; boltfile.ErrLocked says that
 // another process has it.
 func Peek(path string, wait time.Duration) (shops []string, err error) {
-	// A look first: opening a pipe would block.
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, fs.ErrNotExist)
+	dir, err := folder.Open(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("look into state: %w", err)
 	}
+	defer dir.Close()
 	err = boltfile.Guard(func() error {
-		db, err := bbolt.Open(path, 0o600, &bbolt.Options{ReadOnly: true, Timeout: wait})
+		db, err := bbolt.Open(path, 0o600, &bbolt.Options{
+			ReadOnly: true, Timeout: wait,
+			OpenFile: func(string, int, os.FileMode) (*os.File, error) { return dir.Open(filepath.Base(path), os.O_RDONLY) },
+		})
 		if errors.Is(err, bolterrors.ErrTimeout) {
 			return boltfile.ErrLocked
 		}

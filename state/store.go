@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,10 +17,13 @@ import (
 	"stockroom/boltfile"
 	"stockroom/catalog"
 	"stockroom/config"
+	"stockroom/folder"
 )
 
 // Options says how to open state.db.
 type Options struct {
+	// Folder: see boltfile.Options.
+	Folder *folder.Folder
 	// Logger gets a line for each damage and repair. Nil: none.
 	Logger *slog.Logger
 	// Shop is the shop that the environment declares; the zero value: none.
@@ -81,7 +83,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	opened, err := boltfile.Open(path, boltfile.Options{Logger: o.Logger})
+	opened, err := boltfile.Open(path, boltfile.Options{Folder: o.Folder, Logger: o.Logger})
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
@@ -92,7 +94,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 		tokens: newTable[tokenRecord]("tokens"), marks: newTable[Watermark]("watermark"),
 		runs: newTable[Run]("runs"), values: newTable[[]byte]("values"), damages: newTable[Damage]("damage"),
 	}
-	s.file = &file{path: path, logger: o.Logger, opened: opened, renew: s.renew, setAside: s.setAside}
+	s.file = &file{logger: o.Logger, opened: opened, renew: s.renew, setAside: s.setAside}
 	if err := s.start(now, opened, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state: %w", err), s.file.close())
 	}
@@ -135,9 +137,8 @@ func (s *Store) start(now time.Time, opened boltfile.Opened, o Options) error {
 		s.logger.Error("damaged records dropped", "records", len(found.damaged), "copy", damage.File)
 	case found.empty && damage.Reason == "":
 		// A crash may have come between setting a file aside and the note of it.
-		old, _ := filepath.Glob(s.file.path + ".damaged-*")
-		if len(old) > 0 {
-			damage.File, damage.Reason, damage.Lost = slices.Max(old), "the file was damaged at an earlier start", true
+		if old := opened.NewestAside(); old != "" {
+			damage.File, damage.Reason, damage.Lost = old, "the file was damaged at an earlier start", true
 		} else if o.Existing {
 			damage.Reason, damage.Lost = "the file was missing", true
 		}
@@ -340,6 +341,16 @@ func (s *Store) Seed(create func(tx *bbolt.Tx) error) error {
 // the way is an error here and mended before the next transaction. fn must not
 // start another transaction and must not keep slices of tx.
 func (s *Store) Update(fn func(tx *bbolt.Tx) error) error { return s.file.update(fn, nil) }
+
+// Look finds out whether the file can be used, and mends what can be mended: it
+// puts one back that was removed. An error for which boltfile.Lost holds lasts
+// until the process ends: another file has taken the place of this one.
+func (s *Store) Look() error {
+	s.file.mu.Lock()
+	defer s.file.mu.Unlock()
+	s.file.look()
+	return s.file.heal()
+}
 
 // View runs fn in a read transaction, with the rules of Update.
 func (s *Store) View(fn func(tx *bbolt.Tx) error) error { return s.file.view(fn) }
