@@ -78,6 +78,7 @@ type Appliance struct {
 	account   *account
 	web       *web.Server
 	watch     status.QueueWatch
+	taken     atomic.Pointer[[]string] // see Taken
 	status    *status.Reader
 	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
@@ -135,7 +136,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	opening.at(datadir.StateFile)
 	queued := !a.dir.Missing(datadir.QueueFile)
 	stateLost := queued || !a.dir.Missing(datadir.ProductsFile)
-	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
+	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Folder: a.dir.Folder(), Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
 		return err
 	}
 	lines := telemetry.Lines(a.log) // a delivery that is sent again can make them fail and recover
@@ -159,7 +160,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	opening.at(datadir.QueueFile)
 	known, _ := a.store.Shops(ctx) // that an earlier start told it, with all files open
 	a.queue, err = queue.Open(queue.Options{
-		Path: a.dir.File("queue.db"), Existing: max(a.store.LastSeq(), mark) > 0 || len(known) > 0,
+		Path: a.dir.File("queue.db"), Folder: a.dir.Folder(), Existing: max(a.store.LastSeq(), mark) > 0 || len(known) > 0,
 		RetryDelay: s.RetryDelay, MaxAttempts: s.RetryAttempts,
 		Logger: lines, OnCommit: a.queueCommit, Fault: a.opt.QueueFault,
 	})

@@ -29,7 +29,7 @@ func (a *Appliance) openStatus() {
 	a.status = status.New(status.Options{
 		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a}.List,
 		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
-		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed, CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
+		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed, CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken, Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
 		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
 }

@@ -2,13 +2,56 @@ package appliance
 
 import (
 	"context"
+	"errors"
+	"path/filepath"
 	"time"
+
+	"stockroom/folder"
 )
 
 const (
 	upkeepEvery = 5 * time.Second
 	pruneEvery  = 24 * time.Hour
+	filesEvery  = 2 * time.Second // between two looks at the names of the open files
 )
+
+// watchFiles looks whether the names of queue.db and state.db still lead to the
+// open files, until ctx ends, so that a removed one is put back and a replaced one
+// is said although nothing is written. It is apart from the other upkeep, which
+// waits for Shopify's and the catalogue's turn.
+func (a *Appliance) watchFiles(ctx context.Context) {
+	tick := time.NewTicker(filesEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		a.lookAtFiles(ctx)
+	}
+}
+
+func (a *Appliance) lookAtFiles(ctx context.Context) {
+	look, cancel := context.WithTimeout(ctx, filesEvery)
+	defer cancel()
+	var taken []string
+	for _, err := range []error{a.queue.Look(look), a.state.Look()} {
+		var lost *folder.LostError
+		if errors.As(err, &lost) && !lost.Dir {
+			taken = append(taken, filepath.Base(lost.Path))
+		}
+	}
+	a.taken.Store(&taken)
+}
+
+// Taken are the files of which another one has taken the place.
+func (a *Appliance) Taken() []string {
+	if taken := a.taken.Load(); taken != nil {
+		return *taken
+	}
+	return nil
+}
 
 // upkeep does from time to time what nobody waits for, until ctx ends: it notes
 // the end of the change feed in state.db, so that a catalogue that lost commits

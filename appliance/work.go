@@ -22,6 +22,7 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	}
 	work.Go(func() error { return a.watchDir(wctx) })
 	work.Go(func() error { a.watchSpace(wctx); return nil })
+	work.Go(func() error { a.watchFiles(wctx); return nil })
 	return wctx, func() error {
 		cancel()
 		return work.Wait()

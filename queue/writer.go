@@ -77,11 +77,9 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 	if err == nil {
 		err = q.at("after", ops)
 	}
-	nothing := errors.Is(err, errNothing)
-	if nothing {
+	if errors.Is(err, errNothing) {
 		err = nil
-	}
-	if !nothing {
+	} else {
 		q.committed(Commit{Operations: len(ops), Took: time.Since(start), Err: err})
 	}
 	if err != nil {

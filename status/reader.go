@@ -19,6 +19,7 @@ type Facts struct {
 	Catalogue Catalogue
 	Queue     Queue
 	Space     datadir.Space
+	Taken     []string // files of which another one has taken the place
 	Shops     []Shop
 	ShopsErr  error
 	OtherDead int       // dead letters of no connected shop
@@ -84,6 +85,8 @@ type Options struct {
 	// Notices and Space tell of the files and their disk; nil: nothing.
 	Notices func() []Notice
 	Space   func() datadir.Space
+	// Taken are the files of which another one has taken the place; nil: none.
+	Taken func() []string
 	// Works reports whether workers run; nil: they do.
 	Works     func() bool
 	Demo      bool
@@ -149,6 +152,9 @@ func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f.Queue = r.queue(ctx, now)
 	if r.o.Space != nil {
 		f.Space = r.o.Space()
+	}
+	if r.o.Taken != nil {
+		f.Taken = r.o.Taken()
 	}
 	if r.o.Notices != nil {
 		f.Notices = r.o.Notices()

@@ -83,12 +83,23 @@ func catalogueFails(f *Facts) (Line, bool) {
 	return yes(say("Product updates wait to be stored: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))
 }
 
+func fileTaken(f *Facts) (Line, bool) {
+	if len(f.Taken) == 0 {
+		return no()
+	}
+	return yes(say("Another file has taken the place of "+Enumerate(f.Taken)+", so nothing is stored there now."),
+		say("Restart Stockroom to go on with the file that is there now. If you want the old one, stop Stockroom, put the old file back and start it."))
+}
+
 func queueFails(f *Facts) (Line, bool) {
 	if f.Queue.OK || !f.Catalogue.OK {
 		return no()
 	}
-	return yes(say("Product updates are stored, but the retry queue can't be used: "+f.Queue.Reason+"."),
-		say("It is tried again by itself. Should the catalogue fail too, Shopify is told to send updates again."))
+	next := "Should the catalogue fail too, Shopify is told to send updates again."
+	if len(f.Taken) == 0 {
+		next = "It is tried again by itself. " + next
+	}
+	return yes(say("Product updates are stored, but the retry queue can't be used: "+f.Queue.Reason+"."), say(next))
 }
 
 func lost(f *Facts) (Line, bool) {

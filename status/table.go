@@ -38,6 +38,7 @@ func Table() []Row {
 		{Code: "secret-wrong", Mood: Bad, Against: true, Shop: secretWrong},
 		{Code: "deaf", Mood: Bad, Against: true, Shop: deaf},
 		// Our own stores: what arrives is kept, but not where it belongs.
+		{Code: "file-taken", Mood: Bad, Whole: fileTaken},
 		{Code: "store-catalogue", Mood: Wait, Against: true, Whole: catalogueFails},
 		{Code: "store-queue", Mood: Wait, Whole: queueFails},
 		{Code: "unread", Mood: Wait, Against: true, Shop: unread},

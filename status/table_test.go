@@ -111,6 +111,9 @@ var rows = []row{
 		"Product updates wait to be stored: the disk is full.", "1 update is kept in the retry queue meanwhile.", ""},
 	{"a slow disk with updates waiting", "store-catalogue", func(f *Facts, _ *Shop) { f.Catalogue, f.Queue.Updates = Catalogue{Closed: true}, 1200 }, Wait,
 		"Product updates wait to be stored: the catalogue did not answer in time.", "1,200 updates are kept in the retry queue meanwhile.", ""},
+	{"queue.db replaced", "file-taken", func(f *Facts, _ *Shop) {
+		f.Taken, f.Queue = []string{"queue.db"}, Queue{Reason: "its file can't be written"}
+	}, Bad, "Another file has taken the place of queue.db, so nothing is stored there now.", "Restart Stockroom to go on with the file that is there now.", ""},
 	{"queue broken", "store-queue", func(f *Facts, _ *Shop) { f.Queue = Queue{Reason: "its file can't be read"} }, Wait,
 		"Product updates are stored, but the retry queue can't be used: its file can't be read.", "tried again by itself", ""},
 	{"jobs can't be counted", "unread", func(_ *Facts, s *Shop) { s.JobsErr = errors.New("x") }, Wait,
@@ -359,7 +362,7 @@ func TestATableWithoutARowIsFound(t *testing.T) {
 // headline, and both are told.
 func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
-		"store-both", "space-out", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "store-catalogue", "store-queue",
+		"store-both", "space-out", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
 		"space-low", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",

@@ -1,0 +1,58 @@
+package appliance
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"stockroom/boltfile"
+	"stockroom/queue"
+	"stockroom/status"
+)
+
+// A file that is removed or replaced under a server to which nobody writes is put
+// back or said within 5 s.
+func TestAnOpenFileThatIsTakenAwayIsPutBackOrSaidWithoutAWrite(t *testing.T) {
+	for _, name := range []string{"queue.db", "state.db"} {
+		for _, replaced := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSpaceRig(t, "0")
+				_, stop := r.Work(t.Context())
+				time.Sleep(time.Second)
+				path := r.dir.File(name)
+				err := os.Remove(path)
+				if replaced {
+					err = errors.Join(err, os.WriteFile(path, []byte("theirs"), 0o600))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(5 * time.Second)
+				synctest.Wait()
+				a := r.status.Read(t.Context(), time.Now())
+				said := slices.ContainsFunc(a.Lines, func(l status.Line) bool {
+					return l.Code == "file-taken" && strings.Contains(l.Text.Text(a.Now), name)
+				})
+				_, _, failed := r.queue.Enqueue(t.Context(), queue.NewJob{Kind: "test"})
+				if said != replaced || boltfile.Lost(failed) != (replaced && name == "queue.db") {
+					t.Errorf("%s, replaced: %t: the account says so: %t, a job: %v", name, replaced, said, failed)
+				}
+				if err := errors.Join(stop(), r.Close()); err != nil && !boltfile.Lost(err) {
+					t.Errorf("%s, replaced: %t: stop: %v", name, replaced, err)
+				}
+				text, err := os.ReadFile(path)
+				if err != nil || replaced != (string(text) == "theirs") {
+					t.Errorf("%s, replaced: %t: it holds %d bytes, %v", name, replaced, len(text), err)
+				}
+				want := map[bool]string{false: "was removed while Stockroom ran; it was put back", true: "another file has taken the place of " + name}[replaced]
+				if n := strings.Count(r.log.String(), want); n != 1 {
+					t.Errorf("%s, replaced: %t: the log says %d times %q:\n%s", name, replaced, n, want, r.log.String())
+				}
+			})
+		}
+	}
+}
