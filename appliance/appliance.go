@@ -78,7 +78,7 @@ type Appliance struct {
 	account   *account
 	web       *web.Server
 	watch     status.QueueWatch
-	taken     atomic.Pointer[[]string] // see Taken
+	taken     atomic.Value // of []string, see Taken
 	status    *status.Reader
 	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.

@@ -103,18 +103,11 @@ func (a *Appliance) forgetOutbound(domain string) error {
 
 // limiterRest writes idle shops' windows to disk and drops them from memory.
 func (a *Appliance) limiterRest(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, 5*time.Minute, func() {
 		if _, err := a.limiter.Compact(); err != nil && ctx.Err() == nil {
 			a.log.Warn("idle windows of the limiter can't be written now", "error", err.Error())
 		}
-	}
+	})
 }
 
 // credentials lets the client see what state.db holds.

@@ -18,39 +18,39 @@ const (
 // watchFiles looks whether the names of queue.db and state.db still lead to the
 // open files, until ctx ends, so that a removed one is put back and a replaced one
 // is said although nothing is written. It is apart from the other upkeep, which
-// waits for Shopify's and the catalogue's turn.
+// waits for the catalogue.
 func (a *Appliance) watchFiles(ctx context.Context) {
-	tick := time.NewTicker(filesEvery)
+	every(ctx, filesEvery, func() {
+		look, cancel := context.WithTimeout(ctx, filesEvery)
+		defer cancel()
+		var taken []string
+		for _, err := range []error{a.queue.Look(look), a.state.Look()} {
+			if lost, ok := errors.AsType[*folder.LostError](err); ok && !lost.Dir && lost.Replaced {
+				taken = append(taken, filepath.Base(lost.Path))
+			}
+		}
+		a.taken.Store(taken)
+	})
+}
+
+// every calls do time and again until ctx ends.
+func every(ctx context.Context, pause time.Duration, do func()) {
+	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-		}
-		a.lookAtFiles(ctx)
-	}
-}
-
-func (a *Appliance) lookAtFiles(ctx context.Context) {
-	look, cancel := context.WithTimeout(ctx, filesEvery)
-	defer cancel()
-	var taken []string
-	for _, err := range []error{a.queue.Look(look), a.state.Look()} {
-		var lost *folder.LostError
-		if errors.As(err, &lost) && !lost.Dir {
-			taken = append(taken, filepath.Base(lost.Path))
+			do()
 		}
 	}
-	a.taken.Store(&taken)
 }
 
 // Taken are the files of which another one has taken the place.
 func (a *Appliance) Taken() []string {
-	if taken := a.taken.Load(); taken != nil {
-		return *taken
-	}
-	return nil
+	taken, _ := a.taken.Load().([]string)
+	return taken
 }
 
 // upkeep does from time to time what nobody waits for, until ctx ends: it notes

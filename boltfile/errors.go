@@ -22,17 +22,15 @@ var (
 // Removed reports whether err says that the name of an open file leads to
 // nothing. Opened.Rewrite puts the file back.
 func Removed(err error) bool {
-	var lost *folder.LostError
-	return errors.As(err, &lost) && !lost.Dir && !lost.Replaced
+	lost, ok := errors.AsType[*folder.LostError](err)
+	return ok && !lost.Dir && !lost.Replaced
 }
 
 // Lost reports whether err says that the name of an open file, its directory or
 // the directory's lock lead to something else, so that nothing may be done there.
-func Lost(err error) bool { return isLost(err) && !Removed(err) }
-
-func isLost(err error) bool {
-	var lost *folder.LostError
-	return errors.As(err, &lost)
+func Lost(err error) bool {
+	lost, ok := errors.AsType[*folder.LostError](err)
+	return ok && (lost.Dir || lost.Replaced)
 }
 
 // DamageError says what is wrong with a file. errors.Is(err, ErrDamaged) holds.

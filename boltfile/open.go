@@ -95,12 +95,11 @@ type handle struct {
 // name only when they are whole.
 func Open(path string, o Options) (Opened, error) {
 	p := &place{Options: o.withDefaults(), own: o.Folder == nil, name: filepath.Base(path)}
-	var err error
 	if p.own {
-		p.Folder, err = folder.Open(filepath.Dir(path))
-	}
-	if err != nil {
-		return Opened{}, fmt.Errorf("open bolt file %s: %w", path, err)
+		var err error
+		if p.Folder, err = folder.Open(filepath.Dir(path)); err != nil {
+			return Opened{}, fmt.Errorf("open bolt file %s: %w", path, err)
+		}
 	}
 	opened, err := p.open()
 	if err != nil && p.own {
@@ -202,12 +201,9 @@ func (p *place) openSound(compactAbove int64) (_ Opened, err error) {
 func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 	for {
 		f, err := p.Folder.Open(p.name, os.O_RDWR)
-		var id fs.FileInfo
 		if err == nil {
-			if err = lock(f, p.OpenTimeout); err == nil {
-				id, err = f.Stat()
-			}
-			if err == nil {
+			id, serr := f.Stat()
+			if err = errors.Join(serr, lock(f, p.OpenTimeout)); err == nil {
 				err = p.Folder.Same(p.name, id)
 			}
 			if err == nil {
@@ -215,7 +211,7 @@ func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 			}
 			_ = f.Close()
 		}
-		if !isLost(err) {
+		if !Removed(err) && !Lost(err) {
 			return nil, nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -36,10 +37,7 @@ func (p *place) asideName(now time.Time) (string, error) {
 func (p *place) quarantine(id fs.FileInfo, now time.Time) (path string, err error) {
 	name, err := p.asideName(now)
 	if err == nil {
-		err = p.Folder.Check()
-	}
-	if err == nil {
-		err = p.Folder.Same(p.name, id)
+		err = errors.Join(p.Folder.Check(), p.Folder.Same(p.name, id))
 	}
 	if err == nil {
 		err = p.Folder.Rename(p.name, name)
@@ -56,22 +54,20 @@ func (p *place) quarantine(id fs.FileInfo, now time.Time) (path string, err erro
 // KeepCopy puts a copy of the file as it is beside it, under the name of one that
 // was set aside, and returns its path. No transaction may be open.
 func (o Opened) KeepCopy(now time.Time) (path string, err error) {
-	name, err := o.h.asideName(now)
-	if err != nil {
-		return "", fmt.Errorf("keep a copy of %s: %w", o.h.name, err)
-	}
-	f, err := o.h.Folder.Create(name)
-	if err != nil {
-		return "", fmt.Errorf("keep a copy of %s: %w", o.h.name, err)
-	}
-	_, err = io.Copy(f, io.NewSectionReader(o.h.file, 0, 1<<62))
+	h := o.h
+	var f *os.File
+	name, err := h.asideName(now)
 	if err == nil {
-		err = f.Sync()
+		f, err = h.Folder.Create(name)
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("keep a copy of %s: %w", o.h.name, err), o.h.Folder.Remove(name))
+	if err != nil {
+		return "", fmt.Errorf("keep a copy of %s: %w", h.name, err)
 	}
-	return o.h.Folder.File(name), o.h.Folder.Sync()
+	_, err = io.Copy(f, io.NewSectionReader(h.file, 0, 1<<62))
+	if err = errors.Join(err, f.Sync(), f.Close(), h.Folder.Sync()); err != nil {
+		return "", errors.Join(fmt.Errorf("keep a copy of %s: %w", h.name, err), h.Folder.Remove(name))
+	}
+	return h.Folder.File(name), nil
 }
 
 // NewestAside returns the path of the file that was set aside last, "" for none.

@@ -115,8 +115,7 @@ func (h *handle) look() error {
 	if kept := err; !h.lost.CompareAndSwap(nil, &kept) {
 		return err
 	}
-	var lost *folder.LostError
-	if errors.As(err, &lost) && !lost.Dir {
+	if lost, _ := errors.AsType[*folder.LostError](err); !lost.Dir {
 		h.Logger.Error("another file has taken the place of "+h.name+", and nothing is written to either any more: "+
 			"restart Stockroom to go on with the file that is there now", "file", h.path())
 	}

@@ -40,6 +40,10 @@
 //   - A damaged file is set aside and replaced, at Open and while running, and
 //     Quarantined says so. A single record that can't be understood is moved to a
 //     bucket of its own, counted, and stops nothing else.
+//   - A file that is removed while it is open is put back with all it held. When
+//     another file has taken its place, or its folder is another one, calls that
+//     write fail until the process ends, reads go on from the open file, and
+//     nothing is done to what is there.
 //   - On a full disk calls fail with ErrUnavailable, keep nothing by halves, and
 //     work again when there is space. After a failed sync nothing is acknowledged
 //     before everything was copied to a new file.

@@ -14,6 +14,9 @@
 //     records are written again from memory. At Open the sound records are kept
 //     when the file's structure is sound; each record carries a checksum. Damage
 //     tells what happened, and Selection says when it no longer knows.
+//   - A file that is removed while it is open is put back with all it held. When
+//     another file has taken its place, or its folder is another one, nothing is
+//     stored any more until the process ends, and nothing is done to what is there.
 //   - After a failed sync nothing more is acknowledged on that file before all
 //     of it has been written to a new one.
 //
