@@ -32,12 +32,14 @@ func (a *Appliance) openOutbound() error {
 		a.transitions(to)
 	}
 	var err error
-	a.limiter, err = limiter.Open(a.state, limiter.Options{Points: s.LimitPoints, Window: s.LimitWindow, Fixed: !s.LimitAdaptive})
+	a.limiter, err = limiter.Open(a.state, limiter.Options{
+		Points: s.LimitPoints, Window: s.LimitWindow, Fixed: !s.LimitAdaptive, MaxPenalty: shopify.LongestAsked,
+	})
 	if err != nil {
 		return err
 	}
 	a.breaker, err = breaker.Open(a.state, breaker.Options{
-		Failures: s.BreakerFailures, Reset: s.BreakerReset, OnTransition: a.breakerTurned,
+		Failures: s.BreakerFailures, Reset: s.BreakerReset, MaxRetryAfter: shopify.LongestAsked, OnTransition: a.breakerTurned,
 	})
 	if err != nil {
 		return err

@@ -168,9 +168,9 @@ func (c *circuit) restore(r record) {
 	c.hand, c.reason, c.trips = Hand(r.hand), r.reason, int(r.trips)
 	switch State(r.state) {
 	case StateOpen:
-		// never longer than it was given, whatever the options say now
-		c.state, c.wait = StateOpen, r.wait
-		c.until = origin + max(r.left-c.b.elapsed(&r), 0)
+		// never longer than it was given, or than any wait may be now
+		c.state, c.wait = StateOpen, min(r.wait, int64(max(o.MaxReset, o.MaxRetryAfter)))
+		c.until = origin + min(max(r.left-c.b.elapsed(&r), 0), c.wait)
 	case StateHalfOpen:
 		c.state, c.reason = StateOpen, ReasonRestart
 		c.wait, c.until = int64(o.Reset), origin+int64(o.Reset)

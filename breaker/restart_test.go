@@ -77,6 +77,22 @@ func TestAfterARestart(t *testing.T) {
 	}
 }
 
+func TestAWaitOfAnEarlierVersionIsCapped(t *testing.T) {
+	db := openDB(t)
+	openAt(t, epoch, db, Options{})
+	old := record{state: int64(StateOpen), left: int64(23 * time.Hour), wait: int64(24 * time.Hour)}
+	if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketName).Put(key.bytes(), old.encode()) }); err != nil {
+		t.Fatal(err)
+	}
+	b := openAt(t, epoch, db, Options{MaxRetryAfter: 15 * time.Minute})
+	if _, err := b.Allow(at(14*time.Minute), key); err == nil {
+		t.Error("it is closed too early")
+	}
+	if _, err := b.Allow(at(15*time.Minute), key); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestWhatAPersonDecidedOutlivesARestart(t *testing.T) {
 	db := openDB(t)
 	b := openAt(t, epoch, db, Options{})

@@ -5,6 +5,11 @@ import "math"
 const (
 	nano      = 1_000_000_000 // nano-points in a point
 	maxPoints = 1_000_000     // a bucket or rate beyond this is a wrong number
+
+	leastBucket = 100 // points
+	longestFill = 900 // seconds
+	// mostTimes: a cost of more than so many times what was computed is a wrong number.
+	mostTimes = 10
 )
 
 // bucket models a shop's bucket: level rises by rate up to size. All in
@@ -62,9 +67,11 @@ func (b *bucket) set(t int64, st ThrottleStatus) {
 	b.at = t
 }
 
-// valid tells whether the numbers can be a bucket's.
+// valid tells whether the numbers can be a bucket's. Shopify's hold 1,000 points
+// or more and fill within 20 s; one that does not within minutes would keep us from
+// calling, and so from being told better.
 func (st *ThrottleStatus) valid() bool {
 	in := func(v, lo float64) bool { return !math.IsNaN(v) && v >= lo && v <= maxPoints }
-	return st != nil && in(st.MaximumAvailable, 1) && in(st.RestoreRate, 0.001) &&
-		in(st.CurrentlyAvailable, -maxPoints)
+	return st != nil && in(st.MaximumAvailable, leastBucket) && in(st.RestoreRate, st.MaximumAvailable/longestFill) &&
+		in(st.CurrentlyAvailable, -st.MaximumAvailable)
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 )
 
 func TestABudget(t *testing.T) {
@@ -107,11 +109,68 @@ func TestLearntCosts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := l.Bound("products/250", 1); got != step.want {
+		if got := l.Bound("products/250", 50); got != step.want {
 			t.Errorf("after %d x %d: bound %d, want %d", step.times, step.ask, got, step.want)
 		}
 	}
+	if err := l.Learn("products/250", 2_000_000); err != nil || l.Bound("products/250", 50) != 500 {
+		t.Errorf("one wrong number makes a query cost %d, %v", l.Bound("products/250", 50), err)
+	}
 	if l.Bound("unknown", 42) != 42 {
 		t.Error("the computed bound is not used")
+	}
+}
+
+// TestWhatTheShopSaysIsBelievedWithinReason: one wrong number must not keep us away
+// for longer than minutes, also after a restart and with what an earlier version
+// believed.
+func TestWhatTheShopSaysIsBelievedWithinReason(t *testing.T) {
+	most := 30 * time.Minute
+	for _, tt := range []struct {
+		name   string
+		actual int
+		status *ThrottleStatus
+		until  time.Duration // of a penalty
+	}{
+		{"a bucket that never fills", 1, &ThrottleStatus{1_000_000, 0, 1}, 0},
+		{"a rate of nearly nothing", 1, &ThrottleStatus{1000, 0, 0.001}, 0},
+		{"a bucket of a point", 1, &ThrottleStatus{1, 1, 50}, 0},
+		{"points far below zero", 1, &ThrottleStatus{1000, -1_000_000, 50}, 0},
+		{"a cost of very much", 2_000_000_000, nil, 0},
+		{"a wait of years", 1, nil, 99999999 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			db, m := openDB(t), &machine{boot: "one"}
+			o := Options{Uptime: m.uptime, MaxPenalty: 15 * time.Minute}
+			l := openAt(t, epoch, db, o)
+			first, err1 := l.ReserveAt(at(2*time.Minute), shopA, Bulk, 20)
+			g, err2 := l.ReserveAt(at(2*time.Minute), shopA, Bulk, 20)
+			if err := errors.Join(err1, err2); err != nil {
+				t.Fatal(err)
+			}
+			first.SettleAt(at(2*time.Minute), 20, &ThrottleStatus{1000, 900, 50})
+			g.SettleAt(at(2*time.Minute), tt.actual, tt.status)
+			if tt.until > 0 {
+				g.PenaltyAt(at(2*time.Minute), at(tt.until))
+			}
+			l.settled()
+			if !l.AllowAt(at(most), shopA, Bulk, 50) {
+				t.Error("no call goes out")
+			}
+		})
+	}
+	old := record{window: int64(time.Minute), known: true, size: nano, rate: 1, penaltyLeft: int64(24 * time.Hour), heldLeft: int64(24 * time.Hour)}
+	db := openDB(t)
+	if err := db.Update(func(tx *bolt.Tx) error {
+		if err := Buckets(tx); err != nil {
+			return err
+		}
+		return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l := openAt(t, epoch, db, Options{Uptime: (&machine{}).uptime, MaxPenalty: 15 * time.Minute})
+	if s, _ := l.SnapshotAt(epoch, shopA); !s.Penalty.Equal(at(15*time.Minute)) || s.Mode != "default" {
+		t.Errorf("of an earlier version it believes %+v", s)
 	}
 }

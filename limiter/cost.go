@@ -78,7 +78,7 @@ func (l *Limiter) Bound(query string, computed int) int {
 	l.costs.mu.Lock()
 	defer l.costs.mu.Unlock()
 	if q := l.costs.m[query]; q != nil {
-		return q.bound
+		return min(q.bound, mostTimes*computed)
 	}
 	return computed
 }

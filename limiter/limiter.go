@@ -278,6 +278,19 @@ func (s *shop) reserve(t int64, class Class, cost int, wait bool) (*Grant, error
 	return g, nil
 }
 
+// Lift ends a shop's penalty: a person wants it asked now.
+func (l *Limiter) Lift(shop string) {
+	now := time.Now()
+	if s, t := l.shop(shop, l.tick(now)); s != nil {
+		defer s.mu.Unlock()
+		if s.penalty > t {
+			s.penalty = t
+			s.request(0)
+		}
+		s.pump(t)
+	}
+}
+
 // Penalty keeps every call of the shop back until then: see Grant.Penalty.
 func (l *Limiter) Penalty(shop string, until time.Time) { l.PenaltyAt(time.Now(), shop, until) }
 

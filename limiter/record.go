@@ -175,8 +175,9 @@ func (s *shop) load(t int64) (note bool) {
 	gone, known := s.l.elapsed(t, &r)
 	s.penalty = t + min(max(r.penaltyLeft-gone, 0), int64(s.l.opts.MaxPenalty))
 	s.probed, s.learned = since(t, r.probeAge, gone), since(t, r.learnedAge, gone)
-	s.held, s.heldEnd = r.held, t+max(r.heldLeft-gone, 0)
-	if r.known {
+	s.held, s.heldEnd = r.held, t+min(max(r.heldLeft-gone, 0), s.log.span)
+	said := ThrottleStatus{MaximumAvailable: float64(r.size) / nano, RestoreRate: float64(r.rate) / 1000}
+	if r.known && said.valid() {
 		// what was there is unknown: another client may have spent since. But a
 		// bucket is never below zero, and the first answer tells the rest
 		s.bkt = bucket{known: true, size: r.size, rate: r.rate, at: t}

@@ -181,6 +181,7 @@ func (s *shop) charge(t, points int64) {
 // to the lease, and what the shop says about its bucket is believed as far as
 // no other call can have changed it since.
 func (s *shop) settle(t int64, g *Grant, actual int64, st *ThrottleStatus) {
+	actual = min(actual, mostTimes*g.cost)
 	s.flight.remove(g)
 	g.state = ended
 	s.lease += g.cost - actual

@@ -147,7 +147,7 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		judgeErrors(e, list, hasData(in.Data))
 		if e.Kind == KindThrottled && cost.throttle != nil && e.RetryAfter == 0 {
 			short := float64(cost.requested) - cost.throttle.CurrentlyAvailable
-			wait := math.Min(math.Max(short/cost.throttle.RestoreRate, 1), 3600)
+			wait := math.Min(math.Max(short/cost.throttle.RestoreRate, 1), LongestAsked.Seconds())
 			e.RetryAfter = time.Duration(wait * float64(time.Second))
 		}
 		return cost, e
@@ -363,8 +363,14 @@ func hostOf(location string) string {
 	return host
 }
 
+// LongestAsked caps what the other side asks us to wait: a bucket of points fills
+// within a minute, and Shopify's own faults are over, or asked about again, within
+// minutes. A larger number is a mistake, and would keep us away for as long.
+const LongestAsked = 15 * time.Minute
+
 // parseRetryAfter reads Retry-After: seconds, with decimals as Shopify writes
-// them ("4.0"), or a date. 0 when there is none that makes sense.
+// them ("4.0"), or a date, LongestAsked at most. 0 when there is none that makes
+// sense.
 func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 	s := strings.TrimSpace(h.Get("Retry-After"))
 	if s == "" {
@@ -374,10 +380,10 @@ func parseRetryAfter(h http.Header, now time.Time) time.Duration {
 		if !(f > 0) || math.IsInf(f, 0) {
 			return 0
 		}
-		return time.Duration(math.Min(f, 24*3600) * float64(time.Second))
+		return time.Duration(math.Min(f, LongestAsked.Seconds()) * float64(time.Second))
 	}
 	if t, err := http.ParseTime(s); err == nil {
-		return min(max(t.Sub(now), 0), 24*time.Hour)
+		return min(max(t.Sub(now), 0), LongestAsked)
 	}
 	return 0
 }

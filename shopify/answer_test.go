@@ -174,7 +174,8 @@ func TestRetryAfterIsInSeconds(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	for text, want := range map[string]time.Duration{
 		"4.0": 4 * time.Second, "2": 2 * time.Second, "0.5": 500 * time.Millisecond, "": 0, "-3": 0, "soon": 0, "NaN": 0, "+Inf": 0,
-		"1e99": 24 * time.Hour, "Mon, 23 Nov 2026 12:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 11:00:00 GMT": 0,
+		"1e99": LongestAsked, "99999999999": LongestAsked, "Fri, 31 Dec 9999 23:59:59 GMT": LongestAsked,
+		"Mon, 23 Nov 2026 12:00:30 GMT": 30 * time.Second, "Mon, 23 Nov 2026 11:00:00 GMT": 0,
 	} {
 		if got := parseRetryAfter(http.Header{"Retry-After": {text}}, now); got != want {
 			t.Errorf("%q: got %v, want %v", text, got, want)

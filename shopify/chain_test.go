@@ -190,6 +190,12 @@ func TestAnotherVersionThanAskedForIsNoticed(t *testing.T) {
 		if seen.DatedAt.IsZero() || (seen.Skew-42*time.Second).Abs() > time.Second {
 			t.Errorf("skew: %v", seen.Skew)
 		}
+		for _, date := range []string{"Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"} {
+			r.notice(testShop, http.Header{"Date": {date}}, time.Now(), time.Now())
+			if got := r.Seen(testShop); got.Skew != seen.Skew {
+				t.Errorf("%s is believed: %v", date, got.Skew)
+			}
+		}
 	})
 }
 

@@ -86,9 +86,10 @@ func (c *Client) hasToken(name string, now time.Time) bool {
 	return ok
 }
 
-// TryNow ends the wait of a shop's open circuits: the next call is sent, and
-// decides. Calls that a person holds back stay held.
+// TryNow ends the wait of a shop's open circuits, and the one that it asked for:
+// the next call is sent, and decides. Calls that a person holds back stay held.
 func (c *Client) TryNow(name string) {
+	c.o.Limiter.Lift(name)
 	for _, class := range []string{EndpointGraphQL, EndpointToken} {
 		c.o.Breaker.TryNow(time.Now(), breaker.Key{Shop: name, Class: class})
 	}

@@ -37,6 +37,9 @@ func renewBefore(t Token) time.Duration {
 	return min(t.ExpiresAt.Sub(t.ObtainedAt)/10, 5*time.Minute)
 }
 
+// longestToken is how long a token of Shopify's is good at most; they last a day.
+const longestToken = 25 * time.Hour
+
 // token returns a token for a call. refused is one that Shopify has just
 // refused, unset for none. static says that it can't be renewed by asking.
 func (c *Client) token(ctx context.Context, name string, refused config.Secret) (value config.Secret, static bool, err error) {
@@ -62,6 +65,9 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 	have, ok := c.o.Credentials.Token(name, now)
 	if !ok && box.keptFor.ClientID == app.ClientID && box.keptFor.Secret.Equal(app.Secret) && now.Before(box.kept.ExpiresAt) {
 		have, ok = box.kept, true
+	}
+	if end := have.ObtainedAt.Add(longestToken); have.ExpiresAt.After(end) {
+		have.ExpiresAt = end
 	}
 	if ok && refused.IsSet() && have.Value.Equal(refused) {
 		ok = false
@@ -152,7 +158,7 @@ func (c *Client) askToken(ctx context.Context, name string, app App) (Token, err
 		}
 		return Token{
 			Value: config.NewSecret(in.AccessToken), Scopes: splitScopes(in.Scope), ObtainedAt: asked,
-			ExpiresAt: asked.Add(time.Duration(in.ExpiresIn) * time.Second),
+			ExpiresAt: asked.Add(time.Duration(min(in.ExpiresIn, int64(longestToken/time.Second))) * time.Second),
 		}, nil
 	}
 	if res.StatusCode/100 == 3 {

@@ -3,6 +3,7 @@ package shopify
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -203,6 +204,33 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		for _, h := range hosts {
 			if h != testShop {
 				t.Errorf("the token went to %s", h)
+			}
+		}
+	})
+}
+
+func TestATokenIsGoodForADayAtMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, says := range []string{"99999999999", "9223372036854775807", "90000"} {
+			asked := 0
+			r := newRig(t, rigOptions{client: Options{Transport: transportFunc(func(req *http.Request) (*http.Response, error) {
+				body := `{"data":{"shop":{"id":"1"}},"extensions":{"cost":{"requestedQueryCost":1,"actualQueryCost":1,` +
+					`"throttleStatus":{"maximumAvailable":2000,"currentlyAvailable":1999,"restoreRate":100}}}}`
+				if strings.HasSuffix(req.URL.Path, "/access_token") {
+					asked++
+					body = `{"access_token":"t","expires_in":` + says + `}`
+				}
+				return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+			})}})
+			for _, want := range []int{1, 1, 2} {
+				if _, err := r.Shop(t.Context(), testShop, limiter.Bulk); err != nil || asked != want {
+					t.Errorf("%s seconds: %d tokens, not %d, %v", says, asked, want, err)
+				}
+				time.Sleep(13 * time.Hour)
+			}
+			r.creds.token.ObtainedAt, r.creds.token.ExpiresAt = time.Now().Add(-26*time.Hour), time.Now().Add(9999*time.Hour) // of an earlier version
+			if _, err := r.Shop(t.Context(), testShop, limiter.Bulk); err != nil || asked != 3 {
+				t.Errorf("%s seconds: %d tokens, not 3, %v", says, asked, err)
 			}
 		}
 	})

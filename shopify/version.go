@@ -48,6 +48,10 @@ func (c *Client) Now(name string) time.Time {
 // Version is the version that is asked for.
 func (c *Client) Version() string { return c.o.Version }
 
+// mostSkew is how wrong a clock may be: with one that is further off no
+// certificate would be taken, so that such a date is no date.
+const mostSkew = 400 * 24 * time.Hour
+
 func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
 	s := c.shop(name)
 	s.mu.Lock()
@@ -67,8 +71,10 @@ func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
 	}
 	if date, err := http.ParseTime(h.Get("Date")); err == nil {
 		// The date has whole seconds, so half of one is its middle.
-		s.seen.Skew = sent.Add(now.Sub(sent) / 2).Sub(date.Add(time.Second / 2)).Round(time.Second)
-		s.seen.DatedAt = now
+		skew := sent.Add(now.Sub(sent) / 2).Sub(date.Add(time.Second / 2)).Round(time.Second)
+		if skew.Abs() < mostSkew {
+			s.seen.Skew, s.seen.DatedAt = skew, now
+		}
 	}
 }
 
