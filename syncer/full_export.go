@@ -32,8 +32,8 @@ func (r *run) export(ctx context.Context, resumed bool) (shopify.BulkOperation, 
 	r.mu.Lock()
 	r.exporting = true
 	r.mu.Unlock()
-	nudge := r.s.progress.nudge(r.shop)
 	for wait := firstPoll; ; wait = min(2*wait, longestPoll) {
+		nudge := r.s.progress.nudge(r.shop)
 		op, err := r.lookAt(ctx)
 		if err != nil {
 			return op, err

@@ -133,6 +133,7 @@ func (s *Syncer) TryNow(ctx context.Context, shop string) error {
 	if have, _ = s.o.State.Shop(shop); have.Pause.Paused() {
 		return &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
 	}
+	s.progress.lookAgain(shop)
 	s.wakeJobs(ctx, shop)
 	k.poke()
 	return nil

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"stockroom/state"
 	"stockroom/store"
 )
 
@@ -340,14 +339,12 @@ func (k *keeper) note(what string, err error) {
 // It returns when the run has begun, or with began false when another one is in
 // the way when ctx ends; then it begins after that.
 func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (began bool, err error) {
-	have, ok := s.o.State.Shop(shop)
-	if !ok {
-		return false, state.ErrUnknownShop
+	if err := s.TryNow(ctx, shop); err != nil { // a person asks, so the shop is really asked
+		if have, _ := s.o.State.Shop(shop); have.Pause.Paused() {
+			err = &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
+		}
+		return false, err
 	}
-	if have.Pause.Paused() {
-		return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
-	}
-	s.o.API.TryNow(shop) // a person asks, so the shop is really asked
 	k := s.keeperOf(shop)
 	name := scheduleOf(kind)
 	k.mu.Lock()
@@ -366,7 +363,7 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 	case <-a.begun:
 		return true, nil
 	case <-ctx.Done():
-		if have, ok = s.o.State.Shop(shop); ok && have.Pause.Paused() { // meanwhile
+		if have, _ := s.o.State.Shop(shop); have.Pause.Paused() { // meanwhile
 			return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
 		}
 		return false, nil

@@ -133,7 +133,7 @@ func (s *Syncer) Asked(list ...store.Wanted) {
 			s.mu.Unlock()
 			s.keeperOf(w.Shop).poke()
 		case store.WantBulk:
-			s.bulkNews(w.Shop)
+			s.progress.lookAgain(w.Shop)
 		}
 	}
 }

@@ -38,7 +38,7 @@ type underWay struct {
 type progress struct {
 	mu     sync.Mutex
 	runs   map[string]*underWay
-	nudges map[string]chan struct{} // by shop: news of its bulk operation
+	nudges map[string]chan struct{} // by shop
 }
 
 // of returns a shop's run and when its present phase began; false: none is
@@ -116,8 +116,8 @@ func (p *progress) end(shop string) {
 	delete(p.runs, shop)
 }
 
-// nudge is the channel on which news of a shop's bulk operation comes.
-func (p *progress) nudge(shop string) chan struct{} {
+// nudge is a channel that is closed when a shop's run has to look again.
+func (p *progress) nudge(shop string) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.nudges == nil {
@@ -125,17 +125,20 @@ func (p *progress) nudge(shop string) chan struct{} {
 	}
 	c := p.nudges[shop]
 	if c == nil {
-		c = make(chan struct{}, 1)
+		c = make(chan struct{})
 		p.nudges[shop] = c
 	}
 	return c
 }
 
-// bulkNews tells a run that waits for a bulk operation to look at once.
-func (s *Syncer) bulkNews(shop string) {
-	select {
-	case s.progress.nudge(shop) <- struct{}{}:
-	default:
+// lookAgain ends what a shop's run waits for: there is news of its bulk operation,
+// or a person wants it to go on.
+func (p *progress) lookAgain(shop string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.nudges[shop]; c != nil {
+		close(c)
+		delete(p.nudges, shop)
 	}
 }
 
@@ -260,6 +263,9 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 		err = cause
 		if !errors.Is(cause, errCancelled) && !errors.Is(cause, errDeadline) && !errors.Is(cause, context.DeadlineExceeded) {
 			return r.now(), err
+		}
+		if errors.Is(cause, errDeadline) {
+			err = fmt.Errorf("%w; it was still in the phase %s", errDeadline, r.now().Phase)
 		}
 	}
 	if n, _ := r.s.progress.differ(r.shop); err != nil && n > 0 {

@@ -125,6 +125,8 @@ func (r *run) wait(ctx context.Context, why, cause string, until time.Time) erro
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
+	case <-r.s.progress.nudge(r.shop):
+		return back(ctx)
 	case <-t.C:
 		r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
 		return back(ctx)

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/state"
 	"stockroom/store"
@@ -122,8 +123,12 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	jobs, err := queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := &scheduleRig{dir: dir, runs: runs}
-	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
+	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, Queue: jobs, ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
 	r.runner = runs
 	r.checkSubs = func(context.Context, string, bool) (Subscriptions, bool, error) {
 		return Subscriptions{CheckedAt: time.Now(), Present: true}, false, nil
@@ -139,7 +144,7 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 		stopped = true
 		cancel()
 		<-done
-		if err := errors.Join(cat.Close(), st.Close()); err != nil {
+		if err := errors.Join(jobs.Close(), cat.Close(), st.Close()); err != nil {
 			t.Error(err)
 		}
 	}

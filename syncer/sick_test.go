@@ -11,6 +11,7 @@ import (
 	"stockroom/fakeshopify"
 	"stockroom/limiter"
 	"stockroom/shopify"
+	"stockroom/state"
 	"stockroom/store"
 )
 
@@ -105,6 +106,63 @@ func TestAFetchWaitsWhileTheDiskIsFull(t *testing.T) {
 		}
 		if jobs := r.jobs(); r.stored(id) || len(jobs) != 1 || !strings.Contains(jobs[0].Reason, "the disk is needed") || jobs[0].Attempts > 0 {
 			t.Errorf("%+v", jobs)
+		}
+	})
+}
+
+// TestAWaitThatTheShopAsksForIsMinutesAndAPersonEndsIt is the shop that says
+// "Retry-After: 99999999999" once.
+func TestAWaitThatTheShopAsksForIsMinutesAndAPersonEndsIt(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hand func(r *rig) error
+		most time.Duration
+	}{
+		{"by itself", nil, shopify.LongestAsked + time.Minute},
+		{"by a sync that a person asks for", func(r *rig) error {
+			_, err := r.Start(r.t.Context(), testShop, store.RunReconcile, false)
+			return err
+		}, time.Minute},
+		{"by the button", func(r *rig) error { return r.TryNow(r.t.Context(), testShop) }, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, fakeshopify.Options{Products: 3})
+				time.Sleep(3 * time.Second)
+				if _, err := r.api.Shop(t.Context(), testShop, limiter.Bulk); err != nil {
+					t.Fatal(err)
+				}
+				id := r.shop.IDs()[0]
+				r.shop.Fail(fakeshopify.Fault{Status: 429, RetryAfter: "99999999999"})
+				begun := time.Now()
+				go func() { _, _ = r.Start(t.Context(), testShop, store.RunReconcile, false) }()
+				r.want(store.WantProduct, id)
+				time.Sleep(20 * time.Second)
+				if run, _, ok := r.progress.of(testShop); !ok || r.stored(id) {
+					t.Fatalf("it does not wait: %+v", run)
+				}
+				if tt.hand != nil {
+					if err := tt.hand(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for !r.stored(id) || r.Status(testShop, time.Now()).Running != nil {
+					if time.Sleep(time.Second); time.Since(begun) > tt.most {
+						t.Fatalf("it waits after %v: %+v", time.Since(begun), r.Status(testShop, time.Now()))
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestASyncThatAPersonAsksForAsksAPausedShop: what paused it may be over.
+func TestASyncThatAPersonAsksForAsksAPausedShop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, fakeshopify.Options{Products: 3})
+		r.setPause(t.Context(), testShop, state.Pause{Reason: state.PauseFrozen, Words: "frozen", Since: time.Now(), NextProbe: time.Now().Add(time.Hour)})
+		if began, err := r.Start(t.Context(), testShop, store.RunReconcile, false); err != nil || !began {
+			t.Errorf("%v, %v", began, err)
 		}
 	})
 }
