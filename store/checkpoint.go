@@ -3,10 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
-	"os"
 	"time"
-
-	"modernc.org/sqlite"
 )
 
 const (
@@ -58,9 +55,9 @@ func (s *Store) checkpointer() {
 		if size < least {
 			continue
 		}
-		err := s.checkpoint(writerDSN(s.path), `PRAGMA wal_checkpoint(PASSIVE)`)
+		err := s.checkpoint(patience, `PRAGMA wal_checkpoint(PASSIVE)`)
 		if err == nil && size > checkpointAt {
-			err = s.checkpoint(writerDSN(s.path), `PRAGMA wal_checkpoint(PASSIVE)`) // what came meanwhile, so that the writer's part stays small
+			err = s.checkpoint(patience, `PRAGMA wal_checkpoint(PASSIVE)`) // what came meanwhile, so that the writer's part stays small
 		}
 		if err != nil {
 			s.log.Debug("checkpoint", "error", err.Error())
@@ -80,26 +77,14 @@ func (s *Store) checkpointer() {
 	}
 }
 
-func (s *Store) walSize() int64 { return fileSize(s.path + "-wal") }
+func (s *Store) walSize() int64 { return s.files.size(logSuffix) }
 
 // Size is how many bytes a copy of the catalogue takes at most.
-func (s *Store) Size() int64 { return fileSize(s.path) + s.walSize() }
+func (s *Store) Size() int64 { return s.files.size("") + s.walSize() }
 
-func fileSize(path string) int64 {
-	info, err := os.Stat(path)
-	if err != nil {
-		return 0
-	}
-	return info.Size()
-}
-
-// checkpoint runs pragma on a connection of its own.
-func (s *Store) checkpoint(dsn, pragma string) error {
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		return err
-	}
-	c, err := connect(context.Background(), connector)
+// checkpoint runs pragma on a connection of its own, which waits so long for locks.
+func (s *Store) checkpoint(busy time.Duration, pragma string) error {
+	c, err := s.files.connect(context.Background(), writerQuery(busy))
 	if err != nil {
 		return err
 	}
@@ -120,7 +105,11 @@ func (s *Store) resetWAL() {
 	s.progress.to(stepSync)
 	defer s.progress.to(stepIdle)
 	var row [3]driver.Value
-	if _, err := s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:]); err != nil {
+	err := s.check(0)
+	if err == nil {
+		_, err = s.conn.one(`PRAGMA wal_checkpoint(PASSIVE)`, row[:])
+	}
+	if err != nil {
 		if err := classify(err); CauseOf(err) != CauseLocked {
 			s.noteFailure(err)
 			s.recoverFrom(err)
@@ -135,7 +124,7 @@ func (s *Store) resetWAL() {
 	if err := s.fault("before log cut"); err != nil {
 		return
 	}
-	if err := s.checkpoint(impatientDSN(s.path), `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+	if err := s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
 		s.log.Debug("the write-ahead log stays long", "error", err.Error())
 	}
 }

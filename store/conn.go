@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 )
 
 // conn is the writer's one connection, used straight through the driver: the
@@ -14,6 +15,7 @@ import (
 // text. Only the writer goroutine touches it.
 type conn struct {
 	dc    driver.Conn
+	db    *database
 	stmts map[string]*stmt
 	many  map[manyKey]string // texts of statements of many rows
 }
@@ -23,12 +25,16 @@ type stmt struct {
 	args []driver.NamedValue
 }
 
-func connect(ctx context.Context, c driver.Connector) (*conn, error) {
+func (d *database) connect(ctx context.Context, query url.Values) (*conn, error) {
+	c, err := d.connector(query)
+	if err != nil {
+		return nil, err
+	}
 	dc, err := c.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{dc: dc, stmts: make(map[string]*stmt), many: make(map[manyKey]string)}, nil
+	return &conn{dc: dc, db: d, stmts: make(map[string]*stmt), many: make(map[manyKey]string)}, nil
 }
 
 func (c *conn) close() error {
@@ -37,7 +43,7 @@ func (c *conn) close() error {
 		errs = append(errs, s.ds.Close())
 	}
 	c.stmts = nil
-	errs = append(errs, c.dc.Close())
+	errs = append(errs, c.db.close(c.dc))
 	return errors.Join(errs...)
 }
 

@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+
+	"stockroom/folder"
 )
 
 // CopyTo writes one consistent copy of the catalogue to path while it is in
@@ -21,10 +23,13 @@ func (s *Store) CopyTo(ctx context.Context, path string) (products int64, err er
 	}
 	// query_only would refuse to write the copy, so this takes a connection of
 	// its own.
-	db, err := sql.Open("sqlite", dsn(s.path, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(250)"}}))
+	connector, err := s.files.connector(url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(250)"}})
 	if err != nil {
 		return 0, fmt.Errorf("open products.db: %w", err)
 	}
+	s.ownReads.Add(1)
+	defer s.ownReads.Add(-1)
+	db := sql.OpenDB(connector)
 	db.SetMaxOpenConns(1) // the copy is attached to it below
 	defer func() { err = errors.Join(err, db.Close()) }()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -34,7 +39,7 @@ func (s *Store) CopyTo(ctx context.Context, path string) (products int64, err er
 	defer func() {
 		err = errors.Join(err, f.Close())
 		if err != nil {
-			err = errors.Join(err, removeAll(path))
+			err = errors.Join(err, os.Remove(path))
 		}
 	}()
 	// VACUUM INTO accepts an existing empty file, so the rights above hold.
@@ -50,5 +55,5 @@ func (s *Store) CopyTo(ctx context.Context, path string) (products int64, err er
 	if err := db.QueryRowContext(ctx, `SELECT count(*) FROM made.products`).Scan(&products); err != nil {
 		return 0, fmt.Errorf("look into the copy: %w", err)
 	}
-	return products, syncDir(filepath.Dir(path))
+	return products, folder.SyncPath(filepath.Dir(path))
 }

@@ -5,17 +5,24 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
+	"runtime"
 	"time"
 )
 
 // replaceDamaged moves a damaged file aside, makes a fresh one and takes over
 // what is sound in the old one. The file is never deleted.
 func (s *Store) replaceDamaged(cause error) error {
-	s.dropConn()
 	now := time.Now().UTC()
+	if runtime.GOOS == "windows" {
+		s.dropConn() // what is open has to keep its name there
+	}
+	// SQLite copies no log into a file that was renamed, so what is left of a log
+	// that was cut does no harm when the connections are closed.
 	moved, err := s.quarantine(now)
+	if CauseOf(err) == CauseLost {
+		return err
+	}
+	s.dropConn()
 	if err != nil {
 		return err
 	}
@@ -103,38 +110,48 @@ func (t *tx) keep(known settings) error {
 // quarantine renames products.db with its WAL; the shared-memory file is only
 // an index and is removed.
 func (s *Store) quarantine(now time.Time) (string, error) {
-	base := s.path + ".damaged-" + now.Format("20060102T150405.000000000Z")
-	if _, err := os.Stat(base); err == nil {
-		return "", &UnavailableError{Cause: CauseIO, Err: fmt.Errorf("%s exists already", filepath.Base(base))}
+	dir, name := s.files.dir, s.files.name
+	if _, err := s.files.look(false); err != nil {
+		return "", err
 	}
-	if err := os.Rename(s.path, base); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	base := name + ".damaged-" + now.Format(damagedAt)
+	if _, err := dir.Info(base); !errors.Is(err, fs.ErrNotExist) {
+		return "", &UnavailableError{Cause: CauseIO, Err: fmt.Errorf("%s exists already", base)}
+	}
+	if err := dir.Rename(name, base); err != nil {
 		return "", fileError("move the damaged products.db", err)
 	}
-	if err := os.Rename(s.path+"-wal", base+"-wal"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fileError("move the damaged write-ahead log", err)
+	s.files.forget()
+	if err := s.moveLog(base); err != nil {
+		return "", err
 	}
-	if err := removeAll(s.path + "-shm"); err != nil {
-		return "", fileError("remove the shared-memory file", err)
-	}
-	return base, fileError("sync the data dir", syncDir(filepath.Dir(s.path)))
+	return dir.File(base), fileError("sync the data dir", dir.Sync())
 }
+
+const damagedAt = "20060102T150405.000000000Z"
 
 // moveOrphans moves aside a WAL that was left without its database, and drops
 // the shared-memory file.
 func (s *Store) moveOrphans() error {
-	if _, err := os.Stat(s.path + "-wal"); err == nil {
-		base := s.path + ".damaged-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-		if err := os.Rename(s.path+"-wal", base+"-wal"); err != nil {
-			return fileError("move a write-ahead log without its database", err)
-		}
+	defer s.files.forget()
+	return s.moveLog(s.files.name + ".damaged-" + time.Now().UTC().Format(damagedAt))
+}
+
+func (s *Store) moveLog(base string) error {
+	dir, name := s.files.dir, s.files.name
+	if err := dir.Rename(name+logSuffix, base+logSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fileError("move the write-ahead log of a database that was damaged or is gone", err)
 	}
-	return fileError("remove the shared-memory file", removeAll(s.path+"-shm"))
+	return fileError("remove the shared-memory file", dir.Remove(name+indexSuffix))
 }
 
 // dropConn throws the writer's connection and the readers away. After an I/O
 // error nothing on the old handle can be trusted, and a moved file would still
-// be written through it.
+// be written through it. The next connection may have another log and index:
+// without a writer they are nobody's.
 func (s *Store) dropConn() {
+	s.files.forget(logSuffix, indexSuffix)
+	s.closeTail()
 	if s.conn != nil {
 		if err := s.conn.close(); err != nil {
 			s.log.Warn("closing a failed connection", "error", err.Error())

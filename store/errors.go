@@ -48,6 +48,7 @@ const (
 	CauseReadOnly Cause = "read_only" // rights, read-only mount, immutable file
 	CauseIO       Cause = "io_error"  // a read, write or fsync failed
 	CauseDamaged  Cause = "damaged"   // the file is no sound database
+	CauseLost     Cause = "lost"      // a file was removed or replaced, or the folder was moved, while in use
 	CauseClosed   Cause = "closed"    // the store is closed or being reopened
 	CauseSlow     Cause = "slow_disk" // the disk has not finished a sync for longer than the caller waits
 	CauseTimeout  Cause = "timeout"   // no commit for as long as the caller waits, and nothing known behind it
@@ -66,6 +67,8 @@ func (c Cause) Words() string {
 		return "the disk reported an error"
 	case CauseDamaged:
 		return "products.db is damaged"
+	case CauseLost:
+		return "a file of the catalogue was removed or replaced while it was in use"
 	case CauseSlow:
 		return "the disk is too slow to answer in time"
 	case CauseTimeout:

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -19,11 +18,11 @@ const (
 // product that nobody asks for may be never. A file found damaged is replaced
 // by the writer, as if the writer had met the damage.
 func (s *Store) examine() {
-	info, err := os.Stat(s.path)
-	if err != nil {
+	size := s.files.size("")
+	if size == 0 {
 		return // not open yet, or just being replaced
 	}
-	if info.Size() > examineAtOnce {
+	if size > examineAtOnce {
 		select {
 		case <-time.After(examineLater):
 		case <-s.stop:
@@ -31,15 +30,8 @@ func (s *Store) examine() {
 		}
 	}
 	before := s.Health().Quarantined
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := s.untilStop()
 	defer cancel()
-	go func() {
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	found := s.integrity(ctx)
 	if CauseOf(found) != CauseDamaged {
 		if found != nil && ctx.Err() == nil {
@@ -47,7 +39,7 @@ func (s *Store) examine() {
 		}
 		return
 	}
-	err = s.write(ctx, s.urgent, 1, func(t *tx) error {
+	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
 		if s.Health().Quarantined != before {
 			return nil // another file by now
 		}
@@ -58,6 +50,19 @@ func (s *Store) examine() {
 	}
 }
 
+// untilStop is a context that ends when the store is closed.
+func (s *Store) untilStop() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		select {
+		case <-s.stop:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // Check reads the whole file and returns an error whose CauseOf is CauseDamaged
 // when SQLite's own check finds fault with it. It takes a while for a large one.
 func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
@@ -65,10 +70,13 @@ func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
 // integrity returns a CauseDamaged error for a file that fails SQLite's own
 // check, indexes against tables included.
 func (s *Store) integrity(ctx context.Context) (err error) {
-	db, err := sql.Open("sqlite", readerDSN(s.path))
+	connector, err := s.files.connector(readerQuery())
 	if err != nil {
 		return fmt.Errorf("open for a check: %w", err)
 	}
+	s.ownReads.Add(1)
+	defer s.ownReads.Add(-1)
+	db := sql.OpenDB(connector)
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var text string
 	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&text); err != nil {

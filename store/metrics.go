@@ -23,7 +23,7 @@ func newStoreMetrics(set *metrics.Set, s *Store) *storeMetrics {
 		quarantines: set.NewCounter(`stockroom_store_quarantines_total{store="products"}`),
 		failures:    make(map[Cause]*metrics.Counter),
 	}
-	for _, c := range []Cause{CauseLocked, CauseFull, CauseReadOnly, CauseIO, CauseDamaged, CauseClosed, CauseTimeout} {
+	for _, c := range []Cause{CauseLocked, CauseFull, CauseReadOnly, CauseIO, CauseDamaged, CauseLost, CauseClosed, CauseTimeout} {
 		m.failures[c] = set.NewCounter(fmt.Sprintf(`stockroom_catalogue_write_failures_total{cause=%q}`, c))
 	}
 	set.NewGauge(`stockroom_wal_bytes`, func() float64 { return float64(s.walSize()) })

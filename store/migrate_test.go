@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"modernc.org/sqlite"
+	"stockroom/folder"
 )
 
 // firstFile makes a products.db of the first schema with some rows.
@@ -126,11 +126,12 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	connector, err := sqlite.NewConnector(writerDSN(path))
+	dir, err := folder.Open(filepath.Dir(path))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := connect(t.Context(), connector)
+	defer dir.Close()
+	c, err := newDatabase(dir, filepath.Base(path)).connect(t.Context(), writerQuery(patience))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,13 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
-
-	"modernc.org/sqlite"
 
 	"stockroom/catalog"
 )
@@ -33,26 +29,24 @@ func dsn(path string, query url.Values) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
 }
 
-func writerDSN(path string) string { return readWriteDSN(path, 250*time.Millisecond) }
+// patience is how long the writer waits for another program's lock.
+const patience = 250 * time.Millisecond
 
-// impatientDSN is writerDSN for what is better left than waited for.
-func impatientDSN(path string) string { return readWriteDSN(path, 0) }
-
-func readWriteDSN(path string, busy time.Duration) string {
-	return dsn(path, url.Values{
+func writerQuery(busy time.Duration) url.Values {
+	return url.Values{
 		"mode": {"rw"},
 		"_pragma": {
 			fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()), "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 			"cache_size(-16000)", "wal_autocheckpoint(0)", "temp_store(MEMORY)",
 		},
-	})
+	}
 }
 
-func readerDSN(path string) string {
-	return dsn(path, url.Values{
+func readerQuery() url.Values {
+	return url.Values{
 		"mode":    {"ro"},
 		"_pragma": {"busy_timeout(250)", "query_only(ON)", "cache_size(-4000)", "temp_store(MEMORY)"},
-	})
+	}
 }
 
 // ensureConn opens the file when it is not open. Only the writer calls it.
@@ -77,23 +71,25 @@ func (s *Store) openConn() error {
 	if err := s.fault("before open"); err != nil {
 		return classify(err)
 	}
-	info, err := os.Stat(s.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	cut, err := s.files.look(true)
+	if err != nil {
+		return err
+	}
+	s.cut = s.cut || cut
+	defer func() {
+		if s.conn == nil {
+			s.files.forget(logSuffix, indexSuffix)
+		}
+	}()
+	if err := s.files.learn(); err != nil {
+		return err
+	}
+	if _, there := s.files.noted(""); !there {
 		if err := s.createFile(); err != nil {
 			return err
 		}
-	case err != nil:
-		return fileError("look at products.db", err)
-	case info.Size() == 0:
-		return &UnavailableError{Cause: CauseDamaged, Err: errors.New("the file is empty")}
 	}
-
-	connector, err := sqlite.NewConnector(writerDSN(s.path))
-	if err != nil {
-		return fmt.Errorf("data source name: %w", err)
-	}
-	c, err := connect(context.Background(), connector)
+	c, err := s.files.connect(context.Background(), writerQuery(patience))
 	if err != nil {
 		return classify(fmt.Errorf("open products.db: %w", err))
 	}
@@ -103,12 +99,16 @@ func (s *Store) openConn() error {
 	if err := s.startWALAnew(c); err != nil {
 		return errors.Join(err, c.close())
 	}
+	if err := s.openTail(c); err != nil {
+		return errors.Join(err, c.close())
+	}
 	s.conn = c
 	if s.readers.Load() == nil {
-		db, err := sql.Open("sqlite", readerDSN(s.path))
+		connector, err := s.files.connector(readerQuery())
 		if err != nil {
 			return fmt.Errorf("open readers: %w", err)
 		}
+		db := sql.OpenDB(connector)
 		db.SetMaxOpenConns(4)
 		db.SetConnMaxIdleTime(time.Minute)
 		s.readers.Store(db)
@@ -194,26 +194,27 @@ func loadSettings(c *conn) (settings, error) {
 // rollback journal, synced and renamed, so that a power cut leaves either no
 // file or a whole one.
 func (s *Store) createFile() error {
-	tmp := s.path + ".new"
-	if err := removeAll(tmp, tmp+"-journal"); err != nil {
+	dir, fresh := s.files.dir, newDatabase(s.files.dir, s.files.name+".new")
+	fresh.empty = true
+	remove := func() error { return errors.Join(dir.Remove(fresh.name), dir.Remove(fresh.name+"-journal")) }
+	if err := remove(); err != nil {
 		return fileError("remove an unfinished products.db.new", err)
 	}
 	// A journal without its database would be applied to the new file.
 	if err := s.moveOrphans(); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := dir.Create(fresh.name)
 	if err != nil {
 		return fileError("create products.db", err)
 	}
 	defer f.Close()
-	connector, err := sqlite.NewConnector(dsn(tmp, url.Values{
-		"mode": {"rw"}, "_pragma": {"journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)"},
-	}))
-	if err != nil {
-		return fmt.Errorf("data source name: %w", err)
+	if err := fresh.learn(); err != nil {
+		return err
 	}
-	c, err := connect(context.Background(), connector)
+	c, err := fresh.connect(context.Background(), url.Values{
+		"mode": {"rw"}, "_pragma": {"journal_mode(DELETE)", "synchronous(FULL)", "foreign_keys(ON)"},
+	})
 	if err != nil {
 		return classify(fmt.Errorf("create products.db: %w", err))
 	}
@@ -225,15 +226,18 @@ func (s *Store) createFile() error {
 		err = fileError("sync products.db", f.Sync())
 	}
 	if err == nil {
-		err = fileError("rename products.db", os.Rename(tmp, s.path))
+		_, err = fresh.look(false)
 	}
 	if err == nil {
-		err = fileError("sync the data dir", syncDir(filepath.Dir(s.path)))
+		err = fileError("rename products.db", dir.Rename(fresh.name, s.files.name))
+	}
+	if err == nil {
+		err = fileError("sync the data dir", dir.Sync())
 	}
 	if err != nil {
-		return errors.Join(err, removeAll(tmp, tmp+"-journal"))
+		return errors.Join(err, remove())
 	}
-	return nil
+	return s.files.learn()
 }
 
 // migrate brings the schema up to date, one transaction a step. user_version
@@ -287,22 +291,4 @@ func fileError(op string, err error) error {
 		return nil
 	}
 	return &UnavailableError{Cause: CauseOfFile(err), Err: fmt.Errorf("%s: %w", op, err)}
-}
-
-func removeAll(paths ...string) error {
-	var errs []error
-	for _, p := range paths {
-		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

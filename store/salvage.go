@@ -5,8 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"net/url"
-
-	"modernc.org/sqlite"
+	"path/filepath"
 
 	"stockroom/catalog"
 )
@@ -17,7 +16,7 @@ const salvageBatch = 50 // products in one transaction
 // stopped, so that an internal id never means two products. What can't be read
 // is left at its start.
 func (s *Store) keepNumbering(old string) {
-	src, err := openDamaged(old)
+	src, err := s.openDamaged(old)
 	if err != nil {
 		return
 	}
@@ -33,12 +32,12 @@ func (s *Store) keepNumbering(old string) {
 	}
 }
 
-func openDamaged(path string) (*conn, error) {
-	connector, err := sqlite.NewConnector(dsn(path, url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(250)", "wal_autocheckpoint(0)"}}))
-	if err != nil {
+func (s *Store) openDamaged(path string) (*conn, error) {
+	d := newDatabase(s.files.dir, filepath.Base(path))
+	if err := d.learn(); err != nil {
 		return nil, err
 	}
-	return connect(context.Background(), connector)
+	return d.connect(context.Background(), url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(250)", "wal_autocheckpoint(0)"}})
 }
 
 // salvage copies what is sound in a damaged file into the fresh one: every
@@ -65,7 +64,7 @@ func (s *Store) salvage(old string) {
 }
 
 func (s *Store) salvageAll(old string) (taken, lost int, err error) {
-	src, err := openDamaged(old)
+	src, err := s.openDamaged(old)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -366,7 +366,7 @@ func TestAnOlderFileIsSearchedToo(t *testing.T) {
 	if err := b.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", writerDSN(b.path))
+	db, err := sql.Open("sqlite", dsn(b.path, writerQuery(patience)))
 	if err != nil {
 		t.Fatal(err)
 	}

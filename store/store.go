@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,12 +15,15 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"stockroom/catalog"
+	"stockroom/folder"
 )
 
 // Options are the store's settings.
 type Options struct {
 	// Path of products.db. Its directory must exist.
 	Path string
+	// Folder is that directory when the caller has it open; nil: the store opens it.
+	Folder *folder.Folder
 	// Watermark is the newest change seq noted outside the file, 0 for none. A
 	// store found behind it has lost commits; see Health.Behind.
 	Watermark int64
@@ -51,6 +55,7 @@ const (
 type Store struct {
 	opt     Options
 	path    string
+	files   *database
 	log     *slog.Logger
 	metrics *storeMetrics
 	fault   func(point string) error
@@ -71,7 +76,10 @@ type Store struct {
 	conn       *conn
 	openFailed time.Time
 	openErr    error
-	unsynced   bool // a sync failed: the WAL may hold frames that are not on disk
+	unsynced   bool     // a sync failed: the WAL may hold frames that are not on disk
+	cut        bool     // a file got shorter; why is not known yet
+	tail       *os.File // the WAL, to see what lies before a commit
+	page       int64    // bytes of a page
 	seq        int64
 	delivery   int64
 	settings   settings
@@ -87,8 +95,9 @@ type Store struct {
 	groups   atomic.Int64
 	commitAt atomic.Int64
 
-	readers atomic.Pointer[sql.DB]
-	open    atomic.Pointer[map[string]openDifferences] // by shop, as committed
+	readers  atomic.Pointer[sql.DB]
+	ownReads atomic.Int64                               // long ones, of connections of their own
+	open     atomic.Pointer[map[string]openDifferences] // by shop, as committed
 
 	mu     sync.Mutex // guards health
 	health Health
@@ -101,6 +110,7 @@ type Store struct {
 type Health struct {
 	Cause       Cause     // why the last write failed, "" when it did not
 	Err         string    // the error behind it
+	Lost        string    // with CauseLost: what happened to which file
 	Since       time.Time // when writes began to fail
 	Quarantined string    // where a damaged file was moved to, "" for none
 	Reason      string    // why it was moved
@@ -131,12 +141,15 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Fault = func(string) error { return nil }
 	}
 	o.wal = o.wal.withDefaults()
-	path, err := filepath.Abs(o.Path)
-	if err != nil {
-		return nil, fmt.Errorf("open catalogue: %w", err)
+	dir, err := o.Folder, error(nil)
+	if dir == nil {
+		if dir, err = folder.Open(filepath.Dir(o.Path)); err != nil {
+			return nil, fmt.Errorf("open catalogue: %w", err)
+		}
 	}
+	files := newDatabase(dir, filepath.Base(o.Path))
 	s := &Store{
-		opt: o, path: path, log: o.Logger, fault: o.Fault, bulkTime: bulkTime,
+		opt: o, path: dir.File(files.name), files: files, log: o.Logger, fault: o.Fault, bulkTime: bulkTime,
 		urgent:           make(chan *request, 1024),
 		bulk:             make(chan *request, 64),
 		finishCheckpoint: make(chan struct{}),
@@ -151,8 +164,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.seq = o.Watermark
 
 	if err := s.ensureConn(); err != nil {
-		if !errors.Is(err, ErrUnavailable) {
-			return nil, fmt.Errorf("open catalogue: %w", err)
+		if !errors.Is(err, ErrUnavailable) || CauseOf(err) == CauseLost {
+			return nil, errors.Join(fmt.Errorf("open catalogue: %w", err), s.closeFiles())
 		}
 		s.noteFailure(err)
 	}
@@ -164,6 +177,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.background.Go(func() { s.watch.run(s.stop) })
 	s.background.Go(func() { s.fillActivity(journal) })
 	s.background.Go(s.checkpointer)
+	s.background.Go(s.watchFiles)
 	s.background.Go(s.housekeeping)
 	s.background.Go(s.examine)
 	return s, nil
@@ -189,6 +203,10 @@ func (s *Store) closeFiles() error {
 	if s.conn != nil {
 		errs = append(errs, s.conn.close())
 		s.conn = nil
+	}
+	s.closeTail()
+	if s.opt.Folder == nil {
+		errs = append(errs, s.files.dir.Close())
 	}
 	return errors.Join(errs...)
 }
@@ -225,7 +243,10 @@ func (s *Store) noteFailure(err error) {
 	if s.health.Cause == "" {
 		s.health.Since = time.Now()
 	}
-	s.health.Cause, s.health.Err = cause, err.Error()
+	s.health.Cause, s.health.Err, s.health.Lost = cause, err.Error(), ""
+	if u, ok := errors.AsType[*UnavailableError](err); ok && cause == CauseLost {
+		s.health.Lost = u.Err.Error()
+	}
 	s.mu.Unlock()
 	if fresh {
 		s.log.Error("catalogue can't be written", "cause", string(cause), "error", err.Error())
@@ -241,6 +262,8 @@ func (s *Store) recoverFrom(err error) {
 		s.dropConn()
 	case CauseReadOnly:
 		s.dropConn()
+	case CauseLost:
+		s.keepLog(err)
 	case CauseDamaged:
 		if s.conn != nil {
 			s.openErr, s.openFailed = s.replaceDamaged(err), time.Now()
@@ -255,7 +278,7 @@ func (s *Store) noteCommit(requests int, took time.Duration) {
 	s.watch.committed()
 	s.mu.Lock()
 	was, since := s.health.Cause, s.health.Since
-	s.health.Cause, s.health.Err, s.health.Since = "", "", time.Time{}
+	s.health.Cause, s.health.Err, s.health.Lost, s.health.Since = "", "", "", time.Time{}
 	s.mu.Unlock()
 	if was != "" {
 		s.log.Info("catalogue can be written again", "cause", string(was), "after", time.Since(since).Round(time.Millisecond))

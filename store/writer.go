@@ -208,6 +208,10 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	if err := s.ensureConn(); err != nil {
 		return false, err
 	}
+	if err := s.check(0); err != nil {
+		return false, err
+	}
+	before, _ := s.files.noted(logSuffix)
 	s.progress.to(stepBegin)
 	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli(), seq: s.seq, delivery: s.delivery}
 	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
@@ -253,6 +257,10 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	s.seq, s.delivery = t.seq, t.delivery
 	for _, r := range t.repeats {
 		s.repeats.rows.Add(r.key, r)
+	}
+	// Nobody is told of a commit into a file that is gone.
+	if err := s.check(before); err != nil {
+		return false, err
 	}
 	s.lastSeq.Store(t.seq)
 	if err := s.fault("after commit"); err != nil {
