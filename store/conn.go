@@ -26,11 +26,7 @@ type stmt struct {
 }
 
 func (d *database) connect(ctx context.Context, query url.Values) (*conn, error) {
-	c, err := d.connector(query)
-	if err != nil {
-		return nil, err
-	}
-	dc, err := c.Connect(ctx)
+	dc, err := connector{d, query}.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}

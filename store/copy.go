@@ -23,13 +23,9 @@ func (s *Store) CopyTo(ctx context.Context, path string) (products int64, err er
 	}
 	// query_only would refuse to write the copy, so this takes a connection of
 	// its own.
-	connector, err := s.files.connector(url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(250)"}})
-	if err != nil {
-		return 0, fmt.Errorf("open products.db: %w", err)
-	}
 	s.ownReads.Add(1)
 	defer s.ownReads.Add(-1)
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(connector{s.files, url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(250)"}}})
 	db.SetMaxOpenConns(1) // the copy is attached to it below
 	defer func() { err = errors.Join(err, db.Close()) }()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)

@@ -121,7 +121,7 @@ func (s *Store) quarantine(now time.Time) (string, error) {
 	if err := dir.Rename(name, base); err != nil {
 		return "", fileError("move the damaged products.db", err)
 	}
-	s.files.forget()
+	s.files.forget(suffixes)
 	if err := s.moveLog(base); err != nil {
 		return "", err
 	}
@@ -133,7 +133,7 @@ const damagedAt = "20060102T150405.000000000Z"
 // moveOrphans moves aside a WAL that was left without its database, and drops
 // the shared-memory file.
 func (s *Store) moveOrphans() error {
-	defer s.files.forget()
+	defer s.files.forget(suffixes)
 	return s.moveLog(s.files.name + ".damaged-" + time.Now().UTC().Format(damagedAt))
 }
 
@@ -150,8 +150,7 @@ func (s *Store) moveLog(base string) error {
 // be written through it. The next connection may have another log and index:
 // without a writer they are nobody's.
 func (s *Store) dropConn() {
-	s.files.forget(logSuffix, indexSuffix)
-	s.closeTail()
+	s.files.forget(suffixes[1:])
 	if s.conn != nil {
 		if err := s.conn.close(); err != nil {
 			s.log.Warn("closing a failed connection", "error", err.Error())

@@ -30,16 +30,14 @@ func (s *Store) examine() {
 		}
 	}
 	before := s.Health().Quarantined
-	ctx, cancel := s.untilStop()
-	defer cancel()
-	found := s.integrity(ctx)
+	found := s.integrity(s.life)
 	if CauseOf(found) != CauseDamaged {
-		if found != nil && ctx.Err() == nil {
+		if found != nil && s.life.Err() == nil {
 			s.log.Debug("the file could not be looked through", "error", found.Error())
 		}
 		return
 	}
-	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
+	err := s.write(s.life, s.urgent, 1, func(t *tx) error {
 		if s.Health().Quarantined != before {
 			return nil // another file by now
 		}
@@ -50,19 +48,6 @@ func (s *Store) examine() {
 	}
 }
 
-// untilStop is a context that ends when the store is closed.
-func (s *Store) untilStop() (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, cancel
-}
-
 // Check reads the whole file and returns an error whose CauseOf is CauseDamaged
 // when SQLite's own check finds fault with it. It takes a while for a large one.
 func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
@@ -70,13 +55,9 @@ func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
 // integrity returns a CauseDamaged error for a file that fails SQLite's own
 // check, indexes against tables included.
 func (s *Store) integrity(ctx context.Context) (err error) {
-	connector, err := s.files.connector(readerQuery())
-	if err != nil {
-		return fmt.Errorf("open for a check: %w", err)
-	}
 	s.ownReads.Add(1)
 	defer s.ownReads.Add(-1)
-	db := sql.OpenDB(connector)
+	db := sql.OpenDB(connector{s.files, readerQuery()})
 	defer func() { err = errors.Join(err, db.Close()) }()
 	var text string
 	if err := db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&text); err != nil {

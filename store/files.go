@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"time"
 
 	"modernc.org/sqlite"
 
@@ -18,15 +17,15 @@ import (
 
 // database is one database file of the folder, with the log and the index that
 // SQLite keeps beside it. SQLite opens all three by path and deletes the log by
-// path; here they are known by what was opened. Nothing but the log may be opened
-// beside SQLite: closing a file would give up SQLite's locks on it.
+// path; here they are known by what was opened. The log alone may be opened beside
+// SQLite: closing one of the others would give up SQLite's locks on it.
 type database struct {
 	dir   *folder.Folder
 	name  string
 	empty bool // SQLite is about to fill the file
 
 	mu  sync.Mutex
-	ids map[string]fs.FileInfo // by suffix: what was opened, as it was at the newest look of the writer
+	ids map[string]fs.FileInfo // by suffix: what was opened, as it was at the newest look that notes; who notes reads it freely
 }
 
 func newDatabase(dir *folder.Folder, name string) *database {
@@ -39,12 +38,13 @@ const (
 	indexSuffix = "-shm"
 )
 
-var suffixes = [...]string{"", logSuffix, indexSuffix}
+var suffixes = []string{"", logSuffix, indexSuffix}
 
-// look returns nil while the folder and each name lead to what was opened. cut: a
-// file is shorter than at the newest look that noted the lengths, which only the
-// writer's do. A store whose names lead elsewhere goes on when they lead to its own
-// files again.
+// look returns nil while the folder and each known name lead to what was opened.
+// cut: a file is shorter than it was noted. With note, which is for the writer
+// alone, it notes how the files are, learns the names that are not known yet and
+// refuses what is no regular file. A store whose names lead elsewhere goes on when
+// they lead to its own files again.
 func (d *database) look(note bool) (cut bool, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -53,61 +53,44 @@ func (d *database) look(note bool) (cut bool, err error) {
 	}
 	for _, suffix := range suffixes {
 		id, known := d.ids[suffix]
-		if !known {
+		if !known && !note {
 			continue
 		}
 		now, err := d.dir.Info(d.name + suffix)
-		if err != nil || !os.SameFile(id, now) {
+		switch {
+		case err == nil && (!known || os.SameFile(id, now)):
+			cut = cut || known && now.Size() < id.Size()
+			if note {
+				d.ids[suffix] = now
+			}
+		case known:
 			return false, lostFile(errors.Join(d.dir.Same(d.name+suffix, id), err))
-		}
-		cut = cut || now.Size() < id.Size()
-		if note {
-			d.ids[suffix] = now
+		case !errors.Is(err, fs.ErrNotExist):
+			return false, lostFile(err)
 		}
 	}
 	return cut, nil
 }
 
-// learn notes what the names lead to that are not known yet, and refuses what is
-// no regular file.
-func (d *database) learn() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, suffix := range suffixes {
-		if _, known := d.ids[suffix]; known {
-			continue
-		}
-		switch now, err := d.dir.Info(d.name + suffix); {
-		case err == nil:
-			d.ids[suffix] = now
-		case !errors.Is(err, fs.ErrNotExist):
-			return lostFile(err)
-		}
+// lostFile says that a name leads elsewhere, or why that can't be told.
+func lostFile(err error) error {
+	if lost, ok := errors.AsType[*folder.LostError](err); ok {
+		err = lost
+	} else if errors.Is(err, folder.ErrNotRegular) {
+		err = fmt.Errorf("%w: move it away; Stockroom opens only a file that lies in its folder itself", err)
+	} else {
+		return fileError("look at the files of the catalogue", err)
 	}
-	return nil
+	return &UnavailableError{Cause: CauseLost, Err: err}
 }
 
-// forget has these names lead to nothing known, or all of them.
-func (d *database) forget(list ...string) {
+// forget has names lead to nothing known.
+func (d *database) forget(list []string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if len(list) == 0 {
-		clear(d.ids)
-	}
 	for _, suffix := range list {
 		delete(d.ids, suffix)
 	}
-}
-
-// noted is how long a file was at the newest look of its writer; known: there was
-// such a look.
-func (d *database) noted(suffix string) (size int64, known bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if id, ok := d.ids[suffix]; ok {
-		return id.Size(), true
-	}
-	return 0, false
 }
 
 // size is how long a file is now, 0 when that can't be told.
@@ -119,21 +102,16 @@ func (d *database) size(suffix string) int64 {
 	return info.Size()
 }
 
-// connector makes connections to the file: all of them, there is no other way to
-// one. The folder and the names are looked at before SQLite opens them by path and
-// again afterwards.
-func (d *database) connector(query url.Values) (driver.Connector, error) {
-	c, err := sqlite.NewConnector(dsn(d.dir.File(d.name), query))
-	if err != nil {
-		return nil, fmt.Errorf("data source name: %w", err)
-	}
-	return connector{c, d}, nil
+// connector makes connections to a file: all of them, there is no other way to one.
+// The folder and the names are looked at before SQLite opens them by path and again
+// afterwards.
+type connector struct {
+	db    *database
+	query url.Values
 }
 
-type connector struct {
-	driver.Connector
-	db *database
-}
+// Driver is part of the interface; nothing asks for it.
+func (c connector) Driver() driver.Driver { return &sqlite.Driver{} }
 
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if _, err := c.db.look(false); err != nil {
@@ -141,9 +119,13 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	// SQLite would take the log of an empty file for a stale one and delete it.
 	if !c.db.empty && c.db.size("") == 0 {
-		return nil, errEmpty
+		return nil, &UnavailableError{Cause: CauseDamaged, Err: errors.New("the file is empty")}
 	}
-	dc, err := c.Connector.Connect(ctx)
+	base, err := sqlite.NewConnector(dsn(c.db.dir.File(c.db.name), c.query))
+	if err != nil {
+		return nil, fmt.Errorf("data source name: %w", err)
+	}
+	dc, err := base.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +139,6 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	return dc, nil
 }
 
-var errEmpty = &UnavailableError{Cause: CauseDamaged, Err: errors.New("the file is empty")}
-
 // close closes a connection that may write. When it is the last one, SQLite copies
 // the log into the database, both by what it opened, and then deletes the log and
 // the index by path: not when a name leads elsewhere.
@@ -169,45 +149,15 @@ func (d *database) close(dc driver.Conn) (err error) {
 	return errors.Join(err, dc.Close())
 }
 
-// lostFile says that a name leads elsewhere, or why that can't be told.
-func lostFile(err error) error {
-	if lost, ok := errors.AsType[*folder.LostError](err); ok {
-		return &UnavailableError{Cause: CauseLost, Err: lost}
-	}
-	if errors.Is(err, folder.ErrNotRegular) {
-		return &UnavailableError{Cause: CauseLost, Err: fmt.Errorf("%w: move it away; Stockroom opens only a file that lies in its folder itself", err)}
-	}
-	return fileError("look at the files of the catalogue", err)
-}
-
-// openTail notes the log and the index that SQLite has opened. The log is opened
-// here as well; SQLite has no locks on it.
-func (s *Store) openTail(c *conn) (err error) {
-	if err := s.files.learn(); err != nil {
-		return err
-	}
-	if s.page, err = c.count(`PRAGMA page_size`); err != nil {
-		return classify(fmt.Errorf("look at the pages: %w", err))
-	}
-	s.closeTail()
-	if s.tail, err = s.files.dir.Open(s.files.name+logSuffix, os.O_RDONLY); err != nil {
-		return lostFile(err)
-	}
-	return nil
-}
-
-func (s *Store) closeTail() {
-	if s.tail != nil {
-		_ = s.tail.Close() // it was only read
-		s.tail = nil
-	}
-}
-
-// Sizes in a log of SQLite.
+// Sizes in a log of SQLite, of a database with pages of the usual size as it is
+// made here. A frame begins with the number of its page, from 1.
 const (
-	logHeader   = 32
-	frameHeader = 24 // before each page; it begins with the page's number
+	pageBytes  = 4096
+	logHeader  = 32
+	frameBytes = 24 + pageBytes
 )
+
+var errLogCut = &UnavailableError{Cause: CauseDamaged, Err: errors.New("its write-ahead log was cut short by another program")}
 
 // check is the writer's look, before each commit and again after it with the
 // length that the log had before. Should somebody have cut the log in between,
@@ -218,17 +168,20 @@ func (s *Store) check(before int64) error {
 		return err
 	}
 	if s.cut = s.cut || cut; s.cut {
-		if err := s.judgeCut(); err != nil {
-			return err
-		}
-		s.cut = false
+		err := s.judgeCut()
+		s.cut = err != nil
+		return err
+	}
+	if before <= logHeader || (before-logHeader)%frameBytes != 0 {
 		return nil
 	}
+	log, err := s.files.dir.Open(s.files.name+logSuffix, os.O_RDONLY)
+	if err != nil {
+		return lostFile(err)
+	}
+	defer log.Close()
 	var number [4]byte
-	if before < logHeader+frameHeader+s.page {
-		return nil
-	}
-	if _, err := s.tail.ReadAt(number[:], before-frameHeader-s.page); err != nil {
+	if _, err := log.ReadAt(number[:], before-frameBytes); err != nil {
 		return fileError("read the write-ahead log", err)
 	}
 	if number == [4]byte{} {
@@ -237,29 +190,22 @@ func (s *Store) check(before int64) error {
 	return nil
 }
 
-var errLogCut = &UnavailableError{Cause: CauseDamaged, Err: errors.New("its write-ahead log was cut short by another program")}
-
 // judgeCut tells whether what is shorter than before was cut by somebody: a log is
 // shorter after another program has copied it, a database after a VACUUM.
 func (s *Store) judgeCut() error {
 	var row [3]driver.Value
-	if _, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:]); err != nil {
-		return classify(fmt.Errorf("look at the write-ahead log: %w", err))
-	}
-	if frames := asInt(row[1]); frames > 0 && s.walSize() < logHeader+frames*(frameHeader+s.page) {
+	_, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:])
+	if frames := asInt(row[1]); frames > 0 && s.walSize() < logHeader+frames*frameBytes {
 		return errLogCut
 	}
-	pages, err := s.conn.count(`PRAGMA page_count`)
-	if err != nil {
-		return classify(fmt.Errorf("count the pages: %w", err))
+	var pages int64
+	if err == nil {
+		pages, err = s.conn.count(`PRAGMA page_count`)
 	}
-	if s.files.size("") >= pages*s.page {
-		return nil
+	if err == nil && s.files.size("") < pages*pageBytes { // all that is missing may be in the log still
+		err = s.integrity(s.life)
 	}
-	// The missing pages may all be in the log still.
-	ctx, cancel := s.untilStop()
-	defer cancel()
-	return s.integrity(ctx)
+	return classify(err)
 }
 
 // keepLog copies a log that has lost its name into the database, both by what was
@@ -275,27 +221,16 @@ func (s *Store) keepLog(err error) {
 	}
 }
 
-// watchFiles looks at the files when nothing is written, and has the writer find
-// out about what it sees.
-func (s *Store) watchFiles() {
-	tick := time.NewTicker(lookEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-tick.C:
-		}
-		cut, err := s.files.look(false)
-		if !cut && (err != nil) == (s.Health().Cause == CauseLost) {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), 2*lookEvery)
-		if err := s.Probe(ctx); err != nil {
-			s.log.Debug("the files of the catalogue changed", "error", err.Error())
-		}
-		cancel()
+// lookIdle looks at the files when nothing is written, and has the writer find out
+// about what it sees.
+func (s *Store) lookIdle() {
+	cut, err := s.files.look(false)
+	if !cut && (err != nil) == (s.Health().Cause == CauseLost) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(s.life, 2*lookEvery)
+	defer cancel()
+	if err := s.Probe(ctx); err != nil {
+		s.log.Debug("the files of the catalogue changed", "error", err.Error())
 	}
 }
-
-const lookEvery = time.Second

@@ -7,21 +7,28 @@ import (
 )
 
 const (
+	lookEvery  = time.Second // at the files
 	pruneEvery = time.Minute
 	pruneBatch = 500 // rows in one transaction, so that deliveries do not wait
 )
 
-// housekeeping drops journal and feed rows past their retention, in small
-// bites on the bulk lane.
+// housekeeping looks at the files, and drops journal and feed rows past their
+// retention, in small bites on the bulk lane.
 func (s *Store) housekeeping() {
-	tick := time.NewTicker(pruneEvery)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	pruned := time.Now()
 	for {
 		select {
 		case <-s.stop:
 			return
 		case <-tick.C:
 		}
+		s.lookIdle()
+		if time.Since(pruned) < pruneEvery {
+			continue
+		}
+		pruned = time.Now()
 		if _, err := s.Prune(context.Background(), time.Now()); err != nil {
 			s.log.Warn("old journal rows stay until the next minute", "error", err.Error())
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/folder"
 )
 
 //go:embed migrations/*.sql
@@ -78,13 +79,10 @@ func (s *Store) openConn() error {
 	s.cut = s.cut || cut
 	defer func() {
 		if s.conn == nil {
-			s.files.forget(logSuffix, indexSuffix)
+			s.files.forget(suffixes[1:])
 		}
 	}()
-	if err := s.files.learn(); err != nil {
-		return err
-	}
-	if _, there := s.files.noted(""); !there {
+	if s.files.ids[""] == nil {
 		if err := s.createFile(); err != nil {
 			return err
 		}
@@ -99,16 +97,16 @@ func (s *Store) openConn() error {
 	if err := s.startWALAnew(c); err != nil {
 		return errors.Join(err, c.close())
 	}
-	if err := s.openTail(c); err != nil {
+	_, err = s.files.look(true)
+	if err == nil && s.files.ids[logSuffix] == nil { // SQLite has just opened it
+		err = lostFile(&folder.LostError{Path: s.path + logSuffix})
+	}
+	if err != nil {
 		return errors.Join(err, c.close())
 	}
 	s.conn = c
 	if s.readers.Load() == nil {
-		connector, err := s.files.connector(readerQuery())
-		if err != nil {
-			return fmt.Errorf("open readers: %w", err)
-		}
-		db := sql.OpenDB(connector)
+		db := sql.OpenDB(connector{s.files, readerQuery()})
 		db.SetMaxOpenConns(4)
 		db.SetConnMaxIdleTime(time.Minute)
 		s.readers.Store(db)
@@ -209,7 +207,7 @@ func (s *Store) createFile() error {
 		return fileError("create products.db", err)
 	}
 	defer f.Close()
-	if err := fresh.learn(); err != nil {
+	if _, err := fresh.look(true); err != nil {
 		return err
 	}
 	c, err := fresh.connect(context.Background(), url.Values{
@@ -237,7 +235,8 @@ func (s *Store) createFile() error {
 	if err != nil {
 		return errors.Join(err, remove())
 	}
-	return s.files.learn()
+	_, err = s.files.look(true)
+	return err
 }
 
 // migrate brings the schema up to date, one transaction a step. user_version

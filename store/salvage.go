@@ -34,7 +34,7 @@ func (s *Store) keepNumbering(old string) {
 
 func (s *Store) openDamaged(path string) (*conn, error) {
 	d := newDatabase(s.files.dir, filepath.Base(path))
-	if err := d.learn(); err != nil {
+	if _, err := d.look(true); err != nil {
 		return nil, err
 	}
 	return d.connect(context.Background(), url.Values{"mode": {"rw"}, "_pragma": {"busy_timeout(250)", "wal_autocheckpoint(0)"}})

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -68,6 +67,8 @@ type Store struct {
 	finishCheckpoint chan struct{}
 	stop             chan struct{}
 	stopped          chan struct{}
+	life             context.Context // ends when stop is closed
+	end              context.CancelFunc
 	background       sync.WaitGroup
 	wakeCheckpoint   chan struct{}
 	salvaged         chan struct{} // a token after each salvage that ended
@@ -76,10 +77,8 @@ type Store struct {
 	conn       *conn
 	openFailed time.Time
 	openErr    error
-	unsynced   bool     // a sync failed: the WAL may hold frames that are not on disk
-	cut        bool     // a file got shorter; why is not known yet
-	tail       *os.File // the WAL, to see what lies before a commit
-	page       int64    // bytes of a page
+	unsynced   bool // a sync failed: the WAL may hold frames that are not on disk
+	cut        bool // a file got shorter; why is not known yet
 	seq        int64
 	delivery   int64
 	settings   settings
@@ -109,8 +108,7 @@ type Store struct {
 // Health is what a person should know of the file.
 type Health struct {
 	Cause       Cause     // why the last write failed, "" when it did not
-	Err         string    // the error behind it
-	Lost        string    // with CauseLost: what happened to which file
+	Err         string    // the error behind it; with CauseLost a sentence
 	Since       time.Time // when writes began to fail
 	Quarantined string    // where a damaged file was moved to, "" for none
 	Reason      string    // why it was moved
@@ -160,6 +158,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		watch:            newWatch(),
 		repeats:          newRepeats(),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	s.metrics = newStoreMetrics(o.Metrics, s)
 	s.seq = o.Watermark
 
@@ -177,7 +176,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.background.Go(func() { s.watch.run(s.stop) })
 	s.background.Go(func() { s.fillActivity(journal) })
 	s.background.Go(s.checkpointer)
-	s.background.Go(s.watchFiles)
 	s.background.Go(s.housekeeping)
 	s.background.Go(s.examine)
 	return s, nil
@@ -188,6 +186,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		close(s.stop)
+		s.end()
 		<-s.stopped
 		s.background.Wait()
 		s.closed = s.closeFiles()
@@ -204,7 +203,6 @@ func (s *Store) closeFiles() error {
 		errs = append(errs, s.conn.close())
 		s.conn = nil
 	}
-	s.closeTail()
 	if s.opt.Folder == nil {
 		errs = append(errs, s.files.dir.Close())
 	}
@@ -243,9 +241,9 @@ func (s *Store) noteFailure(err error) {
 	if s.health.Cause == "" {
 		s.health.Since = time.Now()
 	}
-	s.health.Cause, s.health.Err, s.health.Lost = cause, err.Error(), ""
-	if u, ok := errors.AsType[*UnavailableError](err); ok && cause == CauseLost {
-		s.health.Lost = u.Err.Error()
+	s.health.Cause, s.health.Err = cause, err.Error()
+	if u, ok := errors.AsType[*UnavailableError](err); ok {
+		s.health.Err = u.Err.Error()
 	}
 	s.mu.Unlock()
 	if fresh {
@@ -278,7 +276,7 @@ func (s *Store) noteCommit(requests int, took time.Duration) {
 	s.watch.committed()
 	s.mu.Lock()
 	was, since := s.health.Cause, s.health.Since
-	s.health.Cause, s.health.Err, s.health.Lost, s.health.Since = "", "", "", time.Time{}
+	s.health.Cause, s.health.Err, s.health.Since = "", "", time.Time{}
 	s.mu.Unlock()
 	if was != "" {
 		s.log.Info("catalogue can be written again", "cause", string(was), "after", time.Since(since).Round(time.Millisecond))

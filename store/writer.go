@@ -211,7 +211,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	if err := s.check(0); err != nil {
 		return false, err
 	}
-	before, _ := s.files.noted(logSuffix)
+	before := s.files.ids[logSuffix].Size()
 	s.progress.to(stepBegin)
 	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli(), seq: s.seq, delivery: s.delivery}
 	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
