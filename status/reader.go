@@ -41,7 +41,9 @@ type Catalogue struct {
 	OK     bool
 	Closed bool // deliveries go straight to the queue
 	Cause  store.Cause
+	Err    string // with store.CauseLost: what happened to which file
 	Since  time.Time
+	Log    store.Log
 }
 
 // Shop is one shop with all that is known of it.
@@ -166,7 +168,7 @@ func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 func (r *Reader) Catalogue() Catalogue {
 	h := r.o.Store.Health()
 	since, closed := r.o.CatalogueClosed()
-	f := Catalogue{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Since: h.Since}
+	f := Catalogue{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Err: h.Err, Since: h.Since, Log: h.Log}
 	if closed && !since.IsZero() {
 		f.Since = since
 	}

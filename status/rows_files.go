@@ -2,6 +2,7 @@ package status
 
 import (
 	"stockroom/datadir"
+	"stockroom/store"
 )
 
 // CauseWords says why the catalogue does not take changes.
@@ -14,6 +15,9 @@ func CauseWords(c Catalogue) string {
 
 // storedWords says what becomes of deliveries while the catalogue fails.
 func (f *Facts) storedWords() string {
+	if f.Catalogue.Cause == store.CauseLost {
+		return lostNext
+	}
 	tried := "Tried again with the next write. "
 	if f.Catalogue.Closed {
 		tried = "Tried again every half second. "
@@ -34,6 +38,41 @@ func nothingStored(f *Facts) (Line, bool) {
 		return no()
 	}
 	return yes(say("Nothing can be stored now: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))
+}
+
+const lostNext = "What arrives is kept in the retry queue as long as that can be written. A file or folder that was only renamed: give it " +
+	"its name back, and Stockroom goes on at once. Otherwise restart Stockroom: it works with what lies in the data " +
+	"folder then, and reads from the shop what is missing. Before that, move away what somebody else put there."
+
+func catalogueLost(f *Facts) (Line, bool) {
+	if f.Catalogue.OK || f.Catalogue.Cause != store.CauseLost || !f.Queue.OK {
+		return no()
+	}
+	return yes(say("Product updates can't be stored: "+f.Catalogue.Err+"."), say(lostNext))
+}
+
+// From these lengths on the write-ahead log of products.db is told of. Quiet, it
+// is cut to 64 MiB; Litestream cuts it at 500 MB.
+const (
+	logLong     = 128 << 20 // with a known cause
+	logVeryLong = 512 << 20
+)
+
+func logStays(f *Facts) (Line, bool) {
+	l := f.Catalogue.Log
+	text, next := "The write-ahead log of products.db is "+Bytes(l.Bytes)+" long", "It is cut when less is written. Should it go on growing, look for another program that has products.db open."
+	switch {
+	case l.Bytes >= logLong && l.Cause != "":
+		return yes(say(text+", because it can't be copied into products.db: "+l.Cause.Words()+"."), say("Tried again every few seconds. The log shrinks by itself after that."))
+	case l.Bytes >= logLong && l.Held && !l.Litestream:
+		return yes(say(text+", because another program has been reading products.db since ", clock(l.Since), "."),
+			say("End what that program does, for example by closing it or its connection. The log shrinks by itself after that."))
+	case l.Bytes < logVeryLong:
+		return no()
+	case l.Litestream:
+		next = "Litestream cuts it when it has copied it: see whether Litestream runs and reaches where it copies to."
+	}
+	return yes(say(text+"."), say(next))
 }
 
 func spaceOut(f *Facts) (Line, bool) {
@@ -77,7 +116,7 @@ func shopsUnread(f *Facts) (Line, bool) {
 }
 
 func catalogueFails(f *Facts) (Line, bool) {
-	if f.Catalogue.OK || !f.Queue.OK {
+	if f.Catalogue.OK || f.Catalogue.Cause == store.CauseLost || !f.Queue.OK {
 		return no()
 	}
 	return yes(say("Product updates wait to be stored: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))

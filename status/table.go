@@ -29,6 +29,7 @@ func Table() []Row {
 		// Nothing can be stored, or soon nothing.
 		{Code: "store-both", Mood: Bad, Against: true, Whole: nothingStored},
 		{Code: "space-out", Mood: Bad, Whole: spaceOut},
+		{Code: "catalogue-lost", Mood: Bad, Against: true, Whole: catalogueLost},
 		{Code: "shops-unread", Mood: Wait, Against: true, Whole: shopsUnread},
 		// A person has to do something, or deliveries are lost.
 		{Code: "uninstalled", Mood: Bad, Against: true, Shop: uninstalled},
@@ -57,6 +58,7 @@ func Table() []Row {
 		{Code: "stranger", Mood: Wait, Whole: stranger},
 		{Code: "late", Mood: Wait, Against: true, Shop: late},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},
+		{Code: "log-long", Mood: Wait, Whole: logStays},
 		// Known changes are not stored yet.
 		{Code: "disputed", Mood: Wait, Against: true, Shop: disputed},
 		{Code: "updates-wait", Mood: Wait, Against: true, Shop: updatesWait},

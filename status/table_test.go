@@ -76,6 +76,9 @@ var rows = []row{
 		"The disk is almost full: 6 MiB are free, so product updates may soon be refused.", "Free some space", ""},
 	{"a write refused on a disk with space", "space-out", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Refused = datadir.SpaceCritical, true }, Bad,
 		"The disk is full: a write was refused for want of space.", "for four hours", ""},
+	{"products.db was removed", "catalogue-lost", func(f *Facts, _ *Shop) {
+		f.Catalogue = Catalogue{Cause: store.CauseLost, Err: "/data/products.db was removed while it was in use"}
+	}, Bad, "Product updates can't be stored: /data/products.db was removed while it was in use.", "Otherwise restart Stockroom", ""},
 	{"the shops can't be read", "shops-unread", func(f *Facts, _ *Shop) { f.Shops, f.ShopsErr = nil, errors.New("x") }, Wait, "The list of shops can't be read now.", "next look", ""},
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
@@ -114,6 +117,16 @@ var rows = []row{
 	{"queue.db replaced", "file-taken", func(f *Facts, _ *Shop) {
 		f.Taken, f.Queue = []string{"queue.db"}, Queue{Reason: "its file can't be written"}
 	}, Bad, "Another file has taken the place of queue.db, so nothing is stored there now.", "Restart Stockroom to go on with the file that is there now.", ""},
+	{"a reader holds the log", "log-long", func(f *Facts, _ *Shop) {
+		f.Catalogue.Log = store.Log{Bytes: 349 << 20, Held: true, Since: noon.Add(-time.Hour)}
+	}, Wait, "The write-ahead log of products.db is 349 MiB long, because another program has been reading products.db since 11:00 UTC.", "closing", ""},
+	{"the log can't be copied", "log-long", func(f *Facts, _ *Shop) { f.Catalogue.Log = store.Log{Bytes: 128 << 20, Cause: store.CauseFull} }, Wait,
+		"The write-ahead log of products.db is 128 MiB long, because it can't be copied into products.db: the disk is full.", "Tried again", ""},
+	{"Litestream holds the log", "log-long", func(f *Facts, _ *Shop) {
+		f.Catalogue.Log = store.Log{Bytes: 512 << 20, Held: true, Litestream: true}
+	}, Wait, "The write-ahead log of products.db is 512 MiB long.", "Litestream cuts it", ""},
+	{"a long log of no known cause", "log-long", func(f *Facts, _ *Shop) { f.Catalogue.Log.Bytes = 600 << 20 }, Wait,
+		"The write-ahead log of products.db is 600 MiB long.", "cut when less is written", ""},
 	{"queue broken", "store-queue", func(f *Facts, _ *Shop) { f.Queue = Queue{Reason: "its file can't be read"} }, Wait,
 		"Product updates are stored, but the retry queue can't be used: its file can't be read.", "tried again by itself", ""},
 	{"jobs can't be counted", "unread", func(_ *Facts, s *Shop) { s.JobsErr = errors.New("x") }, Wait,
@@ -362,9 +375,9 @@ func TestATableWithoutARowIsFound(t *testing.T) {
 // headline, and both are told.
 func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
-		"store-both", "space-out", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
+		"store-both", "space-out", "catalogue-lost", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
-		"space-low", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
+		"space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}
 	if !slices.Equal(order, Codes()) {

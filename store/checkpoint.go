@@ -60,7 +60,7 @@ func (s *Store) checkpointer() {
 			err = s.checkpoint(patience, `PRAGMA wal_checkpoint(PASSIVE)`) // what came meanwhile, so that the writer's part stays small
 		}
 		if err != nil {
-			s.log.Debug("checkpoint", "error", err.Error())
+			s.noteLog(false, err)
 			continue
 		}
 		done = groups
@@ -116,6 +116,7 @@ func (s *Store) resetWAL() {
 		}
 		return
 	}
+	s.noteLog(asInt(row[0]) != 0 || asInt(row[2]) < asInt(row[1]), nil)
 	if quiet := time.Since(time.UnixMilli(s.commitAt.Load())); quiet <= checkpointPause || s.walSize() <= s.opt.wal.kept {
 		return
 	}
@@ -124,7 +125,36 @@ func (s *Store) resetWAL() {
 	if err := s.fault("before log cut"); err != nil {
 		return
 	}
-	if err := s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-		s.log.Debug("the write-ahead log stays long", "error", err.Error())
+	s.noteLog(false, s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`))
+}
+
+// Log is the write-ahead log of products.db, and what keeps it long.
+type Log struct {
+	Bytes int64
+	// Held: since then, when not before, a reader of another program keeps it from
+	// being copied whole. Litestream is one; it copies and cuts the log itself.
+	Held       bool
+	Litestream bool
+	Since      time.Time
+	Cause      Cause // why copying it fails, "" when it does not
+}
+
+// noteLog notes how a copy of the log ended; only the writer, when all others are
+// done, learns whether a reader held it. Readers of our own end.
+func (s *Store) noteLog(held bool, err error) {
+	db := s.readers.Load()
+	if held && (s.ownReads.Load() > 0 || db != nil && db.Stats().InUse > 0) {
+		return
 	}
+	l := Log{Held: held, Cause: CauseOf(classify(err)), Since: time.Now()}
+	if held {
+		n, err := s.conn.count(`SELECT count(*) FROM sqlite_schema WHERE name IN ('_litestream_seq', '_litestream_lock')`)
+		l.Litestream = err == nil && n > 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if was := s.health.Log; was.Held == held && was.Cause == l.Cause && was.Litestream == l.Litestream {
+		return
+	}
+	s.health.Log = l
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -144,4 +145,40 @@ func TestAReaderKeepsItsWALAndHoldsUpNoDelivery(t *testing.T) {
 	unpin()
 	b.await("the WAL is cut", func() bool { return b.s.walSize() <= b.s.opt.wal.kept })
 	b.title(9_001, "Shirt v2")
+}
+
+// Who holds the WAL is found out, not guessed: a reader of another program, with a
+// word on Litestream, whose reader belongs to it, and nobody for a copy of our own.
+func TestWhatKeepsTheWALLongIsKnown(t *testing.T) {
+	var attempts atomic.Int64
+	b := open(t, smallWAL, cutting(&attempts))
+	held := func(want Log) {
+		t.Helper()
+		b.await(fmt.Sprintf("%+v", want), func() bool {
+			l := b.s.Health().Log
+			return l.Held == want.Held && l.Litestream == want.Litestream && l.Cause == want.Cause && (!l.Held || !l.Since.IsZero() && l.Bytes > 0)
+		})
+	}
+	unpin := b.pin()
+	b.s.ownReads.Add(1)
+	b.burst()
+	seen := attempts.Load()
+	b.await("an attempt to cut", func() bool { return attempts.Load() > seen+1 })
+	held(Log{})
+	b.s.ownReads.Add(-1)
+	held(Log{Held: true})
+	unpin()
+	held(Log{})
+	if _, err := b.other().Exec(`CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)`); err != nil {
+		t.Fatal(err)
+	}
+	unpin = b.pin()
+	b.burst()
+	held(Log{Held: true, Litestream: true})
+	unpin()
+	held(Log{})
+	b.must(os.Rename(b.path, b.path+".away")) // so that no copy is made
+	b.await("a write fails", func() bool { return b.tryPut(1) != nil })
+	b.s.noteLog(false, b.s.checkpoint(0, `PRAGMA wal_checkpoint(PASSIVE)`))
+	held(Log{Cause: CauseLost})
 }

@@ -68,7 +68,7 @@ func (c Cause) Words() string {
 	case CauseDamaged:
 		return "products.db is damaged"
 	case CauseLost:
-		return "a file of the catalogue was removed or replaced while it was in use"
+		return "a file of the catalogue was moved, removed or replaced while it was in use"
 	case CauseSlow:
 		return "the disk is too slow to answer in time"
 	case CauseTimeout:

@@ -115,6 +115,7 @@ type Health struct {
 	At          time.Time // when
 	Salvaged    int       // products taken over from the damaged file
 	Behind      int64     // changes the file lacks against the watermark
+	Log         Log
 }
 
 // Open opens the catalogue, creates it when there is none and migrates it to
@@ -217,8 +218,10 @@ func (s *Store) Path() string { return s.path }
 
 // Health returns what a person should know of the file.
 func (s *Store) Health() Health {
+	size := s.walSize()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.health.Log.Bytes = size
 	return s.health
 }
 

@@ -273,7 +273,7 @@ func errorType(err error) telemetry.ErrorType {
 		return telemetry.ErrDiskFull
 	case store.CauseReadOnly:
 		return telemetry.ErrReadOnly
-	case store.CauseIO:
+	case store.CauseIO, store.CauseLost:
 		return telemetry.ErrIO
 	case store.CauseDamaged:
 		return telemetry.ErrDamaged
