@@ -260,7 +260,7 @@ func TestRecordThatCanNotBeUnderstoodIsSetAsideAndStopsNothing(t *testing.T) {
 			}
 			d.do("nothing", func(*txn) {})
 			requireSame(t, d)
-			s := d.q.statsAt(d.now)
+			s := d.q.Stats()
 			if s.Damaged != 3 || s.Waiting != 0 || s.Leased != 2 || s.Dead != 0 {
 				t.Errorf("stats %+v", s)
 			}
@@ -274,7 +274,7 @@ func TestRecordThatCanNotBeUnderstoodIsSetAsideAndStopsNothing(t *testing.T) {
 				return nil
 			})
 			d.crash()
-			if s := d.q.statsAt(d.now); s.Damaged != 3 {
+			if s := d.q.Stats(); s.Damaged != 3 {
 				t.Errorf("after a restart %+v", s)
 			}
 		})

@@ -26,7 +26,6 @@ type Stats struct {
 // KindStats is the state of one kind.
 type KindStats struct {
 	Waiting int `json:"waiting"` // due now or later
-	Due     int `json:"due"`     // of those, due now
 	Snoozed int `json:"snoozed"` // of those, put back by a handler
 	Leased  int `json:"leased"`
 	Dead    int `json:"dead"`
@@ -39,8 +38,6 @@ type KindStats struct {
 	StuckSince time.Time `json:"stuck_since,omitzero"`
 	// OldestEnqueuedAt is when the job that waits longest came; zero for none.
 	OldestEnqueuedAt time.Time `json:"oldest_enqueued_at,omitzero"`
-	// OldestAge is its age in nanoseconds, 0 for none.
-	OldestAge time.Duration `json:"oldest_age_ns"`
 	// NextDue is when the next waiting job is due, in the past when one is; zero
 	// for none.
 	NextDue time.Time `json:"next_due,omitzero"`
@@ -76,13 +73,9 @@ func (c *Counters) add(d Counters) {
 }
 
 // Stats returns the state of the queue. Counts are kept in memory and are always
-// given. What depends on the time of day (Due, NextDue, OldestEnqueuedAt) is read
-// from the file's index; when the file can't be read it stays zero.
-//
-// It waits half a second for the file at most.
-func (q *Queue) Stats() Stats { return q.statsAt(time.Now()) }
-
-func (q *Queue) statsAt(now time.Time) Stats {
+// given. NextDue and OldestEnqueuedAt are read from the file, for which it waits half
+// a second at most; when the file can't be read they stay zero.
+func (q *Queue) Stats() Stats {
 	s := Stats{Kinds: map[string]KindStats{}}
 	lowest, entered := map[string]uint64{}, map[string]uint64{}
 	q.mu.Lock()
@@ -116,14 +109,13 @@ func (q *Queue) statsAt(now time.Time) Stats {
 	_ = q.view(ctx, func(tx *bbolt.Tx) error {
 		for name, from := range lowest {
 			k := s.Kinds[name]
-			k.Due, k.NextDue = dueNow(tx.Bucket(bucketDue), name, stamp(now))
+			k.NextDue = nextOf(tx.Bucket(bucketDue), name)
 			walkIDs(tx.Bucket(bucketJobs), from, func(id uint64, v []byte) bool {
 				r, err := decodeRecord(id, v)
 				if err != nil || r.kind != name || r.state != Waiting {
 					return true
 				}
 				k.OldestEnqueuedAt = instant(r.enqueuedAt)
-				k.OldestAge = max(0, now.Sub(k.OldestEnqueuedAt))
 				found[name] = id
 				return false
 			})
@@ -143,22 +135,14 @@ func (q *Queue) statsAt(now time.Time) Stats {
 	return s
 }
 
-// dueNow counts the jobs of a kind that are due and finds when the next one is.
-func dueNow(b *bbolt.Bucket, kind string, now int64) (n int, next time.Time) {
+// nextOf is when the next job of a kind is due, zero for none.
+func nextOf(b *bbolt.Bucket, kind string) time.Time {
 	prefix := append([]byte(kind), 0)
 	c := b.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-		due, _, ok := dueOf(k)
-		if !ok || len(k) != len(prefix)+16 {
-			continue
+		if due, _, ok := dueOf(k); ok && len(k) == len(prefix)+16 {
+			return instant(due)
 		}
-		if next.IsZero() {
-			next = instant(due)
-		}
-		if due > now {
-			break
-		}
-		n++
 	}
-	return n, next
+	return time.Time{}
 }

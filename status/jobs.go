@@ -58,6 +58,10 @@ const jobsLooked = 1000
 // spent on it.
 const jobsKept = 250 * time.Millisecond
 
+// lookMost is how long an account waits for jobs that are read; a file that does not
+// answer is one that can't be used.
+const lookMost = time.Second
+
 // jobCounter keeps the last count for a moment.
 type jobCounter struct {
 	mu   sync.Mutex
@@ -82,6 +86,8 @@ func (c *jobCounter) get(ctx context.Context, q *queue.Queue, s *store.Store, in
 	}
 	began := time.Now()
 	c.numbers = numbers
+	ctx, cancel := context.WithTimeout(ctx, lookMost)
+	defer cancel()
 	c.last, c.cut, c.err = countJobs(ctx, q, s)
 	c.at, c.took = now, time.Since(began)
 	return c.last, c.cut, c.err
@@ -197,7 +203,9 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 	}
 	slices.Sort(f.Paused)
 	// Counts come from memory; a list shows whether the file can be read.
-	if _, _, err := r.o.Queue.List(ctx, queue.Filter{Limit: 1}); err != nil && ctx.Err() == nil {
+	look, cancel := context.WithTimeout(ctx, lookMost)
+	defer cancel()
+	if _, _, err := r.o.Queue.List(look, queue.Filter{Limit: 1}); err != nil && ctx.Err() == nil {
 		f.OK, f.Reason = false, "its file can't be read"
 		if errors.Is(err, queue.ErrClosed) {
 			f.Reason = "Stockroom is stopping"

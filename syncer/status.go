@@ -51,6 +51,9 @@ type ScheduleStatus struct {
 	Held string
 }
 
+// statusMost is how long Status waits for the catalogue.
+const statusMost = time.Second
+
 // Status tells how a shop's copy stands. It asks nobody.
 func (s *Syncer) Status(shop string, now time.Time) Status {
 	p := s.proofOf(shop)
@@ -75,7 +78,9 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	st.Subscriptions = s.subscriptions[shop]
 	s.mu.Unlock()
 	st.Schedules = s.scheduleStatus(shop, now)
-	st.Deliveries, st.Unread = s.Deliveries(context.Background(), shop, now)
+	ctx, cancel := context.WithTimeout(context.Background(), statusMost)
+	defer cancel()
+	st.Deliveries, st.Unread = s.Deliveries(ctx, shop, now)
 	return st
 }
 
