@@ -187,11 +187,8 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.loadShops(ctx); err != nil {
 		return err
 	}
-	if err := a.wantSyncs(ctx); err != nil {
-		if !errors.Is(err, store.ErrUnavailable) {
-			return err
-		}
-		a.unmirrored.Store(true)
+	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return err // else it is repeated with the shops
 	}
 	if err := a.syncer.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err

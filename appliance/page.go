@@ -52,15 +52,11 @@ func (a *Appliance) notices() []status.Notice {
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
 	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		n := status.Notice{
-			Level: status.LevelBad,
-			Text:  fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: the file or its write-ahead log was lost or damaged.", h.Behind),
-			Next:  "A full sync brings them back.",
-		}
+		text := fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: the file or its write-ahead log was lost or damaged.", h.Behind)
 		if a.productsLost {
-			n.Text = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
+			text = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
 		}
-		list = append(list, n)
+		list = append(list, status.Notice{Level: status.LevelBad, Text: text, Next: "A full sync brings them back."})
 	}
 	path, reason, at := a.queue.Quarantined()
 	switch {

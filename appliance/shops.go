@@ -46,11 +46,7 @@ func (a *Appliance) mirrorAgain(ctx context.Context) {
 	if !a.unmirrored.CompareAndSwap(true, false) {
 		return
 	}
-	err := a.loadShops(ctx)
-	if err == nil {
-		err = a.wantSyncs(ctx) // which may not have been stored either
-	}
-	if err != nil {
+	if err := errors.Join(a.loadShops(ctx), a.wantSyncs(ctx)); err != nil {
 		a.unmirrored.Store(true)
 		a.log.Warn("the catalogue still does not know every shop", "error", err.Error())
 	}

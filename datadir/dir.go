@@ -74,6 +74,7 @@ func Open(path string, o Options) (*Dir, error) {
 	}
 	if err != nil {
 		if d.folder != nil {
+			path = d.Path()
 			_ = d.folder.Close()
 		}
 		var locked *LockedError
@@ -246,13 +247,11 @@ func (d *Dir) removeExport(name string) error {
 // there is fine.
 func removeOurs(f *folder.Folder, name string) error {
 	_, err := f.Info(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case errors.Is(err, folder.ErrNotRegular):
-		return fmt.Errorf("%w, so it is not Stockroom's: move it away", err)
-	case err != nil:
-		return err
+	if err == nil {
+		return f.Remove(name)
 	}
-	return f.Remove(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return fmt.Errorf("%w; move it away", err)
 }

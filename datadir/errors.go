@@ -53,16 +53,16 @@ func Lost(path string, err error) *DirError {
 }
 
 func lostWords(path string, lost *folder.LostError) string {
-	const moved = ". What it acknowledged is in the moved dir. Move it back, or start Stockroom with --data and its new path; " +
-		"if it was removed, bring it back from a backup"
-	switch {
-	case lost.Path != path: // the lock
+	if lost.Path != path {
 		return "the lock file of the data dir " + path + " was removed or replaced while Stockroom ran, so another server may " +
 			"have started there; it stops. What it acknowledged is in that dir. Start Stockroom again when no other server runs there"
-	case lost.Replaced:
-		return "another folder is at " + path + " now: the data dir was moved or removed while Stockroom ran; it stops" + moved
 	}
-	return "the data dir " + path + " was moved or removed while Stockroom ran; it stops" + moved
+	what := "the data dir " + path
+	if lost.Replaced {
+		what = "another folder is at " + path + " now: the data dir"
+	}
+	return what + " was moved or removed while Stockroom ran; it stops. What it acknowledged is in the moved dir. Move it back, or " +
+		"start Stockroom with --data and its new path; if it was removed, bring it back from a backup"
 }
 
 // dirError adds to err what helps against it.
