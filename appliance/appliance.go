@@ -150,7 +150,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		}
 	}
 	a.store, err = store.Open(ctx, store.Options{
-		Path: a.dir.File("products.db"), Watermark: mark,
+		Path: a.dir.File("products.db"), Folder: a.dir.Folder(), Watermark: mark,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
 		Logger: lines, Metrics: a.set, Fault: a.opt.StoreFault,
 	})
