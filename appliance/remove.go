@@ -94,10 +94,20 @@ func (a *Appliance) disconnect(ctx context.Context, shop state.Shop, out *web.Re
 	return nil
 }
 
-// redact deletes everything that is kept of a shop, as the law asks.
+// redact deletes everything that is kept of a shop, as the law asks. The delivery that
+// brings this does not wait for state.db longer than ctx lasts.
 func (a *Appliance) redact(ctx context.Context, shop string) error {
-	_, err := a.erase(ctx, shop, "shop/redact")
-	return err
+	done := make(chan error, 1)
+	go func() {
+		_, err := a.erase(ctx, shop, "shop/redact")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // erase deletes everything that is kept of a shop, its credentials last: as long

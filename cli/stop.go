@@ -87,17 +87,13 @@ func (s *stopper) notify(ctx context.Context) (context.Context, func()) {
 	}
 	done := make(chan struct{})
 	go func() {
-		for first := true; ; first = false {
+		for act := func() { s.waitsFor("its work to end"); cancel() }; ; act = s.now {
 			select {
 			case <-signals:
+				act()
 			case <-done:
 				return
 			}
-			if !first {
-				s.now()
-			}
-			s.waitsFor("its work to end")
-			cancel()
 		}
 	}()
 	return ctx, func() {

@@ -44,8 +44,6 @@ func (w *worker) free() int {
 	return min(w.places, 2*w.places-len(w.q.kind(w.kind).stuck)) - int(w.running.Load())
 }
 
-func (w *worker) signal() { poke(w.wake) }
-
 // poke leaves a token, unless there is one.
 func poke(tokens chan struct{}) {
 	select {
@@ -192,7 +190,7 @@ func (w *worker) handle(ctx context.Context, j Job) {
 				"kind", j.Kind, "id", j.ID, "since", began)
 			w.q.setStuck(j.Kind, j.ID, stuck{j.ID, began, judge(ctx, context.Cause(ctx))})
 			w.running.Add(-1)
-			w.signal()
+			poke(w.wake)
 			go func() {
 				<-ended
 				w.settle(j, out, func() { w.q.setStuck(j.Kind, j.ID) })
@@ -223,7 +221,7 @@ func (w *worker) settle(j Job, out outcome, free func()) {
 	// Only now: a lease that this frees is in the inbox behind the outcome, and
 	// both share a commit.
 	free()
-	w.signal()
+	poke(w.wake)
 	for pause := 100 * time.Millisecond; ok && <-o.done != nil; pause = min(2*pause, maxRetryPause) {
 		// The job stays in hand until its outcome is on disk; should the process
 		// end before, it runs again.

@@ -148,7 +148,7 @@ func (q *Queue) apply(t *txn) {
 			k.pausedAt = *d.paused
 		}
 		for _, w := range k.workers {
-			w.signal()
+			poke(w.wake)
 		}
 	}
 	for _, f := range t.after {
