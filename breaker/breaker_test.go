@@ -302,6 +302,12 @@ func TestABreaker(t *testing.T) {
 				t.Error("stuck")
 			}
 		}},
+		{"a probe that said nothing is followed by another", Options{}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if !call(t, b, 30*time.Second, Ignored) || !call(t, b, time.Hour, Success) {
+				t.Error("refused though no probe is under way")
+			}
+		}},
 		{"forgets a shop", Options{}, func(t *testing.T, b *Breaker) {
 			trip(t, b, 0)
 			if err := b.Forget(key.Shop); err != nil {

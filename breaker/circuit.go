@@ -51,7 +51,7 @@ func (c *circuit) allow(t int64) (p Permit, retry int64, reason string, tr *Tran
 	if c.until-t > c.wait && c.state == StateOpen {
 		c.until = t + c.wait // the clock was set back: never longer than its wait
 	}
-	if c.state == StateHalfOpen && t >= c.until {
+	if c.state == StateHalfOpen && t >= c.until && c.issued != 0 {
 		tr = c.trip(t, 0, ReasonSilence)
 	}
 	if c.state == StateOpen {
