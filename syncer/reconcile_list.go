@@ -14,6 +14,9 @@ import (
 // the shop's count agree.
 const listRounds = 3
 
+// mostCounts is how often a count is waited for.
+const mostCounts = 100
+
 // list reads ids, times and variant counts of the whole catalogue, by ascending
 // id. complete is false when the shop counts other than it lists.
 func (r *run) list(ctx context.Context) (list []shopify.Listed, complete bool, err error) {
@@ -61,10 +64,10 @@ func (r *run) recount(ctx context.Context) {
 func (r *run) count(ctx context.Context) (n int, ok bool) {
 	exact := false
 	ok = r.try(ctx, "products can't be counted", func(ctx context.Context) (err error) {
-		for {
+		for try := 1; ; try++ {
 			n, exact, err = r.s.o.API.Count(ctx, r.shop, r.class)
 			var e *shopify.Error
-			if !errors.As(err, &e) || shopify.Judge(err).Job != shopify.Snooze {
+			if !errors.As(err, &e) || shopify.Judge(err).Job != shopify.Snooze || try >= mostCounts {
 				return err
 			}
 			// For points it waits as other calls do: without the count a listing proves less.

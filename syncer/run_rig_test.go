@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -33,6 +34,7 @@ type runRig struct {
 	shop  *fakeshopify.Shop
 	dir   string
 	fault func(point string) error // of the store, nil for none
+	via   http.RoundTripper        // stands before the shop, nil for nothing
 
 	state *state.Store
 	store *store.Store
@@ -40,6 +42,11 @@ type runRig struct {
 	lim   *limiter.Limiter
 	api   *shopify.Client
 }
+
+// roundTrip is a RoundTripper made of a function.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
 func newRunRig(t testing.TB, o fakeshopify.Options) *runRig {
 	t.Helper()
@@ -89,7 +96,12 @@ func (r *runRig) open() {
 	tel := telemetry.New(metrics.NewSet())
 	r.api, err = shopify.New(shopify.Options{
 		BaseURL: func(shop string) string { return "https://" + shop }, Version: "2026-10", Credentials: credentials{r.state},
-		Limiter: r.lim, Breaker: brk, Telemetry: tel, Transport: fakeshopify.Transport(r.shop.Handler()),
+		Limiter: r.lim, Breaker: brk, Telemetry: tel, Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+			if r.via != nil {
+				return r.via.RoundTrip(req)
+			}
+			return fakeshopify.Transport(r.shop.Handler()).RoundTrip(req)
+		}),
 	})
 	r.check(err)
 	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, SpillDir: r.dir})

@@ -26,7 +26,7 @@ const (
 // can be written. What else may pass is tried a few times. Where the shop itself
 // can't be asked it is paused, and the error says so. ctx bounds all of it.
 func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) error {
-	for try := 1; ; {
+	for try, put := 1, 0; ; {
 		if err := r.mayAsk(); err != nil {
 			return err
 		}
@@ -49,7 +49,12 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 		}
 		switch v := shopify.Judge(err); v.Job {
 		case shopify.Snooze:
-			if err := r.waitFor(ctx, e, r.s.retryAt(e, time.Now())); err != nil {
+			until := r.s.retryAt(e, time.Now())
+			if e.Kind == shopify.KindThrottled { // a shop that says so again and again is asked less often
+				until = latest(until, time.Now().Add(min(firstWait<<min(put, 10), longestWait)))
+				put++
+			}
+			if err := r.waitFor(ctx, e, until); err != nil {
 				return err
 			}
 		case shopify.Retry:
