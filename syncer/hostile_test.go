@@ -495,8 +495,9 @@ func beHostile(t *testing.T, cases []hostileCase) {
 				t.Errorf("%s: product %d was %q and is %q, in the shop %q", id, p, was, is, want[p])
 			}
 		}
-		if after, err := r.store.LastProof(t.Context(), testShop); err != nil || after.IDs < proven.IDs || after.Fields < proven.Fields {
-			t.Errorf("%s: the proof of before is gone: %+v, %v", id, after, err)
+		now, err := r.store.LastProof(t.Context(), testShop)
+		if err != nil || now.IDs < proven.IDs || now.Fields < proven.Fields {
+			t.Errorf("%s: the proof of before is gone: %+v, %v", id, now, err)
 		}
 		if t.Failed() {
 			return
