@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -129,53 +128,40 @@ func (s *Store) LastDelivery(shop string) time.Time {
 // row upTo, and when each shop's products were written last. What comes later is
 // counted as it is committed.
 func (s *Store) fillActivity(upTo int64) {
-	db := s.readers.Load()
-	if db == nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	go func() {
-		select {
-		case <-s.stop:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	if err := s.readActivity(ctx, db, upTo); err != nil && ctx.Err() == nil {
+	if err := s.readActivity(s.life, upTo); err != nil && s.life.Err() == nil {
 		s.log.Debug("the last hour's updates can't be counted", "error", err.Error())
 	}
 }
 
-func (s *Store) readActivity(ctx context.Context, db *sql.DB, upTo int64) error {
+func (s *Store) readActivity(ctx context.Context, upTo int64) error {
 	now := time.Now()
 	return errors.Join(
-		s.loadHearing(ctx, db),
-		eachTime(ctx, db, func(shop string, at int64) { s.activity.add(shop, time.UnixMilli(at), now) },
+		s.loadHearing(ctx),
+		s.eachTime(ctx, func(shop string, at int64) { s.activity.add(shop, time.UnixMilli(at), now) },
 			`SELECT shop, coalesce(last_at, received_at) FROM deliveries WHERE id <= ? ORDER BY id DESC LIMIT ?`, upTo, activityRows),
-		eachTime(ctx, db, s.activity.changed,
+		s.eachTime(ctx, s.activity.changed,
 			`SELECT shop, max(at) FROM (SELECT shop, at FROM changes ORDER BY seq DESC LIMIT ?) GROUP BY shop`, activityRows),
 		// Of shops that have been quiet for so long the products themselves tell.
-		s.readQuiet(ctx, db),
+		s.readQuiet(ctx),
 	)
 }
 
-func (s *Store) readQuiet(ctx context.Context, db *sql.DB) error {
+func (s *Store) readQuiet(ctx context.Context) error {
 	var quiet []string
-	err := eachTime(ctx, db, func(shop string, _ int64) {
+	err := s.eachTime(ctx, func(shop string, _ int64) {
 		if s.activity.lastSync(shop) == 0 {
 			quiet = append(quiet, shop)
 		}
 	}, `SELECT shop, products FROM product_counts WHERE products > 0`)
 	for _, shop := range quiet {
-		err = errors.Join(err, eachTime(ctx, db, s.activity.changed, `SELECT ?1, max(synced_at) FROM products WHERE shop = ?1`, shop))
+		err = errors.Join(err, s.eachTime(ctx, s.activity.changed, `SELECT ?1, max(synced_at) FROM products WHERE shop = ?1`, shop))
 	}
 	return err
 }
 
 // eachTime calls fn with every row of a query for shops and numbers.
-func eachTime(ctx context.Context, db *sql.DB, fn func(shop string, n int64), query string, args ...any) error {
-	rows, err := db.QueryContext(ctx, query, args...)
+func (s *Store) eachTime(ctx context.Context, fn func(shop string, n int64), query string, args ...any) error {
+	rows, err := s.rows(ctx, query, args...)
 	if err != nil {
 		return err
 	}

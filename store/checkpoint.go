@@ -41,7 +41,7 @@ func (s *Store) checkpointer() {
 	for {
 		least := int64(checkpointAt)
 		select {
-		case <-s.stop:
+		case <-s.life.Done():
 			return
 		case <-s.wakeCheckpoint:
 		case <-idle.C:
@@ -66,12 +66,12 @@ func (s *Store) checkpointer() {
 		done = groups
 		select {
 		case s.finishCheckpoint <- struct{}{}:
-		case <-s.stop:
+		case <-s.life.Done():
 			return
 		}
 		select {
 		case <-time.After(checkpointPause):
-		case <-s.stop:
+		case <-s.life.Done():
 			return
 		}
 	}

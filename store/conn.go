@@ -111,27 +111,18 @@ func (c *conn) each(sql string, columns int, fn func(row []driver.Value) error, 
 
 // one reads the first row of a query into row and reports whether there is one.
 func (c *conn) one(sql string, row []driver.Value, args ...any) (found bool, err error) {
-	s, err := c.prepare(sql, args)
-	if err != nil {
-		return false, err
+	err = c.each(sql, len(row), func(first []driver.Value) error {
+		copy(row, first)
+		found = true
+		return errFirst
+	}, args...)
+	if errors.Is(err, errFirst) {
+		err = nil
 	}
-	rows, err := s.ds.(driver.StmtQueryContext).QueryContext(context.Background(), s.args)
-	if err != nil {
-		return false, err
-	}
-	defer func() {
-		if e := rows.Close(); err == nil {
-			err = e
-		}
-	}()
-	switch err := rows.Next(row); {
-	case errors.Is(err, io.EOF):
-		return false, nil
-	case err != nil:
-		return false, err
-	}
-	return true, nil
+	return found, err
 }
+
+var errFirst = errors.New("the first row is enough")
 
 func (c *conn) count(sql string, args ...any) (int64, error) {
 	var row [1]driver.Value

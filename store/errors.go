@@ -56,25 +56,21 @@ const (
 
 // Words says the cause to a person.
 func (c Cause) Words() string {
-	switch c {
-	case CauseLocked:
-		return "another program holds products.db locked"
-	case CauseFull:
-		return "the disk is full"
-	case CauseReadOnly:
-		return "products.db can't be written (rights or a read-only disk)"
-	case CauseIO:
-		return "the disk reported an error"
-	case CauseDamaged:
-		return "products.db is damaged"
-	case CauseLost:
-		return "a file of the catalogue was moved, removed or replaced while it was in use"
-	case CauseSlow:
-		return "the disk is too slow to answer in time"
-	case CauseTimeout:
-		return "the catalogue did not answer in time"
+	if text, ok := causeWords[c]; ok {
+		return text
 	}
 	return "the catalogue is being opened"
+}
+
+var causeWords = map[Cause]string{
+	CauseLocked:   "another program holds products.db locked",
+	CauseFull:     "the disk is full",
+	CauseReadOnly: "products.db can't be written (rights or a read-only disk)",
+	CauseIO:       "the disk reported an error",
+	CauseDamaged:  "products.db is damaged",
+	CauseLost:     "a file of the catalogue was moved, removed or replaced while it was in use",
+	CauseSlow:     "the disk is too slow to answer in time",
+	CauseTimeout:  "the catalogue did not answer in time",
 }
 
 // classify turns an SQLite error into an UnavailableError when the cause lies
@@ -97,9 +93,7 @@ func classify(err error) error {
 		return &UnavailableError{Cause: CauseLocked, Transient: true, Err: err}
 	case sqlite3.SQLITE_FULL:
 		return &UnavailableError{Cause: CauseFull, Err: err}
-	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH:
-		return &UnavailableError{Cause: CauseReadOnly, Err: err}
-	case sqlite3.SQLITE_CANTOPEN:
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_CANTOPEN:
 		return &UnavailableError{Cause: CauseReadOnly, Err: err}
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_NOMEM:
 		return &UnavailableError{Cause: CauseIO, Err: err}

@@ -25,7 +25,7 @@ func (s *Store) examine() {
 	if size > examineAtOnce {
 		select {
 		case <-time.After(examineLater):
-		case <-s.stop:
+		case <-s.life.Done():
 			return
 		}
 	}

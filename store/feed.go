@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 )
 
@@ -34,16 +32,12 @@ func (s *Store) Feed(ctx context.Context, f FeedFilter) (p FeedPage, err error) 
 	if f.Limit <= 0 {
 		f.Limit = 1000
 	}
-	db := s.readers.Load()
-	if db == nil {
-		return p, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
-	}
 	// Read before the transaction begins, so that it sees all of it. What it does
 	// not hold was lost with a damaged file and will never come.
 	committed := s.lastSeq.Load()
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return p, classify(fmt.Errorf("begin read: %w", err))
+		return p, err
 	}
 	defer tx.Rollback()
 	err = tx.QueryRowContext(ctx, `SELECT coalesce((SELECT min(seq) FROM changes), 0), coalesce((SELECT max(seq) FROM changes), 0)`).Scan(&p.Oldest, &p.Newest)
@@ -55,22 +49,11 @@ func (s *Store) Feed(ctx context.Context, f FeedFilter) (p FeedPage, err error) 
 		p.Oldest = p.Newest + 1
 	}
 	end := f.After + feedLooked
-	rows, err := tx.QueryContext(ctx, `
+	p.Changes, err = query(ctx, tx, scanChange, `
 		SELECT seq, shop, external_id, kind, at, cause FROM changes
 		WHERE seq > ?1 AND seq <= ?2 AND (?3 = '' OR shop = ?3) ORDER BY seq LIMIT ?4`, f.After, end, f.Shop, f.Limit)
 	if err != nil {
-		return p, classify(fmt.Errorf("read change feed: %w", err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		c, err := scanChange(rows.Scan)
-		if err != nil {
-			return p, classify(fmt.Errorf("read change feed: %w", err))
-		}
-		p.Changes = append(p.Changes, c)
-	}
-	if err := rows.Err(); err != nil {
-		return p, classify(err)
+		return p, err
 	}
 	if len(p.Changes) == f.Limit {
 		p.Next = p.Changes[f.Limit-1].Seq

@@ -198,10 +198,7 @@ func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {
 
 // WantsProducts reports whether products of a shop are to be fetched.
 func (s *Store) WantsProducts(ctx context.Context, shop string) (bool, error) {
-	return queryOne(ctx, s, func(scan func(...any) error) (wants bool, err error) {
-		err = scan(&wants)
-		return wants, err
-	}, `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
+	return queryOne(ctx, s, scanOne[bool], `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
 }
 
 // WantedCount is how many products of a shop are to be fetched, and since when

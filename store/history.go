@@ -66,10 +66,7 @@ func (s *Store) Changes(ctx context.Context, after int64, limit int) (list []Cha
 	if err != nil {
 		return nil, 0, err
 	}
-	oldest, err = queryOne(ctx, s, func(scan func(...any) error) (n int64, err error) {
-		err = scan(&n)
-		return n, err
-	}, `SELECT coalesce(min(seq), 0) FROM changes`)
+	oldest, err = queryOne(ctx, s, scanOne[int64], `SELECT coalesce(min(seq), 0) FROM changes`)
 	return list, oldest, err
 }
 
@@ -117,17 +114,13 @@ func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Exp
 	case !errors.Is(err, ErrNotFound):
 		return e, err
 	}
-	type tombstone struct {
-		at    Millis
-		cause string
-	}
-	b, err := queryOne(ctx, s, func(scan func(...any) error) (t tombstone, err error) {
-		err = scan(&t.at, &t.cause)
-		return t, err
+	deleted, err := queryOne(ctx, s, func(scan func(...any) error) (at Millis, err error) {
+		err = scan(&at, &e.DeletedBy)
+		return at, err
 	}, `SELECT written_at, cause FROM tombstones WHERE shop = ? AND external_id = ?`, shop, externalID)
 	switch {
 	case err == nil:
-		e.DeletedAt, e.DeletedBy = &b.at, b.cause
+		e.DeletedAt = &deleted
 	case !errors.Is(err, ErrNotFound):
 		return e, err
 	}

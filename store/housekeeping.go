@@ -20,7 +20,7 @@ func (s *Store) housekeeping() {
 	pruned := time.Now()
 	for {
 		select {
-		case <-s.stop:
+		case <-s.life.Done():
 			return
 		case <-tick.C:
 		}
@@ -50,31 +50,27 @@ func (s *Store) Prune(ctx context.Context, now time.Time) (int, error) {
 		  AND at < ?2 AND seq < (SELECT max(seq) FROM changes)`, s.opt.KeepChanges},
 		{`DELETE FROM undelivered WHERE (shop, external_id) IN (SELECT shop, external_id FROM undelivered WHERE found_at < ?2 LIMIT ?1)`, keepUndelivered},
 	} {
-		for {
-			n, err := s.prune(ctx, job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())
-			if err != nil {
-				return total, err
-			}
-			total += n
-			if n == 0 {
-				break
-			}
+		n, err := s.prune(ctx, job.sql, int64(pruneBatch), now.Add(-job.keep).UnixMilli())
+		if total += n; err != nil {
+			return total, err
 		}
 	}
 	n, err := s.pruneRuns(ctx, now)
 	return total + n, err
 }
 
-// prune runs one deletion on the bulk lane and returns how many rows went.
-func (s *Store) prune(ctx context.Context, sql string, args ...any) (int, error) {
-	var n int64
-	err := s.write(ctx, s.bulk, pruneBatch, func(t *tx) error {
-		res, err := t.exec(sql, args...)
-		if err != nil {
-			return fmt.Errorf("prune: %w", err)
-		}
-		n, err = res.RowsAffected()
-		return err
-	})
-	return int(n), err
+// prune runs a deletion of some rows on the bulk lane until none is left, and
+// returns how many went.
+func (s *Store) prune(ctx context.Context, sql string, args ...any) (total int, err error) {
+	for n := int64(1); n > 0 && err == nil; total += int(n) {
+		err = s.write(ctx, s.bulk, pruneBatch, func(t *tx) error {
+			res, err := t.exec(sql, args...)
+			if err != nil {
+				return fmt.Errorf("prune: %w", err)
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+	}
+	return total, err
 }

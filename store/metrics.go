@@ -31,8 +31,8 @@ func newStoreMetrics(set *metrics.Set, s *Store) *storeMetrics {
 	return m
 }
 
-func (m *storeMetrics) group(requests int, _ time.Duration) { m.requests.Update(float64(requests)) }
-func (m *storeMetrics) commitSeconds(d time.Duration)       { m.commit.Update(d.Seconds()) }
+func (m *storeMetrics) group(requests int)            { m.requests.Update(float64(requests)) }
+func (m *storeMetrics) commitSeconds(d time.Duration) { m.commit.Update(d.Seconds()) }
 func (m *storeMetrics) failure(c Cause) {
 	if counter, ok := m.failures[c]; ok {
 		counter.Inc()

@@ -22,15 +22,9 @@ func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
 		`DELETE FROM drift WHERE id IN (SELECT id FROM drift WHERE run IN (` + old + `) LIMIT ?1)`,
 		`DELETE FROM sync_runs WHERE id IN (` + old + ` LIMIT ?1)`,
 	} {
-		for {
-			n, err := s.prune(ctx, sql, int64(pruneBatch), now.Add(-s.opt.KeepChanges).UnixMilli(), int64(runsKept))
-			if err != nil {
-				return total, err
-			}
-			total += n
-			if n == 0 {
-				break
-			}
+		n, err := s.prune(ctx, sql, int64(pruneBatch), now.Add(-s.opt.KeepChanges).UnixMilli(), int64(runsKept))
+		if total += n; err != nil {
+			return total, err
 		}
 	}
 	return total, nil

@@ -9,13 +9,43 @@ import (
 	"stockroom/catalog"
 )
 
-// query runs a read and collects its rows.
-func query[T any](ctx context.Context, s *Store, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (list []T, err error) {
+// source is what can be read: the store, or one moment of it.
+type source interface {
+	rows(ctx context.Context, sqlText string, args ...any) (*sql.Rows, error)
+}
+
+func (s *Store) rows(ctx context.Context, sqlText string, args ...any) (*sql.Rows, error) {
+	if db := s.readers.Load(); db != nil {
+		return db.QueryContext(ctx, sqlText, args...)
+	}
+	return nil, errNotOpen
+}
+
+var errNotOpen = &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+
+// moment is a read transaction: what it reads belongs together.
+type moment struct{ *sql.Tx }
+
+func (i moment) rows(ctx context.Context, sqlText string, args ...any) (*sql.Rows, error) {
+	return i.QueryContext(ctx, sqlText, args...)
+}
+
+// begin begins a read transaction; end it with Rollback.
+func (s *Store) begin(ctx context.Context) (moment, error) {
 	db := s.readers.Load()
 	if db == nil {
-		return nil, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+		return moment{}, errNotOpen
 	}
-	rows, err := db.QueryContext(ctx, sqlText, args...)
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return moment{}, classify(fmt.Errorf("begin read: %w", err))
+	}
+	return moment{tx}, nil
+}
+
+// query runs a read and collects its rows.
+func query[T any](ctx context.Context, from source, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (list []T, err error) {
+	rows, err := from.rows(ctx, sqlText, args...)
 	if err != nil {
 		return nil, classify(fmt.Errorf("read catalogue: %w", err))
 	}
@@ -34,8 +64,8 @@ func query[T any](ctx context.Context, s *Store, read func(scan func(...any) err
 	return list, classify(rows.Err())
 }
 
-func queryOne[T any](ctx context.Context, s *Store, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (T, error) {
-	list, err := query(ctx, s, read, sqlText, args...)
+func queryOne[T any](ctx context.Context, from source, read func(scan func(...any) error) (T, error), sqlText string, args ...any) (T, error) {
+	list, err := query(ctx, from, read, sqlText, args...)
 	var zero T
 	switch {
 	case err != nil:
@@ -159,36 +189,20 @@ const variantRowColumns = `v.id, v.product_id, v.external_id, v.title, v.sku, v.
 // Product returns one product with its variants by position, as one statement
 // saw them, or ErrNotFound.
 func (s *Store) Product(ctx context.Context, shop string, externalID int64) (ProductRow, error) {
-	db := s.readers.Load()
-	if db == nil {
-		return ProductRow{}, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
-	}
-	// One transaction, so that the variants belong to the product's version.
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return ProductRow{}, classify(fmt.Errorf("begin read: %w", err))
+		return ProductRow{}, err
 	}
 	defer tx.Rollback()
-	p, err := scanProduct(tx.QueryRowContext(ctx, `SELECT `+productRowColumns+` FROM products WHERE shop = ? AND external_id = ?`, shop, externalID).Scan)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return ProductRow{}, ErrNotFound
-	case err != nil:
-		return ProductRow{}, classify(fmt.Errorf("read product: %w", err))
+	p, err := queryOne(ctx, tx, scanProduct, `SELECT `+productRowColumns+` FROM products WHERE shop = ? AND external_id = ?`, shop, externalID)
+	if err == nil {
+		p.Variants, err = variants(ctx, tx, p.ID)
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, p.ID)
-	if err != nil {
-		return ProductRow{}, classify(fmt.Errorf("read variants: %w", err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		v, err := scanVariant(rows.Scan)
-		if err != nil {
-			return ProductRow{}, classify(fmt.Errorf("read variant: %w", err))
-		}
-		p.Variants = append(p.Variants, v)
-	}
-	return p, classify(rows.Err())
+	return p, err
+}
+
+func variants(ctx context.Context, from source, productID int64) ([]VariantRow, error) {
+	return query(ctx, from, scanVariant, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, productID)
 }
 
 // ProductFilter narrows a list of products. Zero fields do not narrow.
@@ -217,7 +231,13 @@ func (s *Store) Products(ctx context.Context, f ProductFilter) ([]ProductRow, er
 
 // Variants returns the variants of one product by position.
 func (s *Store) Variants(ctx context.Context, productID int64) ([]VariantRow, error) {
-	return query(ctx, s, scanVariant, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, productID)
+	return variants(ctx, s, productID)
+}
+
+// scanOne reads a row of one column.
+func scanOne[T any](scan func(...any) error) (v T, err error) {
+	err = scan(&v)
+	return v, err
 }
 
 // Counts are numbers for one shop.

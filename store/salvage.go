@@ -84,10 +84,8 @@ func (s *Store) salvageAll(old string) (taken, lost int, err error) {
 	}
 	var batch []salvaged
 	for id := int64(1); id <= last; id++ {
-		select {
-		case <-s.stop:
+		if s.life.Err() != nil {
 			return taken, lost, errClosed
-		default:
 		}
 		row, err := readSalvaged(src, id)
 		switch {

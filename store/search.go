@@ -78,14 +78,9 @@ func (s *Store) Search(ctx context.Context, f SearchFilter) (SearchPage, error) 
 	if err != nil {
 		return SearchPage{}, err
 	}
-	db := s.readers.Load()
-	if db == nil {
-		return SearchPage{}, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
-	}
-	// One transaction, so that the page is of one instant.
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return SearchPage{}, classify(fmt.Errorf("begin read: %w", err))
+		return SearchPage{}, err
 	}
 	defer tx.Rollback()
 	r := reading{ctx, tx}
@@ -144,23 +139,14 @@ func (s *Store) Search(ctx context.Context, f SearchFilter) (SearchPage, error) 
 // reading is a read transaction.
 type reading struct {
 	ctx context.Context
-	tx  *sql.Tx
+	tx  moment
 }
 
 func (r reading) places(sqlText string, args []any) (list []place, err error) {
-	rows, err := r.tx.QueryContext(r.ctx, sqlText, args...)
-	if err != nil {
-		return nil, classify(fmt.Errorf("search products: %w", err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var p place
-		if err := rows.Scan(&p.shop, &p.id); err != nil {
-			return nil, classify(fmt.Errorf("search products: %w", err))
-		}
-		list = append(list, p)
-	}
-	return list, classify(rows.Err())
+	return query(r.ctx, r.tx, func(scan func(...any) error) (p place, err error) {
+		err = scan(&p.shop, &p.id)
+		return p, err
+	}, sqlText, args...)
 }
 
 // conditions builds the WHERE clause of a filter over a table that has the
@@ -270,29 +256,14 @@ const (
 // byKey finds products by SKU, barcode and Shopify id.
 func (r reading) byKey(f SearchFilter, from *place, backward bool) ([]place, error) {
 	ids := map[int64]bool{}
-	look := func(query string, args ...any) (n int, err error) {
-		rows, err := r.tx.QueryContext(r.ctx, query, args...)
-		if err != nil {
-			return 0, classify(fmt.Errorf("search keys: %w", err))
-		}
-		defer rows.Close()
-		var found []int64
-		for rows.Next() {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return 0, classify(fmt.Errorf("search keys: %w", err))
-			}
-			found = append(found, id)
-		}
-		if err := rows.Err(); err != nil {
-			return 0, classify(err)
-		}
-		if len(found) <= keyMatches {
+	look := func(text string, args ...any) (n int, err error) {
+		found, err := query(r.ctx, r.tx, scanOne[int64], text, args...)
+		if err == nil && len(found) <= keyMatches {
 			for _, id := range found {
 				ids[id] = true
 			}
 		}
-		return len(found), nil
+		return len(found), err
 	}
 	if id, err := catalog.ParseProductID(f.Text); err == nil {
 		if _, err := look(productByShopifyID, id); err != nil {

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,13 +39,9 @@ func (s *Store) SearchDeliveries(ctx context.Context, f DeliveryFilter) (Deliver
 	if err != nil {
 		return DeliveryPage{}, err
 	}
-	db := s.readers.Load()
-	if db == nil {
-		return DeliveryPage{}, &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
-	}
-	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := s.begin(ctx)
 	if err != nil {
-		return DeliveryPage{}, classify(fmt.Errorf("begin read: %w", err))
+		return DeliveryPage{}, err
 	}
 	defer tx.Rollback()
 	rows, end, err := journalRows(ctx, tx, f, from, newer)
@@ -92,7 +86,7 @@ func (s *Store) SearchDeliveries(ctx context.Context, f DeliveryFilter) (Deliver
 
 // journalRows returns up to f.Limit and one more rows from an id on, and the id
 // at which looking stopped because of its bound, 0 when it came to the end.
-func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, newer bool) (list []DeliveryRow, end int64, err error) {
+func journalRows(ctx context.Context, tx moment, f DeliveryFilter, from int64, newer bool) (list []DeliveryRow, end int64, err error) {
 	var oldest, newest int64
 	if err := tx.QueryRowContext(ctx, `SELECT coalesce((SELECT min(id) FROM deliveries), 0), coalesce((SELECT max(id) FROM deliveries), 0)`).Scan(&oldest, &newest); err != nil {
 		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
@@ -100,23 +94,12 @@ func journalRows(ctx context.Context, tx *sql.Tx, f DeliveryFilter, from int64, 
 	if from == 0 && !newer {
 		from = newest + 1
 	}
-	query, args, end := journalQuery(f, from, newer)
+	text, args, end := journalQuery(f, from, newer)
 	if newer && end >= newest || !newer && end <= oldest {
 		end = 0
 	}
-	rows, err := tx.QueryContext(ctx, query, append(args, f.Limit+1)...)
-	if err != nil {
-		return nil, 0, classify(fmt.Errorf("read journal: %w", err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		d, err := scanDelivery(rows.Scan)
-		if err != nil {
-			return nil, 0, classify(fmt.Errorf("read journal: %w", err))
-		}
-		list = append(list, d)
-	}
-	return list, end, classify(rows.Err())
+	list, err = query(ctx, tx, scanDelivery, text, append(args, f.Limit+1)...)
+	return list, end, err
 }
 
 // journalQuery looks at the rows of a product or of a rare outcome through their

@@ -165,35 +165,26 @@ func (t *tx) raise(run int64, sum tally) error {
 
 // SeenIDs returns the ids of the products that a run has stored, ascending.
 func (s *Store) SeenIDs(ctx context.Context, run int64) ([]int64, error) {
-	return query(ctx, s, scanID, `SELECT external_id FROM sync_seen WHERE run = ? ORDER BY external_id`, run)
+	return query(ctx, s, scanOne[int64], `SELECT external_id FROM sync_seen WHERE run = ? ORDER BY external_id`, run)
 }
 
 // Unseen returns up to limit ids after the given one, ascending, of the shop's
 // rows that a run has not seen and that were last written before the given
 // instant. Nothing that was written since is ever among them.
 func (s *Store) Unseen(ctx context.Context, shop string, run int64, writtenBefore time.Time, after int64, limit int) ([]int64, error) {
-	return query(ctx, s, scanID, `
+	return query(ctx, s, scanOne[int64], `
 		SELECT external_id FROM products p
 		WHERE shop = ?1 AND external_id > ?2 AND synced_at < ?3
 		  AND NOT EXISTS (SELECT 1 FROM sync_seen s WHERE s.run = ?4 AND s.external_id = p.external_id)
 		ORDER BY external_id LIMIT ?5`, shop, after, writtenBefore.UnixMilli(), run, limit)
 }
 
-func scanID(scan func(...any) error) (id int64, err error) {
-	err = scan(&id)
-	return id, err
-}
-
 // ForgetSeen drops what a run has seen, in small bites.
 func (s *Store) ForgetSeen(ctx context.Context, run int64) error {
-	for {
-		n, err := s.prune(ctx, `
-			DELETE FROM sync_seen WHERE run = ?1 AND external_id IN (
-			  SELECT external_id FROM sync_seen WHERE run = ?1 ORDER BY external_id LIMIT ?2)`, run, int64(pruneBatch))
-		if err != nil || n == 0 {
-			return err
-		}
-	}
+	_, err := s.prune(ctx, `
+		DELETE FROM sync_seen WHERE run = ?1 AND external_id IN (
+		  SELECT external_id FROM sync_seen WHERE run = ?1 ORDER BY external_id LIMIT ?2)`, run, int64(pruneBatch))
+	return err
 }
 
 // runOf reads what the writer has to know of a run.

@@ -65,9 +65,8 @@ type Store struct {
 	urgent           chan *request
 	bulk             chan *request
 	finishCheckpoint chan struct{}
-	stop             chan struct{}
 	stopped          chan struct{}
-	life             context.Context // ends when stop is closed
+	life             context.Context // ends at Close
 	end              context.CancelFunc
 	background       sync.WaitGroup
 	wakeCheckpoint   chan struct{}
@@ -152,7 +151,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		urgent:           make(chan *request, 1024),
 		bulk:             make(chan *request, 64),
 		finishCheckpoint: make(chan struct{}),
-		stop:             make(chan struct{}),
 		stopped:          make(chan struct{}),
 		wakeCheckpoint:   make(chan struct{}, 1),
 		salvaged:         make(chan struct{}, 1),
@@ -174,7 +172,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	journal := s.delivery
 	go s.writer()
-	s.background.Go(func() { s.watch.run(s.stop) })
+	s.background.Go(func() { s.watch.run(s.life.Done()) })
 	s.background.Go(func() { s.fillActivity(journal) })
 	s.background.Go(s.checkpointer)
 	s.background.Go(s.housekeeping)
@@ -186,7 +184,6 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 // second call returns the first one's result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
-		close(s.stop)
 		s.end()
 		<-s.stopped
 		s.background.Wait()
@@ -245,7 +242,7 @@ func (s *Store) noteFailure(err error) {
 		s.health.Since = time.Now()
 	}
 	s.health.Cause, s.health.Err = cause, err.Error()
-	if u, ok := errors.AsType[*UnavailableError](err); ok {
+	if u, ok := errors.AsType[*UnavailableError](err); ok && cause == CauseLost {
 		s.health.Err = u.Err.Error()
 	}
 	s.mu.Unlock()
@@ -273,8 +270,8 @@ func (s *Store) recoverFrom(err error) {
 }
 
 // noteCommit is called by the writer after each commit.
-func (s *Store) noteCommit(requests int, took time.Duration) {
-	s.metrics.group(requests, took)
+func (s *Store) noteCommit(requests int) {
+	s.metrics.group(requests)
 	s.commitAt.Store(time.Now().UnixMilli())
 	s.watch.committed()
 	s.mu.Lock()

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -108,14 +107,14 @@ func (s *Store) LastHeard(shop, topic string) time.Time {
 }
 
 // loadHearing reads what of it outlives the process.
-func (s *Store) loadHearing(ctx context.Context, db *sql.DB) error {
+func (s *Store) loadHearing(ctx context.Context) error {
 	err := errors.Join(
-		eachTime(ctx, db, func(key string, at int64) {
+		s.eachTime(ctx, func(key string, at int64) {
 			shop, topic, _ := strings.Cut(key, "\n")
 			s.hearing.at(shop, topic, at)
 		}, `SELECT shop || char(10) || topic, max(at) FROM (SELECT shop, topic, webhook_id, outcome, coalesce(last_at, received_at) AS at FROM deliveries ORDER BY id DESC LIMIT ?)
 		    WHERE outcome <> 'mismatch' AND coalesce(webhook_id, '') NOT LIKE '`+SampleID+`%' GROUP BY shop, topic`, activityRows),
-		eachTime(ctx, db, func(shop string, _ int64) { s.hearing.open.Store(shop, struct{}{}) }, `SELECT DISTINCT shop, 0 FROM undelivered`))
+		s.eachTime(ctx, func(shop string, _ int64) { s.hearing.open.Store(shop, struct{}{}) }, `SELECT DISTINCT shop, 0 FROM undelivered`))
 	if err == nil {
 		s.hearing.loaded.Store(true)
 	}
@@ -145,11 +144,7 @@ func (s *Store) Undelivered(ctx context.Context, shop string, since time.Time) (
 // Delivered counts the changes of products since an instant that deliveries
 // brought, also by a read that one asked for.
 func (s *Store) Delivered(ctx context.Context, shop string, since time.Time) (n int, err error) {
-	n, err = queryOne(ctx, s, func(scan func(...any) error) (n int, err error) {
-		err = scan(&n)
-		return n, err
-	},
-		`SELECT count(*) FROM changes WHERE shop = ? AND at >= ? AND (cause LIKE 'delivery:%' OR cause = 'fetch') AND kind IN ('created', 'updated')`,
+	n, err = queryOne(ctx, s, scanOne[int], `SELECT count(*) FROM changes WHERE shop = ? AND at >= ? AND (cause LIKE 'delivery:%' OR cause = 'fetch') AND kind IN ('created', 'updated')`,
 		shop, since.UnixMilli())
 	if err != nil {
 		return 0, fmt.Errorf("count delivered changes: %w", err)

@@ -45,18 +45,21 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 			return err
 		}
 	}
-	if err := t.settled(shop, p.ID); err != nil {
+	if err := t.stored(shop, p.ID, o); err != nil {
 		return err
-	}
-	if o.authoritative {
-		if err := t.confirmed(shop, p.ID, o); err != nil {
-			return err
-		}
 	}
 	if err := t.change(shop, p.ID, "created", o.cause); err != nil {
 		return err
 	}
 	return t.fail("after change feed")
+}
+
+// stored answers what was open of a product.
+func (t *tx) stored(shop string, id int64, o origin) error {
+	if err := t.settled(shop, id); err != nil || !o.authoritative {
+		return err
+	}
+	return t.confirmed(shop, id, o)
 }
 
 const insertProduct = `
@@ -106,13 +109,8 @@ func (t *tx) update(shop string, p, full *catalog.Product, h head, o origin, sel
 			return err
 		}
 	}
-	if err := t.settled(shop, p.ID); err != nil {
+	if err := t.stored(shop, p.ID, o); err != nil {
 		return err
-	}
-	if o.authoritative {
-		if err := t.confirmed(shop, p.ID, o); err != nil {
-			return err
-		}
 	}
 	if err := t.changed(shop, p.ID, h.status, status, o.cause); err != nil {
 		return err

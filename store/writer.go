@@ -78,8 +78,7 @@ func (s *Store) send(lane chan *request, r *request) error {
 
 var errClosed = errors.New("the store is closed")
 
-// writer is the one goroutine that writes. It ends when stop is closed, after
-// answering what is waiting.
+// writer is the one goroutine that writes. It ends when the store is closed.
 func (s *Store) writer() {
 	defer close(s.stopped)
 	group := make([]*request, 0, groupRequests)
@@ -93,13 +92,10 @@ func (s *Store) writer() {
 		}
 		r, bulk := s.next(bulkTurn)
 		if r == nil {
-			select {
-			case <-s.stop:
-				s.refuseWaiting()
-				return
-			default:
-				continue
+			if s.life.Err() != nil {
+				return // what waits learns it by stopped
 			}
+			continue
 		}
 		group = append(group[:0], r)
 		if !r.alone {
@@ -140,7 +136,7 @@ func (s *Store) next(bulkTurn time.Time) (r *request, bulk bool) {
 	case <-s.finishCheckpoint:
 		s.resetWAL()
 		return nil, false
-	case <-s.stop:
+	case <-s.life.Done():
 		return nil, false
 	}
 }
@@ -162,19 +158,6 @@ func (s *Store) collect(group []*request) []*request {
 	return group
 }
 
-func (s *Store) refuseWaiting() {
-	for {
-		select {
-		case r := <-s.urgent:
-			r.finish(&UnavailableError{Cause: CauseClosed, Err: errClosed})
-		case r := <-s.bulk:
-			r.finish(&UnavailableError{Cause: CauseClosed, Err: errClosed})
-		default:
-			return
-		}
-	}
-}
-
 func (r *request) finish(err error) {
 	r.err = err
 	close(r.done)
@@ -184,7 +167,6 @@ func (r *request) finish(err error) {
 // request's own failure rolls back its savepoint alone; a failure of the file
 // fails the whole group, with nothing of it kept.
 func (s *Store) commitGroup(group []*request) {
-	started := time.Now()
 	committed, err := s.tryGroup(group)
 	if err != nil {
 		s.noteFailure(err)
@@ -196,7 +178,7 @@ func (s *Store) commitGroup(group []*request) {
 		return
 	}
 	if committed {
-		s.noteCommit(len(group), time.Since(started))
+		s.noteCommit(len(group))
 	}
 	for _, r := range group {
 		r.finish(r.err)
