@@ -44,6 +44,13 @@
 // renamed, never deleted, and replaced by a fresh one that takes over every
 // product of the old one whose content hash still fits.
 //
+// Files are what was opened. Before each commit, again before anybody is told of it,
+// and once a second the folder and the names of the three files are looked at. One
+// that was moved, removed or replaced fails every write with CauseLost: nothing is
+// renamed or removed then and SQLite opens nothing by path, until the names lead to
+// the same files again or the process is started anew. A log that lost its name is
+// copied into the database. A file that was cut is damage.
+//
 // Units: times are Unix milliseconds in UTC (Millis, in JSON RFC 3339), except
 // products.triggered_ns; prices are decimal text as Shopify sent them.
 package store
