@@ -40,8 +40,8 @@ func nothingStored(f *Facts) (Line, bool) {
 	return yes(say("Nothing can be stored now: "+CauseWords(f.Catalogue)+"."), say(f.storedWords()))
 }
 
-const lostNext = "What arrives is kept in the retry queue as long as that can be written. A file or folder that was only renamed: give it " +
-	"its name back, and Stockroom goes on at once. Otherwise restart Stockroom: it works with what lies in the data " +
+const lostNext = "What arrives is kept in the retry queue as long as that can be written. A file or folder " +
+	"that was only renamed: give it its name back, and Stockroom goes on at once. Otherwise restart Stockroom: it works with what lies in the data " +
 	"folder then, and reads from the shop what is missing. Before that, move away what somebody else put there."
 
 func catalogueLost(f *Facts) (Line, bool) {
@@ -60,10 +60,12 @@ const (
 
 func logStays(f *Facts) (Line, bool) {
 	l := f.Catalogue.Log
-	text, next := "The write-ahead log of products.db is "+Bytes(l.Bytes)+" long", "It is cut when less is written. Should it go on growing, look for another program that has products.db open."
+	text := "The write-ahead log of products.db is " + Bytes(l.Bytes) + " long"
+	next := "It is cut when less is written. Should it go on growing, look for another program that has products.db open."
 	switch {
 	case l.Bytes >= logLong && l.Cause != "":
-		return yes(say(text+", because it can't be copied into products.db: "+l.Cause.Words()+"."), say("Tried again every few seconds. The log shrinks by itself after that."))
+		return yes(say(text+", because it can't be copied into products.db: "+l.Cause.Words()+"."),
+			say("Tried again every few seconds. The log shrinks by itself after that."))
 	case l.Bytes >= logLong && l.Held && !l.Litestream:
 		return yes(say(text+", because another program has been reading products.db since ", clock(l.Since), "."),
 			say("End what that program does, for example by closing it or its connection. The log shrinks by itself after that."))

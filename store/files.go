@@ -24,8 +24,10 @@ type database struct {
 	name  string
 	empty bool // SQLite is about to fill the file
 
-	mu  sync.Mutex
-	ids map[string]fs.FileInfo // by suffix: what was opened, as it was at the newest look that notes; who notes reads it freely
+	mu sync.Mutex
+	// ids are what was opened, by suffix, as they were at the newest look that notes.
+	// Who notes reads them freely.
+	ids map[string]fs.FileInfo
 }
 
 func newDatabase(dir *folder.Folder, name string) *database {
@@ -157,7 +159,8 @@ const (
 	frameBytes = 24 + pageBytes
 )
 
-var errLogCut = &UnavailableError{Cause: CauseDamaged, Err: errors.New("its write-ahead log was cut short by another program")}
+var errLogCut = &UnavailableError{Cause: CauseDamaged,
+	Err: errors.New("its write-ahead log was cut short by another program")}
 
 // check is the writer's look, before each commit and again after it with the
 // length that the log had before. Should somebody have cut the log in between,
