@@ -41,7 +41,7 @@ func TestAnOpenFileThatIsTakenAwayIsPutBackOrSaidWithoutAWrite(t *testing.T) {
 				if said != replaced || boltfile.Lost(failed) != (replaced && name == "queue.db") {
 					t.Errorf("%s, replaced: %t: the account says so: %t, a job: %v", name, replaced, said, failed)
 				}
-				if err := errors.Join(stop(), r.Close()); err != nil && !boltfile.Lost(err) {
+				if err := errors.Join(stop(), r.Close()); boltfile.Lost(err) != replaced || err != nil && !replaced {
 					t.Errorf("%s, replaced: %t: stop: %v", name, replaced, err)
 				}
 				text, err := os.ReadFile(path)

@@ -2,7 +2,6 @@ package boltfile
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -44,10 +43,7 @@ func (p *place) create() error {
 		}
 		return db.Close()
 	})
-	if err != nil {
-		return fmt.Errorf("create bolt file: %w", err)
-	}
-	return nil
+	return err
 }
 
 // put has fill write a new file, syncs it, gives it the name and syncs the

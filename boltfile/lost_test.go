@@ -154,7 +154,9 @@ func TestAFileThatIsLostIsPutBackOrLeftToWhatTookItsPlace(t *testing.T) {
 						}
 						must(t, os.Rename(dir, dir+".old"))
 					}
-					must(t, o.Close())
+					if err := o.Close(); Lost(err) != strings.HasPrefix(l.name, "replaced") || err != nil && !Lost(err) {
+						t.Errorf("close: %v", err)
+					}
 					if got := contents(t, base); !slices.Equal(got, before) {
 						t.Errorf("the files were changed:\n%q\nwere\n%q", got, before)
 					}
@@ -206,7 +208,9 @@ func TestAFileThatIsPutBackTakesTheNameFromNobody(t *testing.T) {
 	if _, err := o.Rewrite(); !Lost(err) {
 		t.Errorf("got %v", err)
 	}
-	must(t, o.Close())
+	if err := o.Close(); !Lost(err) {
+		t.Errorf("close: %v", err)
+	}
 	if text, err := os.ReadFile(path); err != nil || string(text) != "theirs" {
 		t.Errorf("the other file holds %q, %v", text, err)
 	}

@@ -217,12 +217,20 @@ func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 	}
 }
 
-// Close closes the file; it waits for open transactions.
+// Close closes the file; it waits for open transactions. A *folder.LostError says
+// that the file has lost its name to nothing or to another file, and with it what
+// it held, unless somebody keeps it elsewhere. That of a whole folder is no error.
 func (o Opened) Close() error {
 	if o.h == nil {
 		return nil
 	}
-	err := o.closeFile()
+	err := o.h.look()
+	if lost, ok := errors.AsType[*folder.LostError](err); ok && !lost.Dir {
+		err = fmt.Errorf("%w; what it held is only in the old file now, if that was not deleted", err)
+	} else {
+		err = nil
+	}
+	err = errors.Join(err, o.closeFile())
 	if o.h.own {
 		err = errors.Join(err, o.h.Folder.Close())
 	}

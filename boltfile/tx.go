@@ -116,8 +116,8 @@ func (h *handle) look() error {
 		return err
 	}
 	if lost, _ := errors.AsType[*folder.LostError](err); !lost.Dir {
-		h.Logger.Error("another file has taken the place of "+h.name+", and nothing is written to either any more: "+
-			"restart Stockroom to go on with the file that is there now", "file", h.path())
+		h.Logger.Error("another file has taken the place of "+h.name+", so nothing is stored there now: "+
+			"restart Stockroom to go on with the file that is there", "file", h.path())
 	}
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -98,7 +99,9 @@ func TestAQueueWhoseFileIsTakenAwayLosesNothingAndTouchesNothingElse(t *testing.
 						t.Errorf("acknowledged and not there: %v, %v", ids, err)
 					}
 				}
-				ok(t, q.Close())
+				if err := q.Close(); boltfile.Lost(err) != strings.HasPrefix(name, "replaced") || err != nil && !boltfile.Lost(err) {
+					t.Errorf("close: %v", err)
+				}
 				if c.want != lost {
 					requireSound(t, dir+"/queue.db")
 					if dir, err := Open(Options{Path: dir + "/queue.db"}); err != nil || dir.Stats().Waiting == 0 {
