@@ -117,7 +117,13 @@ func forget(path string) error {
 	if err != nil {
 		return err
 	}
-	for i := len(s.Removed()); ; i++ {
+	next := len(s.Removed())
+	if next > 0 { // the process before may have ended between the last one's two steps
+		if err := s.ForgetShop(fmt.Sprintf("s%d.myshopify.com", next-1)); err != nil {
+			return err
+		}
+	}
+	for i := next; ; i++ {
 		shop := fmt.Sprintf("s%d.myshopify.com", i)
 		if err := s.AddShop(shop, "", time.Now()); err != nil {
 			return err
