@@ -52,10 +52,7 @@ func (a *Appliance) watchDir(ctx context.Context) error {
 				return
 			}
 			a.noteLost(err)
-			if a.lost.Err() != nil {
-				return
-			}
-			if err != nil && !told { // no proof
+			if err != nil && a.lost.Err() == nil && !told { // no proof
 				a.log.Warn("it can't be told whether the data dir is still at its path", "error", err.Error())
 			}
 			told = err != nil
