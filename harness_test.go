@@ -127,8 +127,11 @@ type server struct {
 	Ready  time.Duration // from the start of the process to its "serving" line
 	cmd    *exec.Cmd
 	log    *logBuffer
-	done   chan struct{} // closed when the process has ended
-	code   int           // exit code, after done; -1 for a signal
+	out    *os.File      // what it writes is read from here
+	unread sync.Mutex    // who holds it keeps the output from being read
+	ended  chan struct{} // closed when the process has ended
+	done   chan struct{} // and when its output has been read as well
+	code   int           // exit code, after ended; -1 for a signal
 	client *http.Client
 }
 
@@ -220,7 +223,7 @@ func launch(tb testing.TB, o serveOptions) *server {
 		args = append([]string{o.Binary, "demo"}, o.Demo...)
 	}
 	s := &server{
-		tb: tb, Dir: o.Dir, log: &logBuffer{}, done: make(chan struct{}),
+		tb: tb, Dir: o.Dir, log: &logBuffer{}, ended: make(chan struct{}), done: make(chan struct{}),
 		client: &http.Client{
 			Timeout:       30 * time.Second,
 			Transport:     &http.Transport{MaxIdleConnsPerHost: 512, MaxIdleConns: 1024},
@@ -233,7 +236,7 @@ func launch(tb testing.TB, o serveOptions) *server {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	s.cmd.Stdout, s.cmd.Stderr = w, w
+	s.cmd.Stdout, s.cmd.Stderr, s.out = w, w, out
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
 		tb.Fatal(err)
@@ -249,18 +252,21 @@ func launch(tb testing.TB, o serveOptions) *server {
 			if s.Ready == 0 && strings.Contains(in.Text(), `"serving"`) {
 				s.Ready = time.Since(began)
 			}
+			s.unread.Lock()
 			s.log.add(in.Text())
+			s.unread.Unlock()
 		}
 	}()
 	go func() {
 		err := s.cmd.Wait()
-		<-read
-		_ = out.Close()
 		s.code = s.cmd.ProcessState.ExitCode()
 		var exit *exec.ExitError
 		if err != nil && !errors.As(err, &exit) {
 			s.code = -2
 		}
+		close(s.ended)
+		<-read
+		_ = out.Close()
 		close(s.done)
 	}()
 	tb.Cleanup(func() {

@@ -3,71 +3,90 @@
 package main_test
 
 import (
-	"bufio"
 	"fmt"
-	"net/http"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
+	"math/rand/v2"
+	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
 
 // TestALogThatNobodyReadsHoldsUpNothing: both outputs are pipes that are not read
-// any more, or whose reader is gone. Deliveries are answered, and a signal stops.
+// any more, for good or for a while, or whose reader is gone, from a random moment
+// under load. Deliveries and probes are answered, a signal stops the process, and
+// nothing is lost.
 func TestALogThatNobodyReadsHoldsUpNothing(t *testing.T) {
 	t.Parallel()
-	for name, stop := range map[string]os.Signal{"not read": syscall.SIGTERM, "closed": syscall.SIGHUP} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "data")
-			cmd := exec.Command(binary(t), "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
-			cmd.Env = cleanEnv(shopEnv()...)
-			r, w, err := os.Pipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.Close()
-			cmd.Stdout, cmd.Stderr = w, w
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			w.Close()
-			ended := make(chan struct{})
-			go func() { _ = cmd.Wait(); close(ended) }()
-			t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
-			s := &server{tb: t, Dir: dir, PID: cmd.Process.Pid, client: &http.Client{Timeout: patience}}
-			in := bufio.NewReader(r)
-			for {
-				line, err := in.ReadString('\n')
-				if err != nil {
-					t.Fatal(err)
+	seed := campaignSeed(t)
+	binary(t)
+	trials, end := campaignTrials(t, 3, 300)
+	var mu sync.Mutex
+	total, slowest, done := &ledger{refused: map[int]int{}}, time.Duration(0), 0
+	t.Run("trials", func(t *testing.T) {
+		for lane := range 2 {
+			t.Run(fmt.Sprintf("lane %d", lane+1), func(t *testing.T) {
+				t.Parallel()
+				for n := lane; n < trials && !over(end) && !t.Failed(); n += 2 {
+					how := []string{"not read", "closed", "not read for a while"}[n%3]
+					t.Run(fmt.Sprintf("%d %s", n, how), func(t *testing.T) {
+						l, took := logTrial(t, rand.New(rand.NewPCG(seed, uint64(6000+n))), how)
+						mu.Lock()
+						defer mu.Unlock()
+						total.counts.acked += l.counts.acked
+						total.counts.redelivered += l.counts.redelivered
+						slowest, done = max(slowest, took), done+1
+					})
 				}
-				if strings.Contains(line, `"serving"`) {
-					s.announced(line)
-					break
-				}
-			}
-			if name == "closed" {
-				r.Close()
-			}
-			const deliveries = 1500 // far more lines than a pipe holds
-			for i := range deliveries {
-				if got := s.post(delivery{Body: fmt.Appendf(nil, `{"id":%d,"title":"T","updated_at":"2026-01-01T00:00:00Z","variants":[]}`, i+1)}); got.Status != http.StatusOK {
-					t.Fatalf("delivery %d: %s", i, got)
-				}
-			}
-			_ = cmd.Process.Signal(stop)
-			select {
-			case <-ended:
-			case <-time.After(patience):
-				t.Fatal("it does not stop")
-			}
-			if code := cmd.ProcessState.ExitCode(); code != 0 {
-				t.Errorf("exit code %d", code)
-			}
-		})
+			})
+		}
+	})
+	line := fmt.Sprintf("a log that nobody reads: %d trials, %s, stopped within %v; seed %d", done, total.summary(), slowest.Round(time.Millisecond), seed)
+	t.Log(line)
+	progress("%s", line)
+}
+
+func logTrial(t *testing.T, rng *rand.Rand, how string) (*ledger, time.Duration) {
+	s := startServer(t, serveOptions{})
+	w := &witness{l: newLedger(rng)}
+	stop := w.load(t, s, 8, 0)
+	defer stop()
+	began := time.Now()
+	sent := func(n int) {
+		t.Helper()
+		from := w.acked(began)
+		await(t, fmt.Sprintf("%d answers with a log that is %s", n, how), func() bool { return w.acked(began) >= from+n })
 	}
+	sent(rng.IntN(200))
+	resume := func() {}
+	if how == "closed" {
+		_ = s.out.Close()
+	} else {
+		s.unread.Lock()
+		resume = sync.OnceFunc(s.unread.Unlock)
+		t.Cleanup(resume) // else the end of the process would be waited for in vain
+	}
+	sent(1500 + rng.IntN(500)) // far more lines than a pipe holds
+	s.requireProbes(t)
+	if how == "not read for a while" {
+		resume()
+		sent(200 + rng.IntN(500))
+	}
+	sig := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}[rng.IntN(3)]
+	if rng.IntN(2) == 0 { // else it stops under load
+		stop()
+	}
+	before := time.Now()
+	took := s.stopsInTime(t, sig)
+	stop()
+	resume()
+	w.each(func(a answer) {
+		if a.status != 200 && a.came.Before(before) || !slices.Contains([]int{0, 200, 503}, a.status) || a.came.Sub(a.sent) > stoppedWithin {
+			t.Errorf("a delivery was answered %d after %v", a.status, a.came.Sub(a.sent))
+		}
+	})
+	again := startServer(t, serveOptions{Dir: s.Dir})
+	w.l.settle(t, again, &marks{})
+	again.stop()
+	return w.l, took
 }
