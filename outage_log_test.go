@@ -22,24 +22,16 @@ func TestALogThatNobodyReadsHoldsUpNothing(t *testing.T) {
 	binary(t)
 	trials, end := campaignTrials(t, 3, 300)
 	var mu sync.Mutex
-	total, slowest, done := &ledger{refused: map[int]int{}}, time.Duration(0), 0
-	t.Run("trials", func(t *testing.T) {
-		for lane := range 2 {
-			t.Run(fmt.Sprintf("lane %d", lane+1), func(t *testing.T) {
-				t.Parallel()
-				for n := lane; n < trials && !over(end) && !t.Failed(); n += 2 {
-					how := []string{"not read", "closed", "not read for a while"}[n%3]
-					t.Run(fmt.Sprintf("%d %s", n, how), func(t *testing.T) {
-						l, took := logTrial(t, rand.New(rand.NewPCG(seed, uint64(6000+n))), how)
-						mu.Lock()
-						defer mu.Unlock()
-						total.counts.acked += l.counts.acked
-						total.counts.redelivered += l.counts.redelivered
-						slowest, done = max(slowest, took), done+1
-					})
-				}
-			})
-		}
+	total, slowest := &ledger{refused: map[int]int{}}, time.Duration(0)
+	done := lanes(t, trials, end, func(t *testing.T, n int) {
+		how := []string{"not read", "closed", "not read for a while"}[n%3]
+		t.Run(fmt.Sprintf("%d %s", n, how), func(t *testing.T) {
+			l, took := logTrial(t, rand.New(rand.NewPCG(seed, uint64(6000+n))), how)
+			mu.Lock()
+			defer mu.Unlock()
+			total.add(l)
+			slowest = max(slowest, took)
+		})
 	})
 	line := fmt.Sprintf("a log that nobody reads: %d trials, %s, stopped within %v; seed %d", done, total.summary(), slowest.Round(time.Millisecond), seed)
 	t.Log(line)
@@ -72,7 +64,7 @@ func logTrial(t *testing.T, rng *rand.Rand, how string) (*ledger, time.Duration)
 		resume()
 		sent(200 + rng.IntN(500))
 	}
-	sig := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}[rng.IntN(3)]
+	sig := stopSignal(rng)
 	if rng.IntN(2) == 0 { // else it stops under load
 		stop()
 	}
@@ -89,4 +81,9 @@ func logTrial(t *testing.T, rng *rand.Rand, how string) (*ledger, time.Duration)
 	w.l.settle(t, again, &marks{})
 	again.stop()
 	return w.l, took
+}
+
+// stopSignal is one of those that end the process gracefully.
+func stopSignal(rng *rand.Rand) syscall.Signal {
+	return []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT}[rng.IntN(3)]
 }

@@ -48,8 +48,9 @@ func (w *witness) load(tb testing.TB, s *server, connections int, every time.Dur
 				limited, done := context.WithTimeout(tb.Context(), toldWithin+busyMachine)
 				r, err := s.try(limited, a.e.delivery())
 				done()
+				pause := every
 				if err != nil {
-					r = reply{}
+					r, pause = reply{}, 50*time.Millisecond
 				}
 				w.l.answered(a.e, r)
 				a.came, a.status, a.queued = time.Now(), r.Status, strings.Contains(r.Body, `"queued":true`)
@@ -58,7 +59,7 @@ func (w *witness) load(tb testing.TB, s *server, connections int, every time.Dur
 				w.mu.Unlock()
 				select {
 				case <-ctx.Done():
-				case <-time.After(every):
+				case <-time.After(pause):
 				}
 			}
 		})
