@@ -245,6 +245,17 @@ func (l *ledger) queuedCount() int {
 	return l.counts.queued
 }
 
+func (l *ledger) ackedOpen() (list []*event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.open {
+		if e.acked {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
 // loadUntil sends until do has returned and the connections have ended.
 func (l *ledger) loadUntil(tb testing.TB, s *server, connections int, do func()) {
 	ctx, cancel := context.WithCancel(tb.Context())

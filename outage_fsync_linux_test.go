@@ -108,17 +108,6 @@ func TestFailedSyncAcknowledgesNothingThatIsNotOnDisk(t *testing.T) {
 	t.Logf("%d failed syncs followed by a power cut: %s; seed %d", cuts, l.summary(), seed)
 }
 
-func (l *ledger) ackedOpen() (list []*event) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, e := range l.open {
-		if e.acked {
-			list = append(list, e)
-		}
-	}
-	return list
-}
-
 // TestFailedSyncsHealByThemselves goes on after EIO without a restart.
 func TestFailedSyncsHealByThemselves(t *testing.T) {
 	t.Parallel()

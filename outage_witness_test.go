@@ -17,7 +17,7 @@ import (
 const (
 	toldWithin    = 5 * time.Second
 	stoppedWithin = 10 * time.Second
-	busyMachine   = 15 * time.Second
+	busyMachine   = 7 * time.Second
 )
 
 // answer is what one sending of a delivery came to.
