@@ -129,8 +129,8 @@ func (f *fileTrial) mayBeLost(a answer) bool {
 	switch {
 	case f.deed == fileMoved:
 		return false // it is put back
-	case f.file == "queue.db" && (f.deed == fileRemoved || !a.queued):
-		return false
+	case f.file == "queue.db" && (f.deed == fileRemoved || !a.queued && !a.e.poison):
+		return false // what makes no sense is kept there too
 	case f.file == "products.db-wal" && f.deed == fileRemoved && f.gracefully:
 		return false // SQLite still has it open and copies what is in it
 	case f.file != "products.db" && f.file != "products.db-wal" && f.file != "queue.db":
@@ -222,7 +222,8 @@ func (f *fileTrial) requireAnswers(t *testing.T, allowed []int) {
 	t.Helper()
 	w := &witness{l: f.w.l}
 	f.w.each(func(a answer) {
-		if a.status != 0 {
+		// Without a queue nobody keeps what makes no sense.
+		if a.status != 0 && !(a.e.poison && a.status == http.StatusServiceUnavailable && f.file == "queue.db") {
 			w.answers = append(w.answers, a)
 		}
 	})
@@ -400,7 +401,9 @@ func (f *fileTrial) check(t *testing.T, s *server) {
 	firm := f.w.promised(f.mayBeLost)
 	firm.requireKept(t, s, 0)
 	awaitQuiet(t, s)
-	firm.requireKept(t, s, 0)
+	if !t.Failed() {
+		firm.requireKept(t, s, 0)
+	}
 	requireOnlyPoisonDead(t, s)
 	all := f.w.promised(func(answer) bool { return false })
 	if len(firm.ackedOpen()) == len(all.ackedOpen()) {
