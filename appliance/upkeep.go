@@ -55,13 +55,14 @@ func (a *Appliance) Taken() []string {
 
 // upkeep does from time to time what nobody waits for, until ctx ends: it notes
 // the end of the change feed in state.db, so that a catalogue that lost commits
-// is found out at the next start; makes the disk reserve again when there is
-// space; tells the catalogue what it could not be told; and drops the secrets
+// is found out at the next start; puts right the disk reserve and admin.json;
+// tells the catalogue what it could not be told; and drops the secrets
 // of shops removed long ago.
 func (a *Appliance) upkeep(ctx context.Context) {
 	tick := time.NewTicker(upkeepEvery)
 	defer tick.Stop()
 	noted, pruned := int64(-1), time.Now()
+	var unmended error
 	for {
 		var now time.Time
 		select {
@@ -69,11 +70,11 @@ func (a *Appliance) upkeep(ctx context.Context) {
 			return
 		case now = <-tick.C:
 		}
-		if a.dir.BallastReleased() {
-			if err := a.dir.RestoreBallast(); err != nil {
-				a.log.Debug("the reserve can't be made again yet", "error", err.Error())
-			}
+		err := a.dir.Mend()
+		if err != nil && unmended == nil {
+			a.log.Warn("a file of the data dir can't be put right", "error", err.Error())
 		}
+		unmended = err
 		a.mirrorAgain(ctx)
 		if seq := a.store.LastSeq(); seq != noted {
 			if err := a.state.RaiseWatermark(seq, now); err != nil {

@@ -1,6 +1,7 @@
 package datadir
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -45,7 +46,27 @@ func (d *Dir) Announce(url, token string) error {
 	if d.closed {
 		return fmt.Errorf("write %s: %w", adminFile, fs.ErrClosed)
 	}
-	return d.folder.Replace(adminFile, append(text, '\n'))
+	d.admin = append(text, '\n')
+	return d.writeAdmin()
+}
+
+// writeAdmin writes admin.json unless it is there as it was announced.
+func (d *Dir) writeAdmin() error {
+	if d.admin == nil {
+		return nil
+	}
+	if f, err := d.folder.Open(adminFile, os.O_RDONLY); err == nil {
+		text, err := io.ReadAll(io.LimitReader(f, int64(len(d.admin))+1))
+		_ = f.Close()
+		if err == nil && bytes.Equal(text, d.admin) {
+			return nil
+		}
+	}
+	err := d.folder.Replace(adminFile, d.admin)
+	if errors.Is(err, folder.ErrNotRegular) {
+		err = fmt.Errorf("write admin.json: %w; move it away", err)
+	}
+	return err
 }
 
 // ReadAdmin returns how to talk to the server that runs on the data dir at

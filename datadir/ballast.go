@@ -31,16 +31,21 @@ func (d *Dir) BallastReleased() bool {
 	return d.released
 }
 
-// RestoreBallast makes the ballast again when there is enough space for it and
-// some to spare. Call it from time to time; it does nothing when the ballast is
-// there.
-func (d *Dir) RestoreBallast() error {
+// Mend puts right what only serves us: the ballast, when there is enough space for
+// it and some to spare, and admin.json once it was announced. Call it from time to
+// time; it does nothing when both are as they were made. An error tells of what a
+// person has to move away.
+func (d *Dir) Mend() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || d.opts.Ballast < 0 || d.folder.Check() != nil {
+	if d.closed || d.folder.Check() != nil {
 		return nil
 	}
-	return d.makeBallast()
+	var err error
+	if d.opts.Ballast >= 0 {
+		err = d.makeBallast()
+	}
+	return errors.Join(err, d.writeAdmin())
 }
 
 // Available returns how many bytes can still be written to the dir's disk, the

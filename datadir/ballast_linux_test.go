@@ -77,7 +77,7 @@ func TestTheBallastTakesRealSpaceAndGivesItBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(hole.Truncate(size), hole.Close(), d.RestoreBallast()); err != nil {
+	if err := errors.Join(hole.Truncate(size), hole.Close(), d.Mend()); err != nil {
 		t.Fatal(err)
 	}
 	if got := blocks(); got < size || d.BallastReleased() {
@@ -97,13 +97,13 @@ func TestOnAFullDiskTheBallastMakesRoomAndComesBackWhenThereIsSpace(t *testing.T
 	if free, err := d.Available(); err != nil || free < 1<<20 {
 		t.Errorf("%d bytes free after the release, %v", free, err)
 	}
-	if err := d.RestoreBallast(); err != nil || !d.BallastReleased() {
+	if err := d.Mend(); err != nil || !d.BallastReleased() {
 		t.Errorf("the ballast came back on a full disk: %v", err)
 	}
 	if err := os.Truncate(big, 4096); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.RestoreBallast(); err != nil || d.BallastReleased() {
+	if err := d.Mend(); err != nil || d.BallastReleased() {
 		t.Errorf("the ballast did not come back: %v", err)
 	}
 }

@@ -59,7 +59,8 @@ type Dir struct {
 
 	mu       sync.Mutex // guards what follows
 	closed   bool
-	released bool // the ballast was given up and not made again
+	released bool   // the ballast was given up and not made again
+	admin    []byte // admin.json as announced
 }
 
 // Open makes the data dir at path if there is none, locks it, and looks after

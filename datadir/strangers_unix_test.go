@@ -77,7 +77,7 @@ func TestWhatIsNoFileOfOursIsNeitherWrittenNorRemoved(t *testing.T) {
 					t.Errorf("%s in place of %s: warnings %q", kind, name, d.Warnings)
 				}
 				d.ReleaseBallast()
-				_ = d.RestoreBallast()
+				_ = d.Mend()
 				if err := d.Announce("http://127.0.0.1:1", "t"); (err != nil) != (name == "admin.json") {
 					t.Errorf("%s in place of %s: announce: %v", kind, name, err)
 				}
@@ -102,6 +102,36 @@ func TestWhatIsNoFileOfOursIsNeitherWrittenNorRemoved(t *testing.T) {
 	}
 	if _, err := datadir.ReadAdmin(path); err == nil || errors.Is(err, datadir.ErrNoServer) {
 		t.Errorf("a pipe for a lock: %v", err)
+	}
+}
+
+func TestWhatOnlyServesUsIsPutRight(t *testing.T) {
+	const ballast = 64 << 10
+	for _, name := range []string{"ballast", "admin.json"} {
+		for deed, do := range map[string]func(path string) error{
+			"removed": os.Remove, "emptied": func(path string) error { return os.Truncate(path, 0) },
+			"replaced": func(path string) error {
+				return errors.Join(os.WriteFile(path+".new", []byte("theirs"), 0o644), os.Rename(path+".new", path))
+			},
+			"linked": func(path string) error { return errors.Join(os.Remove(path), os.Symlink("theirs", path)) },
+		} {
+			d := open(t, t.TempDir(), datadir.Options{Ballast: ballast})
+			if err := errors.Join(d.Announce("http://127.0.0.1:1", "t"), do(d.File(name))); err != nil {
+				t.Fatal(err)
+			}
+			err := d.Mend()
+			if deed == "linked" {
+				if err == nil || !strings.Contains(err.Error(), d.File(name)+" is not a regular file; move it away") {
+					t.Errorf("%s %s: %v", name, deed, err)
+				}
+				err = errors.Join(os.Remove(d.File(name)), d.Mend())
+			}
+			a, aerr := datadir.ReadAdmin(d.Path())
+			info, serr := os.Lstat(d.File("ballast"))
+			if err != nil || aerr != nil || serr != nil || a.Token != "t" || info.Size() != ballast || d.BallastReleased() {
+				t.Errorf("%s %s: %v, %v %v, %v", name, deed, err, a, aerr, serr)
+			}
+		}
 	}
 }
 
@@ -178,7 +208,7 @@ func TestALostDirIsToldAndTheOneInItsPlaceIsLeftAlone(t *testing.T) {
 			if lost == nil || !strings.Contains(lost.Error(), c.says) || !strings.Contains(lost.Error(), path) {
 				t.Fatalf("it says %v", lost)
 			}
-			if d.ReleaseBallast(); d.RestoreBallast() != nil || !d.BallastReleased() {
+			if d.ReleaseBallast(); d.Mend() != nil || !d.BallastReleased() {
 				t.Error("a ballast was made in a lost dir")
 			}
 			if c.second && c.ours == "" {
