@@ -308,8 +308,8 @@ func (f *fileTrial) awaitTold(t *testing.T, s *server) (said string) {
 			return true
 		}
 		all := s.complaints(t)
-		if strings.Contains(all, f.named()) {
-			said = all
+		if strings.Contains(all, f.named()) || f.ours() && strings.Contains(warnings(s), f.named()) {
+			said = orElse(all, "a warning")
 			return true
 		}
 		mended = f.mended(s)
@@ -331,6 +331,16 @@ func (f *fileTrial) awaitTold(t *testing.T, s *server) (said string) {
 		f.c.saw("said")
 	}
 	return said
+}
+
+// warnings are the log's lines of that level.
+func warnings(s *server) (lines string) {
+	for line := range strings.Lines(s.log.String()) {
+		if strings.Contains(line, `"level":"WARN"`) {
+			lines += line
+		}
+	}
+	return lines
 }
 
 // mended: the file is there again as it has to be, and nothing is lost.
