@@ -207,7 +207,7 @@ func (c *dirCampaign) trial(t *testing.T, rng *rand.Rand, deed string) {
 		t.Errorf("exit code %d, want 4", a.code)
 	case !a.over():
 		a.requireProbes(t)
-		a.stopsInTime(t, stopSignal(rng))
+		a.stopsInTime(t, stopSignal(rng), 0)
 	}
 	if ends || a.code == 4 {
 		n := 0

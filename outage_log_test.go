@@ -69,7 +69,7 @@ func logTrial(t *testing.T, rng *rand.Rand, how string) (*ledger, time.Duration)
 		stop()
 	}
 	before := time.Now()
-	took := s.stopsInTime(t, sig)
+	took := s.stopsInTime(t, sig, 0)
 	stop()
 	resume()
 	w.each(func(a answer) {
