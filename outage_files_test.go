@@ -151,7 +151,8 @@ func (f *fileTrial) run(t *testing.T) {
 	f.path = filepath.Join(f.dir, f.file)
 	s := startServer(t, serveOptions{Dir: f.dir})
 	f.w = &witness{l: newLedger(f.rng)}
-	stop := f.w.load(t, s, 8, 2*time.Millisecond)
+	// At a bearable pace: the checks compare each delivery with each row of the feed.
+	stop := f.w.load(t, s, 8, 20*time.Millisecond)
 	defer stop()
 	began := time.Now()
 	await(t, "some deliveries", func() bool { return f.w.acked(began) > 50 })
