@@ -45,7 +45,7 @@ func layers() map[string]layer {
 		"state":       {level: 2, imports: []string{"boltfile", "catalog", "config", "folder"}},
 		"store":       {level: 2, imports: []string{"catalog", "folder"}, tests: []string{"fakeshopify"}},
 		"telemetry":   {level: 0},
-		"syncer":      {level: 3, imports: []string{"bulk", "catalog", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
+		"syncer":      {level: 3, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 3, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"status":      {level: 4, imports: []string{"catalog", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
 		"web":         {level: 5, imports: append([]string{"status"}, core...), tests: all},

@@ -24,6 +24,7 @@ import (
 	"stockroom/config"
 	"stockroom/datadir"
 	"stockroom/fakeshopify"
+	"stockroom/folder"
 	"stockroom/limiter"
 	"stockroom/queue"
 	"stockroom/shopify"
@@ -189,9 +190,13 @@ func (w *world) begin() error {
 			return err
 		}
 	}
+	spills, err := folder.Open(dir)
+	if err != nil {
+		return err
+	}
 	w.opt = Options{Settings: s, Table: w.table}
 	w.syncer = syncer.New(syncer.Options{
-		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, SpillDir: dir, Changed: w.shopChanged,
+		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, Folder: spills, Changed: w.shopChanged,
 		PublicURL: func() string { return s.PublicURL }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
 	})
 	w.wants = newWants(w.store, w.queue, w.log)

@@ -80,7 +80,7 @@ func TestMemoryStaysBoundedWhateverTheOrder(t *testing.T) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			base, most := m.HeapAlloc, uint64(0)
-			groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill"), Memory: 4 << 20}, bulktest.New(lines, bulktest.Order(how)), func() {
+			groups, s := join(t, Options{Spill: spillAt(filepath.Join(t.TempDir(), "spill")), Memory: 4 << 20}, bulktest.New(lines, bulktest.Order(how)), func() {
 				runtime.ReadMemStats(&m)
 				most = max(most, m.HeapAlloc)
 			})
@@ -140,7 +140,7 @@ func TestJoinAStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	groups, s := join(t, Options{SpillPath: filepath.Join(t.TempDir(), "spill")}, bulktest.New(lines, bulktest.Order(how)), nil)
+	groups, s := join(t, Options{Spill: spillAt(filepath.Join(t.TempDir(), "spill"))}, bulktest.New(lines, bulktest.Order(how)), nil)
 	took := time.Since(begun)
 	if groups != lines/bulktest.Each || s.Check(-1, int64(lines), int64(groups)) != nil {
 		t.Fatalf("%d groups, %+v", groups, s)

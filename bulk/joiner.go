@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"hash/maphash"
-	"os"
 	"slices"
 )
 
@@ -15,9 +13,8 @@ type Options struct {
 	// Memory is how many bytes of lines wait in memory, what they cost beside
 	// their text included. Default 32 MiB.
 	Memory int64
-	// SpillPath is the spill file, made with mode 0600 when the memory is full.
-	// Required.
-	SpillPath string
+	// Spill is the file that takes lines when the memory is full. Required.
+	Spill Spill
 	// Root is what the ids of roots begin with. Default gid://shopify/Product/.
 	Root string
 	// Children says how many children a root has by its own line, -1 when that
@@ -44,7 +41,7 @@ type Options struct {
 }
 
 func (o *Options) defaults() error {
-	if o.SpillPath == "" || o.Children == nil {
+	if o.Spill.Open == nil || o.Spill.Make == nil || o.Children == nil {
 		return errors.New("bulk: a joiner needs a spill file and a count of children")
 	}
 	if o.Memory <= 0 {
@@ -105,7 +102,7 @@ func NewJoiner(o Options) (*Joiner, error) {
 	if err := o.defaults(); err != nil {
 		return nil, err
 	}
-	spill, err := openSpill(o.SpillPath, o.Resume.Spilled, o.noSync)
+	spill, err := openSpill(o.Spill, o.Resume.Spilled, o.noSync)
 	if err != nil {
 		return nil, err
 	}
@@ -446,12 +443,4 @@ func (j *Joiner) Stats() Stats {
 func (j *Joiner) Close() error {
 	j.err = cmp.Or(j.err, errors.New("bulk: the joiner is closed"))
 	return j.spill.close()
-}
-
-// RemoveSpill removes the spill file of a run that is over, if there is one.
-func RemoveSpill(path string) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("bulk: remove the spill file: %w", err)
-	}
-	return nil
 }

@@ -94,7 +94,7 @@ func FuzzScanLine(f *testing.F) {
 				t.Fatalf("%q is refused", line)
 			}
 		}
-		j, err := NewJoiner(Options{SpillPath: filepath.Join(t.TempDir(), "s"), Memory: 1 << 20, Children: counted})
+		j, err := NewJoiner(Options{Spill: spillAt(filepath.Join(t.TempDir(), "s")), Memory: 1 << 20, Children: counted})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
-	"path/filepath"
 )
 
 // ErrSpill says that the spill file is not the one that a mark speaks of, or is
@@ -34,9 +33,17 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
+// Spill is a file that only its owner can read, of a name that is kept for it.
+type Spill struct {
+	// Open opens the file of an earlier run.
+	Open func() (*os.File, error)
+	// Make makes it, empty, mode 0600. When it returns, the name is on disk.
+	Make func() (*os.File, error)
+}
+
 // spillFile is the spill file, open for writing at its end and reading anywhere.
 type spillFile struct {
-	path     string
+	spill    Spill
 	noSync   bool
 	f        *os.File
 	size     int64
@@ -47,12 +54,12 @@ type spillFile struct {
 type segment struct{ from, to int64 } // of its records
 
 // openSpill opens the file of an earlier run and cuts off what came after size.
-func openSpill(path string, size int64, noSync bool) (*spillFile, error) {
-	s := &spillFile{path: path, noSync: noSync}
+func openSpill(spill Spill, size int64, noSync bool) (*spillFile, error) {
+	s := &spillFile{spill: spill, noSync: noSync}
 	if size == 0 {
 		return s, nil
 	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	f, err := spill.Open()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpill, err)
 	}
@@ -145,21 +152,11 @@ func (s *spillFile) append(write func(put func(kind byte, root int64, l line) er
 }
 
 func (s *spillFile) create() error {
-	f, err := os.OpenFile(s.path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := s.spill.Make()
 	if err != nil {
 		return fmt.Errorf("bulk: make the spill file: %w", err)
 	}
 	s.f = f
-	if s.noSync {
-		return nil
-	}
-	dir, err := os.Open(filepath.Dir(s.path))
-	if err != nil {
-		return fmt.Errorf("bulk: make the spill file: %w", err)
-	}
-	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
-		return fmt.Errorf("bulk: make the spill file: %w", err)
-	}
 	return nil
 }
 

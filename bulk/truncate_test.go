@@ -14,8 +14,8 @@ import (
 // readAll joins a file in one go.
 func readAll(t *testing.T, o Options, data []byte) ([]Group, Stats) {
 	t.Helper()
-	if o.SpillPath == "" {
-		o.SpillPath = filepath.Join(t.TempDir(), "spill")
+	if o.Spill.Open == nil {
+		o.Spill = spillAt(filepath.Join(t.TempDir(), "spill"))
 	}
 	o.Children, o.noSync = counted, true
 	j, err := NewJoiner(o)
@@ -164,7 +164,8 @@ func TestADamagedSpillFileIsAnErrorNeverAWrongGroup(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	lines := arrange(r, catalogue(r, 60, 6, nil), shuffled)
 	data := file(r, lines, false)
-	o := Options{SpillPath: filepath.Join(dir, "spill"), Memory: 6000, Children: counted}
+	path := filepath.Join(dir, "spill")
+	o := Options{Spill: spillAt(path), Memory: 6000, Children: counted}
 	j, err := NewJoiner(o)
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +189,7 @@ func TestADamagedSpillFileIsAnErrorNeverAWrongGroup(t *testing.T) {
 	if m.Spilled == 0 || m.Offset == 0 {
 		t.Fatalf("nothing was spilled: %+v", m)
 	}
-	sound, err := os.ReadFile(o.SpillPath)
+	sound, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,14 +245,14 @@ func TestADamagedSpillFileIsAnErrorNeverAWrongGroup(t *testing.T) {
 				continue
 			}
 		}
-		if err := os.WriteFile(o.SpillPath, bad, 0o600); err != nil {
+		if err := os.WriteFile(path, bad, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if n, err := run(); !errors.Is(err, ErrSpill) {
 			t.Errorf("damage %d: %d groups, %v", i, n, err)
 		}
 	}
-	if err := os.Remove(o.SpillPath); err != nil {
+	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := run(); !errors.Is(err, ErrSpill) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -176,6 +177,14 @@ type disk struct {
 	late   map[int64]bool
 }
 
+// spillAt is a spill file at a path.
+func spillAt(path string) Spill {
+	return Spill{
+		Open: func() (*os.File, error) { return os.OpenFile(path, os.O_RDWR, 0) },
+		Make: func() (*os.File, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) },
+	}
+}
+
 func newDisk(spill string) *disk {
 	return &disk{spill: spill, mark: []byte("{}"), groups: map[int64]Group{}, late: map[int64]bool{}}
 }
@@ -197,7 +206,7 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 	if err := json.Unmarshal(d.mark, &m); err != nil {
 		t.Fatalf("mark: %v", err)
 	}
-	o.SpillPath, o.Resume, o.noSync = d.spill, m, true
+	o.Spill, o.Resume, o.noSync = spillAt(d.spill), m, true
 	for id := range d.groups {
 		o.Seen = append(o.Seen, id)
 	}

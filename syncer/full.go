@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,8 +163,8 @@ func sizeOf(op shopify.BulkOperation) int64 {
 
 // rewind goes back to the beginning of the result. What was stored stays.
 func (r *run) rewind(ctx context.Context) error {
-	if err := bulk.RemoveSpill(r.spillPath()); err != nil {
-		return err
+	if err := r.s.o.Folder.Remove(spillName(r.row.ID)); err != nil {
+		return fmt.Errorf("remove the spill file: %w", err)
 	}
 	r.mu.Lock()
 	r.row.Offset, r.row.Spilled, r.row.Mark = 0, 0, ""
@@ -368,14 +367,25 @@ func (r *run) grouped() bool {
 	return !not
 }
 
-// spillPath is where the lines go that wait for others.
-func (r *run) spillPath() string { return filepath.Join(r.s.spillDir(), spillName(r.row.ID)) }
-
-func (s *Syncer) spillDir() string {
-	if s.o.SpillDir != "" {
-		return s.o.SpillDir
+// spill is where the lines go that wait for others.
+func (r *run) spill() bulk.Spill {
+	dir, name := r.s.o.Folder, spillName(r.row.ID)
+	return bulk.Spill{
+		Open: func() (*os.File, error) { return dir.Open(name, os.O_RDWR) },
+		Make: func() (*os.File, error) {
+			if err := errors.Join(dir.Check(), dir.Remove(name)); err != nil {
+				return nil, err
+			}
+			f, err := dir.Create(name)
+			if err != nil {
+				return nil, err
+			}
+			if err := dir.Sync(); err != nil {
+				return nil, errors.Join(err, f.Close())
+			}
+			return f, nil
+		},
 	}
-	return os.TempDir()
 }
 
 const spillPrefix, spillSuffix = "sync-", ".spill"
@@ -384,7 +394,7 @@ func spillName(run int64) string { return spillPrefix + strconv.FormatInt(run, 1
 
 // clear drops what only the run itself needed.
 func (r *run) clear(ctx context.Context) {
-	if err := bulk.RemoveSpill(r.spillPath()); err != nil {
+	if err := r.s.o.Folder.Remove(spillName(r.row.ID)); err != nil {
 		r.s.log.Warn("a temporary file can't be removed", "shop", r.shop, "error", err.Error())
 	}
 	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
@@ -396,21 +406,16 @@ func (r *run) clear(ctx context.Context) {
 
 // dropSpills removes the temporary files of runs that nobody will take up.
 func (s *Syncer) dropSpills(keep []store.SyncRun) {
-	if s.o.SpillDir == "" {
-		return // the system's directory is not ours to sweep
-	}
-	list, err := os.ReadDir(s.o.SpillDir)
+	names, err := s.o.Folder.Names()
 	if err != nil {
 		s.log.Warn("temporary files of earlier syncs can't be looked for", "error", err.Error())
-		return
 	}
-	for _, f := range list {
-		name := f.Name()
+	for _, name := range names {
 		if !strings.HasPrefix(name, spillPrefix) || !strings.HasSuffix(name, spillSuffix) ||
 			slices.ContainsFunc(keep, func(run store.SyncRun) bool { return name == spillName(run.ID) }) {
 			continue
 		}
-		if err := bulk.RemoveSpill(filepath.Join(s.o.SpillDir, name)); err != nil {
+		if err := s.o.Folder.Remove(name); err != nil {
 			s.log.Warn("a temporary file of an earlier sync can't be removed", "error", err.Error())
 		}
 	}

@@ -121,7 +121,7 @@ func (d *reader) open(ctx context.Context) error {
 	}
 	var err error
 	d.j, err = bulk.NewJoiner(bulk.Options{
-		SpillPath: r.spillPath(), Memory: r.s.o.BulkMemory, Resume: d.mark.Bulk, Seen: seen,
+		Spill: r.spill(), Memory: r.s.o.BulkMemory, Resume: d.mark.Bulk, Seen: seen,
 		Children: func(root []byte) (int, error) {
 			n, _, err := shopify.BulkRoot(root)
 			return n, err

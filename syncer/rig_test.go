@@ -11,6 +11,7 @@ import (
 	"stockroom/breaker"
 	"stockroom/config"
 	"stockroom/fakeshopify"
+	"stockroom/folder"
 	"stockroom/limiter"
 	"stockroom/queue"
 	"stockroom/shopify"
@@ -103,7 +104,7 @@ func openRig(t *testing.T, o fakeshopify.Options) *rig {
 		Limiter: lim, Breaker: r.brk, Telemetry: tel, Transport: fakeshopify.Transport(r.shop.Handler()),
 	})
 	check(err)
-	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, Manual: true})
+	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, Folder: folderAt(t, dir), Manual: true})
 	t.Cleanup(func() {
 		check(r.queue.Close())
 		check(lim.Close())
@@ -144,4 +145,14 @@ func (r *rig) stored(id int64) bool {
 func (r *rig) pauseNow() state.Pause {
 	s, _ := r.state.Shop(testShop)
 	return s.Pause
+}
+
+func folderAt(t testing.TB, dir string) *folder.Folder {
+	t.Helper()
+	f, err := folder.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	return f
 }

@@ -104,7 +104,7 @@ func (r *runRig) open() {
 		}),
 	})
 	r.check(err)
-	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, SpillDir: r.dir})
+	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, Folder: folderAt(r.t, r.dir)})
 }
 
 func (r *runRig) close() {

@@ -128,7 +128,7 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 		t.Fatal(err)
 	}
 	r := &scheduleRig{dir: dir, runs: runs}
-	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, Queue: jobs, ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
+	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, Queue: jobs, Folder: folderAt(t, t.TempDir()), ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
 	r.runner = runs
 	r.checkSubs = func(context.Context, string, bool) (Subscriptions, bool, error) {
 		return Subscriptions{CheckedAt: time.Now(), Present: true}, false, nil

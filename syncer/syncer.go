@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stockroom/catalog"
+	"stockroom/folder"
 	"stockroom/limiter"
 	"stockroom/queue"
 	"stockroom/shopify"
@@ -52,8 +53,8 @@ type Options struct {
 	// ReconcileEvery is how often the copy is compared with the shop, and
 	// FullSyncEvery how often every field is read. 0: never by itself.
 	ReconcileEvery, FullSyncEvery time.Duration
-	// SpillDir takes the temporary files of full syncs. "": the system's.
-	SpillDir string
+	// Folder takes the temporary files of full syncs.
+	Folder *folder.Folder
 	// BulkMemory is how many bytes of a bulk result wait in memory before they go
 	// to such a file. Default 32 MiB.
 	BulkMemory int64
