@@ -93,11 +93,17 @@ func (o Opened) quickCheck() error {
 	return err
 }
 
-// Look returns nil when name and directory still lead to the open file; it costs
-// no disk. A Removed file is put back by Rewrite. A Lost one is so for good: no
+// Look returns nil when name and directory still lead to the open file and it was
+// not cut. A Removed file is put back by Rewrite. A Lost one is so for good: no
 // later commit, rename or removal is made, whatever comes back, and the log says
-// why.
-func (o Opened) Look() error { return o.h.look() }
+// why. With ErrDamaged the handle must be given up (Reopen).
+func (o Opened) Look() error {
+	err := o.h.look()
+	if err == nil {
+		err = o.h.met(o.quickCheck())
+	}
+	return err
+}
 
 func (h *handle) look() error {
 	if lost := h.lost.Load(); lost != nil {

@@ -57,12 +57,14 @@ func lostWords(path string, lost *folder.LostError) string {
 		return "the lock file of the data dir " + path + " was removed or replaced while Stockroom ran, so another server may " +
 			"have started there; it stops. What it acknowledged is in that dir. Start Stockroom again when no other server runs there"
 	}
-	what := "the data dir " + path
+	what, next := "the data dir "+path, " What it acknowledged is in the moved dir. Move it back, or start Stockroom with --data and its new path"
 	if lost.Replaced {
 		what = "another folder is at " + path + " now: the data dir"
 	}
-	return what + " was moved or removed while Stockroom ran; it stops. What it acknowledged is in the moved dir. Move it back, or " +
-		"start Stockroom with --data and its new path; if it was removed, bring it back from a backup"
+	if lost.Removed {
+		next = " What it held is gone with it. Bring it back from a backup, or start Stockroom again with an empty dir and connect the shops again"
+	}
+	return what + " was " + lost.Deed() + " while Stockroom ran; it stops." + next
 }
 
 // dirError adds to err what helps against it.

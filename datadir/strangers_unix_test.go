@@ -179,7 +179,7 @@ func TestALostDirIsToldAndTheOneInItsPlaceIsLeftAlone(t *testing.T) {
 		ours   string // where the first one's files are
 		says   string
 	}{
-		"moved":        {lose: move, ours: ".old", says: "was moved or removed while Stockroom ran; it stops. What it acknowledged is in the moved dir. Move it back, or "},
+		"moved":        {lose: move, ours: ".old", says: "was moved while Stockroom ran; it stops. What it acknowledged is in the moved dir. Move it back, or "},
 		"replaced":     {lose: move, second: true, ours: ".old", says: "another folder is at "},
 		"lock removed": {lose: func(t *testing.T, path string) { _ = os.Remove(filepath.Join(path, "lock")) }, says: "the lock file of the data dir "},
 		"lock replaced": {lose: func(t *testing.T, path string) { _ = os.Remove(filepath.Join(path, "lock")) }, second: true,

@@ -35,6 +35,9 @@ type LostError struct {
 	Dir  bool   // it is the directory itself, or what keeps others out of it
 	// Replaced: something else is there now. Otherwise nothing is.
 	Replaced bool
+	// Removed: the directory is gone with all that it held, as far as the system
+	// tells it. Otherwise it is somewhere else.
+	Removed bool
 }
 
 func (e *LostError) Error() string {
@@ -42,11 +45,19 @@ func (e *LostError) Error() string {
 	case e.Dir && e.Replaced:
 		return "another folder or lock has taken the place of " + e.Path
 	case e.Dir:
-		return e.Path + " was moved or removed while it was in use"
+		return e.Path + " was " + e.Deed() + " while it was in use"
 	case e.Replaced:
 		return "another file has taken the place of " + e.Path + " while it was in use"
 	}
 	return e.Path + " was removed while it was in use"
+}
+
+// Deed says what happened to the directory.
+func (e *LostError) Deed() string {
+	if e.Removed {
+		return "removed"
+	}
+	return "moved"
 }
 
 // ErrNotRegular is returned for a name that is no regular file.
@@ -111,6 +122,10 @@ func (f *Folder) Hold(name string, file *os.File) error {
 func (f *Folder) Check() error {
 	now, err := os.Stat(f.path)
 	if err := lost(f.path, true, f.self, now, err); err != nil {
+		if lost, ok := errors.AsType[*LostError](err); ok {
+			self, err := f.root.Stat(".")
+			lost.Removed = err == nil && Links(self) == 0
+		}
 		return err
 	}
 	f.mu.Lock()

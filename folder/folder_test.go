@@ -59,6 +59,9 @@ func TestAMovedDirectoryIsNoticedAndNothingIsDoneInTheOneAtItsPath(t *testing.T)
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if lost, _ := errors.AsType[*folder.LostError](f.Check()); lost.Deed() != "moved" {
+		t.Errorf("it was %s", lost.Deed())
+	}
 	write(t, filepath.Join(path, "a"), "theirs")
 	write(t, filepath.Join(old, "a"), "ours")
 	isLost(t, f.Check(), true, true)

@@ -47,3 +47,17 @@ func TestTheDirectoryMayBeALinkUntilItLeadsElsewhere(t *testing.T) {
 	}
 	isLost(t, f.Check(), true, true)
 }
+
+func TestARemovedDirectoryIsToldFromAMovedOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x")
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f := open(t, path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if lost, ok := errors.AsType[*folder.LostError](f.Check()); !ok || lost.Deed() != "removed" {
+		t.Errorf("%v", lost)
+	}
+}

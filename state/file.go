@@ -70,12 +70,17 @@ func (f *file) transact(fn func(*bbolt.Tx) error, writable bool, committed func(
 	return err
 }
 
-// look notes when the file's name does not lead to it any more; f.mu is held.
+// look notes when the file's name does not lead to it any more, or it was cut; f.mu
+// is held.
 func (f *file) look() {
 	if f.health != healthy {
 		return
 	}
-	if err := f.opened.Look(); err != nil {
+	err := f.opened.Look()
+	switch {
+	case errors.Is(err, boltfile.ErrDamaged):
+		f.health, f.cause = broken, err
+	case err != nil:
 		f.health, f.cause = unsynced, err
 	}
 }

@@ -130,3 +130,20 @@ func TestPeekFollowsNoLink(t *testing.T) {
 		t.Errorf("a link was followed: %v", shops)
 	}
 }
+
+// Somebody cuts the file under a store to which nobody writes.
+func TestAFileThatIsCutIsSetAsideByALook(t *testing.T) {
+	for _, size := range []int64{0, 20 << 10} {
+		path := filepath.Join(t.TempDir(), "state.db")
+		s := open(t, path, state.Options{})
+		fill(t, s)
+		want := describe(s)
+		ok(t, os.Truncate(path, size), s.Look())
+		if d, damaged := s.Damage(); !damaged {
+			t.Errorf("cut to %d bytes: %+v", size, d)
+		}
+		if got := describe(s); !maps.Equal(got, want) {
+			t.Errorf("cut to %d bytes: it holds %v, want %v", size, got, want)
+		}
+	}
+}

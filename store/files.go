@@ -159,8 +159,9 @@ const (
 	frameBytes = 24 + pageBytes
 )
 
-var errLogCut = &UnavailableError{Cause: CauseDamaged,
-	Err: errors.New("its write-ahead log was cut short by another program")}
+func logCutError() error {
+	return &UnavailableError{Cause: CauseDamaged, Err: errors.New("its write-ahead log was cut short by another program")}
+}
 
 // check is the writer's look, before each commit and again after it with the
 // length that the log had before. Should somebody have cut the log in between,
@@ -188,7 +189,7 @@ func (s *Store) check(before int64) error {
 		return fileError("read the write-ahead log", err)
 	}
 	if number == [4]byte{} {
-		return errLogCut
+		return logCutError()
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func (s *Store) judgeCut() error {
 	var row [3]driver.Value
 	_, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:])
 	if frames := asInt(row[1]); frames > 0 && s.walSize() < logHeader+frames*frameBytes {
-		return errLogCut
+		return logCutError()
 	}
 	var pages int64
 	if err == nil {

@@ -252,7 +252,7 @@ func TestTwoStoresOfOnePathTouchOnlyTheirOwn(t *testing.T) {
 	second := &bench{t: t, path: first.path}
 	second.reopen()
 	second.must(second.tryPut(2))
-	if err := first.s.replaceDamaged(errLogCut); CauseOf(err) != CauseLost {
+	if err := first.s.replaceDamaged(logCutError()); CauseOf(err) != CauseLost {
 		t.Errorf("the first store replaces a damaged file: %v", err)
 	}
 	for _, err := range []error{first.tryPut(3), first.s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`), first.s.integrity(t.Context())} {

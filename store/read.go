@@ -18,10 +18,12 @@ func (s *Store) rows(ctx context.Context, sqlText string, args ...any) (*sql.Row
 	if db := s.readers.Load(); db != nil {
 		return db.QueryContext(ctx, sqlText, args...)
 	}
-	return nil, errNotOpen
+	return nil, notOpenError()
 }
 
-var errNotOpen = &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+func notOpenError() error {
+	return &UnavailableError{Cause: CauseClosed, Err: errors.New("the file is not open")}
+}
 
 // moment is a read transaction: what it reads belongs together.
 type moment struct{ *sql.Tx }
@@ -34,7 +36,7 @@ func (i moment) rows(ctx context.Context, sqlText string, args ...any) (*sql.Row
 func (s *Store) begin(ctx context.Context) (moment, error) {
 	db := s.readers.Load()
 	if db == nil {
-		return moment{}, errNotOpen
+		return moment{}, notOpenError()
 	}
 	tx, err := db.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
