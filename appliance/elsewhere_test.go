@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,10 +11,12 @@ import (
 	"time"
 
 	"stockroom/config"
+	"stockroom/queue"
 	"stockroom/state"
+	"stockroom/store"
 )
 
-// dataDirWith makes a data dir whose state.db has a shop, and returns it open.
+// dataDirWith makes a data dir whose state.db has a shop, and returns that open.
 func dataDirWith(t *testing.T, dir, shop string) *state.Store {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -23,7 +26,15 @@ func dataDirWith(t *testing.T, dir, shop string) *state.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddShop(shop, "", time.Now()); err != nil {
+	cat, err := store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "products.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(cat.Close(), jobs.Close(), s.AddShop(shop, "", time.Now())); err != nil {
 		t.Fatal(err)
 	}
 	return s

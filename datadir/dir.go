@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"stockroom/folder"
@@ -133,17 +134,20 @@ func (d *Dir) Close() error {
 
 // make makes the dir, durably, or checks the one that is there.
 func (d *Dir) make(path string) error {
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		if err := makeAll(path); err != nil {
 			return err
 		}
 		d.made = true
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%w", syscall.ENOTDIR)
 	}
-	var err error
 	if d.folder, err = folder.Open(path); err != nil {
 		return err
 	}
-	info, err := d.folder.Root().Stat(".")
+	info, err = d.folder.Root().Stat(".")
 	if err != nil {
 		return err
 	}
