@@ -125,7 +125,10 @@ func (s *Store) resetWAL() {
 	if err := s.fault("before log cut"); err != nil {
 		return
 	}
-	s.noteLog(false, s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`))
+	// Whether a reader stopped it is known already.
+	if err := s.checkpoint(0, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		s.noteLog(false, err)
+	}
 }
 
 // Log is the write-ahead log of products.db, and what keeps it long.
