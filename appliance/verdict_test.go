@@ -201,7 +201,7 @@ func TestEveryAnswerHasItsConsequencesEverywhere(t *testing.T) {
 				t.Errorf("catalogue: %v", stored)
 			}
 			open := false
-			for _, c := range p.breaker.Snapshot() {
+			for _, c := range p.breaker.SnapshotAt(time.Now()) {
 				open = open || c.State == breaker.StateOpen
 			}
 			if open != tt.opens {

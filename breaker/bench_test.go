@@ -38,22 +38,6 @@ func BenchmarkClosed(b *testing.B) {
 	}
 }
 
-// BenchmarkClosedCircuit is the same for a key looked up once, which is what the
-// other libraries' figures are: they know no keys.
-func BenchmarkClosedCircuit(b *testing.B) {
-	br := openAt(b, epoch, openDB(b), Options{})
-	c := br.Circuit(key)
-	now := time.Now()
-	b.ReportAllocs()
-	for b.Loop() {
-		p, err := c.Allow(now)
-		if err != nil {
-			b.Fatal(err)
-		}
-		p.Done(Success, 0)
-	}
-}
-
 func BenchmarkClosedWithClock(b *testing.B) {
 	br := openAt(b, epoch, openDB(b), Options{})
 	br.Allow(epoch, key)

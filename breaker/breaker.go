@@ -60,13 +60,6 @@ func Open(db DB, opts Options) (*Breaker, error) {
 	return open(time.Now(), db, opts, stamp{boot, up, ok})
 }
 
-// OpenAt is Open at an explicit instant.
-func OpenAt(now time.Time, db DB, opts Options) (*Breaker, error) {
-	opts = opts.withDefaults()
-	boot, up, ok := opts.Uptime()
-	return open(now, db, opts, stamp{boot, up, ok})
-}
-
 // stamp is a reading of the clock since boot.
 type stamp struct {
 	boot string
@@ -137,23 +130,11 @@ func (b *Breaker) publish(ready map[Key]*circuit) {
 // Allow lets a call through at now, or refuses it with an *OpenError. No lock
 // is held while the call runs.
 func (b *Breaker) Allow(now time.Time, key Key) (Permit, error) {
-	return Circuit{b.circuit(key)}.Allow(now)
-}
-
-// Circuit is a key that was looked up once, for callers that ask often. It is
-// good until its shop is forgotten.
-type Circuit struct{ c *circuit }
-
-// Circuit looks a key up.
-func (b *Breaker) Circuit(key Key) Circuit { return Circuit{b.circuit(key)} }
-
-// Allow is Breaker.Allow for the circuit's key.
-func (h Circuit) Allow(now time.Time) (Permit, error) {
-	c := h.c
+	c := b.circuit(key)
 	if gate := c.gate.Load(); gate&1 != 0 {
-		return Permit{c: c, gen: gate >> 1, at: c.b.tick(now)}, nil
+		return Permit{c: c, gen: gate >> 1, at: b.tick(now)}, nil
 	}
-	return c.b.admit(now, c)
+	return b.admit(now, c)
 }
 
 // admit decides for a circuit that is not closed, and writes the step to

@@ -28,9 +28,16 @@ func openDB(t testing.TB) *bolt.DB {
 	return db
 }
 
+// startAt is Open at an explicit instant.
+func startAt(now time.Time, db DB, o Options) (*Breaker, error) {
+	o = o.withDefaults()
+	boot, up, ok := o.Uptime()
+	return open(now, db, o, stamp{boot, up, ok})
+}
+
 func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Breaker {
 	t.Helper()
-	b, err := OpenAt(now, db, o)
+	b, err := startAt(now, db, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 		o := oracle{base: epoch, failures: rapid.IntRange(1, 8).Draw(rt, "failures"), min: rapid.IntRange(2, 20).Draw(rt, "min")}
 		m := &machine{boot: "b"}
 		opts := Options{Failures: o.failures, MinCalls: o.min, ProbeTimeout: 1e6 * time.Hour, Uptime: m.uptime}
-		b, err := OpenAt(epoch, db, opts)
+		b, err := startAt(epoch, db, opts)
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -132,7 +132,7 @@ func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 				}
 				flights = nil
 				m.up = now.Sub(epoch)
-				if b, err = OpenAt(now, db, opts); err != nil {
+				if b, err = startAt(now, db, opts); err != nil {
 					rt.Fatal(err)
 				}
 				if o.state == StateHalfOpen {

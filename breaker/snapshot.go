@@ -17,10 +17,7 @@ type Status struct {
 	Err     error     // the last transition could not be written
 }
 
-// Snapshot is the state of every circuit, in no order.
-func (b *Breaker) Snapshot() []Status { return b.SnapshotAt(time.Now()) }
-
-// SnapshotAt is Snapshot at an explicit instant.
+// SnapshotAt is the state of every circuit at an instant, in no order.
 func (b *Breaker) SnapshotAt(now time.Time) []Status {
 	return b.statuses(now, func(Key) bool { return true })
 }

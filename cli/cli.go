@@ -145,12 +145,6 @@ func parse(c *commands, p Process) (k *kong.Context, ended bool, err error) {
 	return k, false, parseError(err)
 }
 
-// Check reports what is wrong with a command line, without running it.
-func Check(args []string) error {
-	_, _, err := parse(new(commands), Process{Args: args, Stdout: io.Discard, Stderr: io.Discard})
-	return err
-}
-
 // Run parses and runs one command and returns its exit code.
 func Run(ctx context.Context, p Process) int {
 	p.Program = inPath(p.Program)

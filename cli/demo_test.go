@@ -35,8 +35,8 @@ func TestTheLinesOfTheDemoCanBePasted(t *testing.T) {
 		t.Errorf("%q", w)
 	}
 	for _, line := range lines[2:] {
-		if w := words(strings.TrimSpace(line)); w[0] != "stockroom" || Check(w[1:]) != nil {
-			t.Errorf("%q: %v", w, Check(w[1:]))
+		if w := words(strings.TrimSpace(line)); w[0] != "stockroom" || check(w[1:]) != nil {
+			t.Errorf("%q: %v", w, check(w[1:]))
 		}
 	}
 	out.Reset()

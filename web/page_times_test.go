@@ -40,7 +40,7 @@ func TestInstantsInATextAreFound(t *testing.T) {
 	if b.String() != want {
 		t.Error(b.String())
 	}
-	if got := parts(now, inText(now)); len(got) != 1 || got[0].Time != seconds(now, now) {
+	if got := parts(now, now.UTC().Format(time.RFC3339)); len(got) != 1 || got[0].Time != seconds(now, now) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -54,10 +54,6 @@ type part struct {
 	Time instant // with ISO "" it is text
 }
 
-// inText is how an instant stands in a sentence that is plain text, in logs and
-// in the API too. The page shows it as seconds does.
-func inText(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
 var instants = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
 
 // parts finds the instants in a text.

@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
-
 	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/store"
@@ -222,20 +220,6 @@ func (in *Intake) note(ctx context.Context, e Envelope, product int64, cause err
 	if want != nil {
 		in.opt.Wanted(*want)
 	}
-}
-
-// BodyJSON returns the body as JSON for people to look at, or as a JSON string
-// when it is none.
-func (e Envelope) BodyJSON() jsontext.Value {
-	v := jsontext.Value(e.Body)
-	if v.IsValid() {
-		return v
-	}
-	quoted, err := jsontext.AppendQuote(nil, string(e.Body))
-	if err != nil {
-		quoted, _ = jsontext.AppendQuote(nil, []byte("(not text)"))
-	}
-	return quoted
 }
 
 func words(err error) string {

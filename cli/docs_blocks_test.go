@@ -1,4 +1,4 @@
-package main_test
+package cli
 
 import (
 	"os"
@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"stockroom/cli"
 )
 
 // block is a fenced block of a page.
@@ -106,7 +104,7 @@ func ours(words []string) (args []string, ok bool) {
 
 // checkLine parses a command line of ours; words in capitals stand for values.
 func checkLine(args []string) error {
-	err := cli.Check(args)
+	err := check(args)
 	if err == nil {
 		return nil
 	}
@@ -117,19 +115,19 @@ func checkLine(args []string) error {
 			filled[i] = "1"
 		}
 	}
-	if cli.Check(filled) == nil {
+	if check(filled) == nil {
 		return nil
 	}
 	return err
 }
 
 func TestEveryBlockOfThePagesIsMarkedAndItsCommandsParse(t *testing.T) {
-	pages, err := filepath.Glob("docs/*.md")
+	pages, err := filepath.Glob("../docs/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	parsed := 0
-	for _, page := range append([]string{"README.md", "CONTRIBUTING.md"}, pages...) {
+	for _, page := range append([]string{"../README.md", "../CONTRIBUTING.md"}, pages...) {
 		for _, b := range blocksOf(t, page) {
 			if b.kind == "run" && b.language != "sh" {
 				t.Errorf("%s:%d: only sh can be run, not %s", b.file, b.line, b.language)
