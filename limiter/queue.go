@@ -113,6 +113,15 @@ func (s *shop) pump(t int64) (dry bool) {
 	return dry
 }
 
+// pumpLeased pumps and waits for the disk where the lease ran dry. It releases
+// s.mu while it waits and returns the instant it ended at.
+func (s *shop) pumpLeased(t int64) int64 {
+	for s.pump(t) && s.awaitLease() == nil {
+		t = s.enter(t)
+	}
+	return t
+}
+
 // fail ends a waiting call with an error.
 func (s *shop) fail(g *Grant, err error) {
 	g.err = err
