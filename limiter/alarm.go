@@ -2,19 +2,16 @@ package limiter
 
 import "time"
 
-// alarm wakes the queue of a shop when its next call is due. It runs only while
-// a goroutine sleeps in Wait: callers with instants of their own ask by
-// themselves, and their instants may have nothing to do with the real clock.
+// alarm wakes the queue of a shop when its next call is due.
 type alarm struct {
-	sleepers int
-	timer    *time.Timer
-	at       int64 // what it is set to; 0 when it is not
+	timer *time.Timer
+	at    int64 // what it is set to; 0 when it is not
 }
 
 // arm sets the alarm to the next turn, or stops it. Needs s.mu.
 func (s *shop) arm(t int64) {
 	a := &s.alarm
-	if a.sleepers == 0 {
+	if s.queued == 0 {
 		if a.timer != nil && a.at != 0 {
 			a.timer.Stop()
 			a.at = 0

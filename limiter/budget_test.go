@@ -4,101 +4,106 @@ import (
 	"errors"
 	"math"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 func TestABudget(t *testing.T) {
-	reserve := func(t *testing.T, l *Limiter, d time.Duration, cost int) *Grant {
-		g, err := l.ReserveAt(at(d), shopA, Bulk, cost)
-		if err != nil {
-			t.Fatal(err)
+	learnt := func(st ThrottleStatus, f func(t *testing.T, l *Limiter)) func(t *testing.T) {
+		return func(t *testing.T) {
+			bubble(t, Options{}, func(t *testing.T, l *Limiter) { teach(t, l, st); f(t, l) })
 		}
-		return g
 	}
-	t.Run("follows the shop's numbers, floats too", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{4000.0, 3999.5, 200.5})
-		if l.AllowAt(epoch, shopA, Bulk, 4000) || !l.AllowAt(epoch, shopA, Bulk, 3999) {
+	floats, full := ThrottleStatus{4000.0, 3999.5, 200.5}, ThrottleStatus{1000, 1000, 50}
+	t.Run("follows the shop's numbers, floats too", learnt(floats, func(t *testing.T, l *Limiter) {
+		if !only(l, Bulk, 3999) {
 			t.Error("not bounded by currentlyAvailable")
 		}
-		g := reserve(t, l, time.Second, 50)
-		g.SettleAt(at(time.Second), 50, &ThrottleStatus{1000, 20, 50}) // lowered, and somebody else spends
-		if l.AllowAt(at(time.Second), shopA, Bulk, 21) || !l.AllowAt(at(time.Second), shopA, Bulk, 20) {
+		until(time.Second)
+		// lowered, and somebody else spends
+		grab(t, l, Bulk, 50).SettleAt(time.Now(), 50, &ThrottleStatus{1000, 20, 50})
+		if !only(l, Bulk, 20) {
 			t.Error("did not follow")
 		}
-		if _, err := l.ReserveAt(at(2*time.Second), shopA, Bulk, 1001); !errors.Is(err, ErrCostAboveBudget) {
+		until(2 * time.Second)
+		if _, err := l.Wait(t.Context(), shopA, Bulk, 1001); !errors.Is(err, ErrCostAboveBudget) {
 			t.Errorf("got %v", err)
 		}
-	})
-	t.Run("stays when an answer has no numbers or wrong ones", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
+	}))
+	t.Run("stays when an answer has no numbers or wrong ones", learnt(full, func(t *testing.T, l *Limiter) {
 		nan := math.NaN()
 		for _, st := range []*ThrottleStatus{nil, {}, {-1, 5, 50}, {1000, 1000, 0}, {nan, nan, nan}, {1e300, 1e300, 1e300}} {
-			reserve(t, l, 0, 10).SettleAt(epoch, 10, st)
+			grab(t, l, Bulk, 10).SettleAt(epoch, 10, st)
 		}
-		if l.AllowAt(epoch, shopA, Bulk, 941) || !l.AllowAt(epoch, shopA, Bulk, 940) {
+		if !only(l, Bulk, 940) {
 			t.Error("the bucket is not 1000 - 6 x 10")
 		}
-	})
-	t.Run("counts answers that overtook each other once", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
-		slow, quick := reserve(t, l, 0, 100), reserve(t, l, 0, 100)
+	}))
+	t.Run("counts answers that overtook each other once", learnt(full, func(t *testing.T, l *Limiter) {
+		slow, quick := grab(t, l, Bulk, 100), grab(t, l, Bulk, 100)
 		quick.SettleAt(epoch, 100, nil)
 		slow.SettleAt(epoch, 100, &ThrottleStatus{1000, 900, 50}) // taken before the quick one
-		if l.AllowAt(epoch, shopA, Bulk, 801) || !l.AllowAt(epoch, shopA, Bulk, 800) {
+		if !only(l, Bulk, 800) {
 			t.Error("believed an answer that did not know of the other call")
 		}
-	})
-	t.Run("is not trusted by more than one call when it is old", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 1000, 50})
-		now := 11 * time.Second
-		g := reserve(t, l, now, 10)
-		if g.DelayFrom(at(now)) != 0 {
-			t.Fatal("no call at all")
+	}))
+	t.Run("is not trusted by more than one call when it is old", learnt(full, func(t *testing.T, l *Limiter) {
+		until(11 * time.Second)
+		grab(t, l, Bulk, 10)
+		c := ask(l, shopA, Bulk, 10)
+		until(21*time.Second - 1)
+		if c.over() {
+			t.Errorf("second call at %v", c.at)
 		}
-		h := reserve(t, l, now, 10)
-		if d := h.DelayFrom(at(now)); d != 10*time.Second {
-			t.Errorf("second call after %v", d)
+		until(21 * time.Second)
+		if !c.over() || c.err != nil {
+			t.Errorf("no second call after StaleAfter: %v", c.err)
 		}
-		g.SettleAt(at(now+time.Second), 10, &ThrottleStatus{1000, 3, 50}) // the other client was busy
-		if d := h.DelayFrom(at(now + time.Second)); d != 140*time.Millisecond {
-			t.Errorf("second call after %v, want 140ms", d)
+	}))
+	t.Run("that an answer brought up to date is trusted again", learnt(full, func(t *testing.T, l *Limiter) {
+		until(11 * time.Second)
+		g := grab(t, l, Bulk, 10)
+		c := ask(l, shopA, Bulk, 10)
+		until(12 * time.Second)
+		g.SettleAt(time.Now(), 10, &ThrottleStatus{1000, 3, 50}) // the other client was busy
+		<-c.done
+		if d := c.at.Sub(at(12 * time.Second)); d != 140*time.Millisecond || c.err != nil {
+			t.Errorf("second call after %v (%v), want 140ms", d, c.err)
 		}
-	})
-	t.Run("that was lowered leaves the window what it held", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{4000, 4000, 200})
-		reserve(t, l, 0, 4000).SettleAt(epoch, 4000, nil)
-		reserve(t, l, 20*time.Second, 4000).SettleAt(at(20*time.Second), 4000, &ThrottleStatus{1000, 500, 50})
-		if !l.AllowAt(at(20*time.Second), shopA, Bulk, 500) {
+	}))
+	more := ThrottleStatus{4000, 4000, 200}
+	t.Run("that was lowered leaves the window what it held", learnt(more, func(t *testing.T, l *Limiter) {
+		grab(t, l, Bulk, 4000).SettleAt(epoch, 4000, nil)
+		until(20 * time.Second)
+		grab(t, l, Bulk, 4000).SettleAt(time.Now(), 4000, &ThrottleStatus{1000, 500, 50})
+		if !spend(l, Bulk, 500) {
 			t.Error("the shop has 500 points and we stand still")
 		}
-	})
+	}))
 	t.Run("that was learnt is on disk before the next lease", func(t *testing.T) {
-		db, m := openDB(t), &machine{boot: "one"}
-		l := openAt(t, epoch, db, Options{Uptime: m.uptime})
-		g, err := l.ProbeAt(epoch, shopA, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.settled()
-		g.SettleAt(epoch, 1, &ThrottleStatus{1000, 999, 50})
-		l.settled()
-		l.crash()
-		l = openAt(t, epoch, db, Options{Uptime: m.uptime})
-		if s, _ := l.SnapshotAt(epoch, shopA); s.Mode != "adaptive" {
-			t.Errorf("%+v", s)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			db, m := openDB(t), newMachine()
+			l := openLimiter(t, db, Options{Uptime: m.uptime})
+			g, err := l.Probe(shopA, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.settled()
+			g.SettleAt(time.Now(), 1, &ThrottleStatus{1000, 999, 50})
+			l.settled()
+			l.crash()
+			l = openLimiter(t, db, Options{Uptime: m.uptime})
+			if s, _ := l.Snapshot(shopA); s.Mode != "adaptive" {
+				t.Errorf("%+v", s)
+			}
+		})
 	})
 }
 
 func TestLearntCosts(t *testing.T) {
-	l := fresh(t, Options{})
+	l := openLimiter(t, openDB(t), Options{})
 	for _, step := range []struct {
 		ask   int
 		times int
@@ -125,7 +130,7 @@ func TestLearntCosts(t *testing.T) {
 // for longer than minutes, also after a restart and with what an earlier version
 // believed.
 func TestWhatTheShopSaysIsBelievedWithinReason(t *testing.T) {
-	most := 30 * time.Minute
+	const most = 28 * time.Minute
 	for _, tt := range []struct {
 		name   string
 		actual int
@@ -140,37 +145,35 @@ func TestWhatTheShopSaysIsBelievedWithinReason(t *testing.T) {
 		{"a wait of years", 1, nil, 99999999 * time.Second},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			db, m := openDB(t), &machine{boot: "one"}
-			o := Options{Uptime: m.uptime, MaxPenalty: 15 * time.Minute}
-			l := openAt(t, epoch, db, o)
-			first, err1 := l.ReserveAt(at(2*time.Minute), shopA, Bulk, 20)
-			g, err2 := l.ReserveAt(at(2*time.Minute), shopA, Bulk, 20)
-			if err := errors.Join(err1, err2); err != nil {
-				t.Fatal(err)
-			}
-			first.SettleAt(at(2*time.Minute), 20, &ThrottleStatus{1000, 900, 50})
-			g.SettleAt(at(2*time.Minute), tt.actual, tt.status)
-			if tt.until > 0 {
-				g.PenaltyAt(at(2*time.Minute), at(tt.until))
-			}
-			l.settled()
-			if !l.AllowAt(at(most), shopA, Bulk, 50) {
-				t.Error("no call goes out")
-			}
+			bubble(t, Options{MaxPenalty: 15 * time.Minute}, func(t *testing.T, l *Limiter) {
+				first, g := grab(t, l, Bulk, 20), grab(t, l, Bulk, 20)
+				first.SettleAt(time.Now(), 20, &ThrottleStatus{1000, 900, 50})
+				g.SettleAt(time.Now(), tt.actual, tt.status)
+				if tt.until > 0 {
+					g.PenaltyAt(time.Now(), at(tt.until))
+				}
+				until(most)
+				if !spend(l, Bulk, 50) {
+					t.Error("no call goes out")
+				}
+			})
 		})
 	}
 	old := record{window: int64(time.Minute), known: true, size: nano, rate: 1, penaltyLeft: int64(24 * time.Hour), heldLeft: int64(24 * time.Hour)}
-	db := openDB(t)
-	if err := db.Update(func(tx *bolt.Tx) error {
-		if err := Buckets(tx); err != nil {
-			return err
+	synctest.Test(t, func(t *testing.T) {
+		db := openDB(t)
+		if err := db.Update(func(tx *bolt.Tx) error {
+			if err := Buckets(tx); err != nil {
+				return err
+			}
+			return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode())
+		}); err != nil {
+			t.Fatal(err)
 		}
-		return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode())
-	}); err != nil {
-		t.Fatal(err)
-	}
-	l := openAt(t, epoch, db, Options{Uptime: (&machine{}).uptime, MaxPenalty: 15 * time.Minute})
-	if s, _ := l.SnapshotAt(epoch, shopA); !s.Penalty.Equal(at(15*time.Minute)) || s.Mode != "default" {
-		t.Errorf("of an earlier version it believes %+v", s)
-	}
+		l := openLimiter(t, db, Options{Uptime: newMachine().uptime, MaxPenalty: 15 * time.Minute})
+		now := time.Now()
+		if s, _ := l.Snapshot(shopA); !s.Penalty.Equal(now.Add(15*time.Minute)) || s.Mode != "default" {
+			t.Errorf("of an earlier version it believes %+v", s)
+		}
+	})
 }

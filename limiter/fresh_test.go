@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -21,31 +22,36 @@ func TestAFreshShopIsAsFreeAsItsProbesAnswerSays(t *testing.T) {
 		{"a fixed budget: nothing, for a full bucket does not tell what a window held", true, &ThrottleStatus{2000, 1999, 100}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := openAt(t, epoch, openDB(t), Options{Fixed: c.fixed})
-			if !l.NeedsProbeAt(epoch, shopA) == !c.fixed {
-				t.Fatal("a probe is wanted exactly where it can teach something")
-			}
-			if !c.fixed {
-				g, err := l.ProbeAt(epoch, shopA, 1)
-				if err != nil {
-					t.Fatal(err)
+			synctest.Test(t, func(t *testing.T) {
+				l := openLimiter(t, openDB(t), Options{Fixed: c.fixed})
+				until(0)
+				if !l.NeedsProbe(shopA) == !c.fixed {
+					t.Fatal("a probe is wanted exactly where it can teach something")
 				}
-				g.SettleAt(epoch, 1, c.said)
-			} else if _, err := l.ProbeAt(epoch, shopA, 1); err == nil {
-				t.Error("a probe left in spite of the fixed budget")
-			}
-			if got := most(l, epoch); got != c.want {
-				t.Errorf("%d points to be had at once, want %d", got, c.want)
-			}
-			if c.want > 0 {
-				return
-			}
-			if l.AllowAt(at(time.Minute-1), shopA, Bulk, 1) == (c.said == nil || c.fixed) {
-				t.Error("the rest of the window is not as the answer says")
-			}
-			if !l.AllowAt(at(time.Minute), shopA, Bulk, 80) {
-				t.Error("a window later it is still spent")
-			}
+				if !c.fixed {
+					g, err := l.Probe(shopA, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					g.SettleAt(epoch, 1, c.said)
+				} else if _, err := l.Probe(shopA, 1); err == nil {
+					t.Error("a probe left in spite of the fixed budget")
+				}
+				if got := most(l); got != c.want {
+					t.Errorf("%d points to be had at once, want %d", got, c.want)
+				}
+				if c.want > 0 {
+					return
+				}
+				until(time.Minute - 1)
+				if spend(l, Bulk, 1) == (c.said == nil || c.fixed) {
+					t.Error("the rest of the window is not as the answer says")
+				}
+				until(time.Minute)
+				if !spend(l, Bulk, 80) {
+					t.Error("a window later it is still spent")
+				}
+			})
 		})
 	}
 }
@@ -65,53 +71,61 @@ func TestAProbeThatCostNothingIsFollowedByAnother(t *testing.T) {
 		{"its answer teaches", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), 0, &ThrottleStatus{2000, 2000, 100}) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			db, m := openDB(t), &machine{boot: "one"}
-			l := openAt(t, epoch, db, Options{Uptime: m.uptime})
-			before, _ := l.SnapshotAt(epoch, shopA)
-			for range 3 {
-				g, err := l.ProbeAt(at(time.Second), shopA, 7)
-				if err != nil {
-					t.Fatal(err)
+			synctest.Test(t, func(t *testing.T) {
+				db, m := openDB(t), newMachine()
+				l := openLimiter(t, db, Options{Uptime: m.uptime})
+				until(0)
+				before, _ := l.Snapshot(shopA)
+				until(time.Second)
+				for range 3 {
+					g, err := l.Probe(shopA, 7)
+					if err != nil {
+						t.Fatal(err)
+					}
+					c.end(g)
+					if l.NeedsProbe(shopA) != c.again {
+						t.Fatalf("another probe: %v, want %v", !c.again, c.again)
+					}
+					if !c.again {
+						return
+					}
 				}
-				c.end(g)
-				if l.NeedsProbeAt(at(time.Second), shopA) != c.again {
-					t.Fatalf("another probe: %v, want %v", !c.again, c.again)
+				if after, _ := l.Snapshot(shopA); after.Used != before.Used {
+					t.Errorf("%d points count after probes that cost nothing, %d before", after.Used, before.Used)
 				}
-				if !c.again {
-					return
+				l.settled()
+				l.crash()
+				until(2 * time.Second)
+				if l = openLimiter(t, db, Options{Uptime: m.uptime}); !l.NeedsProbe(shopA) {
+					t.Error("after a restart a probe that cost nothing counts")
 				}
-			}
-			if after, _ := l.SnapshotAt(at(time.Second), shopA); after.Used != before.Used {
-				t.Errorf("%d points count after probes that cost nothing, %d before", after.Used, before.Used)
-			}
-			l.settled()
-			l.crash()
-			if l = openAt(t, at(2*time.Second), db, Options{Uptime: m.uptime}); !l.NeedsProbeAt(at(2*time.Second), shopA) {
-				t.Error("after a restart a probe that cost nothing counts")
-			}
+			})
 		})
 	}
 }
 
 func TestASnapshotTellsWhatIsOnlyAssumed(t *testing.T) {
-	l := openAt(t, epoch, openDB(t), Options{})
-	fixed := openAt(t, epoch, openDB(t), Options{Fixed: true})
-	guessed := func(l *Limiter, now time.Time) bool {
-		snap, _ := l.SnapshotAt(now, shopA)
-		return snap.Guessed
-	}
-	if !guessed(l, epoch) || !guessed(l, at(time.Hour)) {
-		t.Error("a budget that no answer has told is an assumption")
-	}
-	g, err := l.ProbeAt(at(time.Hour), shopA, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.SettleAt(at(time.Hour), 1, &ThrottleStatus{2000, 30, 100})
-	if guessed(l, at(time.Hour)) {
-		t.Error("the shop has told its budget")
-	}
-	if !guessed(fixed, epoch) || guessed(fixed, at(time.Minute)) {
-		t.Error("of a fixed budget only the window before the first record is assumed")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := openLimiter(t, openDB(t), Options{})
+		fixed := openLimiter(t, openDB(t), Options{Fixed: true})
+		guessed := func(l *Limiter) bool {
+			snap, _ := l.Snapshot(shopA)
+			return snap.Guessed
+		}
+		if !guessed(l) || !guessed(fixed) {
+			t.Error("the window before the first record is an assumption")
+		}
+		time.Sleep(time.Minute)
+		if guessed(fixed) {
+			t.Error("of a fixed budget only the window before the first record is assumed")
+		}
+		time.Sleep(time.Hour)
+		if !guessed(l) {
+			t.Error("a budget that no answer has told is an assumption")
+		}
+		teach(t, l, ThrottleStatus{2000, 30, 100})
+		if guessed(l) {
+			t.Error("the shop has told its budget")
+		}
+	})
 }

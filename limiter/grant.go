@@ -11,13 +11,12 @@ const (
 )
 
 // Grant is a call's right to go out, or its place in the queue until then. End
-// every grant that holds points with Settle or Cancel; one that is forgotten is
+// every grant that holds points with SettleAt or Cancel; one that is forgotten is
 // settled for its whole cost after Options.MaxFlight. All methods may be called
 // from any goroutine, and any number of times: only the first end counts.
 type Grant struct {
 	s     *shop
 	class Class
-	wait  bool          // a goroutine sleeps in Wait on it
 	ready chan struct{} // closed when it leaves the queue; nil if it never queued
 
 	// owned by s.mu
@@ -32,9 +31,6 @@ type Grant struct {
 	prev, next *Grant // in the queue or in flight
 }
 
-// Cost is the reserved upper bound, in points.
-func (g *Grant) Cost() int { return int(g.cost) }
-
 // Sent notes that the call left, or may have left. A later Cancel then charges
 // the whole cost, because the shop may have counted it.
 func (g *Grant) Sent() {
@@ -43,12 +39,9 @@ func (g *Grant) Sent() {
 	g.s.mu.Unlock()
 }
 
-// Settle ends the call with what the shop charged (actualQueryCost; 0 for one
+// SettleAt ends the call with what the shop charged (actualQueryCost; 0 for one
 // it throttled, Unknown when there is no telling) and its throttleStatus, nil
-// when the answer had none.
-func (g *Grant) Settle(actual int, st *ThrottleStatus) { g.SettleAt(time.Now(), actual, st) }
-
-// SettleAt is Settle at an explicit instant: when the answer was received.
+// when the answer had none. now is when the answer was received.
 func (g *Grant) SettleAt(now time.Time, actual int, st *ThrottleStatus) {
 	s := g.s
 	s.mu.Lock()
@@ -93,12 +86,9 @@ func (s *shop) cancel(t int64, g *Grant) {
 	}
 }
 
-// Penalty keeps every call of the shop back until then, bounded by
+// PenaltyAt keeps every call of the shop back until then, bounded by
 // Options.MaxPenalty: for THROTTLED, 429 and 430 with or without Retry-After.
-// It survives a restart. Settle the grant as well.
-func (g *Grant) Penalty(until time.Time) { g.PenaltyAt(time.Now(), until) }
-
-// PenaltyAt is Penalty at an explicit instant.
+// It survives a restart. End the grant with SettleAt as well.
 func (g *Grant) PenaltyAt(now, until time.Time) {
 	s := g.s
 	s.mu.Lock()
@@ -111,47 +101,6 @@ func (g *Grant) PenaltyAt(now, until time.Time) {
 		s.request(0)
 	}
 	s.pump(t)
-}
-
-// Ready is closed when the grant holds its points or has failed (see Err).
-func (g *Grant) Ready() <-chan struct{} {
-	if g.ready == nil {
-		return g.s.l.now
-	}
-	return g.ready
-}
-
-// Err is why a queued grant failed: the limiter was closed, the lease could not
-// be written, or the budget was lowered below its cost. nil while it waits and
-// when it holds its points.
-func (g *Grant) Err() error {
-	g.s.mu.Lock()
-	defer g.s.mu.Unlock()
-	return g.err
-}
-
-// pollFlight is how soon to ask again when only an answer can free points.
-const pollFlight = time.Second
-
-// DelayFrom grants the points if they are due at now, and returns 0 when the
-// grant holds them or has failed; else how long until it can. The delay is
-// exact for the next call in line as long as no other call is under way, and the
-// earliest possible for the others: ask again after it.
-func (g *Grant) DelayFrom(now time.Time) time.Duration {
-	s := g.s
-	t := s.l.tick(now)
-	s.mu.Lock()
-	t = s.enter(t)
-	t = s.pumpLeased(t)
-	defer s.mu.Unlock()
-	if g.state != waiting {
-		return 0
-	}
-	at, ok := s.turn(t, g)
-	if !ok {
-		at = t + int64(pollFlight)
-	}
-	return time.Duration(max(at-t, 1))
 }
 
 // flights are the grants under way, oldest first.

@@ -172,10 +172,7 @@ func (s *shop) written(err error, block int64) {
 
 // Close returns the unspent leases, fails whoever waits with ErrClosed and
 // writes every shop's record. Grants still under way count as spent.
-func (l *Limiter) Close() error { return l.CloseAt(time.Now()) }
-
-// CloseAt is Close at an explicit instant.
-func (l *Limiter) CloseAt(now time.Time) error {
+func (l *Limiter) Close() error {
 	if l.closed.Swap(true) {
 		return nil
 	}
@@ -188,7 +185,7 @@ func (l *Limiter) CloseAt(now time.Time) error {
 			b := tx.Bucket(rootBucket).Bucket(shopsBucket)
 			for _, s := range shops {
 				s.mu.Lock()
-				s.enter(l.tick(now))
+				s.enter(l.tick(time.Now()))
 				s.lease = 0 // nothing is granted beyond this record
 				s.end()
 				rec := s.record(s.flight.points)

@@ -41,15 +41,21 @@ func Buckets(tx *bolt.Tx) error {
 	return nil
 }
 
+// stamp is what the clocks that outlive a process said at tick 0.
+type stamp struct {
+	boot string
+	up   time.Duration // since boot; read before tick 0, so that no record looks too old
+	ok   bool          // boot and up are known
+	wall int64         // Unix time, ns
+}
+
 // Limiter decides for all shops. It is safe for concurrent use.
 type Limiter struct {
 	db   DB
 	opts Options
-	base time.Time     // tick 0
-	now  chan struct{} // closed: the Ready of a grant that never waited
+	base time.Time // tick 0
 	seed maphash.Seed
 
-	// the uptime at base: never later, so that no record looks too old
 	start stamp
 
 	closed atomic.Bool
@@ -61,28 +67,10 @@ type Limiter struct {
 // Open makes a limiter whose state lives in db, in buckets of its own. db stays
 // the caller's: close it after the limiter.
 func Open(db DB, opts Options) (*Limiter, error) {
-	opts = opts.withDefaults()
-	boot, up, ok := opts.Uptime() // before the base is taken
-	return open(time.Now(), db, opts, stamp{boot, up, ok})
-}
-
-// OpenAt is Open at an explicit instant, for callers that use the At forms.
-func OpenAt(now time.Time, db DB, opts Options) (*Limiter, error) {
-	opts = opts.withDefaults()
-	boot, up, ok := opts.Uptime()
-	return open(now, db, opts, stamp{boot, up, ok})
-}
-
-// stamp is a reading of the clock since boot.
-type stamp struct {
-	boot string
-	up   time.Duration
-	ok   bool
-}
-
-func open(now time.Time, db DB, opts Options, start stamp) (*Limiter, error) {
-	l := &Limiter{db: db, opts: opts, base: now, now: make(chan struct{}), seed: maphash.MakeSeed(), start: start}
-	close(l.now)
+	l := &Limiter{db: db, opts: opts.withDefaults(), seed: maphash.MakeSeed()}
+	l.start.boot, l.start.up, l.start.ok = l.opts.Uptime()
+	l.base = time.Now()
+	l.start.wall = l.base.UnixNano()
 	for i := range l.shards {
 		l.shards[i].m.Store(&map[string]*shop{})
 	}
@@ -180,104 +168,6 @@ func (l *Limiter) all() []*shop {
 	return list
 }
 
-// Allow takes cost points of the shop if they are there now. It is for calls
-// that leave at once and whose answers teach nothing; a real call uses Wait or
-// Reserve, so that its time on the wire counts. A denied call costs nothing.
-func (l *Limiter) Allow(shop string, class Class, cost int) bool {
-	return l.AllowAt(time.Now(), shop, class, cost)
-}
-
-// AllowAt is Allow at an explicit instant.
-func (l *Limiter) AllowAt(now time.Time, name string, class Class, cost int) bool {
-	s, t := l.shop(name, l.tick(now))
-	if s == nil {
-		return false
-	}
-	ok := s.allow(t, class, int64(max(cost, 1)))
-	if !ok {
-		s.counts.Denied++
-	}
-	s.mu.Unlock()
-	return ok
-}
-
-func (s *shop) allow(t int64, class Class, cost int64) bool {
-	for {
-		var dry bool
-		if s.queued == 0 {
-			if !s.fits(t, cost) {
-				return false
-			}
-			if s.lease >= cost {
-				s.spend(t, cost)
-				return true
-			}
-			s.request(cost)
-		} else {
-			// others wait: stand in the queue for this instant
-			g := &Grant{s: s, class: class, cost: cost, ready: make(chan struct{})}
-			s.join(g)
-			dry = s.pump(t)
-			if g.state == inFlight {
-				s.settle(t, g, cost, nil)
-				return true
-			}
-			s.leave(g)
-			if !dry {
-				return false
-			}
-		}
-		if s.awaitLease() != nil || s.dead {
-			return false
-		}
-		t = s.enter(t)
-	}
-}
-
-// Reserve takes cost points, or a place in the queue of its class when they are
-// not there yet: see Grant.DelayFrom and Grant.Ready. The error is
-// ErrCostAboveBudget, ErrClosed, or the disk's.
-func (l *Limiter) Reserve(shop string, class Class, cost int) (*Grant, error) {
-	return l.ReserveAt(time.Now(), shop, class, cost)
-}
-
-// ReserveAt is Reserve at an explicit instant.
-func (l *Limiter) ReserveAt(now time.Time, name string, class Class, cost int) (*Grant, error) {
-	s, t := l.shop(name, l.tick(now))
-	if s == nil {
-		return nil, ErrClosed
-	}
-	defer s.mu.Unlock()
-	g, err := s.reserve(t, class, cost, false)
-	if err != nil {
-		return nil, err
-	}
-	if g.state == waiting {
-		s.pumpLeased(t)
-	}
-	if g.err != nil {
-		return nil, g.err
-	}
-	if g.state == waiting {
-		s.counts.Delayed++
-	}
-	return g, nil
-}
-
-// reserve makes a grant, or one that stands in the queue.
-func (s *shop) reserve(t int64, class Class, cost int, wait bool) (*Grant, error) {
-	g := &Grant{s: s, class: min(class, Bulk), cost: int64(max(cost, 1)), wait: wait}
-	if limit, ok := s.limit(); ok && g.cost > limit {
-		s.counts.Denied++
-		return nil, &CostError{int(g.cost), int(limit)}
-	}
-	if !s.tryNow(t, g) {
-		g.ready = make(chan struct{})
-		s.join(g)
-	}
-	return g, nil
-}
-
 // Lift ends a shop's penalty: a person wants it asked now.
 func (l *Limiter) Lift(shop string) {
 	now := time.Now()
@@ -289,17 +179,4 @@ func (l *Limiter) Lift(shop string) {
 		}
 		s.pump(t)
 	}
-}
-
-// Penalty keeps every call of the shop back until then: see Grant.Penalty.
-func (l *Limiter) Penalty(shop string, until time.Time) { l.PenaltyAt(time.Now(), shop, until) }
-
-// PenaltyAt is Penalty at an explicit instant.
-func (l *Limiter) PenaltyAt(now time.Time, name string, until time.Time) {
-	s, _ := l.shop(name, l.tick(now))
-	if s == nil {
-		return
-	}
-	s.mu.Unlock()
-	(&Grant{s: s}).PenaltyAt(now, until)
 }

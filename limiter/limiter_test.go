@@ -1,21 +1,28 @@
 package limiter
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unsafe"
 
 	bolt "go.etcd.io/bbolt"
 )
 
 const shopA = "a.myshopify.com"
 
-var epoch = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+// epoch is an hour into every bubble: the tests count from it.
+var epoch = time.Date(2000, 1, 1, 1, 0, 0, 0, time.UTC)
 
 func at(d time.Duration) time.Time { return epoch.Add(d) }
+
+// until lets the bubble's clock run to an instant.
+func until(d time.Duration) { time.Sleep(time.Until(at(d))) }
 
 func openDB(t testing.TB) *bolt.DB {
 	t.Helper()
@@ -27,34 +34,35 @@ func openDB(t testing.TB) *bolt.DB {
 	return db
 }
 
-// machine is a machine whose uptime the test decides.
+// machine is a machine whose boots the test decides. Its uptime runs with the
+// bubble's clock.
 type machine struct {
 	mu   sync.Mutex
 	boot string
-	up   time.Duration
+	from time.Time
+}
+
+func newMachine() *machine {
+	m := &machine{}
+	m.reboot("one", 0)
+	return m
 }
 
 func (m *machine) uptime() (string, time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.boot, m.up, true
-}
-
-func (m *machine) pass(d time.Duration) {
-	m.mu.Lock()
-	m.up += d
-	m.mu.Unlock()
+	return m.boot, time.Since(m.from), true
 }
 
 func (m *machine) reboot(boot string, up time.Duration) {
 	m.mu.Lock()
-	m.boot, m.up = boot, up
+	m.boot, m.from = boot, time.Now().Add(-up)
 	m.mu.Unlock()
 }
 
-func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Limiter {
+func openLimiter(t testing.TB, db DB, o Options) *Limiter {
 	t.Helper()
-	l, err := OpenAt(now, db, o)
+	l, err := Open(db, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,253 +94,409 @@ func (l *Limiter) settled() {
 	}
 }
 
-// fresh opens a limiter whose shop has an empty window at epoch.
+// fresh opens a limiter whose shop has an empty window at epoch, which is now.
 func fresh(t testing.TB, o Options) *Limiter {
 	t.Helper()
-	o = o.withDefaults()
-	l := openAt(t, at(-2*o.Window), openDB(t), o)
-	l.SnapshotAt(at(-2*o.Window), shopA)
+	l := openLimiter(t, openDB(t), o)
+	l.Snapshot(shopA)
+	until(0)
 	return l
 }
 
-func teach(t testing.TB, l *Limiter, now time.Time, st ThrottleStatus) {
+// bubble runs f at epoch with a fresh limiter, under a clock of its own.
+func bubble(t *testing.T, o Options, f func(t *testing.T, l *Limiter)) {
 	t.Helper()
-	g, err := l.ProbeAt(now, shopA, 1)
+	synctest.Test(t, func(t *testing.T) {
+		l := fresh(t, o)
+		f(t, l)
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// call is a Wait under way in a bubble.
+type call struct {
+	stop  context.CancelFunc
+	done  chan struct{} // closed when Wait has returned
+	grant *Grant
+	err   error
+	at    time.Time // when it returned
+}
+
+// ask starts a Wait and returns when it has been answered or stands in the
+// queue. The clock does not move meanwhile.
+func ask(l *Limiter, shop string, class Class, cost int) *call {
+	ctx, stop := context.WithCancel(context.Background())
+	c := &call{stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.grant, c.err = l.Wait(ctx, shop, class, cost)
+		c.at = time.Now()
+	}()
+	synctest.Wait()
+	return c
+}
+
+// over tells whether the call has been answered.
+func (c *call) over() bool {
+	synctest.Wait()
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// now takes the call's grant if it has one, else ends its wait.
+func (c *call) now() (*Grant, error) {
+	c.stop()
+	<-c.done
+	return c.grant, c.err
+}
+
+// grab is a grant at this instant.
+func grab(t testing.TB, l *Limiter, class Class, cost int) *Grant {
+	t.Helper()
+	g, err := ask(l, shopA, class, cost).now()
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.SettleAt(now, 1, &st)
+	return g
+}
+
+// spend takes cost points if they are there at this instant, for a call whose
+// answer tells nothing.
+func spend(l *Limiter, class Class, cost int) bool {
+	g, err := ask(l, shopA, class, cost).now()
+	if err != nil {
+		return false
+	}
+	g.SettleAt(time.Now(), Unknown, nil)
+	return true
+}
+
+// only tells whether exactly so many points are to be had now, and takes them.
+func only(l *Limiter, class Class, cost int) bool {
+	return !spend(l, class, cost+1) && spend(l, class, cost)
+}
+
+func teach(t testing.TB, l *Limiter, st ThrottleStatus) {
+	t.Helper()
+	g, err := l.Probe(shopA, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.SettleAt(time.Now(), 1, &st)
 }
 
 func TestAFreshShopCountsAsAFullSpentWindow(t *testing.T) {
-	l := openAt(t, epoch, openDB(t), Options{})
-	if l.AllowAt(epoch, shopA, Bulk, 1) {
-		t.Error("granted on a state nobody knows")
-	}
-	if l.AllowAt(at(time.Minute-1), shopA, Bulk, 1) {
-		t.Error("granted before the window was over")
-	}
-	if !l.AllowAt(at(time.Minute), shopA, Bulk, 80) {
-		t.Error("not granted after one window")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		l := openLimiter(t, openDB(t), Options{})
+		until(0) // nobody asked for the shop until now
+		if spend(l, Bulk, 1) {
+			t.Error("granted on a state nobody knows")
+		}
+		until(time.Minute - 1)
+		if spend(l, Bulk, 1) {
+			t.Error("granted before the window was over")
+		}
+		until(time.Minute)
+		if !spend(l, Bulk, 80) {
+			t.Error("not granted after one window")
+		}
+	})
 }
 
 func TestGrantsRecoverExactlyWhenTheWindowExpires(t *testing.T) {
-	l := fresh(t, Options{Fixed: true})
-	for i := range 80 {
-		if !l.AllowAt(at(time.Duration(i)*time.Second/2), shopA, Bulk, 1) {
-			t.Fatalf("point %d denied", i)
+	bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+		for i := range 80 {
+			until(time.Duration(i) * time.Second / 2)
+			if !spend(l, Bulk, 1) {
+				t.Fatalf("point %d denied", i)
+			}
 		}
-	}
-	for i := range 80 {
-		due := at(time.Minute + time.Duration(i)*time.Second/2)
-		if l.AllowAt(due.Add(-1), shopA, Bulk, 1) {
-			t.Fatalf("point %d came back 1 ns early", i)
+		for i := range 80 {
+			due := time.Minute + time.Duration(i)*time.Second/2
+			until(due - 1)
+			if spend(l, Bulk, 1) {
+				t.Fatalf("point %d came back 1 ns early", i)
+			}
+			until(due)
+			if !spend(l, Bulk, 1) {
+				t.Fatalf("point %d did not come back in time", i)
+			}
 		}
-		if !l.AllowAt(due, shopA, Bulk, 1) {
-			t.Fatalf("point %d did not come back in time", i)
-		}
-	}
+	})
 }
 
 func TestSixtyFourGoroutinesAreGrantedExactlyTheBudget(t *testing.T) {
 	for _, budget := range []int{80, 1000, 7777} {
-		l := fresh(t, Options{Fixed: true, Points: budget})
-		var granted atomic.Int64
-		var wg sync.WaitGroup
-		for range 64 {
-			wg.Go(func() {
-				for range budget/16 + 8 {
-					if l.AllowAt(epoch, shopA, Bulk, 1) {
-						granted.Add(1)
+		bubble(t, Options{Fixed: true, Points: budget, MaxWait: 1}, func(t *testing.T, l *Limiter) {
+			var granted atomic.Int64
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					for range budget/16 + 8 {
+						if g, err := l.Wait(t.Context(), shopA, Bulk, 1); err == nil {
+							g.SettleAt(time.Now(), 1, nil)
+							granted.Add(1)
+						}
 					}
-				}
-			})
-		}
-		wg.Wait()
-		if granted.Load() != int64(budget) {
-			t.Errorf("granted %d of %d", granted.Load(), budget)
-		}
+				})
+			}
+			wg.Wait()
+			if granted.Load() != int64(budget) {
+				t.Errorf("granted %d of %d", granted.Load(), budget)
+			}
+		})
 	}
 }
 
 func TestADeniedCallCostsNothing(t *testing.T) {
-	l := fresh(t, Options{Fixed: true})
-	l.AllowAt(epoch, shopA, Bulk, 70)
-	for range 100 {
-		if l.AllowAt(epoch, shopA, Bulk, 11) {
-			t.Fatal("granted above the budget")
+	bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+		spend(l, Bulk, 70)
+		for range 100 {
+			if spend(l, Bulk, 11) {
+				t.Fatal("granted above the budget")
+			}
 		}
-	}
-	if !l.AllowAt(epoch, shopA, Bulk, 10) {
-		t.Error("the denied calls were charged")
-	}
+		if !spend(l, Bulk, 10) {
+			t.Error("the denied calls were charged")
+		}
+	})
 }
 
 func TestCosts(t *testing.T) {
 	st := ThrottleStatus{1000, 1000, 50}
+	ctx := context.Background()
 	t.Run("above the learned budget are an error at once", func(t *testing.T) {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, st)
-		_, err := l.ReserveAt(epoch, shopA, Bulk, 1001)
-		var ce *CostError
-		if !errors.Is(err, ErrCostAboveBudget) || !errors.As(err, &ce) || ce.Budget != 1000 {
-			t.Errorf("got %v", err)
-		}
-		if _, err := l.Wait(t.Context(), shopA, Bulk, 1001); !errors.Is(err, ErrCostAboveBudget) {
-			t.Errorf("got %v", err)
-		}
+		bubble(t, Options{}, func(t *testing.T, l *Limiter) {
+			teach(t, l, st)
+			_, err := l.Wait(ctx, shopA, Bulk, 1001)
+			var ce *CostError
+			if !errors.Is(err, ErrCostAboveBudget) || !errors.As(err, &ce) || ce.Budget != 1000 || !time.Now().Equal(epoch) {
+				t.Errorf("got %v", err)
+			}
+		})
 	})
 	t.Run("above a fixed budget are an error at once", func(t *testing.T) {
-		l := fresh(t, Options{Fixed: true})
-		if _, err := l.ReserveAt(epoch, shopA, Bulk, 81); !errors.Is(err, ErrCostAboveBudget) {
-			t.Errorf("got %v", err)
-		}
+		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+			_, err := l.Wait(ctx, shopA, Bulk, 81)
+			if !errors.Is(err, ErrCostAboveBudget) || !time.Now().Equal(epoch) {
+				t.Errorf("got %v", err)
+			}
+		})
 	})
 	t.Run("above the default budget wait for an empty window and go alone", func(t *testing.T) {
-		l := fresh(t, Options{})
-		l.AllowAt(at(10*time.Second), shopA, Bulk, 1)
-		g, err := l.ReserveAt(at(20*time.Second), shopA, Bulk, 500)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := g.DelayFrom(at(20 * time.Second)); d != 50*time.Second {
-			t.Errorf("delay %v, want 50s", d)
-		}
-		if l.AllowAt(at(69*time.Second), shopA, Bulk, 1) {
-			t.Error("a small call overtook the large one")
-		}
-		if d := g.DelayFrom(at(70 * time.Second)); d != 0 {
-			t.Errorf("delay %v when due", d)
-		}
-		if l.AllowAt(at(70*time.Second), shopA, WebhookRefetch, 1) {
-			t.Error("did not go alone")
-		}
-		g.SettleAt(at(71*time.Second), 500, nil)
-		if l.AllowAt(at(131*time.Second-1), shopA, WebhookRefetch, 1) || !l.AllowAt(at(131*time.Second), shopA, WebhookRefetch, 1) {
-			t.Error("its window did not end 60 s after it was settled")
-		}
+		bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+			until(10 * time.Second)
+			spend(l, Bulk, 1)
+			until(20 * time.Second)
+			c := ask(l, shopA, Bulk, 500)
+			until(69 * time.Second)
+			if spend(l, Bulk, 1) {
+				t.Error("a small call overtook the large one")
+			}
+			until(70 * time.Second)
+			if !c.over() || !c.at.Equal(at(70*time.Second)) || c.err != nil {
+				t.Fatalf("granted at %v: %v", c.at, c.err)
+			}
+			if spend(l, WebhookRefetch, 1) {
+				t.Error("did not go alone")
+			}
+			until(71 * time.Second)
+			c.grant.SettleAt(time.Now(), 500, nil)
+			until(131*time.Second - 1)
+			early := spend(l, WebhookRefetch, 1)
+			until(131 * time.Second)
+			if early || !spend(l, WebhookRefetch, 1) {
+				t.Error("its window did not end 60 s after it was settled")
+			}
+		})
 	})
 	t.Run("of a queued call above a budget learned meanwhile fail it", func(t *testing.T) {
-		l := fresh(t, Options{})
-		l.AllowAt(epoch, shopA, Bulk, 80)
-		g, err := l.ReserveAt(epoch, shopA, Bulk, 3000)
-		if err != nil {
-			t.Fatal(err)
-		}
-		teach(t, l, at(time.Second), st)
-		if g.DelayFrom(at(time.Second)) != 0 || !errors.Is(g.Err(), ErrCostAboveBudget) {
-			t.Errorf("err %v", g.Err())
-		}
+		bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+			spend(l, Bulk, 80)
+			c := ask(l, shopA, Bulk, 3000)
+			until(time.Second)
+			teach(t, l, st)
+			if !c.over() || !errors.Is(c.err, ErrCostAboveBudget) {
+				t.Errorf("err %v", c.err)
+			}
+		})
 	})
 }
 
-func TestReservations(t *testing.T) {
-	open := func(t *testing.T) *Limiter {
-		l := fresh(t, Options{})
-		teach(t, l, epoch, ThrottleStatus{1000, 100, 50})
-		return l
+func TestGrants(t *testing.T) {
+	learnt := func(t *testing.T, f func(t *testing.T, l *Limiter)) {
+		bubble(t, Options{}, func(t *testing.T, l *Limiter) {
+			teach(t, l, ThrottleStatus{1000, 100, 50})
+			f(t, l)
+		})
 	}
-	t.Run("tell the exact delay of the bucket", func(t *testing.T) {
-		l := open(t)
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 150)
-		if d := g.DelayFrom(epoch); d != time.Second {
-			t.Errorf("delay %v, want 1s", d)
-		}
-		if d := g.DelayFrom(at(time.Second - 1)); d != 1 {
-			t.Errorf("delay %v, want 1ns", d)
-		}
-		if d := g.DelayFrom(at(time.Second)); d != 0 {
-			t.Errorf("delay %v, want 0", d)
-		}
+	t.Run("come at the exact instant of the bucket", func(t *testing.T) {
+		learnt(t, func(t *testing.T, l *Limiter) {
+			c := ask(l, shopA, Bulk, 150)
+			until(time.Second - 1)
+			if c.over() {
+				t.Errorf("1 ns early, at %v", c.at)
+			}
+			until(time.Second)
+			if !c.over() || c.err != nil {
+				t.Errorf("not after 1 s: %v", c.err)
+			}
+		})
 	})
 	t.Run("give their points back when cancelled", func(t *testing.T) {
-		l := open(t)
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 100)
-		g.CancelAt(epoch)
-		g.CancelAt(epoch)
-		g.SettleAt(epoch, 100, nil)
-		if !l.AllowAt(epoch, shopA, Bulk, 100) {
-			t.Error("points lost")
-		}
+		learnt(t, func(t *testing.T, l *Limiter) {
+			g := grab(t, l, Bulk, 100)
+			g.Cancel()
+			g.CancelAt(epoch)
+			g.SettleAt(epoch, 100, nil)
+			if !spend(l, Bulk, 100) {
+				t.Error("points lost")
+			}
+		})
 	})
 	t.Run("are charged when cancelled after they were sent", func(t *testing.T) {
-		l := open(t)
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 100)
-		g.Sent()
-		g.CancelAt(epoch)
-		if l.AllowAt(epoch, shopA, Bulk, 1) {
-			t.Error("points of a call the shop may have counted came back")
-		}
+		learnt(t, func(t *testing.T, l *Limiter) {
+			g := grab(t, l, Bulk, 100)
+			g.Sent()
+			g.CancelAt(epoch)
+			if spend(l, Bulk, 1) {
+				t.Error("points of a call the shop may have counted came back")
+			}
+		})
 	})
 	t.Run("settle to the actual cost", func(t *testing.T) {
-		l := open(t)
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 100)
-		g.SettleAt(epoch, 40, nil)
-		if l.AllowAt(epoch, shopA, Bulk, 61) || !l.AllowAt(epoch, shopA, Bulk, 60) {
-			t.Error("refund is not 60")
-		}
+		learnt(t, func(t *testing.T, l *Limiter) {
+			grab(t, l, Bulk, 100).SettleAt(epoch, 40, nil)
+			if !only(l, Bulk, 60) {
+				t.Error("refund is not 60")
+			}
+		})
 	})
 	t.Run("are charged whole when the answer does not tell", func(t *testing.T) {
-		l := open(t)
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 100)
-		g.SettleAt(epoch, Unknown, nil)
-		if l.AllowAt(epoch, shopA, Bulk, 1) {
-			t.Error("refunded a call of unknown cost")
-		}
+		learnt(t, func(t *testing.T, l *Limiter) {
+			grab(t, l, Bulk, 100).SettleAt(epoch, Unknown, nil)
+			if spend(l, Bulk, 1) {
+				t.Error("refunded a call of unknown cost")
+			}
+		})
 	})
 	t.Run("that are forgotten are charged after MaxFlight", func(t *testing.T) {
-		l := fresh(t, Options{Fixed: true})
-		l.ReserveAt(epoch, shopA, Bulk, 80)
-		if l.AllowAt(at(5*time.Minute-1), shopA, Bulk, 1) {
-			t.Error("an unsettled call left the window")
-		}
-		if l.AllowAt(at(5*time.Minute), shopA, Bulk, 1) || l.AllowAt(at(6*time.Minute-1), shopA, Bulk, 1) {
-			t.Error("left the window too early")
-		}
-		if !l.AllowAt(at(6*time.Minute), shopA, Bulk, 1) {
-			t.Error("holds its points for ever")
-		}
+		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+			grab(t, l, Bulk, 80)
+			for _, d := range []time.Duration{5*time.Minute - 1, 5 * time.Minute, 6*time.Minute - 1} {
+				until(d)
+				if spend(l, Bulk, 1) {
+					t.Errorf("left the window after %v", d)
+				}
+			}
+			until(6 * time.Minute)
+			if !spend(l, Bulk, 1) {
+				t.Error("holds its points for ever")
+			}
+		})
 	})
 	t.Run("count until one window after they were settled", func(t *testing.T) {
-		l := fresh(t, Options{Fixed: true})
-		g, _ := l.ReserveAt(epoch, shopA, Bulk, 80)
-		g.SettleAt(at(59*time.Second), 80, nil) // the shop may have counted it just now
-		if l.AllowAt(at(61*time.Second), shopA, Bulk, 80) {
-			t.Error("two budgets within two seconds")
-		}
-		if !l.AllowAt(at(119*time.Second), shopA, Bulk, 80) {
-			t.Error("denied after a whole window")
-		}
+		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+			g := grab(t, l, Bulk, 80)
+			until(59 * time.Second)
+			g.SettleAt(time.Now(), 80, nil) // the shop may have counted it just now
+			until(61 * time.Second)
+			if spend(l, Bulk, 80) {
+				t.Error("two budgets within two seconds")
+			}
+			until(119*time.Second - 1)
+			if spend(l, Bulk, 1) {
+				t.Error("granted before a whole window was over")
+			}
+			until(119 * time.Second)
+			if !spend(l, Bulk, 80) {
+				t.Error("denied after a whole window")
+			}
+		})
 	})
 }
 
 func TestPenalties(t *testing.T) {
-	l := fresh(t, Options{Fixed: true})
-	g, _ := l.ReserveAt(epoch, shopA, Bulk, 1)
-	g.PenaltyAt(epoch, at(2*time.Second))
-	g.SettleAt(epoch, 0, nil)
-	if l.AllowAt(at(2*time.Second-1), shopA, Bulk, 1) {
-		t.Error("granted during the penalty")
-	}
-	if !l.AllowAt(at(2*time.Second), shopA, Bulk, 1) {
-		t.Error("denied after it")
-	}
-	l.PenaltyAt(at(2*time.Second), shopA, at(24*time.Hour))
-	if !l.AllowAt(at(2*time.Second+time.Hour), shopA, Bulk, 1) {
-		t.Error("a day's penalty was believed")
+	bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+		g := grab(t, l, Bulk, 1)
+		g.PenaltyAt(epoch, at(2*time.Second))
+		g.SettleAt(epoch, 0, nil)
+		until(2*time.Second - 1)
+		if spend(l, Bulk, 1) {
+			t.Error("granted during the penalty")
+		}
+		until(2 * time.Second)
+		g = grab(t, l, Bulk, 1)
+		g.PenaltyAt(time.Now(), at(24*time.Hour))
+		g.SettleAt(time.Now(), 0, nil)
+		until(2*time.Second + time.Hour - 1)
+		if spend(l, Bulk, 1) {
+			t.Error("an hour's penalty was not kept")
+		}
+		until(2*time.Second + time.Hour)
+		if !spend(l, Bulk, 1) {
+			t.Error("a day's penalty was believed")
+		}
+	})
+}
+
+// An answer may carry an instant of another moment than the one it is settled
+// at: two goroutines overtake each other between their clock and the lock.
+func TestInstantsThatGoBackStandStill(t *testing.T) {
+	for _, back := range []time.Duration{24 * time.Hour, time.Hour, time.Second, 0} {
+		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
+			g := grab(t, l, Bulk, 80)
+			until(time.Second)
+			l.Snapshot(shopA)
+			g.SettleAt(time.Now().Add(-back), 80, nil)
+			until(61*time.Second - 1)
+			if spend(l, Bulk, 1) {
+				t.Errorf("settled %v before, granted too early", back)
+			}
+			until(61 * time.Second)
+			if !spend(l, Bulk, 80) {
+				t.Error("did not recover")
+			}
+		})
 	}
 }
 
-func TestInstantsThatGoBackStandStill(t *testing.T) {
-	l := fresh(t, Options{Fixed: true})
-	l.AllowAt(at(time.Second), shopA, Bulk, 80)
-	for _, back := range []time.Duration{-24 * time.Hour, -time.Hour, 0, time.Second} {
-		if l.AllowAt(at(back), shopA, Bulk, 1) {
-			t.Errorf("granted at %v", back)
+// jumpWall changes the wall clock of an instant and leaves its monotonic
+// reading alone, as a clock that is set does.
+func jumpWall(t time.Time, seconds int64) time.Time {
+	wall := (*uint64)(unsafe.Pointer(&t)) // 1 bit "monotonic", 33 bits seconds, 30 bits ns
+	*wall += uint64(seconds) << 30
+	return t
+}
+
+// On the real clock: the instants of a bubble have no monotonic reading.
+func TestAWallClockThatIsSetWhileWeRunChangesNothing(t *testing.T) {
+	l := openLimiter(t, openDB(t), Options{})
+	for _, jump := range []int64{-1_700_000_000, -86_400, -30, 30, 86_400, 1_000_000_000} {
+		now := time.Now()
+		set := jumpWall(now, jump)
+		if set.Unix() != now.Unix()+jump {
+			t.Fatal("the wall clock was not set")
+		}
+		if l.tick(set) != l.tick(now) {
+			t.Errorf("set by %d s, the limiter's clock went from %d to %d", jump, l.tick(now), l.tick(set))
 		}
 	}
-	if !l.AllowAt(at(61*time.Second), shopA, Bulk, 80) {
-		t.Error("did not recover")
+	g, err := l.Probe(shopA, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := time.Now()
+	g.SettleAt(jumpWall(before, 86_400), 1, &ThrottleStatus{2000, 1999, 100})
+	g.PenaltyAt(jumpWall(before, -86_400), jumpWall(before, -86_400).Add(time.Minute))
+	snap, _ := l.Snapshot(shopA)
+	if d := snap.Penalty.Sub(before); d != time.Minute || snap.ServerAge > time.Since(before) || snap.Used != 81 {
+		t.Errorf("%v of the penalty left, answered %v ago, %d points count", d, snap.ServerAge, snap.Used)
 	}
 }

@@ -2,6 +2,7 @@ package limiter
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -46,38 +47,39 @@ func TestAShopIsNotedOnlyWhenAllOfItIsLoaded(t *testing.T) {
 		}, 80},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			db, m := openDB(t), &machine{boot: "one"}
-			spentThenCrash(t, db, m)
-			m.pass(time.Second)
-			c.change(db, m)
-			now := at(window + time.Second)
-			o := Options{Fixed: true, Window: c.window, Uptime: m.uptime}
+			synctest.Test(t, func(t *testing.T) {
+				db, m := openDB(t), newMachine()
+				spentThenCrash(t, db, m)
+				until(time.Second)
+				c.change(db, m)
+				o := Options{Fixed: true, Window: c.window, Uptime: m.uptime}
 
-			l := openAt(t, now, db, o)
-			s := &shop{name: shopA, l: l, answer: never, learned: never, probed: never}
-			s.log.span = int64(c.window)
-			if !s.load(0) {
-				t.Error("the next start would find nothing newer")
-			}
-			l.lease.mu.Lock()
-			early := len(l.lease.list) > 0 || l.lease.running
-			l.lease.mu.Unlock()
-			if early || s.pending {
-				t.Error("a write was asked for while the shop was being loaded")
-			}
-			l.crash()
+				l := openLimiter(t, db, o)
+				s := &shop{name: shopA, l: l, answer: never, learned: never, probed: never}
+				s.log.span = int64(c.window)
+				if !s.load(0) {
+					t.Error("the next start would find nothing newer")
+				}
+				l.lease.mu.Lock()
+				early := len(l.lease.list) > 0 || l.lease.running
+				l.lease.mu.Unlock()
+				if early || s.pending {
+					t.Error("a write was asked for while the shop was being loaded")
+				}
+				l.crash()
 
-			l = openAt(t, now, db, o)
-			snap, _ := l.SnapshotAt(now, shopA)
-			l.settled()
-			rec := noted(t, db)
-			var sum int64
-			for _, e := range rec.log {
-				sum += e.points
-			}
-			if sum != int64(snap.Used) || sum < c.spent {
-				t.Errorf("the record holds %d points, the shop %d, want %d at least", sum, snap.Used, c.spent)
-			}
+				l = openLimiter(t, db, o)
+				snap, _ := l.Snapshot(shopA)
+				l.settled()
+				rec := noted(t, db)
+				var sum int64
+				for _, e := range rec.log {
+					sum += e.points
+				}
+				if sum != int64(snap.Used) || sum < c.spent {
+					t.Errorf("the record holds %d points, the shop %d, want %d at least", sum, snap.Used, c.spent)
+				}
+			})
 		})
 	}
 }

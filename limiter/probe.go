@@ -7,11 +7,8 @@ import (
 
 // NeedsProbe tells that the shop's budget is not known and that a cheap call
 // should teach it before any other: see Probe.
-func (l *Limiter) NeedsProbe(shop string) bool { return l.NeedsProbeAt(time.Now(), shop) }
-
-// NeedsProbeAt is NeedsProbe at an explicit instant.
-func (l *Limiter) NeedsProbeAt(now time.Time, name string) bool {
-	s, t := l.shop(name, l.tick(now))
+func (l *Limiter) NeedsProbe(name string) bool {
+	s, t := l.shop(name, l.tick(time.Now()))
 	if s == nil {
 		return false
 	}
@@ -30,13 +27,8 @@ func (s *shop) needsProbe(t int64) bool {
 // answer's throttleStatus. One that cost nothing, because it never left or the
 // shop turned it away, does not count: another may go at once. ErrNoProbe when
 // none is wanted.
-func (l *Limiter) Probe(shop string, cost int) (*Grant, error) {
-	return l.ProbeAt(time.Now(), shop, cost)
-}
-
-// ProbeAt is Probe at an explicit instant.
-func (l *Limiter) ProbeAt(now time.Time, name string, cost int) (*Grant, error) {
-	s, t := l.shop(name, l.tick(now))
+func (l *Limiter) Probe(name string, cost int) (*Grant, error) {
+	s, t := l.shop(name, l.tick(time.Now()))
 	if s == nil {
 		return nil, ErrClosed
 	}

@@ -48,9 +48,6 @@ func (s *shop) join(g *Grant) {
 	}
 	q.push(g)
 	s.queued++
-	if g.wait {
-		s.alarm.sleepers++
-	}
 }
 
 // leave takes g out of the queue, if it is in it.
@@ -65,9 +62,6 @@ func (s *shop) leave(g *Grant) {
 func (s *shop) unqueue(g *Grant) {
 	s.queue[g.class].remove(g)
 	s.queued--
-	if g.wait {
-		s.alarm.sleepers--
-	}
 	if s.queued == 0 {
 		s.vnow, s.vtime = 0, [classes]int64{}
 	}
@@ -111,15 +105,6 @@ func (s *shop) pump(t int64) (dry bool) {
 		s.arm(t)
 	}
 	return dry
-}
-
-// pumpLeased pumps and waits for the disk where the lease ran dry. It releases
-// s.mu while it waits and returns the instant it ended at.
-func (s *shop) pumpLeased(t int64) int64 {
-	for s.pump(t) && s.awaitLease() == nil {
-		t = s.enter(t)
-	}
-	return t
 }
 
 // fail ends a waiting call with an error.

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -122,7 +121,7 @@ func (s *shop) record(leased int64) []byte {
 		known: s.bkt.known, size: s.bkt.size, rate: s.bkt.rate,
 		held: s.held, heldLeft: max(s.heldEnd-t, 0), penaltyLeft: max(s.penalty-t, 0),
 		probeAge: age(t, s.probed), learnedAge: age(t, s.learned),
-		wall: s.l.base.Add(time.Duration(t)).UnixNano(),
+		wall: s.l.start.wall + t,
 	}
 	// read after t: a later stamp makes the record look younger, never older
 	if boot, up, ok := s.l.opts.Uptime(); ok {
@@ -211,7 +210,6 @@ func (l *Limiter) elapsed(t int64, r *record) (gone int64, known bool) {
 		return 0, false
 	}
 	up := int64(l.start.up) + t
-	wall := l.base.Add(time.Duration(t)).UnixNano()
 	const far = 1 << 61
-	return min(max(min(up-r.up, wall-r.wall), 0), far), true
+	return min(max(min(up-r.up, l.start.wall+t-r.wall), 0), far), true
 }

@@ -161,13 +161,6 @@ func (s *shop) take(t int64, g *Grant) {
 	s.prefetch()
 }
 
-// spend grants a call that is never settled: charged whole, at once.
-func (s *shop) spend(t, cost int64) {
-	s.lease -= cost
-	s.charge(t, cost)
-	s.prefetch()
-}
-
 // charge books points the shop has taken by t.
 func (s *shop) charge(t, points int64) {
 	s.log.add(t, points)

@@ -76,23 +76,11 @@ func (l *Limiter) SnapshotAt(now time.Time, name string) (Snapshot, bool) {
 	return snap, true
 }
 
-// Shops names the shops in memory, in no order.
-func (l *Limiter) Shops() []string {
-	var names []string
-	for _, s := range l.all() {
-		names = append(names, s.name)
-	}
-	return names
-}
-
 // Compact writes the shops that have been idle for two windows to disk, returns
 // their leases and drops them from memory; they come back when they are asked
 // for. It reports how many. Call it now and then.
-func (l *Limiter) Compact() (int, error) { return l.CompactAt(time.Now()) }
-
-// CompactAt is Compact at an explicit instant.
-func (l *Limiter) CompactAt(now time.Time) (int, error) {
-	t := l.tick(now)
+func (l *Limiter) Compact() (int, error) {
+	t := l.tick(time.Now())
 	l.lease.io.Lock()
 	defer l.lease.io.Unlock()
 	var idle []*shop

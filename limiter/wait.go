@@ -20,7 +20,7 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 	if s == nil {
 		return nil, ErrClosed
 	}
-	g, err := s.reserve(t, class, cost, true)
+	g, err := s.reserve(t, class, cost)
 	if err != nil || g.state == inFlight {
 		s.mu.Unlock()
 		return g, err
@@ -56,7 +56,6 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 	now := time.Now()
 	t = s.enter(l.tick(now))
 	if g.state == waiting {
-		t = s.enter(t)
 		s.pump(t)
 	}
 	switch {
@@ -71,6 +70,23 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 	}
 	return g, nil
 }
+
+// reserve makes a grant that holds its points, or one that stands in the queue.
+func (s *shop) reserve(t int64, class Class, cost int) (*Grant, error) {
+	g := &Grant{s: s, class: min(class, Bulk), cost: int64(max(cost, 1))}
+	if limit, ok := s.limit(); ok && g.cost > limit {
+		s.counts.Denied++
+		return nil, &CostError{int(g.cost), int(limit)}
+	}
+	if !s.tryNow(t, g) {
+		g.ready = make(chan struct{})
+		s.join(g)
+	}
+	return g, nil
+}
+
+// pollFlight is how soon to ask again when only an answer can free points.
+const pollFlight = time.Second
 
 // giveUp leaves the queue and says when to try again.
 func (s *shop) giveUp(t int64, now time.Time, g *Grant, cause error) error {

@@ -4,33 +4,15 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// bubble runs f with a limiter whose shop has an empty fixed window, under a
-// clock of its own.
-func bubble(t *testing.T, o Options, f func(t *testing.T, l *Limiter)) {
+func spendAll(t *testing.T, l *Limiter) {
 	t.Helper()
-	db := openDB(t)
-	synctest.Test(t, func(t *testing.T) {
-		l, err := Open(db, o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Snapshot(shopA)
-		time.Sleep(l.opts.Window)
-		f(t, l)
-		if err := l.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-func spendAll(t *testing.T, l *Limiter, n int) {
-	t.Helper()
-	if !l.Allow(shopA, Bulk, n) {
+	if !spend(l, Bulk, 80) {
 		t.Fatal("window not empty")
 	}
 }
@@ -40,19 +22,19 @@ func TestWait(t *testing.T) {
 	ctx := context.Background()
 	t.Run("returns at the exact instant of the grant", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			spendAll(t, l, 80)
+			spendAll(t, l)
 			time.Sleep(40 * time.Second)
 			start := time.Now()
 			g, err := l.Wait(ctx, shopA, Bulk, 1)
 			if err != nil || time.Since(start) != 20*time.Second {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
-			g.Settle(1, nil)
+			g.SettleAt(time.Now(), 1, nil)
 		})
 	})
 	t.Run("tells at once that the bound will not do, and when to come back", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			spendAll(t, l, 80)
+			spendAll(t, l)
 			start := time.Now()
 			_, err := l.Wait(ctx, shopA, Bulk, 1)
 			var we *WaitError
@@ -60,27 +42,27 @@ func TestWait(t *testing.T) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
 			time.Sleep(time.Until(we.Next))
-			if !l.Allow(shopA, Bulk, 80) {
+			if !spend(l, Bulk, 80) {
 				t.Error("nothing there at the instant it named")
 			}
 		})
 	})
 	t.Run("gives up after 31 s when only an answer could tell", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			g, _ := l.Reserve(shopA, Bulk, 80)
+			g := grab(t, l, Bulk, 80)
 			start := time.Now()
 			_, err := l.Wait(ctx, shopA, Bulk, 1)
 			var we *WaitError
 			if !errors.As(err, &we) || time.Since(start) != 31*time.Second || !we.Next.After(time.Now()) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
-			g.Settle(80, nil)
+			g.SettleAt(time.Now(), 80, nil)
 		})
 	})
 	t.Run("is woken by a refund", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			g, _ := l.Reserve(shopA, Bulk, 80)
-			time.AfterFunc(3*time.Second, func() { g.Settle(10, nil) })
+			g := grab(t, l, Bulk, 80)
+			time.AfterFunc(3*time.Second, func() { g.SettleAt(time.Now(), 10, nil) })
 			start := time.Now()
 			h, err := l.Wait(ctx, shopA, Bulk, 70)
 			if err != nil || time.Since(start) != 3*time.Second {
@@ -91,7 +73,7 @@ func TestWait(t *testing.T) {
 	})
 	t.Run("honours the deadline and spends nothing", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			spendAll(t, l, 80)
+			spendAll(t, l)
 			time.Sleep(50 * time.Second)
 			short, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
@@ -101,12 +83,12 @@ func TestWait(t *testing.T) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
 			time.Sleep(10 * time.Second)
-			spendAll(t, l, 80)
+			spendAll(t, l)
 		})
 	})
 	t.Run("honours cancellation and spends nothing", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			spendAll(t, l, 80)
+			spendAll(t, l)
 			time.Sleep(50 * time.Second)
 			gone, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
@@ -115,7 +97,7 @@ func TestWait(t *testing.T) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
 			time.Sleep(9 * time.Second)
-			spendAll(t, l, 80)
+			spendAll(t, l)
 		})
 	})
 	t.Run("ends with ErrClosed when the limiter closes", func(t *testing.T) {
@@ -138,7 +120,7 @@ func TestWait(t *testing.T) {
 	})
 	t.Run("wakes everybody whose points are there", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
-			spendAll(t, l, 80)
+			spendAll(t, l)
 			time.Sleep(30 * time.Second)
 			start := time.Now()
 			var wg sync.WaitGroup
@@ -149,7 +131,7 @@ func TestWait(t *testing.T) {
 						t.Errorf("%v after %v", err, time.Since(start))
 						return
 					}
-					g.Settle(1, nil)
+					g.SettleAt(time.Now(), 1, nil)
 				})
 			}
 			wg.Wait()
@@ -172,13 +154,13 @@ func TestAProbeTeachesTheBudgetAndWakesTheQueue(t *testing.T) {
 		if _, err := l.Probe(shopA, 1); !errors.Is(err, ErrNoProbe) {
 			t.Errorf("second probe: %v", err)
 		}
-		time.AfterFunc(300*time.Millisecond, func() { p.Settle(1, &ThrottleStatus{4000.0, 3999.0, 200.0}) })
+		time.AfterFunc(300*time.Millisecond, func() { p.SettleAt(time.Now(), 1, &ThrottleStatus{4000.0, 3999.0, 200.0}) })
 		start := time.Now()
 		g, err := l.Wait(context.Background(), shopA, Bulk, 1000)
 		if err != nil || time.Since(start) != 300*time.Millisecond {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
-		g.Settle(167, nil)
+		g.SettleAt(time.Now(), 167, nil)
 		if s, _ := l.Snapshot(shopA); s.Mode != "adaptive" || s.Budget != 16000 {
 			t.Errorf("%+v", s)
 		}
@@ -186,30 +168,29 @@ func TestAProbeTeachesTheBudgetAndWakesTheQueue(t *testing.T) {
 }
 
 func TestAQueueOfOneClassIsServedInOrder(t *testing.T) {
-	l := fresh(t, Options{Fixed: true})
-	l.AllowAt(epoch, shopA, Bulk, 80)
-	var gs []*Grant
-	for i := range 10 {
-		g, err := l.ReserveAt(at(time.Second), shopA, Bulk, 1+(i*7)%20)
-		if err != nil {
-			t.Fatal(err)
+	bubble(t, Options{Fixed: true, MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+		for i := range 80 { // so that they come back one by one
+			until(time.Duration(i) * time.Millisecond)
+			spend(l, Bulk, 1)
 		}
-		gs = append(gs, g)
-	}
-	now := at(time.Minute)
-	for i := 0; i < len(gs); {
-		if d := gs[i].DelayFrom(now); d > 0 {
-			for _, later := range gs[i:] {
-				if later.DelayFrom(now) == 0 {
+		until(time.Second)
+		var calls []*call
+		for i := range 10 {
+			calls = append(calls, ask(l, shopA, Bulk, 1+(i*7)%20))
+		}
+		for i, c := range calls {
+			<-c.done
+			if c.err != nil {
+				t.Fatal(c.err)
+			}
+			for _, later := range calls[i+1:] {
+				if later.over() {
 					t.Fatal("overtaken")
 				}
 			}
-			now = now.Add(d)
-			continue
+			c.grant.SettleAt(time.Now(), Unknown, nil)
 		}
-		gs[i].SettleAt(now, gs[i].Cost(), nil)
-		i++
-	}
+	})
 }
 
 // The documented shares: 6/10, 3/10 and 1/10 while all wait; what one leaves
@@ -227,91 +208,81 @@ func TestClassesShareTheirPointsByWeight(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
-			l := fresh(t, Options{})
-			teach(t, l, epoch, ThrottleStatus{2000, 0, 100})
-			now, total := epoch, 0.0
-			var got [3]float64
-			queue := map[Class]*Grant{}
-			for total < 100_000 {
-				var first *Grant
-				for _, c := range tc.waiting {
-					if queue[c] == nil {
-						queue[c], _ = l.ReserveAt(now, shopA, c, 10+int(total)%37*int(c+1))
+			bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+				teach(t, l, ThrottleStatus{2000, 0, 100})
+				ctx, stop := context.WithCancel(context.Background())
+				defer stop()
+				var mu sync.Mutex
+				total, got := 0, [3]int{}
+				var wg sync.WaitGroup
+				for _, class := range tc.waiting { // each always wants one more
+					wg.Go(func() {
+						mu.Lock()
+						defer mu.Unlock()
+						for total < 100_000 {
+							cost := 10 + total%37*int(class+1)
+							mu.Unlock()
+							g, err := l.Wait(ctx, shopA, class, cost)
+							if err == nil {
+								g.SettleAt(time.Now(), cost, nil)
+							}
+							mu.Lock()
+							if err == nil {
+								total, got[class] = total+cost, got[class]+cost
+							}
+						}
+						stop()
+					})
+				}
+				wg.Wait()
+				for c := range got {
+					if share := float64(got[c]) / float64(total); share < tc.want[c]-0.01 || share > tc.want[c]+0.01 {
+						t.Errorf("%v got %.3f of the points, want %.3f", Class(c), share, tc.want[c])
 					}
-					first = queue[c]
 				}
-				d := first.DelayFrom(now)
-				for _, c := range tc.waiting {
-					select {
-					case <-queue[c].Ready():
-						got[c] += float64(queue[c].Cost())
-						total += float64(queue[c].Cost())
-						queue[c].SettleAt(now, queue[c].Cost(), nil)
-						queue[c] = nil
-					default:
-					}
-				}
-				now = now.Add(max(d, 1))
-			}
-			for c := range got {
-				if share := got[c] / total; share < tc.want[c]-0.01 || share > tc.want[c]+0.01 {
-					t.Errorf("%v got %.3f of the points, want %.3f", Class(c), share, tc.want[c])
-				}
-			}
+			})
 		})
 	}
 }
 
 func TestAHigherClassDoesNotWaitBehindALongQueueOfALowerOne(t *testing.T) {
-	l := fresh(t, Options{})
-	teach(t, l, epoch, ThrottleStatus{2000, 0, 100})
-	for range 1000 {
-		l.ReserveAt(epoch, shopA, Bulk, 100)
-	}
-	g, _ := l.ReserveAt(epoch, shopA, WebhookRefetch, 50)
-	if d := g.DelayFrom(epoch); d != 500*time.Millisecond {
-		t.Errorf("waits %v", d)
-	}
+	bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+		teach(t, l, ThrottleStatus{2000, 0, 100})
+		for range 1000 {
+			ask(l, shopA, Bulk, 100)
+		}
+		c := ask(l, shopA, WebhookRefetch, 50)
+		<-c.done
+		if d := c.at.Sub(epoch); d != 500*time.Millisecond || c.err != nil {
+			t.Errorf("waits %v: %v", d, c.err)
+		}
+	})
 }
 
 func TestAnIdleClassCannotSaveUpItsShare(t *testing.T) {
-	l := fresh(t, Options{})
-	teach(t, l, epoch, ThrottleStatus{2000, 0, 100})
-	now := epoch
-	var bulk, late []*Grant
-	for range 40 {
-		g, _ := l.ReserveAt(now, shopA, Bulk, 100)
-		bulk = append(bulk, g)
-	}
-	settle := func(gs []*Grant) (n int) {
-		for _, g := range gs {
-			if g.DelayFrom(now) == 0 {
-				g.SettleAt(now, g.Cost(), nil)
-				n++
+	bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
+		teach(t, l, ThrottleStatus{2000, 0, 100})
+		var served [classes]atomic.Int64
+		forty := func(class Class) {
+			for range 40 {
+				go func() {
+					if g, err := l.Wait(context.Background(), shopA, class, 100); err == nil {
+						served[class].Add(1)
+						g.SettleAt(time.Now(), 100, nil)
+					}
+				}()
 			}
+			synctest.Wait()
 		}
-		return n
-	}
-	for range 20 {
-		now = now.Add(time.Second)
-		settle(bulk)
-	}
-	for range 40 { // comes now, with nothing served so far
-		g, _ := l.ReserveAt(now, shopA, Reconcile, 100)
-		late = append(late, g)
-	}
-	for range 8 {
-		now = now.Add(time.Second)
-		settle(late)
-		settle(bulk)
-	}
-	waiting := 0
-	for _, g := range late {
-		if g.DelayFrom(now) > 0 {
-			waiting++
+		forty(Bulk)
+		until(20*time.Second + 1)
+		if n := served[Bulk].Load(); n != 20 {
+			t.Errorf("%d calls in 20 s, want 20", n)
 		}
-	}
-	if got := 40 - waiting; got < 5 || got > 7 {
-		t.Errorf("%d of 8 calls were its own, want 6", got)
-	}
+		forty(Reconcile) // comes now, with nothing served so far
+		until(28*time.Second + 1)
+		if n := served[Reconcile].Load(); n < 5 || n > 7 {
+			t.Errorf("%d of 8 calls were its own, want 6", n)
+		}
+	})
 }
