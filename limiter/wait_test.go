@@ -47,6 +47,41 @@ func TestWait(t *testing.T) {
 			}
 		})
 	})
+	t.Run("counts on what the calls ahead of it will take", func(t *testing.T) {
+		bubble(t, fixed, func(t *testing.T, l *Limiter) {
+			spend(l, Bulk, 40)
+			until(20 * time.Second)
+			spend(l, Bulk, 40)
+			until(45 * time.Second)
+			ahead := ask(l, shopA, Bulk, 40) // takes at 60 s all that comes back then
+			_, err := l.Wait(ctx, shopA, Bulk, 1)
+			var we *WaitError
+			if !errors.As(err, &we) || !time.Now().Equal(at(45*time.Second)) || !we.Next.Equal(at(80*time.Second)) {
+				t.Errorf("%v at %v", err, time.Since(epoch))
+			}
+			<-ahead.done
+			if ahead.err != nil || !ahead.at.Equal(at(time.Minute)) {
+				t.Errorf("the call ahead: %v at %v", ahead.err, ahead.at)
+			}
+		})
+	})
+	t.Run("holds nothing after an error, when its turn came as its time was up", func(t *testing.T) {
+		bubble(t, fixed, func(t *testing.T, l *Limiter) {
+			for range 50 {
+				spendAll(t, l)
+				time.Sleep(50 * time.Second)
+				short, cancel := context.WithTimeout(ctx, 10*time.Second)
+				g, err := l.Wait(short, shopA, Bulk, 80)
+				cancel()
+				if err == nil {
+					g.Cancel()
+				}
+				if snap, _ := l.Snapshot(shopA); snap.Used != 0 {
+					t.Fatalf("%d points held after %v", snap.Used, err)
+				}
+			}
+		})
+	})
 	t.Run("gives up after 31 s when only an answer could tell", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 80)
