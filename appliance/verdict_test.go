@@ -201,7 +201,7 @@ func TestEveryAnswerHasItsConsequencesEverywhere(t *testing.T) {
 				t.Errorf("catalogue: %v", stored)
 			}
 			open := false
-			for _, c := range p.breaker.SnapshotAt(time.Now()) {
+			for _, c := range p.breaker.ShopAt(time.Now(), testShop) {
 				open = open || c.State == breaker.StateOpen
 			}
 			if open != tt.opens {

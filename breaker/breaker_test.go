@@ -254,11 +254,11 @@ func TestABreaker(t *testing.T) {
 			for _, p := range late {
 				p.DoneAt(at(31*s), Failure, time.Hour)
 			}
-			if c := b.SnapshotAt(at(31 * s))[0]; c.State != StateClosed || c.Run != 0 || c.Calls != 0 {
+			if c := b.ShopAt(at(31*s), key.Shop)[0]; c.State != StateClosed || c.Run != 0 || c.Calls != 0 {
 				t.Errorf("a late answer changed the new state: %+v", c)
 			}
 			late[2].DoneAt(at(32*s), Success, 0)
-			if c := b.SnapshotAt(at(32 * s))[0]; c.Calls != 0 {
+			if c := b.ShopAt(at(32*s), key.Shop)[0]; c.Calls != 0 {
 				t.Errorf("a late success was counted: %+v", c)
 			}
 			probe.DoneAt(at(32*s), Failure, 0)

@@ -142,7 +142,7 @@ func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 				o.base = now
 			},
 			"": func(rt *rapid.T) {
-				for _, c := range b.SnapshotAt(now) {
+				for _, c := range b.ShopAt(now, key.Shop) {
 					if c.Key == key && c.State != o.state {
 						rt.Fatalf("%v, want %v", c.State, o.state)
 					}

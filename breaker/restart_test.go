@@ -110,7 +110,7 @@ func TestWhatAPersonDecidedOutlivesARestart(t *testing.T) {
 	}
 	b.Force(epoch, key, Auto)
 	b = openAt(t, epoch, db, Options{})
-	if len(b.SnapshotAt(time.Now())) != 0 {
+	if len(b.ShopAt(time.Now(), key.Shop)) != 0 {
 		t.Error("a circuit in its first state is still on disk")
 	}
 }

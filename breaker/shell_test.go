@@ -12,7 +12,7 @@ func TestATransitionIsToldUnderNoLock(t *testing.T) {
 	var got []Transition
 	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
 		got = append(got, tr)
-		b.SnapshotAt(epoch) // would deadlock under a lock
+		b.ShopAt(epoch, key.Shop) // would deadlock under a lock
 		if tr.To == StateHalfOpen {
 			if _, err := b.Allow(at(30*time.Second), key); err == nil {
 				t.Error("a second probe beside the one that is being let through")

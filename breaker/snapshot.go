@@ -17,17 +17,8 @@ type Status struct {
 	Err     error     // the last transition could not be written
 }
 
-// SnapshotAt is the state of every circuit at an instant, in no order.
-func (b *Breaker) SnapshotAt(now time.Time) []Status {
-	return b.statuses(now, func(Key) bool { return true })
-}
-
-// ShopAt is SnapshotAt of one shop's circuits.
+// ShopAt is the state of a shop's circuits at an instant, in no order.
 func (b *Breaker) ShopAt(now time.Time, shop string) []Status {
-	return b.statuses(now, func(k Key) bool { return k.Shop == shop })
-}
-
-func (b *Breaker) statuses(now time.Time, wanted func(Key) bool) []Status {
 	t := b.tick(now)
 	b.mu.Lock()
 	if len(b.young) > 0 {
@@ -36,7 +27,7 @@ func (b *Breaker) statuses(now time.Time, wanted func(Key) bool) []Status {
 	b.mu.Unlock()
 	var list []Status
 	for key, c := range *b.ready.Load() {
-		if !wanted(key) {
+		if key.Shop != shop {
 			continue
 		}
 		c.mu.Lock()

@@ -47,7 +47,7 @@ func TestFailuresOpenTheCircuitAndAProbeClosesIt(t *testing.T) {
 		if err := ask(); err != nil {
 			t.Errorf("healed: %v", err)
 		}
-		for _, s := range r.brk.SnapshotAt(time.Now()) {
+		for _, s := range r.brk.ShopAt(time.Now(), testShop) {
 			if s.State != breaker.StateClosed {
 				t.Errorf("%+v", s)
 			}
@@ -98,7 +98,7 @@ func TestACallThatWeCutShortSaysNothingAndIsCharged(t *testing.T) {
 			}
 			cancel()
 		}
-		for _, s := range r.brk.SnapshotAt(time.Now()) {
+		for _, s := range r.brk.ShopAt(time.Now(), testShop) {
 			if s.State != breaker.StateClosed || s.Run != 0 {
 				t.Errorf("%+v", s)
 			}
