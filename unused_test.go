@@ -5,8 +5,12 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -38,7 +42,8 @@ func TestNoDeclarationIsUsedByTestsOnly(t *testing.T) {
 		for _, e := range p.Errors {
 			t.Fatal(e)
 		}
-		wanted = interfaces(p.Types, seen, wanted)
+		wanted = interfaces(p.Types, seen, append(wanted, unnamed(p)...))
+		maps.Copy(uses, commands(p, files))
 		for id, o := range p.TypesInfo.Uses {
 			if !within(p, id) {
 				uses[files.Position(origin(o).Pos()).String()] = true
@@ -53,9 +58,11 @@ func TestNoDeclarationIsUsedByTestsOnly(t *testing.T) {
 		declared = append(declared, declarations(p)...)
 	}
 	var unused []string
+	shown := map[string]string{} // by folder of a package
 	for _, o := range declared {
 		at := files.Position(o.Pos())
-		if uses[at.String()] || calledByAnInterface(o, wanted) {
+		if uses[at.String()] || calledByAnInterface(o, wanted) ||
+			calledByATemplate(t, o, filepath.Dir(at.Filename), shown) {
 			continue
 		}
 		unused = append(unused, fmt.Sprintf("%s:%d: %s", at.Filename, at.Line, o.Name()))
@@ -72,11 +79,32 @@ func judgedElsewhere(path string) bool {
 }
 
 // declarations are the functions, methods, types, variables and constants of a
-// package.
+// package. Not those of a group that counts its constants (iota): each keeps
+// the numbers of the others what they are, whether somebody names it or not.
 func declarations(p *packages.Package) []types.Object {
+	numbered := map[types.Object]bool{}
+	for _, f := range p.Syntax {
+		for _, d := range f.Decls {
+			group, ok := d.(*ast.GenDecl)
+			if !ok || group.Tok != token.CONST {
+				continue
+			}
+			counted := false
+			ast.Inspect(group, func(n ast.Node) bool {
+				id, ok := n.(*ast.Ident)
+				counted = counted || ok && p.TypesInfo.Uses[id] == types.Universe.Lookup("iota")
+				return true
+			})
+			for _, spec := range group.Specs {
+				for _, name := range spec.(*ast.ValueSpec).Names {
+					numbered[p.TypesInfo.Defs[name]] = counted
+				}
+			}
+		}
+	}
 	var all []types.Object
 	for _, o := range p.TypesInfo.Defs {
-		if o == nil || o.Name() == "_" || o.Name() == "init" {
+		if o == nil || o.Name() == "_" || o.Name() == "init" || numbered[o] {
 			continue
 		}
 		switch o := o.(type) {
@@ -145,6 +173,63 @@ func interfaces(p *types.Package, seen map[*types.Package]bool, all []*types.Int
 		all = interfaces(other, seen, all)
 	}
 	return all
+}
+
+// unnamed are the interfaces that a package asks for without a name.
+func unnamed(p *packages.Package) []*types.Interface {
+	var all []*types.Interface
+	for e, tv := range p.TypesInfo.Types {
+		if _, ok := e.(*ast.InterfaceType); ok {
+			if i, ok := tv.Type.(*types.Interface); ok && i.NumMethods() > 0 {
+				all = append(all, i)
+			}
+		}
+	}
+	return all
+}
+
+// commands are the places of the methods that kong calls by their name: Run of
+// what stands in a field tagged cmd.
+func commands(p *packages.Package, files *token.FileSet) map[string]bool {
+	all := map[string]bool{}
+	for _, name := range p.Types.Scope().Names() {
+		fields, ok := p.Types.Scope().Lookup(name).Type().Underlying().(*types.Struct)
+		if !ok {
+			continue
+		}
+		for i := range fields.NumFields() {
+			if _, tagged := reflect.StructTag(fields.Tag(i)).Lookup("cmd"); !tagged {
+				continue
+			}
+			if run, _, _ := types.LookupFieldOrMethod(fields.Field(i).Type(), true, p.Types, "Run"); run != nil {
+				all[files.Position(run.Pos()).String()] = true
+			}
+		}
+	}
+	return all
+}
+
+// calledByATemplate reports whether o is a method that a template of its
+// package names.
+func calledByATemplate(t *testing.T, o types.Object, dir string, shown map[string]string) bool {
+	f, ok := o.(*types.Func)
+	if !ok || f.Signature().Recv() == nil {
+		return false
+	}
+	if _, read := shown[dir]; !read {
+		pages, err := filepath.Glob(filepath.Join(dir, "templates", "*.html"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, page := range pages {
+			text, err := os.ReadFile(page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown[dir] += string(text)
+		}
+	}
+	return regexp.MustCompile(`\.` + o.Name() + `\b`).MatchString(shown[dir])
 }
 
 // calledByAnInterface reports whether o is a method of a type that stands for an
