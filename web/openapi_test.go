@@ -45,6 +45,16 @@ func described(path string) string {
 	return strings.Join(parts, "/")
 }
 
+func TestTheDescriptionNamesEveryConditionAndNoOther(t *testing.T) {
+	var got []string
+	for _, v := range description(t, newRig(t, nil)).Components.Schemas["Condition"].Value.Enum {
+		got = append(got, v.(string))
+	}
+	if want := append(status.Codes(), "unknown"); !slices.Equal(got, want) {
+		t.Errorf("it names %q, want %q", got, want)
+	}
+}
+
 func TestTheDescriptionNamesEveryRouteOfTheAPIAndNoOther(t *testing.T) {
 	r := newRig(t, nil)
 	doc := description(t, r)
