@@ -212,8 +212,13 @@ func (c *dirCampaign) trial(t *testing.T, rng *rand.Rand, deed string) {
 	if ends || a.code == 4 {
 		n := 0
 		for line := range strings.Lines(a.log.String()) {
-			if strings.Contains(line, `"level":"ERROR"`) && strings.Contains(line, "it stops") && strings.Contains(line, dir) {
+			if !strings.Contains(line, `"level":"ERROR"`) {
+				continue
+			}
+			if strings.Contains(line, "it stops") && strings.Contains(line, dir) {
 				n++
+			} else if n > 0 {
+				t.Errorf("a further line at ERROR: %s", line)
 			}
 		}
 		if n != 1 {

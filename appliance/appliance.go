@@ -59,6 +59,7 @@ type Options struct {
 type Appliance struct {
 	opt       Options
 	log       *slog.Logger
+	raw       *slog.Logger // log, with what follows from the loss of the data dir
 	started   time.Time
 	dir       *datadir.Dir
 	lost      context.Context // done when the data dir is not the opened one any more
@@ -128,6 +129,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if a.dir, err = datadir.Open(s.DataDir, datadir.Options{}); err != nil {
 		return err
 	}
+	a.raw, a.log = a.log, slog.New(afterLoss{a.log.Handler(), a.dir})
 	for _, w := range a.dir.Warnings {
 		a.log.Warn(w)
 	}

@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -17,10 +18,32 @@ const dirEvery = time.Second
 func (a *Appliance) noteLost(err error) {
 	if why := datadir.Lost(a.dir.Path(), err); why != nil {
 		a.loseOnce.Do(func() {
-			a.log.Error(why.Error())
+			a.raw.Error(why.Error())
 			a.lose(why)
 		})
 	}
+}
+
+// afterLoss is a log without the errors that follow from the loss of the data dir:
+// one line tells of that.
+type afterLoss struct {
+	slog.Handler
+	dir *datadir.Dir
+}
+
+func (l afterLoss) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level >= slog.LevelError && datadir.Lost(l.dir.Path(), l.dir.Folder().Check()) != nil {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (l afterLoss) WithAttrs(list []slog.Attr) slog.Handler {
+	return afterLoss{l.Handler.WithAttrs(list), l.dir}
+}
+
+func (l afterLoss) WithGroup(name string) slog.Handler {
+	return afterLoss{l.Handler.WithGroup(name), l.dir}
 }
 
 // unlessLost answers with h until the data dir is lost, then with 503 and why.
