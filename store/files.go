@@ -74,6 +74,22 @@ func (d *database) look(note bool) (cut bool, err error) {
 	return cut, nil
 }
 
+// gone is what the end of the store has to tell when the name of the database leads
+// elsewhere: what was stored is not there.
+func (d *database) gone() error {
+	d.mu.Lock()
+	id, known := d.ids[""]
+	d.mu.Unlock()
+	if !known {
+		return nil
+	}
+	lost, ok := errors.AsType[*folder.LostError](d.dir.Same(d.name, id))
+	if !ok {
+		return nil
+	}
+	return fmt.Errorf("close catalogue: %w, and what it held is not stored any more; start Stockroom again, and it reads the products from the shop", lost)
+}
+
 // lostFile says that a name leads elsewhere, or why that can't be told.
 func lostFile(err error) error {
 	if lost, ok := errors.AsType[*folder.LostError](err); ok {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"stockroom/folder"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -180,7 +181,10 @@ func suffer(t *testing.T, h harm, mode string) {
 	for id := range h.kept {
 		acknowledged[id+1] = true
 	}
-	b.must(b.s.Close())
+	err := b.s.Close()
+	if _, gone := errors.AsType[*folder.LostError](err); gone != (h.lost && h.left == nil) || err != nil && !gone {
+		t.Errorf("the end of the store says %v", err)
+	}
 	if h.lost && !maps.EqualFunc(before, strangers(b.path), bytes.Equal) {
 		t.Errorf("files of somebody else were touched: %v before, %v after", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(strangers(b.path))))
 	}

@@ -180,14 +180,16 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close refuses new writes, answers those waiting and closes the file. A
-// second call returns the first one's result.
+// Close refuses new writes, answers those waiting and closes the file. It returns a
+// *folder.LostError when the file is not at its name any more. A second call returns
+// the first one's result.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
 		s.end()
 		<-s.stopped
 		s.background.Wait()
-		s.closed = s.closeFiles()
+		gone := s.files.gone()
+		s.closed = errors.Join(s.closeFiles(), gone)
 	})
 	return s.closed
 }
