@@ -138,7 +138,9 @@ func (a *Appliance) open(ctx context.Context) error {
 	opening.at(datadir.StateFile)
 	queued := !a.dir.Missing(datadir.QueueFile)
 	stateLost := queued || !a.dir.Missing(datadir.ProductsFile)
-	if a.state, err = state.Open(a.dir.File("state.db"), time.Now(), state.Options{Folder: a.dir.Folder(), Logger: a.log, Shop: s.Shop, Existing: stateLost}); err != nil {
+	a.state, err = state.Open(a.dir.File("state.db"), time.Now(),
+		state.Options{Folder: a.dir.Folder(), Logger: a.log, Shop: s.Shop, Existing: stateLost})
+	if err != nil {
 		return err
 	}
 	lines := telemetry.Lines(a.log) // a delivery that is sent again can make them fail and recover

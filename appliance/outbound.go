@@ -39,7 +39,8 @@ func (a *Appliance) openOutbound() error {
 		return err
 	}
 	a.breaker, err = breaker.Open(a.state, breaker.Options{
-		Failures: s.BreakerFailures, Reset: s.BreakerReset, MaxRetryAfter: shopify.LongestAsked, OnTransition: a.breakerTurned,
+		Failures: s.BreakerFailures, Reset: s.BreakerReset, MaxRetryAfter: shopify.LongestAsked,
+		OnTransition: a.breakerTurned,
 	})
 	if err != nil {
 		return err

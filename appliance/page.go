@@ -17,8 +17,10 @@ func (a *Appliance) webOptions() web.Options {
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.wants.add,
 		Rejected: a.rejected, SendSample: a.sendSample,
-		Token: a.token, Account: a.account, Keeper: a.state, TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
-		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(), PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
+		Token: a.token, Account: a.account, Keeper: a.state,
+		TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
+		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),
+		PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
 	}
 	return o
 }
@@ -29,7 +31,9 @@ func (a *Appliance) openStatus() {
 	a.status = status.New(status.Options{
 		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a}.List,
 		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
-		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed, CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken, Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
+		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed,
+		CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken,
+		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
 		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
 }
@@ -52,7 +56,8 @@ func (a *Appliance) notices() []status.Notice {
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
 	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		text := fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: the file or its write-ahead log was lost or damaged.", h.Behind)
+		text := fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: "+
+			"the file or its write-ahead log was lost or damaged.", h.Behind)
 		if a.productsLost {
 			text = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
 		}

@@ -105,14 +105,7 @@ func (a *Appliance) tellSpace(s datadir.Space) {
 // watchSpace looks at the free space until ctx ends. It is apart from the other
 // upkeep, which waits for the disk.
 func (a *Appliance) watchSpace(ctx context.Context) {
-	tick := time.NewTicker(spaceEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, spaceEvery, func() {
 		a.lookAtSpace()
 		// A write that was refused long ago must not be told for ever. While
 		// deliveries go to the queue, somebody else tries.
@@ -124,7 +117,7 @@ func (a *Appliance) watchSpace(ctx context.Context) {
 				a.log.Debug("the catalogue has no room yet", "error", err.Error())
 			}
 		}
-	}
+	})
 }
 
 // registerSpace adds the gauges of the free space.
