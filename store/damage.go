@@ -70,19 +70,28 @@ func (s *Store) keepSettings(known settings) error {
 	if len(known.merchants) == 0 {
 		return nil
 	}
-	t := &tx{conn: s.conn, s: s, now: time.Now().UnixMilli()}
-	if _, err := t.exec(`BEGIN IMMEDIATE`); err != nil {
-		return classify(fmt.Errorf("keep shops: %w", err))
-	}
-	if err := t.keep(known); err != nil {
-		s.rollback()
-		return classify(fmt.Errorf("keep shops: %w", err))
-	}
-	if _, err := t.exec(`COMMIT`); err != nil {
-		return classify(fmt.Errorf("keep shops: %w", err))
+	if err := s.alone(s.conn, "keep shops", func(t *tx) error { return t.keep(known) }); err != nil {
+		return err
 	}
 	known.touched, known.open = false, map[productKey]difference{} // the fresh file has none
 	s.settings = known
+	return nil
+}
+
+// alone changes the file in a transaction of its own, before requests are served.
+func (s *Store) alone(c *conn, what string, change func(t *tx) error) error {
+	t := &tx{conn: c, s: s, now: time.Now().UnixMilli()}
+	_, err := t.exec(`BEGIN IMMEDIATE`)
+	if err == nil {
+		err = change(t)
+	}
+	if err == nil {
+		_, err = t.exec(`COMMIT`)
+	}
+	if err != nil {
+		_, _ = t.exec(`ROLLBACK`) // it may have been done already
+		return classify(fmt.Errorf("%s: %w", what, err))
+	}
 	return nil
 }
 

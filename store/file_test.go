@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -311,5 +313,43 @@ func TestAClosedStoreRefusesAndDoesNotHang(t *testing.T) {
 	}
 	if _, err := b.s.Product(context.Background(), testShop, 1); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("read error %v", err)
+	}
+}
+
+// The file is an older one when it is opened again, as after its log was replaced
+// while no connection was open. The watermark need not have been noted yet, so a kill
+// right after that must not hide it.
+func TestChangesThatAreLostWhileInUseAreAskedForInTheFileItself(t *testing.T) {
+	b := open(t)
+	b.must(b.s.PutShop(t.Context(), Shop{Shop: testShop, State: "active"}))
+	b.must(b.tryPut(1))
+	b.reopen() // all of it is in the database
+	old, err := os.ReadFile(b.path)
+	b.must(err)
+	b.must(b.tryPut(2))
+	var once sync.Once
+	b.fail(func(point string) (err error) {
+		switch point {
+		case "before commit":
+			once.Do(func() { err = &UnavailableError{Cause: CauseIO, Err: syscall.EIO} })
+		case "before open":
+			err = os.WriteFile(b.path, old, 0o600)
+			for _, suffix := range suffixes[1:] {
+				_ = os.Remove(b.path + suffix)
+			}
+		}
+		return err
+	})
+	if err := b.tryPut(3); CauseOf(err) != CauseIO {
+		t.Fatalf("error %v", err)
+	}
+	b.await("the file is opened again", func() bool { return b.tryPut(4) == nil })
+	b.fail(nil)
+	if h := b.s.Health(); h.Behind == 0 {
+		t.Errorf("health %+v", h)
+	}
+	b.reopen()
+	if list := b.wanted(); !slices.ContainsFunc(list, func(w Wanted) bool { return w.Kind == WantSync && w.Shop == testShop }) {
+		t.Errorf("nobody is asked for what was lost: %+v", list)
 	}
 }

@@ -132,6 +132,7 @@ func (s *Store) prepareConn(c *conn) error {
 		s.mu.Unlock()
 		s.log.Error("catalogue is behind its watermark: committed changes are missing and have to be fetched again", "missing", behind)
 	}
+	lost := s.lastSeq.Load() > seq // while we ran
 	s.seq = max(s.seq, seq)
 	s.delivery = max(s.delivery, delivery)
 	s.lastSeq.Store(s.seq)
@@ -141,7 +142,18 @@ func (s *Store) prepareConn(c *conn) error {
 	}
 	s.settings = st
 	s.publish()
-	return nil
+	if !lost {
+		return nil
+	}
+	// The watermark is noted only now and then, so the file itself has to know.
+	return s.alone(c, "ask for the lost changes", func(t *tx) error {
+		for shop := range st.merchants {
+			if err := t.want(Wanted{Shop: shop, Kind: WantSync, Reason: "products.db lost changes while it was in use"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // startWALAnew makes sure, after a failed sync, that no commit is written behind
