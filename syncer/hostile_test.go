@@ -209,7 +209,7 @@ func fresh(a *answer) {
 	list := make([]string, 250)
 	for i := range list {
 		list[i] = fmt.Sprintf(node,
-			9_000_000_000_000+a.call*250+i, time.Now().UTC().Format(time.RFC3339))
+			9_000_000_000_000+int64(a.call*250+i), time.Now().UTC().Format(time.RFC3339))
 	}
 	const page = `{"data":{"products":{"nodes":[%s],"pageInfo":{"hasNextPage":true,"endCursor":"%d"}}}}`
 	a.body = strings.NewReader(fmt.Sprintf(page, strings.Join(list, ","), a.call))
@@ -241,7 +241,7 @@ var lies = []lie{
 	{"cursors in a circle", "", paged(func(a *answer) any { return fmt.Sprint(a.call % 3) })},
 	{"ever new ids", "", fresh},
 	{"no cursor", "", paged(one("", nil, 7, strings.Repeat("x", 1<<20)))},
-	{"counts", "", set("count", one(0, -1, 1<<53, "12", 1.5, "x", true))},
+	{"counts", "", set("count", one(0, -1, int64(1)<<53, "12", 1.5, "x", true))},
 	{"wrong types", "", func(a *answer) {
 		at := a.rng.IntN(40)
 		a.bend(func(name string, v any) any {
