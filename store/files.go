@@ -232,7 +232,8 @@ func (s *Store) judgeCut() error {
 // opened, so that its commits outlast the process.
 func (s *Store) keepLog(err error) {
 	if lost, ok := errors.AsType[*folder.LostError](err); ok && s.conn != nil && lost.Path == s.path+logSuffix {
-		_, _ = s.conn.count(`PRAGMA wal_checkpoint(PASSIVE)`) // a failure leaves it to the next look, and to Close
+		// It waits a moment for readers, our own too. A failure leaves it to the next write, and to Close.
+		_, _ = s.conn.count(`PRAGMA wal_checkpoint(FULL)`)
 	}
 }
 
