@@ -400,7 +400,7 @@ func TestAHostileShopEndsNothing(t *testing.T) {
 	}
 	if raceEnabled {
 		rng.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
-		cases = cases[:20]
+		cases = cases[:8]
 	}
 	for len(cases) > 0 {
 		part := cases[:min(len(cases), 25)]
