@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
@@ -195,19 +196,32 @@ func (s *Store) check(before int64) error {
 	if before <= logHeader || (before-logHeader)%frameBytes != 0 {
 		return nil
 	}
+	frames := (before - logHeader) / frameBytes
+	return s.written(frames-1, frames)
+}
+
+// written returns nil when the log has its header and these of its frames. Where a
+// log was cut before SQLite wrote behind the cut, the file system gives zeros.
+func (s *Store) written(from, to int64) error {
 	log, err := s.files.dir.Open(s.files.name+logSuffix, os.O_RDONLY)
 	if err != nil {
 		return lostFile(err)
 	}
 	defer log.Close()
 	var number [4]byte
-	if _, err := log.ReadAt(number[:], before-frameBytes); err != nil {
-		return fileError("read the write-ahead log", err)
+	at := int64(0)
+	for n := from; ; n++ {
+		_, err := log.ReadAt(number[:], at)
+		switch {
+		case errors.Is(err, io.EOF), err == nil && number == [4]byte{}:
+			return logCutError()
+		case err != nil:
+			return fileError("read the write-ahead log", err)
+		case n >= to:
+			return nil
+		}
+		at = logHeader + n*frameBytes
 	}
-	if number == [4]byte{} {
-		return logCutError()
-	}
-	return nil
 }
 
 // judgeCut tells whether what is shorter than before was cut by somebody: a log is
@@ -215,8 +229,10 @@ func (s *Store) check(before int64) error {
 func (s *Store) judgeCut() error {
 	var row [3]driver.Value
 	_, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:])
-	if frames := asInt(row[1]); frames > 0 && s.walSize() < logHeader+frames*frameBytes {
-		return logCutError()
+	if frames := asInt(row[1]); frames > 0 {
+		if err := s.written(0, frames); err != nil {
+			return err
+		}
 	}
 	var pages int64
 	if err == nil {
