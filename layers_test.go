@@ -27,8 +27,9 @@ type layer struct {
 // and in ARCHITECTURE.md.
 func layers() map[string]layer {
 	core := []string{"boltfile", "breaker", "bulk", "catalog", "config", "datadir", "folder", "limiter", "logbook", "queue", "shopify", "state", "store", "syncer", "telemetry"}
-	all := append([]string{"fakeshopify", "status", "web", "webhook"}, core...)
+	all := append([]string{"answer", "fakeshopify", "status", "web", "webhook"}, core...)
 	return map[string]layer{
+		"answer":      {level: 0},
 		"boltfile":    {level: 1, imports: []string{"folder"}},
 		"breaker":     {level: 0, tests: []string{"boltfile"}},
 		"bulk":        {level: 0, tests: []string{"fakeshopify"}},
@@ -46,9 +47,9 @@ func layers() map[string]layer {
 		"store":       {level: 2, imports: []string{"catalog", "folder"}, tests: []string{"fakeshopify"}},
 		"telemetry":   {level: 0},
 		"syncer":      {level: 3, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
-		"webhook":     {level: 3, imports: []string{"catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
+		"webhook":     {level: 3, imports: []string{"answer", "catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"status":      {level: 4, imports: []string{"catalog", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
-		"web":         {level: 5, imports: append([]string{"status"}, core...), tests: all},
+		"web":         {level: 5, imports: append([]string{"answer", "status"}, core...), tests: all},
 		"appliance":   {level: 6, imports: all, tests: all},
 		"browsertest": {level: 7, tests: append([]string{"appliance"}, all...)},
 		"cli":         {level: 7, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},

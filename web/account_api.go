@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/answer"
 )
 
 // apiSessions lists who is logged in.
@@ -58,7 +60,7 @@ func (s *Server) apiPutPassword(w http.ResponseWriter, r *http.Request, _ httpro
 	var body struct {
 		Password string `json:"password"`
 	}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	if problem := weakness(body.Password); problem != "" {
@@ -132,7 +134,7 @@ func (s *Server) apiAddToken(w http.ResponseWriter, r *http.Request, _ httproute
 	var body struct {
 		Name string `json:"name"`
 	}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	token, one, err := s.auth.readers.add(time.Now(), body.Name)

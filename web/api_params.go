@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/answer"
 )
 
 // queryNames are the parameters of the query that each operation of the API
@@ -90,20 +92,11 @@ func onlyKnown(known []string, serve endpoint) endpoint {
 				if len(known) > 0 {
 					takes = "This path takes " + strings.Join(known, ", ") + "."
 				}
-				return refuse(http.StatusBadRequest, "Unknown parameter", "There is no parameter "+quoted(name)+". "+takes)
+				return refuse(http.StatusBadRequest, "Unknown parameter", "There is no parameter "+answer.Quoted(name)+". "+takes)
 			case len(query[name]) > 1:
-				return refuse(http.StatusBadRequest, "Parameter given twice", "Give the parameter "+quoted(name)+" once.")
+				return refuse(http.StatusBadRequest, "Parameter given twice", "Give the parameter "+answer.Quoted(name)+" once.")
 			}
 		}
 		return serve(w, r, p)
 	}
-}
-
-// quoted shows a name from outside, cut where it is long.
-func quoted(name string) string {
-	const most = 40
-	if r := []rune(name); len(r) > most {
-		name = string(r[:most]) + "..."
-	}
-	return `"` + name + `"`
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/status"
@@ -62,7 +63,7 @@ func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter
 		PreviousSecret string `json:"previous_secret"`
 		AccessToken    string `json:"access_token"`
 	}{Check: true}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	found, err := s.connect(r.Context(), AddShop{
@@ -124,7 +125,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 		return err
 	}
 	var sel catalog.Selection
-	if err := readJSON(r, &sel); err != nil {
+	if err := answer.ReadJSON(r, &sel); err != nil {
 		return err
 	}
 	sel = selectionOf(sel)
@@ -173,7 +174,7 @@ func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter
 	var body struct {
 		Hold Hold `json:"hold"`
 	}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	switch body.Hold {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/status"
 )
@@ -146,7 +147,7 @@ func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprou
 		Body  string `json:"body"`
 		Bytes []byte `json:"body_base64"` // instead of body, for one that is not UTF-8
 	}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	sent, err := s.o.SendSample(r.Context(), Sample{Shop: body.Shop, Topic: body.Topic, Body: append([]byte(body.Body), body.Bytes...)})

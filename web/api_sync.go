@@ -8,6 +8,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/shopify"
 	"stockroom/status"
 	"stockroom/store"
@@ -174,7 +175,7 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 		Kind   string `json:"kind"`
 		DryRun bool   `json:"dry_run"`
 	}
-	if err := readJSON(r, &body); err != nil {
+	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
 	kind, err := runKind(body.Kind)

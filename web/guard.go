@@ -87,7 +87,7 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refus
 		}
 		s.lines.Error("page failed", "path", r.URL.Path, "error", err.Error())
 	}
-	writeProblem(w, refusal)
+	refusal.Write(w)
 }
 
 // noteRefusal logs a request that was turned away, unless it only lacks

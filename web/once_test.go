@@ -2,7 +2,6 @@ package web
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,12 +9,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/julienschmidt/httprouter"
 
 	"stockroom/queue"
 )
@@ -57,99 +52,6 @@ func TestAnActionWithAKeyHasOneEffectAndOneAnswer(t *testing.T) {
 	for range 2 {
 		if w := r.keyed(discard, "c", ""); w.Code != 200 || w.Body.String() != "{\"discarded\":1}\n" {
 			t.Errorf("discard: %d %s", w.Code, w.Body)
-		}
-	}
-}
-
-func TestAFailureThatMayPassIsNotKept(t *testing.T) {
-	r := newRig(t, nil)
-	calls := 0
-	serveOnce := r.once(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-		if calls++; calls == 1 {
-			return fmt.Errorf("the disk is full")
-		}
-		return writeJSON(w, 200, calls)
-	})
-	for i, want := range []string{"", "2\n", "2\n"} {
-		w := httptest.NewRecorder()
-		err := serveOnce(w, request("POST", "/api/v1/x", "", "Idempotency-Key", "k"), nil)
-		if (err != nil) != (i == 0) || w.Body.String() != want {
-			t.Errorf("call %d: %q, %v", i, w.Body, err)
-		}
-	}
-}
-
-func TestTwoAtOnceWithOneKeyAreOne(t *testing.T) {
-	r := newRig(t, nil)
-	var calls atomic.Int32
-	begun, goOn := make(chan struct{}), make(chan struct{})
-	serveOnce := r.once(func(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-		calls.Add(1)
-		close(begun)
-		<-goOn
-		return writeJSON(w, 200, "done")
-	})
-	var all sync.WaitGroup
-	bodies := make(chan string, 8)
-	send := func() {
-		all.Go(func() {
-			w := httptest.NewRecorder()
-			if err := serveOnce(w, request("POST", "/api/v1/x", "", "Idempotency-Key", "k"), nil); err != nil {
-				t.Error(err)
-			}
-			bodies <- w.Body.String()
-		})
-	}
-	send()
-	<-begun
-	for range 7 {
-		send()
-	}
-	close(goOn)
-	all.Wait()
-	for range 8 {
-		if got := <-bodies; got != "\"done\"\n" {
-			t.Errorf("answer %q", got)
-		}
-	}
-	if calls.Load() != 1 {
-		t.Errorf("%d effects", calls.Load())
-	}
-}
-
-func TestAnActionGoesOnWhenItsClientIsGone(t *testing.T) {
-	r := newRig(t, nil)
-	begun, ended := make(chan struct{}, 2), make(chan error, 2)
-	slow := r.once(func(w http.ResponseWriter, req *http.Request, _ httprouter.Params) error {
-		begun <- struct{}{}
-		<-r.streams.ending // stands for: the client is gone by now
-		ended <- req.Context().Err()
-		return writeJSON(w, 200, "done")
-	})
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { _ = slow(w, req, nil) }))
-	defer srv.Close()
-	for _, key := range []string{"", "k"} {
-		ctx, cancel := context.WithCancel(t.Context())
-		req, err := http.NewRequestWithContext(ctx, "POST", srv.URL+"/api/v1/x", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Idempotency-Key", key)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			if resp, err := http.DefaultClient.Do(req); err == nil {
-				resp.Body.Close()
-			}
-		}()
-		<-begun
-		cancel()
-		<-done
-	}
-	r.EndStreams()
-	for range 2 {
-		if err := <-ended; err != nil {
-			t.Errorf("the action was cut off: %v", err)
 		}
 	}
 }

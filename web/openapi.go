@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/answer"
 )
 
 // openAPI describes every path below /api/v1. A test holds the handlers to it.
@@ -13,11 +15,7 @@ import (
 var openAPI []byte
 
 func (s *Server) apiDescription(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-cache") // nothing in it is secret
-	if notModified(w, http.StatusOK, openAPI) {
-		return nil
-	}
-	_, _ = w.Write(openAPI)
+	answer.Document(w, http.StatusOK, openAPI)
 	return nil
 }

@@ -1,37 +1,20 @@
 package web
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
 
+	"stockroom/answer"
 	"stockroom/queue"
 	"stockroom/store"
 )
 
-// Refusal is an error that a person caused and can mend; its Detail is one
-// plain sentence with what to do next. Implementations of Shops return it, too.
-type Refusal struct {
-	Status int    // HTTP status, 400 to 599
-	Title  string // a few words, the same for every occurrence; "" for the status text
-	Detail string
-	// Code names the kind of refusal for programs, which must not read titles; ""
-	// where the status says enough.
-	Code string
-	// RetryAfter is a number of seconds, 0 for none.
-	RetryAfter int
-	// More are further members of the answer.
-	More map[string]any
-}
+// Refusal is an error that a person caused and can mend. Implementations of Shops
+// return it, too.
+type Refusal = answer.Refusal
 
-// Error returns the detail.
-func (r *Refusal) Error() string { return r.Detail }
-
-func refuse(status int, title, detail string) *Refusal {
-	return &Refusal{Status: status, Title: title, Detail: detail}
-}
+func refuse(status int, title, detail string) *Refusal { return answer.Refuse(status, title, detail) }
 
 // refusalOf turns any error into what the client is told. The text of an
 // unexpected error stays in the log.
@@ -59,49 +42,16 @@ func refusalOf(err error) (r *Refusal, unexpected bool) {
 	return refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."), true
 }
 
-// writeProblem answers with problem+json.
-func writeProblem(w http.ResponseWriter, r *Refusal) {
-	title := r.Title
-	if title == "" {
-		title = http.StatusText(r.Status)
+// lastingRefusal is what an error is answered with that the same request would
+// meet again, nil for one that may pass.
+func lastingRefusal(err error) *Refusal {
+	if r, unexpected := refusalOf(err); !unexpected {
+		return r
 	}
-	members := map[string]any{"type": "about:blank", "title": title, "status": r.Status, "detail": r.Detail}
-	if r.Code != "" {
-		members["code"] = r.Code
-	}
-	for k, v := range r.More {
-		members[k] = v
-	}
-	body, err := json.Marshal(members)
-	if err != nil {
-		body = []byte(`{"type":"about:blank","title":"Something went wrong here","status":500}`)
-	}
-	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Cache-Control", "no-store")
-	h.Del("Content-Disposition")
-	if r.RetryAfter > 0 {
-		h.Set("Retry-After", strconv.Itoa(r.RetryAfter))
-	}
-	w.WriteHeader(r.Status)
-	_, _ = w.Write(append(body, '\n')) // a client that left needs no answer
+	return nil
 }
 
-// writeJSON answers with v, its times in one form. It is encoded first, so that a
-// value that can't be encoded becomes an error and not half an answer.
+// writeJSON answers with v, its times in one form.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(true)
-	if err := enc.Encode(inMillis(v)); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	if notModified(w, status, b.Bytes()) {
-		return nil
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(b.Bytes())
-	return nil
+	return answer.JSON(w, status, inMillis(v))
 }

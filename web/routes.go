@@ -9,9 +9,12 @@ import (
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/answer"
 )
 
 const (
+	apiRoot     = "/api/v1/"
 	webhookRoot = "/webhooks/shopify/"
 	samplePath  = "/api/v1/webhooks-test"
 	maxAPIBody  = 1 << 20  // bytes of a request to the API
@@ -103,8 +106,13 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 			}
 			r.Body = http.MaxBytesReader(w, r.Body, most)
 		}
-		w = withConditions(w, r)
-		err := s.once(serve)(w, r, p)
+		call := func(w http.ResponseWriter, r *http.Request) error { return serve(w, r, p) }
+		var err error
+		if strings.HasPrefix(r.URL.Path, apiRoot) {
+			err = s.onces.Serve(answer.Conditional(w, r), r, call)
+		} else {
+			err = call(w, r)
+		}
 		if err == nil || errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 			return
 		}
@@ -112,7 +120,7 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 		if unexpected {
 			s.lines.Error("request failed", "method", r.Method, "path", r.URL.Path, "error", err.Error())
 		}
-		writeProblem(w, refusal)
+		refusal.Write(w)
 	}
 }
 
@@ -128,13 +136,13 @@ func (s *Server) public(webhooks http.Handler) http.Handler {
 	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
 		rest.Handle(method, webhookRoot+"*path", deliver)
 	}
-	rest.NotFound = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeProblem(w, noPath()) })
+	rest.NotFound = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { noPath().Write(w) })
 	rest.MethodNotAllowed = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if isDelivery(r) {
 			webhooks.ServeHTTP(w, r)
 			return
 		}
-		writeProblem(w, wrongMethodOf(w))
+		wrongMethodOf(w).Write(w)
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !isDelivery(r) {
@@ -179,7 +187,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 			s.lines.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
 			refusal := refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause.")
 			if !wantsPage(r) || s.pageOf(w, r, refusal) != nil {
-				writeProblem(w, refusal)
+				refusal.Write(w)
 			}
 		}()
 		next.ServeHTTP(w, r)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/folder"
@@ -170,7 +171,7 @@ type Server struct {
 	copies  chan struct{} // of the catalogue that are being made
 	streams *streams
 	sight   sight
-	onces   *onceKeeper
+	onces   *answer.Once
 	probe   chan struct{} // one token: one probe of the catalogue at a time
 	undo    *undoList
 	doctor  *lastCheck
@@ -203,7 +204,7 @@ func New(o Options) *Server {
 		own:     metrics.NewSet(),
 		copies:  make(chan struct{}, copiesAtOnce),
 		streams: newStreams(),
-		onces:   newOnceKeeper(),
+		onces:   answer.NewOnce(lastingRefusal),
 		probe:   make(chan struct{}, 1),
 		undo:    new(undoList),
 		doctor:  new(lastCheck),

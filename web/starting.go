@@ -40,7 +40,7 @@ func unready(title string, why func() string) http.Handler {
 			Detail: why() + " Nothing was kept of this request; send it again in a few seconds.",
 		}
 		if r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/html") {
-			writeProblem(w, refusal)
+			refusal.Write(w)
 			return
 		}
 		h.Set("Content-Type", "text/html; charset=utf-8")

@@ -17,7 +17,7 @@ const outcomeIgnored = store.Ignored
 
 // accept makes an authentic delivery durable: in the catalogue, else in the
 // queue, else not at all.
-func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, *rejection) {
+func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (receipt, *rejection) {
 	// What is durable must not depend on the client staying.
 	ctx := context.WithoutCancel(req.http.Context())
 	change, err := in.decode(req.envelope, topic)
@@ -34,12 +34,12 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (answer, 
 		if _, err := in.opt.Catalogue.Record(ctx, req.envelope.delivery(), 0, store.Applied, done, nil); err != nil {
 			in.lines.Warn("the journal lacks a row for an erasure", "shop", req.shop, "error", err.Error())
 		}
-		return answer{success: true, outcome: store.Applied, reason: done}, nil
+		return receipt{success: true, outcome: store.Applied, reason: done}, nil
 	}
 	res, err := in.apply(ctx, req.envelope, change)
 	switch {
 	case err == nil:
-		return answer{success: true, outcome: res.Outcome, reason: res.Reason}, nil
+		return receipt{success: true, outcome: res.Outcome, reason: res.Reason}, nil
 	case errors.Is(err, store.ErrOtherShop):
 		return in.bury(context.WithoutCancel(ctx), req, change.ID, store.ErrOtherShop)
 	}
@@ -131,7 +131,7 @@ func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (stor
 const unconfirmed = "Not confirmed to be on disk"
 
 // enqueue keeps a delivery that the catalogue could not take.
-func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *rejection) {
+func (in *Intake) enqueue(req *request, product int64, cause error) (receipt, *rejection) {
 	payload, err := req.envelope.Encode()
 	if err == nil {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
@@ -149,7 +149,7 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 		if in.gate.noteRefused() {
 			in.lines.Error("neither the catalogue nor the queue confirms a delivery", "catalogue", cause.Error(), "queue", err.Error())
 		}
-		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
+		return receipt{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: unconfirmed,
 			detail: "The delivery is not confirmed to be on disk; send it again. The catalogue: " + words(cause) +
 				". The retry queue: " + queueWords(err) + "."}
@@ -157,14 +157,14 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (answer, *re
 	in.opt.Telemetry.Error(req.shop, "webhook_"+catalog.Topic(req.topic).Label(), errorType(cause))
 	in.gate.noteQueued()
 	outage := store.CauseOf(cause) != ""
-	return answer{queued: true, outcome: store.Queued, reason: words(cause), outage: outage}, nil
+	return receipt{queued: true, outcome: store.Queued, reason: words(cause), outage: outage}, nil
 }
 
 // bury keeps a body that makes no sense, whole, as a dead letter. Equal bodies
 // under the same topic share one: the topic is not signed, so anybody who has
 // seen one delivery could otherwise fill the disk with it. The product that it
 // is about is read from the shop, which answers the letter; 0 for none.
-func (in *Intake) bury(ctx context.Context, req *request, product int64, cause error) (answer, *rejection) {
+func (in *Intake) bury(ctx context.Context, req *request, product int64, cause error) (receipt, *rejection) {
 	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(in.opt.QueueBudget))
 	defer cancel()
 	outcome, class := sentence(cause)
@@ -181,12 +181,12 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 	}
 	if err != nil {
 		in.lines.Error("a dead letter is not confirmed to be on disk", "error", err.Error())
-		return answer{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
+		return receipt{}, &rejection{status: http.StatusServiceUnavailable, reason: ReasonStoresFailed, retryAfter: 30,
 			title: unconfirmed, detail: "The body makes no sense here, and its dead letter is not confirmed to be on disk; " +
 				"send it again. The retry queue: " + queueWords(err) + "."}
 	}
 	in.note(ctx, req.envelope, product, cause)
-	return answer{outcome: outcome, reason: cause.Error()}, nil
+	return receipt{outcome: outcome, reason: cause.Error()}, nil
 }
 
 // sentence is what becomes of a body that can't be applied.

@@ -34,7 +34,7 @@ func (f family) get(h http.Header, name string) string { return h.Get(string(f) 
 
 // handle runs the checks in their order and, when all hold, makes the delivery
 // durable.
-func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejection) {
+func (in *Intake) handle(w http.ResponseWriter, req *request) (receipt, *rejection) {
 	r := req.http
 	h := r.Header
 	req.address = in.clientAddress(r)
@@ -45,23 +45,23 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return answer{}, &rejection{status: http.StatusMethodNotAllowed, reason: ReasonMethod,
+		return receipt{}, &rejection{status: http.StatusMethodNotAllowed, reason: ReasonMethod,
 			title: "Only POST is accepted here", detail: "Shopify delivers webhooks with POST."}
 	}
 	if r.ContentLength > in.opt.MaxBody {
-		return answer{}, in.tooLarge()
+		return receipt{}, in.tooLarge()
 	}
 	if rej := encoded(h); rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 	topic, known := catalog.ParseTopic(req.topic)
 	if rej := req.missing(signature, topic.Compliance()); rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 
 	body, release, rej := in.readBody(w, req)
 	if rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 	defer release()
 	named := req.shop
@@ -71,20 +71,20 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (answer, *rejectio
 
 	d := in.directory.Load()
 	if rej := in.authenticate(d, req, named, body, signature); rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 	in.opt.Proven(r, false)
 	req.shop = named
 	if rej := req.missing(signature, false); rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 	req.topic = string(topic)
 	shop, rej := findShop(d, req.shop, topic)
 	if rej != nil {
-		return answer{}, rej
+		return receipt{}, rej
 	}
 	if !known {
-		return answer{success: true, ignored: true, outcome: outcomeIgnored, reason: "the topic is not one Stockroom uses"}, nil
+		return receipt{success: true, ignored: true, outcome: outcomeIgnored, reason: "the topic is not one Stockroom uses"}, nil
 	}
 
 	req.envelope = Envelope{

@@ -168,15 +168,15 @@ type request struct {
 	envelope Envelope
 }
 
-// answer is a 2xx answer.
-type answer struct {
+// receipt is a 2xx answer.
+type receipt struct {
 	success, queued, ignored bool
 	outage                   bool // queued because the catalogue fails; the gate tells of that
 	outcome                  store.Outcome
 	reason                   string
 }
 
-func (a answer) body() string {
+func (a receipt) body() string {
 	switch {
 	case a.ignored:
 		return `{"success":true,"ignored":true}`
@@ -217,7 +217,7 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 var jsonType = []string{"application/json"} // read only
 
-func levelOf(a answer) slog.Level {
+func levelOf(a receipt) slog.Level {
 	if a.success || a.outage {
 		return slog.LevelInfo
 	}
@@ -243,7 +243,7 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 		// What is left of the body would otherwise be read from the connection.
 		w.Header().Set("Connection", "close")
 	}
-	writeProblem(w, rej)
+	rej.write(w)
 	in.lines.Warn("webhook refused", "reason", string(told.reason), "status", rej.status,
 		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", told.detail)
 }

@@ -5,11 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
+
+	"stockroom/answer"
 )
 
 // Reason is why a request was refused, from a closed set that serves as a
@@ -119,24 +120,11 @@ func clip(s string) string {
 	return s
 }
 
-// writeProblem answers with problem+json (RFC 9457).
-func writeProblem(w http.ResponseWriter, r rejection) {
-	body, err := json.Marshal(struct {
-		Type   string `json:"type"`
-		Title  string `json:"title"`
-		Status int    `json:"status"`
-		Detail string `json:"detail"`
-		Reason Reason `json:"reason"`
-	}{"about:blank", r.title, r.status, r.detail, r.reason})
-	if err != nil {
-		body = []byte(`{}`)
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	if r.retryAfter > 0 {
-		w.Header().Set("Retry-After", fmt.Sprint(r.retryAfter))
-	}
-	w.WriteHeader(r.status)
-	_, _ = w.Write(body) // the client may be gone; there is nobody to tell
+// write answers with problem+json.
+func (r *rejection) write(w http.ResponseWriter) {
+	(&answer.Refusal{
+		Status: r.status, Title: r.title, Detail: r.detail, RetryAfter: r.retryAfter, More: map[string]any{"reason": r.reason},
+	}).Write(w)
 }
 
 // lookedAt is how many bytes of a refused body are looked at.

@@ -1,4 +1,4 @@
-package web
+package answer
 
 import (
 	"encoding/json"
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// readJSON reads one JSON document without unknown members. What it says of a
+// ReadJSON reads one JSON document without unknown members. What it says of a
 // wrong one quotes names at most: a value may be a secret.
-func readJSON(r *http.Request, v any) error {
+func ReadJSON(r *http.Request, v any) error {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	err := dec.Decode(v)
@@ -20,7 +20,7 @@ func readJSON(r *http.Request, v any) error {
 		if _, more := dec.Token(); more == io.EOF {
 			return nil
 		}
-		return refuse(http.StatusBadRequest, "Not one JSON document", "The body goes on behind its JSON document.")
+		return Refuse(http.StatusBadRequest, "Not one JSON document", "The body goes on behind its JSON document.")
 	}
 	var tooLarge *http.MaxBytesError
 	var wrongType *json.UnmarshalTypeError
@@ -31,21 +31,21 @@ func readJSON(r *http.Request, v any) error {
 		return err
 	case unknown:
 		if text, err := strconv.Unquote(name); err == nil {
-			name = quoted(text)
+			name = Quoted(text)
 		}
-		return refuse(http.StatusBadRequest, "Unknown member", "There is no member "+name+". This path takes "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
+		return Refuse(http.StatusBadRequest, "Unknown member", "There is no member "+name+". This path takes "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
 	case errors.As(err, &wrongType) && wrongType.Field == "":
-		return refuse(http.StatusBadRequest, "Wrong type", "The body has to be a JSON object, {...}, and is of another type.")
+		return Refuse(http.StatusBadRequest, "Wrong type", "The body has to be a JSON object, {...}, and is of another type.")
 	case errors.As(err, &wrongType):
-		return refuse(http.StatusBadRequest, "Wrong type", "The member "+wrongType.Field+" has to be "+jsonType(wrongType.Type)+".")
+		return Refuse(http.StatusBadRequest, "Wrong type", "The member "+wrongType.Field+" has to be "+jsonType(wrongType.Type)+".")
 	case errors.As(err, &syntax):
-		return refuse(http.StatusBadRequest, "Not JSON", "The body is no JSON from its byte "+strconv.FormatInt(syntax.Offset, 10)+" on.")
+		return Refuse(http.StatusBadRequest, "Not JSON", "The body is no JSON from its byte "+strconv.FormatInt(syntax.Offset, 10)+" on.")
 	case errors.Is(err, io.EOF):
-		return refuse(http.StatusBadRequest, "No body", "The body is empty. This path takes a JSON object with "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
+		return Refuse(http.StatusBadRequest, "No body", "The body is empty. This path takes a JSON object with "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return refuse(http.StatusBadRequest, "Not JSON", "The body ends before its JSON object does.")
+		return Refuse(http.StatusBadRequest, "Not JSON", "The body ends before its JSON object does.")
 	}
-	return refuse(http.StatusBadRequest, "Not understood", "The body is not the JSON object that this path takes. It takes "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
+	return Refuse(http.StatusBadRequest, "Not understood", "The body is not the JSON object that this path takes. It takes "+strings.Join(members(reflect.TypeOf(v)), ", ")+".")
 }
 
 // members are the names that an object of a type may have.
@@ -74,4 +74,13 @@ func jsonType(t reflect.Type) string {
 		return "an object, {...}"
 	}
 	return "a whole number"
+}
+
+// Quoted shows a name from outside, cut where it is long.
+func Quoted(name string) string {
+	const most = 40
+	if r := []rune(name); len(r) > most {
+		name = string(r[:most]) + "..."
+	}
+	return `"` + name + `"`
 }

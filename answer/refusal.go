@@ -1,0 +1,58 @@
+package answer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+)
+
+// Refusal is an error that a person caused and can mend; its Detail is one
+// plain sentence with what to do next.
+type Refusal struct {
+	Status int    // HTTP status, 400 to 599
+	Title  string // a few words, the same for every occurrence; "" for the status text
+	Detail string
+	// Code names the kind of refusal for programs, which must not read titles; ""
+	// where the status says enough.
+	Code string
+	// RetryAfter is a number of seconds, 0 for none.
+	RetryAfter int
+	// More are further members of the answer.
+	More map[string]any
+}
+
+// Refuse returns a refusal without a code.
+func Refuse(status int, title, detail string) *Refusal {
+	return &Refusal{Status: status, Title: title, Detail: detail}
+}
+
+// Error returns the detail.
+func (r *Refusal) Error() string { return r.Detail }
+
+// Write answers with problem+json.
+func (r *Refusal) Write(w http.ResponseWriter) {
+	title := r.Title
+	if title == "" {
+		title = http.StatusText(r.Status)
+	}
+	members := map[string]any{"type": "about:blank", "title": title, "status": r.Status, "detail": r.Detail}
+	if r.Code != "" {
+		members["code"] = r.Code
+	}
+	for k, v := range r.More {
+		members[k] = v
+	}
+	body, err := json.Marshal(members)
+	if err != nil {
+		body = []byte(`{"type":"about:blank","title":"Something went wrong here","status":500}`)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	h.Del("Content-Disposition")
+	if r.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	w.WriteHeader(r.Status)
+	_, _ = w.Write(append(body, '\n')) // a client that left needs no answer
+}
