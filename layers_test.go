@@ -49,7 +49,7 @@ func layers() map[string]layer {
 		"syncer":      {level: 3, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 3, imports: []string{"answer", "catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"status":      {level: 4, imports: []string{"catalog", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
-		"web":         {level: 5, imports: append([]string{"answer", "status"}, core...), tests: all},
+		"web":         {level: 5, imports: append([]string{"answer", "status", "webhook"}, core...), tests: all},
 		"appliance":   {level: 6, imports: all, tests: all},
 		"browsertest": {level: 7, tests: append([]string{"appliance"}, all...)},
 		"cli":         {level: 7, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},

@@ -16,7 +16,7 @@ func (a *Appliance) webOptions() web.Options {
 		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.wants.add,
-		Rejected: a.rejected, SendSample: a.sendSample,
+		Rejected: a.intake.Rejected, SendSample: a.sendSample,
 		Token: a.token, Account: a.account, Keeper: a.state,
 		TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),
@@ -36,14 +36,6 @@ func (a *Appliance) openStatus() {
 		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
 		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
-}
-
-func (a *Appliance) rejected() []web.Rejected {
-	var list []web.Rejected
-	for _, r := range a.intake.Rejected() {
-		list = append(list, web.Rejected{At: r.At, Reason: string(r.Reason), Status: r.Status, Detail: r.Detail, Address: r.Address, Shop: r.Shop, Topic: r.Topic})
-	}
-	return list
 }
 
 // notices are what a person should know of the files.

@@ -8,6 +8,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 // maxQuery bounds the text that is searched for, in bytes.
@@ -134,7 +135,7 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
 	list := s.o.Rejected()
 	if list == nil {
-		list = []Rejected{}
+		list = []webhook.Rejected{}
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"rejected": list})
 }

@@ -11,6 +11,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 func TestShopsAreAddedChangedSelectedAndRemoved(t *testing.T) {
@@ -281,8 +282,8 @@ func TestDeliveriesArePagedNewestFirst(t *testing.T) {
 
 func TestRefusedDeliveriesAreListed(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Rejected = func() []Rejected {
-			return []Rejected{{Reason: "no_hmac", Status: 401, Detail: "Missing", Address: "192.0.2.1"}}
+		o.Rejected = func() []webhook.Rejected {
+			return []webhook.Rejected{{Reason: "no_hmac", Status: 401, Detail: "Missing", Address: "192.0.2.1"}}
 		}
 	})
 	if got := r.admin(200, "GET", "/api/v1/rejected", ""); !strings.Contains(got, `"reason":"no_hmac"`) {

@@ -3,36 +3,11 @@ package web
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"stockroom/webhook"
 )
-
-// deliveryPayload is what a queued delivery's payload says: one line of JSON,
-// then the webhook's body as it came.
-type deliveryPayload struct {
-	Shop        string    `json:"shop"`
-	Topic       string    `json:"topic"`
-	WebhookID   string    `json:"webhook_id"`
-	EventID     string    `json:"event_id"`
-	ReceivedAt  time.Time `json:"received_at"`
-	TriggeredAt time.Time `json:"triggered_at"`
-	Body        []byte    `json:"-"`
-}
-
-// parseDelivery reads a payload; false when it is that of another kind of job.
-func parseDelivery(payload []byte) (deliveryPayload, bool) {
-	head, body, ok := bytes.Cut(payload, []byte{'\n'})
-	if !ok {
-		return deliveryPayload{}, false
-	}
-	var d deliveryPayload
-	if err := json.Unmarshal(head, &d); err != nil || d.Shop == "" || d.ReceivedAt.IsZero() {
-		return deliveryPayload{}, false
-	}
-	d.Body = body
-	return d, true
-}
 
 // dataOf returns bytes as JSON: as they are when they are JSON, else as a JSON
 // string, with what is not UTF-8 replaced.
@@ -56,8 +31,8 @@ const subjectMost = 64 << 10
 // subjectOf returns the product that a queued delivery is about: its title as
 // the body has it and its id, "" and 0 when that can't be told.
 func subjectOf(payload []byte) (title string, id int64) {
-	d, ok := parseDelivery(payload)
-	if !ok || happened(d.Topic) == "" {
+	d, err := webhook.DecodeEnvelope(payload)
+	if err != nil || happened(d.Topic) == "" {
 		return "", 0
 	}
 	var body struct {

@@ -8,6 +8,7 @@ import (
 
 	"stockroom/queue"
 	"stockroom/status"
+	"stockroom/webhook"
 )
 
 // deliveryKind is the kind of a queued delivery.
@@ -62,8 +63,8 @@ func viewJob(j queue.Job) jobView {
 	if j.Payload == nil {
 		return v
 	}
-	d, ok := parseDelivery(j.Payload)
-	if !ok {
+	d, err := webhook.DecodeEnvelope(j.Payload)
+	if err != nil {
 		v.Data = dataOf(j.Payload)
 		return v
 	}

@@ -17,6 +17,7 @@ import (
 	"stockroom/config"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 func description(t *testing.T, r *rig) *openapi3.T {
@@ -203,8 +204,8 @@ func propertiesOf(s *openapi3.Schema) map[string]*openapi3.SchemaRef {
 func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 	r, syncs := newSyncRig(t, func(o *Options) {
 		o.Outbound = fakeOutbound{}
-		o.Rejected = func() []Rejected {
-			return []Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
+		o.Rejected = func() []webhook.Rejected {
+			return []webhook.Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
 		o.Settings = config.Settings{}.Describe
 		o.Doctor = func(context.Context) []Finding {

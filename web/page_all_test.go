@@ -16,6 +16,7 @@ import (
 	"stockroom/queue"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 // fakeCalls is an Outbound that notes what is decided by hand.
@@ -85,8 +86,8 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 	calls := &fakeCalls{calls: status.Calls{Used: 38, Budget: 60, Window: 60, Learnt: true, Circuit: "open", Reason: text, RetryAt: now.Add(time.Minute), Version: "2026-10", Deprecated: text, Waiting: 2}}
 	r, syncs := newSyncRig(t, func(o *Options) {
 		o.Outbound = calls
-		o.Rejected = func() []Rejected {
-			return []Rejected{{At: now, Reason: text, Detail: text, Address: text, Shop: text, Topic: text}}
+		o.Rejected = func() []webhook.Rejected {
+			return []webhook.Rejected{{At: now, Reason: webhook.Reason(text), Detail: text, Address: text, Shop: text, Topic: text}}
 		}
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: text, Shop: text, Level: "fail", Text: text, Fix: text}, {Check: "token", Level: "ok", Text: "works"}, {Check: "clock", Level: "warn", Text: "late"}}

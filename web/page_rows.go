@@ -9,6 +9,7 @@ import (
 
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 type noticeRow struct {
@@ -221,7 +222,7 @@ type rejectedRow struct {
 	When               instant
 }
 
-func rejectedRows(now time.Time, list []Rejected) []rejectedRow {
+func rejectedRows(now time.Time, list []webhook.Rejected) []rejectedRow {
 	rows := make([]rejectedRow, 0, rejectedShown)
 	for _, r := range list[:min(len(list), rejectedShown)] {
 		from := r.Address

@@ -159,8 +159,8 @@ func TestAnEmptyServerSaysWhatToDo(t *testing.T) {
 
 func TestThePageListsJobsRefusalsAndNotices(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Rejected = func() []Rejected {
-			return []Rejected{{At: time.Now(), Reason: "body_changed", Detail: "Pass the raw bytes through.", Address: "203.0.113.9", Shop: testShop}}
+		o.Rejected = func() []webhook.Rejected {
+			return []webhook.Rejected{{At: time.Now(), Reason: "body_changed", Detail: "Pass the raw bytes through.", Address: "203.0.113.9", Shop: testShop}}
 		}
 	})
 	r.notices = []status.Notice{{Level: status.LevelBad, Text: "products.db was moved aside.", Next: "A full sync brings it back."}}
@@ -195,8 +195,8 @@ func TestThePageListsJobsRefusalsAndNotices(t *testing.T) {
 
 func TestProductTextIsOnlyEverText(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Rejected = func() []Rejected {
-			return []Rejected{{At: time.Now(), Reason: nasty, Detail: nasty, Address: nasty, Shop: nasty, Topic: nasty}}
+		o.Rejected = func() []webhook.Rejected {
+			return []webhook.Rejected{{At: time.Now(), Reason: webhook.Reason(nasty), Detail: nasty, Address: nasty, Shop: nasty, Topic: nasty}}
 		}
 		o.Version, o.PublicURL, o.DataDir = nasty, nasty, nasty
 	})
@@ -254,10 +254,10 @@ func TestAQueuedDeliveryIsReadAsTheIntakeWritesIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, ok := parseDelivery(text)
-	if !ok || got.Shop != want.Shop || got.Topic != want.Topic || got.WebhookID != "w" || got.EventID != "e" || !got.ReceivedAt.Equal(noon) ||
+	got, err := webhook.DecodeEnvelope(text)
+	if err != nil || got.Shop != want.Shop || got.Topic != want.Topic || got.WebhookID != "w" || got.EventID != "e" || !got.ReceivedAt.Equal(noon) ||
 		!got.TriggeredAt.Equal(want.TriggeredAt) || string(got.Body) != string(want.Body) {
-		t.Errorf("%v %+v", ok, got)
+		t.Errorf("%v %+v", err, got)
 	}
 	if title, id := subjectOf(text); title != "Lamp" || id != 5 {
 		t.Errorf("about %q %d", title, id)
@@ -267,7 +267,7 @@ func TestAQueuedDeliveryIsReadAsTheIntakeWritesIt(t *testing.T) {
 			t.Errorf("%s: %q %d", body, title, id)
 		}
 	}
-	if _, ok := parseDelivery([]byte(`{"shop":"a","id":1}`)); ok {
+	if _, err := webhook.DecodeEnvelope([]byte(`{"shop":"a","id":1}` + "\n{}")); err == nil {
 		t.Error("another kind of payload is taken for a delivery")
 	}
 }

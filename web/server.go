@@ -20,6 +20,7 @@ import (
 	"stockroom/status"
 	"stockroom/store"
 	"stockroom/telemetry"
+	"stockroom/webhook"
 )
 
 // Options are the server's settings. Store, Queue, Shops and Status are required.
@@ -38,7 +39,7 @@ type Options struct {
 	// Outbound decides about the calls to Shopify; nil: there are none.
 	Outbound Outbound
 	// Rejected returns the newest refused deliveries, newest first; nil for none.
-	Rejected func() []Rejected
+	Rejected func() []webhook.Rejected
 	// SendSample sends a signed sample delivery over the public URL; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
@@ -142,18 +143,6 @@ type SampleSent struct {
 	Next  string `json:"next,omitempty"`
 }
 
-// Rejected is one refused delivery. It never holds a body, a signature or a
-// secret; Shop and Topic are what the headers claim.
-type Rejected struct {
-	At      time.Time `json:"at"`
-	Reason  string    `json:"reason"` // closed set, as in stockroom_webhooks_rejected_total
-	Status  int       `json:"status"`
-	Detail  string    `json:"detail"` // the likely cause, in words
-	Address string    `json:"address"`
-	Shop    string    `json:"shop,omitempty"`
-	Topic   string    `json:"topic,omitempty"`
-}
-
 // Server builds the handlers. It is safe for concurrent use and needs no
 // closing.
 type Server struct {
@@ -191,7 +180,7 @@ func New(o Options) *Server {
 		o.Command = config.Settings{}.Command
 	}
 	if o.Rejected == nil {
-		o.Rejected = func() []Rejected { return nil }
+		o.Rejected = func() []webhook.Rejected { return nil }
 	}
 	s := &Server{
 		o: o, log: o.Logger, audit: o.Logger.With(logbook.AuditKey, true), lines: telemetry.Lines(o.Logger),

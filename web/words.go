@@ -7,6 +7,7 @@ import (
 
 	"stockroom/queue"
 	"stockroom/store"
+	"stockroom/webhook"
 )
 
 // instant is a time as the page shows it. Its words are in the server's zone,
@@ -230,40 +231,40 @@ func classWords(c queue.Class) string {
 }
 
 // rejectedWords says the likely cause of a refused delivery in a few words.
-func rejectedWords(reason string) string {
+func rejectedWords(reason webhook.Reason) string {
 	switch reason {
-	case "method":
+	case webhook.ReasonMethod:
 		return "Not a webhook"
-	case "too_large":
+	case webhook.ReasonTooLarge:
 		return "Too large"
-	case "encoded":
+	case webhook.ReasonEncoded:
 		return "Compressed on the way"
-	case "missing_header", "no_hmac":
+	case webhook.ReasonMissingHeader, webhook.ReasonNoHMAC:
 		return "Not signed"
-	case "malformed_hmac":
+	case webhook.ReasonMalformedHMAC:
 		return "Unreadable signature"
-	case "wrong_secret":
+	case webhook.ReasonWrongSecret:
 		return "Wrong signature"
-	case "old_secret":
+	case webhook.ReasonOldSecret:
 		return "Signed with a replaced secret"
-	case "other_shops_secret":
+	case webhook.ReasonOtherShop:
 		return "Signed with another shop's secret"
-	case "body_changed":
+	case webhook.ReasonBodyChanged:
 		return "Changed on the way"
-	case "truncated_body":
+	case webhook.ReasonTruncated:
 		return "Cut off on the way"
-	case "aborted":
+	case webhook.ReasonAborted:
 		return "Broken off"
-	case "too_many_wrong_signatures":
+	case webhook.ReasonTooMany:
 		return "Too many wrong signatures"
-	case "unknown_shop":
+	case webhook.ReasonUnknownShop:
 		return "Unknown shop"
-	case "no_secret":
+	case webhook.ReasonNoSecret:
 		return "No secret for this shop yet"
-	case "busy":
+	case webhook.ReasonBusy:
 		return "Too much at once"
-	case "stores_failed":
+	case webhook.ReasonStoresFailed:
 		return "Nothing could be stored"
 	}
-	return strings.ReplaceAll(reason, "_", " ")
+	return strings.ReplaceAll(string(reason), "_", " ")
 }

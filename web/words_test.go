@@ -43,7 +43,7 @@ func TestEveryOutcomeClassAndTopicHasWords(t *testing.T) {
 		}
 	}
 	for _, r := range webhook.Reasons() {
-		if got := rejectedWords(string(r)); got == strings.ReplaceAll(string(r), "_", " ") {
+		if got := rejectedWords(r); got == strings.ReplaceAll(string(r), "_", " ") {
 			t.Errorf("reason %s has no words", r)
 		}
 	}

@@ -3,6 +3,7 @@ package webhook
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -41,11 +42,14 @@ func (e Envelope) Encode() ([]byte, error) {
 func DecodeEnvelope(payload []byte) (Envelope, error) {
 	head, body, ok := bytes.Cut(payload, []byte{'\n'})
 	if !ok {
-		return Envelope{}, fmt.Errorf("decode delivery: no header line")
+		return Envelope{}, errors.New("decode delivery: no header line")
 	}
 	var e Envelope
 	if err := json.Unmarshal(head, &e); err != nil {
 		return Envelope{}, fmt.Errorf("decode delivery: %w", err)
+	}
+	if e.Shop == "" || e.ReceivedAt.IsZero() {
+		return Envelope{}, errors.New("decode delivery: its header line names no shop or no time of arrival")
 	}
 	e.Body = body
 	return e, nil

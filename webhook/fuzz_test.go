@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"reflect"
@@ -32,7 +33,7 @@ func FuzzEnvelope(f *testing.F) {
 	f.Add([]byte("no newline"), "", "\n", "\x00")
 	f.Fuzz(func(t *testing.T, body []byte, shop, topic, id string) {
 		_, _ = DecodeEnvelope(body)
-		in := Envelope{Shop: shop, Topic: topic, WebhookID: id, ReceivedAt: time.Unix(1_790_000_000, 123).UTC(), Body: body}
+		in := Envelope{Shop: cmp.Or(shop, testShop), Topic: topic, WebhookID: id, ReceivedAt: time.Unix(1_790_000_000, 123).UTC(), Body: body}
 		payload, err := in.Encode()
 		if err != nil {
 			t.Fatal(err)
