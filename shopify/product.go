@@ -21,10 +21,6 @@ var sizesLargestFirst = []pageSizes{{250, 250, largestVariantPage}, {100, 50, la
 // changed meanwhile.
 const rounds = 4
 
-// sameSecond is for how long after an edit another one may carry the same
-// updatedAt, whose resolution is a second.
-const sameSecond = 2 * time.Second
-
 // Product reads a product with all of its variants (up to 2,048) and images. nil
 // without an error says that the shop has no such product. All pages are of one
 // state of the product: when it changes on the way the reading starts again, and
@@ -97,8 +93,8 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 	}
 	if variants.More() || media.More() {
 		// An edit in the second of the last one would not show in updatedAt.
-		if fresh := sameSecond - c.age(name, n.UpdatedAt); fresh > 0 {
-			return n, false, pause(ctx, name, min(fresh, sameSecond))
+		if fresh := catalog.SameSecond - c.age(name, n.UpdatedAt); fresh > 0 {
+			return n, false, pause(ctx, name, min(fresh, catalog.SameSecond))
 		}
 	}
 	for variants.More() {

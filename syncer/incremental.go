@@ -151,7 +151,7 @@ func (r *run) changed(ctx context.Context, since time.Time) (map[int64]shopify.L
 			return nil, err
 		}
 		for _, l := range page {
-			if l.UpdatedAt/1000 < since.Unix() {
+			if catalog.Second(l.UpdatedAt) < since.Unix() {
 				// The search is not what was asked for, as an unquoted time is not.
 				return nil, fmt.Errorf("the shop lists product %d of %s among those changed since %s", l.ID,
 					time.UnixMilli(l.UpdatedAt).UTC().Format(time.RFC3339), since.UTC().Format(time.RFC3339))

@@ -37,13 +37,13 @@ func (c chosen) leftOut(id int64) bool {
 // for none, is not what the shop lists. passed is the version that the rules did
 // not match, nil for none.
 func (c chosen) differs(l shopify.Listed, row *store.LocalProduct, passed *store.Passed) bool {
-	second := l.UpdatedAt / 1000 // the resolution of the shop's time
+	second := catalog.Second(l.UpdatedAt)
 	switch {
 	case c.leftOut(l.ID):
 		return false
-	case passed != nil && passed.UpdatedAt/1000 == second:
+	case passed != nil && catalog.Second(passed.UpdatedAt) == second:
 		return false
-	case row == nil, row.UpdatedAt/1000 != second:
+	case row == nil, catalog.Second(row.UpdatedAt) != second:
 		return true
 	}
 	return l.Variants >= 0 && row.Variants != l.Variants
@@ -98,20 +98,14 @@ func (c chosen) compare(listed []shopify.Listed, wanted map[int64]bool, rows *pa
 // lastID is beyond every product.
 const lastID = 1<<63 - 1
 
-// sameSecond is for how long after an edit another one may carry the same time.
-const sameSecond = 2 * time.Second
-
 // settled reports whether no edit can hide behind the time of a stored or passed
 // over version, which has whole seconds: the shop itself was read after that
 // second was over.
 func settled(row *store.LocalProduct, passed *store.Passed, skew time.Duration) bool {
-	after := func(read, version int64) bool {
-		return read-skew.Milliseconds() >= version/1000*1000+sameSecond.Milliseconds()
-	}
 	if passed != nil {
-		return after(passed.ReadAt, passed.UpdatedAt)
+		return catalog.ShowsLast(passed.ReadAt, passed.UpdatedAt, skew)
 	}
-	return after(row.ReadAt, row.UpdatedAt)
+	return catalog.ShowsLast(row.ReadAt, row.UpdatedAt, skew)
 }
 
 // pages walks once through rows in the order of their ids, a page at a time.
