@@ -1,0 +1,194 @@
+package appliance
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"stockroom/breaker"
+	"stockroom/config"
+	"stockroom/queue"
+	"stockroom/store"
+)
+
+const (
+	// oldDir is a data dir as a kill left it under the version of commit 680580d:
+	// one shop with credentials, a token and a selection; 4 products; one dead, one
+	// leased and two waiting jobs; calls that were paused a few seconds before.
+	oldDir  = "testdata/dir-680580d.tgz"
+	oldShop = "old-shop.myshopify.com"
+)
+
+// unpack writes the files of an archive into a new folder.
+func unpack(t *testing.T, archive string) (dir string) {
+	t.Helper()
+	f, err := os.Open(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return dir
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		content, err := io.ReadAll(r)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, filepath.Base(h.Name)), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func settingsFor(t *testing.T, dir string) config.Settings {
+	t.Helper()
+	s, err := config.Load(config.Sources{Flags: map[string]string{"data": dir, "breaker-reset": "10m"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// What an older version stored means the same to this one, at the first start and
+// at the next.
+func TestADataDirOfAnOlderVersionOpensUnchanged(t *testing.T) {
+	settings := settingsFor(t, unpack(t, oldDir))
+	for range 2 {
+		a, err := Open(t.Context(), Options{Settings: settings, Manual: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		requireWhatTheOldDirHeld(t, a)
+		if err := a.Close(); err != nil {
+			t.Fatal(err)
+		}
+		aside, _ := filepath.Glob(filepath.Join(settings.DataDir, "*.damaged-*"))
+		if len(aside) > 0 {
+			t.Errorf("set aside: %q", aside)
+		}
+	}
+}
+
+func requireWhatTheOldDirHeld(t *testing.T, a *Appliance) {
+	t.Helper()
+	if n := a.notices(); len(n) > 0 {
+		t.Errorf("the page says %+v", n)
+	}
+	if _, damaged := a.state.Damage(); damaged {
+		t.Error("state.db is said to be damaged")
+	}
+	if _, reason, _ := a.queue.Quarantined(); reason != "" || a.queue.Stats().Damaged > 0 {
+		t.Errorf("queue.db: %q, %d records set aside", reason, a.queue.Stats().Damaged)
+	}
+	wanted, err := a.store.WantedList(t.Context())
+	wanted = slices.DeleteFunc(wanted, func(w store.Wanted) bool {
+		// It was asked for there, a moment before the kill.
+		return w.Kind == store.WantProduct || w.Kind == store.WantSync && w.Reason == "the selection changed"
+	})
+	if err != nil || len(wanted) > 0 {
+		t.Errorf("wanted beyond what was: %+v, %v", wanted, err)
+	}
+	requireOldShop(t, a)
+	requireOldJobs(t, a.queue)
+	requireOldCalls(t, a)
+}
+
+func requireOldShop(t *testing.T, a *Appliance) {
+	t.Helper()
+	shop, known := a.state.Shop(oldShop)
+	if !known || shop.MerchantID != "merchant-7" || shop.Pause.Paused() {
+		t.Errorf("shop %+v, %t", shop, known)
+	}
+	var secrets []string
+	for _, s := range a.state.Secrets(oldShop) {
+		secrets = append(secrets, string(s))
+	}
+	if want := []string{"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", "older-secret"}; !slices.Equal(secrets, want) {
+		t.Errorf("secrets %q", secrets)
+	}
+	token, valid := a.state.Token(oldShop, time.Date(2026, 11, 30, 11, 20, 0, 0, time.UTC))
+	if !valid || token.Value.Reveal() != "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" || len(token.Scopes) != 3 {
+		t.Errorf("token valid %t, scopes %q", valid, token.Scopes)
+	}
+	if sel, known := a.state.Selection(oldShop); !known || !slices.Equal(sel.Exclude, []int64{9999}) {
+		t.Errorf("selection %+v, %t", sel, known)
+	}
+	if m := a.state.Watermark(); m.Seq != 4 || a.store.LastSeq() != 4 || a.store.Health().Behind != 0 {
+		t.Errorf("watermark %+v, last change %d", m, a.store.LastSeq())
+	}
+	if run, ok := a.state.Run(oldShop, "full_sync"); !ok || run.LastSuccess.IsZero() {
+		t.Errorf("last full sync %+v, %t", run, ok)
+	}
+	for _, name := range []string{"alive", oldShop + "/incremental"} {
+		if v, ok := a.state.Get("sync", name); !ok || len(v) < 20 {
+			t.Errorf("mark sync/%s: %q", name, v)
+		}
+	}
+}
+
+func requireOldJobs(t *testing.T, q *queue.Queue) {
+	t.Helper()
+	jobs, _, err := q.List(t.Context(), queue.Filter{})
+	if err != nil || len(jobs) != 4 {
+		t.Fatalf("%d jobs, %v", len(jobs), err)
+	}
+	slices.SortFunc(jobs, func(x, y queue.Job) int { return int(x.ID) - int(y.ID) })
+	for i, product := range []int64{0, 7100000035648, 7100000041632, 7100000063840} {
+		j, err := q.Get(t.Context(), jobs[i].ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if product == 0 {
+			if j.State != queue.Dead || j.Class != queue.ClassPoison || j.Kind != "webhook" || !bytes.Contains(j.Payload, []byte(oldShop)) {
+				t.Errorf("the dead letter is %+v", j)
+			}
+			continue
+		}
+		// The leased one waits again: its process is gone.
+		if j.State != queue.Waiting || j.Kind != "fetch_product" || j.Key != fmt.Sprintf("%s/%d", oldShop, product) ||
+			string(j.Payload) != fmt.Sprintf(`{"shop":%q,"id":%d}`, oldShop, product) || j.Attempts != 0 {
+			t.Errorf("job %d is %+v", i+1, j)
+		}
+	}
+}
+
+func requireOldCalls(t *testing.T, a *Appliance) {
+	t.Helper()
+	circuits := a.breaker.ShopAt(time.Now(), oldShop)
+	if len(circuits) != 1 || circuits[0].State != breaker.StateOpen || circuits[0].Reason != breaker.ReasonFailures || circuits[0].Trips != 1 {
+		t.Errorf("circuits %+v", circuits)
+	}
+	snap, ok := a.limiter.Snapshot(oldShop)
+	if !ok || snap.Mode != "adaptive" || snap.Server.MaximumAvailable == 0 || snap.Server.RestoreRate == 0 {
+		t.Errorf("limiter %+v, %t", snap, ok)
+	}
+	for query, cost := range map[string]int{"BulkRun": 10, "ProductsChanged first=250": 24, "Subscriptions first=100": 20} {
+		if got := a.limiter.Bound(query, 1000); got != cost {
+			t.Errorf("%s costs %d, want %d", query, got, cost)
+		}
+	}
+}
