@@ -8,7 +8,6 @@ import (
 	"html/template"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 )
@@ -51,9 +50,8 @@ func loadAssets() *assets {
 		a.byName[hashed] = asset{kind: file.kind, body: body}
 		a.url[file.name] = "/assets/" + hashed
 	}
-	base := template.Must(template.New("").Funcs(template.FuncMap{
+	base := template.Must(template.New("").Funcs(pageFuncs()).Funcs(template.FuncMap{
 		"asset": func(name string) string { return a.url[name] },
-		"parts": func(text string) []part { return parts(time.Now(), text) },
 	}).ParseFS(templateFiles, "templates/base.html", "templates/parts.html"))
 	files, err := templateFiles.ReadDir("templates")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
@@ -14,56 +15,35 @@ import (
 	"stockroom/queue"
 )
 
-// saidWords says what the last click did. The key and the number come from the
-// address, so only these sentences are shown.
+// clicks are what the last click did, in words. The key and the number come from the
+// address, so only these sentences are shown; ITEMS stands for the number.
+var clicks = map[string]string{
+	"retried":         "Retrying. It is tried again now.",
+	"retried-all":     "Retrying ITEMS now.",
+	"discarded":       "Discarded ITEMS.",
+	"discarded-final": "Discarded ITEMS. That is too much to be kept for an undo.",
+	"undone":          "Brought back ITEMS.",
+	"gone":            "Nothing changed: it was done, retried or discarded already.",
+	"reading":         "It is read from Shopify again; the result shows here within a minute, unless Shopify makes it wait.",
+	"started":         "Started. Progress shows here.",
+	"joined":          "It runs already; this is it.",
+	"cancelled":       "Cancelled. What it stored until then stays.",
+	"not-running":     "Nothing to cancel: it has ended already.",
+	"held":            "No call is made to this shop until you allow them again.",
+	"allowed":         "Calls go out again, and stop by themselves when Shopify does not answer.",
+	"tried":           "The next call is tried now.",
+	"connected":       "Connected.",
+	"registered":      "Subscriptions were checked, and missing ones registered.",
+	"checked":         "Checked.",
+	"same":            "It is saved like this already; nothing changed.",
+	"password":        "The password is set. Every other session is over.",
+	"session":         "That session is over.",
+	"token":           "That token is removed. Nothing can be read with it any more.",
+	"no-session":      "Nothing changed: that session is over already.",
+}
+
 func saidWords(key string, n int64) string {
-	switch key {
-	case "retried":
-		return "Retrying. It is tried again now."
-	case "retried-all":
-		return "Retrying " + count(n, "item") + " now."
-	case "discarded":
-		return "Discarded " + count(n, "item") + "."
-	case "discarded-final":
-		return "Discarded " + count(n, "item") + ". That is too much to be kept for an undo."
-	case "undone":
-		return "Brought back " + count(n, "item") + "."
-	case "gone":
-		return "Nothing changed: it was done, retried or discarded already."
-	case "reading":
-		return "It is read from Shopify again; the result shows here within a minute, unless Shopify makes it wait."
-	case "started":
-		return "Started. Progress shows here."
-	case "joined":
-		return "It runs already; this is it."
-	case "cancelled":
-		return "Cancelled. What it stored until then stays."
-	case "not-running":
-		return "Nothing to cancel: it has ended already."
-	case "held":
-		return "No call is made to this shop until you allow them again."
-	case "allowed":
-		return "Calls go out again, and stop by themselves when Shopify does not answer."
-	case "tried":
-		return "The next call is tried now."
-	case "connected":
-		return "Connected."
-	case "registered":
-		return "Subscriptions were checked, and missing ones registered."
-	case "checked":
-		return "Checked."
-	case "same":
-		return "It is saved like this already; nothing changed."
-	case "password":
-		return "The password is set. Every other session is over."
-	case "session":
-		return "That session is over."
-	case "token":
-		return "That token is removed. Nothing can be read with it any more."
-	case "no-session":
-		return "Nothing changed: that session is over already."
-	}
-	return ""
+	return strings.Replace(clicks[key], "ITEMS", count(n, "item"), 1)
 }
 
 // said is what the last click did, and how to take it back.

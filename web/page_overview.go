@@ -31,8 +31,8 @@ type pageView struct {
 	MoreShops string // "and 988 more", "" when all are shown
 	Dead      jobList
 	Waiting   jobList
-	Updates   []updateRow
-	Changes   []changeRow
+	Updates   []listRow
+	Changes   []listRow
 	Rejected  []rejectedRow
 	Public    string
 	DataDir   string

@@ -12,6 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/catalog"
 	"stockroom/store"
 )
 
@@ -19,49 +20,22 @@ const (
 	variantsListed = 60
 	imagesListed   = 30
 	historyShown   = 25
-	textShown      = 4000 // bytes of a description
 )
 
-// productView is the page of one product.
+// productView is the page of one product, stored or not.
 type productView struct {
-	Title, Shop, ID string
-	Path            string
-	Mood            mood
-	State           string
-	Stored          bool     // there is a row
-	Story           [][]part // what wrote it, what was ignored since and why
-	Fields          []labelled
-	Variants        []variantRow
-	VariantsOf      string // "Variants 61 to 120 of 2,048", "" when all are shown
-	VariantsPrev    string
-	VariantsNext    string
-	Options         string // names of the options
-	Images          []imageLink
-	MoreImages      int
-	Description     string
-	DescriptionCut  bool
-	History         []historyRow
-	MoreHistory     string // path of all deliveries
-	Technical       []labelled
-	CanRead         bool
-}
-
-type variantRow struct {
-	Title, SKU, Barcode, Price, CompareAt, Stock string
-	ID                                           string
-}
-
-type imageLink struct{ URL, Text string }
-
-type historyRow struct {
-	Key   string
-	Mood  mood
-	What  string
-	Label string
-	Why   string
-	Seen  string
-	When  instant
-	at    store.Millis
+	store.Explanation
+	marked
+	Title    string
+	Path     string
+	Story    [][]part // what wrote it, what was ignored since and why
+	Variants []store.VariantRow
+	pager        // of the variants
+	From, To int // the first and the last that are listed, counted from 1
+	Images   []catalog.Image
+	More     int // images that are not listed
+	History  []listRow
+	All      string // path of all deliveries
 }
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -75,89 +49,45 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httproute
 	}
 	now := time.Now()
 	v := productView{
-		Title: "Product " + strconv.FormatInt(id, 10), Shop: shop, ID: strconv.FormatInt(id, 10), Path: productPath(shop, id),
-		Mood: moodIdle, State: "Not stored", Story: storyOf(now, e), History: historyOf(now, e), CanRead: true,
-		MoreHistory: updatesOf(shop, id),
+		Explanation: e, marked: marked{moodIdle, "Not stored"}, Title: productName(id), Path: productPath(shop, id),
+		Story: storyOf(now, e), History: historyOf(now, e), All: updatesOf(shop, id),
 	}
-	if e.DeletedAt != nil && e.Product == nil {
-		v.State = "Deleted"
+	if e.DeletedAt != nil {
+		v.Label = "Deleted"
 	}
 	if e.Product != nil {
-		from, _ := strconv.Atoi(r.URL.Query().Get("variants"))
-		v.fill(now, e.Product, from)
+		v.Title, v.marked = titleOf(e.Product), stateOf(e.Product)
+		v.Images = jsonList[catalog.Image](e.Product.Images)
+		v.More = max(0, len(v.Images)-imagesListed)
+		v.Images = linkable(v.Images[:len(v.Images)-v.More])
+		v.turnTo(r.URL.Query().Get("variants"))
 	}
 	return s.show(w, r, sheet{Template: "product.html", Title: v.Title, Section: "/products", Data: v})
 }
 
-// fill shows the row itself.
-func (v *productView) fill(now time.Time, p *store.ProductRow, from int) {
-	v.Stored, v.Title = true, titleOf(p)
-	state, mood := stateOf(p)
-	v.State, v.Mood = capital(state), mood
-	add := func(name, value string) {
-		if value != "" {
-			v.Fields = append(v.Fields, labelled{name, value})
-		}
-	}
-	add("Vendor", text(p.Vendor))
-	add("Type", text(p.ProductType))
-	add("Tags", strings.Join(jsonList[string](p.Tags), ", "))
-	add("Handle", text(p.Handle))
-	v.Technical = []labelled{
-		{"Shopify id", strconv.FormatInt(p.ExternalID, 10)}, {"Row", strconv.FormatInt(p.ID, 10)}, {"Source", strings.TrimSpace(p.Source + " " + text(p.SourceRef))},
-		{"Content hash", p.ContentHash},
-	}
-	type optionOf struct {
-		Name string `json:"name"`
-	}
-	var names []string
-	for _, o := range jsonList[optionOf](p.Options) {
-		names = append(names, o.Name)
-	}
-	v.Options = strings.Join(names, " / ")
-	type image struct {
-		Src string  `json:"src"`
-		Alt *string `json:"alt"`
-	}
-	images := jsonList[image](p.Images)
-	v.MoreImages = max(0, len(images)-imagesListed)
-	for i, img := range images[:min(len(images), imagesListed)] {
-		if u, err := url.Parse(img.Src); err != nil || u.Scheme != "https" && u.Scheme != "http" {
-			continue
-		}
-		v.Images = append(v.Images, imageLink{img.Src, cmp.Or(text(img.Alt), "Image "+strconv.Itoa(i+1))})
-	}
-	v.Description = text(p.BodyHTML)
-	if len(v.Description) > textShown {
-		v.Description, v.DescriptionCut = strings.ToValidUTF8(v.Description[:textShown], ""), true
-	}
-	if from < 0 || from >= len(p.Variants) {
+// turnTo shows the variants from one of them on.
+func (v *productView) turnTo(first string) {
+	all := v.Product.Variants
+	from, err := strconv.Atoi(first)
+	if err != nil || from < 0 || from >= len(all) {
 		from = 0
 	}
-	to := min(from+variantsListed, len(p.Variants))
-	for _, row := range p.Variants[from:to] {
-		v.Variants = append(v.Variants, variantRowOf(row))
+	if from > 0 {
+		v.Prev = v.Path + "?variants=" + strconv.Itoa(max(0, from-variantsListed)) + "#variants"
 	}
-	if len(p.Variants) > variantsListed {
-		v.VariantsOf = "Variants " + number(int64(from+1)) + " to " + number(int64(to)) + " of " + number(int64(len(p.Variants)))
-		if from > 0 {
-			v.VariantsPrev = v.Path + "?variants=" + strconv.Itoa(max(0, from-variantsListed)) + "#variants"
-		}
-		if to < len(p.Variants) {
-			v.VariantsNext = v.Path + "?variants=" + strconv.Itoa(to) + "#variants"
-		}
+	v.From, v.To = from+1, min(from+variantsListed, len(all))
+	if v.To < len(all) {
+		v.Next = v.Path + "?variants=" + strconv.Itoa(v.To) + "#variants"
 	}
+	v.Variants = all[from:v.To]
 }
 
-func variantRowOf(v store.VariantRow) variantRow {
-	row := variantRow{
-		Title: cmp.Or(text(v.Title), "Variant "+strconv.FormatInt(v.ExternalID, 10)), SKU: text(v.SKU), Barcode: text(v.Barcode), Price: text(v.Price),
-		CompareAt: text(v.CompareAtPrice), ID: strconv.FormatInt(v.ExternalID, 10),
-	}
-	if v.InventoryQuantity != nil {
-		row.Stock = number(*v.InventoryQuantity)
-	}
-	return row
+// linkable leaves out images whose address is none of the web.
+func linkable(images []catalog.Image) []catalog.Image {
+	return slices.DeleteFunc(images, func(m catalog.Image) bool {
+		u, err := url.Parse(m.Src)
+		return err != nil || u.Scheme != "https" && u.Scheme != "http"
+	})
 }
 
 // jsonList reads a JSON column; what can't be read is empty.
@@ -205,26 +135,19 @@ func storyOf(now time.Time, e store.Explanation) [][]part {
 	return story
 }
 
-// writerWords says who wrote: the source of a row or the cause of a change.
+// writers say who wrote: the source of a row or the cause of a change.
+var writers = map[string]string{
+	"webhook": "a product update from Shopify", "delivery": "a product update from Shopify", "fetch": "a read from Shopify",
+	"bulk": "a full read of the catalogue", "reconcile": "a comparison with the shop", "select": "a changed selection",
+	"salvage": "the rescue of a damaged file",
+}
+
 func writerWords(source string) string {
 	name, ref, _ := strings.Cut(source, ":")
-	switch name {
-	case "owner":
+	if name == "owner" {
 		return "a read of " + ref + ", the shop that it belongs to"
-	case "webhook", "delivery":
-		return "a product update from Shopify"
-	case "fetch":
-		return "a read from Shopify"
-	case "bulk":
-		return "a full read of the catalogue"
-	case "reconcile":
-		return "a comparison with the shop"
-	case "select":
-		return "a changed selection"
-	case "salvage":
-		return "the rescue of a damaged file"
 	}
-	return name
+	return cmp.Or(writers[name], name)
 }
 
 // ignoredSince counts the deliveries behind the one that wrote the state that
@@ -239,8 +162,8 @@ func ignoredSince(e store.Explanation) string {
 		if d.Outcome == store.Applied {
 			continue
 		}
-		label, meaning := outcomeWords(d.Outcome)
-		reason := cmp.Or(text(d.Error), meaning, strings.ToLower(label))
+		o := outcomeOf(d.Outcome)
+		reason := cmp.Or(text(d.Error), o.Meaning, strings.ToLower(o.Label))
 		if why[reason] == 0 {
 			order = append(order, reason)
 		}
@@ -265,25 +188,19 @@ func total(counts map[string]int64) (n int64) {
 
 // historyOf is what happened to a product, newest first: each delivery with its
 // outcome, and the changes that no delivery made.
-func historyOf(now time.Time, e store.Explanation) []historyRow {
-	var rows []historyRow
+func historyOf(now time.Time, e store.Explanation) []listRow {
+	var rows []listRow
 	for _, d := range e.Deliveries {
-		label, meaning := outcomeWords(d.Outcome)
-		rows = append(rows, historyRow{
-			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Label: label,
-			Why: cmp.Or(text(d.Error), meaning), Seen: seenTimes(now, d), When: since(now, d.ReceivedAt.Time()), at: d.ReceivedAt,
-		})
+		rows = append(rows, deliveryRow(now, d))
 	}
 	for _, c := range e.Changes {
-		if strings.HasPrefix(c.Cause, "delivery:") {
-			continue
+		if !strings.HasPrefix(c.Cause, "delivery:") {
+			row := changeRow(now, c)
+			row.Label = "By " + writerWords(c.Cause)
+			rows = append(rows, row)
 		}
-		rows = append(rows, historyRow{
-			Key: "c" + strconv.FormatInt(c.Seq, 10), Mood: moodGood, What: changeWords(c.Kind), Label: "By " + writerWords(c.Cause),
-			When: since(now, c.At.Time()), at: c.At,
-		})
 	}
-	slices.SortStableFunc(rows, func(a, b historyRow) int { return cmp.Compare(b.at, a.at) })
+	slices.SortStableFunc(rows, func(a, b listRow) int { return cmp.Compare(b.at, a.at) })
 	return rows[:min(len(rows), historyShown)]
 }
 

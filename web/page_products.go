@@ -1,11 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -16,26 +15,29 @@ const productsListed = 40
 
 // productsView is the page of products.
 type productsView struct {
-	Query, Vendor, Type string
-	Status              []option
-	Shops               []option
-	Rows                []productRow
-	Narrowed            bool // something was searched or filtered
-	Prev, Next          string
-	First               string // path of the first page with the same filter
-	Export              string // path of the CSV export
+	store.SearchFilter
+	pager
+	States   []option
+	Shops    []option
+	Products []store.FoundProduct
+	Narrowed bool   // something was searched or filtered
+	Export   string // path of the CSV export
 }
 
-type productRow struct {
-	Key, Path, Title string
-	Mood             mood
-	Sub              string // state, variants, vendor
-	Shop             string
-	Stored           instant
+// pager are the paths of a list's other pages, "" where there is none.
+type pager struct{ First, Prev, Next string }
+
+// pagerOf leads from the page at a cursor to the others.
+func pagerOf(u *url.URL, cursor, prev, next string) pager {
+	p := pager{Prev: turned(u, prev), Next: turned(u, next)}
+	if cursor != "" {
+		p.First = turned(u, "first")
+	}
+	return p
 }
 
 func (s *Server) productsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	q, now := r.URL.Query(), time.Now()
+	q := r.URL.Query()
 	f := store.SearchFilter{
 		Shop: q.Get("shop"), Status: q.Get("status"), Vendor: q.Get("vendor"), Type: q.Get("type"), Text: q.Get("q"),
 		Cursor: q.Get("cursor"), Limit: productsListed, Brief: true,
@@ -55,20 +57,15 @@ func (s *Server) productsPage(w http.ResponseWriter, r *http.Request, _ httprout
 		return err
 	}
 	v := productsView{
-		Query: f.Text, Vendor: f.Vendor, Type: f.Type, Shops: shops, Narrowed: f.Text+f.Shop+f.Status+f.Vendor+f.Type != "",
-		Status: []option{
+		SearchFilter: f, pager: pagerOf(r.URL, f.Cursor, found.Prev, found.Next),
+		Shops: shops, Products: found.Products, Narrowed: f.Text+f.Shop+f.Status+f.Vendor+f.Type != "",
+		States: []option{
 			{"", "Active and inactive", f.Status == ""}, {"ACTIVE", "Active", f.Status == "ACTIVE"}, {"INACTIVE", "Inactive", f.Status == "INACTIVE"},
 		},
-		Prev: turned(r.URL, found.Prev), Next: turned(r.URL, found.Next), Export: "/api/v1/products-export?format=csv",
-	}
-	if f.Cursor != "" {
-		v.First = turned(r.URL, "first")
+		Export: "/api/v1/products-export?format=csv",
 	}
 	if f.Shop != "" {
 		v.Export += "&shop=" + url.QueryEscape(f.Shop)
-	}
-	for _, p := range found.Products {
-		v.Rows = append(v.Rows, productRowOf(now, p, len(shops) > 1))
 	}
 	return s.show(w, r, sheet{Template: "products.html", Title: "Products", Section: "/products", Data: v})
 }
@@ -87,48 +84,23 @@ func turned(u *url.URL, cursor string) string {
 	return withQuery(u.Path, q)
 }
 
-func productRowOf(now time.Time, p store.FoundProduct, many bool) productRow {
-	row := productRow{
-		Key: "p" + strconv.FormatInt(p.ID, 10), Path: productPath(p.Shop, p.ExternalID), Title: titleOf(&p.ProductRow),
-		Stored: since(now, p.SyncedAt.Time()),
-	}
-	state, mood := stateOf(&p.ProductRow)
-	row.Mood = mood
-	row.Sub = capital(state) + ", " + count(p.VariantCount, "variant")
-	if v := text(p.Vendor); v != "" {
-		row.Sub += ", " + v
-	}
-	if t := text(p.ProductType); t != "" {
-		row.Sub += ", " + t
-	}
-	if many {
-		row.Shop = shortShop(p.Shop)
-	}
-	return row
-}
-
 // titleOf is what a product is called, or its id in words.
-func titleOf(p *store.ProductRow) string {
-	if t := text(p.Title); t != "" {
-		return t
-	}
-	return "Product " + strconv.FormatInt(p.ExternalID, 10)
-}
+func titleOf(p *store.ProductRow) string { return cmp.Or(text(p.Title), productName(p.ExternalID)) }
 
 // stateOf says whether a product is active and, if not, why.
-func stateOf(p *store.ProductRow) (string, mood) {
+func stateOf(p *store.ProductRow) marked {
 	switch {
 	case !p.Selected:
-		return "not selected", moodIdle
+		return marked{moodIdle, "Not selected"}
 	case p.Status == "ACTIVE":
-		return "active", moodGood
+		return marked{moodGood, "Active"}
 	}
 	switch s := text(p.ShopifyStatus); s {
 	case "draft", "archived", "unlisted":
-		return s + " in Shopify", moodIdle
+		return marked{moodIdle, capital(s) + " in Shopify"}
 	case "":
-		return "inactive", moodIdle
+		return marked{moodIdle, "Inactive"}
 	default:
-		return "inactive (" + s + ")", moodIdle
+		return marked{moodIdle, "Inactive (" + s + ")"}
 	}
 }

@@ -29,19 +29,6 @@ func noticeOf(n status.Notice) noticeRow {
 	return row
 }
 
-// outcomeMood is the mood of a delivery's outcome.
-func outcomeMood(o store.Outcome) mood {
-	switch o {
-	case store.Applied:
-		return moodGood
-	case store.Queued, store.Mismatch: // anybody who has seen a delivery can make one that does not fit
-		return moodWait
-	case store.Dead:
-		return moodBad
-	}
-	return moodIdle
-}
-
 // titles looks up what products are called, each once.
 type titles struct {
 	many bool // more than one shop, so each row says which
@@ -69,29 +56,24 @@ func (s *Server) newTitles(ctx context.Context, many bool) *titles {
 
 // owner returns the product of an inventory item, nil when it is not stored.
 func (t *titles) owner(shop string, item int64) *store.ItemOwner {
-	key := productKey{shop, item}
-	if o, ok := t.items[key]; ok {
-		return o
-	}
-	var found *store.ItemOwner
-	if o, err := t.item(shop, item); err == nil {
-		found = &o
-	}
-	t.items[key] = found
-	return found
+	return lookUp(t.items, productKey{shop, item}, t.item)
 }
 
 // product returns the stored product, nil when there is none.
 func (t *titles) product(shop string, id int64) *store.ProductRow {
-	key := productKey{shop, id}
-	if p, ok := t.seen[key]; ok {
-		return p
+	return lookUp(t.seen, productKey{shop, id}, t.find)
+}
+
+// lookUp finds something, or returns what was found before.
+func lookUp[T any](seen map[productKey]*T, key productKey, find func(shop string, id int64) (T, error)) *T {
+	if known, ok := seen[key]; ok {
+		return known
 	}
-	var found *store.ProductRow
-	if p, err := t.find(shop, id); err == nil {
-		found = &p
+	var found *T
+	if v, err := find(key.shop, key.id); err == nil {
+		found = &v
 	}
-	t.seen[key] = found
+	seen[key] = found
 	return found
 }
 
@@ -105,13 +87,17 @@ func (t *titles) tag(shop string) string {
 
 // of returns a product's title, or its id in words.
 func (t *titles) of(shop string, id int64) string {
-	if p := t.product(shop, id); p != nil && p.Title != nil && *p.Title != "" {
-		return *p.Title
+	if p := t.product(shop, id); p != nil {
+		return titleOf(p)
 	}
-	return "Product " + strconv.FormatInt(id, 10)
+	return productName(id)
 }
 
-type updateRow struct {
+// productName is what a product without a title is called.
+func productName(id int64) string { return "Product " + strconv.FormatInt(id, 10) }
+
+// listRow is a delivery or a change as a list shows it.
+type listRow struct {
 	Key            string // the same on every page
 	Mood           mood
 	Path           string // of the product's page, "" for none
@@ -120,27 +106,30 @@ type updateRow struct {
 	Label, Meaning string
 	Seen           string // how often, "" for once
 	When           instant
+	at             store.Millis
 }
 
-func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []updateRow {
-	rows := make([]updateRow, 0, len(list))
+func deliveryRow(now time.Time, d store.DeliveryRow) listRow {
+	o := outcomeOf(d.Outcome)
+	return listRow{
+		Key: "d" + strconv.FormatInt(d.ID, 10), Mood: o.Mood, What: arrival(d.Topic), Label: o.Label, Meaning: cmp.Or(text(d.Error), o.Meaning),
+		Seen: seenTimes(now, d), When: since(now, d.ReceivedAt.Time()), at: d.ReceivedAt,
+	}
+}
+
+func updateRows(now time.Time, list []store.DeliveryRow, names *titles) []listRow {
+	rows := make([]listRow, 0, len(list))
 	for _, d := range list {
-		label, meaning := outcomeWords(d.Outcome)
-		row := updateRow{
-			Key: "d" + strconv.FormatInt(d.ID, 10), Mood: outcomeMood(d.Outcome), What: arrival(d.Topic), Shop: names.tag(d.Shop), Label: label, Meaning: meaning,
-			Seen: seenTimes(now, d), When: since(now, d.ReceivedAt.Time()),
-		}
-		if d.Error != nil && *d.Error != "" {
-			row.Meaning = *d.Error
-		}
+		row := deliveryRow(now, d)
+		row.Shop = names.tag(d.Shop)
 		if verb := happened(d.Topic); verb != "" && d.ExternalID != nil {
 			if d.Outcome == store.Mismatch {
 				verb = claimed(verb)
 			}
 			row.Subject, row.What, row.Path = names.of(d.Shop, *d.ExternalID), verb, productPath(d.Shop, *d.ExternalID)
-		} else if verb := happenedToItem(d.Topic); verb != "" && d.ExternalID != nil && d.Outcome != store.Mismatch {
+		} else if verb := happenedToItem[d.Topic]; verb != "" && d.ExternalID != nil && d.Outcome != store.Mismatch {
 			if o := names.owner(d.Shop, *d.ExternalID); o != nil {
-				row.Subject, row.What, row.Path = cmp.Or(o.Title, "Product "+strconv.FormatInt(o.ExternalID, 10)), verb, productPath(d.Shop, o.ExternalID)
+				row.Subject, row.What, row.Path = cmp.Or(o.Title, productName(o.ExternalID)), verb, productPath(d.Shop, o.ExternalID)
 			}
 		}
 		rows = append(rows, row)
@@ -156,24 +145,21 @@ func seenTimes(now time.Time, d store.DeliveryRow) string {
 	return "seen " + number(d.Count) + " times, last at " + clock(now, d.LastAt.Time()).Words
 }
 
-type changeRow struct {
-	Key, Path     string
-	Mood          mood
-	What, Subject string
-	Sub           string
-	Shop          string
-	When          instant
+func changeRow(now time.Time, c store.Change) listRow {
+	return listRow{
+		Key: "c" + strconv.FormatInt(c.Seq, 10), Mood: moodGood, What: changeWords(c.Kind), When: since(now, c.At.Time()), at: c.At,
+	}
 }
 
 // changeRows are the newest changes of the copy, one a product.
-func (s *Server) changeRows(ctx context.Context, now time.Time, names *titles) []changeRow {
+func (s *Server) changeRows(ctx context.Context, now time.Time, names *titles) []listRow {
 	last := s.o.Store.LastSeq()
 	list, _, err := s.o.Store.Changes(ctx, max(0, last-5*changesShown), 5*changesShown)
 	if err != nil {
 		s.log.Debug("status: changes", "error", err.Error())
 		return nil
 	}
-	var rows []changeRow
+	var rows []listRow
 	shown := map[productKey]bool{}
 	for i := len(list) - 1; i >= 0 && len(rows) < changesShown; i-- {
 		c := list[i]
@@ -182,9 +168,10 @@ func (s *Server) changeRows(ctx context.Context, now time.Time, names *titles) [
 			continue
 		}
 		shown[key] = true
-		row := changeRow{Key: "c" + strconv.FormatInt(c.Seq, 10), Path: productPath(c.Shop, c.ExternalID), What: changeWords(c.Kind), Subject: names.of(c.Shop, c.ExternalID), Shop: names.tag(c.Shop), When: since(now, c.At.Time()), Mood: moodIdle}
+		row := changeRow(now, c)
+		row.Path, row.Subject, row.Shop, row.Mood = productPath(c.Shop, c.ExternalID), names.of(c.Shop, c.ExternalID), names.tag(c.Shop), moodIdle
 		if p := names.product(c.Shop, c.ExternalID); p != nil {
-			row.Sub = productWords(p)
+			row.Meaning = productWords(p)
 			if p.Status == "ACTIVE" {
 				row.Mood = moodGood
 			}

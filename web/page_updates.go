@@ -23,8 +23,8 @@ type updatesView struct {
 	Shops, Outcomes, Topics []option
 	Product                 string // Shopify's id that it is narrowed to, "" for none
 	Narrowed                bool
-	Rows                    []updateRow
-	Prev, Next, First       string
+	Rows                    []listRow
+	pager
 }
 
 func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -53,15 +53,11 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 	}
 	v := updatesView{
 		Shops: shops, Product: q.Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
-		Prev: turned(r.URL, found.Prev), Next: turned(r.URL, found.Next),
-		Rows: updateRows(now, found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
-	}
-	if f.Cursor != "" {
-		v.First = turned(r.URL, "first")
+		pager: pagerOf(r.URL, f.Cursor, found.Prev, found.Next),
+		Rows:  updateRows(now, found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
 	}
 	for _, o := range store.Outcomes() {
-		label, _ := outcomeWords(o)
-		v.Outcomes = append(v.Outcomes, option{string(o), label, o == f.Outcome})
+		v.Outcomes = append(v.Outcomes, option{string(o), outcomeOf(o).Label, o == f.Outcome})
 	}
 	for _, t := range topicsInOrder() {
 		v.Topics = append(v.Topics, option{string(t), arrival(string(t)), string(t) == f.Topic})

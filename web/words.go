@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 	"time"
@@ -76,195 +77,132 @@ func parts(now time.Time, text string) (list []part) {
 	return list
 }
 
-// arrival says what a delivery is about, as the start of a sentence.
-func arrival(topic string) string {
-	switch topic {
-	case "products/create":
-		return "New product"
-	case "products/update":
-		return "Product changed"
-	case "products/delete":
-		return "Product deleted"
-	case "inventory_levels/update":
-		return "Stock changed"
-	case "inventory_levels/connect":
-		return "Stocked at one more location"
-	case "inventory_levels/disconnect":
-		return "No longer stocked at a location"
-	case "inventory_items/update":
-		return "Inventory item changed"
-	case "app/uninstalled":
-		return "App removed from the shop"
-	case "app/scopes_update":
-		return "Permissions changed"
-	case "bulk_operations/finish":
-		return "Bulk export finished"
-	case "customers/data_request":
-		return "Request for customer data"
-	case "customers/redact":
-		return "Request to delete customer data"
-	case "shop/redact":
-		return "Request to delete the shop's data"
-	}
-	return "Message of another kind"
+// arrivals say what a delivery is about, as the start of a sentence.
+var arrivals = map[string]string{
+	"products/create":             "New product",
+	"products/update":             "Product changed",
+	"products/delete":             "Product deleted",
+	"inventory_levels/update":     "Stock changed",
+	"inventory_levels/connect":    "Stocked at one more location",
+	"inventory_levels/disconnect": "No longer stocked at a location",
+	"inventory_items/update":      "Inventory item changed",
+	"app/uninstalled":             "App removed from the shop",
+	"app/scopes_update":           "Permissions changed",
+	"bulk_operations/finish":      "Bulk export finished",
+	"customers/data_request":      "Request for customer data",
+	"customers/redact":            "Request to delete customer data",
+	"shop/redact":                 "Request to delete the shop's data",
 }
 
-// happened says what a delivery tells of the product that is named before it, ""
-// when it is not about one product.
-func happened(topic string) string {
-	switch topic {
-	case "products/create":
-		return "was added"
-	case "products/update":
-		return "was changed"
-	case "products/delete":
-		return "was deleted"
-	}
-	return ""
+func arrival(topic string) string { return cmp.Or(arrivals[topic], "Message of another kind") }
+
+// happenings say what a delivery tells of the product that is named before it.
+var happenings = map[string]string{
+	"products/create": "was added", "products/update": "was changed", "products/delete": "was deleted",
 }
 
-// happenedToItem is what a topic tells of the product whose inventory it is about.
-func happenedToItem(topic string) string {
-	switch topic {
-	case "inventory_levels/update":
-		return "has another stock level"
-	case "inventory_levels/connect":
-		return "is stocked at one more location"
-	case "inventory_levels/disconnect":
-		return "is no longer stocked at a location"
-	case "inventory_items/update":
-		return "has other inventory details"
-	}
-	return ""
+// happened is "" when a delivery is not about one product.
+func happened(topic string) string { return happenings[topic] }
+
+// happenedToItem says what a topic tells of the product whose inventory it is about.
+var happenedToItem = map[string]string{
+	"inventory_levels/update":     "has another stock level",
+	"inventory_levels/connect":    "is stocked at one more location",
+	"inventory_levels/disconnect": "is no longer stocked at a location",
+	"inventory_items/update":      "has other inventory details",
 }
 
 // claimed says what a delivery tells whose content does not fit its topic:
 // nobody knows that it happened.
 func claimed(verb string) string { return "is said to have been " + strings.TrimPrefix(verb, "was ") }
 
-// outcomeWords says what became of a delivery: a short label and what it means.
-func outcomeWords(o store.Outcome) (label, meaning string) {
-	switch o {
-	case store.Applied:
-		return "Stored", ""
-	case store.Stale:
-		return "Older", "what is stored is newer, so nothing changed"
-	case store.Duplicate:
-		return "Repeat", "it came before and was stored once"
-	case store.Queued:
-		return "Waiting", "kept safely, stored as soon as possible"
-	case store.Dead:
-		return "Not understood", "kept whole under Needs a look"
-	case store.Ignored:
-		return "Not selected", "the selection leaves this product out"
-	case store.Mismatch:
-		return "Does not fit", "its content is not what it claims to be; kept whole under Needs a look"
-	}
-	return string(o), ""
+// outcome says what became of a delivery: a mark, a short label and what it means.
+type outcome struct {
+	Mood           mood
+	Label, Meaning string
 }
 
-// changeWords says what a row of the change feed did.
-func changeWords(kind string) string {
-	switch kind {
-	case "created":
-		return "Added"
-	case "updated":
-		return "Updated"
-	case "deleted":
-		return "Deleted"
-	case "activated":
-		return "Active again"
-	case "deactivated":
-		return "Inactive now"
-	}
-	return kind
+var outcomes = map[store.Outcome]outcome{
+	store.Applied:   {moodGood, "Stored", ""},
+	store.Stale:     {moodIdle, "Older", "what is stored is newer, so nothing changed"},
+	store.Duplicate: {moodIdle, "Repeat", "it came before and was stored once"},
+	store.Queued:    {moodWait, "Waiting", "kept safely, stored as soon as possible"},
+	store.Dead:      {moodBad, "Not understood", "kept whole under Needs a look"},
+	store.Ignored:   {moodIdle, "Not selected", "the selection leaves this product out"},
+	// Anybody who has seen a delivery can make one that does not fit.
+	store.Mismatch: {moodWait, "Does not fit", "its content is not what it claims to be; kept whole under Needs a look"},
 }
 
-// jobWords says what a job does.
+func outcomeOf(o store.Outcome) outcome {
+	if known, ok := outcomes[o]; ok {
+		return known
+	}
+	return outcome{moodIdle, string(o), ""}
+}
+
+// changes say what a row of the change feed did.
+var changes = map[string]string{
+	"created": "Added", "updated": "Updated", "deleted": "Deleted", "activated": "Active again", "deactivated": "Inactive now",
+}
+
+func changeWords(kind string) string { return cmp.Or(changes[kind], kind) }
+
+// works say what a job does.
+var works = map[string]string{
+	string(store.WantProduct):       "Fetch a product from Shopify",
+	string(store.WantInventoryItem): "Fetch the product of a stock change",
+	string(store.WantUninstalled):   "Ask whether the app is still installed",
+	string(store.WantScopes):        "Read the app's permissions",
+	string(store.WantBulk):          "Look at a bulk export",
+	string(store.WantSync):          "Read the whole catalogue",
+}
+
 func jobWords(kind string, labels map[string]string) string {
-	switch kind {
-	case deliveryKind:
+	if kind == deliveryKind {
 		return arrival(labels["topic"])
-	case string(store.WantProduct):
-		return "Fetch a product from Shopify"
-	case string(store.WantInventoryItem):
-		return "Fetch the product of a stock change"
-	case string(store.WantUninstalled):
-		return "Ask whether the app is still installed"
-	case string(store.WantScopes):
-		return "Read the app's permissions"
-	case string(store.WantBulk):
-		return "Look at a bulk export"
-	case string(store.WantSync):
-		return "Read the whole catalogue"
 	}
-	return strings.ReplaceAll(kind, "_", " ")
+	return cmp.Or(works[kind], plain(kind))
 }
 
-// classWords says why a job failed for good.
-func classWords(c queue.Class) string {
-	switch c {
-	case queue.ClassUpstream:
-		return "Shopify did not answer properly"
-	case queue.ClassAuth:
-		return "Shopify refused the access token or a permission is missing"
-	case queue.ClassValidation:
-		return "Shopify understood the request and refused it"
-	case queue.ClassConflict:
-		return "what is stored does not allow it"
-	case queue.ClassStorage:
-		return "the disk or the database failed"
-	case queue.ClassBug:
-		return "a fault in Stockroom, please report it"
-	case queue.ClassCrash:
-		return "Stockroom stopped each time it worked on this"
-	case queue.ClassTimeout:
-		return "it took longer than it may"
-	case queue.ClassPoison:
-		return "the content can't be understood"
-	case queue.ClassDamaged:
-		return "what was kept of it is damaged"
-	case "mismatch":
-		return "the content is not what it claims to be"
-	}
-	return "it failed each time"
+// plain writes a code as words.
+func plain[T ~string](code T) string { return strings.ReplaceAll(string(code), "_", " ") }
+
+// failures say why a job failed for good.
+var failures = map[queue.Class]string{
+	queue.ClassUpstream:   "Shopify did not answer properly",
+	queue.ClassAuth:       "Shopify refused the access token or a permission is missing",
+	queue.ClassValidation: "Shopify understood the request and refused it",
+	queue.ClassConflict:   "what is stored does not allow it",
+	queue.ClassStorage:    "the disk or the database failed",
+	queue.ClassBug:        "a fault in Stockroom, please report it",
+	queue.ClassCrash:      "Stockroom stopped each time it worked on this",
+	queue.ClassTimeout:    "it took longer than it may",
+	queue.ClassPoison:     "the content can't be understood",
+	queue.ClassDamaged:    "what was kept of it is damaged",
+	"mismatch":            "the content is not what it claims to be",
 }
 
-// rejectedWords says the likely cause of a refused delivery in a few words.
-func rejectedWords(reason webhook.Reason) string {
-	switch reason {
-	case webhook.ReasonMethod:
-		return "Not a webhook"
-	case webhook.ReasonTooLarge:
-		return "Too large"
-	case webhook.ReasonEncoded:
-		return "Compressed on the way"
-	case webhook.ReasonMissingHeader, webhook.ReasonNoHMAC:
-		return "Not signed"
-	case webhook.ReasonMalformedHMAC:
-		return "Unreadable signature"
-	case webhook.ReasonWrongSecret:
-		return "Wrong signature"
-	case webhook.ReasonOldSecret:
-		return "Signed with a replaced secret"
-	case webhook.ReasonOtherShop:
-		return "Signed with another shop's secret"
-	case webhook.ReasonBodyChanged:
-		return "Changed on the way"
-	case webhook.ReasonTruncated:
-		return "Cut off on the way"
-	case webhook.ReasonAborted:
-		return "Broken off"
-	case webhook.ReasonTooMany:
-		return "Too many wrong signatures"
-	case webhook.ReasonUnknownShop:
-		return "Unknown shop"
-	case webhook.ReasonNoSecret:
-		return "No secret for this shop yet"
-	case webhook.ReasonBusy:
-		return "Too much at once"
-	case webhook.ReasonStoresFailed:
-		return "Nothing could be stored"
-	}
-	return strings.ReplaceAll(string(reason), "_", " ")
+func classWords(c queue.Class) string { return cmp.Or(failures[c], "it failed each time") }
+
+// rejections say the likely cause of a refused delivery in a few words.
+var rejections = map[webhook.Reason]string{
+	webhook.ReasonMethod:        "Not a webhook",
+	webhook.ReasonTooLarge:      "Too large",
+	webhook.ReasonEncoded:       "Compressed on the way",
+	webhook.ReasonMissingHeader: "Not signed",
+	webhook.ReasonNoHMAC:        "Not signed",
+	webhook.ReasonMalformedHMAC: "Unreadable signature",
+	webhook.ReasonWrongSecret:   "Wrong signature",
+	webhook.ReasonOldSecret:     "Signed with a replaced secret",
+	webhook.ReasonOtherShop:     "Signed with another shop's secret",
+	webhook.ReasonBodyChanged:   "Changed on the way",
+	webhook.ReasonTruncated:     "Cut off on the way",
+	webhook.ReasonAborted:       "Broken off",
+	webhook.ReasonTooMany:       "Too many wrong signatures",
+	webhook.ReasonUnknownShop:   "Unknown shop",
+	webhook.ReasonNoSecret:      "No secret for this shop yet",
+	webhook.ReasonBusy:          "Too much at once",
+	webhook.ReasonStoresFailed:  "Nothing could be stored",
 }
+
+func rejectedWords(r webhook.Reason) string { return cmp.Or(rejections[r], plain(r)) }

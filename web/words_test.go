@@ -33,7 +33,7 @@ func TestTimesInWords(t *testing.T) {
 
 func TestEveryOutcomeClassAndTopicHasWords(t *testing.T) {
 	for _, o := range store.Outcomes() {
-		if label, _ := outcomeWords(o); label == string(o) || label == "" {
+		if label := outcomeOf(o).Label; label == string(o) || label == "" {
 			t.Errorf("outcome %s has no words", o)
 		}
 	}

@@ -1,0 +1,75 @@
+package web
+
+import (
+	"html/template"
+	"reflect"
+	"strings"
+	"time"
+
+	"stockroom/catalog"
+	"stockroom/store"
+)
+
+// pageFuncs are what templates write the API's own views with.
+func pageFuncs() template.FuncMap {
+	return template.FuncMap{
+		"parts":     func(text string) []part { return parts(time.Now(), text) },
+		"since":     func(at any) instant { return since(time.Now(), timeOf(at)) },
+		"number":    func(n any) string { return number(int64Of(n)) },
+		"count":     func(n any, thing string) string { return count(int64Of(n), thing) },
+		"text":      text,
+		"capital":   capital,
+		"arrival":   arrival,
+		"shop":      shortShop,
+		"page":      productPath,
+		"cut":       cut,
+		"tagsOf":    func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
+		"optionsOf": optionsOf,
+		"titleOf":   titleOf,
+		"stateOf":   stateOf,
+	}
+}
+
+// timeOf is an instant as the views have it: a time, milliseconds, or a pointer to
+// those, nil for none.
+func timeOf(v any) time.Time {
+	switch at := v.(type) {
+	case time.Time:
+		return at
+	case store.Millis:
+		if at > 0 {
+			return at.Time()
+		}
+	case *store.Millis:
+		if at != nil {
+			return at.Time()
+		}
+	}
+	return time.Time{}
+}
+
+// optionsOf names a product's options.
+func optionsOf(raw store.RawJSON) string {
+	var names []string
+	for _, o := range jsonList[catalog.Option](raw) {
+		names = append(names, o.Name)
+	}
+	return strings.Join(names, " / ")
+}
+
+// cut shortens a text to so many bytes and says so.
+func cut(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + " ..."
+}
+
+// marked is a mark with its word.
+type marked struct {
+	Mood  mood
+	Label string
+}
+
+// int64Of is a number of any of the integer types, or what points to one.
+func int64Of(n any) int64 { return reflect.Indirect(reflect.ValueOf(n)).Int() }
