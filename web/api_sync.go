@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -14,8 +15,8 @@ import (
 	"stockroom/store"
 )
 
-// runView is a run with how fast it goes.
-type runView struct {
+// Run is a run as page, API and command line show it: with how fast it goes.
+type Run struct {
 	store.SyncRun
 	Rate   float64   `json:"rate,omitempty"`   // products a second of a running one
 	EndsAt time.Time `json:"ends_at,omitzero"` // when it will probably end
@@ -25,27 +26,57 @@ type runView struct {
 	WaitsUntil time.Time `json:"waits_until,omitzero"`
 }
 
-// viewRun adds the pace, which only the one who makes the run knows.
-func (s *Server) viewRun(run store.SyncRun, now time.Time) runView {
-	v := runView{SyncRun: run}
-	if run.State != store.RunRunning {
+// running is the run that is under way, nil for none.
+func running(st *status.Sync) *Run {
+	if st == nil || st.Running == nil {
+		return nil
+	}
+	return &Run{*st.Running, st.Rate, st.EndsAt, st.Waits, st.WaitsUntil}
+}
+
+// viewRun adds the pace, which only the one who makes the run knows. That one's
+// word is newer than the row but for the counters: those the store raises in the
+// row itself.
+func (s *Server) viewRun(row store.SyncRun, now time.Time) Run {
+	v := Run{SyncRun: row}
+	if row.State != store.RunRunning {
 		return v
 	}
-	st := s.o.Status.Sync(run.Shop, now)
-	if st == nil || st.Running == nil || st.Running.ID != run.ID {
-		return v
+	if made := running(s.o.Status.Sync(row.Shop, now)); made != nil && made.ID == row.ID {
+		v = *made
+		v.Added, v.Changed, v.Removed = row.Added, row.Changed, row.Removed
+		v.Unchanged, v.Ignored, v.Doubtful = row.Unchanged, row.Ignored, row.Doubtful
 	}
-	v.SyncRun, v.Rate, v.EndsAt = underWay(run, *st.Running), st.Rate, st.EndsAt
-	v.Waits, v.WaitsUntil = st.Waits, st.WaitsUntil
 	return v
 }
 
-// underWay is a run as its maker knows it, which is newer than the row but for
-// the counters: those the store raises in the row itself.
-func underWay(row, now store.SyncRun) store.SyncRun {
-	now.Added, now.Changed, now.Removed = row.Added, row.Changed, row.Removed
-	now.Unchanged, now.Ignored, now.Doubtful = row.Unchanged, row.Ignored, row.Doubtful
-	return now
+// runs reads a page of runs, newest first; next is the id to go on behind, 0 at
+// the end.
+func (s *Server) runs(ctx context.Context, f store.RunFilter) (views []Run, next int64, err error) {
+	limit := f.Limit
+	f.Limit++
+	rows, err := s.o.Store.Runs(ctx, f)
+	if len(rows) > limit {
+		rows = rows[:limit]
+		next = rows[limit-1].ID
+	}
+	now := time.Now()
+	views = make([]Run, 0, len(rows))
+	for _, row := range rows {
+		views = append(views, s.viewRun(row, now))
+	}
+	return views, next, err
+}
+
+// drift reads a page of the differences that a run found, in the order in which
+// it did.
+func (s *Server) drift(ctx context.Context, run, after int64, limit int) (list []store.Drift, next int64, err error) {
+	list, err = s.o.Store.Drift(ctx, run, after, limit+1)
+	if len(list) > limit {
+		list = list[:limit]
+		next = list[limit-1].ID
+	}
+	return list, next, err
 }
 
 func runKind(text string) (store.RunKind, error) {
@@ -61,30 +92,20 @@ func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
-	f := store.RunFilter{Shop: r.URL.Query().Get("shop"), Before: before, Limit: limit + 1}
+	f := store.RunFilter{Shop: r.URL.Query().Get("shop"), Before: before, Limit: limit}
 	if text := r.URL.Query().Get("kind"); text != "" {
 		if f.Kind, err = runKind(text); err != nil {
 			return err
 		}
 	}
-	runs, err := s.o.Store.Runs(r.Context(), f)
+	runs, next, err := s.runs(r.Context(), f)
 	if err != nil {
 		return err
 	}
-	var next int64
-	if len(runs) > limit {
-		runs = runs[:limit]
-		next = runs[limit-1].ID
-	}
-	now := time.Now()
-	views := make([]runView, 0, len(runs))
-	for _, run := range runs {
-		views = append(views, s.viewRun(run, now))
-	}
 	return writeJSON(w, http.StatusOK, struct {
-		Syncs []runView `json:"syncs"`
-		Next  *string   `json:"next"`
-	}{views, cursor(next)})
+		Syncs []Run   `json:"syncs"`
+		Next  *string `json:"next"`
+	}{runs, cursor(next)})
 }
 
 // run reads the run of the path.
@@ -108,7 +129,6 @@ func (s *Server) apiSync(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	return writeJSON(w, http.StatusOK, s.viewRun(run, time.Now()))
 }
 
-// apiDrift lists the differences that a run found, in the order in which it did.
 func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	run, err := s.run(r, p)
 	if err != nil {
@@ -118,14 +138,9 @@ func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.P
 	if err != nil {
 		return err
 	}
-	list, err := s.o.Store.Drift(r.Context(), run.ID, after, limit+1)
+	list, next, err := s.drift(r.Context(), run.ID, after, limit)
 	if err != nil {
 		return err
-	}
-	var next int64
-	if len(list) > limit {
-		list = list[:limit]
-		next = list[limit-1].ID
 	}
 	if list == nil {
 		list = []store.Drift{}

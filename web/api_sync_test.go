@@ -81,14 +81,14 @@ const syncPath = "/api/v1/shops/" + testShop + "/sync"
 
 func TestASyncThatIsAskedForTwiceIsOne(t *testing.T) {
 	r, f := newSyncRig(t, nil)
-	first := decode[runView](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"full"}`))
+	first := decode[Run](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"full"}`))
 	if first.ID == 0 || first.Kind != store.RunFull || first.State != store.RunRunning || first.Shop != testShop {
 		t.Fatalf("%+v", first)
 	}
-	if again := decode[runView](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"full","dry_run":false}`)); again.ID != first.ID {
+	if again := decode[Run](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"full","dry_run":false}`)); again.ID != first.ID {
 		t.Errorf("a second click began run %d beside %d", again.ID, first.ID)
 	}
-	dry := decode[runView](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"reconcile","dry_run":true}`))
+	dry := decode[Run](t, r.admin(http.StatusAccepted, "POST", syncPath, `{"kind":"reconcile","dry_run":true}`))
 	if dry.ID == first.ID || !dry.DryRun {
 		t.Errorf("%+v", dry)
 	}
@@ -165,8 +165,8 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 	}
 	slices.Reverse(ids)
 	type answer struct {
-		Syncs []runView `json:"syncs"`
-		Next  *string   `json:"next"`
+		Syncs []Run   `json:"syncs"`
+		Next  *string `json:"next"`
 	}
 	var got []int64
 	path := "/api/v1/syncs?limit=2"
@@ -209,11 +209,11 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 	}
 	live.Phase, live.Read, live.Expected = "reading", 12_400, 100_000
 	f.status = status.Sync{Running: &live, Rate: 1900, EndsAt: time.UnixMilli(1_800_000_000_000), Waits: "other work goes first", WaitsUntil: time.UnixMilli(1_700_000_000_000)}
-	v := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", run.ID), ""))
+	v := decode[Run](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", run.ID), ""))
 	if v.Read != 12_400 || v.Phase != "reading" || v.Rate != 1900 || v.EndsAt.UnixMilli() != 1_800_000_000_000 || v.Waits == "" || v.Added != 1 || v.WaitsUntil.UnixMilli() != 1_700_000_000_000 {
 		t.Errorf("%+v", v)
 	}
-	if old := decode[runView](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", ids[0]), "")); old.Rate != 0 || old.Read != 0 {
+	if old := decode[Run](t, r.admin(200, "GET", fmt.Sprintf("/api/v1/syncs/%d", ids[0]), "")); old.Rate != 0 || old.Read != 0 {
 		t.Errorf("an ended run has the pace of another: %+v", old)
 	}
 }

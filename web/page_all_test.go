@@ -142,7 +142,7 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 			t.Fatal(err)
 		}
 		fields := []catalog.FieldDiff{{Path: text, Old: text, New: text}, {Path: "title", Old: "", New: "new"}}
-		for range diffsShown + 3 {
+		for range 9 { // more than are shown
 			fields = append(fields, catalog.FieldDiff{Path: "variants[1].price", Old: "1.00", New: "2.00"})
 		}
 		err = r.store.AddDrift(t.Context(), run.ID,

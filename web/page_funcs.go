@@ -13,8 +13,24 @@ import (
 // pageFuncs are what templates write the API's own views with.
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
-		"parts":     func(text string) []part { return parts(time.Now(), text) },
-		"since":     func(at any) instant { return since(time.Now(), timeOf(at)) },
+		"parts":      func(text string) []part { return parts(time.Now(), text) },
+		"since":      func(at any) instant { return since(time.Now(), timeOf(at)) },
+		"clock":      func(at any) instant { return clock(time.Now(), timeOf(at)) },
+		"first":      first,
+		"more":       func(n, shown int) int { return max(0, n-shown) },
+		"titleOfRun": runTitle,
+		"meaningOf":  meaningOf,
+		"factsOf":    factsOf,
+		"resultOf":   resultWords,
+		"stateOfRun": runStanding,
+		"tookOf":     tookWords,
+		"progressOf": func(run Run) *progressView {
+			if run.State != store.RunRunning {
+				return nil
+			}
+			return progressOf(&run)
+		},
+		"name":      productName,
 		"number":    func(n any) string { return number(int64Of(n)) },
 		"count":     func(n any, thing string) string { return count(int64Of(n), thing) },
 		"text":      text,
@@ -73,3 +89,9 @@ type marked struct {
 
 // int64Of is a number of any of the integer types, or what points to one.
 func int64Of(n any) int64 { return reflect.Indirect(reflect.ValueOf(n)).Int() }
+
+// first is the beginning of a list.
+func first(most int, list any) any {
+	v := reflect.ValueOf(list)
+	return v.Slice(0, min(most, v.Len())).Interface()
+}

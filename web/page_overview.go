@@ -110,7 +110,7 @@ func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop
 		Name: shortShop(shop.Shop), Domain: shop.Shop, Line: lineOf(now, a.Of(shop.Shop)),
 		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasWaiting: shop.Jobs.Waiting > 0,
 		Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
-		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(now, shop.Sync),
+		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(running(shop.Sync)),
 	}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -8,64 +9,41 @@ import (
 	"stockroom/store"
 )
 
-// runWords names a kind of run.
-func runWords(k store.RunKind) string {
-	switch k {
-	case store.RunFull:
-		return "Full read"
-	case store.RunReconcile:
-		return "Comparison"
-	case store.RunIncremental:
-		return "Catch-up"
+// runNames name the kinds of runs, runMeanings say what each does.
+var (
+	runNames    = map[store.RunKind]string{store.RunFull: "Full read", store.RunReconcile: "Comparison", store.RunIncremental: "Catch-up"}
+	runMeanings = map[store.RunKind]string{
+		store.RunFull:        "reads every field of every product and repairs what differs",
+		store.RunReconcile:   "compares ids, times and variant counts with the shop and repairs what differs",
+		store.RunIncremental: "reads what changed in the shop since the last comparison",
 	}
-	return string(k)
+)
+
+// phases say what a running one does now.
+var phases = map[string]string{
+	"waiting":   "waits for Shopify to begin",
+	"exporting": "Shopify writes the export",
+	"reading":   "reads the export",
+	"listing":   "goes through the shop's products",
+	"repairing": "repairs what differs",
+	"removing":  "looks for products the shop no longer has",
 }
 
-// runMeaning says what a kind of run does.
-func runMeaning(k store.RunKind) string {
-	switch k {
-	case store.RunFull:
-		return "reads every field of every product and repairs what differs"
-	case store.RunReconcile:
-		return "compares ids, times and variant counts with the shop and repairs what differs"
-	case store.RunIncremental:
-		return "reads what changed in the shop since the last comparison"
-	}
-	return ""
+// schedules name what is done again and again.
+var schedules = map[string]string{
+	"full_sync": runNames[store.RunFull], "reconcile": runNames[store.RunReconcile], "incremental": runNames[store.RunIncremental],
+	"subscriptions": "Check of subscriptions",
 }
 
-// phaseWords says what a running one does now.
-func phaseWords(phase string) string {
-	switch phase {
-	case "waiting":
-		return "waits for Shopify to begin"
-	case "exporting":
-		return "Shopify writes the export"
-	case "reading":
-		return "reads the export"
-	case "listing":
-		return "goes through the shop's products"
-	case "repairing":
-		return "repairs what differs"
-	case "removing":
-		return "looks for products the shop no longer has"
-	}
-	return phase
-}
+func scheduleWords(name string) string { return cmp.Or(schedules[name], plain(name)) }
 
-// scheduleWords names something that is done again and again.
-func scheduleWords(name string) string {
-	switch name {
-	case "full_sync":
-		return runWords(store.RunFull)
-	case "reconcile":
-		return runWords(store.RunReconcile)
-	case "incremental":
-		return runWords(store.RunIncremental)
-	case "subscriptions":
-		return "Check of subscriptions"
+// runTitle names a run.
+func runTitle(run Run) string {
+	words := cmp.Or(runNames[run.Kind], string(run.Kind))
+	if run.DryRun {
+		words += " without changes"
 	}
-	return strings.ReplaceAll(name, "_", " ")
+	return words
 }
 
 // progressView is how far a run is.
@@ -77,17 +55,14 @@ type progressView struct {
 }
 
 // progressOf says how far the running one is, nil when there is none.
-func progressOf(now time.Time, st *status.Sync) *progressView {
-	if st == nil || st.Running == nil {
+func progressOf(run *Run) *progressView {
+	if run == nil {
 		return nil
 	}
-	run := st.Running
-	p := progressView{Title: runWords(run.Kind)}
-	if run.DryRun {
-		p.Title += " without changes"
-	}
+	now := time.Now()
+	p := progressView{Title: runTitle(*run)}
 	if run.Phase != "" {
-		p.Title += ": " + phaseWords(run.Phase)
+		p.Title += ": " + cmp.Or(phases[run.Phase], run.Phase)
 	}
 	var words []string
 	switch {
@@ -103,16 +78,16 @@ func progressOf(now time.Time, st *status.Sync) *progressView {
 	default:
 		words = append(words, count(run.Read, "product")+" so far")
 	}
-	if st.Rate >= 1 {
-		words = append(words, number(int64(st.Rate))+" a second")
+	if run.Rate >= 1 {
+		words = append(words, number(int64(run.Rate))+" a second")
 	}
 	switch {
-	case st.Waits != "" && st.WaitsUntil.After(now):
-		words = append(words, "waits "+span(max(time.Second, st.WaitsUntil.Sub(now)))+": "+small(strings.TrimSuffix(st.Waits, ".")))
-	case st.Waits != "":
-		words = append(words, "waits: "+small(strings.TrimSuffix(st.Waits, ".")))
-	case st.EndsAt.Sub(now) >= time.Second:
-		words = append(words, "about "+span(st.EndsAt.Sub(now))+" left")
+	case run.Waits != "" && run.WaitsUntil.After(now):
+		words = append(words, "waits "+span(max(time.Second, run.WaitsUntil.Sub(now)))+": "+small(strings.TrimSuffix(run.Waits, ".")))
+	case run.Waits != "":
+		words = append(words, "waits: "+small(strings.TrimSuffix(run.Waits, ".")))
+	case run.EndsAt.Sub(now) >= time.Second:
+		words = append(words, "about "+span(run.EndsAt.Sub(now))+" left")
 	}
 	p.Words = strings.Join(words, ", ")
 	return &p

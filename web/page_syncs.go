@@ -9,7 +9,6 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -20,52 +19,35 @@ type syncsView struct {
 	Compares bool // this server compares at all
 	Shops    []option
 	Kinds    []kindChoice
-	Filtered bool
-	Rows     []runRow
-	Next     string
-	First    string
+	Runs     []Run
+	pager
 }
 
 // kindChoice is one thing that can be started by hand.
 type kindChoice struct{ Value, Name, Meaning string }
 
-type runRow struct {
-	Key, Path, Shop string
-	Mood            mood
-	Label           string
-	What            string
-	Result          string
-	Progress        *progressView
-	When            instant
-	Took            string
-}
-
 func (s *Server) syncsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	now, q := time.Now(), r.URL.Query()
+	shop := r.URL.Query().Get("shop")
 	before, _, err := page(r, 0, 0)
 	if err != nil {
 		return err
 	}
-	shops, err := s.shopOptions(r.Context(), q.Get("shop"))
+	shops, err := s.shopOptions(r.Context(), shop)
 	if err != nil {
 		return err
 	}
-	runs, err := s.o.Store.Runs(r.Context(), store.RunFilter{Shop: q.Get("shop"), Before: before, Limit: runsListed + 1})
+	runs, next, err := s.runs(r.Context(), store.RunFilter{Shop: shop, Before: before, Limit: runsListed})
 	if err != nil {
 		return err
 	}
-	v := syncsView{Compares: s.o.Syncs != nil, Shops: shops, Kinds: kindChoices(), Filtered: q.Get("shop") != ""}
+	v := syncsView{Compares: s.o.Syncs != nil, Shops: shops, Kinds: kindChoices(), Runs: runs}
 	if before > 0 {
-		v.First = withQuery("/syncs", onlyShop(q.Get("shop")))
+		v.First = withQuery("/syncs", onlyShop(shop))
 	}
-	if len(runs) > runsListed {
-		runs = runs[:runsListed]
-		next := onlyShop(q.Get("shop"))
-		next.Set("after", strconv.FormatInt(runs[runsListed-1].ID, 10))
-		v.Next = withQuery("/syncs", next)
-	}
-	for _, run := range runs {
-		v.Rows = append(v.Rows, s.runRow(now, run, len(shops) > 1))
+	if next != 0 {
+		q := onlyShop(shop)
+		q.Set("after", strconv.FormatInt(next, 10))
+		v.Next = withQuery("/syncs", q)
 	}
 	return s.show(w, r, sheet{Template: "syncs.html", Title: "Syncs", Section: "/syncs", Reload: reloadSeconds, Data: v})
 }
@@ -79,73 +61,49 @@ func onlyShop(shop string) url.Values {
 
 func kindChoices() []kindChoice {
 	return []kindChoice{
-		{"reconcile", "Compare and repair", capital(runMeaning(store.RunReconcile))},
+		{"reconcile", "Compare and repair", capital(runMeanings[store.RunReconcile])},
 		{"dry", "Compare only", "The same, but changes nothing: it lists what differs"},
-		{"full", "Read everything", capital(runMeaning(store.RunFull))},
+		{"full", "Read everything", capital(runMeanings[store.RunFull])},
 	}
 }
 
-func (s *Server) runRow(now time.Time, run store.SyncRun, many bool) runRow {
-	st := &status.Sync{Running: &run}
-	if run.State == store.RunRunning {
-		if now := s.o.Status.Sync(run.Shop, now); now != nil && now.Running != nil && now.Running.ID == run.ID {
-			st, run = now, underWay(run, *now.Running)
-		}
-	}
-	id := strconv.FormatInt(run.ID, 10)
-	row := runRow{Key: "r" + id, Path: "/syncs/" + id, What: runTitle(run), When: since(now, run.StartedAt.Time()), Result: resultWords(run)}
-	row.Mood, row.Label = runStanding(run)
-	if many {
-		row.Shop = shortShop(run.Shop)
-	}
-	if run.State == store.RunRunning {
-		row.Progress = progressOf(now, st)
-	} else if run.FinishedAt > run.StartedAt {
-		row.Took = tookWords(time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond)
-	}
-	return row
-}
-
-func tookWords(d time.Duration) string {
-	if d < time.Second {
+// tookWords says how long a run took, "" when it runs still.
+func tookWords(run Run) string {
+	switch d := time.Duration(run.FinishedAt-run.StartedAt) * time.Millisecond; {
+	case run.State == store.RunRunning || d <= 0:
+		return ""
+	case d < time.Second:
 		return "less than a second"
+	default:
+		return span(d)
 	}
-	return span(d)
-}
-
-func runTitle(run store.SyncRun) string {
-	words := runWords(run.Kind)
-	if run.DryRun {
-		words += " without changes"
-	}
-	return words
 }
 
 // runStanding is how a run stands: its mark and its word.
-func runStanding(run store.SyncRun) (mood, string) {
+func runStanding(run Run) marked {
 	switch run.State {
 	case store.RunRunning:
-		return moodWait, "Running"
+		return marked{moodWait, "Running"}
 	case store.RunFailed:
-		return moodBad, "Failed"
+		return marked{moodBad, "Failed"}
 	case store.RunCancelled:
-		return moodIdle, "Cancelled"
+		return marked{moodIdle, "Cancelled"}
 	}
 	switch {
 	case run.DryRun && run.Added+run.Changed+run.Removed > 0:
-		return moodWait, "Differences found"
+		return marked{moodWait, "Differences found"}
 	case run.ProvenAt > 0:
-		return moodGood, "In step"
+		return marked{moodGood, "In step"}
 	case !run.Proven && run.Kind != store.RunIncremental:
-		return moodWait, "Done, but the list was not complete"
+		return marked{moodWait, "Done, but the list was not complete"}
 	case run.Error != "" && run.Kind != store.RunIncremental && !run.DryRun:
-		return moodWait, "Done, and something is left open"
+		return marked{moodWait, "Done, and something is left open"}
 	}
-	return moodGood, "Done"
+	return marked{moodGood, "Done"}
 }
 
 // resultWords says what a run did, "2 added, 1 changed", or found, "2 to add".
-func resultWords(run store.SyncRun) string {
+func resultWords(run Run) string {
 	if run.Error != "" {
 		return sentences(run.Error)
 	}

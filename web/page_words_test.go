@@ -44,7 +44,7 @@ func TestTheStoryOfAProductTellsItsMomentsInWords(t *testing.T) {
 
 func TestASyncsResultIsSaidInWords(t *testing.T) {
 	for _, tt := range []struct {
-		run   store.SyncRun
+		row   store.SyncRun
 		mood  mood
 		label string
 		words string
@@ -58,25 +58,26 @@ func TestASyncsResultIsSaidInWords(t *testing.T) {
 		{store.SyncRun{State: store.RunCancelled, Read: 4, Added: 4}, moodIdle, "Cancelled", "4 products looked at, 4 added."},
 		{store.SyncRun{State: store.RunRunning, Read: 4}, moodWait, "Running", ""},
 	} {
-		if m, label := runStanding(tt.run); m != tt.mood || label != tt.label || resultWords(tt.run) != tt.words {
-			t.Errorf("%+v: %s %q %q", tt.run, m, label, resultWords(tt.run))
+		run := Run{SyncRun: tt.row}
+		if got := runStanding(run); got != (marked{tt.mood, tt.label}) || resultWords(run) != tt.words {
+			t.Errorf("%+v: %v %q", tt.row, got, resultWords(run))
 		}
 	}
 }
 
 func TestEveryKindPhaseScheduleAndStateHasAWord(t *testing.T) {
 	for _, k := range []store.RunKind{store.RunFull, store.RunIncremental, store.RunReconcile} {
-		if runWords(k) == string(k) || runMeaning(k) == "" {
+		if runNames[k] == "" || runMeanings[k] == "" {
 			t.Errorf("kind %s has no word", k)
 		}
 	}
 	for _, p := range []string{"waiting", "exporting", "reading", "listing", "repairing", "removing"} {
-		if phaseWords(p) == p {
+		if phases[p] == "" {
 			t.Errorf("phase %s has no word", p)
 		}
 	}
 	for _, s := range []string{"full_sync", "reconcile", "incremental", "subscriptions"} {
-		if strings.ToLower(scheduleWords(s)) == s {
+		if schedules[s] == "" {
 			t.Errorf("schedule %s has no word", s)
 		}
 	}
@@ -234,7 +235,7 @@ func TestARunThatGoesOnIsNeverShownAsWhole(t *testing.T) {
 	for _, run := range []store.SyncRun{{Read: 76, Expected: 76}, {Read: 141, Expected: 76}, {Read: 1, Expected: 1}, {Read: 100_000, Expected: 100_000}} {
 		for _, phase := range []string{"reading", "repairing", "removing", "listing"} {
 			run.Kind, run.Phase = store.RunFull, phase
-			if p := progressOf(time.UnixMilli(0), &status.Sync{Running: &run}); !p.Known || p.Percent >= 100 {
+			if p := progressOf(&Run{SyncRun: run}); !p.Known || p.Percent >= 100 {
 				t.Errorf("%s, %d of %d: %d %%", phase, run.Read, run.Expected, p.Percent)
 			}
 		}
