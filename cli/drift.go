@@ -8,19 +8,21 @@ import (
 	"unicode/utf8"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // tellRun says what a run did, and what differed.
-func (e *env) tellRun(run syncRun, w wish) {
+func (e *env) tellRun(run followed, w wish) {
 	took := ""
 	if run.FinishedAt >= run.StartedAt && run.FinishedAt > 0 {
 		took = " in " + roughly(time.Duration(run.FinishedAt-run.StartedAt)*time.Millisecond)
 	}
-	what := products(max(run.Read, run.Added+run.Changed+run.Unchanged+run.Ignored))
+	what := status.Count(max(run.Read, run.Added+run.Changed+run.Unchanged+run.Ignored), "product")
 	differed := run.Added + run.Changed + run.Removed
 	verb := map[store.RunKind]string{store.RunFull: "read", store.RunReconcile: "compared", store.RunIncremental: "looked at"}[run.Kind]
-	left := leftOpen(run)
+	left := leftOpen(run.Run)
 	switch {
 	case differed == 0 && left != "":
 		left = "; t" + left[1:]
@@ -39,18 +41,18 @@ func (e *env) tellRun(run syncRun, w wish) {
 		e.tellDrift(d)
 	}
 	if more := differed - int64(len(run.Drift)); more > 0 && len(run.Drift) > 0 {
-		fmt.Fprintf(e.Stdout, "and %s more, which are not listed.\n", thousands(more))
+		fmt.Fprintf(e.Stdout, "and %s more, which are not listed.\n", status.Number(more))
 	}
 }
 
 // unproven reports whether a comparison came to its end and was not complete.
-func unproven(run syncRun) bool {
+func unproven(run web.Run) bool {
 	return run.State == store.RunDone && (run.Kind == store.RunFull || run.Kind == store.RunReconcile) && !run.Proven
 }
 
 // leftOpen says what a run that came to its end has left, "" for nothing. It
 // begins with "The".
-func leftOpen(run syncRun) string {
+func leftOpen(run web.Run) string {
 	switch {
 	case run.ProvenAt != 0, run.Error == "" && (run.DryRun || run.Kind == store.RunIncremental):
 		return ""
@@ -61,7 +63,7 @@ func leftOpen(run syncRun) string {
 }
 
 // notProven says why a run does not prove the copy to be in step.
-func notProven(run syncRun) string {
+func notProven(run web.Run) string {
 	why := strings.TrimSuffix(run.Error, ".")
 	if why == "" {
 		why = "not everything could be compared"
@@ -90,7 +92,7 @@ const longestValue = 60
 func quoted(s string) string {
 	if utf8.RuneCountInString(s) > longestValue {
 		r := []rune(s)
-		return strconv.Quote(string(r[:longestValue])) + fmt.Sprintf("... (%s characters)", thousands(int64(len(r))))
+		return strconv.Quote(string(r[:longestValue])) + fmt.Sprintf("... (%s characters)", status.Number(int64(len(r))))
 	}
 	return strconv.Quote(s)
 }

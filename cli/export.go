@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"stockroom/config"
+	"stockroom/status"
 	"stockroom/web"
 )
 
@@ -70,7 +71,7 @@ func (c productsExportCommand) Run(e *env) error {
 	if e.json {
 		return e.print(map[string]any{"file": file, "products": n})
 	}
-	fmt.Fprintf(e.Stderr, "Exported %s to %s.\n", products(n), file)
+	fmt.Fprintf(e.Stderr, "Exported %s to %s.\n", status.Count(n, "product"), file)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"stockroom/store"
+	"stockroom/web"
 )
 
 type productsCommand struct {
@@ -47,16 +48,7 @@ func (c productsListCommand) Run(e *env) error {
 		if e.json {
 			return cl.copyJSON(e, "/api/v1/products", q)
 		}
-		var out struct {
-			Products []struct {
-				ExternalID int64        `json:"external_id"`
-				Title      *string      `json:"title"`
-				Status     string       `json:"status"`
-				Shop       string       `json:"shop"`
-				SyncedAt   store.Millis `json:"synced_at"`
-			} `json:"products"`
-			Next *string `json:"next"`
-		}
+		var out web.ProductList
 		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/products", q, nil, &out); err != nil {
 			return err
 		}
@@ -118,45 +110,11 @@ func (c explainCommand) Run(e *env) error {
 			return cl.copyJSON(e, path, nil)
 		}
 		var x store.Explanation
-		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &explainJSON{&x}); err != nil {
+		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &x); err != nil {
 			return err
 		}
 		return explain(e.Stdout, x, time.Now())
 	})
-}
-
-// explainJSON reads an explanation; its raw JSON columns are not needed here.
-type explainJSON struct{ *store.Explanation }
-
-func (x *explainJSON) UnmarshalJSON(data []byte) error {
-	var doc struct {
-		Shop       string `json:"shop"`
-		ExternalID int64  `json:"external_id"`
-		Product    *struct {
-			Title    *string       `json:"title"`
-			Status   string        `json:"status"`
-			Source   string        `json:"source"`
-			SyncedAt store.Millis  `json:"synced_at"`
-			Selected bool          `json:"selected"`
-			Updated  *store.Millis `json:"shopify_updated_at"`
-		} `json:"product"`
-		DeletedAt  *store.Millis       `json:"deleted_at"`
-		DeletedBy  string              `json:"deleted_by"`
-		WrittenBy  *store.DeliveryRow  `json:"written_by"`
-		Wanted     []store.Wanted      `json:"wanted"`
-		Deliveries []store.DeliveryRow `json:"deliveries"`
-	}
-	if err := json.Unmarshal(data, &doc); err != nil {
-		return err
-	}
-	*x.Explanation = store.Explanation{
-		Shop: doc.Shop, ExternalID: doc.ExternalID, DeletedAt: doc.DeletedAt, DeletedBy: doc.DeletedBy,
-		WrittenBy: doc.WrittenBy, Wanted: doc.Wanted, Deliveries: doc.Deliveries,
-	}
-	if p := doc.Product; p != nil {
-		x.Product = &store.ProductRow{Title: p.Title, Status: p.Status, Source: p.Source, SyncedAt: p.SyncedAt, Selected: p.Selected, ShopifyUpdatedAt: p.Updated}
-	}
-	return nil
 }
 
 // explain tells the story of a product to a person.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -13,7 +12,9 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
+	"stockroom/status"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // lineEvery is how often progress is told where it can't be drawn.
@@ -78,7 +79,7 @@ func (o overDrawn) Write(lines []byte) (int, error) {
 const clearLine = "\r\033[K"
 
 // show tells how the run stands.
-func (p *progress) show(run syncRun, now time.Time) {
+func (p *progress) show(run web.Run, now time.Time) {
 	var done, all int64
 	if run.Phase == "reading" || run.Phase == "listing" {
 		done, all = min(run.Read, run.Expected-1), run.Expected // the last one comes with the end
@@ -166,7 +167,7 @@ func fitting(shop string, words []string, room int) string {
 
 // progressWords says what a run does, in ever fewer words: "reading 12,400 of
 // 100,000 products, 1,900/s, about 46 s left".
-func progressWords(run syncRun, now time.Time) []string {
+func progressWords(run web.Run, now time.Time) []string {
 	if run.Waits != "" {
 		text := "waiting: " + run.Waits
 		if left := run.WaitsUntil.Sub(now); left >= time.Second {
@@ -178,7 +179,7 @@ func progressWords(run syncRun, now time.Time) []string {
 	switch run.Phase {
 	case "exporting":
 		if n := max(run.ObjectsTotal, run.Objects); n > 0 {
-			return []string{"Shopify is exporting, " + thousands(n) + " objects so far", "exporting, " + thousands(n) + " so far", "exporting"}
+			return []string{"Shopify is exporting, " + status.Number(n) + " objects so far", "exporting, " + status.Number(n) + " so far", "exporting"}
 		}
 		return []string{"Shopify is exporting", "exporting"}
 	case "reading", "listing":
@@ -192,7 +193,7 @@ func progressWords(run syncRun, now time.Time) []string {
 		what, rate, left := verb+" "+amount(run.Read, run.Expected), pace(run), remaining(run, now)
 		words := []string{what + rate + left, what + left}
 		if run.Expected > 0 {
-			words = append(words, thousands(run.Read)+" of "+thousands(run.Expected)+left)
+			words = append(words, status.Number(run.Read)+" of "+status.Number(run.Expected)+left)
 		}
 		return append(words, what, verb+left, verb)
 	case "repairing":
@@ -206,26 +207,19 @@ func progressWords(run syncRun, now time.Time) []string {
 // amount says "12,400 of 100,000 products".
 func amount(n, of int64) string {
 	if of > 0 {
-		return thousands(n) + " of " + products(of)
+		return status.Number(n) + " of " + status.Count(of, "product")
 	}
-	return products(n)
+	return status.Count(n, "product")
 }
 
-func products(n int64) string {
-	if n == 1 {
-		return "1 product"
-	}
-	return thousands(n) + " products"
-}
-
-func pace(run syncRun) string {
+func pace(run web.Run) string {
 	if run.Rate < 1 {
 		return ""
 	}
-	return ", " + thousands(int64(run.Rate+0.5)) + "/s"
+	return ", " + status.Number(int64(run.Rate+0.5)) + "/s"
 }
 
-func remaining(run syncRun, now time.Time) string {
+func remaining(run web.Run, now time.Time) string {
 	left := run.EndsAt.Sub(now)
 	if left <= 0 {
 		return ""
@@ -244,20 +238,7 @@ func roughly(d time.Duration) string {
 	return fmt.Sprintf("%d h", int(d.Hours()+0.5))
 }
 
-// thousands writes a number with commas.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	var sign string
-	if strings.HasPrefix(s, "-") {
-		sign, s = "-", s[1:]
-	}
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return sign + s
-}
-
 // signs says "+1 ~20 -3".
 func signs(run store.SyncRun) string {
-	return fmt.Sprintf("+%s ~%s -%s", thousands(run.Added), thousands(run.Changed), thousands(run.Removed))
+	return fmt.Sprintf("+%s ~%s -%s", status.Number(run.Added), status.Number(run.Changed), status.Number(run.Removed))
 }

@@ -14,6 +14,7 @@ import (
 
 	"stockroom/config"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // terminal opens a pseudo terminal of some columns: its two ends.
@@ -49,7 +50,7 @@ func resize(t *testing.T, tty *os.File, columns uint16) {
 
 func TestProgressOnATerminal(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	run := syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(26 * time.Second)}
+	run := web.Run{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(26 * time.Second)}
 	for _, c := range []struct {
 		name    string
 		environ []string

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // screen is a terminal of a few columns that wraps and knows what a drawn line
@@ -65,21 +66,21 @@ func (s *screen) lines() (list []string) {
 }
 
 // aWholeRun is how a sync passes, with the longest of words.
-func aWholeRun(now time.Time) (list []syncRun) {
-	add := func(run syncRun, phase string) {
+func aWholeRun(now time.Time) (list []web.Run) {
+	add := func(run web.Run, phase string) {
 		run.Phase = phase
 		list = append(list, run)
 	}
-	add(syncRun{}, "")
-	add(syncRun{SyncRun: store.SyncRun{ObjectsTotal: 1_234_567}}, "exporting")
+	add(web.Run{}, "")
+	add(web.Run{SyncRun: store.SyncRun{ObjectsTotal: 1_234_567}}, "exporting")
 	for n := int64(0); n <= 100_000; n += 12_500 {
-		add(syncRun{SyncRun: store.SyncRun{Read: n, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(time.Duration((100_000-n)/2) * time.Millisecond)}, "reading")
+		add(web.Run{SyncRun: store.SyncRun{Read: n, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(time.Duration((100_000-n)/2) * time.Millisecond)}, "reading")
 	}
-	add(syncRun{SyncRun: store.SyncRun{Read: 5}}, "reading")
-	add(syncRun{SyncRun: store.SyncRun{Read: 7, Expected: 3}}, "listing")
-	add(syncRun{SyncRun: store.SyncRun{Read: 3, Expected: 9}, Waits: "Größeres geht vor: Shopify läßt gerade nur wenige Anfragen durch", WaitsUntil: now.Add(24 * time.Second)}, "reading")
-	add(syncRun{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000}}, "removing")
-	add(syncRun{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000, Added: 1_000_000, Changed: 2_000_000, Removed: 3_000_000}}, "repairing")
+	add(web.Run{SyncRun: store.SyncRun{Read: 5}}, "reading")
+	add(web.Run{SyncRun: store.SyncRun{Read: 7, Expected: 3}}, "listing")
+	add(web.Run{SyncRun: store.SyncRun{Read: 3, Expected: 9}, Waits: "Größeres geht vor: Shopify läßt gerade nur wenige Anfragen durch", WaitsUntil: now.Add(24 * time.Second)}, "reading")
+	add(web.Run{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000}}, "removing")
+	add(web.Run{SyncRun: store.SyncRun{Read: 100_000, Expected: 100_000, Added: 1_000_000, Changed: 2_000_000, Removed: 3_000_000}}, "repairing")
 	return list
 }
 
@@ -111,7 +112,7 @@ func TestProgressIsDrawnOnOneLineOfAnyWidthAndLeavesNothing(t *testing.T) {
 
 func TestWhatIsDrawnFitsTheTerminal(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	run := syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(26 * time.Second)}
+	run := web.Run{SyncRun: store.SyncRun{Phase: "reading", Read: 50_000, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(26 * time.Second)}
 	for _, c := range []struct {
 		columns    int
 		shop, want string
@@ -140,8 +141,8 @@ func TestWhatComesAfterTheReadingIsDrawnToo(t *testing.T) {
 	s := newScreen(t, 80)
 	p := &progress{out: s, columns: func() int { return 80 }}
 	for phase, want := range map[string]string{"removing": "looking for products that are gone", "repairing": "reading what differs: +0 ~0 -0 so far", "listing": "comparing 9 of 9 products"} {
-		p.show(syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 5500, Expected: 6000}}, now)
-		p.show(syncRun{SyncRun: store.SyncRun{Phase: phase, Read: 9, Expected: 9}}, now)
+		p.show(web.Run{SyncRun: store.SyncRun{Phase: "reading", Read: 5500, Expected: 6000}}, now)
+		p.show(web.Run{SyncRun: store.SyncRun{Phase: phase, Read: 9, Expected: 9}}, now)
 		if got := s.lines()[0]; !strings.HasSuffix(got, want) {
 			t.Errorf("%s: %q", phase, got)
 		}

@@ -8,7 +8,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/config"
-	"stockroom/store"
+	"stockroom/web"
 )
 
 type selectCommand struct {
@@ -79,22 +79,14 @@ func (c selectCommand) Run(e *env) error {
 	})
 }
 
-// selectionEffect is what the API tells of a selection.
-type selectionEffect struct {
-	Selection catalog.Selection `json:"selection"`
-	store.SelectionEffect
-	Drastic bool     `json:"drastic"`
-	Remarks []string `json:"remarks"`
-}
-
 // selecting sends a selection, with the flag that says how far to go.
-func (cl *client) selecting(e *env, shop string, sel catalog.Selection, flag string) (out selectionEffect, err error) {
+func (cl *client) selecting(e *env, shop string, sel catalog.Selection, flag string) (out web.Selected, err error) {
 	path := "/api/v1/shops/" + url.PathEscape(shop) + "/selection"
 	err = cl.call(e.ctx, http.MethodPut, path, url.Values{flag: {"true"}}, sel, &out)
 	return out, err
 }
 
-func (e *env) tellSelection(shop string, f selectionEffect, kept, became, end string) error {
+func (e *env) tellSelection(shop string, f web.Selected, kept, became, end string) error {
 	if e.json {
 		return e.print(f)
 	}

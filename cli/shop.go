@@ -23,9 +23,7 @@ type shopListCommand struct{}
 
 func (shopListCommand) Run(e *env) error {
 	return e.with(false, func(c *client) error {
-		var out struct {
-			Shops []status.Connection `json:"shops"`
-		}
+		var out web.ShopList
 		if err := c.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"stockroom/shopify"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 type syncCommand struct {
@@ -58,15 +59,9 @@ type wish struct {
 	drift  bool // list what differed
 }
 
-// syncRun is a run as the API shows it.
-type syncRun struct {
-	store.SyncRun
-	Rate   float64   `json:"rate,omitempty"`
-	EndsAt time.Time `json:"ends_at,omitzero"`
-	// Waits is why it waits, until WaitsUntil.
-	Waits      string    `json:"waits,omitempty"`
-	WaitsUntil time.Time `json:"waits_until,omitzero"`
-	// Drift is added here, for the commands that show it.
+// followed is a run with what it found to differ, for the commands that show it.
+type followed struct {
+	web.Run
 	Drift []store.Drift `json:"drift,omitempty"`
 }
 
@@ -78,17 +73,17 @@ func (e *env) sync(shop string, choose func(status.Sync) wish) error {
 			return err
 		}
 		var failed []error
-		runs := []syncRun{}
+		runs := []followed{}
 		for _, shop := range shops {
 			run, w, err := e.syncShop(cl, shop, len(shops) > 1, choose)
 			if e.ctx.Err() != nil {
-				return e.left(cl, run)
+				return e.left(cl, run.Run)
 			}
 			if run.ID != 0 {
 				runs = append(runs, run)
 			}
 			if err == nil {
-				err = verdict(run)
+				err = verdict(run.Run)
 			}
 			if err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", shop, err))
@@ -112,9 +107,7 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	if name != "" {
 		return []string{name}, nil
 	}
-	var out struct {
-		Shops []status.Connection `json:"shops"`
-	}
+	var out web.ShopList
 	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
 		return nil, err
 	}
@@ -129,17 +122,17 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 }
 
 // syncShop begins or joins a shop's run and follows it.
-func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.Sync) wish) (syncRun, wish, error) {
+func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.Sync) wish) (run followed, w wish, err error) {
 	path := "/api/v1/shops/" + url.PathEscape(shop) + "/sync"
 	var st status.Sync
 	if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
-		return syncRun{}, wish{}, err
+		return run, w, err
 	}
-	w := choose(st)
+	w = choose(st)
 	if w.kind == store.RunReconcile && !w.drift {
 		left, err := e.leftOver(cl, shop)
 		if err != nil {
-			return syncRun{}, w, err
+			return run, w, err
 		}
 		if left {
 			w.kind = store.RunFull // it compares more
@@ -147,24 +140,23 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 	}
 	p := e.newProgress(shop, named)
 	defer p.end()
-	run, err := e.begin(cl, path, w, p)
-	if err != nil {
-		return syncRun{}, w, err
+	if run.Run, err = e.begin(cl, path, w, p); err != nil {
+		return followed{}, w, err
 	}
 	var silent silence
 	for run.State == store.RunRunning {
-		p.show(run, time.Now())
+		p.show(run.Run, time.Now())
 		if silent.over(run.SyncRun, time.Now()) {
-			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, e.goesOn(cl, run)))
+			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, e.goesOn(cl, run.Run)))
 		}
 		if err := pause(e.ctx, followEvery); err != nil {
 			return run, w, err
 		}
-		next := syncRun{}
+		var next web.Run
 		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, nil, &next); err != nil {
 			return run, w, err
 		}
-		run = next
+		run.Run = next
 	}
 	p.end()
 	if w.drift {
@@ -208,9 +200,7 @@ func (s *silence) over(run store.SyncRun, now time.Time) bool {
 // leftOver reports whether a full sync of the shop runs, or was left by an
 // earlier process and is to go on.
 func (e *env) leftOver(cl *client, shop string) (bool, error) {
-	var out struct {
-		Syncs []syncRun `json:"syncs"`
-	}
+	var out web.RunList
 	q := url.Values{"shop": {shop}, "kind": {string(store.RunFull)}, "limit": {"1"}}
 	err := cl.call(e.ctx, http.MethodGet, "/api/v1/syncs", q, nil, &out)
 	return len(out.Syncs) > 0 && out.Syncs[0].State == store.RunRunning, err
@@ -218,11 +208,11 @@ func (e *env) leftOver(cl *client, shop string) (bool, error) {
 
 // begin starts the run. While another one is in the way it waits, unless that one
 // waits for Shopify itself.
-func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, error) {
+func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, error) {
 	until := time.Now().Add(workersBegin)
 	var silent silence
 	for {
-		var run syncRun
+		var run web.Run
 		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
 		var refused *problem
 		if !errors.As(err, &refused) {
@@ -242,7 +232,7 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (syncRun, erro
 			p.say(text, time.Now())
 			if st.Running != nil && silent.over(*st.Running, time.Now()) {
 				return run, withCode(config.ExitUnreachable, fmt.Errorf(
-					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, e.goesOn(cl, syncRun{SyncRun: *st.Running})))
+					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, e.goesOn(cl, web.Run{SyncRun: *st.Running})))
 			}
 		case "The sync can't begin":
 			p.say(refused.Detail, time.Now())
@@ -275,10 +265,7 @@ func (e *env) driftOf(cl *client, run int64) ([]store.Drift, error) {
 	var all []store.Drift
 	q := url.Values{"limit": {"1000"}}
 	for {
-		var out struct {
-			Drift []store.Drift `json:"drift"`
-			Next  *string       `json:"next"`
-		}
+		var out web.DriftList
 		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d/drift", run), q, nil, &out); err != nil {
 			return all, err
 		}
@@ -291,7 +278,7 @@ func (e *env) driftOf(cl *client, run int64) ([]store.Drift, error) {
 }
 
 // left says what becomes of a run that is not followed any more.
-func (e *env) left(cl *client, run syncRun) error {
+func (e *env) left(cl *client, run web.Run) error {
 	if run.ID == 0 {
 		return errors.New("stopped before the sync began")
 	}
@@ -299,7 +286,7 @@ func (e *env) left(cl *client, run syncRun) error {
 }
 
 // goesOn says who goes on with a run.
-func (e *env) goesOn(cl *client, run syncRun) string {
+func (e *env) goesOn(cl *client, run web.Run) string {
 	if cl.alone {
 		return "The sync goes on where it was with the next " + e.command("serve") + " or " + e.command("sync")
 	}
@@ -307,7 +294,7 @@ func (e *env) goesOn(cl *client, run syncRun) string {
 }
 
 // verdict is nil for a run that went well.
-func verdict(run syncRun) error {
+func verdict(run web.Run) error {
 	switch run.State {
 	case store.RunDone:
 		if unproven(run) {

@@ -12,13 +12,14 @@ import (
 	"stockroom/config"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // standIn answers as a server whose syncs stand as the functions say.
 type standIn struct {
 	status  func() status.Sync
 	start   func() (status int, title string)
-	current func() syncRun
+	current func() web.Run
 }
 
 func (s standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -40,7 +41,7 @@ func (s standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(r.URL.Path, "/sync"):
 		answer(http.StatusOK, s.status())
 	case r.URL.Path == "/api/v1/syncs":
-		answer(http.StatusOK, map[string]any{"syncs": []syncRun{}})
+		answer(http.StatusOK, map[string]any{"syncs": []web.Run{}})
 	default:
 		answer(http.StatusOK, s.current())
 	}
@@ -50,22 +51,22 @@ func (s standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Shopify, is in the way of the one asked for, or goes on after a while.
 func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 	const why = "no connection to my-shop.myshopify.com: 127.0.0.1:9 refused the connection"
-	waiting := func(read int64) syncRun {
-		return syncRun{SyncRun: store.SyncRun{ID: 7, Kind: store.RunFull, State: store.RunRunning, Phase: "waiting", Read: read, Cause: "network"}, Waits: why}
+	waiting := func(read int64) web.Run {
+		return web.Run{SyncRun: store.SyncRun{ID: 7, Kind: store.RunFull, State: store.RunRunning, Phase: "waiting", Read: read, Cause: "network"}, Waits: why}
 	}
 	for _, tt := range []struct {
 		name        string
 		behind      bool // another run is in the way
-		run         func(since time.Duration) syncRun
+		run         func(since time.Duration) web.Run
 		code        int
 		least, most time.Duration
 		words       []string
 	}{
-		{"nothing was read", false, func(time.Duration) syncRun { return waiting(0) }, config.ExitUnreachable, shortSilence, shortSilence + time.Second, []string{why, "Sync 7 goes on"}},
-		{"it has begun to read", false, func(time.Duration) syncRun { return waiting(3) }, config.ExitUnreachable, longSilence, longSilence + time.Second, []string{why}},
-		{"another run is in the way", true, func(time.Duration) syncRun { return waiting(0) }, config.ExitUnreachable, shortSilence, shortSilence + 3*time.Second,
+		{"nothing was read", false, func(time.Duration) web.Run { return waiting(0) }, config.ExitUnreachable, shortSilence, shortSilence + time.Second, []string{why, "Sync 7 goes on"}},
+		{"it has begun to read", false, func(time.Duration) web.Run { return waiting(3) }, config.ExitUnreachable, longSilence, longSilence + time.Second, []string{why}},
+		{"another run is in the way", true, func(time.Duration) web.Run { return waiting(0) }, config.ExitUnreachable, shortSilence, shortSilence + 3*time.Second,
 			[]string{"another sync of the shop is in the way", why, "Sync 7 goes on"}},
-		{"a moment without a network", false, func(since time.Duration) syncRun {
+		{"a moment without a network", false, func(since time.Duration) web.Run {
 			run := waiting(0)
 			switch {
 			case since > 6*time.Second:
@@ -75,7 +76,7 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 			}
 			return run
 		}, config.ExitOK, 6 * time.Second, 8 * time.Second, nil},
-		{"points are waited for", false, func(since time.Duration) syncRun {
+		{"points are waited for", false, func(since time.Duration) web.Run {
 			run := waiting(0)
 			if run.Cause = "budget"; since > time.Hour {
 				run.State = store.RunDone
@@ -86,7 +87,7 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				now := func() syncRun { return tt.run(time.Since(began)) }
+				now := func() web.Run { return tt.run(time.Since(began)) }
 				server := standIn{
 					status: func() status.Sync {
 						run := now()

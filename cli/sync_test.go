@@ -12,11 +12,12 @@ import (
 	"stockroom/config"
 	"stockroom/shopify"
 	"stockroom/store"
+	"stockroom/web"
 )
 
 func TestProgressIsOneLineThatAPersonReads(t *testing.T) {
 	now := time.UnixMilli(1_800_000_000_000)
-	for want, run := range map[string]syncRun{
+	for want, run := range map[string]web.Run{
 		"reading 12,400 of 100,000 products, 1,900/s, about 46 s left": {SyncRun: store.SyncRun{Phase: "reading", Read: 12_400, Expected: 100_000}, Rate: 1900, EndsAt: now.Add(46 * time.Second)},
 		"comparing 3 of 1 product":                                     {SyncRun: store.SyncRun{Phase: "listing", Read: 3, Expected: 1}},
 		"comparing":                                                    {SyncRun: store.SyncRun{Phase: "listing"}},
@@ -38,9 +39,9 @@ func TestProgressLinesComeAtMostEveryFiveSeconds(t *testing.T) {
 	p := &progress{out: &out, shop: "my-shop"}
 	at := time.UnixMilli(1_800_000_000_000)
 	for i := range 40 { // 20 s
-		p.show(syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: int64(i)}}, at.Add(time.Duration(i)*followEvery))
+		p.show(web.Run{SyncRun: store.SyncRun{Phase: "reading", Read: int64(i)}}, at.Add(time.Duration(i)*followEvery))
 	}
-	p.show(syncRun{SyncRun: store.SyncRun{Phase: "reading", Read: 30}}, at.Add(time.Hour)) // no news
+	p.show(web.Run{SyncRun: store.SyncRun{Phase: "reading", Read: 30}}, at.Add(time.Hour)) // no news
 	p.end()
 	if got := out.String(); got != "my-shop: reading\nmy-shop: reading 10 products\nmy-shop: reading 20 products\nmy-shop: reading 30 products\n" {
 		t.Errorf("%s", got)
@@ -64,7 +65,7 @@ func TestTheCauseOfARunTellsWhetherShopifyAnswers(t *testing.T) {
 		config.ExitUnreachable: {State: store.RunFailed, Error: "no connection to my-shop.myshopify.com", Cause: "network"},
 	} {
 		code := config.ExitOK
-		if err := verdict(syncRun{SyncRun: run}); err != nil {
+		if err := verdict(web.Run{SyncRun: run}); err != nil {
 			code = exitCode(err)
 		}
 		if code != want {
@@ -86,7 +87,7 @@ func TestDriftIsSafeAndShort(t *testing.T) {
 	var out bytes.Buffer
 	e := &env{Process: Process{Stdout: &out}}
 	long := strings.Repeat("ä", 100)
-	run := syncRun{SyncRun: store.SyncRun{Shop: "my-shop", Kind: store.RunReconcile, Added: 1, Changed: 1, Removed: 3, Unchanged: 5, StartedAt: 1000, FinishedAt: 3000, Proven: true, ProvenAt: 1000}}
+	run := followed{Run: web.Run{SyncRun: store.SyncRun{Shop: "my-shop", Kind: store.RunReconcile, Added: 1, Changed: 1, Removed: 3, Unchanged: 5, StartedAt: 1000, FinishedAt: 3000, Proven: true, ProvenAt: 1000}}}
 	run.Drift = []store.Drift{
 		{ExternalID: 1, Title: "Hat\x1b[31m", Kind: store.DriftDifferent, Fields: []catalog.FieldDiff{{Path: "title", Old: "a", New: "b\n"}, {Path: "body_html", Old: long, New: ""}}},
 		{ExternalID: 2, Title: "Sock", Kind: store.DriftMissing}, {ExternalID: 3, Kind: store.DriftExtra},

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"stockroom/store"
+	"stockroom/web"
 )
 
 // TestARunThatProvesNothingSaysWhy holds what a person and a script are told of
@@ -41,8 +42,8 @@ func TestARunThatProvesNothingSaysWhy(t *testing.T) {
 			var out bytes.Buffer
 			e := &env{Process: Process{Stdout: &out}}
 			tt.run.Shop, tt.run.State, tt.run.Read = "my-shop.myshopify.com", store.RunDone, 5
-			run := syncRun{SyncRun: tt.run}
-			e.tellRun(run, wish{})
+			run := web.Run{SyncRun: tt.run}
+			e.tellRun(followed{Run: run}, wish{})
 			if !strings.Contains(out.String(), tt.says) || strings.Contains(out.String(), tt.not) {
 				t.Errorf("it says %q", out.String())
 			}

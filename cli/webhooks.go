@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +12,7 @@ import (
 
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/web"
 )
 
 type webhooksCommand struct {
@@ -63,16 +63,7 @@ func (c webhooksTestCommand) Run(e *env) error {
 		return fmt.Errorf("no server runs on the data dir %s; start it with %s", s.DataDir, s.Command("serve"))
 	}
 	return e.with(false, func(cl *client) error {
-		var out struct {
-			URL    string          `json:"url"`
-			Shop   string          `json:"shop"`
-			Topic  string          `json:"topic"`
-			Status int             `json:"status"`
-			Answer json.RawMessage `json:"answer"`
-			Level  string          `json:"level"`
-			Text   string          `json:"text"`
-			Next   string          `json:"next,omitempty"`
-		}
+		var out web.SampleSent
 		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/webhooks-test", url.Values{}, in, &out); err != nil {
 			return err
 		}

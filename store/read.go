@@ -158,6 +158,12 @@ func (r RawJSON) MarshalJSON() ([]byte, error) {
 	return []byte(r), nil
 }
 
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *RawJSON) UnmarshalJSON(text []byte) error {
+	*r = RawJSON(text)
+	return nil
+}
+
 const productRowColumns = `id, shop, merchant_id, external_id, title, body_html, vendor, product_type, handle, tags, status,
 	shopify_status, options, images, published_at, shopify_created_at, shopify_updated_at, synced_at, source, source_ref,
 	delivery_id, content_hash, selected`

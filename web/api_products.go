@@ -14,6 +14,13 @@ import (
 // maxQuery bounds the text that is searched for, in bytes.
 const maxQuery = 400
 
+// ProductList is a page of the API's list of products.
+type ProductList struct {
+	Products []store.FoundProduct `json:"products"`
+	Next     *string              `json:"next"`
+	Prev     *string              `json:"prev"`
+}
+
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	limit, err := pageLimit(r, 50, 1000)
 	if err != nil {
@@ -41,11 +48,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	if page.Products == nil {
 		page.Products = []store.FoundProduct{}
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Products []store.FoundProduct `json:"products"`
-		Next     *string              `json:"next"`
-		Prev     *string              `json:"prev"`
-	}{page.Products, orNull(page.Next), orNull(page.Prev)})
+	return writeJSON(w, http.StatusOK, ProductList{page.Products, orNull(page.Next), orNull(page.Prev)})
 }
 
 // orNull is null for "".

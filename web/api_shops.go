@@ -12,6 +12,11 @@ import (
 	"stockroom/store"
 )
 
+// ShopList is the API's list of shops.
+type ShopList struct {
+	Shops []status.Connection `json:"shops"`
+}
+
 func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	views, err := s.o.Shops.List(r.Context())
 	if err != nil {
@@ -20,7 +25,7 @@ func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if views == nil {
 		views = []status.Connection{}
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"shops": views})
+	return writeJSON(w, http.StatusOK, ShopList{views})
 }
 
 // shopName reads the shop of the path.
@@ -119,6 +124,14 @@ func selectionOf(sel catalog.Selection) catalog.Selection {
 	return sel
 }
 
+// Selected is a selection and what it does, or would do.
+type Selected struct {
+	Selection catalog.Selection `json:"selection"`
+	store.SelectionEffect
+	Drastic bool     `json:"drastic"`
+	Remarks []string `json:"remarks"`
+}
+
 func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	shop, err := s.knownShop(r, p)
 	if err != nil {
@@ -156,12 +169,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 		}
 		s.audit.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Selection catalog.Selection `json:"selection"`
-		store.SelectionEffect
-		Drastic bool     `json:"drastic"`
-		Remarks []string `json:"remarks"`
-	}{sel, effect, effect.Drastic(), append([]string{}, selectionRemarks(sel, effect)...)})
+	return writeJSON(w, http.StatusOK, Selected{sel, effect, effect.Drastic(), append([]string{}, selectionRemarks(sel, effect)...)})
 }
 
 // apiCircuit holds the calls to a shop back, lets them go, or has the next try

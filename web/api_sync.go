@@ -26,6 +26,19 @@ type Run struct {
 	WaitsUntil time.Time `json:"waits_until,omitzero"`
 }
 
+// RunList is a page of the API's list of runs, DriftList one of what a run found
+// to differ.
+type (
+	RunList struct {
+		Syncs []Run   `json:"syncs"`
+		Next  *string `json:"next"`
+	}
+	DriftList struct {
+		Drift []store.Drift `json:"drift"`
+		Next  *string       `json:"next"`
+	}
+)
+
 // running is the run that is under way, nil for none.
 func running(st *status.Sync) *Run {
 	if st == nil || st.Running == nil {
@@ -102,10 +115,7 @@ func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Syncs []Run   `json:"syncs"`
-		Next  *string `json:"next"`
-	}{runs, cursor(next)})
+	return writeJSON(w, http.StatusOK, RunList{runs, cursor(next)})
 }
 
 // run reads the run of the path.
@@ -145,10 +155,7 @@ func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.P
 	if list == nil {
 		list = []store.Drift{}
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Drift []store.Drift `json:"drift"`
-		Next  *string       `json:"next"`
-	}{list, cursor(next)})
+	return writeJSON(w, http.StatusOK, DriftList{list, cursor(next)})
 }
 
 // comparing returns the shop of the path and what compares it.
