@@ -21,7 +21,7 @@ import (
 // then in state.db, then its effects. A step that fails leaves the rest to the
 // next call, or to the next start.
 func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Removed, error) {
-	a, out := s.a, web.Removed{Shop: shop, SubscriptionsLeft: []string{}, Files: []string{}}
+	a, out := s.a, web.Removed{Shop: shop}
 	known, connected := a.state.Shop(shop)
 	_, removed := a.state.RemovedAt(shop)
 	switch {

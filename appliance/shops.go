@@ -216,7 +216,7 @@ func (s shops) ask(ctx context.Context, domain string, c state.Credentials) (*we
 	case !g.CanRead():
 		err = &shopify.Error{Kind: shopify.KindScope, Shop: domain, Op: "Access", Scope: strings.Join(g.Missing(), ", ")}
 	default:
-		found := &web.Found{Name: g.Name, Products: g.Products, Scopes: g.Scopes, Missing: []web.MissingScope{}}
+		found := &web.Found{Name: g.Name, Products: g.Products, Scopes: g.Scopes}
 		for _, scope := range g.Missing() {
 			found.Missing = append(found.Missing, web.MissingScope{Scope: scope, Without: shopify.Without(scope)})
 		}

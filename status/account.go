@@ -199,7 +199,7 @@ type Check struct {
 // and lists what of the files and their disk is not as it should be. How a shop
 // stands is no part of it: an orchestrator must not restart what takes deliveries.
 func (a *Account) Ready() Readiness {
-	ready := Readiness{Status: "ready", Degraded: []string{}}
+	ready := Readiness{Status: "ready"}
 	add := func(c Check) {
 		ready.Checks = append(ready.Checks, c)
 		if !c.OK {

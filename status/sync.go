@@ -89,7 +89,7 @@ func (s *Sync) Next() (first Schedule, ok bool) {
 func SyncOf(st syncer.Status, now time.Time) Sync {
 	v := Sync{
 		Running: st.Running, Waits: st.Waits, WaitsUntil: st.WaitsUntil, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Staleness: -1,
-		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: []Schedule{}, Subscriptions: Listed(st.Subscriptions),
+		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Subscriptions: st.Subscriptions,
 		Deliveries: st.Deliveries, Raw: st,
 	}
 	v.AsOf = v.ProvenIDs
@@ -109,17 +109,6 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 		})
 	}
 	return v
-}
-
-// Listed has empty lists for none, which is what readers of JSON expect.
-func Listed(s Subscriptions) Subscriptions {
-	if s.Wanted == nil {
-		s.Wanted = []Subscription{}
-	}
-	if s.Others == nil {
-		s.Others = []Subscription{}
-	}
-	return s
 }
 
 // pace is how fast a run goes in its present phase and when that ends.

@@ -19,9 +19,9 @@ type Finding struct {
 
 // apiDoctor is a POST because it spends a shop's points.
 func (s *Server) apiDoctor(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	list := []Finding{}
+	var list []Finding
 	if s.o.Doctor != nil {
-		list = append(list, s.o.Doctor(r.Context())...)
+		list = s.o.Doctor(r.Context())
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"findings": list})
 }

@@ -8,7 +8,6 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/store"
-	"stockroom/webhook"
 )
 
 // maxQuery bounds the text that is searched for, in bytes.
@@ -44,9 +43,6 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	})
 	if err != nil {
 		return err
-	}
-	if page.Products == nil {
-		page.Products = []store.FoundProduct{}
 	}
 	return writeJSON(w, http.StatusOK, ProductList{page.Products, orNull(page.Next), orNull(page.Prev)})
 }
@@ -93,16 +89,6 @@ func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request, p httprouter
 	if err != nil {
 		return err
 	}
-	// Readers of JSON expect an empty list for none.
-	if e.Wanted == nil {
-		e.Wanted = []store.Wanted{}
-	}
-	if e.Deliveries == nil {
-		e.Deliveries = []store.DeliveryRow{}
-	}
-	if e.Changes == nil {
-		e.Changes = []store.Change{}
-	}
 	return writeJSON(w, http.StatusOK, e)
 }
 
@@ -125,9 +111,6 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 	if err != nil {
 		return err
 	}
-	if page.Deliveries == nil {
-		page.Deliveries = []store.DeliveryRow{}
-	}
 	return writeJSON(w, http.StatusOK, struct {
 		Deliveries []store.DeliveryRow `json:"deliveries"`
 		Next       *string             `json:"next"`
@@ -136,11 +119,7 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 }
 
 func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	list := s.o.Rejected()
-	if list == nil {
-		list = []webhook.Rejected{}
-	}
-	return writeJSON(w, http.StatusOK, map[string]any{"rejected": list})
+	return writeJSON(w, http.StatusOK, map[string]any{"rejected": s.o.Rejected()})
 }
 
 // knownOutcome refuses a filter by an outcome that there is not.

@@ -22,9 +22,6 @@ func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
-	if views == nil {
-		views = []status.Connection{}
-	}
 	return writeJSON(w, http.StatusOK, ShopList{views})
 }
 
@@ -169,7 +166,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 		}
 		s.audit.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	}
-	return writeJSON(w, http.StatusOK, Selected{sel, effect, effect.Drastic(), append([]string{}, selectionRemarks(sel, effect)...)})
+	return writeJSON(w, http.StatusOK, Selected{sel, effect, effect.Drastic(), selectionRemarks(sel, effect)})
 }
 
 // apiCircuit holds the calls to a shop back, lets them go, or has the next try

@@ -87,12 +87,6 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		Queue: queueStatus{a.Queue.Waiting, a.Queue.Leased, a.Queue.Dead, optional(a.Queue.Oldest), optional(a.Queue.Next), a.Queue.Paused},
 		Shops: make([]shopStatus, 0, len(a.Shops)), Lines: make([]lineStatus, 0, len(a.Lines)),
 	}
-	if v.Notices == nil {
-		v.Notices = []status.Notice{}
-	}
-	if v.Queue.Paused == nil {
-		v.Queue.Paused = []string{}
-	}
 	for _, l := range a.Lines {
 		v.Lines = append(v.Lines, lineStatus{l.Code, l.Mood, l.Shop, l.Sentence(a.Now), l.Next.Text(a.Now), l.Command})
 	}

@@ -152,9 +152,6 @@ func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.P
 	if err != nil {
 		return err
 	}
-	if list == nil {
-		list = []store.Drift{}
-	}
 	return writeJSON(w, http.StatusOK, DriftList{list, cursor(next)})
 }
 
@@ -179,12 +176,7 @@ func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprou
 	if have == nil || have.Sync == nil {
 		return refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
 	}
-	st := *have.Sync
-	if st.Schedules == nil {
-		st.Schedules = []status.Schedule{}
-	}
-	st.Subscriptions = status.Listed(st.Subscriptions)
-	return writeJSON(w, http.StatusOK, st)
+	return writeJSON(w, http.StatusOK, have.Sync)
 }
 
 // apiStartSync begins a run or joins the one that runs, and answers with it.
@@ -262,7 +254,7 @@ func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p ht
 	if fix {
 		s.audit.Info("subscriptions registered", "shop", shop, "present", got.Present)
 	}
-	return writeJSON(w, http.StatusOK, status.Listed(got))
+	return writeJSON(w, http.StatusOK, got)
 }
 
 // outboundRefusal turns an error of a call to Shopify into an answer. Others

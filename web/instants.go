@@ -7,18 +7,22 @@ import (
 	"stockroom/store"
 )
 
-// inMillis returns v with each time.Time in it as store.Millis shows one: in UTC
-// and in milliseconds. So every answer has one form of time, whatever clock an
-// instant was read from. What v points to is copied, since others may read it.
-func inMillis(v any) any {
+// inForm returns v as every answer shows it. Each time.Time in it is as store.Millis
+// shows one, in UTC and in milliseconds, whatever clock it was read from. A list
+// without members is empty and never null. What v points to is copied, since others
+// may read it.
+func inForm(v any) any {
 	holder := reflect.ValueOf(&v).Elem()
-	putInMillis(holder)
+	putInForm(holder)
 	return holder.Interface()
 }
 
-// putInMillis is inMillis in place.
-func putInMillis(v reflect.Value) {
+// putInForm is inForm in place.
+func putInForm(v reflect.Value) {
 	if !mayHoldTime(v.Type()) {
+		if isList(v.Type()) && v.IsNil() {
+			v.Set(reflect.MakeSlice(v.Type(), 0, 0))
+		}
 		return
 	}
 	switch v.Kind() {
@@ -31,45 +35,48 @@ func putInMillis(v reflect.Value) {
 			f := v.Type().Field(i)
 			shown := f.IsExported() || f.Anonymous && f.Type.Kind() == reflect.Struct
 			if shown && f.Tag.Get("json") != "-" {
-				putInMillis(v.Field(i))
+				putInForm(v.Field(i))
 			}
 		}
 	case reflect.Pointer:
 		if !v.IsNil() {
 			own := reflect.New(v.Type().Elem())
 			own.Elem().Set(v.Elem())
-			putInMillis(own.Elem())
+			putInForm(own.Elem())
 			v.Set(own)
 		}
 	case reflect.Interface:
 		if !v.IsNil() {
-			v.Set(ownInMillis(v.Elem()))
+			v.Set(ownInForm(v.Elem()))
 		}
 	case reflect.Slice:
-		if !v.IsNil() {
-			own := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
-			reflect.Copy(own, v)
-			for i := range own.Len() {
-				putInMillis(own.Index(i))
-			}
-			v.Set(own)
+		own := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		reflect.Copy(own, v)
+		for i := range own.Len() {
+			putInForm(own.Index(i))
 		}
+		v.Set(own)
 	case reflect.Map:
 		if !v.IsNil() {
 			own := reflect.MakeMapWithSize(v.Type(), v.Len())
 			for key, value := range v.Seq2() {
-				own.SetMapIndex(key, ownInMillis(value))
+				own.SetMapIndex(key, ownInForm(value))
 			}
 			v.Set(own)
 		}
 	}
 }
 
-func ownInMillis(v reflect.Value) reflect.Value {
+func ownInForm(v reflect.Value) reflect.Value {
 	own := reflect.New(v.Type()).Elem()
 	own.Set(v)
-	putInMillis(own)
+	putInForm(own)
 	return own
+}
+
+// isList reports whether values of type t are lists in JSON: bytes are text.
+func isList(t reflect.Type) bool {
+	return t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8
 }
 
 // mayHoldTime reports whether there can be a time.Time in a value of type t; most

@@ -140,6 +140,7 @@ func TestAnAnswersTimesArePutInOneFormAndTheValuesOfOthersStay(t *testing.T) {
 		One   *inner           `json:"one"`
 		Nil   *inner           `json:"nil"`
 		None  []inner          `json:"none"`
+		Texts []string         `json:"texts"`
 		Raw   json.RawMessage  `json:"raw"`
 		own   time.Time
 		Quiet time.Time `json:"-"`
@@ -150,21 +151,21 @@ func TestAnAnswersTimesArePutInOneFormAndTheValuesOfOthersStay(t *testing.T) {
 		inner: one, Of: []inner{one}, By: map[string]inner{"a": one}, Any: map[string]any{"b": []any{at, nil}}, One: &one,
 		Raw: json.RawMessage(`{"at":1}`), own: at, Quiet: at,
 	}
-	got, err := json.Marshal(inMillis(v))
+	got, err := json.Marshal(inForm(v))
 	if err != nil {
 		t.Fatal(err)
 	}
 	const form = `"2026-11-29T20:12:05.123Z"`
 	const members = `"at":` + form + `,"ptr":` + form
 	const want = "{" + members + `,"of":[{` + members + `}],"by":{"a":{` + members + `}},"any":{"b":[` + form +
-		`,null]},"one":{` + members + `},"nil":null,"none":null,"raw":{"at":1}}`
+		`,null]},"one":{` + members + `},"nil":null,"none":[],"texts":[],"raw":{"at":1}}`
 	if string(got) != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
 	if v.At != at || *v.Ptr != at || v.Of[0].At != at || v.By["a"].At != at || v.One.At != at || v.own != at {
 		t.Errorf("a value that others hold was changed: %+v", v)
 	}
-	if inMillis(nil) != nil {
+	if inForm(nil) != nil {
 		t.Error("nil is nil no more")
 	}
 }

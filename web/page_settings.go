@@ -129,7 +129,7 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 
 // apiSettings lists the settings in force here, secrets hidden.
 func (s *Server) apiSettings(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	list := []config.Entry{}
+	var list []config.Entry
 	if s.o.Settings != nil {
 		list = s.o.Settings()
 	}

@@ -53,5 +53,5 @@ func lastingRefusal(err error) *Refusal {
 
 // writeJSON answers with v, its times in one form.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	return answer.JSON(w, status, inMillis(v))
+	return answer.JSON(w, status, inForm(v))
 }
