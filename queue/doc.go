@@ -62,7 +62,6 @@
 //	due       kind 0 due id        -> nothing; waiting jobs in the order they are due
 //	keys      kind 0 key           -> id of the waiting job
 //	deadkeys  kind 0 key 0 id      -> nothing
-//	paused    kind                 -> time
 //	damaged   bucket 0 key         -> a record that could not be understood
 //	meta      "format"             -> "1"
 //	          "quarantine"         -> JSON, what was set aside last, until it is healed

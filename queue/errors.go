@@ -44,9 +44,6 @@ const (
 var classes = [...]Class{"", ClassUpstream, ClassAuth, ClassValidation, ClassConflict, ClassStorage,
 	ClassBug, ClassCrash, ClassPoison, ClassDamaged, ClassUnknown, ClassTimeout}
 
-// Classes returns the closed set, for labels.
-func Classes() []Class { return append([]Class(nil), classes[1:]...) }
-
 func (c Class) number() byte {
 	if i := slices.Index(classes[:], c); i >= 0 {
 		return byte(i)

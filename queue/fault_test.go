@@ -69,7 +69,6 @@ func TestFailedCommitsKeepNothingByHalvesAndRecover(t *testing.T) {
 		{"discard", dead, func(t *txn, id uint64) { t.discard(id) }},
 		{"resolve", dead, func(t *txn, _ uint64) { t.resolve("fetch", "p", "synced") }},
 		{"wake", asleep, func(t *txn, _ uint64) { t.wake("fetch", nil) }},
-		{"pause", waiting, func(t *txn, _ uint64) { t.setPaused("fetch", t.ns) }},
 		{"return", inHand, func(t *txn, _ uint64) { t.returnAll() }},
 	}
 	for _, s := range steps {
@@ -146,7 +145,7 @@ func requireSame(t *testing.T, d *desk) {
 	for name, want := range s.mem.kinds {
 		got := d.q.mem.kind(name)
 		if got.waiting != want.waiting || got.snoozed != want.snoozed || got.leased != want.leased || got.dead != want.dead ||
-			got.pausedAt != want.pausedAt || got.lowest > want.lowest || got.next > want.next {
+			got.lowest > want.lowest || got.next > want.next {
 			t.Errorf("%s: memory says %+v, the file %+v", name, *got, *want)
 		}
 	}

@@ -30,7 +30,7 @@ func TestQueueDoesWhatTheOracleSays(t *testing.T) {
 		m := &machine{
 			d: newDesk(t, Options{Path: filepath.Join(dir, "queue.db"), MaxAttempts: 3, RetryDelay: time.Minute}, start),
 			o: &oracle{jobs: map[uint64]*Job{}, delay: map[uint64]bool{}, set: map[uint64]time.Time{},
-				held: map[uint64]Job{}, paused: map[string]bool{}, max: 3, base: time.Minute},
+				held: map[uint64]Job{}, max: 3, base: time.Minute},
 		}
 		defer m.d.close()
 		t.Repeat(map[string]func(*rapid.T){
@@ -46,7 +46,6 @@ func TestQueueDoesWhatTheOracleSays(t *testing.T) {
 			"discard":           m.discard,
 			"resolve":           m.resolve,
 			"wake":              m.wake,
-			"pause":             m.pause,
 			"time passes":       m.timePasses,
 			"time passes again": m.timePasses,
 			"clock put back":    m.clockBack,
@@ -155,7 +154,7 @@ func (m *machine) lease(t *rapid.T) {
 		for _, h := range m.o.held {
 			busy = busy || h.Key != "" && h.Kind == j.Kind && h.Key == j.Key
 		}
-		if j.Kind == kind && j.State == Waiting && !j.DueAt.After(m.d.now) && !busy && !m.o.paused[kind] {
+		if j.Kind == kind && j.State == Waiting && !j.DueAt.After(m.d.now) && !busy {
 			want = append(want, j)
 		}
 	}
@@ -311,17 +310,6 @@ func (m *machine) wake(t *rapid.T) {
 	if w.n != want || w.more {
 		t.Fatalf("woke %d (more %v), want %d", w.n, w.more, want)
 	}
-}
-
-func (m *machine) pause(t *rapid.T) {
-	m.d.t = t
-	kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-	m.o.paused[kind] = !m.o.paused[kind]
-	since := int64(0)
-	if m.o.paused[kind] {
-		since = stamp(m.d.now)
-	}
-	m.d.do("pause", func(t *txn) { t.setPaused(kind, since) })
 }
 
 func (m *machine) timePasses(t *rapid.T) {

@@ -171,41 +171,6 @@ func (t *txn) resolveOne(id uint64, reason string) bool {
 	return true
 }
 
-// Pause keeps jobs of a kind from being handed out until Resume, across
-// restarts. Handlers already running go on.
-func (q *Queue) Pause(ctx context.Context, kind string) error {
-	if err := (NewJob{Kind: kind}).validate(); err != nil {
-		return err
-	}
-	return q.do(ctx, "pause", 64, func(t *txn) error {
-		if t.paused.Get([]byte(kind)) != nil {
-			return nil
-		}
-		t.setPaused(kind, t.ns)
-		return nil
-	})
-}
-
-// Resume ends a pause.
-func (q *Queue) Resume(ctx context.Context, kind string) error {
-	return q.do(ctx, "resume", 64, func(t *txn) error {
-		if t.paused.Get([]byte(kind)) != nil {
-			t.setPaused(kind, 0)
-		}
-		return nil
-	})
-}
-
-func (t *txn) setPaused(kind string, since int64) {
-	t.dirty = true
-	if since == 0 {
-		must(t.paused.Delete([]byte(kind)))
-	} else {
-		must(t.paused.Put([]byte(kind), binary.BigEndian.AppendUint64(nil, uint64(since))))
-	}
-	t.kind(kind).paused = &since
-}
-
 // Wake makes the snoozed jobs of a kind due now, because what they waited for is
 // back, and returns how many. Jobs in backoff stay where they are.
 func (q *Queue) Wake(ctx context.Context, kind string) (total int, err error) {

@@ -36,7 +36,6 @@ type kindState struct {
 	lowest                         uint64 // no job with a lower id waits
 	entered                        uint64 // how often lowest was looked at for a job that began to wait
 	next                           int64  // no job is due earlier; never when none waits
-	pausedAt                       int64  // 0 when not paused
 	workers                        []*worker
 	stuck                          []stuck // replaced as a whole
 }

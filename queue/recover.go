@@ -162,12 +162,7 @@ func (q *Queue) survey(now time.Time) (*survey, error) {
 			s.indexWrong = true
 		}
 		s.mem.damaged = entries(tx.Bucket(bucketDamaged))
-		return tx.Bucket(bucketPaused).ForEach(func(k, v []byte) error {
-			if len(v) == 8 {
-				s.mem.kind(string(k)).pausedAt = max(1, int64(binary.BigEndian.Uint64(v)))
-			}
-			return nil
-		})
+		return nil
 	})
 	return s, err
 }

@@ -41,8 +41,6 @@ type KindStats struct {
 	// NextDue is when the next waiting job is due, in the past when one is; zero
 	// for none.
 	NextDue time.Time `json:"next_due,omitzero"`
-	// PausedAt is when Pause was called; zero when it runs.
-	PausedAt time.Time `json:"paused_at,omitzero"`
 }
 
 // Counters count what has happened since Open.
@@ -81,12 +79,12 @@ func (q *Queue) Stats() Stats {
 	q.mu.Lock()
 	s.Counts, s.Damaged = q.mem.counts, q.mem.damaged
 	for name, k := range q.mem.kinds {
-		if k.waiting == 0 && k.leased == 0 && k.dead == 0 && k.pausedAt == 0 && len(k.workers) == 0 {
+		if k.waiting == 0 && k.leased == 0 && k.dead == 0 && len(k.workers) == 0 {
 			continue
 		}
 		v := KindStats{
 			Waiting: k.waiting, Snoozed: k.snoozed, Leased: k.leased, Dead: k.dead, Invalid: k.invalid,
-			Workers: len(k.workers), PausedAt: instant(k.pausedAt), Stuck: len(k.stuck),
+			Workers: len(k.workers), Stuck: len(k.stuck),
 		}
 		if len(k.stuck) > 0 {
 			v.StuckSince = k.stuck[0].since

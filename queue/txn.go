@@ -18,7 +18,6 @@ var (
 	bucketDue      = []byte("due")
 	bucketKeys     = []byte("keys")
 	bucketDeadKeys = []byte("deadkeys")
-	bucketPaused   = []byte("paused")
 	bucketDamaged  = []byte("damaged")
 	bucketMeta     = []byte("meta")
 	keyFormat      = []byte("format")
@@ -48,7 +47,7 @@ type txn struct {
 	// before this transaction commits, and the records are read again after it.
 	doubt bool
 
-	jobs, dead, payloads, due, keys, deadKeys, paused, damaged *bbolt.Bucket
+	jobs, dead, payloads, due, keys, deadKeys, damaged *bbolt.Bucket
 
 	kinds  map[string]*kindDelta
 	counts Counters
@@ -65,7 +64,6 @@ type kindDelta struct {
 	invalid                        int    // of the dead: of ClassValidation
 	lowest                         uint64 // lowest id that began to wait
 	next                           int64  // when the next job is due, as far as known
-	paused                         *int64 // set when it was changed
 }
 
 func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
@@ -73,7 +71,7 @@ func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
 		q: q, now: now, ns: stamp(now), kinds: map[string]*kindDelta{}, lastID: q.lastID(),
 		jobs: tx.Bucket(bucketJobs), dead: tx.Bucket(bucketDead), payloads: tx.Bucket(bucketPayloads),
 		due: tx.Bucket(bucketDue), keys: tx.Bucket(bucketKeys), deadKeys: tx.Bucket(bucketDeadKeys),
-		paused: tx.Bucket(bucketPaused), damaged: tx.Bucket(bucketDamaged),
+		damaged: tx.Bucket(bucketDamaged),
 	}
 	t.jobs.FillPercent, t.payloads.FillPercent = appendFill, appendFill
 	return t
@@ -338,7 +336,7 @@ func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 		}
 	}
 	for _, name := range [...][]byte{bucketJobs, bucketDead, bucketPayloads, bucketDue, bucketKeys,
-		bucketDeadKeys, bucketPaused, bucketDamaged, bucketMeta} {
+		bucketDeadKeys, bucketDamaged, bucketMeta} {
 		if tx.Bucket(name) != nil {
 			continue
 		}

@@ -110,7 +110,7 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 		}
 		last = now
 		sleep := maxIdle
-		if w.free() > 0 && w.q.kind(w.kind).pausedAt == 0 {
+		if w.free() > 0 {
 			if due := w.q.kind(w.kind).next; due > stamp(now) {
 				sleep = min(sleep, time.Duration(due-stamp(now)))
 			} else if err := w.leaseAndStart(ctx, running); err != nil {

@@ -325,37 +325,3 @@ func TestSnoozedJobsWakeTogetherAndJobsInBackoffDoNot(t *testing.T) {
 		}
 	})
 }
-
-func TestPauseHoldsAKindBackAcrossRestarts(t *testing.T) {
-	path := t.TempDir() + "/queue.db"
-	synctest.Test(t, func(t *testing.T) {
-		q, err := Open(Options{Path: path})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := q.Pause(t.Context(), "apply"); err != nil {
-			t.Fatal(err)
-		}
-		mustEnqueue(t, q, NewJob{Kind: "apply"})
-		_ = q.Close()
-		if q, err = Open(Options{Path: path}); err != nil {
-			t.Fatal(err)
-		}
-		var ran atomic.Int64
-		stop := work(t, q, "apply", 1, func(context.Context, Job) error { ran.Add(1); return nil })
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if ran.Load() != 0 || q.Stats().Kinds["apply"].PausedAt.IsZero() {
-			t.Errorf("%d ran, stats %+v", ran.Load(), q.Stats())
-		}
-		if err := q.Resume(t.Context(), "apply"); err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		if ran.Load() != 1 || !q.Stats().Kinds["apply"].PausedAt.IsZero() {
-			t.Errorf("%d ran after resume, stats %+v", ran.Load(), q.Stats())
-		}
-		stop()
-		_ = q.Close()
-	})
-}

@@ -144,9 +144,6 @@ func (q *Queue) apply(t *txn) {
 		if k.waiting == 0 {
 			k.lowest, k.next = noID, never
 		}
-		if d.paused != nil {
-			k.pausedAt = *d.paused
-		}
 		for _, w := range k.workers {
 			poke(w.wake)
 		}

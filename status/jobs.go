@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
 
@@ -45,7 +44,6 @@ type Queue struct {
 	Unworked              int       // of them: work that nobody does
 	Oldest                time.Time // when the oldest waiting job was enqueued
 	Next                  time.Time // when the next one is due
-	Paused                []string  // kinds that a person paused
 	Stuck                 int       // jobs that do not end though they were told to
 	StuckKind             string    // the kind of the one that began first
 	StuckSince            time.Time // and when it did
@@ -181,8 +179,8 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 	f.Waiting, f.Leased, f.Dead = stats.Waiting, stats.Leased, stats.Dead
 	for name, k := range stats.Kinds {
 		f.Oldest = earlier(f.Oldest, k.OldestEnqueuedAt)
-		// A kind that nobody works or that is paused has no next try.
-		if k.Workers > 0 && k.PausedAt.IsZero() {
+		// A kind that nobody works has no next try.
+		if k.Workers > 0 {
 			f.Next = earlier(f.Next, k.NextDue)
 		}
 		switch n := k.Waiting + k.Leased; {
@@ -197,11 +195,7 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 		if f.Stuck += k.Stuck; k.Stuck > 0 && (f.StuckKind == "" || k.StuckSince.Before(f.StuckSince)) {
 			f.StuckKind, f.StuckSince = name, k.StuckSince
 		}
-		if !k.PausedAt.IsZero() && k.Waiting > 0 {
-			f.Paused = append(f.Paused, name)
-		}
 	}
-	slices.Sort(f.Paused)
 	// Counts come from memory; a list shows whether the file can be read.
 	look, cancel := context.WithTimeout(ctx, lookMost)
 	defer cancel()

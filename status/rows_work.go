@@ -1,9 +1,6 @@
 package status
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 func dead(f *Facts, s *Shop) (Line, bool) {
 	n := s.Jobs.Dead - s.Jobs.Misfits
@@ -103,8 +100,6 @@ func nextTry(f *Facts) Words {
 		return say(f.storedWords())
 	case f.Queue.Leased > 0:
 		return say("Being worked on now.")
-	case len(f.Queue.Paused) > 0:
-		return say("Paused by hand: " + strings.Join(f.Queue.Paused, ", ") + ".")
 	case f.Queue.Next.IsZero():
 		return say("Tried again when the part of Stockroom that does it runs.")
 	}

@@ -195,8 +195,6 @@ var rows = []row{
 		"1 product update waits to be stored; everything else that arrived is stored.", "Next try in 1 minute.", ""},
 	{"updates are being worked on", "updates-wait", func(f *Facts, s *Shop) { s.Jobs.Updates, f.Queue.Leased = 2, 2 }, Wait,
 		"2 product updates wait to be stored; everything else that arrived is stored.", "Being worked on now.", ""},
-	{"updates are paused by hand", "updates-wait", func(f *Facts, s *Shop) { s.Jobs.Updates, f.Queue.Paused = 2, []string{"webhook"} }, Wait,
-		"2 product updates wait to be stored; everything else that arrived is stored.", "Paused by hand: webhook.", ""},
 	{"nobody works on updates", "updates-wait", func(_ *Facts, s *Shop) { s.Jobs.Updates = 2 }, Wait,
 		"2 product updates wait to be stored; everything else that arrived is stored.", "when the part of Stockroom", ""},
 	{"reads failed", "reads-fail", func(_ *Facts, s *Shop) {

@@ -53,7 +53,7 @@ type queueStatus struct {
 	Dead     int        `json:"dead"`
 	OldestAt *time.Time `json:"oldest_enqueued_at"`
 	NextAt   *time.Time `json:"next_due_at"`
-	Paused   []string   `json:"paused"`
+	Paused   []string   `json:"paused"` // always empty: programs may count on its being there
 }
 
 type shopStatus struct {
@@ -84,7 +84,7 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		Mood: a.Head.Mood, Sentence: a.Head.Sentence(a.Now), Code: a.Head.Code, Next: a.Head.Next.Text(a.Now), Command: a.Head.Command, InStep: len(a.Shops) > 0,
 		Ready: a.Ready(), Notices: a.Notices, LastSeq: s.o.Store.LastSeq(), LastAt: optional(a.Last),
 		PublicURL: s.o.PublicURL, DataDir: s.o.DataDir,
-		Queue: queueStatus{a.Queue.Waiting, a.Queue.Leased, a.Queue.Dead, optional(a.Queue.Oldest), optional(a.Queue.Next), a.Queue.Paused},
+		Queue: queueStatus{a.Queue.Waiting, a.Queue.Leased, a.Queue.Dead, optional(a.Queue.Oldest), optional(a.Queue.Next), []string{}},
 		Shops: make([]shopStatus, 0, len(a.Shops)), Lines: make([]lineStatus, 0, len(a.Lines)),
 	}
 	for _, l := range a.Lines {

@@ -148,7 +148,7 @@ func (s *Server) jobsPrint() uint64 {
 	fmt.Fprintln(h, st.Waiting, st.Leased, st.Dead, st.Damaged, st.Counts)
 	for _, name := range slices.Sorted(maps.Keys(st.Kinds)) {
 		k := st.Kinds[name]
-		fmt.Fprintln(h, name, k.Waiting, k.Leased, k.Dead, k.PausedAt)
+		fmt.Fprintln(h, name, k.Waiting, k.Leased, k.Dead)
 	}
 	return h.Sum64()
 }

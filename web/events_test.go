@@ -55,11 +55,6 @@ func TestAnOpenPageIsToldWhatChangedWithinASecond(t *testing.T) {
 			}
 		}, []string{"deliveries"}},
 		{"a job", func() { r.deadJob("{}") }, []string{"jobs"}},
-		{"a kind that is paused", func() {
-			if err := r.queue.Pause(t.Context(), "webhook"); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"jobs"}},
 		{"a sync", func() {
 			f.mu.Lock()
 			defer f.mu.Unlock()

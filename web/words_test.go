@@ -37,7 +37,8 @@ func TestEveryOutcomeClassAndTopicHasWords(t *testing.T) {
 			t.Errorf("outcome %s has no words", o)
 		}
 	}
-	for _, c := range queue.Classes() {
+	for _, c := range []queue.Class{queue.ClassUpstream, queue.ClassAuth, queue.ClassValidation, queue.ClassConflict, queue.ClassStorage, queue.ClassBug,
+		queue.ClassCrash, queue.ClassPoison, queue.ClassDamaged, queue.ClassUnknown, queue.ClassTimeout} {
 		if c != queue.ClassUnknown && classWords(c) == classWords(queue.ClassUnknown) {
 			t.Errorf("class %s has no words", c)
 		}
