@@ -268,8 +268,7 @@ func calledByAnInterface(o types.Object, all []*types.Interface) bool {
 // toGo are those that still have to be wired or dropped. None is added.
 func toGo() []string {
 	return []string{
-		"boltfile.Check", "shopify.After",
-		"state.RotateSecret", "state.Runs", "state.Uninstalled", "state.RestoreShop", "state.AcknowledgeDamage", "state.Fresh", "state.DB",
+		"boltfile.Check", "shopify.After", "state.RestoreShop", "state.AcknowledgeDamage",
 		"store.Products", "store.Variants", "store.Path",
 	}
 }

@@ -349,7 +349,8 @@ func (w *world) learn() error {
 		case have.APIKey == "":
 			err = w.state.SetCredentials(convergeShop, state.Credentials{APIKey: "app", APISecret: secret})
 		case !have.APISecret.Equal(secret):
-			err = w.state.RotateSecret(convergeShop, secret, time.Now())
+			have.APISecret, have.PreviousSecret = secret, have.APISecret
+			err = w.state.SetCredentials(convergeShop, have)
 		}
 		if err != nil {
 			return err

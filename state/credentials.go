@@ -71,34 +71,19 @@ func (r credentialRecord) GoString() string { return r.String() }
 // SetCredentials stores a shop's credentials in place of the old ones. A cached
 // token of other credentials is dropped.
 func (s *Store) SetCredentials(domain string, c Credentials) error {
-	return s.write(func(b *batch) error { return s.setCredentials(b, domain, c) })
-}
-
-func (s *Store) setCredentials(b *batch, domain string, c Credentials) error {
-	if domain == s.env.Domain {
-		return ErrDeclared
-	}
-	if err := s.connected(domain); err != nil {
-		return err
-	}
-	r := c.record()
-	put(b, s.credentials, domain, r)
-	if t, there := s.tokens.rows[domain]; there && t.For != r.fingerprint() {
-		drop(b, s.tokens, domain)
-	}
-	return nil
-}
-
-// RotateSecret makes secret the current one and keeps the one it replaces as
-// the previous one. The same secret again changes nothing.
-func (s *Store) RotateSecret(domain string, secret config.Secret, now time.Time) error {
 	return s.write(func(b *batch) error {
-		c := s.credentials.rows[domain].credentials()
-		if c.APISecret.Equal(secret) {
-			return nil
+		if domain == s.env.Domain {
+			return ErrDeclared
 		}
-		c.PreviousSecret, c.APISecret, c.ReplacedAt = c.APISecret, secret, now
-		return s.setCredentials(b, domain, c)
+		if err := s.connected(domain); err != nil {
+			return err
+		}
+		r := c.record()
+		put(b, s.credentials, domain, r)
+		if t, there := s.tokens.rows[domain]; there && t.For != r.fingerprint() {
+			drop(b, s.tokens, domain)
+		}
+		return nil
 	})
 }
 

@@ -2,7 +2,6 @@ package state
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -76,17 +75,6 @@ func (s *Store) Run(shop, name string) (Run, bool) {
 	defer s.mu.RUnlock()
 	r, ok := s.runs.rows[runKey(shop, name)]
 	return r, ok
-}
-
-// Runs returns the last run of every schedule, by shop and name.
-func (s *Store) Runs() []Run {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var runs []Run
-	for _, key := range slices.Sorted(maps.Keys(s.runs.rows)) {
-		runs = append(runs, s.runs.rows[key])
-	}
-	return runs
 }
 
 // maxValue bounds one value of Put, in bytes: all of them are kept in memory.

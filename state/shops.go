@@ -84,7 +84,6 @@ func (s *Store) AddShop(domain, merchantID string, now time.Time) error {
 		r, there := s.shops.rows[domain]
 		if !there || !r.RemovedAt.IsZero() {
 			r = shopRecord{AddedAt: millis(now)}
-			drop(b, s.conditions, domain) // of an earlier connection
 			put(b, s.selections, domain, catalog.Selection{Mode: catalog.SelectAll})
 		}
 		r.MerchantID = merchantID
@@ -141,11 +140,11 @@ func (s *Store) RemoveShop(domain string, now time.Time) error {
 	})
 }
 
-// dropContents drops what only a connected shop has. Its conditions stay: that
-// the app was confirmed uninstalled decides about a later shop/redact.
+// dropContents drops what only a connected shop has.
 func (s *Store) dropContents(b *batch, domain string) {
 	drop(b, s.tokens, domain)
 	drop(b, s.selections, domain)
+	drop(b, s.conditions, domain)
 	for key := range s.runs.rows {
 		if strings.HasPrefix(key, domain+"/") {
 			drop(b, s.runs, key)
@@ -238,13 +237,11 @@ func (s *Store) SetPause(domain string, p Pause) error {
 }
 
 // SetUninstalled notes when the API confirmed that the app is not installed any
-// more; the zero time: it is installed. The shop may have been removed.
+// more; the zero time: it is installed.
 func (s *Store) SetUninstalled(domain string, at time.Time) error {
 	return s.write(func(b *batch) error {
-		if _, there := s.shops.rows[domain]; !there {
-			if err := s.connected(domain); err != nil {
-				return err
-			}
+		if err := s.connected(domain); err != nil {
+			return err
 		}
 		c := s.conditions.rows[domain]
 		if c.UninstalledAt.Equal(millis(at)) {
@@ -254,15 +251,6 @@ func (s *Store) SetUninstalled(domain string, at time.Time) error {
 		put(b, s.conditions, domain, c)
 		return nil
 	})
-}
-
-// Uninstalled returns when the app was confirmed uninstalled from a connected
-// or removed shop, and whether it was.
-func (s *Store) Uninstalled(domain string) (time.Time, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	at := s.conditions.rows[domain].UninstalledAt
-	return at, !at.IsZero()
 }
 
 // declare stores that the shop of the environment syncs all products, when

@@ -36,7 +36,6 @@ type Options struct {
 // Store is an open state.db. It is safe for concurrent use.
 type Store struct {
 	file   *file
-	fresh  bool
 	env    config.EnvShop
 	logger *slog.Logger
 
@@ -88,7 +87,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
 	s := &Store{
-		fresh: opened.Fresh, env: o.Shop, logger: o.Logger,
+		env: o.Shop, logger: o.Logger,
 		shops: newTable[shopRecord]("shops"), credentials: newTable[credentialRecord]("credentials"),
 		conditions: newTable[conditionRecord]("conditions"), selections: newTable[catalog.Selection]("selections"),
 		tokens: newTable[tokenRecord]("tokens"), marks: newTable[Watermark]("watermark"),
@@ -319,10 +318,6 @@ func (s *Store) AcknowledgeDamage() error {
 	})
 }
 
-// Fresh reports whether Open made the file, because there was none or a damaged
-// one.
-func (s *Store) Fresh() bool { return s.fresh }
-
 // Seed runs create in a transaction now, and again in the first transaction of
 // every file that takes the place of a damaged one. It is for the buckets that
 // others keep in state.db.
@@ -354,15 +349,6 @@ func (s *Store) Look() error {
 
 // View runs fn in a read transaction, with the rules of Update.
 func (s *Store) View(fn func(tx *bbolt.Tx) error) error { return s.file.view(fn) }
-
-// DB returns the bbolt handle now in use. It goes out of use when the file is
-// exchanged after damage, and its own Update and View are not guarded against
-// damage: prefer the methods of Store.
-func (s *Store) DB() *bbolt.DB {
-	s.file.mu.Lock()
-	defer s.file.mu.Unlock()
-	return s.file.opened.DB
-}
 
 // Close closes the file. Close limiter and breaker first.
 func (s *Store) Close() error {

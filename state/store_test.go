@@ -66,16 +66,13 @@ func reopened(t *testing.T, s *state.Store, path string, o state.Options, check 
 func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
 	s := open(t, path, state.Options{})
-	if !s.Fresh() {
-		t.Error("the first file is not fresh")
-	}
 	later := noon().Add(time.Hour)
 	ok(t,
 		s.AddShop("A.myshopify.com", "m-1", noon()),
 		s.AddShop(shopB, "", noon()),
 		s.AddShop(shopB, "m-2", later),
-		s.SetCredentials(shopA, state.Credentials{APIKey: "key", APISecret: config.NewSecret("one"), Further: map[string]config.Secret{state.NotificationSecret: config.NewSecret("store")}}),
-		s.RotateSecret(shopA, config.NewSecret("two"), later),
+		s.SetCredentials(shopA, state.Credentials{APIKey: "key", APISecret: config.NewSecret("two"), PreviousSecret: config.NewSecret("one"),
+			ReplacedAt: later, Further: map[string]config.Secret{state.NotificationSecret: config.NewSecret("store")}}),
 		s.SetToken(shopA, state.Token{Value: config.NewSecret("token"), Scopes: []string{"read_products"}, ObtainedAt: noon(), ExpiresAt: later}),
 		s.SetSelection(shopB, catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{7, 9007199254740993}, Exclude: []int64{7}}),
 		s.SetPause(shopB, state.Pause{Reason: state.PauseScope, Detail: "read_inventory", Since: noon(), NextProbe: later}),
@@ -121,12 +118,14 @@ func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 		if got := s.Watermark(); got != (state.Watermark{Seq: 41, At: kept()}) {
 			t.Errorf("watermark: %+v", got)
 		}
-		wantRuns := []state.Run{
+		for _, want := range []state.Run{
 			{Name: "prune", Started: kept(), Finished: kept().Add(time.Hour), Error: "disk full"},
 			{Shop: shopA, Name: "reconcile", Started: kept().Add(time.Hour), LastSuccess: kept().Add(time.Hour)},
-		}
-		if diff := cmp.Diff(wantRuns, s.Runs()); diff != "" {
-			t.Error(diff)
+		} {
+			got, _ := s.Run(want.Shop, want.Name)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(diff)
+			}
 		}
 		if v, found := s.Get("admin", "password"); !found || string(v) != "$argon2id$" {
 			t.Errorf("value: %q, %v", v, found)
@@ -154,7 +153,7 @@ func TestUnknownShopsAreRefusedEverywhere(t *testing.T) {
 	for name, err := range map[string]error{
 		"remove": s.RemoveShop(shopA, noon()), "forget": s.ForgetShop(shopA), "pause": s.SetPause(shopA, state.Pause{Reason: state.PauseToken}),
 		"uninstalled": s.SetUninstalled(shopA, noon()), "selection": s.SetSelection(shopA, catalog.Selection{}),
-		"credentials": s.SetCredentials(shopA, state.Credentials{}), "rotate": s.RotateSecret(shopA, config.NewSecret("x"), noon()), "token": s.SetToken(shopA, state.Token{}),
+		"credentials": s.SetCredentials(shopA, state.Credentials{}), "token": s.SetToken(shopA, state.Token{}),
 	} {
 		if !errors.Is(err, state.ErrUnknownShop) {
 			t.Errorf("%s: %v", name, err)
@@ -221,16 +220,14 @@ func TestARemovedShopStillVerifiesItsComplianceWebhooks(t *testing.T) {
 		if at, removed := s.RemovedAt(shopA); !removed || !at.Equal(kept()) {
 			t.Errorf("removed %v, %v", at, removed)
 		}
-		if _, confirmed := s.Uninstalled(shopA); !confirmed {
-			t.Error("that the app was uninstalled was forgotten")
-		}
 		if got := secretsOf(s.Secrets(shopA)); got != "one" {
 			t.Errorf("active secrets: %q", got)
 		}
 		if _, known := s.Credentials(shopA); known {
 			t.Error("its credentials can be used")
 		}
-		if _, valid := s.Token(shopA, noon()); valid || len(s.Runs()) != 0 {
+		_, valid := s.Token(shopA, noon())
+		if _, ran := s.Run(shopA, "reconcile"); valid || ran {
 			t.Error("its token or runs are still there")
 		}
 	})
@@ -249,6 +246,24 @@ func TestARemovedShopStillVerifiesItsComplianceWebhooks(t *testing.T) {
 	}
 }
 
+func TestAShopThatIsAddedAgainBeginsWithoutItsEarlierConditions(t *testing.T) {
+	s := open(t, filepath.Join(t.TempDir(), "state.db"), state.Options{})
+	later := kept().Add(time.Hour)
+	ok(t, s.AddShop(shopA, "m-1", noon()), s.SetPause(shopA, state.Pause{Reason: state.PauseUninstalled, Since: noon()}), s.SetUninstalled(shopA, noon()),
+		s.SetSelection(shopA, catalog.Selection{Mode: catalog.SelectInclude}), s.RemoveShop(shopA, noon()))
+	if err := s.SetUninstalled(shopA, noon()); !errors.Is(err, state.ErrUnknownShop) {
+		t.Errorf("noted of a removed shop: %v", err)
+	}
+	ok(t, s.AddShop(shopA, "m-2", later))
+	shop, _ := s.Shop(shopA)
+	if diff := cmp.Diff(state.Shop{Domain: shopA, MerchantID: "m-2", AddedAt: later}, shop); diff != "" {
+		t.Error(diff)
+	}
+	if sel, known := s.Selection(shopA); !known || sel.Mode != catalog.SelectAll {
+		t.Errorf("selection: %+v, %v", sel, known)
+	}
+}
+
 func TestTheSecretsOfAShopAreListedCurrentOneFirst(t *testing.T) {
 	s := open(t, filepath.Join(t.TempDir(), "state.db"), state.Options{})
 	further := map[string]config.Secret{"y": config.NewSecret("y"), "x": config.NewSecret("x")}
@@ -256,7 +271,7 @@ func TestTheSecretsOfAShopAreListedCurrentOneFirst(t *testing.T) {
 	if got := secretsOf(s.Secrets(shopA)); got != "app x y" {
 		t.Errorf("got %s", got)
 	}
-	ok(t, s.RotateSecret(shopA, config.NewSecret("new"), noon()))
+	ok(t, s.SetCredentials(shopA, state.Credentials{APISecret: config.NewSecret("new"), PreviousSecret: config.NewSecret("app"), Further: further}))
 	if got := secretsOf(s.Secrets(shopA)); got != "new app x y" {
 		t.Errorf("got %s", got)
 	}
@@ -276,7 +291,7 @@ func TestWhatTheEnvironmentDeclaresWinsAndIsNotStored(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"add": s.AddShop(shopA, "", noon()), "remove": s.RemoveShop(shopA, noon()),
-		"credentials": s.SetCredentials(shopA, state.Credentials{}), "rotate": s.RotateSecret(shopA, config.NewSecret("x"), noon()),
+		"credentials": s.SetCredentials(shopA, state.Credentials{}),
 	} {
 		if !errors.Is(err, state.ErrDeclared) {
 			t.Errorf("%s: %v", name, err)

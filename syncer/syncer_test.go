@@ -216,7 +216,7 @@ func TestNewCredentialsEndAPauseAtOnce(t *testing.T) {
 		if p := r.pauseNow(); p.Reason != state.PauseToken {
 			t.Fatalf("pause: %+v", p)
 		}
-		if err := r.state.RotateSecret(testShop, config.NewSecret("new-secret"), time.Now()); err != nil {
+		if err := r.state.SetCredentials(testShop, state.Credentials{APIKey: "app", APISecret: config.NewSecret("new-secret")}); err != nil {
 			t.Fatal(err)
 		}
 		r.CredentialsChanged(t.Context(), testShop)
