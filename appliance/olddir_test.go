@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +28,8 @@ const (
 	// leased and two waiting jobs; calls that were paused a few seconds before.
 	oldDir  = "testdata/dir-680580d.tgz"
 	oldShop = "old-shop.myshopify.com"
+
+	oldCommit = "680580d"
 )
 
 // unpack writes the files of an archive into a new folder.
@@ -189,6 +194,92 @@ func requireOldCalls(t *testing.T, a *Appliance) {
 	for query, cost := range map[string]int{"BulkRun": 10, "ProductsChanged first=250": 24, "Subscriptions first=100": 20} {
 		if got := a.limiter.Bound(query, 1000); got != cost {
 			t.Errorf("%s costs %d, want %d", query, got, cost)
+		}
+	}
+}
+
+// contents are the files of a folder by name.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, e := range entries {
+		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[e.Name()] = string(content)
+	}
+	return files
+}
+
+// buildOld builds the program of oldCommit from the history.
+func buildOld(t *testing.T) (program string) {
+	t.Helper()
+	dir := t.TempDir()
+	run := func(where, name string, args ...string) error {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env = where, append(os.Environ(), "GOFLAGS=-mod=readonly", "GOPROXY=off", "CGO_ENABLED=0")
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, out)
+		}
+		return nil
+	}
+	program = filepath.Join(dir, "stockroom-old")
+	if run("..", "git", "cat-file", "-e", oldCommit+"^{commit}") != nil {
+		t.Skip("no git or no history here: the older version can't be built")
+	}
+	err := run("..", "git", "archive", "--format=tar", "-o", filepath.Join(dir, "old.tar"), oldCommit)
+	if err == nil {
+		err = run(dir, "tar", "xf", "old.tar")
+	}
+	if err == nil {
+		err = run(dir, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, ".")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+// An older version that meets a data dir of this one ends before it has changed a
+// byte, whether this one was closed or killed.
+func TestAnOlderVersionRefusesTheDataDirAndTouchesNothing(t *testing.T) {
+	if testing.Short() || raceEnabled || runtime.GOOS == "windows" {
+		t.Skip("builds the older version, which takes half a minute")
+	}
+	program := buildOld(t)
+	settings := settingsFor(t, unpack(t, oldDir))
+	a, err := Open(t.Context(), Options{Settings: settings, Manual: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	killed := filepath.Join(t.TempDir(), "killed")
+	err = os.CopyFS(killed, os.DirFS(settings.DataDir))
+	if err := errors.Join(err, a.Close(), os.Chmod(killed, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{settings.DataDir, killed} {
+		before := contents(t, dir)
+		cmd := exec.CommandContext(t.Context(), program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
+		out, err := cmd.CombinedOutput()
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != config.ExitIntegrity ||
+			!strings.Contains(string(out), "newer version of Stockroom") {
+			t.Errorf("%v: %s", err, out)
+		}
+		for name, content := range contents(t, dir) {
+			if was, there := before[name]; !there || was != content && name != "lock" {
+				t.Errorf("%s: made %t, changed", name, !there)
+			}
+			delete(before, name)
+		}
+		delete(before, "admin.json") // which named the process that was killed
+		if len(before) > 0 {
+			t.Errorf("removed: %d files", len(before))
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package breaker
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/uptime"
 )
 
 // DB is where the state is kept: a *bolt.DB, or what stands before one that may
@@ -28,8 +29,8 @@ func Buckets(tx *bolt.Tx) error {
 type Breaker struct {
 	db    DB
 	opts  Options
-	base  time.Time // tick origin
-	start stamp     // at base, or just before
+	base  time.Time      // tick origin
+	start uptime.Reading // at base, or just before
 	slice time.Duration
 
 	// circuits in ready are found without a lock; new ones wait in young until
@@ -56,18 +57,12 @@ type Permit struct {
 // call that made it returns.
 func Open(db DB, opts Options) (*Breaker, error) {
 	opts = opts.withDefaults()
-	boot, up, ok := opts.Uptime() // before the base is taken: no record may look too old
-	return open(time.Now(), db, opts, stamp{boot, up, ok})
+	start := opts.Uptime.Read() // before the base is taken: no record may look too old
+	return open(time.Now(), db, opts, start)
 }
 
-// stamp is a reading of the clock since boot.
-type stamp struct {
-	boot string
-	up   time.Duration
-	ok   bool
-}
-
-func open(now time.Time, db DB, opts Options, start stamp) (*Breaker, error) {
+func open(now time.Time, db DB, opts Options, start uptime.Reading) (*Breaker, error) {
+	start.Wall = now.UnixNano()
 	b := &Breaker{db: db, opts: opts, start: start, base: now, young: map[Key]*circuit{}}
 	b.slice = max(b.opts.Window/slices, 1)
 	ready := map[Key]*circuit{}
@@ -299,5 +294,3 @@ func (b *Breaker) tell(tr *Transition) {
 		b.opts.OnTransition(*tr)
 	}
 }
-
-var errDamaged = errors.New("damaged record")

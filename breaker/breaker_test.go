@@ -31,8 +31,7 @@ func openDB(t testing.TB) *bolt.DB {
 // startAt is Open at an explicit instant.
 func startAt(now time.Time, db DB, o Options) (*Breaker, error) {
 	o = o.withDefaults()
-	boot, up, ok := o.Uptime()
-	return open(now, db, o, stamp{boot, up, ok})
+	return open(now, db, o, o.Uptime.Read())
 }
 
 func openAt(t testing.TB, now time.Time, db *bolt.DB, o Options) *Breaker {

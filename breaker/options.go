@@ -3,6 +3,8 @@ package breaker
 import (
 	"fmt"
 	"time"
+
+	"stockroom/uptime"
 )
 
 // Key names a circuit.
@@ -80,10 +82,9 @@ type Options struct {
 	// OnTransition is called after every transition, by the goroutine that
 	// caused it and under no lock. Default none.
 	OnTransition func(Transition)
-	// Uptime names the boot of the machine and the time since; ok is false
-	// where that is unknown, and then a restart counts as no time passed.
-	// Default: the machine's own (Linux).
-	Uptime func() (boot string, up time.Duration, ok bool)
+	// Uptime is the clock since boot. Where it is unknown a restart counts as no
+	// time passed. Default: the machine's own (Linux).
+	Uptime uptime.Source
 }
 
 func (o Options) withDefaults() Options {
@@ -109,7 +110,7 @@ func (o Options) withDefaults() Options {
 	def(&o.Window, time.Minute)
 	def(&o.ProbeTimeout, 2*time.Minute)
 	if o.Uptime == nil {
-		o.Uptime = machineUptime
+		o.Uptime = uptime.Machine
 	}
 	return o
 }

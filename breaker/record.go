@@ -2,19 +2,18 @@ package breaker
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
+	"stockroom/uptime"
 )
 
 // The bucket "breaker" holds one record per circuit that is not in its first
 // state, under shop, a zero byte and the endpoint class.
 var bucketName = []byte("breaker")
-
-const recordVersion = 1
 
 func (k Key) bytes() []byte { return []byte(k.Shop + "\x00" + k.Class) }
 
@@ -23,52 +22,43 @@ func keyOf(b []byte) (Key, bool) {
 	return Key{string(shop), string(class)}, ok
 }
 
-// record is a circuit as a restart should find it. Times are distances from the
-// moment of writing, which is stamped by two clocks.
+// record is a circuit as a restart should find it. It is sealed (boltfile.Seal) under
+// its key in the table "breaker". Times are distances from the moment of writing.
 type record struct {
 	state, hand int64
 	left, wait  int64 // ns
 	trips       int64
-	boot        int64
-	up, wall    int64 // ns
+	written     uptime.Reading // the moment of writing
 	reason      string
 }
 
-func (r *record) fields() []*int64 {
-	return []*int64{&r.state, &r.hand, &r.left, &r.wait, &r.trips, &r.boot, &r.up, &r.wall}
+func (r *record) fields(f *boltfile.Fields) {
+	boot := int64(r.written.Boot)
+	for _, v := range [...]*int64{&r.state, &r.hand, &r.left, &r.wait, &r.trips, &boot, &r.written.Up, &r.written.Wall} {
+		f.Int(v)
+	}
+	r.written.Boot = uint64(boot)
+	f.Rest(&r.reason)
 }
 
-func (r *record) encode() []byte {
-	out := []byte{recordVersion}
-	for _, f := range r.fields() {
-		out = binary.AppendVarint(out, *f)
-	}
-	out = append(out, r.reason...)
-	return binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, crc32.MakeTable(crc32.Castagnoli)))
+func (r *record) encode(key []byte) []byte {
+	f := boltfile.WriteFields(64 + len(r.reason))
+	r.fields(f)
+	return boltfile.Seal("breaker", key, f.Bytes())
 }
 
-func decodeRecord(in []byte) (r record, err error) {
-	if len(in) < 5 {
-		return r, errDamaged
+func decodeRecord(key, in []byte) (r record, err error) {
+	content, err := boltfile.UnsealOr(binary.LittleEndian, nil, "breaker", key, in)
+	if err != nil {
+		return r, err
 	}
-	body, sum := in[:len(in)-4], binary.LittleEndian.Uint32(in[len(in)-4:])
-	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum || body[0] != recordVersion {
-		return r, errDamaged
-	}
-	body = body[1:]
-	for _, f := range r.fields() {
-		v, n := binary.Varint(body)
-		if n <= 0 {
-			return r, errDamaged
-		}
-		*f, body = v, body[n:]
-	}
-	r.reason = string(body)
+	f := boltfile.ReadFields(content)
+	r.fields(f)
 	if r.state < 0 || r.state > int64(StateHalfOpen) || r.hand < 0 || r.hand > int64(HeldClosed) ||
 		r.left < 0 || r.wait < r.left || r.trips < 0 {
-		return r, errDamaged
+		f.Refuse()
 	}
-	return r, nil
+	return r, f.Err()
 }
 
 // write puts the present state of c on disk. Writes are one after the other and
@@ -109,21 +99,13 @@ func (b *Breaker) isYoung(c *circuit) bool {
 // record needs c.mu.
 func (c *circuit) record(t int64) []byte {
 	r := record{state: int64(c.state), hand: int64(c.hand), trips: int64(c.trips), reason: c.reason,
-		wall: c.b.instant(t).UnixNano()}
+		written: c.b.opts.Uptime.Read()}
+	r.written.Wall = c.b.instant(t).UnixNano()
 	if c.state == StateOpen {
 		r.left = min(max(c.until-t, 0), c.wait)
 		r.wait = c.wait
 	}
-	if boot, up, ok := c.b.opts.Uptime(); ok {
-		r.boot, r.up = bootID(boot), int64(up)
-	}
-	return r.encode()
-}
-
-// bootID is the boot's name as a number, never 0: 0 is an unknown boot.
-func bootID(name string) int64 {
-	h := sha256.Sum256([]byte(name))
-	return int64(binary.LittleEndian.Uint64(h[:]) | 1)
+	return r.encode(c.key.bytes())
 }
 
 // load reads every circuit. A damaged record counts as open for one Reset: it
@@ -140,7 +122,7 @@ func (b *Breaker) load(into map[Key]*circuit) error {
 				return nil
 			}
 			c := &circuit{key: key, b: b}
-			r, err := decodeRecord(v)
+			r, err := decodeRecord(k, v)
 			if err != nil {
 				r = record{state: int64(StateHalfOpen), reason: ReasonRestart}
 			}
@@ -170,20 +152,11 @@ func (c *circuit) restore(r record) {
 	case StateOpen:
 		// never longer than it was given, or than any wait may be now
 		c.state, c.wait = StateOpen, min(r.wait, int64(max(o.MaxReset, o.MaxRetryAfter)))
-		c.until = origin + min(max(r.left-c.b.elapsed(&r), 0), c.wait)
+		passed, _ := c.b.start.Since(r.written)
+		c.until = origin + min(max(r.left-passed, 0), c.wait)
 	case StateHalfOpen:
 		c.state, c.reason = StateOpen, ReasonRestart
 		c.wait, c.until = int64(o.Reset), origin+int64(o.Reset)
 	}
 	c.setGate()
-}
-
-// elapsed is the time since the record was written, never more than really
-// passed: by the clock since boot, which nobody sets, and the wall clock,
-// whichever says less. After a reboot, and where the boot is unknown, none.
-func (b *Breaker) elapsed(r *record) int64 {
-	if !b.start.ok || r.boot == 0 || bootID(b.start.boot) != r.boot {
-		return 0
-	}
-	return max(min(int64(b.start.up)-r.up, b.base.UnixNano()-r.wall), 0)
 }

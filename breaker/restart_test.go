@@ -12,6 +12,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/uptime"
 )
 
 // machine is a machine whose uptime the test decides.
@@ -81,7 +83,7 @@ func TestAWaitOfAnEarlierVersionIsCapped(t *testing.T) {
 	db := openDB(t)
 	openAt(t, epoch, db, Options{})
 	old := record{state: int64(StateOpen), left: int64(23 * time.Hour), wait: int64(24 * time.Hour)}
-	if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketName).Put(key.bytes(), old.encode()) }); err != nil {
+	if err := db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketName).Put(key.bytes(), old.encode(key.bytes())) }); err != nil {
 		t.Fatal(err)
 	}
 	b := openAt(t, epoch, db, Options{MaxRetryAfter: 15 * time.Minute})
@@ -143,7 +145,7 @@ func TestKill9(t *testing.T) {
 		failUntilKilled(dir, reset)
 		return
 	}
-	if _, _, ok := machineUptime(); !ok {
+	if _, _, ok := uptime.Machine(); !ok {
 		t.Skip("no boot clock on this system: a restart always counts as no time passed")
 	}
 	rounds := 12
@@ -204,7 +206,7 @@ func failUntilKilled(dir string, reset time.Duration) {
 		if err != nil {
 			continue
 		}
-		_, up, _ := machineUptime()
+		_, up, _ := uptime.Machine()
 		os.Stdout.WriteString(strconv.FormatInt(int64(up), 10) + "\n")
 		p.Done(Failure, 0)
 	}

@@ -25,7 +25,6 @@ import (
 	"stockroom/datadir"
 	"stockroom/folder"
 	"stockroom/logbook"
-	"stockroom/state"
 	"stockroom/store"
 )
 
@@ -211,7 +210,7 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.As(err, &locked), errors.As(err, &dir), errors.As(err, &lost), errors.Is(err, boltfile.ErrLocked):
 		return config.ExitData
-	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, state.ErrNewer):
+	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, boltfile.ErrNewer):
 		return config.ExitIntegrity
 	}
 	return config.ExitFailed

@@ -166,7 +166,7 @@ func TestWhatTheShopSaysIsBelievedWithinReason(t *testing.T) {
 			if err := Buckets(tx); err != nil {
 				return err
 			}
-			return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode())
+			return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode(shopA))
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -83,7 +83,7 @@ func (c *campaign) open() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	lim.start.wall += c.wall * int64(time.Second)
+	lim.start.Wall += c.wall * int64(time.Second)
 	l := &life{seed: c.rng.Uint64()}
 	l.Context, l.end = context.WithCancel(context.Background())
 	c.lim, c.life = lim, l

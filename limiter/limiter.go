@@ -9,6 +9,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/uptime"
 )
 
 // shards spread the shop map; a write copies one shard, a read takes no lock.
@@ -41,14 +43,6 @@ func Buckets(tx *bolt.Tx) error {
 	return nil
 }
 
-// stamp is what the clocks that outlive a process said at tick 0.
-type stamp struct {
-	boot string
-	up   time.Duration // since boot; read before tick 0, so that no record looks too old
-	ok   bool          // boot and up are known
-	wall int64         // Unix time, ns
-}
-
 // Limiter decides for all shops. It is safe for concurrent use.
 type Limiter struct {
 	db   DB
@@ -56,7 +50,8 @@ type Limiter struct {
 	base time.Time // tick 0
 	seed maphash.Seed
 
-	start stamp
+	// start is read before tick 0, so that no record looks too old.
+	start uptime.Reading
 
 	closed atomic.Bool
 	shards [shards]shard
@@ -68,9 +63,9 @@ type Limiter struct {
 // the caller's: close it after the limiter.
 func Open(db DB, opts Options) (*Limiter, error) {
 	l := &Limiter{db: db, opts: opts.withDefaults(), seed: maphash.MakeSeed()}
-	l.start.boot, l.start.up, l.start.ok = l.opts.Uptime()
+	l.start = l.opts.Uptime.Read()
 	l.base = time.Now()
-	l.start.wall = l.base.UnixNano()
+	l.start.Wall = l.base.UnixNano()
 	for i := range l.shards {
 		l.shards[i].m.Store(&map[string]*shop{})
 	}

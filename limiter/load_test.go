@@ -12,7 +12,7 @@ import (
 func noted(t *testing.T, db *bolt.DB) (rec record) {
 	t.Helper()
 	err := db.View(func(tx *bolt.Tx) (err error) {
-		rec, err = decodeRecord(tx.Bucket(rootBucket).Bucket(shopsBucket).Get([]byte(shopA)))
+		rec, err = decodeRecord(shopA, tx.Bucket(rootBucket).Bucket(shopsBucket).Get([]byte(shopA)))
 		return err
 	})
 	if err != nil {

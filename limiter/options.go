@@ -1,6 +1,10 @@
 package limiter
 
-import "time"
+import (
+	"time"
+
+	"stockroom/uptime"
+)
 
 // Class is the kind of work a call belongs to. Classes share a shop's points
 // by weight while all of them wait; an idle class leaves its share to others.
@@ -54,10 +58,9 @@ type Options struct {
 	// MaxPenalty bounds how far ahead a penalty may reach, against a wrong
 	// Retry-After or a wall clock jump. Default 1 h.
 	MaxPenalty time.Duration
-	// Uptime names the boot of the machine and the time since; ok is false
-	// where that is unknown, and then a restart counts as no time passed.
-	// Default: the machine's own (Linux).
-	Uptime func() (boot string, up time.Duration, ok bool)
+	// Uptime is the clock since boot. Where it is unknown a restart counts as no
+	// time passed. Default: the machine's own (Linux).
+	Uptime uptime.Source
 }
 
 func (o Options) withDefaults() Options {
@@ -78,7 +81,7 @@ func (o Options) withDefaults() Options {
 	def(&o.StaleAfter, 10*time.Second)
 	def(&o.MaxPenalty, time.Hour)
 	if o.Uptime == nil {
-		o.Uptime = machineUptime
+		o.Uptime = uptime.Machine
 	}
 	return o
 }

@@ -1,12 +1,12 @@
 package limiter
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
-	"errors"
-	"hash/crc32"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
+	"stockroom/uptime"
 )
 
 // Buckets: limiter/shops holds one record per shop, limiter/costs one per query.
@@ -16,20 +16,16 @@ var (
 	costsBucket = []byte("costs")
 )
 
-const (
-	recordVersion = 1
-	recordEntries = 32 // the log on disk is this coarse, rounded to later
-)
+// recordEntries is how coarse the log on disk is, rounded to later.
+const recordEntries = 32
 
-var errDamaged = errors.New("damaged record")
-
-// A record is varints in the order below and a CRC-32C of all before it. Times
-// in it are ages against the moment of writing, which is stamped by two clocks.
+// A record is a shop as a restart should find it. It is sealed (boltfile.Seal) under
+// the shop's name in the table "limiter". Times in it are ages against the moment
+// of writing.
 type record struct {
-	window               int64 // ns
-	boot                 uint64
-	up, wall             int64 // ns
-	leased               int64 // points to count as spent at a restart
+	window               int64          // ns
+	written              uptime.Reading // the moment of writing
+	leased               int64          // points to count as spent at a restart
 	known                bool
 	size, rate           int64 // of the bucket
 	held, heldLeft       int64 // points; ns
@@ -38,64 +34,42 @@ type record struct {
 	log                  []entry
 }
 
-func (r *record) fields() []*int64 {
-	return []*int64{&r.window, &r.up, &r.wall, &r.leased, &r.size, &r.rate,
-		&r.held, &r.heldLeft, &r.penaltyLeft, &r.probeAge, &r.learnedAge}
+func (r *record) fields(f *boltfile.Fields) {
+	f.Bool(&r.known)
+	var boot [8]byte
+	binary.LittleEndian.PutUint64(boot[:], r.written.Boot)
+	f.Raw(boot[:])
+	r.written.Boot = binary.LittleEndian.Uint64(boot[:])
+	for _, v := range [...]*int64{&r.window, &r.written.Up, &r.written.Wall, &r.leased, &r.size, &r.rate,
+		&r.held, &r.heldLeft, &r.penaltyLeft, &r.probeAge, &r.learnedAge} {
+		f.Int(v)
+	}
+	n := uint64(len(r.log))
+	if f.Uint(&n, recordEntries); r.log == nil { // it is read
+		r.log = make([]entry, n)
+	}
+	for i := range r.log {
+		f.Int(&r.log[i].at) // age
+		f.Int(&r.log[i].points)
+	}
 }
 
-func (r *record) encode() []byte {
-	b := make([]byte, 0, 160+12*len(r.log))
-	known := byte(0)
-	if r.known {
-		known = 1
-	}
-	b = append(b, recordVersion, known)
-	b = binary.LittleEndian.AppendUint64(b, r.boot)
-	for _, f := range r.fields() {
-		b = binary.AppendVarint(b, *f)
-	}
-	b = binary.AppendUvarint(b, uint64(len(r.log)))
-	for _, e := range r.log {
-		b = binary.AppendVarint(b, e.at) // age
-		b = binary.AppendVarint(b, e.points)
-	}
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
+func (r *record) encode(shop string) []byte {
+	f := boltfile.WriteFields(160 + 12*len(r.log))
+	r.fields(f)
+	return boltfile.Seal("limiter", []byte(shop), f.Bytes())
 }
 
-func decodeRecord(b []byte) (r record, err error) {
-	if len(b) < 14 {
-		return r, errDamaged
+func decodeRecord(shop string, b []byte) (r record, err error) {
+	content, err := boltfile.UnsealOr(binary.LittleEndian, nil, "limiter", []byte(shop), b)
+	if err != nil {
+		return r, err
 	}
-	body, sum := b[:len(b)-4], binary.LittleEndian.Uint32(b[len(b)-4:])
-	if crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) != sum || body[0] != recordVersion || body[1] > 1 {
-		return r, errDamaged
+	f := boltfile.ReadFields(content)
+	if r.fields(f); !r.sane() {
+		f.Refuse()
 	}
-	r.known = body[1] == 1
-	r.boot = binary.LittleEndian.Uint64(body[2:])
-	body = body[10:]
-	next := func() (v int64) {
-		v, n := binary.Varint(body)
-		if n <= 0 {
-			err, n = errDamaged, 0
-		}
-		body = body[n:]
-		return v
-	}
-	for _, f := range r.fields() {
-		*f = next()
-	}
-	n, w := binary.Uvarint(body)
-	if w <= 0 || n > recordEntries {
-		return r, errDamaged
-	}
-	body = body[w:]
-	for range n {
-		r.log = append(r.log, entry{next(), next()})
-	}
-	if err == nil && (len(body) != 0 || !r.sane()) {
-		err = errDamaged
-	}
-	return r, err
+	return r, f.Err()
 }
 
 // sane refuses numbers that no writer of ours makes.
@@ -121,12 +95,10 @@ func (s *shop) record(leased int64) []byte {
 		known: s.bkt.known, size: s.bkt.size, rate: s.bkt.rate,
 		held: s.held, heldLeft: max(s.heldEnd-t, 0), penaltyLeft: max(s.penalty-t, 0),
 		probeAge: age(t, s.probed), learnedAge: age(t, s.learned),
-		wall: s.l.start.wall + t,
+		// read after t: a later stamp makes the record look younger, never older
+		written: s.l.opts.Uptime.Read(),
 	}
-	// read after t: a later stamp makes the record look younger, never older
-	if boot, up, ok := s.l.opts.Uptime(); ok {
-		r.boot, r.up = bootID(boot), int64(up)
-	}
+	r.written.Wall = s.l.start.Wall + t
 	live := s.log.live()
 	group := (len(live) + recordEntries - 1) / recordEntries
 	for len(live) > 0 {
@@ -140,13 +112,7 @@ func (s *shop) record(leased int64) []byte {
 		}
 		live = live[n:]
 	}
-	return r.encode()
-}
-
-// bootID is the boot's name as a number, never 0: 0 is an unknown boot.
-func bootID(name string) uint64 {
-	h := sha256.Sum256([]byte(name))
-	return binary.LittleEndian.Uint64(h[:]) | 1
+	return r.encode(s.name)
 }
 
 func age(t, at int64) int64 {
@@ -163,7 +129,7 @@ func age(t, at int64) int64 {
 func (s *shop) load(t int64) (note bool) {
 	var r record
 	err := s.l.db.View(func(tx *bolt.Tx) (err error) {
-		r, err = decodeRecord(tx.Bucket(rootBucket).Bucket(shopsBucket).Get([]byte(s.name)))
+		r, err = decodeRecord(s.name, tx.Bucket(rootBucket).Bucket(shopsBucket).Get([]byte(s.name)))
 		return err
 	})
 	if err != nil {
@@ -171,7 +137,7 @@ func (s *shop) load(t int64) (note bool) {
 		s.assumed = t + s.log.span
 		return true
 	}
-	gone, known := s.l.elapsed(t, &r)
+	gone, known := uptime.Reading{Boot: s.l.start.Boot, Up: s.l.start.Up + t, Wall: s.l.start.Wall + t}.Since(r.written)
 	s.penalty = t + min(max(r.penaltyLeft-gone, 0), int64(s.l.opts.MaxPenalty))
 	s.probed, s.learned = since(t, r.probeAge, gone), since(t, r.learnedAge, gone)
 	s.held, s.heldEnd = r.held, t+min(max(r.heldLeft-gone, 0), s.log.span)
@@ -200,16 +166,4 @@ func since(t, age, gone int64) int64 {
 		return never
 	}
 	return t - age - gone
-}
-
-// elapsed is the time since the record was written, never more than really
-// passed: by the clock since boot, which nobody sets, and the wall clock,
-// whichever says less. After a reboot, and where the boot is unknown, none.
-func (l *Limiter) elapsed(t int64, r *record) (gone int64, known bool) {
-	if !l.start.ok || r.boot == 0 || bootID(l.start.boot) != r.boot {
-		return 0, false
-	}
-	up := int64(l.start.up) + t
-	const far = 1 << 61
-	return min(max(min(up-r.up, l.start.wall+t-r.wall), 0), far), true
 }

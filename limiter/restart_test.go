@@ -17,6 +17,8 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+
+	"stockroom/uptime"
 )
 
 // spentThenCrash spends 50 of 80 points at epoch and dies without Close.
@@ -69,7 +71,7 @@ func TestAfterACrash(t *testing.T) {
 					m.reboot(tc.boot, 48*time.Hour)
 				}
 				l := openLimiter(t, db, Options{Fixed: true, Uptime: m.uptime})
-				l.start.wall += int64(tc.jump)
+				l.start.Wall += int64(tc.jump)
 				if n := most(l); n < tc.least || n > tc.most {
 					t.Errorf("%d points to be had, want %d to %d", n, tc.least, tc.most)
 				}
@@ -159,7 +161,7 @@ func TestStateThatIsDamagedCountsAsAFullSpentWindow(t *testing.T) {
 			}
 		}
 		put(nil) // reads it
-		if _, err := decodeRecord(good); err != nil {
+		if _, err := decodeRecord(shopA, good); err != nil {
 			t.Fatal(err)
 		}
 		until(time.Hour)
@@ -329,7 +331,7 @@ func TestKill9(t *testing.T) {
 		spendUntilKilled(dir)
 		return
 	}
-	if _, _, ok := machineUptime(); !ok {
+	if _, _, ok := uptime.Machine(); !ok {
 		t.Skip("no boot clock on this system: a restart always counts as no time passed")
 	}
 	rounds := 6
@@ -405,7 +407,7 @@ func spendUntilKilled(dir string) {
 		if err != nil {
 			continue
 		}
-		_, up, _ := machineUptime()
+		_, up, _ := uptime.Machine()
 		// one write per line: a kill loses a whole line or none
 		os.Stdout.WriteString(fmt.Sprintf("%d %d\n", up, cost))
 		g.SettleAt(time.Now(), cost, nil)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
 )
 
 // fill stores jobs of every state and shape.
@@ -346,12 +348,12 @@ func TestStrayDueEntryMetWhileRunningDoesNotSpinOrStop(t *testing.T) {
 
 func TestFileOfANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	d := deskFor(t, Options{})
-	d.do("spoil", func(t *txn) { t.dirty = true; must(t.jobs.Tx().Bucket(bucketMeta).Put(keyFormat, []byte("2"))) })
+	d.do("spoil", func(t *txn) { t.dirty = true; must(t.jobs.Tx().Bucket(bucketMeta).Put(keyFormat, []byte("3"))) })
 	if err := d.q.file.Close(); err != nil {
 		t.Fatal(err)
 	}
 	d.q.health = gone
-	if _, err := Open(d.opt); !errors.Is(err, ErrFormat) {
+	if _, err := Open(d.opt); !errors.Is(err, boltfile.ErrNewer) {
 		t.Errorf("got %v", err)
 	}
 	entries, _ := os.ReadDir(filepath.Dir(d.opt.Path))

@@ -63,11 +63,12 @@
 //	keys      kind 0 key           -> id of the waiting job
 //	deadkeys  kind 0 key 0 id      -> nothing
 //	damaged   bucket 0 key         -> a record that could not be understood
-//	meta      "format"             -> "1"
+//	meta      "format"             -> "2"
 //	          "quarantine"         -> JSON, what was set aside last, until it is healed
 //
 // due, keys and deadkeys follow from the records and are rebuilt at Open when
-// they disagree with them. Records and payloads carry checksums.
+// they disagree with them. Records and payloads carry checksums. A record of format
+// 1 is read as well.
 //
 // Everything is written by one goroutine that takes what is waiting into one
 // transaction (group commit) and never waits for more.

@@ -19,8 +19,6 @@ var (
 	// ErrInvalid is returned for a job whose kind, key, labels or payload break
 	// the limits of NewJob.
 	ErrInvalid = errors.New("invalid job")
-	// ErrFormat is returned by Open for a file that a newer version wrote.
-	ErrFormat = errors.New("queue file was written by a newer version")
 )
 
 // Class says what kind of failure made a dead letter. The set is closed.

@@ -3,8 +3,6 @@ package queue
 import (
 	"bytes"
 	"encoding/binary"
-	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -16,6 +14,8 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
+
+	"stockroom/boltfile"
 )
 
 func drawRecord(t *rapid.T) record {
@@ -70,15 +70,32 @@ func TestRecordWithAnyBitFlippedOrUnderAnotherIdIsRefused(t *testing.T) {
 	})
 }
 
-// FuzzRecord gives the decoder bodies behind a checksum that fits.
+// inOldForm is a record as version 1 wrote it.
+func inOldForm(id uint64, body []byte) []byte {
+	return binary.BigEndian.AppendUint32(bytes.Clone(body), boltfile.Checksum(append(idKey(id), body...)))
+}
+
+// FuzzRecord gives the decoder bodies behind a checksum that fits, in both forms.
 func FuzzRecord(f *testing.F) {
 	f.Add([]byte{})
 	r := record{id: 1, state: Waiting, kind: "fetch", key: "p1", labels: map[string]string{"shop": "a"}}
-	b := r.encode()
-	f.Add(b[:len(b)-4])
+	content, err := boltfile.Unseal(recordTable, idKey(1), r.encode())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(append([]byte{1}, content...))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		whole := binary.BigEndian.AppendUint32(bytes.Clone(body), recordSum(7, body))
-		r, err := decodeRecord(7, whole)
+		old, err := decodeRecord(7, inOldForm(7, body))
+		if len(body) == 0 || body[0] != 1 {
+			if err == nil {
+				t.Error("a record of no version was read")
+			}
+			return
+		}
+		r, newErr := decodeRecord(7, boltfile.Seal(recordTable, idKey(7), body[1:]))
+		if (err == nil) != (newErr == nil) {
+			t.Errorf("the old form: %v, the new one: %v", err, newErr)
+		}
 		if err != nil {
 			return
 		}
@@ -89,36 +106,39 @@ func FuzzRecord(f *testing.F) {
 		if err != nil {
 			t.Fatalf("what was decoded can't be encoded: %v", err)
 		}
-		if diff := gocmp.Diff(r, again, gocmp.AllowUnexported(record{}), cmpopts.EquateEmpty()); diff != "" {
-			t.Error(diff)
+		for _, other := range []record{old, again} {
+			if diff := gocmp.Diff(r, other, gocmp.AllowUnexported(record{}), cmpopts.EquateEmpty()); diff != "" {
+				t.Error(diff)
+			}
 		}
 	})
 }
 
-// The layout of version 1 on disk is fixed: a file written today must be read by
+// The layout of each version on disk is fixed: a file written today must be read by
 // every later version.
-func TestRecordOfVersionOneIsReadForEver(t *testing.T) {
+func TestRecordOfEachVersionIsReadForEver(t *testing.T) {
 	want := record{
 		id: 42, state: Dead, delayed: true, class: ClassUpstream, attempts: 5, snoozes: 2, reclaims: 1, coalesced: 3, redrives: 1,
 		enqueuedAt: stamp(start), setAt: stamp(start), firstAt: stamp(start.Add(time.Minute)), lastAt: stamp(start.Add(time.Hour)),
-		diedAt: stamp(start.Add(time.Hour)), retriedAt: stamp(start), size: 3, sum: crc32.Checksum([]byte("abc"), castagnoli),
+		diedAt: stamp(start.Add(time.Hour)), retriedAt: stamp(start), size: 3, sum: boltfile.Checksum([]byte("abc")),
 		kind: "fetch", key: "gid://1", reason: "", firstError: "timeout", lastError: "503", labels: map[string]string{"shop": "a.myshopify.com", "topic": "products/update"},
 	}
-	path := filepath.Join("testdata", "record-v1.txt")
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := strconv.Unquote(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := decodeRecord(42, []byte(stored))
-	if err != nil {
-		t.Fatalf("%v; today it would be %s", err, fmt.Sprintf("%q", want.encode()))
-	}
-	if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(record{})); diff != "" {
-		t.Error(diff)
+	for _, name := range []string{"record-v1.txt", "record-v2.txt"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatalf("%v; today it would be %q", err, want.encode())
+		}
+		stored, err := strconv.Unquote(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeRecord(42, []byte(stored))
+		if err != nil {
+			t.Fatalf("%s: %v; today it would be %q", name, err, want.encode())
+		}
+		if diff := gocmp.Diff(want, got, gocmp.AllowUnexported(record{})); diff != "" {
+			t.Error(name, diff)
+		}
 	}
 }
 

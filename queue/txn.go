@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
 )
 
 var (
@@ -24,7 +26,8 @@ var (
 	keyQuarantine  = []byte("quarantine")
 )
 
-const format = "1"
+// format is the version of the file; 1 had another form of records.
+const format = "2"
 
 // appendFill is how full pages are left that grow at their end only.
 const appendFill = 0.9
@@ -327,12 +330,12 @@ func (t *txn) waitUntil(r *record, due int64, reason string) {
 var errNothing = errors.New("nothing to commit")
 
 // makeBuckets creates what is missing and reports whether something was. It
-// returns ErrFormat for a file of a newer version. The first id of a new file is
-// one above lastID.
+// returns boltfile.ErrNewer for a file of a newer version. The first id of a new
+// file is one above lastID.
 func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 	if meta := tx.Bucket(bucketMeta); meta != nil {
-		if v := meta.Get(keyFormat); v != nil && string(v) != format {
-			return false, fmt.Errorf("%w (format %q)", ErrFormat, v)
+		if v := string(meta.Get(keyFormat)); v != format && v != "1" && v != "" {
+			return false, fmt.Errorf("queue.db was %w", boltfile.ErrNewer)
 		}
 	}
 	for _, name := range [...][]byte{bucketJobs, bucketDead, bucketPayloads, bucketDue, bucketKeys,
@@ -344,13 +347,14 @@ func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 		if err == nil && bytes.Equal(name, bucketJobs) {
 			err = b.SetSequence(lastID)
 		}
-		if err == nil && bytes.Equal(name, bucketMeta) {
-			err = b.Put(keyFormat, []byte(format))
-		}
 		if err != nil {
 			return false, err
 		}
 		made = true
 	}
-	return made, nil
+	meta := tx.Bucket(bucketMeta)
+	if string(meta.Get(keyFormat)) == format {
+		return made, nil
+	}
+	return true, meta.Put(keyFormat, []byte(format))
 }

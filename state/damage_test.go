@@ -266,7 +266,7 @@ func TestAFileOfANewerVersionIsLeftAlone(t *testing.T) {
 	}), o.Close())
 	before, err := os.ReadFile(path)
 	ok(t, err)
-	if _, err := state.Open(path, noon(), state.Options{}); !errors.Is(err, state.ErrNewer) {
+	if _, err := state.Open(path, noon(), state.Options{}); !errors.Is(err, boltfile.ErrNewer) {
 		t.Fatalf("got %v", err)
 	}
 	after, err := os.ReadFile(path)

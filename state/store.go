@@ -76,8 +76,8 @@ const (
 
 // Open opens the state.db at path, making it when there is none, and reads all
 // of it. A damaged file is set aside and is no error: Damage tells. The error
-// is boltfile.ErrLocked when another process has the file, ErrNewer when a newer
-// version wrote it, or says why it can't be reached.
+// is boltfile.ErrLocked when another process has the file, boltfile.ErrNewer when a
+// newer version wrote it, or says why it can't be reached.
 func Open(path string, now time.Time, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -154,7 +154,7 @@ func (s *Store) start(now time.Time, opened boltfile.Opened, o Options) error {
 	for _, step := range b.steps {
 		step.apply()
 	}
-	if damage.Reason == "" && !found.empty && len(b.steps) == 0 {
+	if damage.Reason == "" && !found.empty && !found.old && len(b.steps) == 0 {
 		return nil
 	}
 	return s.file.update(func(tx *bbolt.Tx) error {
@@ -168,6 +168,7 @@ func (s *Store) start(now time.Time, opened boltfile.Opened, o Options) error {
 // found is what load found besides sound records.
 type found struct {
 	empty   bool     // nothing was ever stored
+	old     bool     // by an older version, which has to refuse what is written now
 	damaged []string // as "table key"
 	reason  string
 	lost    bool // see Damage.Lost
@@ -193,6 +194,7 @@ func (s *Store) load() (found, error) {
 		if err != nil {
 			return err
 		}
+		f.old = want != nil && want.old
 		tables := s.tables()
 		for _, name := range slices.Sorted(maps.Keys(tables)) {
 			if root.Bucket([]byte(name)) == nil {

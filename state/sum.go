@@ -5,6 +5,8 @@ import (
 	"hash/fnv"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
 )
 
 // sum is what all records together come to. A checksum tells a record that is
@@ -18,6 +20,7 @@ type sum struct {
 	Sum    uint64   `json:"sum"` // of all rows, by exclusive or
 
 	rows map[string]uint64 // by table and key
+	old  bool              // an older version wrote it
 }
 
 const (
@@ -78,13 +81,15 @@ func (s *sum) write(tx *bbolt.Tx) error {
 
 // readSum returns the stored sum; nil: it can't be read.
 func readSum(b *bbolt.Bucket) (*sum, error) {
-	var s sum
-	err := errDamaged
-	if b != nil {
-		err = decodeRecord(sumBucket, sumKey, b.Get([]byte(sumKey)), &s)
-	}
-	if errors.Is(err, errDamaged) {
+	if b == nil {
 		return nil, nil
 	}
+	var s sum
+	raw := b.Get([]byte(sumKey))
+	err := decodeRecord(sumBucket, sumKey, raw, &s)
+	if errors.Is(err, boltfile.ErrRecord) {
+		return nil, nil
+	}
+	s.old = err == nil && raw[0] < boltfile.RecordVersion
 	return &s, err
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
 )
 
 // rootBucket holds a bucket for each table.
@@ -32,7 +34,7 @@ func (t *table[T]) load(root *bbolt.Bucket, sum *sum) (damaged []string, err err
 	err = root.Bucket([]byte(t.name)).ForEach(func(k, raw []byte) error {
 		var v T
 		err := decodeRecord(t.name, string(k), raw, &v)
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, boltfile.ErrRecord) {
 			damaged = append(damaged, string(k))
 			return nil
 		}

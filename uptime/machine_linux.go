@@ -1,4 +1,4 @@
-package limiter
+package uptime
 
 import (
 	"os"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// machineUptime reads the kernel's boot id and the time since boot, suspended
+// Machine reads the kernel's boot id and the time since boot, suspended
 // time included. Nobody can set either.
-func machineUptime() (string, time.Duration, bool) {
+func Machine() (string, time.Duration, bool) {
 	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
 		return "", 0, false

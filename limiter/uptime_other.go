@@ -1,8 +1,0 @@
-//go:build !linux
-
-package limiter
-
-import "time"
-
-// machineUptime is unknown here: a restart counts as no time passed.
-func machineUptime() (string, time.Duration, bool) { return "", 0, false }
