@@ -47,7 +47,7 @@ func openAccount(keep *state.Store, s config.Settings, cost argonCost, log *slog
 		a.remote = s.AdminListen
 	}
 	if s.AdminPassword.IsSet() {
-		a.fixed = s.Origin("admin-password").String()
+		a.fixed = s.Origin("STOCKROOM_ADMIN_PASSWORD")
 		a.current.Store(a.fromSettings(s.AdminPassword.Reveal()))
 		return a
 	}

@@ -65,7 +65,7 @@ func (a *Appliance) room(more int64) string {
 // lookAtSpace looks the free space up and says when its level is another one.
 func (a *Appliance) lookAtSpace() {
 	s := a.opt.Settings
-	seen, err := a.dir.Space(datadir.SpaceWarn{Bytes: s.SpaceWarnBytes, Percent: s.SpaceWarnPercent})
+	seen, err := a.dir.Space(datadir.SpaceWarn(s.SpaceWarn))
 	if err != nil {
 		a.log.Debug("free space", "error", err.Error())
 	}

@@ -41,7 +41,10 @@ type Process struct {
 
 // commands is the command line as kong parses it, in the order of the help.
 type commands struct {
-	config.Flags `embed:""`
+	// The settings are flags of every command. Nothing is read into them here: what
+	// is typed is collected in flags, for config.Load.
+	Settings config.Settings `embed:"" group:"settings"`
+	flags    config.Flags
 
 	JSON        bool             `name:"json" group:"common" help:"Write a JSON document to standard output."`
 	ShowVersion kong.VersionFlag `name:"version" group:"common" help:"Show the version."`
@@ -103,10 +106,11 @@ type exited int
 
 // newParser makes the parser that fills c.
 func newParser(c *commands, p Process) *kong.Kong {
-	parser, err := kong.New(c,
+	c.flags = config.Flags{}
+	parser, err := kong.New(c, c.flags,
 		kong.Name("stockroom"),
 		kong.Description("Keeps an exact local copy of a Shopify shop's products in SQLite."),
-		kong.Vars(config.FlagVars()), kong.Vars{"version": versionLine(p.Version)}, kong.Writers(p.Stdout, p.Stderr),
+		kong.Vars{"version": versionLine(p.Version)}, kong.Writers(p.Stdout, p.Stderr),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, FlagsLast: true, WrapUpperBound: 100}), kong.Help(printHelp),
 		kong.ExplicitGroups([]kong.Group{{Key: "common", Title: "With every command:"}}),
 		kong.NamedMapper("shop", kong.MapperFunc(readShop)),
@@ -119,6 +123,9 @@ func newParser(c *commands, p Process) *kong.Kong {
 	for _, flag := range parser.Model.Flags {
 		if flag.Name == "json" {
 			parser.Model.HelpFlag.Group = flag.Group
+		}
+		if preset := flag.Tag.Get("preset"); preset != "" {
+			flag.Help += " Default: " + preset + "."
 		}
 	}
 	return parser
@@ -165,7 +172,7 @@ func Run(ctx context.Context, p Process) int {
 	s := &stopper{stderr: p.Stderr, flush: flush, exit: os.Exit}
 	ctx, stop := s.notify(ctx)
 	defer stop()
-	e := &env{Process: p, ctx: ctx, stop: s, flags: c.Flags, json: c.JSON, model: k.Model}
+	e := &env{Process: p, ctx: ctx, stop: s, flags: c.flags, json: c.JSON, model: k.Model}
 	if err := k.Run(e); err != nil {
 		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
 		return exitCode(err)
@@ -218,7 +225,7 @@ func exitCode(err error) int {
 
 // settings loads the settings; a wrong one exits with ExitConfig.
 func (e *env) settings() (config.Settings, error) {
-	s, err := config.Load(config.Sources{Flags: e.flags.Given(), Environ: e.Environ})
+	s, err := config.Load(config.Sources{Flags: e.flags, Environ: e.Environ})
 	s.Program = e.Program
 	return s, withCode(config.ExitConfig, err)
 }

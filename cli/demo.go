@@ -37,19 +37,18 @@ func (c demoCommand) Run(e *env) (err error) {
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
-	given := e.flags.Given()
 	var l appliance.Listeners
-	if l.Public, err = demoListener(given, "listen", "127.0.0.1:8080"); err != nil {
+	if l.Public, err = demoListener(e.flags, "listen", "127.0.0.1:8080"); err != nil {
 		return err
 	}
 	defer l.Public.Close()
-	if l.Admin, err = demoListener(given, "admin-listen", "127.0.0.1:8081"); err != nil {
+	if l.Admin, err = demoListener(e.flags, "admin-listen", "127.0.0.1:8081"); err != nil {
 		return err
 	}
 	defer l.Admin.Close()
-	flags := map[string]string{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
+	flags := config.Flags{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
 	for _, name := range []string{"data", "log-format"} {
-		if v, ok := given[name]; ok {
+		if v, ok := e.flags[name]; ok {
 			flags[name] = v
 		}
 	}
@@ -86,7 +85,7 @@ func (c demoCommand) Run(e *env) (err error) {
 	s.LimitWindow = 2 * time.Second
 	s.Shop = config.EnvShop{Domain: demoShop, APIKey: "demo", APISecret: config.NewSecret(shop.Secret()), MerchantID: "demo"}
 	level := slog.LevelWarn
-	if _, ok := given["log-format"]; ok {
+	if _, ok := e.flags["log-format"]; ok {
 		level = slog.LevelInfo
 	}
 	opening := new(appliance.Opening)
@@ -120,7 +119,7 @@ func (c demoCommand) Run(e *env) (err error) {
 
 // demoListener listens on the address that a flag gives. Without one it is the
 // usual address, or a port that the system chooses when that one is taken.
-func demoListener(given map[string]string, flag, usual string) (net.Listener, error) {
+func demoListener(given config.Flags, flag, usual string) (net.Listener, error) {
 	tries := []string{usual, "127.0.0.1:0"}
 	if address, ok := given[flag]; ok {
 		if _, err := config.Load(config.Sources{Flags: map[string]string{flag: address}}); err != nil {

@@ -5,14 +5,12 @@ import (
 	"path/filepath"
 )
 
-// defaultData is the data dir of a command that is not told another one.
-const defaultData = "./stockroom-data"
-
 // Command writes a command line that a person can paste: the program as it was
 // called, the words, and the data dir where the command would not find it.
 func (s Settings) Command(words string) string {
 	words = ShellQuote(cmp.Or(s.Program, "stockroom")) + " " + words
-	usual, err := filepath.Abs(defaultData)
+	data, _ := named("data")
+	usual, err := filepath.Abs(data.Default)
 	if s.DataDir == "" || err == nil && s.DataDir == usual {
 		return words
 	}

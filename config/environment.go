@@ -2,6 +2,7 @@ package config
 
 import (
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -16,36 +17,45 @@ func otherVariables() []string {
 // testPrefix begins variables with which test programs talk to themselves.
 const testPrefix = "STOCKROOM_TEST_"
 
+// variables are the names of the variables of settings.
+func variables(rows []Setting) []string {
+	var names []string
+	for _, s := range rows {
+		if names = append(names, s.Env); s.kind == "secret" {
+			names = append(names, s.Env+fileSuffix)
+		}
+	}
+	return names
+}
+
+// strangers are the variables that are set, begin with prefix and are not known,
+// in the order of their names.
+func (l *loader) strangers(prefix string, known []string) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(l.env)), func(name string) bool {
+		return !strings.HasPrefix(name, prefix) || slices.Contains(known, name)
+	})
+}
+
 // checkEnvironment refuses variables that look like settings and are none: a
 // misspelt one would otherwise be ignored in silence.
 func (l *loader) checkEnvironment() {
-	var known []string
-	for _, s := range l.all {
-		known = append(known, s.Env)
-	}
-	for _, name := range slices.Sorted(maps.Keys(l.env)) {
-		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, testPrefix) ||
-			slices.Contains(known, name) || slices.Contains(otherVariables(), name) || serviceLink(name, l.env[name]) {
-			continue
-		}
-		if meant := nearestEnv(name, known); meant != "" {
-			l.fail("%s: there is no such setting, did you mean %s?", name, meant)
-		} else {
-			l.fail("%s: there is no such setting, see stockroom config print", name)
+	known := variables(rows(reflect.TypeFor[Settings]()))
+	for _, name := range l.strangers(envPrefix, append(otherVariables(), known...)) {
+		if !strings.HasPrefix(name, testPrefix) && !serviceLink(name, l.env[name]) {
+			l.errs = append(l.errs, noSetting(name, nearestEnv(name, known)))
 		}
 	}
 }
 
 // nearestEnv compares without the prefix that all variables share.
 func nearestEnv(name string, known []string) string {
+	rest := strings.TrimPrefix(name, envPrefix)
+	if slices.Contains([]string{"PORT", "ADDR", "ADDRESS", "BIND", "HOST"}, rest) {
+		return envName("listen")
+	}
 	var rests []string
 	for _, k := range known {
 		rests = append(rests, strings.TrimPrefix(k, envPrefix))
-	}
-	rest := strings.TrimPrefix(name, envPrefix)
-	switch rest {
-	case "PORT", "ADDR", "ADDRESS", "BIND", "HOST":
-		return envName("listen")
 	}
 	if meant := nearest(rest, rests); meant != "" {
 		return envPrefix + meant
@@ -62,5 +72,6 @@ func serviceLink(name, value string) bool {
 	if strings.Contains(value, "://") && strings.HasSuffix(name, "_PORT") {
 		return true
 	}
-	return regexp.MustCompile(`_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`).MatchString(name)
+	return regexp.MustCompile(`_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$`).
+		MatchString(name)
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 )
 
@@ -14,7 +14,7 @@ import (
 type Sources struct {
 	// Flags are the flags that were given, by name without dashes. A flag that
 	// was not given must be absent; "" means an explicit nothing.
-	Flags map[string]string
+	Flags Flags
 	// Environ is the environment as os.Environ returns it. An empty variable
 	// counts as not set.
 	Environ []string
@@ -29,7 +29,7 @@ type Sources struct {
 func Load(src Sources) (Settings, error) {
 	l := newLoader(src)
 	l.loadFile()
-	l.loadValues()
+	l.loadSettings()
 	l.checkEnvironment()
 	l.loadPassword()
 	l.loadShop()
@@ -41,12 +41,10 @@ func Load(src Sources) (Settings, error) {
 
 // loader is one call of Load under way.
 type loader struct {
-	all      []Setting
-	flags    map[string]string
+	flags    Flags
 	env      map[string]string
-	file     map[string]string // the settings file's values by key
-	fileErrs map[string]error  // keys whose value has no usable form
-	fileName string            // "" for no settings file
+	file     map[string]any // the settings file's values by key
+	fileName string         // "" for no settings file
 	secrets  secretFiles
 	out      Settings
 	errs     []error
@@ -55,21 +53,23 @@ type loader struct {
 func newLoader(src Sources) *loader {
 	open := src.Open
 	if open == nil {
-		open = func(name string) (fs.File, error) { return os.Open(name) }
+		open = openFile
 	}
 	env := map[string]string{}
 	for _, line := range src.Environ {
 		name, value, _ := strings.Cut(line, "=")
+		if strings.HasPrefix(name, shopPrefix) {
+			value = strings.TrimSpace(value) // blanks at the ends come from quoting mistakes and belong to no value
+		}
 		if _, seen := env[name]; !seen && value != "" {
 			env[name] = value
 		}
 	}
 	return &loader{
-		all:     All(),
 		flags:   src.Flags,
 		env:     env,
 		secrets: secretFiles{open: open, credentials: env["CREDENTIALS_DIRECTORY"]},
-		out:     Settings{origins: map[string]Origin{}},
+		out:     Settings{origins: map[string]string{}},
 	}
 }
 
@@ -79,14 +79,10 @@ func (l *loader) fail(format string, args ...any) {
 
 // loadFile reads the settings file when one is named.
 func (l *loader) loadFile() {
-	name, given := l.flags["config"]
-	if !given {
-		name = l.env[envName("config")]
-	}
+	name := l.found("config").text
 	if name == "" {
 		return
 	}
-	l.fileName = name
 	f, err := l.secrets.open(name)
 	if err != nil {
 		l.fail("can't open the settings file: %w", err)
@@ -102,96 +98,122 @@ func (l *loader) loadFile() {
 		l.fail("the settings file %s holds more than %s, is it the right one?", name, FormatSize(maxSettingsFile))
 		return
 	}
-	l.file, l.fileErrs, err = parseFile(string(raw), l.all)
-	if err != nil {
+	l.fileName = name
+	if l.file, err = parseFile(string(raw)); err != nil {
 		l.fail("%s: %w", name, err)
 	}
 }
 
-// loadValues gives every setting its value, in the order of the table.
-func (l *loader) loadValues() {
+// found is what is given for a setting, and where.
+type found struct {
+	text   string
+	label  string // begins a message about it: what the reader has to change
+	origin string // see Settings.Origin
+	base   string // where relative paths start, "" for the working directory
+	err    error  // why it has no text
+}
+
+// byDefault is the origin of what nobody gave.
+const byDefault = "default"
+
+// find looks for what is given for a setting.
+func (l *loader) find(s Setting) found {
+	if text, given := l.flags[s.Name]; given {
+		return found{text: text, label: "--" + s.Name, origin: "flag --" + s.Name}
+	}
+	if file := l.env[s.Env+fileSuffix]; s.kind == "secret" && file != "" {
+		return l.findSecret(s, file)
+	}
+	if text := l.env[s.Env]; text != "" {
+		return found{text: text, label: s.Env, origin: "environment " + s.Env}
+	}
+	if value, given := l.file[s.Name]; given {
+		text, err := s.fileText(value)
+		return found{text, l.fileName + ": " + s.Name, "file " + l.fileName, filepath.Dir(l.fileName), err}
+	}
+	return found{text: s.Default, label: s.Name, origin: byDefault}
+}
+
+// findSecret reads the file that a variable names.
+func (l *loader) findSecret(s Setting, file string) found {
+	if l.env[s.Env] != "" {
+		return found{label: s.Env + fileSuffix, err: fmt.Errorf("%s is set as well, use one of them", s.Env)}
+	}
+	secret, path, err := l.secrets.read(file, "")
+	if err != nil {
+		return found{label: s.Env + fileSuffix, err: err}
+	}
+	return found{text: secret.Reveal(), label: s.Env, origin: "file " + path}
+}
+
+// found is find by name.
+func (l *loader) found(name string) found {
+	s, _ := named(name)
+	return l.find(s)
+}
+
+// load gives settings their values.
+func (l *loader) load(rows []Setting) {
+	for _, s := range rows {
+		at := l.find(s)
+		l.out.origins[s.Name] = at.origin
+		if at.err == nil && (at.text != "" || at.origin != byDefault) {
+			at.err = s.read(&l.out, at)
+		}
+		if at.err != nil {
+			l.fail("%s: %w", at.label, at.err)
+		}
+	}
+}
+
+// read sets the setting's field.
+func (s Setting) read(all *Settings, at found) error {
+	if s.kind == "folder" && at.text != "" && !filepath.IsAbs(at.text) {
+		at.text = filepath.Join(at.base, at.text)
+	}
+	value, err := readers()[s.kind](s, at.text)
+	if err == nil {
+		s.in(all).Set(reflect.ValueOf(value))
+	}
+	return err
+}
+
+// loadSettings gives all but the shop its value.
+func (l *loader) loadSettings() {
 	for name := range l.flags {
-		if s, known := lookup(l.all, name); !known || s.EnvOnly {
+		if s, known := named(name); !known || s.EnvOnly {
 			l.fail("--%s: there is no such flag", name)
 		}
 	}
-	for _, s := range l.all {
-		text, origin := l.find(s)
-		l.out.origins[s.Name] = origin
-		if text == "" && origin.Source == FromDefault {
-			continue // no default and nobody gave a value
-		}
-		if origin.Source == FromFile {
-			if err := l.fileErrs[s.Name]; err != nil {
-				l.fail("%s: %s: %w", origin.Where, s.Name, err)
-				continue
-			}
-			if s.path {
-				text = relativeTo(filepath.Dir(l.fileName), text)
-			}
-		}
-		if err := s.set(&l.out, text); err != nil {
-			l.fail("%s: %w", l.label(s.Name, origin), err)
-		}
-	}
+	l.load(rows(reflect.TypeFor[Settings]()))
 	if len(l.errs) == 0 {
 		if err := l.out.check(); err != nil {
-			l.fail("%s: %w", l.label("public-url", l.out.origins["public-url"]), err)
+			l.fail("%s: %w", l.found("public-url").label, err)
 		}
 	}
-}
-
-// find returns a setting's text and where it came from.
-func (l *loader) find(s Setting) (string, Origin) {
-	if text, given := l.flags[s.Name]; given {
-		return text, Origin{FromFlag, "--" + s.Name}
-	}
-	if text := l.env[s.Env]; text != "" {
-		return text, Origin{FromEnv, s.Env}
-	}
-	if text, given := l.file[s.Name]; given {
-		return text, Origin{FromFile, l.fileName}
-	}
-	return s.Default, Origin{}
-}
-
-// label begins a message about a setting with what the reader has to change.
-func (l *loader) label(name string, o Origin) string {
-	switch o.Source {
-	case FromFile:
-		return o.Where + ": " + name
-	case FromDefault:
-		return name
-	}
-	return o.Where
 }
 
 // loadPassword reads the admin password's file. A file that can't be used is
 // no error here but in Settings.CheckServe: a command that talks to a running
 // server may not see the server's secrets.
 func (l *loader) loadPassword() {
-	name := l.out.AdminPasswordFile
-	if name == "" {
+	const password = "STOCKROOM_ADMIN_PASSWORD"
+	at := l.found("admin-password-file")
+	switch {
+	case at.text == "":
+		return
+	case l.env[password] != "":
+		l.fail("%s: %s is set as well, use one of them", at.label, password)
 		return
 	}
-	origin := l.out.origins["admin-password-file"]
-	label := l.label("admin-password-file", origin)
-	if l.out.AdminPassword.IsSet() {
-		l.fail("%s: %s is set as well, use one of them", label, envName("admin-password"))
-		return
-	}
-	base := ""
-	if origin.Source == FromFile {
-		base = filepath.Dir(l.fileName)
-	}
-	password, path, err := l.secrets.read(name, base)
+	secret, path, err := l.secrets.read(at.text, at.base)
 	if err == nil {
-		err = checkPassword(password)
+		err = checkPassword(secret.Reveal())
 	}
 	if err != nil {
-		l.out.passwordErr = fmt.Errorf("%s: %w", label, err)
+		l.out.passwordErr = fmt.Errorf("%s: %w", at.label, err)
 		return
 	}
-	l.out.AdminPassword = password
-	l.out.origins["admin-password"] = Origin{FromFile, path}
+	l.out.AdminPassword = secret
+	l.out.origins[password] = "file " + path
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -45,19 +46,19 @@ func settingsPage() string {
 	}
 	b.WriteString(pageSecrets)
 	b.WriteString("| variable | meaning |\n|---|---|\n")
-	for _, s := range All() {
+	for _, s := range rows(reflect.TypeFor[Settings]()) {
 		if s.EnvOnly {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", s.Env, s.Help)
 		}
 	}
 	b.WriteString(pageShop)
 	b.WriteString("| variable | or a file | meaning |\n|---|---|---|\n")
-	for _, v := range shopVariables() {
+	for _, s := range shopRows() {
 		file := ""
-		if v.secret {
-			file = "`" + v.name + fileSuffix + "`"
+		if s.kind == "secret" {
+			file = "`" + s.Env + fileSuffix + "`"
 		}
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.name, file, v.help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Env, file, s.Help)
 	}
 	b.WriteString(pageOther)
 	for _, name := range otherVariables() {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -55,7 +56,8 @@ func (s secretFiles) read(name, base string) (Secret, string, error) {
 		return Secret{}, path, fmt.Errorf("%s is a folder, name the file that holds the secret", path)
 	}
 	if mode.IsRegular() && mode.Perm()&0o006 != 0 {
-		return Secret{}, path, fmt.Errorf("every user of this machine can open the secret file %s (mode %04o); run: chmod o-rwx %s",
+		return Secret{}, path, fmt.Errorf(
+			"every user of this machine can open the secret file %s (mode %04o); run: chmod o-rwx %s",
 			path, mode.Perm(), ShellQuote(path))
 	}
 	raw, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
@@ -63,7 +65,8 @@ func (s secretFiles) read(name, base string) (Secret, string, error) {
 		return Secret{}, path, fmt.Errorf("can't read the secret file: %w", err)
 	}
 	if len(raw) > maxSecretFile {
-		return Secret{}, path, fmt.Errorf("the secret file %s holds more than %s, it is not a secret", path, FormatSize(maxSecretFile))
+		return Secret{}, path, fmt.Errorf("the secret file %s holds more than %s, it is not a secret",
+			path, FormatSize(maxSecretFile))
 	}
 	value := strings.TrimRight(string(raw), "\r\n")
 	if value == "" {
@@ -72,19 +75,18 @@ func (s secretFiles) read(name, base string) (Secret, string, error) {
 	return NewSecret(value), path, nil
 }
 
+func openFile(name string) (fs.File, error) { return os.Open(name) }
+
 // ReadSecretFile returns the secret that a file holds, as files that settings name
 // are read.
 func ReadSecretFile(name string) (Secret, error) {
-	secret, _, err := secretFiles{open: func(name string) (fs.File, error) { return os.Open(name) }}.read(name, "")
+	secret, _, err := secretFiles{open: openFile}.read(name, "")
 	return secret, err
 }
 
 // ShellQuote writes text so that a shell takes it for one word.
 func ShellQuote(path string) string {
-	plain := func(r rune) bool {
-		return r == '/' || r == '.' || r == '-' || r == '_' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	}
-	if strings.IndexFunc(path, func(r rune) bool { return !plain(r) }) < 0 {
+	if regexp.MustCompile(`^[A-Za-z0-9/._-]*$`).MatchString(path) {
 		return path
 	}
 	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -17,50 +18,74 @@ const (
 	LogJSON = "json"
 )
 
-// Settings are the values in force, checked. Their meanings, ranges and
-// defaults are in the table, see All.
+// Settings are the values in force, checked. Their fields are the one table of
+// settings, in the order they are documented: a field with the tag name is a
+// flag, a variable and a key of the settings file, one with the tag env is a
+// variable only. See All. The other tags:
+//
+//	type    how a value is written, which names its reader, see readers
+//	preset  the default as a person writes it; kong would take one in its own tag for typed
+//	range   LEAST to MOST of a number, with ", or 0" where 0 has a meaning of its own
+//	unit    what the documentation calls such a value, where type does not say it
+//	help    one sentence
 type Settings struct {
-	Program           string // as it was called, "" for its name
-	ConfigFile        string // "" for none
-	DataDir           string
-	Listen            string // host:port
-	AdminListen       string // host:port
-	AdminPasswordFile string // as given, "" for none
-	AdminPassword     Secret // from the file or the environment, unset for none
-	AdminHosts        []string
-	PublicURL         string // without a slash at its end, "" for none
-	TrustedProxies    []netip.Prefix
-	APIVersion        string // YYYY-MM
-	APIBase           string // without a slash at its end, may hold {shop}
-	LimitPoints       int
-	LimitWindow       time.Duration
-	LimitAdaptive     bool
-	BreakerFailures   int
-	BreakerReset      time.Duration
-	RetryDelay        time.Duration
-	RetryAttempts     int
-	MaxBody           int64         // bytes
-	ReconcileEvery    time.Duration // 0: only on request
-	FullSyncEvery     time.Duration // 0: only on request
-	KeepDeliveries    time.Duration
-	KeepChanges       time.Duration
-	SpaceWarnBytes    int64  // 0: no such limit
-	SpaceWarnPercent  int    // of the disk; 0: no such limit
-	LogFormat         string // LogAuto, LogText or LogJSON
+	Program string `kong:"-"` // as it was called, "" for its name
+
+	ConfigFile        string         `name:"config" type:"text" unit:"path" help:"Settings file in TOML; its keys are the names of these flags."`
+	DataDir           string         `name:"data" type:"folder" unit:"path" preset:"./stockroom-data" group:"common" placeholder:"DIR" help:"Folder that holds everything Stockroom keeps."`
+	Listen            string         `name:"listen" type:"address" preset:"127.0.0.1:8080" help:"Public listener: webhooks and health only."`
+	AdminListen       string         `name:"admin-listen" type:"address" preset:"127.0.0.1:8081" help:"Status page, API and metrics. Any address but a loopback one needs a password. The same as --listen on loopback: one listener serves both."`
+	AdminPasswordFile string         `name:"admin-password-file" type:"text" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
+	AdminPassword     Secret         `kong:"-" env:"STOCKROOM_ADMIN_PASSWORD" type:"password" help:"The password of the status page itself, instead of a file."` // or that of the file
+	AdminHosts        []string       `name:"admin-host" type:"names" help:"Further host names under which the status page may be opened."`
+	PublicURL         string         `name:"public-url" type:"public-url" unit:"URL" help:"Where Shopify reaches the public listener, https://... Without it webhooks can't be registered."` // without a slash at its end
+	TrustedProxies    []netip.Prefix `name:"trusted-proxies" type:"networks" help:"Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto count."`
+	APIVersion        string         `name:"api-version" type:"version" preset:"2026-10" help:"Version of Shopify's Admin API."`
+	APIBase           string         `name:"api-base" type:"api-base" unit:"URL" preset:"https://{shop}" help:"Where the Admin API is; {shop} stands for the shop's domain. Other than the default only for a simulated shop."` // without a slash at its end
+	LimitPoints       int            `name:"limit-points" type:"count" unit:"points" preset:"80" range:"1 to 1000000" help:"Query cost that may be spent in one --limit-window per shop, until Shopify has told the real budget."`
+	LimitWindow       time.Duration  `name:"limit-window" type:"duration" preset:"60s" range:"100ms to 24h" help:"Length of the sliding window of --limit-points."`
+	LimitAdaptive     bool           `name:"limit-adaptive" type:"true or false" preset:"true" negatable:"" help:"Learn the budget from what Shopify says in its answers."`
+	BreakerFailures   int            `name:"breaker-failures" type:"count" unit:"failures" preset:"5" range:"1 to 1000" help:"Failures in a row after which a shop's API is left alone for --breaker-reset."`
+	BreakerReset      time.Duration  `name:"breaker-reset" type:"duration" preset:"30s" range:"10ms to 1h" help:"Pause after --breaker-failures; it doubles while the failures go on."`
+	RetryDelay        time.Duration  `name:"retry-delay" type:"duration" preset:"60s" range:"10ms to 1h" help:"Wait before a failed job is tried again; it doubles with each try."`
+	RetryAttempts     int            `name:"retry-attempts" type:"count" unit:"tries" preset:"5" range:"1 to 20" help:"Tries before a job becomes a dead letter."`
+	MaxBody           int64          `name:"max-body" type:"size" preset:"8MiB" range:"1KiB to 64MiB" help:"Largest webhook body that is accepted."`
+	ReconcileEvery    time.Duration  `name:"reconcile-every" type:"duration" preset:"1h" range:"1s to 30d, or 0" help:"How often the copy is compared with the shop; 0 for only on request."`
+	FullSyncEvery     time.Duration  `name:"full-sync-every" type:"duration" preset:"24h" range:"1s to 90d, or 0" help:"How often every field of every product is fetched and compared; 0 for only on request."`
+	KeepDeliveries    time.Duration  `name:"keep-deliveries" type:"duration" preset:"168h" range:"4h to 3650d" help:"How long the journal of webhooks is kept; a webhook sent twice is known as such for as long. At least 4h, Shopify repeats a delivery for that long."`
+	KeepChanges       time.Duration  `name:"keep-changes" type:"duration" preset:"720h" range:"1h to 3650d" help:"How long the change feed goes back."`
+	SpaceWarn         Room           `name:"space-warn" type:"size, percent" preset:"1GiB,5%" help:"Warn when the disk of --data has less room than this: a size, a share of the disk, or both; 0 for never. Below 16MiB deliveries are at stake, which is always said."`
+	LogFormat         string         `name:"log-format" type:"auto, text or json" preset:"auto" help:"Form of the log: text, json, or auto for text on a terminal and json elsewhere."`
 
 	// Shop is the shop that the environment declares; its Domain is "" when
 	// there is none.
-	Shop EnvShop
+	Shop EnvShop `kong:"-"`
 	// Warnings are sentences for the log, about things that were ignored.
-	Warnings []string
+	Warnings []string `kong:"-"`
 
-	origins     map[string]Origin // by name of the setting, and by variable for SHOPIFY_*
+	origins     map[string]string // by name of the setting
 	passwordErr error             // why the password file can't be used
 }
 
-// Origin returns where the value of the setting called name came from, the
-// default when nobody gave one.
-func (s Settings) Origin(name string) Origin { return s.origins[name] }
+// EnvShop is the one shop that the environment can declare. It is never
+// stored, and it wins over a stored shop of the same domain. A secret can also be
+// given as a file, in the variable with _FILE at its end.
+type EnvShop struct {
+	Domain             string `env:"SHOPIFY_SHOP" type:"word" help:"Domain of the shop, for example my-shop.myshopify.com."` // in lower case, "" when none is declared
+	APIKey             string `env:"SHOPIFY_API_KEY" type:"word" help:"The app's client id."`
+	APISecret          Secret `env:"SHOPIFY_API_SECRET" type:"secret" help:"The app's client secret. Webhooks are signed with it."` // it gets tokens by the client-credentials grant, too
+	APISecretPrevious  Secret `env:"SHOPIFY_API_SECRET_PREVIOUS" type:"secret" help:"The client secret before the last rotation. Shopify may sign with it for up to an hour after the rotation."`
+	NotificationSecret Secret `env:"SHOPIFY_NOTIFICATION_SECRET" type:"secret" help:"The shop's own secret, which signs webhooks made under Settings, Notifications in Shopify's admin."`
+	AccessToken        Secret `env:"SHOPIFY_ACCESS_TOKEN" type:"secret" help:"A static access token. Without it tokens are asked for with the client id and secret, and renewed."`
+	MerchantID         string `env:"SHOPIFY_MERCHANT_ID" type:"word" help:"Your own name for the merchant, stored with each product."`
+}
+
+// Declared reports whether the environment declares a shop.
+func (e EnvShop) Declared() bool { return e.Domain != "" }
+
+// Origin returns where the value in force of the setting called name came from:
+// "default", "file PATH", "environment NAME" or "flag --NAME".
+func (s Settings) Origin(name string) string { return cmp.Or(s.origins[name], byDefault) }
 
 // APIBaseFor returns the base address of the Admin API for a shop's domain.
 func (s Settings) APIBaseFor(shop string) string {
@@ -85,12 +110,14 @@ func (s Settings) CheckServe(passwordStored bool) error {
 	if s.passwordErr != nil {
 		errs = append(errs, s.passwordErr)
 	}
-	if !loopbackAddress(s.AdminListen) {
+	if !s.AdminOnLoopback() {
 		if !s.AdminPassword.IsSet() && s.passwordErr == nil && !passwordStored {
-			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: set one with stockroom password set or --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
+			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: "+
+				"set one with stockroom password set or --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
 		}
 		if s.Listen == s.AdminListen {
-			errs = append(errs, fmt.Errorf("admin-listen: it may be the same as --listen only on a loopback address; %s is not one, use another port", s.AdminListen))
+			errs = append(errs, fmt.Errorf("admin-listen: it may be the same as --listen only on a loopback address; "+
+				"%s is not one, use another port", s.AdminListen))
 		}
 	}
 	return errors.Join(errs...)
@@ -102,20 +129,16 @@ func (s *Settings) check() error {
 		return nil
 	}
 	// A simulated shop on this machine can post to this machine; Shopify can't.
-	public, base := mustHost(s.PublicURL), mustHost(s.APIBaseFor("example.myshopify.com"))
-	if loopbackHost(public) && loopbackHost(base) {
+	if loopbackURL(s.PublicURL) && loopbackURL(s.APIBaseFor("example.myshopify.com")) {
 		return nil
 	}
 	return errors.New("it begins with http://, and Shopify only delivers to https:// addresses")
 }
 
-// mustHost returns the host of an address that was checked before.
-func mustHost(address string) string {
+// loopbackURL reports whether a web address is on this machine.
+func loopbackURL(address string) bool {
 	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
+	return err == nil && loopbackHost(u.Hostname())
 }
 
 // loopbackAddress reports whether host:port is reached from this machine only.

@@ -50,7 +50,7 @@ func TestSecretsComeFromFilesToo(t *testing.T) {
 	if e.APISecret.Reveal() != hidden || e.APISecretPrevious.Reveal() != "old-"+hidden || e.AccessToken.Reveal() != "token-"+hidden || e.NotificationSecret.Reveal() != "store-"+hidden {
 		t.Error("a secret was not read as written")
 	}
-	if got := s.Origin("SHOPIFY_NOTIFICATION_SECRET").String(); got != "file /creds/stored" {
+	if got := s.Origin("SHOPIFY_NOTIFICATION_SECRET"); got != "file /creds/stored" {
 		t.Errorf("origin %q", got)
 	}
 }
