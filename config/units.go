@@ -19,70 +19,54 @@ const (
 // 0. Negative durations are errors.
 func ParseDuration(text string) (time.Duration, error) {
 	s := strings.TrimSpace(text)
-	if s == "0" {
-		return 0, nil
-	}
-	if _, err := strconv.ParseFloat(s, 64); err == nil {
+	if _, err := strconv.ParseFloat(s, 64); err == nil && s != "0" {
 		return 0, fmt.Errorf("%q has no unit, write for example %ss, %sm or %sh", text, s, s, s)
 	}
-	var days time.Duration
 	head, rest, hasDays := strings.Cut(s, "d")
-	if hasDays {
-		n, err := strconv.ParseFloat(head, 64)
-		// The bound keeps the conversion from overflowing.
-		if err != nil || math.IsNaN(n) || math.Abs(n) > maxDays {
-			return 0, notADuration(text)
-		}
-		days = time.Duration(n * float64(day))
-	} else {
-		rest = s
+	if !hasDays {
+		head, rest = "0", s
+	} else if rest == "" {
+		rest = "0"
 	}
-	var d time.Duration
-	if !hasDays || rest != "" {
-		var err error
-		if d, err = time.ParseDuration(rest); err != nil || hasDays && (d < 0 || d > maxDays*day) {
-			return 0, notADuration(text)
-		}
-	}
-	if days+d < 0 {
+	days, wrong := strconv.ParseFloat(head, 64)
+	d, err := time.ParseDuration(rest)
+	// The bounds keep the sum from overflowing.
+	inBounds := math.Abs(days) <= maxDays && (!hasDays || d >= 0 && d <= maxDays*day)
+	switch {
+	case wrong != nil || err != nil || !inBounds:
+		return 0, fmt.Errorf("%q is not a duration, write for example 90s, 15m, 1h30m or 7d", text)
+	case days < 0 || d < 0:
 		return 0, fmt.Errorf("%q is negative", text)
 	}
-	return days + d, nil
-}
-
-func notADuration(text string) error {
-	return fmt.Errorf("%q is not a duration, write for example 90s, 15m, 1h30m or 7d", text)
+	return time.Duration(days*float64(day)) + d, nil
 }
 
 // FormatDuration writes d as ParseDuration reads it, without units that are
 // zero: "60s" stays in seconds below two minutes, "168h" in hours.
 func FormatDuration(d time.Duration) string {
 	switch {
-	case d != 0 && d%time.Hour == 0:
-		return strconv.FormatInt(int64(d/time.Hour), 10) + "h"
-	case d >= 2*time.Minute && d < time.Hour && d%time.Minute == 0:
-		return strconv.FormatInt(int64(d/time.Minute), 10) + "m"
-	case d > 0 && d < 2*time.Minute && d%time.Second == 0:
-		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 	case d == 0:
 		return "0"
+	case d < 2*time.Minute && d%time.Second == 0:
+		return strconv.FormatInt(int64(d/time.Second), 10) + "s"
 	}
 	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
+	for _, zero := range []string{"m0s", "h0m"} {
+		if head, ends := strings.CutSuffix(s, zero); ends {
+			s = head + zero[:1]
+		}
 	}
 	return s
 }
 
-// sizeUnits are tried in this order, so that "MiB" is not read as "B".
-func sizeUnits() []struct {
+type sizeUnit struct {
 	name  string
 	bytes int64
-} {
-	return []struct {
-		name  string
-		bytes int64
-	}{
+}
+
+// sizeUnits are tried in this order, so that "MiB" is not read as "B".
+func sizeUnits() []sizeUnit {
+	return []sizeUnit{
 		{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
 		{"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"KB", 1e3}, {"B", 1},
 	}
