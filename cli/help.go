@@ -132,28 +132,22 @@ func parseError(err error) error {
 	case isMissing:
 		text = path + " needs " + strings.ReplaceAll(missing, `"`, "")
 	}
-	for _, plain := range plainer() {
-		text = plain.kongs.ReplaceAllString(text, plain.ours)
+	for _, words := range plainer() {
+		text = regexp.MustCompile(words[0]).ReplaceAllString(text, words[1])
 	}
 	return fmt.Errorf("%s\nSee: %s", text, strings.TrimSpace("stockroom help "+path))
 }
 
-// plainer are the parser's words about values, and ours.
-func plainer() []struct {
-	kongs *regexp.Regexp
-	ours  string
-} {
-	return []struct {
-		kongs *regexp.Regexp
-		ours  string
-	}{
-		{regexp.MustCompile(`: expected a valid \d+ bit u?int but got `), " needs a whole number, not "},
-		{regexp.MustCompile(`: expected a float but got ("[^"]*").*`), " needs a number, not $1"},
-		{regexp.MustCompile(`: expected duration but got ("[^"]*").*`), " needs a time such as 90s or 15m, not $1"},
-		{regexp.MustCompile(`: expected \w+ value but got "EOL".*`), " needs a value"},
-		{regexp.MustCompile(`: bool value must be .* but got `), " needs true or false, not "},
-		{regexp.MustCompile(` must be one of ("",)?(.*) but got `), " has to be one of $2, not "},
-		{regexp.MustCompile(`^missing flags: `), "one of these is needed: "},
-		{regexp.MustCompile(`: needs a number`), " needs a number"},
+// plainer are patterns of the parser's words about values, and ours.
+func plainer() [][2]string {
+	return [][2]string{
+		{`: expected a valid \d+ bit u?int but got `, " needs a whole number, not "},
+		{`: expected a float but got ("[^"]*").*`, " needs a number, not $1"},
+		{`: expected duration but got ("[^"]*").*`, " needs a time such as 90s or 15m, not $1"},
+		{`: expected \w+ value but got "EOL".*`, " needs a value"},
+		{`: bool value must be .* but got `, " needs true or false, not "},
+		{` must be one of ("",)?(.*) but got `, " has to be one of $2, not "},
+		{`^missing flags: `, "one of these is needed: "},
+		{`: needs a number`, " needs a number"},
 	}
 }

@@ -73,8 +73,8 @@ type settingsView struct {
 	CanCheck  bool
 	Checked   instant
 	Findings  []checkRow
-	Settings  []settingRow
-	ByDefault []settingRow
+	Settings  []config.Entry
+	ByDefault []config.Entry
 	// Named have a label of their own in the metrics; Sharing more share one.
 	Named   []string
 	Sharing int
@@ -86,10 +86,6 @@ type checkRow struct {
 	What, Shop, Text string
 	Fix              string
 	Since            instant
-}
-
-type settingRow struct {
-	Name, Value, Origin, Help string
 }
 
 func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -115,12 +111,11 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 	}
 	if s.o.Settings != nil {
 		for _, e := range s.o.Settings() {
-			row := settingRow{Name: e.Name, Value: e.Value, Origin: e.Origin, Help: e.Help}
 			if e.Origin == "default" {
-				v.ByDefault = append(v.ByDefault, row)
+				v.ByDefault = append(v.ByDefault, e)
 				continue
 			}
-			v.Settings = append(v.Settings, row)
+			v.Settings = append(v.Settings, e)
 		}
 	}
 	v.Named, v.Sharing = s.labelled()
