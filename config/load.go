@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"reflect"
@@ -45,7 +44,7 @@ type loader struct {
 	env      map[string]string
 	file     map[string]any // the settings file's values by key
 	fileName string         // "" for no settings file
-	secrets  secretFiles
+	files    files
 	out      Settings
 	errs     []error
 }
@@ -66,10 +65,10 @@ func newLoader(src Sources) *loader {
 		}
 	}
 	return &loader{
-		flags:   src.Flags,
-		env:     env,
-		secrets: secretFiles{open: open, credentials: env["CREDENTIALS_DIRECTORY"]},
-		out:     Settings{origins: map[string]string{}},
+		flags: src.Flags,
+		env:   env,
+		files: files{open: open, credentials: env["CREDENTIALS_DIRECTORY"]},
+		out:   Settings{origins: map[string]string{}},
 	}
 }
 
@@ -83,23 +82,14 @@ func (l *loader) loadFile() {
 	if name == "" {
 		return
 	}
-	f, err := l.secrets.open(name)
+	anyMode := func(fs.FileMode) error { return nil }
+	text, err := l.files.read("settings", name, anyMode, maxSettingsFile, "is it the right one?")
 	if err != nil {
-		l.fail("can't open the settings file: %w", err)
-		return
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxSettingsFile+1))
-	if err != nil {
-		l.fail("can't read the settings file: %w", err)
-		return
-	}
-	if len(raw) > maxSettingsFile {
-		l.fail("the settings file %s holds more than %s, is it the right one?", name, FormatSize(maxSettingsFile))
+		l.errs = append(l.errs, err)
 		return
 	}
 	l.fileName = name
-	if l.file, err = parseFile(string(raw)); err != nil {
+	if l.file, err = parseFile(text); err != nil {
 		l.fail("%s: %w", name, err)
 	}
 }
@@ -139,7 +129,7 @@ func (l *loader) findSecret(s Setting, file string) found {
 	if l.env[s.Env] != "" {
 		return found{label: s.Env + fileSuffix, err: fmt.Errorf("%s is set as well, use one of them", s.Env)}
 	}
-	secret, path, err := l.secrets.read(file, "")
+	secret, path, err := l.files.secret(file, "")
 	if err != nil {
 		return found{label: s.Env + fileSuffix, err: err}
 	}
@@ -168,8 +158,8 @@ func (l *loader) load(rows []Setting) {
 
 // read sets the setting's field.
 func (s Setting) read(all *Settings, at found) error {
-	if s.kind == "folder" && at.text != "" && !filepath.IsAbs(at.text) {
-		at.text = filepath.Join(at.base, at.text)
+	if s.kind == "folder" {
+		at.text = under(at.base, at.text)
 	}
 	value, err := readers()[s.kind](s, at.text)
 	if err == nil {
@@ -206,7 +196,7 @@ func (l *loader) loadPassword() {
 		l.fail("%s: %s is set as well, use one of them", at.label, password)
 		return
 	}
-	secret, path, err := l.secrets.read(at.text, at.base)
+	secret, path, err := l.files.secret(at.text, at.base)
 	if err == nil {
 		err = checkPassword(secret.Reveal())
 	}
