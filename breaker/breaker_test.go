@@ -131,6 +131,24 @@ func TestABreaker(t *testing.T) {
 				t.Error("tripped by failures of an earlier window")
 			}
 		}},
+		{"counts what ten slices hold and nothing before them", Options{Failures: 100, MinCalls: 2}, func(t *testing.T, b *Breaker) {
+			call(t, b, 0, Failure)
+			for d, want := range map[time.Duration]int{54 * s: 1, 60 * s: 0} {
+				if c := b.ShopAt(at(d), key.Shop)[0]; c.Calls != want || c.Failed != want {
+					t.Errorf("after %v: %d of %d calls failed, want %d", d, c.Failed, c.Calls, want)
+				}
+			}
+			call(t, b, 54*s, Failure)
+			refusal(t, b, 54*s)
+		}},
+		{"keeps a slice apart from the next one however full it is", Options{}, func(t *testing.T, b *Breaker) {
+			for range 1<<16 + 10 {
+				call(t, b, 0, Success)
+			}
+			if c := b.ShopAt(at(0), key.Shop)[0]; c.Calls != 1<<16-1 || c.Failed != 0 {
+				t.Errorf("%d of %d calls failed", c.Failed, c.Calls)
+			}
+		}},
 		{"lets one probe through at its deadline and closes on success", Options{}, func(t *testing.T, b *Breaker) {
 			trip(t, b, 0)
 			refusal(t, b, 30*s-1)
@@ -157,6 +175,12 @@ func TestABreaker(t *testing.T) {
 					t.Fatalf("%v, want a wait of %v s", e.RetryAt.Sub(epoch)-now, wait)
 				}
 				now += wait * s
+			}
+			for trips := range 70 { // far beyond what fits into the bits of a wait
+				if call(t, b, now, Failure); !refusal(t, b, now).RetryAt.Equal(at(now + 200*s)) {
+					t.Fatalf("%v after %d more", refusal(t, b, now).RetryAt.Sub(at(now)), trips)
+				}
+				now += 200 * s
 			}
 			call(t, b, now, Success)
 			trip(t, b, now)
@@ -195,6 +219,31 @@ func TestABreaker(t *testing.T) {
 			ps[2].DoneAt(at(30*s), Success, 0)
 			if !call(t, b, 30*s, Success) {
 				t.Error("did not close")
+			}
+		}},
+		{"gives a probe that starts late its whole time", Options{Probes: 2}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			first, err1 := b.Allow(at(30*s), key)
+			second, err2 := b.Allow(at(100*s), key)
+			if err1 != nil || err2 != nil {
+				t.Fatal(err1, err2)
+			}
+			if e := refusal(t, b, 219*s); e.Reason != ReasonProbing {
+				t.Errorf("%+v", e)
+			}
+			first.DoneAt(at(219*s), Success, 0)
+			second.DoneAt(at(219*s), Success, 0)
+			if !call(t, b, 219*s, Success) {
+				t.Error("did not close")
+			}
+		}},
+		{"says to ask again soon while a probe is under way", Options{Reset: s / 10}, func(t *testing.T, b *Breaker) {
+			trip(t, b, 0)
+			if _, err := b.Allow(at(s/10), key); err != nil {
+				t.Fatal(err)
+			}
+			if e := refusal(t, b, s/10); !e.RetryAt.Equal(at(s / 5)) {
+				t.Errorf("retry at %v", e.RetryAt.Sub(epoch))
 			}
 		}},
 		{"gives an ignored probe's place to another", Options{}, func(t *testing.T, b *Breaker) {
@@ -280,7 +329,12 @@ func TestABreaker(t *testing.T) {
 			}
 			b.Force(epoch, key, Auto)
 			trip(t, b, 0)
-			refusal(t, b, 0)
+			call(t, b, 30*s, Failure) // doubles the wait
+			b.Force(at(30*s), key, Auto)
+			trip(t, b, 30*s)
+			if e := refusal(t, b, 30*s); !e.RetryAt.Equal(at(60 * s)) {
+				t.Errorf("the wait did not start again: %v", e.RetryAt.Sub(epoch))
+			}
 		}},
 		{"probes at once when asked to", Options{}, func(t *testing.T, b *Breaker) {
 			trip(t, b, 0)
@@ -314,10 +368,31 @@ func TestABreaker(t *testing.T) {
 				t.Error("refused though no probe is under way")
 			}
 		}},
-		{"forgets a shop", Options{}, func(t *testing.T, b *Breaker) {
+		{"forgets a shop, on disk too and whatever its calls still report", Options{}, func(t *testing.T, b *Breaker) {
+			b.opts.OnTransition = func(tr Transition) {
+				if tr.From == StateClosed && tr.At.After(epoch) {
+					t.Errorf("told of a shop that is forgotten: %+v", tr)
+				}
+			}
+			other := Key{key.Shop, "bulk"}
+			var late []Permit
+			for range 5 {
+				p, _ := b.Allow(epoch, other)
+				late = append(late, p)
+			}
 			trip(t, b, 0)
+			old := b.circuit(key)
 			if err := b.Forget(key.Shop); err != nil {
 				t.Fatal(err)
+			}
+			for _, p := range late {
+				p.DoneAt(at(s), Failure, 0)
+			}
+			if err := b.write(b.tick(at(s)), old); err != nil { // of a call that tripped it meanwhile
+				t.Error(err)
+			}
+			if again := openAt(t, at(s), b.db.(*bolt.DB), Options{}); len(again.ShopAt(at(s), key.Shop)) != 0 {
+				t.Errorf("on disk: %+v", again.ShopAt(at(s), key.Shop))
 			}
 			if !call(t, b, 0, Success) {
 				t.Error("still open")
@@ -326,6 +401,19 @@ func TestABreaker(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) { tc.run(t, openAt(t, epoch, openDB(t), tc.opts)) })
+	}
+}
+
+// A success that comes between a transition and its own report ends no failures
+// of the new generation.
+func TestASuccessEndsTheFailuresOfItsOwnGenerationOnly(t *testing.T) {
+	var c circuit
+	c.run.Store(2<<32 | 3)
+	if c.succeed(1); c.failures() != 3 {
+		t.Errorf("%d failures are left, want 3", c.failures())
+	}
+	if c.succeed(2); c.failures() != 0 {
+		t.Errorf("%d failures are left, want none", c.failures())
 	}
 }
 

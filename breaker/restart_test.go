@@ -79,6 +79,22 @@ func TestAfterARestart(t *testing.T) {
 	}
 }
 
+// Each start notes what is left of a wait, so the next one counts on from there:
+// after a reboot, and by a clock that was set back.
+func TestAWaitEndsThoughTheProcessDiesOverAndOver(t *testing.T) {
+	const s = time.Second
+	db, m := openDB(t), &machine{boot: "one"}
+	trip(t, openAt(t, epoch, db, Options{Uptime: m.uptime}), 0)
+	m.boot, m.up = "two", 0
+	for _, start := range []struct{ wall, left time.Duration }{{60 * s, 30 * s}, {70 * s, 20 * s}, {-time.Hour, 20 * s}} {
+		b := openAt(t, at(start.wall), db, Options{Uptime: m.uptime})
+		if e := refusal(t, b, start.wall); !e.RetryAt.Equal(at(start.wall + start.left)) {
+			t.Errorf("at %v it is open for %v, want %v", start.wall, e.RetryAt.Sub(at(start.wall)), start.left)
+		}
+		m.up += 10 * s
+	}
+}
+
 func TestAWaitOfAnEarlierVersionIsCapped(t *testing.T) {
 	db := openDB(t)
 	openAt(t, epoch, db, Options{})

@@ -7,12 +7,16 @@ import (
 	"time"
 )
 
-func TestATransitionIsToldUnderNoLock(t *testing.T) {
+func TestATransitionIsToldUnderNoLockWhenItIsOnDisk(t *testing.T) {
 	var b *Breaker
+	db := openDB(t)
 	var got []Transition
-	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
+	b = openAt(t, epoch, db, Options{OnTransition: func(tr Transition) {
 		got = append(got, tr)
 		b.ShopAt(epoch, key.Shop) // would deadlock under a lock
+		if stored := len(openAt(t, epoch, db, Options{}).ShopAt(epoch, key.Shop)) == 1; stored == (tr.To == StateClosed) {
+			t.Errorf("told of %v before it was on disk", tr.To)
+		}
 		if tr.To == StateHalfOpen {
 			if _, err := b.Allow(at(30*time.Second), key); err == nil {
 				t.Error("a second probe beside the one that is being let through")
@@ -26,6 +30,19 @@ func TestATransitionIsToldUnderNoLock(t *testing.T) {
 	}
 }
 
+func TestWhatAPersonDecidesWhileAProbeIsWrittenStands(t *testing.T) {
+	var b *Breaker
+	b = openAt(t, epoch, openDB(t), Options{OnTransition: func(tr Transition) {
+		if tr.To == StateHalfOpen {
+			b.Force(at(30*time.Second), key, HeldOpen)
+		}
+	}})
+	trip(t, b, 0)
+	if e := refusal(t, b, 30*time.Second); e.Reason != ReasonHand {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestProbesNeedTheDisk(t *testing.T) {
 	db := openDB(t)
 	b := openAt(t, epoch, db, Options{})
@@ -36,6 +53,13 @@ func TestProbesNeedTheDisk(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 	refusal(t, b, 60*time.Second-1)
+	call(t, b, 60*time.Second, Failure)
+	if st := b.ShopAt(at(60*time.Second), key.Shop); len(st) != 1 || st[0].Err == nil {
+		t.Errorf("nobody is told that the state is not on disk: %+v", st)
+	}
+	if b.Force(epoch, key, HeldOpen) == nil || b.Forget(key.Shop) == nil {
+		t.Error("what a person decided is not on disk, and nobody is told")
+	}
 }
 
 func TestOnTheRealClockOfABubble(t *testing.T) {
@@ -68,6 +92,11 @@ func TestOnTheRealClockOfABubble(t *testing.T) {
 		p.Done(Success, 0)
 		if _, err := b.Allow(time.Now(), key); err != nil {
 			t.Error(err)
+		}
+		closed := time.Now()
+		time.Sleep(time.Second)
+		if st := b.ShopAt(time.Now(), key.Shop); !st[0].Since.Equal(closed) {
+			t.Errorf("closed since %v, want the end of the probe, %v", st[0].Since, closed)
 		}
 	})
 }
