@@ -3,10 +3,12 @@ package web
 import (
 	"html/template"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"stockroom/catalog"
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -30,19 +32,30 @@ func pageFuncs() template.FuncMap {
 			}
 			return progressOf(&run)
 		},
-		"name":      productName,
-		"number":    func(n any) string { return number(int64Of(n)) },
-		"count":     func(n any, thing string) string { return count(int64Of(n), thing) },
-		"text":      text,
-		"capital":   capital,
-		"arrival":   arrival,
-		"shop":      shortShop,
-		"page":      productPath,
-		"cut":       cut,
-		"tagsOf":    func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
-		"optionsOf": optionsOf,
-		"titleOf":   titleOf,
-		"stateOf":   stateOf,
+		"name":            productName,
+		"ahead":           func(at any) instant { return ahead(time.Now(), timeOf(at)) },
+		"spanOf":          func(seconds float64) string { return span(time.Duration(seconds * float64(time.Second))) },
+		"selection":       selectionWords,
+		"token":           tokenWords,
+		"secret":          secretWords,
+		"schedule":        scheduleWords,
+		"stateOfSchedule": scheduleState,
+		"all":             func(s status.Subscriptions) []status.Subscription { return slices.Concat(s.Wanted, s.Others) },
+		"stateOfAll":      subscriptionsState,
+		"stateOfOne":      subscriptionState,
+		"pathOf":          shopPath,
+		"number":          func(n any) string { return number(int64Of(n)) },
+		"count":           func(n any, thing string) string { return count(int64Of(n), thing) },
+		"text":            text,
+		"capital":         capital,
+		"arrival":         arrival,
+		"shop":            shortShop,
+		"page":            productPath,
+		"cut":             cut,
+		"tagsOf":          func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
+		"optionsOf":       optionsOf,
+		"titleOf":         titleOf,
+		"stateOf":         stateOf,
 	}
 }
 

@@ -42,22 +42,13 @@ type pageView struct {
 }
 
 type shopCard struct {
-	Name, Domain     string
-	Line             lineView
-	Last             instant // "" when the line says it
-	Products, Active string  // "" when they can't be counted now
+	shopView
+	Products, Active string // "" when they can't be counted now
 	Waiting, Dead    string
 	DeadMood         mood // "" for none
-	HasWaiting       bool
-	Selection        string
-	Points           string // "38 of 2,000 points used", "" when not known
 	PointsBar        *meter
-	Circuit          string // how the calls to the shop stand, "" when not known
-	CircuitMood      mood
-	Step             *stepView
 	Progress         *progressView
 	Spark            spark
-	FromEnvironment  bool
 }
 
 func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -105,12 +96,9 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 }
 
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
-	now := a.Now
 	c := shopCard{
-		Name: shortShop(shop.Shop), Domain: shop.Shop, Line: lineOf(now, a.Of(shop.Shop)),
-		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast), HasWaiting: shop.Jobs.Waiting > 0,
-		Selection: selectionWords(shop.Selection), FromEnvironment: shop.FromEnvironment, Points: pointsWords(shop.Calls, now),
-		Step: stepOf(now, shop.Sync), Last: since(now, shop.Last), Progress: progressOf(running(shop.Sync)),
+		shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync)),
+		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast),
 	}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad
@@ -120,7 +108,6 @@ func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop
 	if counts, err := s.counts.get(ctx, shop.Shop); err == nil {
 		c.Products, c.Active = number(counts.Products), number(counts.Active)
 	}
-	c.Circuit, c.CircuitMood = callsWords(a, shop)
 	if shop.Calls != nil {
 		if m, ok := meterOf(int64(shop.Calls.Used), int64(shop.Calls.Budget)); ok {
 			c.PointsBar = &m

@@ -26,7 +26,7 @@ func (s *Server) removePage(w http.ResponseWriter, r *http.Request, p httprouter
 			"The webhook subscriptions at Shopify that lead here are deleted.",
 		Undo:   "Connecting it again brings the products back with its first read.",
 		Choice: "Delete everything that is kept of it: products, their history and its credentials. This can't be undone.",
-		Action: "/shops/" + url.PathEscape(shop) + "/remove", Button: "Remove", Stay: "Cancel", Back: "/shops",
+		Action: shopPath(shop) + "/remove", Button: "Remove", Stay: "Cancel", Back: "/shops",
 	}
 	if len(would.Files) > 0 {
 		v.Undo += " Files that were set aside in the data dir may hold something of it; they stay until you delete them: " +

@@ -221,6 +221,9 @@ func rejectedRows(now time.Time, list []webhook.Rejected) []rejectedRow {
 	return rows
 }
 
+// shopPath is what the pages of one shop begin with.
+func shopPath(shop string) string { return "/shops/" + url.PathEscape(shop) }
+
 // productPath is the page of one product.
 func productPath(shop string, id int64) string {
 	return "/products/" + url.PathEscape(shop) + "/" + strconv.FormatInt(id, 10)

@@ -47,7 +47,7 @@ func versionOf(sel catalog.Selection) string {
 func selectionForm(shop status.Connection) selectionView {
 	sel := selectionOf(shop.Selection)
 	return selectionView{
-		Shop: shop.Shop, Name: shortShop(shop.Shop), Path: "/shops/" + url.PathEscape(shop.Shop) + "/selection",
+		Shop: shop.Shop, Name: shortShop(shop.Shop), Path: shopPath(shop.Shop) + "/selection",
 		Now: selectionWords(sel), Mode: string(sel.Mode), Include: idLines(sel.Include), Exclude: idLines(sel.Exclude), Rules: ruleLines(sel.Rules),
 		Version: versionOf(sel),
 	}

@@ -2,11 +2,9 @@ package web
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -17,7 +15,7 @@ const shopsListed = 5
 
 // shopsView is the page of shops.
 type shopsView struct {
-	Rows      []shopRow
+	Rows      []shopView
 	Total     int
 	Pages     string // "Shops 11 to 20 of 1,000", "" when all are shown
 	Prev      string
@@ -27,49 +25,20 @@ type shopsView struct {
 	Connect   *connectForm // nil: not shown
 }
 
-type shopRow struct {
-	Key, Domain, Name string
-	Path              string
-	Line              lineView
-	Token             string
-	Secret            string
-	Selection         string
-	Merchant          string
-	Added             instant
-	FromEnvironment   bool
-	Calls             string // how the calls stand, "" when not known
-	CallsMood         mood
-	CallsReason       string
-	Points            string
-	Waiting           string
-	Version           string
-	Held              bool // by hand
-	CanTry            bool // calls wait, and can be tried now
-	Step              *stepView
-	Subscriptions     *subscriptionsView
-	Schedules         []scheduleRow
+// shopView is a shop of the account with what stands for it on the pages.
+type shopView struct {
+	status.Shop
+	Domain    string
+	Line      lineView
+	CallState marked // with Label "" when nothing is known
+	Points    string // "38 of 2,000 points used", "" when not known
+	Step      *stepView
 }
 
-type subscriptionsView struct {
-	Mood    mood
-	Text    string
-	Checked instant
-	Rows    []subscriptionRow
-}
-
-type subscriptionRow struct {
-	About, Topic, Label string
-	Mood                mood
-	URI                 string
-}
-
-type scheduleRow struct {
-	Name, Every, Error string
-	Mood               mood
-	Label              string
-	Last, Next         instant
-	Held               string // why it is not done before Next, "" for nothing
-	Running            bool
+func shopOf(a *status.Account, shop status.Shop) shopView {
+	v := shopView{Shop: shop, Domain: shop.Shop, Line: lineOf(a.Now, a.Of(shop.Shop)), Points: pointsWords(shop.Calls, a.Now), Step: stepOf(a.Now, shop.Sync)}
+	v.CallState.Label, v.CallState.Mood = callsWords(a, shop)
+	return v
 }
 
 func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -114,44 +83,13 @@ func (s *Server) showShops(w http.ResponseWriter, r *http.Request, code int, for
 		}
 	}
 	for _, f := range facts[from:to] {
-		v.Rows = append(v.Rows, shopRowOf(a, f))
+		v.Rows = append(v.Rows, shopOf(a, f))
 	}
 	page := sheet{Template: "shops.html", Title: "Shops", Section: "/shops", Reload: 10, Status: code, Data: v}
 	if form != nil {
 		page.Reload = 0 // what is being typed would be lost
 	}
 	return s.show(w, r, page)
-}
-
-func shopRowOf(a *status.Account, f status.Shop) shopRow {
-	now := a.Now
-	row := shopRow{
-		Key: f.Shop, Domain: f.Shop, Name: shortShop(f.Shop), Path: "/shops/" + url.PathEscape(f.Shop), Line: lineOf(now, a.Of(f.Shop)),
-		Token: tokenWords(f.Connection), Secret: secretWords(f.Connection), Selection: selectionWords(f.Selection), Merchant: f.MerchantID, Added: since(now, f.AddedAt),
-		FromEnvironment: f.FromEnvironment, Points: pointsWords(f.Calls, now), Step: stepOf(now, f.Sync),
-	}
-	row.Calls, row.CallsMood = callsWords(a, f)
-	if f.Calls != nil {
-		row.CallsReason, row.Held = f.Calls.Reason, f.Calls.Held
-		row.CanTry = f.Calls.Open() || f.State == "paused"
-		row.Version = f.Calls.Version
-		if f.Calls.Deprecated != "" {
-			row.Version += ", and Shopify will drop something that is asked for: " + f.Calls.Deprecated
-		}
-		if f.Calls.Failed != "" {
-			row.CallsReason = f.Calls.Failed
-		}
-		if f.Calls.Waiting > 0 {
-			row.Waiting = count(int64(f.Calls.Waiting), "call") + " waiting for points"
-		}
-	}
-	if f.Sync != nil {
-		row.Subscriptions = subscriptionsOf(now, f.Sync.Subscriptions)
-		for _, sc := range f.Sync.Schedules {
-			row.Schedules = append(row.Schedules, scheduleRowOf(now, sc))
-		}
-	}
-	return row
 }
 
 // tokenWords says how the shop's API is reached.
@@ -177,80 +115,63 @@ func secretWords(v status.Connection) string {
 	return "known"
 }
 
-func subscriptionsOf(now time.Time, s status.Subscriptions) *subscriptionsView {
-	v := subscriptionsView{Mood: moodGood, Text: "All product updates are subscribed to.", Checked: since(now, s.CheckedAt)}
+// subscriptionsState says in a sentence how a shop's subscriptions are.
+func subscriptionsState(s status.Subscriptions) marked {
 	known, unheard := s.KnownByDeliveries()
 	switch {
 	case s.CheckedAt.IsZero():
-		v.Mood, v.Text = moodIdle, "Not checked yet."
+		return marked{moodIdle, "Not checked yet."}
 	case !s.Present:
-		v.Mood, v.Text = moodBad, sentences("Shopify does not send all product updates here", s.Error, s.Next)
+		return marked{moodBad, sentences("Shopify does not send all product updates here", s.Error, s.Next)}
 	case len(unheard) > 0:
-		v.Text = "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " +
-			strings.Join(unheard, ", ") + "."
+		return marked{moodGood, "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " +
+			strings.Join(unheard, ", ") + "."}
 	case known:
-		v.Text = "Product updates arrive; the app's own configuration subscribes to some of them."
+		return marked{moodGood, "Product updates arrive; the app's own configuration subscribes to some of them."}
 	}
-	for _, one := range s.Wanted {
-		v.Rows = append(v.Rows, subscriptionRowOf(one))
-	}
-	for _, one := range s.Others {
-		v.Rows = append(v.Rows, subscriptionRowOf(one))
-	}
-	return &v
+	return marked{moodGood, "All product updates are subscribed to."}
 }
 
-func subscriptionRowOf(s status.Subscription) subscriptionRow {
-	row := subscriptionRow{About: arrival(s.Topic), Topic: s.Topic, URI: s.URI, Mood: moodGood}
-	switch s.State {
-	case "present":
-		row.Label = "There"
-	case "created":
-		row.Label = "There, just created"
-	case "moved":
-		row.Label = "There, its address was mended"
-	case "by-deliveries":
-		row.Label = "There, as the updates that arrive show"
-	case "unheard":
-		row.Mood, row.Label = moodIdle, "Nothing has come yet"
-	case "missing":
-		row.Mood, row.Label = moodBad, "Missing"
-	case "wrong-address":
-		row.Mood, row.Label = moodBad, "Leads to another address"
-	case "incomplete":
-		row.Mood, row.Label = moodBad, "Leaves out fields or products"
-	case "duplicate":
-		row.Mood, row.Label = moodIdle, "There twice; repeats are recognised"
-	case "elsewhere":
-		row.Mood, row.Label = moodIdle, "Leads elsewhere, left alone"
-	default:
-		row.Mood, row.Label = moodIdle, s.State
+// subscriptionStates say how one subscription is.
+var subscriptionStates = map[string]marked{
+	"present":       {moodGood, "There"},
+	"created":       {moodGood, "There, just created"},
+	"moved":         {moodGood, "There, its address was mended"},
+	"by-deliveries": {moodGood, "There, as the updates that arrive show"},
+	"unheard":       {moodIdle, "Nothing has come yet"},
+	"missing":       {moodBad, "Missing"},
+	"wrong-address": {moodBad, "Leads to another address"},
+	"incomplete":    {moodBad, "Leaves out fields or products"},
+	"duplicate":     {moodIdle, "There twice; repeats are recognised"},
+	"elsewhere":     {moodIdle, "Leads elsewhere, left alone"},
+}
+
+func subscriptionState(s status.Subscription) marked {
+	state, known := subscriptionStates[s.State]
+	if !known {
+		state = marked{moodIdle, s.State}
 	}
-	if row.Mood == moodBad && !s.Needed {
-		row.Mood = moodIdle // the copy is as true without it
+	if state.Mood == moodBad && !s.Needed {
+		state.Mood = moodIdle // the copy is as true without it
 	}
 	if s.Reason != "" {
-		row.Label += ". Shopify says: " + s.Reason
+		state.Label += ". Shopify says: " + s.Reason
 	}
-	return row
+	return state
 }
 
-func scheduleRowOf(now time.Time, s status.Schedule) scheduleRow {
-	row := scheduleRow{
-		Name: scheduleWords(s.Name), Every: span(time.Duration(s.Every * float64(time.Second))), Error: s.LastError, Running: s.Running,
-		Last: since(now, s.LastSuccess), Next: ahead(now, s.Next), Held: s.Held, Mood: moodGood, Label: "On time",
-	}
+func scheduleState(s status.Schedule) marked {
 	switch {
 	case s.Running:
-		row.Mood, row.Label = moodWait, "Running"
+		return marked{moodWait, "Running"}
 	case s.Late:
-		row.Mood, row.Label = moodWait, "Overdue"
+		return marked{moodWait, "Overdue"}
 	case s.LastError != "":
-		row.Mood, row.Label = moodWait, "Failed last time"
+		return marked{moodWait, "Failed last time"}
 	case s.LastSuccess.IsZero():
-		row.Mood, row.Label = moodIdle, "Not yet"
+		return marked{moodIdle, "Not yet"}
 	}
-	return row
+	return marked{moodGood, "On time"}
 }
 
 // circuitAction holds the calls to a shop back, lets them go, or has the next

@@ -82,7 +82,7 @@ func TestEveryKindPhaseScheduleAndStateHasAWord(t *testing.T) {
 		}
 	}
 	for _, s := range []string{"present", "created", "moved", "missing", "wrong-address", "incomplete", "duplicate", "elsewhere", "by-deliveries"} {
-		if row := subscriptionRowOf(status.Subscription{State: s}); row.Label == s {
+		if row := subscriptionState(status.Subscription{State: s}); row.Label == s {
 			t.Errorf("subscription %s has no word", s)
 		}
 	}
