@@ -37,17 +37,8 @@ func (c demoCommand) Run(e *env) (err error) {
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
-	var l appliance.Listeners
-	if l.Public, err = demoListener(e.flags, "listen", "127.0.0.1:8080"); err != nil {
-		return err
-	}
-	defer l.Public.Close()
-	if l.Admin, err = demoListener(e.flags, "admin-listen", "127.0.0.1:8081"); err != nil {
-		return err
-	}
-	defer l.Admin.Close()
-	flags := config.Flags{"listen": l.Public.Addr().String(), "admin-listen": l.Admin.Addr().String()}
-	for _, name := range []string{"data", "log-format"} {
+	flags := config.Flags{}
+	for _, name := range []string{"data", "log-format", "listen", "admin-listen"} {
 		if v, ok := e.flags[name]; ok {
 			flags[name] = v
 		}
@@ -69,6 +60,15 @@ func (c demoCommand) Run(e *env) (err error) {
 	if !s.AdminOnLoopback() {
 		return withCode(config.ExitConfig, fmt.Errorf("--admin-listen %s: the page of a demo is open, so it listens on loopback only, such as 127.0.0.1:8081", s.AdminListen))
 	}
+	var l appliance.Listeners
+	if l.Public, err = demoListener(flags, "listen", &s.Listen); err != nil {
+		return err
+	}
+	defer l.Public.Close()
+	if l.Admin, err = demoListener(flags, "admin-listen", &s.AdminListen); err != nil {
+		return err
+	}
+	defer l.Admin.Close()
 
 	s.Program = e.Program
 	shop := fakeshopify.New(fakeshopify.Options{
@@ -117,24 +117,17 @@ func (c demoCommand) Run(e *env) (err error) {
 	return err
 }
 
-// demoListener listens on the address that a flag gives. Without one it is the
-// usual address, or a port that the system chooses when that one is taken.
-func demoListener(given config.Flags, flag, usual string) (net.Listener, error) {
-	tries := []string{usual, "127.0.0.1:0"}
-	if address, ok := given[flag]; ok {
-		if _, err := config.Load(config.Sources{Flags: map[string]string{flag: address}}); err != nil {
-			return nil, withCode(config.ExitConfig, err)
-		}
-		tries = []string{address}
+// demoListener listens on the address of a flag, or on a port that the system
+// chooses when that one is taken and nobody typed it. address becomes the real one.
+func demoListener(typed config.Flags, flag string, address *string) (net.Listener, error) {
+	l, err := appliance.ListenOn(flag, *address)
+	if _, given := typed[flag]; err != nil && !given {
+		l, err = appliance.ListenOn(flag, "127.0.0.1:0")
 	}
-	var err error
-	for _, address := range tries {
-		var l net.Listener
-		if l, err = appliance.ListenOn(flag, address); err == nil {
-			return l, nil
-		}
+	if err == nil {
+		*address = l.Addr().String()
 	}
-	return nil, err
+	return l, err
 }
 
 // greet prints lines that can be pasted into a shell in any folder.
