@@ -84,8 +84,8 @@ type Appliance struct {
 	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
-	// productsLost: there was no products.db at the start, though there must have been one.
-	productsLost bool
+	// productsLost is what became of products.db before the start, as a person is told it; "" for nothing.
+	productsLost string
 	retired      retired
 	token        string
 	elsewhere    []string               // other data dirs that hold shops, of one that held none at the start
@@ -148,15 +148,19 @@ func (a *Appliance) open(ctx context.Context) error {
 	mark := a.state.Watermark().Seq
 	connected := slices.ContainsFunc(a.state.Shops(), func(s state.Shop) bool { return !s.Declared })
 	if a.dir.Missing(datadir.ProductsFile) && (queued || connected || mark > 0) {
-		a.productsLost, mark = true, max(mark, 1) // it held a change at least, as far as anybody knows
+		a.productsLost = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
+		mark = max(mark, 1) // it held a change at least, as far as anybody knows
 		if err := a.state.RaiseWatermark(mark, time.Now()); err != nil {
 			a.log.Warn("that products.db was missing can't be noted now", "error", err.Error())
 		}
 	}
+	if a.state.Watermark().Lost && a.productsLost == "" {
+		a.productsLost = "A file of products.db was removed or replaced by another program before the last stop: changes that were stored may be missing."
+	}
 	a.store, err = store.Open(ctx, store.Options{
 		Path: a.dir.File("products.db"), Folder: a.dir.Folder(), Watermark: mark,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,
-		Logger: lines, Metrics: a.set, Fault: a.opt.StoreFault,
+		Logger: lines, Metrics: a.set, Fault: a.opt.StoreFault, Lost: a.noteCatalogueLost,
 	})
 	if err != nil {
 		return err

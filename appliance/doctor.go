@@ -89,7 +89,7 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
 			Fix: "end what stands against it; Stockroom goes on by itself",
 		}
-	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
+	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || (h.Behind > 0 || a.productsLost != "") && !a.syncer.ProvenFieldsSince(a.started) {
 		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: " + a.command("sync --full")}
 	}
 	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}

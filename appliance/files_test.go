@@ -3,6 +3,7 @@ package appliance
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +17,49 @@ import (
 
 // A file that is removed or replaced under a server to which nobody writes is put
 // back or said within 5 s.
+// TestACatalogueThatWasTakenAwayIsKnownAtTheNextStart: another log may have in it a
+// change as new as the newest that was noted.
+func TestACatalogueThatWasTakenAwayIsKnownAtTheNextStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSpaceRig(t, "0")
+		_, stop := r.Work(t.Context())
+		log := r.dir.File("products.db-wal")
+		for _, to := range []string{log + ".away", log} {
+			if err := os.Rename(map[bool]string{true: log + ".away", false: log}[to == log], to); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5 * time.Second)
+			synctest.Wait()
+			if lost := r.state.Watermark().Lost; lost != (to != log) {
+				t.Errorf("moved to %s: noted as lost: %t", filepath.Base(to), lost)
+			}
+		}
+		if err := errors.Join(os.WriteFile(log+".other", []byte("theirs"), 0o600), os.Rename(log+".other", log)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		if err := errors.Join(stop(), r.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, start := range []string{"first", "second"} {
+			again, err := Open(t.Context(), Options{Settings: r.opt.Settings, Manual: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			said := slices.ContainsFunc(again.notices(), func(n status.Notice) bool {
+				return strings.Contains(n.Text, "A file of products.db was removed or replaced by another program before the last stop")
+			})
+			if said != (start == "first") {
+				t.Errorf("the %s start says so: %t", start, said)
+			}
+			if err := again.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
 func TestAnOpenFileThatIsTakenAwayIsPutBackOrSaidWithoutAWrite(t *testing.T) {
 	for _, name := range []string{"queue.db", "state.db"} {
 		for _, replaced := range []bool{false, true} {

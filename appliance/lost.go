@@ -24,6 +24,14 @@ func (a *Appliance) noteLost(err error) {
 	}
 }
 
+// noteCatalogueLost notes in state.db that a file of the catalogue was taken away, or
+// is there again. Should the process end now, the next start may open another file.
+func (a *Appliance) noteCatalogueLost(lost bool) {
+	if err := a.state.NoteCatalogueLost(lost); err != nil {
+		a.log.Warn("what became of products.db can't be noted now", "error", err.Error())
+	}
+}
+
 // afterLoss is a log without the errors that follow from the loss of the data dir:
 // one line tells of that.
 type afterLoss struct {

@@ -47,11 +47,11 @@ func (a *Appliance) notices() []status.Notice {
 			Text:  fmt.Sprintf("products.db was damaged and was moved to %s at %s; %d products were taken over from it.", h.Quarantined, h.At.Format(time.RFC3339), h.Salvaged),
 			Next:  "A full sync brings back what is missing. The old file can be deleted when you no longer need it.",
 		})
-	} else if h.Behind > 0 && !a.syncer.ProvenFieldsSince(a.started) {
-		text := fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: "+
-			"the file or its write-ahead log was lost or damaged.", h.Behind)
-		if a.productsLost {
-			text = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
+	} else if (h.Behind > 0 || a.productsLost != "") && !a.syncer.ProvenFieldsSince(a.started) {
+		text := a.productsLost
+		if text == "" {
+			text = fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: "+
+				"the file or its write-ahead log was lost or damaged.", h.Behind)
 		}
 		list = append(list, status.Notice{Level: status.LevelBad, Text: text, Next: "A full sync brings them back."})
 	}

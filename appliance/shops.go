@@ -61,8 +61,8 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 	switch {
 	case h.Quarantined != "":
 		reason = "products.db was damaged and replaced"
-	case a.productsLost:
-		reason = "products.db was missing"
+	case a.productsLost != "":
+		reason = "products.db was missing, or a file of it was replaced"
 	case h.Behind != 0:
 		reason = "products.db lost changes"
 	case queueLost != "":
@@ -74,7 +74,10 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 	for _, shop := range a.state.Shops() {
 		list = append(list, store.Wanted{Shop: shop.Domain, Kind: store.WantSync, Reason: reason})
 	}
-	return a.store.Want(ctx, list...)
+	if err := a.store.Want(ctx, list...); err != nil {
+		return err
+	}
+	return a.state.NoteCatalogueLost(false)
 }
 
 // mirrorShop writes a shop's row and selection into the catalogue. A selection

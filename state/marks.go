@@ -11,14 +11,29 @@ import (
 type Watermark struct {
 	Seq int64     `json:"seq"`
 	At  time.Time `json:"at"`
+	// Lost: a name of the catalogue's files led elsewhere since, so that the next
+	// start may open another file there, with a change as new in it.
+	Lost bool `json:"lost,omitempty"`
 }
 
 // RaiseWatermark notes that the change seq is in the catalogue. A lower one
 // than what is noted changes nothing.
 func (s *Store) RaiseWatermark(seq int64, at time.Time) error {
 	return s.write(func(b *batch) error {
-		if seq > s.marks.rows[changeMark].Seq {
-			put(b, s.marks, changeMark, Watermark{seq, millis(at)})
+		if was := s.marks.rows[changeMark]; seq > was.Seq {
+			put(b, s.marks, changeMark, Watermark{Seq: seq, At: millis(at), Lost: was.Lost})
+		}
+		return nil
+	})
+}
+
+// NoteCatalogueLost notes that the catalogue's files were taken away, or are there
+// again.
+func (s *Store) NoteCatalogueLost(lost bool) error {
+	return s.write(func(b *batch) error {
+		if mark := s.marks.rows[changeMark]; mark.Lost != lost {
+			mark.Lost = lost
+			put(b, s.marks, changeMark, mark)
 		}
 		return nil
 	})

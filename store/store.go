@@ -34,6 +34,9 @@ type Options struct {
 	Logger *slog.Logger
 	// Metrics receives the store's metrics; nil makes a set of its own.
 	Metrics *metrics.Set
+	// Lost is told by the writer, before anybody else hears of it, that a file of the
+	// catalogue was taken away (CauseLost), and that commits go on; nil: nobody is.
+	Lost func(lost bool)
 	// Fault is called at the named points of a write and may return an error
 	// or stop the process there. For tests; nil does nothing.
 	Fault func(point string) error
@@ -134,6 +137,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if o.Metrics == nil {
 		o.Metrics = metrics.NewSet()
+	}
+	if o.Lost == nil {
+		o.Lost = func(bool) {}
 	}
 	if o.Fault == nil {
 		o.Fault = func(string) error { return nil }
@@ -248,6 +254,9 @@ func (s *Store) noteFailure(err error) {
 		s.health.Err = u.Err.Error()
 	}
 	s.mu.Unlock()
+	if fresh && cause == CauseLost {
+		s.opt.Lost(true)
+	}
 	if fresh {
 		s.log.Error("catalogue can't be written", "cause", string(cause), "error", err.Error())
 	}
@@ -280,6 +289,9 @@ func (s *Store) noteCommit(requests int) {
 	was, since := s.health.Cause, s.health.Since
 	s.health.Cause, s.health.Err, s.health.Since = "", "", time.Time{}
 	s.mu.Unlock()
+	if was == CauseLost {
+		s.opt.Lost(false)
+	}
 	if was != "" {
 		s.log.Info("catalogue can be written again", "cause", string(was), "after", time.Since(since).Round(time.Millisecond))
 	}
