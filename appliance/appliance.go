@@ -15,6 +15,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/admit"
 	"stockroom/breaker"
 	"stockroom/config"
 	"stockroom/datadir"
@@ -76,7 +77,7 @@ type Appliance struct {
 	breaker   *breaker.Breaker
 	client    *shopify.Client
 	syncer    *syncer.Syncer
-	account   *account
+	account   admit.Account
 	web       *web.Server
 	watch     status.QueueWatch
 	taken     atomic.Value // of []string, see Taken
@@ -206,7 +207,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	a.lookElsewhere()
 	a.openStatus()
-	a.account = openAccount(a.state, s, loginCost(), a.log)
+	a.account = admit.OpenAccount(a.state, s, a.log)
 	a.web = web.New(a.webOptions())
 	return nil
 }

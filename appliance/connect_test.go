@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/fakeshopify"
 	"stockroom/web"
@@ -78,7 +79,7 @@ func TestAShopThatDoesNotAnswerIsGivenUpAndNothingIsStored(t *testing.T) {
 		}))
 		began := time.Now()
 		status, _, code := c.put(t.Context(), testShop, `{"api_key":"k","secret":"s"}`)
-		if took := time.Since(began); status != 502 || code != web.CodeUnreachable || took != 15*time.Second {
+		if took := time.Since(began); status != 502 || code != answer.CodeUnreachable || took != 15*time.Second {
 			t.Errorf("%d %s after %v", status, code, took)
 		}
 		c.nothingKept(testShop)
@@ -98,7 +99,7 @@ func TestAShopIsAskedBeforeItIsStoredAndNotOtherwise(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shop := fakeshopify.New(fakeshopify.Options{Shop: testShop, Secret: "right", Products: 7, API: fakeshopify.APIOptions{Scopes: []string{"read_products", "read_locations"}}})
 		c := newConnecting(t, fakeshopify.Transport(shop.Handler()))
-		if status, _, code := c.put(t.Context(), testShop, `{"api_key":"k","secret":"wrong"}`); status != 409 || code != web.CodeRefused {
+		if status, _, code := c.put(t.Context(), testShop, `{"api_key":"k","secret":"wrong"}`); status != 409 || code != answer.CodeRefused {
 			t.Errorf("a wrong secret: %d %s", status, code)
 		}
 		c.nothingKept(testShop)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/admit"
 	"stockroom/breaker"
 	"stockroom/catalog"
 	"stockroom/config"
@@ -212,7 +213,7 @@ func (w *world) begin() error {
 	}
 	if w.served {
 		w.openStatus()
-		w.account = openAccount(w.state, s, loginCost(), w.log)
+		w.account = admit.OpenAccount(w.state, s, w.log)
 		w.token = "admin"
 		w.web = web.New(w.webOptions())
 		workers = append(workers, func() error { w.upkeep(work); return nil }, func() error { w.watchSpace(work); return nil })

@@ -6,6 +6,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/admit"
 	"stockroom/status"
 	"stockroom/web"
 )
@@ -17,12 +18,24 @@ func (a *Appliance) webOptions() web.Options {
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.wants.add,
 		Rejected: a.intake.Rejected, SendSample: a.sendSample,
-		Token: a.token, Account: a.account, Keeper: a.state,
-		TrustedProxies: s.TrustedProxies, Hosts: s.AdminHosts, Version: a.opt.Version, Started: a.started, Logger: a.log,
+		Admit: admit.Options{
+			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: s.AdminHosts, Demo: a.opt.Demo,
+		},
+		Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),
-		PublicURL: s.PublicURL, Command: s.Command, Demo: a.opt.Demo,
+		PublicURL: s.PublicURL, Command: s.Command,
 	}
 	return o
+}
+
+// HasPassword reports whether the status page has a password.
+func (a *Appliance) HasPassword() bool { return a.account.Mark() != "" }
+
+// NewLoginLink returns a link to the status page under the admin side's base
+// address, and until when it is good. It works once.
+func (a *Appliance) NewLoginLink(base string) (link string, until time.Time) {
+	path, until := a.web.NewLoginLink()
+	return base + path, until
 }
 
 // openStatus says where the account of health is read from.

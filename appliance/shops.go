@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/shopify"
 	"stockroom/state"
@@ -276,7 +277,7 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 func (s shops) declared(err error) error {
 	switch {
 	case errors.Is(err, state.ErrDeclared):
-		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: web.CodeDeclared, Detail: err.Error() + "."}
+		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared, Detail: err.Error() + "."}
 	case errors.Is(err, state.ErrUnknownShop):
 		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
 	}

@@ -15,10 +15,10 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/appliance"
 	"stockroom/config"
 	"stockroom/datadir"
-	"stockroom/web"
 )
 
 // client speaks the admin API.
@@ -202,9 +202,9 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		}
 	}
 	switch p.Code {
-	case web.CodeDeclared, web.CodeNoPublicAddress, web.CodeCredentials:
+	case answer.CodeDeclared, answer.CodeNoPublicAddress, answer.CodeCredentials:
 		return nil, withCode(config.ExitConfig, p)
-	case web.CodeUnreachable:
+	case answer.CodeUnreachable:
 		return nil, withCode(config.ExitUnreachable, p)
 	}
 	return nil, p

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/web"
 )
@@ -50,10 +51,10 @@ func (c shopAddCommand) Run(e *env) error {
 		switch {
 		case e.ctx.Err() != nil:
 			return fmt.Errorf("shop add: stopped; %s shows whether it was connected", e.command("shop list"))
-		case errors.As(err, &p) && p.Code == web.CodeCredentials:
+		case errors.As(err, &p) && p.Code == answer.CodeCredentials:
 			return fmt.Errorf("shop add: %w Here they are given with --api-key CLIENT_ID, --secret-file FILE and --access-token-file FILE, "+
 				"- for standard input; a terminal asks for the client secret", err)
-		case errors.As(err, &p) && (p.Code == web.CodeUnreachable || p.Code == web.CodeNotNow):
+		case errors.As(err, &p) && (p.Code == answer.CodeUnreachable || p.Code == answer.CodeNotNow):
 			return withCode(exitCode(err), fmt.Errorf("shop add: %s (--no-check)", strings.TrimSuffix(err.Error(), ".")))
 		case err != nil:
 			return fmt.Errorf("shop add: %w", err)

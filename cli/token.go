@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"stockroom/web"
+	"stockroom/admit"
 )
 
 type tokenCommand struct {
@@ -48,7 +48,7 @@ type tokenListCommand struct{}
 func (tokenListCommand) Run(e *env) error {
 	return e.with(false, func(cl *client) error {
 		var out struct {
-			Tokens []web.TokenView `json:"tokens"`
+			Tokens []admit.TokenView `json:"tokens"`
 		}
 		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/tokens", nil, nil, &out); err != nil {
 			return err

@@ -24,7 +24,7 @@ func hang(r *http.Request) (*http.Response, error) {
 	return nil, r.Context().Err()
 }
 
-func answer(body io.Reader) (*http.Response, error) {
+func answered(body io.Reader) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(body)}, nil
 }
 
@@ -56,17 +56,17 @@ func TestAStoppedServerIsGivenUp(t *testing.T) {
 			if r.URL.Path == "/healthz" {
 				return hang(r)
 			}
-			return answer(stalled{r.Context()})
+			return answered(stalled{r.Context()})
 		})
 		if err == nil || !strings.HasSuffix(err.Error(), says) || took != watchEvery+watchLimit {
 			t.Errorf("while an answer is read: %v after %v", err, took)
 		}
 		took, err = call(t.Context(), func(r *http.Request) (*http.Response, error) {
 			if r.URL.Path == "/healthz" {
-				return answer(strings.NewReader("ok"))
+				return answered(strings.NewReader("ok"))
 			}
 			time.Sleep(10 * time.Minute)
-			return answer(strings.NewReader("{}"))
+			return answered(strings.NewReader("{}"))
 		})
 		if err != nil || took != 10*time.Minute {
 			t.Errorf("a long call of a server that is alive: %v after %v", err, took)

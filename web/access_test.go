@@ -3,14 +3,12 @@ package web
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -36,7 +34,7 @@ func TestEveryRouteByEveryCredentialHasItsAnswer(t *testing.T) {
 			a := newAccountRig(t, password, nil)
 			a.product(1, "Shirt", "")
 			a.deadJob(`{"id":1}`)
-			link, _ := a.NewLoginLink(time.Now())
+			link, _ := a.NewLoginLink()
 			a.browse("GET", link, "")
 			session := func() []string {
 				return []string{"Cookie", plainCookie + "=" + a.enter(), "Sec-Fetch-Site", "same-origin"}
@@ -53,13 +51,13 @@ func TestEveryRouteByEveryCredentialHasItsAnswer(t *testing.T) {
 			}
 			serve(a.admin, request("GET", "/metrics", "", reading...)) // notes the day of its use
 			for noted := []byte(nil); !bytes.Contains(noted, []byte(`"used"`)); runtime.Gosched() {
-				noted, _ = a.opt.Keeper.Get(readTokenValues, "reading")
+				noted, _ = a.opt.Admit.Keeper.Get("read-token", "reading")
 			}
 			before := a.everythingKept()
 			walked := 0
 			for _, line := range append(a.adminRoutes(), route{method: "GET", path: "/no/such/path"}) {
 				path := exampleOf(line.path)
-				open := path == "/healthz" || openPath(path)
+				open := path == "/healthz" || isOpen(path)
 				for _, method := range []string{line.method, "HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE"} {
 					for name, header := range closed {
 						walked++
@@ -75,9 +73,9 @@ func TestEveryRouteByEveryCredentialHasItsAnswer(t *testing.T) {
 					wrongMethod := w.Code == 405 || w.Code == 404
 					switch {
 					case path == "/healthz":
-					case !safe(method) && w.Code != 403:
+					case !isSafe(method) && w.Code != 403:
 						t.Errorf("a read-only token: %s %s: %d", method, path, w.Code)
-					case safe(method) && people && w.Code != 403 && !wrongMethod, safe(method) && !people && (w.Code == 401 || w.Code == 403) && path != "/setup":
+					case isSafe(method) && people && w.Code != 403 && !wrongMethod, isSafe(method) && !people && (w.Code == 401 || w.Code == 403) && path != "/setup":
 						t.Errorf("a read-only token: %s %s: %d %s", method, path, w.Code, w.Body)
 					}
 				}
@@ -112,44 +110,10 @@ func TestEveryRouteByEveryCredentialHasItsAnswer(t *testing.T) {
 	}
 }
 
-func TestALinkOpensThePageOnceForHalfAnHour(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		now := time.Now()
-		l := newLinks(loginLinks)
-		in := func() error { return nil }
-		printed, until := l.make(now)
-		opened, _ := l.make(now.Add(time.Minute))
-		if until.Sub(now) != 30*time.Minute || len(printed) != 43 || printed == opened {
-			t.Errorf("good until %s: %q and %q", until, printed, opened)
-		}
-		if err := l.use(now, opened, in); err != nil || l.use(now, opened, in) == nil || !l.good(now, printed) {
-			t.Error("a link works twice, or using one ended the other")
-		}
-		time.Sleep(30 * time.Minute)
-		if err := l.use(time.Now(), printed, in); !errors.Is(err, errLinkUsed) {
-			t.Errorf("a link of half an hour ago: %v", err)
-		}
-		var tokens []string
-		for i := range loginLinks + 3 {
-			token, _ := l.make(time.Now().Add(time.Duration(i) * time.Second))
-			tokens = append(tokens, token)
-		}
-		for i, token := range tokens {
-			if good := l.good(time.Now(), token); good != (i >= 3) || len(l.until) > loginLinks {
-				t.Errorf("link %d of %d is good: %v; %d are kept", i, len(tokens), good, len(l.until))
-			}
-		}
-		l.void()
-		if l.good(time.Now(), tokens[len(tokens)-1]) {
-			t.Error("a link is good although all were ended")
-		}
-	})
-}
-
 func TestALinkBeginsASessionAndALinkThatWasUsedSaysWhatToDo(t *testing.T) {
 	for _, password := range []string{"", testPassword} {
 		a := newAccountRig(t, password, nil)
-		link, _ := a.NewLoginLink(time.Now())
+		link, _ := a.NewLoginLink()
 		typed := a.browse("GET", link, "", "Sec-Fetch-Site", "none")
 		if typed.Code != 303 || typed.Header().Get("Location") != "/" || typed.Header().Get("Cache-Control") != "no-store" || !a.welcome(cookieOf(t, typed).Value) {
 			t.Fatalf("a typed link: %d %s", typed.Code, typed.Body)
@@ -167,18 +131,18 @@ func TestALinkBeginsASessionAndALinkThatWasUsedSaysWhatToDo(t *testing.T) {
 			}
 		}
 		for _, site := range []string{"cross-site", "same-site"} {
-			link, _ := a.NewLoginLink(time.Now())
+			link, _ := a.NewLoginLink()
 			w := a.browse("GET", link, "", "Sec-Fetch-Site", site)
 			if w.Code != 200 || w.Header().Get("Refresh") != "0;url=/" || !strings.Contains(w.Body.String(), `<a href="/">`) || w.Header().Get("Cache-Control") != "no-store" || !a.welcome(cookieOf(t, w).Value) {
 				t.Errorf("a link that was clicked on a %s page: %d %v %s", site, w.Code, w.Header(), w.Body)
 			}
 		}
-		link, _ = a.NewLoginLink(time.Now())
+		link, _ = a.NewLoginLink()
 		a.rig.admin(200, "DELETE", "/api/v1/sessions", "")
 		if w := a.browse("GET", link, ""); w.Code != 403 {
 			t.Errorf("a link works after everybody was logged out: %d", w.Code)
 		}
-		link, _ = a.NewLoginLink(time.Now())
+		link, _ = a.NewLoginLink()
 		a.rig.admin(200, "PUT", "/api/v1/password", `{"password":"`+newPassword+`"}`)
 		if w := a.browse("GET", link, ""); w.Code != 403 {
 			t.Errorf("a link works after the password was changed: %d", w.Code)
@@ -241,7 +205,7 @@ func TestAReadOnlyTokenIsToldOnceKeptAsAHashAndRemovedAtOnce(t *testing.T) {
 	} {
 		a.rig.admin(want, "POST", "/api/v1/tokens", body)
 	}
-	raw, _ := a.state.Get(readTokenValues, "prometheus")
+	raw, _ := a.state.Get("read-token", "prometheus")
 	if len(raw) == 0 || strings.Contains(string(raw), token) || strings.Contains(a.log.String(), token) {
 		t.Errorf("state.db keeps %s", raw)
 	}
@@ -276,54 +240,5 @@ func TestAReadOnlyTokenIsToldOnceKeptAsAHashAndRemovedAtOnce(t *testing.T) {
 	a.restart()
 	if may() {
 		t.Error("a removed token came back")
-	}
-}
-
-func TestTheUseOfATokenIsWrittenOnceADay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		keep := newMemoryKeeper()
-		g := newGatekeeper(Options{Keeper: keep, Logger: discard()})
-		token, _, err := g.readers.add(time.Now(), "script")
-		if err != nil {
-			t.Fatal(err)
-		}
-		after := keep.writes
-		for range 3 * 24 {
-			if _, refusal := g.judge(request("GET", "/metrics", "", "Authorization", "Bearer "+token)); refusal != nil {
-				t.Fatal(refusal)
-			}
-			time.Sleep(time.Hour)
-		}
-		if got := keep.writes - after; got != 3 {
-			t.Errorf("%d writes in three days", got)
-		}
-		keep.broken = errors.New("no space left on device")
-		if err := g.readers.remove("script"); err == nil {
-			t.Error("a token that is still on disk is said to be removed")
-		}
-		if _, refusal := g.judge(request("GET", "/metrics", "", "Authorization", "Bearer "+token)); refusal == nil {
-			t.Error("a removed token goes on because the disk is full")
-		}
-		if _, _, err := g.readers.add(time.Now(), "other"); err == nil {
-			t.Error("a token is told that is not on disk")
-		}
-	})
-}
-
-func TestATokenThatCannotBeReadOpensNothing(t *testing.T) {
-	keep := newMemoryKeeper()
-	for name, raw := range map[string]string{"a": "", "b": "{}", "c": `{"sum":""}`, "d": "nonsense"} {
-		if err := keep.Put(readTokenValues, name, []byte(raw)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	g := newGatekeeper(Options{Keeper: keep, Logger: discard()})
-	for _, token := range []string{"", "x"} {
-		if v, refusal := g.judge(request("GET", "/metrics", "", "Authorization", "Bearer "+token)); refusal == nil {
-			t.Errorf("%q opens: %v", token, v.entry)
-		}
-	}
-	if n := len(g.readers.list()); n != 4 {
-		t.Errorf("%d are listed, so not all can be removed", n)
 	}
 }

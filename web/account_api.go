@@ -1,114 +1,90 @@
 package web
 
 import (
-	"errors"
 	"net/http"
 	"time"
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/admit"
 	"stockroom/answer"
 )
 
 // apiSessions lists who is logged in.
 func (s *Server) apiSessions(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return writeJSON(w, http.StatusOK, map[string]any{"sessions": s.auth.sessions.list(time.Now(), s.auth.account.Mark(), visitorOf(r).session)})
+	return writeJSON(w, http.StatusOK, map[string]any{"sessions": s.gate.Sessions(r)})
 }
 
 func (s *Server) apiEndSession(w http.ResponseWriter, _ *http.Request, p httprouter.Params) error {
-	key, ok := s.auth.sessions.named(p.ByName("id"))
-	err := errNoSession
-	if ok {
-		err = s.auth.sessions.finish(key)
-	}
-	if errors.Is(err, errNoSession) {
-		return refuse(http.StatusNotFound, "No such session", "There is no session with this id any more; /api/v1/sessions lists those there are.")
-	}
-	if err != nil {
-		return endedHereOnly(s, "session", err)
+	if err := s.gate.EndSession(p.ByName("id")); err != nil {
+		return err
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"ended": 1})
 }
 
 func (s *Server) apiEndSessions(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	n, err := s.endAll(r)
+	n, err := s.gate.EndSessions(r)
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"ended": n})
 }
 
-// ownerOnly refuses who has not the token: it is in a file that only the owner
-// of the data dir can read, so it stands above the password.
-func ownerOnly(r *http.Request) error {
-	if visitorOf(r).entry == entryToken {
-		return nil
+// ownerOnly serves who has the admin token.
+func ownerOnly(serve endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		if !admit.VisitorOf(r).IsOwner() {
+			return refuse(http.StatusForbidden, "The token is missing", "Only the admin token may do this: use `stockroom password` on the machine of the server.")
+		}
+		return serve(w, r, p)
 	}
-	return refuse(http.StatusForbidden, "The token is missing", "Only the admin token may do this: use `stockroom password` on the machine of the server.")
 }
 
 // apiPassword says whether there is a password, never what it is.
 func (s *Server) apiPassword(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	account := s.auth.account
-	return writeJSON(w, http.StatusOK, map[string]any{"set": account.Mark() != "", "fixed_by": account.Fixed()})
+	return writeJSON(w, http.StatusOK, map[string]any{"set": s.gate.HasPassword(), "fixed_by": s.gate.PasswordFixed()})
 }
 
 func (s *Server) apiPutPassword(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := ownerOnly(r); err != nil {
-		return err
-	}
 	var body struct {
 		Password string `json:"password"`
 	}
 	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
-	if problem := weakness(body.Password); problem != "" {
+	if problem := admit.Weakness(body.Password); problem != "" {
 		return refuse(http.StatusUnprocessableEntity, "The password is too weak", problem)
 	}
-	if err := s.auth.account.SetPassword(body.Password); err != nil {
+	if err := s.gate.SetPassword(r, body.Password, "with the token"); err != nil {
 		return err
 	}
-	s.passwordChanged(r, "with the token")
 	return s.apiPassword(w, r, nil)
 }
 
 func (s *Server) apiDeletePassword(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := ownerOnly(r); err != nil {
+	if err := s.gate.ClearPassword(r, "cleared with the token"); err != nil {
 		return err
 	}
-	if err := s.auth.account.ClearPassword(); err != nil {
-		return err
-	}
-	s.passwordChanged(r, "cleared with the token")
 	return s.apiPassword(w, r, nil)
 }
 
-// apiSetupLink makes a link for setting the password. It works once; a link that
-// was made before it works no more.
-func (s *Server) apiSetupLink(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := ownerOnly(r); err != nil {
-		return err
+// apiSetupLink makes a link for setting the password.
+func (s *Server) apiSetupLink(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	if fixed := s.gate.PasswordFixed(); fixed != "" {
+		return admit.PasswordFixed(fixed)
 	}
-	if fixed := s.auth.account.Fixed(); fixed != "" {
-		return PasswordFixed(fixed)
-	}
-	token, until := s.setup.make(time.Now())
-	s.audit.Info("a link for setting the password was made", "good_until", until.UTC().Format(time.RFC3339))
-	return tellLink(w, "/setup?token="+token, until)
+	path, until := s.gate.SetupLink()
+	return s.tellLink(w, "a link for setting the password was made", path, until)
 }
 
 // apiLoginLink makes a link to the status page.
-func (s *Server) apiLoginLink(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	if err := ownerOnly(r); err != nil {
-		return err
-	}
-	path, until := s.NewLoginLink(time.Now())
-	s.audit.Info("a link to the status page was made", "good_until", until.UTC().Format(time.RFC3339))
-	return tellLink(w, path, until)
+func (s *Server) apiLoginLink(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	path, until := s.gate.LoginLink()
+	return s.tellLink(w, "a link to the status page was made", path, until)
 }
 
-func tellLink(w http.ResponseWriter, path string, until time.Time) error {
+func (s *Server) tellLink(w http.ResponseWriter, line, path string, until time.Time) error {
+	s.audit.Info(line, "good_until", until.UTC().Format(time.RFC3339))
 	return writeJSON(w, http.StatusCreated, map[string]any{"path": path, "expires_at": until})
 }
 
@@ -116,7 +92,7 @@ func tellLink(w http.ResponseWriter, path string, until time.Time) error {
 // stands, not for who may come in.
 func notToReaders(serve endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-		if visitorOf(r).entry == entryReader {
+		if admit.VisitorOf(r).OnlyReads() {
 			return refuse(http.StatusForbidden, "Not with this token",
 				"A token made with `stockroom token add` does not tell who may come in. Use the one in admin.json in the data dir.")
 		}
@@ -126,7 +102,7 @@ func notToReaders(serve endpoint) endpoint {
 
 // apiTokens lists the read-only tokens.
 func (s *Server) apiTokens(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	return writeJSON(w, http.StatusOK, map[string]any{"tokens": s.auth.readers.list()})
+	return writeJSON(w, http.StatusOK, map[string]any{"tokens": s.gate.Tokens()})
 }
 
 // apiAddToken makes a read-only token and tells it, this once.
@@ -137,38 +113,16 @@ func (s *Server) apiAddToken(w http.ResponseWriter, r *http.Request, _ httproute
 	if err := answer.ReadJSON(r, &body); err != nil {
 		return err
 	}
-	token, one, err := s.auth.readers.add(time.Now(), body.Name)
+	token, made, err := s.gate.AddToken(r, body.Name)
 	if err != nil {
 		return err
 	}
-	s.audit.Info("a read-only token was added", "name", body.Name, "from", s.auth.clientOf(r).String())
-	return writeJSON(w, http.StatusCreated, map[string]any{"name": body.Name, "token": token, "created_at": one.Made})
+	return writeJSON(w, http.StatusCreated, map[string]any{"name": body.Name, "token": token, "created_at": made})
 }
 
 func (s *Server) apiRemoveToken(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	if err := s.dropToken(r, p.ByName("name")); err != nil {
+	if err := s.gate.RemoveToken(r, p.ByName("name")); err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, map[string]any{"removed": 1})
-}
-
-// dropToken removes a read-only token.
-func (s *Server) dropToken(r *http.Request, name string) error {
-	err := s.auth.readers.remove(name)
-	if errors.Is(err, errNoToken) {
-		return refuse(http.StatusNotFound, "No such token", "There is no token of this name; `stockroom token list` shows those there are.")
-	}
-	if err != nil {
-		return endedHereOnly(s, "token", err)
-	}
-	s.audit.Info("a read-only token was removed", "name", name, "from", s.auth.clientOf(r).String())
-	return nil
-}
-
-// PasswordFixed says that a setting holds the password.
-func PasswordFixed(setting string) *Refusal {
-	return &Refusal{
-		Status: http.StatusConflict, Title: "Declared by the environment", Code: CodeDeclared,
-		Detail: "The password comes from " + setting + ". Change it there and restart, or remove that setting to keep a password here.",
-	}
 }

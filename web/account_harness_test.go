@@ -2,8 +2,10 @@ package web
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -14,10 +16,78 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/admit"
 	"stockroom/state"
 )
 
-const testPassword = "linen and wool"
+const (
+	testPassword = "linen and wool"
+	plainCookie  = "stockroom"
+	secureCookie = "__Host-stockroom"
+	deviceSuffix = "-device"
+)
+
+// nameOf is what the session with an id is called on the page and on disk.
+func nameOf(id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return hex.EncodeToString(sum[:])
+}
+
+func isSafe(method string) bool { return method == "GET" || method == "HEAD" || method == "OPTIONS" }
+
+// memoryKeeper keeps in memory what state.db keeps. Its writes can fail.
+type memoryKeeper struct {
+	mu     sync.Mutex
+	values map[string][]byte
+	broken error
+}
+
+func newMemoryKeeper() *memoryKeeper { return &memoryKeeper{values: map[string][]byte{}} }
+
+func (k *memoryKeeper) Put(namespace, name string, value []byte) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.broken == nil {
+		k.values[namespace+"/"+name] = slices.Clone(value)
+	}
+	return k.broken
+}
+
+func (k *memoryKeeper) Note(namespace, name string, value []byte) {
+	if _, there := k.Get(namespace, name); there {
+		_ = k.Put(namespace, name, value)
+	}
+}
+
+func (k *memoryKeeper) Get(namespace, name string) ([]byte, bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	v, ok := k.values[namespace+"/"+name]
+	return v, ok
+}
+
+func (k *memoryKeeper) Delete(namespace string, names ...string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, name := range names {
+		if k.broken == nil {
+			delete(k.values, namespace+"/"+name)
+		}
+	}
+	return k.broken
+}
+
+func (k *memoryKeeper) Names(namespace string) []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var names []string
+	for _, key := range slices.Sorted(maps.Keys(k.values)) {
+		if name, ok := strings.CutPrefix(key, namespace+"/"); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
 
 // testAccount keeps a password in memory; the wiring's keeps an argon2id hash.
 type testAccount struct {
@@ -51,7 +121,7 @@ func (a *testAccount) SetPassword(text string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.fixed != "" {
-		return PasswordFixed(a.fixed)
+		return admit.PasswordFixed(a.fixed)
 	}
 	if a.broken != nil {
 		return a.broken
@@ -84,7 +154,7 @@ func newAccountRig(t testing.TB, password string, change func(*Options)) *accoun
 	}
 	t.Cleanup(func() { _ = a.state.Close() })
 	a.rig = newRig(t, func(o *Options) {
-		o.Account, o.Keeper = a.account, a.state
+		o.Admit.Account, o.Admit.Keeper = a.account, a.state
 		o.Logger = slog.New(slog.NewJSONHandler(&lockedWriter{w: a.log}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 		if change != nil {
 			change(o)
@@ -107,14 +177,13 @@ func (l *lockedWriter) Write(b []byte) (int, error) {
 
 // setupLink is a new link for setting the password.
 func (a *accountRig) setupLink() (path string, until time.Time) {
-	token, until := a.setup.make(time.Now())
-	return "/setup?token=" + token, until
+	return a.gate.SetupLink()
 }
 
 // enter returns the cookie of a session that began with a link.
 func (a *accountRig) enter() string {
 	a.t.Helper()
-	link, _ := a.NewLoginLink(time.Now())
+	link, _ := a.NewLoginLink()
 	w := a.browse("GET", link, "")
 	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/" {
 		a.t.Fatalf("a link: %d %s", w.Code, w.Body)
@@ -132,7 +201,7 @@ func (a *accountRig) restart() {
 	if a.state, err = state.Open(a.path, time.Now(), state.Options{}); err != nil {
 		a.t.Fatal(err)
 	}
-	a.opt.Keeper = a.state
+	a.opt.Admit.Keeper = a.state
 	a.Server = New(a.opt)
 	a.admin = a.Server.Admin()
 }
@@ -197,4 +266,9 @@ func (a *accountRig) welcome(cookie string) bool {
 		a.t.Fatalf("neither let in nor sent to the login: %d %s", w.Code, w.Body)
 	}
 	return w.Code == 200
+}
+
+// isOpen reports whether a path is for those who are not logged in.
+func isOpen(path string) bool {
+	return path == "/login" || path == "/setup" || path == "/readyz" || strings.HasPrefix(path, "/assets/")
 }

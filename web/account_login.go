@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/admit"
 )
 
 // loginView is what the login page shows.
@@ -24,7 +26,7 @@ type loginView struct {
 // where it was. A form is not sent again by itself.
 func (s *Server) sendToLogin(w http.ResponseWriter, r *http.Request) {
 	next := "/"
-	if safe(r.Method) {
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		next = ownPath(r.URL.RequestURI())
 	}
 	target := "/login"
@@ -69,11 +71,6 @@ func readForm(r *http.Request) error {
 	return refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in anew.")
 }
 
-// inTheClear reports whether a password would pass over a network unencrypted.
-func (g *gatekeeper) inTheClear(r *http.Request) bool {
-	return !g.encrypted(r) && !straightFromHere(r)
-}
-
 // loginPage asks for the password, or tells how to come in without one. With a
 // one-time link it begins a session.
 func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -81,7 +78,7 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 		return s.enterByLink(w, r, r.URL.Query().Get("link"))
 	}
 	next := ownPath(r.URL.Query().Get("next"))
-	if visitorOf(r).entry != entryNone {
+	if admit.VisitorOf(r).Admitted() {
 		return seeOther(w, next)
 	}
 	return s.showLogin(w, r, http.StatusOK, loginView{Next: next})
@@ -94,18 +91,15 @@ func (s *Server) enterByLink(w http.ResponseWriter, r *http.Request, token strin
 	if r.Method != http.MethodGet || looksAhead(r) {
 		return refuse(http.StatusServiceUnavailable, "Not loaded in advance", "This link works once, so it has to be opened itself.")
 	}
-	err := s.logins.use(time.Now(), token, func() error {
-		s.logIn(w, r, s.auth.account.Mark())
-		return nil
-	})
-	if err != nil && visitorOf(r).entry != entryNone { // loaded again
+	err := s.gate.EnterByLink(w.Header(), r, token)
+	if err != nil && admit.VisitorOf(r).Admitted() { // loaded again
 		return seeOther(w, "/")
 	}
 	if err != nil {
 		refusal := refuse(http.StatusForbidden, "This link does not work",
 			"It was used, is older than 30 minutes, or was made before the last restart. "+
 				"`stockroom open` on the server's machine makes another.")
-		s.noteRefusal(r, refusal)
+		s.gate.NoteRefusal(r, refusal)
 		if wantsPage(r) {
 			return s.showLogin(w, r, refusal.Status, loginView{Next: "/", Used: true})
 		}
@@ -132,15 +126,12 @@ func looksAhead(r *http.Request) bool {
 
 // NewLoginLink returns path and query of a link that opens the status page, and
 // until when it is good. It works once.
-func (s *Server) NewLoginLink(now time.Time) (path string, until time.Time) {
-	token, until := s.logins.make(now)
-	return "/login?link=" + token, until
-}
+func (s *Server) NewLoginLink() (path string, until time.Time) { return s.gate.LoginLink() }
 
 func (s *Server) showLogin(w http.ResponseWriter, r *http.Request, status int, v loginView) error {
-	v.Password = s.auth.account.Mark() != ""
+	v.Password = s.gate.HasPassword()
 	v.Elsewhere = r.Header.Get("Sec-Fetch-Site") == "cross-site"
-	v.Unencrypt = v.Password && s.auth.inTheClear(r)
+	v.Unencrypt = v.Password && s.gate.InTheClear(r)
 	return s.show(w, r, sheet{Template: "account_login.html", Title: "Log in", Bare: true, Status: status, Data: v})
 }
 
@@ -151,19 +142,16 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 		return err
 	}
 	next := ownPath(r.PostForm.Get("next"))
-	mark := s.auth.account.Mark() // before the check: a password changed meanwhile lets nobody in
-	if mark == "" {
-		if visitorOf(r).entry != entryNone {
+	if !s.gate.HasPassword() {
+		if admit.VisitorOf(r).Admitted() {
 			return seeOther(w, next)
 		}
 		return s.showLogin(w, r, http.StatusForbidden, loginView{Next: next})
 	}
-	from := s.auth.clientOf(r)
-	if refusal := s.auth.passwords.check(s.auth.guesserOf(r), r.PostForm.Get("password")); refusal != nil {
-		s.lines.Warn("login refused", "from", from.String(), "reason", refusal.Title)
+	if refusal := s.gate.LogIn(w.Header(), r, r.PostForm.Get("password")); refusal != nil {
 		if !wantsPage(r) {
 			if refusal.Status == http.StatusUnauthorized {
-				s.auth.challenge(w.Header(), r)
+				s.challenge(w, r)
 			}
 			return refusal
 		}
@@ -174,45 +162,13 @@ func (s *Server) loginForm(w http.ResponseWriter, r *http.Request, _ httprouter.
 		}
 		return s.showLogin(w, r, status, loginView{Next: next, Problem: problem})
 	}
-	s.logIn(w, r, mark)
 	return seeOther(w, next)
-}
-
-// logIn begins a session for the browser in place of the one it has.
-func (s *Server) logIn(w http.ResponseWriter, r *http.Request, mark string) {
-	from := s.auth.clientOf(r).String()
-	now := time.Now()
-	if key, _, ok := s.auth.sessionOf(now, r, mark); ok {
-		if err := s.auth.sessions.finish(key); err != nil && !errors.Is(err, errNoSession) {
-			s.log.Warn("the session before this login can't be removed from disk", "error", err.Error())
-		}
-	}
-	s.auth.setCookie(w.Header(), r, s.auth.sessions.begin(now, mark, from, r.UserAgent()))
-	if mark != "" {
-		s.auth.addCookie(w.Header(), r, deviceSuffix, deviceCookie(mark), deviceLife)
-	}
-	s.audit.Info("logged in", "from", from)
 }
 
 // logOut ends the session of the browser that asks.
 func (s *Server) logOut(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	s.auth.setCookie(w.Header(), r, "")
-	if v := visitorOf(r); v.entry == entrySession {
-		if err := s.auth.sessions.finish(v.session); err != nil && !errors.Is(err, errNoSession) {
-			return endedHereOnly(s, "session", err)
-		}
-		s.audit.Info("logged out", "from", s.auth.clientOf(r).String())
+	if err := s.gate.LogOut(w.Header(), r); err != nil {
+		return err
 	}
 	return seeOther(w, "/login")
 }
-
-// endedHereOnly tells that sessions, or a token, are over but the disk does not know
-// yet.
-func endedHereOnly(s *Server, what string, err error) error {
-	s.log.Error("what was ended can't be removed from disk", "what", what, "error", err.Error())
-	return refuse(http.StatusServiceUnavailable, "Ended, but not on disk",
-		"The "+what+" is over, but that could not be written: it would be valid again after a restart. Do it again when the disk can be written.")
-}
-
-// canLogOut reports whether the request belongs to a session that can be ended.
-func (s *Server) canLogOut(r *http.Request) bool { return visitorOf(r).entry == entrySession }

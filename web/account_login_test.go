@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"stockroom/admit"
 )
 
 func TestABrowserLogsInAndComesBackToWhereItWas(t *testing.T) {
@@ -129,9 +131,9 @@ func TestASessionThatWasEndedCannotBeReplayed(t *testing.T) {
 func TestATamperedCookieIsNoSession(t *testing.T) {
 	a := newAccountRig(t, testPassword, nil)
 	cookie := a.login(testPassword)
-	key := keyOf(cookie)
+	key := nameOf(cookie)
 	for name, value := range map[string]string{
-		"empty": "", "one character more": cookie + "A", "one less": cookie[:42], "last one changed": cookie[:42] + "!", "the hash that is kept": key.name(),
+		"empty": "", "one character more": cookie + "A", "one less": cookie[:42], "last one changed": cookie[:42] + "!", "the hash that is kept": key,
 		"other case": strings.ToUpper(cookie), "quoted": `"` + cookie + `"x`, "very long": strings.Repeat("A", 8000), "zeros": strings.Repeat("\x00", 43), "a path": "../../session",
 	} {
 		r := request("GET", "/api/v1/status", "", "Cookie", plainCookie+"="+value)
@@ -150,8 +152,8 @@ func TestATamperedCookieIsNoSession(t *testing.T) {
 
 func TestBehindTLSOnlyACookieWithTheHostPrefixCounts(t *testing.T) {
 	trusted := func(o *Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-		o.Hosts = []string{"stock.example"}
+		o.Admit.Proxies = admit.Proxies{netip.MustParsePrefix("127.0.0.1/32")}
+		o.Admit.Hosts = []string{"stock.example"}
 	}
 	for _, tt := range []struct {
 		name   string
@@ -181,8 +183,8 @@ func TestBehindTLSOnlyACookieWithTheHostPrefixCounts(t *testing.T) {
 
 func TestBehindTLSBrowsersAreToldToStayThere(t *testing.T) {
 	a := newAccountRig(t, testPassword, func(o *Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-		o.Hosts = []string{"stock.example"}
+		o.Admit.Proxies = admit.Proxies{netip.MustParsePrefix("127.0.0.1/32")}
+		o.Admit.Hosts = []string{"stock.example"}
 	})
 	for _, tt := range []struct {
 		name, host, from, proto string
@@ -216,7 +218,7 @@ func TestALinkOnAnotherWebsiteShowsTheWayIn(t *testing.T) {
 }
 
 func TestAPasswordOverAnOpenNetworkIsWarnedOf(t *testing.T) {
-	a := newAccountRig(t, testPassword, func(o *Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.1/32")} })
+	a := newAccountRig(t, testPassword, func(o *Options) { o.Admit.Proxies = admit.Proxies{netip.MustParsePrefix("10.0.0.1/32")} })
 	for _, tt := range []struct {
 		name, from string
 		header     []string
@@ -268,7 +270,7 @@ func FuzzTheWayBackAfterALoginStaysOnThisSite(f *testing.F) {
 
 func TestAnEndThatCannotBeWrittenIsToldAndTakesEffectAtOnce(t *testing.T) {
 	keep := newMemoryKeeper()
-	a := newAccountRig(t, testPassword, func(o *Options) { o.Keeper = keep })
+	a := newAccountRig(t, testPassword, func(o *Options) { o.Admit.Keeper = keep })
 	cookie, other := a.login(testPassword), a.login(testPassword)
 	keep.broken = errors.New("no space left on device")
 	if w := a.submit("/logout", cookie, nil); w.Code != 503 || a.welcome(cookie) {
@@ -334,7 +336,7 @@ func TestAnOpenStreamEndsWithItsSession(t *testing.T) {
 
 func TestSettingAPasswordEndsWhatWasOpenWithoutOne(t *testing.T) {
 	a := newAccountRig(t, "", nil)
-	demo := newAccountRig(t, "", func(o *Options) { o.Demo = true })
+	demo := newAccountRig(t, "", func(o *Options) { o.Admit.Demo = true })
 	byLink := a.follow(request("GET", "/events", "", "Cookie", plainCookie+"="+a.enter()).WithContext(t.Context()))
 	inDemo := demo.follow(request("GET", "/events", "").WithContext(t.Context()))
 	for _, r := range []*accountRig{a, demo} {
@@ -370,5 +372,70 @@ func TestOneSessionUsedByManyRequestsAtOnce(t *testing.T) {
 	}
 	if a.welcome(cookie) {
 		t.Error("the session outlived the logout")
+	}
+}
+
+func TestALoginGivesTheBrowserADeviceCookie(t *testing.T) {
+	a := newAccountRig(t, testPassword, func(o *Options) {
+		o.Admit.Proxies = admit.Proxies{netip.MustParsePrefix("127.0.0.1/32")}
+	})
+	submit := func(password string, header ...string) *httptest.ResponseRecorder {
+		return a.submit("/login", "", url.Values{"password": {password}}, header...)
+	}
+	first, second := deviceSet(submit(testPassword)), deviceSet(submit(testPassword, "X-Forwarded-Proto", "https"))
+	for name, c := range map[string]*http.Cookie{plainCookie + "-device": first, "__Host-stockroom-device": second} {
+		if c == nil || c.Name != name || c.Path != "/" || c.Domain != "" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Secure != strings.HasPrefix(name, "__Host-") || c.MaxAge != 365*24*3600 {
+			t.Errorf("%s: %v", name, c)
+		}
+	}
+	if first.Value == second.Value {
+		t.Error("it was not made anew at the second login")
+	}
+	if a.welcome(first.Value) {
+		t.Error("it opens the page in place of a session")
+	}
+	if c := deviceSet(submit("wrong")); c != nil {
+		t.Error("a wrong password got one")
+	}
+	if c := deviceSet(a.browse("GET", "/login", "")); c != nil {
+		t.Error("the login page gives one")
+	}
+	for range 30 {
+		submit("wrong")
+	}
+	if w := submit(testPassword); w.Code != 429 || !strings.Contains(w.Body.String(), "Too many wrong passwords came from your address. Wait a few seconds before the next try, or run") {
+		t.Errorf("without one: %d %s", w.Code, w.Body)
+	}
+	if w := submit(testPassword, "Cookie", first.Name+"="+first.Value); w.Code != 303 {
+		t.Errorf("with one: %d", w.Code)
+	}
+	for range 30 {
+		submit("wrong", "Cookie", second.Name+"="+second.Value, "X-Forwarded-Proto", "https")
+	}
+	if w := submit("wrong", "Cookie", second.Name+"="+second.Value, "X-Forwarded-Proto", "https"); w.Code != 429 || !strings.Contains(w.Body.String(), "came from this browser") {
+		t.Errorf("a browser with too many wrong ones: %d %s", w.Code, w.Body)
+	}
+	a.restart()
+	for range 30 {
+		submit("wrong")
+	}
+	if w := submit(testPassword, "Cookie", first.Name+"="+first.Value); w.Code != 303 {
+		t.Errorf("after a restart: %d", w.Code)
+	}
+	// The present password of the form that changes it is guessed no better.
+	session := a.enter()
+	change := url.Values{"current": {"wrong"}, "password": {newPassword}, "again": {newPassword}}
+	if w := a.submit("/account/password", session, change); w.Code != 429 {
+		t.Errorf("changing it without one: %d", w.Code)
+	}
+	change.Set("current", testPassword)
+	w := a.submit("/account/password", session, change, "Cookie", first.Name+"="+first.Value+"; "+plainCookie+"="+session)
+	if third := deviceSet(w); w.Code != 303 || third == nil {
+		t.Errorf("changing it with one: %d %v", w.Code, w.Header())
+	} else if w := submit(newPassword, "Cookie", third.Name+"="+third.Value); w.Code != 303 {
+		t.Errorf("the new one: %d", w.Code)
+	}
+	if w := submit(newPassword, "Cookie", first.Name+"="+first.Value); w.Code != 429 {
+		t.Errorf("one from before the change: %d", w.Code)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/admit"
 )
 
 // accountView is what the account page shows.
@@ -39,17 +41,19 @@ func (s *Server) accountPage(w http.ResponseWriter, r *http.Request, _ httproute
 }
 
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, status int, problem string) error {
-	account, now := s.auth.account, time.Now()
-	mark := account.Mark()
-	v := accountView{Password: mark != "", Fixed: account.Fixed(), Shortest: shortestPassword, Problem: problem, ByLink: visitorOf(r).entry == entrySession}
-	for _, one := range s.auth.sessions.list(now, mark, visitorOf(r).session) {
+	now := time.Now()
+	v := accountView{
+		Password: s.gate.HasPassword(), Fixed: s.gate.PasswordFixed(), Shortest: admit.ShortestPassword, Problem: problem,
+		ByLink: admit.VisitorOf(r).HasSession(),
+	}
+	for _, one := range s.gate.Sessions(r) {
 		v.Others = v.Others || !one.Own
 		v.Sessions = append(v.Sessions, sessionRow{
 			Name: one.Name, Browser: browserWords(one.Agent), From: one.From, Agent: one.Agent, Own: one.Own,
 			Began: since(now, one.Began), Used: since(now, one.Used), Ends: ahead(now, one.Ends),
 		})
 	}
-	for _, one := range s.auth.readers.list() {
+	for _, one := range s.gate.Tokens() {
 		row := tokenRow{Name: one.Name, Made: since(now, one.Made)}
 		if one.Used != nil {
 			row.Used = one.Used.Format("2 January 2006")
@@ -84,13 +88,12 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	if err := readForm(r); err != nil {
 		return err
 	}
-	account := s.auth.account
-	first := account.Mark() == ""
-	if first && visitorOf(r).entry != entrySession {
+	first := !s.gate.HasPassword()
+	if first && !admit.VisitorOf(r).HasSession() {
 		return noPasswordYet()
 	}
 	text := r.PostForm.Get("password")
-	if problem := weakness(text); problem != "" {
+	if problem := admit.Weakness(text); problem != "" {
 		return s.showAccount(w, r, http.StatusUnprocessableEntity, problem)
 	}
 	if text != r.PostForm.Get("again") {
@@ -98,7 +101,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	}
 	var refusal *Refusal
 	if !first {
-		refusal = s.auth.passwords.check(s.auth.guesserOf(r), r.PostForm.Get("current"))
+		refusal = s.gate.CheckPassword(r, r.PostForm.Get("current"))
 	}
 	if refusal != nil {
 		status, problem := refusal.Status, refusal.Detail
@@ -107,17 +110,16 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 		}
 		return s.showAccount(w, r, status, problem)
 	}
-	if err := account.SetPassword(text); err != nil {
+	if err := s.gate.SetPassword(r, text, "on the page"); err != nil {
 		return err
 	}
-	s.passwordChanged(r, "on the page")
-	s.logIn(w, r, account.Mark())
+	s.gate.BeginSession(w.Header(), r)
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {"password"}})
 }
 
 // removeToken ends a read-only token.
 func (s *Server) removeToken(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	if err := s.dropToken(r, p.ByName("name")); err != nil {
+	if err := s.gate.RemoveToken(r, p.ByName("name")); err != nil {
 		return err
 	}
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {"token"}})
@@ -128,54 +130,26 @@ func noPasswordYet() *Refusal {
 		"Run `stockroom password link` on the machine of the server and open the link, or set one with `stockroom password set`.")
 }
 
-// passwordChanged ends what the old password, or its absence, had let in. The
-// sessions are over by their mark already; this takes them off the disk.
-func (s *Server) passwordChanged(r *http.Request, how string) {
-	s.setup.void()
-	s.logins.void()
-	s.auth.newEpoch()
-	n, err := s.auth.sessions.finishAll(time.Now())
-	if err != nil {
-		s.log.Warn("sessions of the old password can't be removed from disk; they are over all the same", "error", err.Error())
-	}
-	s.audit.Info("the password of the status page was changed, all sessions are over", "how", how, "from", s.auth.clientOf(r).String(), "sessions", n)
-}
-
 // endSession ends one session, endSessions all of them, the own one included.
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	key, ok := s.auth.sessions.named(p.ByName("id"))
-	if ok && key == visitorOf(r).session {
+	name, said := p.ByName("id"), "session"
+	if s.gate.IsOwnSession(r, name) {
 		return s.logOut(w, r, p)
 	}
-	err := errNoSession
-	if ok {
-		err = s.auth.sessions.finish(key)
-	}
-	said := "session"
-	if errors.Is(err, errNoSession) {
+	err := s.gate.EndSession(name)
+	if errors.Is(err, admit.ErrNoSession) {
 		said, err = "no-session", nil
 	}
 	if err != nil {
-		return endedHereOnly(s, "session", err)
+		return err
 	}
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {said}})
 }
 
 func (s *Server) endSessions(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	s.auth.setCookie(w.Header(), r, "")
-	if _, err := s.endAll(r); err != nil {
+	s.gate.ForgetSession(w.Header(), r)
+	if _, err := s.gate.EndSessions(r); err != nil {
 		return err
 	}
 	return seeOther(w, "/login")
-}
-
-// endAll ends every session, and the links that could begin another.
-func (s *Server) endAll(r *http.Request) (int, error) {
-	s.logins.void()
-	n, err := s.auth.sessions.finishAll(time.Now())
-	if err != nil {
-		return n, endedHereOnly(s, "session", err)
-	}
-	s.audit.Info("all sessions were ended", "from", s.auth.clientOf(r).String(), "sessions", n)
-	return n, nil
 }

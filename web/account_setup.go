@@ -3,9 +3,10 @@ package web
 import (
 	"errors"
 	"net/http"
-	"time"
 
 	"github.com/julienschmidt/httprouter"
+
+	"stockroom/admit"
 )
 
 // setupView is what the page for setting the password shows.
@@ -20,17 +21,16 @@ type setupView struct {
 
 func (s *Server) setupPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	token := r.URL.Query().Get("token")
-	if !s.setup.good(time.Now(), token) {
+	if !s.gate.MaySetUp(token) {
 		token = ""
 	}
 	return s.showSetup(w, r, http.StatusOK, token, "")
 }
 
 func (s *Server) showSetup(w http.ResponseWriter, r *http.Request, status int, token, problem string) error {
-	account := s.auth.account
 	v := setupView{
-		Token: token, Fixed: account.Fixed(), Replaces: account.Mark() != "", Shortest: shortestPassword,
-		Problem: problem, Unencrypt: s.auth.inTheClear(r),
+		Token: token, Fixed: s.gate.PasswordFixed(), Replaces: s.gate.HasPassword(), Shortest: admit.ShortestPassword,
+		Problem: problem, Unencrypt: s.gate.InTheClear(r),
 	}
 	if v.Token == "" && status == http.StatusOK {
 		status = http.StatusForbidden
@@ -44,27 +44,25 @@ func (s *Server) setUp(w http.ResponseWriter, r *http.Request, _ httprouter.Para
 		return err
 	}
 	token, text := r.PostForm.Get("token"), r.PostForm.Get("password")
-	if !s.setup.good(time.Now(), token) {
+	if !s.gate.MaySetUp(token) {
 		return s.showSetup(w, r, http.StatusForbidden, "", "")
 	}
-	if s.auth.account.Fixed() != "" {
+	if s.gate.PasswordFixed() != "" {
 		return s.showSetup(w, r, http.StatusConflict, "", "")
 	}
 	// What is wrong with the password must not use the link up.
-	if problem := weakness(text); problem != "" {
+	if problem := admit.Weakness(text); problem != "" {
 		return s.showSetup(w, r, http.StatusUnprocessableEntity, token, problem)
 	}
 	if text != r.PostForm.Get("again") {
 		return s.showSetup(w, r, http.StatusUnprocessableEntity, token, "The two are not the same. Write it again.")
 	}
-	err := s.setup.use(time.Now(), token, func() error { return s.auth.account.SetPassword(text) })
-	if errors.Is(err, errLinkUsed) {
+	err := s.gate.SetUp(w.Header(), r, token, text)
+	if errors.Is(err, admit.ErrLinkUsed) {
 		return s.showSetup(w, r, http.StatusForbidden, "", "")
 	}
 	if err != nil {
 		return err
 	}
-	s.passwordChanged(r, "by a link")
-	s.logIn(w, r, s.auth.account.Mark())
 	return seeOther(w, "/")
 }

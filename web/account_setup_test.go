@@ -82,44 +82,6 @@ func TestOfTwoRacingUsesOfALinkOneWins(t *testing.T) {
 	}
 }
 
-func TestALinkIsGoodForHalfAnHourAndUntilTheNextOne(t *testing.T) {
-	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	l := newLinks(setupLinks)
-	if l.good(now, "") {
-		t.Error("without a link the empty token is good")
-	}
-	first, _ := l.make(now)
-	for after, want := range map[time.Duration]bool{0: true, 29 * time.Minute: true, 30*time.Minute - 1: true, 30 * time.Minute: false, 24 * time.Hour: false} {
-		if got := l.good(now.Add(after), first); got != want {
-			t.Errorf("after %s: %v", after, got)
-		}
-	}
-	if l.good(now, first[:len(first)-1]) || l.good(now, first+"A") || l.good(now, "") {
-		t.Error("another token is good")
-	}
-	second, _ := l.make(now)
-	if l.good(now, first) || !l.good(now, second) || len(second) != 43 {
-		t.Error("the older link is good, or the newer is not")
-	}
-	full := errors.New("no space left")
-	if err := l.use(now, second, func() error { return full }); !errors.Is(err, full) || !l.good(now, second) {
-		t.Error("a link was used up by a password that could not be stored")
-	}
-	if err := l.use(now.Add(time.Hour), second, func() error { t.Error("set with an old link"); return nil }); !errors.Is(err, errLinkUsed) {
-		t.Error(err)
-	}
-	set := func() error {
-		if l.mu.TryLock() {
-			l.mu.Unlock()
-			t.Error("another use of the link can come in while the password is set")
-		}
-		return nil
-	}
-	if err := l.use(now, second, set); err != nil || l.good(now, second) {
-		t.Error("a link is good after its use")
-	}
-}
-
 func TestSetupWithoutItsTokenChangesNothing(t *testing.T) {
 	for _, password := range []string{"", testPassword} {
 		a := newAccountRig(t, password, nil)
@@ -160,7 +122,7 @@ func TestWhatIsWrongWithAPasswordDoesNotUseTheLinkUp(t *testing.T) {
 }
 
 func TestTheLinkWorksThroughAProxyAndNothingElseDoesWithoutAPassword(t *testing.T) {
-	a := newAccountRig(t, "", func(o *Options) { o.Hosts = []string{"stock.example"} })
+	a := newAccountRig(t, "", func(o *Options) { o.Admit.Hosts = []string{"stock.example"} })
 	link, _ := a.setupLink()
 	from := []string{"X-Forwarded-For", "203.0.113.9", "Host", "stock.example"}
 	if w := a.browse("GET", "/", "", from...); w.Code != 303 || w.Header().Get("Location") != "/login" {

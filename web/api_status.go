@@ -80,7 +80,7 @@ type shopStatus struct {
 func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	a := s.account(r.Context())
 	v := statusView{
-		Version: s.o.Version, StartedAt: s.o.Started, Now: a.Now, Demo: s.o.Demo,
+		Version: s.o.Version, StartedAt: s.o.Started, Now: a.Now, Demo: s.o.Admit.Demo,
 		Mood: a.Head.Mood, Sentence: a.Head.Sentence(a.Now), Code: a.Head.Code, Next: a.Head.Next.Text(a.Now), Command: a.Head.Command, InStep: len(a.Shops) > 0,
 		Ready: a.Ready(), Notices: a.Notices, LastSeq: s.o.Store.LastSeq(), LastAt: optional(a.Last),
 		PublicURL: s.o.PublicURL, DataDir: s.o.DataDir,

@@ -235,7 +235,7 @@ func (s *Server) apiSubscriptions(w http.ResponseWriter, r *http.Request, p http
 // lead to a wrong address.
 func (s *Server) apiRegister(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	if s.o.PublicURL == "" {
-		return &Refusal{Status: http.StatusConflict, Title: noPublicAddress, Code: CodeNoPublicAddress, Detail: "Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again."}
+		return &Refusal{Status: http.StatusConflict, Title: noPublicAddress, Code: answer.CodeNoPublicAddress, Detail: "Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again."}
 	}
 	return s.checkSubscriptions(w, r, p, true)
 }
@@ -265,17 +265,17 @@ func outboundRefusal(err error) error {
 	if errors.As(err, &known) || !errors.As(err, &e) {
 		return err
 	}
-	r := &Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again by itself."}
+	r := &Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: answer.CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again by itself."}
 	switch e.Root().Kind {
 	case shopify.KindCancelled:
 		return err
 	case shopify.KindToken, shopify.KindScope, shopify.KindFrozen, shopify.KindUninstalled, shopify.KindMoved:
-		r.Status, r.Title, r.Code = http.StatusConflict, "Shopify does not let the app in", CodeRefused
+		r.Status, r.Title, r.Code = http.StatusConflict, "Shopify does not let the app in", answer.CodeRefused
 		r.Detail = capital(e.Words()) + ". stockroom doctor says how to mend it."
 	case shopify.KindThrottled, shopify.KindBudget, shopify.KindBusy:
-		r.Status, r.Title, r.Code, r.Detail = http.StatusServiceUnavailable, "Not now", CodeNotNow, capital(e.Words())+". Try again in a minute."
+		r.Status, r.Title, r.Code, r.Detail = http.StatusServiceUnavailable, "Not now", answer.CodeNotNow, capital(e.Words())+". Try again in a minute."
 	case shopify.KindRefused, shopify.KindTooDear, shopify.KindPartial, shopify.KindChanging:
-		r.Title, r.Code, r.Detail = "Shopify refuses", CodeRefused, capital(e.Words())+"."
+		r.Title, r.Code, r.Detail = "Shopify refuses", answer.CodeRefused, capital(e.Words())+"."
 	case shopify.KindLocal:
 		return err
 	}

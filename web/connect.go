@@ -8,20 +8,11 @@ import (
 	"strings"
 	"unicode"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/shopify"
 	"stockroom/status"
-)
-
-// Codes of refusals that a program may have to tell apart.
-const (
-	CodeDeclared        = "declared-by-environment"
-	CodeNoPublicAddress = "no-public-address"
-	CodeCredentials     = "credentials" // one is missing, or is not what it was given as
-	CodeRefused         = "shopify-refused"
-	CodeUnreachable     = "shopify-unreachable"
-	CodeNotNow          = "not-now"
 )
 
 // Found is what a shop said when it was asked before it was connected.
@@ -86,9 +77,9 @@ func connectRefusal(err error) error {
 	}
 	words := e.Words()
 	switch r.Code {
-	case CodeUnreachable:
+	case answer.CodeUnreachable:
 		words += ". Check the network and status.shopify.com, or connect it without asking"
-	case CodeNotNow:
+	case answer.CodeNotNow:
 		words += ". Try again in a minute, or connect it without asking"
 	}
 	if e.Kind == shopify.KindMoved {
@@ -105,7 +96,7 @@ var credentialNames = map[string]string{
 
 func badCredential(field, detail string) *Refusal {
 	return &Refusal{
-		Status: http.StatusBadRequest, Title: "Not the right credentials", Code: CodeCredentials, Detail: detail,
+		Status: http.StatusBadRequest, Title: "Not the right credentials", Code: answer.CodeCredentials, Detail: detail,
 		More: map[string]any{"field": field},
 	}
 }

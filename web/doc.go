@@ -1,17 +1,11 @@
 // Package web serves what people and their tools look at: the status page, the
 // API, the metrics and the health endpoints. It keeps nothing of its own on
-// disk but sessions and read-only tokens; after a crash there is nothing to repair.
+// disk; after a crash there is nothing to repair.
 //
 // Two listeners. Public answers Shopify's deliveries and health checks and
 // nothing else. Admin answers everything else and is meant for loopback; Both
-// serves the two on one loopback address. On the admin side every request needs a
-// credential, wherever it comes from, except for health, readiness and the pages for
-// logging in and for the first run: the admin token, a token that only reads, the
-// password, or a session that was begun with the password or a one-time link. Only a
-// demo is open to this machine. Sessions and read-only tokens are kept by the Keeper
-// and outlive a restart; a session is over with the password it was begun under.
-// The Host header must be a known name, so that a website can't reach the page
-// by pointing its own name at this machine (DNS rebinding).
+// serves the two on one loopback address. Who may come in on the admin side is
+// decided by package admit.
 //
 // Pages are rendered whole by the server and work without script. With it, one
 // stream of events tells that something has changed, and the script asks for the

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/admit"
 	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/store"
@@ -459,7 +460,7 @@ func newRigOver(t testing.TB, path string) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &rig{t: t, store: db, queue: q, Server: New(Options{Store: db, Queue: q, Shops: &shops{store: db}, Token: testToken})}
+	return &rig{t: t, store: db, queue: q, Server: New(Options{Store: db, Queue: q, Shops: &shops{store: db}, Admit: admit.Options{Token: testToken, Account: newTestAccount(""), Keeper: newMemoryKeeper()}})}
 }
 
 func (r *rig) close() {

@@ -119,7 +119,7 @@ func TestNoSafeMethodChangesAnything(t *testing.T) {
 	}
 	// The one exception: a link to the status page is used up by a GET, and by nothing
 	// that only looks ahead.
-	entry, _ := a.NewLoginLink(time.Now())
+	entry, _ := a.NewLoginLink()
 	a.browse("HEAD", entry, "")
 	a.browse("OPTIONS", entry, "")
 	for _, header := range [][]string{{"Sec-Purpose", "prefetch;prerender"}, {"Sec-Purpose", "prefetch"}, {"Purpose", "prefetch"}, {"X-Purpose", "preview"}, {"X-Moz", "prefetch"}} {

@@ -11,10 +11,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"stockroom/admit"
 )
 
 func TestTheHostHeaderHasToBeAKnownName(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Hosts = []string{"stock.example", "NAS.local:8081", "[2001:db8::7]:80"} })
+	r := newRig(t, func(o *Options) { o.Admit.Hosts = []string{"stock.example", "NAS.local:8081", "[2001:db8::7]:80"} })
 	for _, tt := range []struct {
 		host string
 		ok   bool
@@ -212,7 +214,7 @@ func TestGuessingFromManyAddressesIsLimitedInAll(t *testing.T) {
 			}
 			get("wrong", n)
 		}
-		if most := overallFactor*passwordBurst + int(time.Since(began)/(passwordEvery/overallFactor)) + 8; r.account.checks > most {
+		if most := 10*10 + int(time.Since(began)/(600*time.Millisecond)) + 8; r.account.checks > most {
 			t.Errorf("%d passwords were verified, want at most %d", r.account.checks, most)
 		}
 		if get(testPassword, 5000) != 200 || !r.welcome(cookie) {
@@ -230,7 +232,7 @@ func TestTheAddressOfAForwardedClientCountsFromTrustedProxiesOnly(t *testing.T) 
 		{"a trusted proxy", "10.9.0.0/16", false},
 		{"a proxy nobody named", "172.16.0.0/12", true},
 	} {
-		r := newAccountRig(t, testPassword, func(o *Options) { o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix(tt.proxy)} })
+		r := newAccountRig(t, testPassword, func(o *Options) { o.Admit.Proxies = admit.Proxies{netip.MustParsePrefix(tt.proxy)} })
 		get := func(client string) int {
 			req := request("GET", "/api/v1/status", "", "Authorization", basic("wrong"), "X-Forwarded-For", "198.51.100.77, "+client)
 			req.RemoteAddr = "10.9.0.1:4000"
@@ -280,7 +282,7 @@ func TestWithoutAPasswordNoRequestIsTrustedForItsAddress(t *testing.T) {
 }
 
 func TestADemoIsReadOnThisMachineOnly(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Demo = true })
+	r := newRig(t, func(o *Options) { o.Admit.Demo = true })
 	for _, tt := range []struct {
 		name, from string
 		header     []string
@@ -305,7 +307,7 @@ func TestADemoIsReadOnThisMachineOnly(t *testing.T) {
 }
 
 func TestChangesNeedTheTokenOrOurOwnPage(t *testing.T) {
-	demo := newAccountRig(t, "", func(o *Options) { o.Demo = true })
+	demo := newAccountRig(t, "", func(o *Options) { o.Admit.Demo = true })
 	a := newAccountRig(t, "", nil)
 	cookie := a.enter()
 	for _, tt := range []struct {
@@ -341,7 +343,7 @@ func TestChangesNeedTheTokenOrOurOwnPage(t *testing.T) {
 }
 
 func TestAnEmptyTokenOpensNothing(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Token = "" })
+	r := newRig(t, func(o *Options) { o.Admit.Token = "" })
 	for _, header := range []string{"Bearer ", "Bearer x"} {
 		if got := serve(r.Admin(), request("POST", "/api/v1/jobs-retry", "", "Authorization", header)).Code; got != 401 {
 			t.Errorf("%q: %d", header, got)

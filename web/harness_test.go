@@ -18,6 +18,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/admit"
 	"stockroom/catalog"
 	"stockroom/folder"
 	"stockroom/queue"
@@ -147,7 +148,8 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	r.tel.Shop(testShop)
 	r.opt = Options{
 		Store: db, Queue: q, Shops: r.shops, Sets: []*metrics.Set{set}, Telemetry: r.tel,
-		Token: testToken, Version: "test", DataDir: dir, Folder: data,
+		Admit:   admit.Options{Token: testToken, Account: newTestAccount(""), Keeper: newMemoryKeeper()},
+		Version: "test", DataDir: dir, Folder: data,
 	}
 	if change != nil {
 		change(&r.opt)
@@ -160,7 +162,7 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 // sources are where the rig's account of health comes from.
 func (r *rig) sources() status.Options {
 	o := status.Options{
-		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Demo, PublicURL: r.opt.PublicURL,
+		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Admit.Demo, PublicURL: r.opt.PublicURL,
 		Notices:         func() []status.Notice { return r.notices },
 		CatalogueClosed: func() (time.Time, bool) { return time.Now(), r.closed },
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/admit"
 	"stockroom/status"
 )
 
@@ -27,7 +28,7 @@ func (s *Server) publicReadyz(w http.ResponseWriter, r *http.Request, _ httprout
 // readyz is 200 while the catalogue or the retry queue can make a delivery
 // durable. Who has a credential hears what is degraded, too.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	if visitorOf(r).entry == entryNone {
+	if !admit.VisitorOf(r).Admitted() {
 		return s.publicReadyz(w, r, p)
 	}
 	code, ready := s.ready(w, r)

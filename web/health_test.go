@@ -50,7 +50,7 @@ func TestReadyzIs200WhileEitherStoreCanMakeADeliveryDurable(t *testing.T) {
 }
 
 func TestHealthzIsOpenUnderAnyName(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.Account = newTestAccount("linen and wool") })
+	r := newRig(t, func(o *Options) { o.Admit.Account = newTestAccount("linen and wool") })
 	for _, h := range []http.Handler{r.Admin(), r.Public(hooks()), r.Both(hooks())} {
 		if w := serve(h, request(http.MethodGet, "/healthz", "", "Host", "probe.example")); w.Code != 200 || w.Body.String() != "ok\n" {
 			t.Errorf("%d %s", w.Code, w.Body)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/admit"
 	"stockroom/store"
 )
 
@@ -63,13 +64,13 @@ const fragmentHeader = "X-Fragment"
 func (s *Server) show(w http.ResponseWriter, r *http.Request, sh sheet) error {
 	now := time.Now()
 	f := frame{
-		Title: sh.Title, Bare: sh.Bare, Fragment: r.Header.Get(fragmentHeader) != "" && !sh.Bare, Demo: s.o.Demo,
+		Title: sh.Title, Bare: sh.Bare, Fragment: r.Header.Get(fragmentHeader) != "" && !sh.Bare, Demo: s.o.Admit.Demo,
 		Now: seconds(now, now), Data: sh.Data,
 	}
 	if !sh.Bare {
 		f.Nav = s.navigation(sh.Section)
 		f.Said, f.Undo = s.said(r.URL.Query())
-		f.CanLogOut = s.canLogOut(r)
+		f.CanLogOut = admit.VisitorOf(r).HasSession()
 	}
 	if sh.Reload > 0 {
 		f.CanHold, f.Reload, f.HoldURL = true, sh.Reload, held(r.URL, true)

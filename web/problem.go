@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"stockroom/admit"
 	"stockroom/answer"
 	"stockroom/queue"
 	"stockroom/store"
@@ -32,6 +33,10 @@ func refusalOf(err error) (r *Refusal, unexpected bool) {
 		return refuse(http.StatusNotFound, "Not found", "Nothing is known under this shop and id; /api/v1/products and stockroom products list show what is stored."), false
 	case errors.Is(err, queue.ErrNotFound):
 		return refuse(http.StatusNotFound, "No such job", "There is no job with this id any more: it was done, retried or discarded. /api/v1/jobs and stockroom queue list show those there are."), false
+	case errors.Is(err, admit.ErrNoSession):
+		return refuse(http.StatusNotFound, "No such session", "There is no session with this id any more; /api/v1/sessions lists those there are."), false
+	case errors.Is(err, admit.ErrNoToken):
+		return refuse(http.StatusNotFound, "No such token", "There is no token of this name; `stockroom token list` shows those there are."), false
 	case errors.Is(err, store.ErrUnavailable):
 		return &Refusal{Status: http.StatusServiceUnavailable, Title: "The catalogue is not available", RetryAfter: 5,
 			Detail: "The catalogue can't be used now: " + store.CauseOf(err).Words() + ". Stockroom tries again by itself; so can you in a few seconds."}, true

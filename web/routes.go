@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/admit"
 	"stockroom/answer"
 )
 
@@ -99,7 +100,7 @@ func (s *Server) endpoint(serve endpoint) httprouter.Handle {
 		if r.Body != nil {
 			most := int64(maxAPIBody)
 			switch {
-			case visitorOf(r).entry == entryNone:
+			case !admit.VisitorOf(r).Admitted():
 				most = maxStranger
 			case r.URL.Path == samplePath:
 				most = maxSample

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"stockroom/admit"
 	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/config"
@@ -51,21 +51,8 @@ type Options struct {
 	// Wanted is told of work that a click asked for, so that it begins at once;
 	// nil leaves it to the next look at the table of wanted work.
 	Wanted func(store.Wanted)
-	// Token is the admin token; "" accepts none.
-	Token string
-	// Account keeps the password of the status page; nil: there is none and none
-	// can be set.
-	Account Account
-	// Keeper keeps sessions and read-only tokens over a restart; nil: they end with
-	// the process.
-	Keeper Keeper
-	// TrustedProxies are the networks whose X-Forwarded-For and
-	// X-Forwarded-Proto count.
-	TrustedProxies []netip.Prefix
-	// Hosts are further names under which the admin side may be opened, with or
-	// without a port. Loopback names and the address of the connection are
-	// always allowed.
-	Hosts   []string
+	// Admit says who may come in. In a demo the page says that the shop is simulated.
+	Admit   admit.Options
 	Version string
 	Started time.Time    // of the process; zero means New's call
 	Logger  *slog.Logger // nil discards
@@ -78,8 +65,6 @@ type Options struct {
 	PublicURL string // where Shopify reaches the public listener, "" when not known
 	// Command writes a command line that a person can paste; nil: the bare one.
 	Command func(words string) string
-	// Demo: the shop is simulated. The page says so and is open to this machine.
-	Demo bool
 }
 
 // Shops is how shop connections are read and changed. Errors that a person can
@@ -150,10 +135,7 @@ type Server struct {
 	log     *slog.Logger
 	audit   *slog.Logger // for what a person does
 	lines   *slog.Logger // for what a stranger can cause
-	hosts   map[string]bool
-	auth    *gatekeeper
-	setup   *links // for setting the password
-	logins  *links // to the status page
+	gate    *admit.Gate
 	assets  *assets
 	counts  *shopCounts
 	own     *metrics.Set
@@ -184,10 +166,7 @@ func New(o Options) *Server {
 	}
 	s := &Server{
 		o: o, log: o.Logger, audit: o.Logger.With(logbook.AuditKey, true), lines: telemetry.Lines(o.Logger),
-		hosts:   allowedHosts(o.Hosts),
-		auth:    newGatekeeper(o),
-		setup:   newLinks(setupLinks),
-		logins:  newLinks(loginLinks),
+		gate:    admit.New(o.Admit, o.Logger),
 		assets:  loadAssets(),
 		counts:  newShopCounts(o.Store),
 		own:     metrics.NewSet(),

@@ -37,7 +37,7 @@ func (f family) get(h http.Header, name string) string { return h.Get(string(f) 
 func (in *Intake) handle(w http.ResponseWriter, req *request) (receipt, *rejection) {
 	r := req.http
 	h := r.Header
-	req.address = in.clientAddress(r)
+	req.address = in.opt.TrustedProxies.Client(r)
 	req.family = familyOf(h)
 	req.topic = strings.TrimSpace(req.family.get(h, "Topic"))
 	req.shop = strings.ToLower(strings.TrimSpace(req.family.get(h, "Shop-Domain")))

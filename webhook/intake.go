@@ -11,6 +11,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"golang.org/x/time/rate"
 
+	"stockroom/admit"
 	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/store"
@@ -50,7 +51,7 @@ type Options struct {
 	// means 4.3 s.
 	CatalogueBudget, QueueBudget time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
-	TrustedProxies []netip.Prefix
+	TrustedProxies admit.Proxies
 	// ShopTime is the time by a shop's own clock. A body that is dated well after
 	// it is not applied; nil: bodies are not compared with a clock.
 	ShopTime func(shop string) time.Time

@@ -1,15 +1,14 @@
 package webhook
 
 import (
-	"net"
-	"net/http"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
+
+	"stockroom/admit"
 )
 
 const (
@@ -85,7 +84,7 @@ func (l *senders) known(sender netip.Prefix, now time.Time) bool {
 // Known reports whether a delivery of the sender at the other end of a connection
 // was applied within the last hour.
 func (in *Intake) Known(remote string) bool {
-	return in.senders.known(senderOf(peer(remote)), time.Now())
+	return in.senders.known(senderOf(admit.Peer(remote)), time.Now())
 }
 
 // from is whose share a request's body takes part in.
@@ -95,46 +94,4 @@ func (in *Intake) from(req *request) from {
 		f.known = 1
 	}
 	return f
-}
-
-// clientAddress is the peer's address, or, when the peer is a trusted proxy,
-// the last address in X-Forwarded-For that is none.
-func (in *Intake) clientAddress(r *http.Request) netip.Addr {
-	addr := peer(r.RemoteAddr)
-	if !in.trusted(addr) {
-		return addr
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			return addr
-		}
-		addr = hop.Unmap()
-		if !in.trusted(addr) {
-			return addr
-		}
-	}
-	return addr
-}
-
-func (in *Intake) trusted(a netip.Addr) bool {
-	for _, p := range in.opt.TrustedProxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
-}
-
-func peer(remote string) netip.Addr {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		host = remote
-	}
-	a, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return a.Unmap().WithZone("")
 }

@@ -1,22 +1,19 @@
-package appliance
+package admit
 
 import (
 	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/http/cookiejar"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/state"
-	"stockroom/web"
 )
 
 func TestAPasswordHashIsReadBackAndFitsOnePassword(t *testing.T) {
@@ -88,7 +85,9 @@ func accountOn(t *testing.T, path string, flags, environ map[string]string) (*ac
 	}
 	t.Cleanup(func() { _ = keep.Close() })
 	log := new(bytes.Buffer)
-	return openAccount(keep, s, argonCost{passes: 1, memory: 64, lanes: 1}, slog.New(slog.NewTextHandler(log, nil))), keep, log
+	a := OpenAccount(keep, s, slog.New(slog.NewTextHandler(log, nil))).(*account)
+	a.cost = argonCost{passes: 1, memory: 64, lanes: 1}
+	return a, keep, log
 }
 
 func TestAPasswordThatWasSetOutlivesARestart(t *testing.T) {
@@ -148,7 +147,7 @@ func TestThePasswordOfTheSettingsWinsAndItsMarkOutlivesARestart(t *testing.T) {
 		t.Error("the settings' password is not in force")
 	}
 	for name, err := range map[string]error{"set": a.SetPassword("another one here"), "clear": a.ClearPassword()} {
-		if refusal := new(web.Refusal); !errors.As(err, &refusal) || refusal.Status != http.StatusConflict {
+		if refusal := new(answer.Refusal); !errors.As(err, &refusal) || refusal.Status != http.StatusConflict {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -208,56 +207,7 @@ func TestThePasswordIsNotClearedWhileOtherMachinesReachThePage(t *testing.T) {
 	if err := a.SetPassword("linen and wool"); err != nil {
 		t.Fatal(err)
 	}
-	if refusal := new(web.Refusal); !errors.As(a.ClearPassword(), &refusal) || refusal.Status != http.StatusConflict || a.Mark() == "" {
+	if refusal := new(answer.Refusal); !errors.As(a.ClearPassword(), &refusal) || refusal.Status != http.StatusConflict || a.Mark() == "" {
 		t.Error("a page that the whole network reaches lost its password")
-	}
-}
-
-func TestALinkOpensThePageOfTheWholeAppliance(t *testing.T) {
-	s, err := config.Load(config.Sources{Flags: map[string]string{"data": filepath.Join(t.TempDir(), "data")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := Open(t.Context(), Options{Settings: s})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Close() })
-	if a.HasPassword() {
-		t.Fatal("a password from the start")
-	}
-	srv := httptest.NewServer(a.Admin())
-	t.Cleanup(srv.Close)
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Jar: jar}
-	get := func(address string) (int, string) {
-		t.Helper()
-		res, err := client.Get(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res.StatusCode, string(body)
-	}
-	if code, _ := get(srv.URL + "/"); code != http.StatusUnauthorized {
-		t.Errorf("without the link: %d", code)
-	}
-	link, until := a.NewLoginLink(srv.URL)
-	if !strings.HasPrefix(link, srv.URL+"/login?link=") || time.Until(until) > 30*time.Minute {
-		t.Fatalf("link %s until %s", link, until)
-	}
-	if code, body := get(link); code != http.StatusOK || !strings.Contains(body, "Log out") {
-		t.Errorf("%d %s", code, body)
-	}
-	client.Jar = nil
-	if code, _ := get(link); code != http.StatusForbidden {
-		t.Errorf("the link a second time: %d", code)
 	}
 }

@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"slices"
@@ -11,21 +11,21 @@ import (
 // Bounds of a password that is set on the page or by a command. The upper one
 // is far beyond what anybody types.
 const (
-	shortestPassword = 12   // characters
+	ShortestPassword = 12   // characters
 	longestPassword  = 1024 // bytes
 )
 
-// weakness says what is wrong with a new password, "" when nothing is. Length
+// Weakness says what is wrong with a new password, "" when nothing is. Length
 // counts; which kinds of characters it has does not. What people choose first
 // at this length is refused: one short piece over and over, rows of the
 // keyboard or the alphabet, common words with digits at an end, and common
 // passwords.
-func weakness(text string) string {
+func Weakness(text string) string {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsAny(text, "\x00\r\n"):
 		return "Use characters that can be typed, on one line."
-	case utf8.RuneCountInString(text) < shortestPassword:
-		return "Use at least " + strconv.Itoa(shortestPassword) + " characters. A few words are easy to remember."
+	case utf8.RuneCountInString(text) < ShortestPassword:
+		return "Use at least " + strconv.Itoa(ShortestPassword) + " characters. A few words are easy to remember."
 	case len(text) > longestPassword:
 		return "Use at most " + strconv.Itoa(longestPassword) + " bytes."
 	case guessable(strings.ToLower(text)), isCommon(strings.ToLower(text)):

@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"crypto/hmac"
@@ -14,6 +14,8 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
+
+	"stockroom/answer"
 )
 
 const (
@@ -107,8 +109,8 @@ func (p *passwordCheck) sender(name string, factor int, keep bool) *sender {
 	return s
 }
 
-func tooManyPasswords(detail string) *Refusal {
-	return &Refusal{
+func tooManyPasswords(detail string) *answer.Refusal {
+	return &answer.Refusal{
 		Status: http.StatusTooManyRequests, Title: "Too many wrong passwords", RetryAfter: int(passwordEvery / time.Second),
 		Detail: detail + " Wait a few seconds before the next try, or run `stockroom open` on the server's machine for a link that needs no password.",
 	}
@@ -117,7 +119,7 @@ func tooManyPasswords(detail string) *Refusal {
 // check returns nil for the right password. One that sent too many wrong ones is
 // told to wait whatever it sends, so that it learns nothing by going on; one that
 // sent the right one a moment ago is not held up by what others send.
-func (p *passwordCheck) check(from guesser, password string) *Refusal {
+func (p *passwordCheck) check(from guesser, password string) *answer.Refusal {
 	mac := hmac.New(sha256.New, p.key[:])
 	mac.Write([]byte(password))
 	sum := [sha256.Size]byte(mac.Sum(nil))
@@ -145,7 +147,7 @@ func (p *passwordCheck) check(from guesser, password string) *Refusal {
 		p.sender(from.network, networkFactor, true).wrong.AllowN(now, 1)
 		p.overall.AllowN(now, 1)
 	}
-	return refuse(http.StatusUnauthorized, "Wrong password", "This is not the password of the status page. `stockroom password link`, run on its machine, makes a link for setting a new one.")
+	return answer.Refuse(http.StatusUnauthorized, "Wrong password", "This is not the password of the status page. `stockroom password link`, run on its machine, makes a link for setting a new one.")
 }
 
 // verify does the slow work without holding up who needs none. mu is held.
@@ -156,7 +158,7 @@ func (p *passwordCheck) verify(password string) bool {
 }
 
 // glance decides what needs no slow work. mu is held.
-func (p *passwordCheck) glance(from guesser, sum [sha256.Size]byte) (done bool, r *Refusal) {
+func (p *passwordCheck) glance(from guesser, sum [sha256.Size]byte) (done bool, r *answer.Refusal) {
 	now, s := time.Now(), p.sender(from.name, 1, false)
 	switch {
 	case s.wrong.TokensAt(now) < 1:

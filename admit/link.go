@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"crypto/rand"
@@ -61,7 +61,8 @@ func (l *links) good(now time.Time, token string) bool {
 	return now.Before(l.until[sha256.Sum256([]byte(token))])
 }
 
-var errLinkUsed = errors.New("the link was used or is too old")
+// ErrLinkUsed says that a one-time link is not good any more.
+var ErrLinkUsed = errors.New("the link was used or is too old")
 
 // use calls do if the link with the token is good and, when do worked, makes it
 // good for nothing more. Of two calls with the same token one waits for the other.
@@ -70,7 +71,7 @@ func (l *links) use(now time.Time, token string, do func() error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !now.Before(l.until[sum]) {
-		return errLinkUsed
+		return ErrLinkUsed
 	}
 	if err := do(); err != nil {
 		return err

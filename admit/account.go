@@ -1,4 +1,4 @@
-package appliance
+package admit
 
 import (
 	"fmt"
@@ -6,12 +6,27 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
-	"stockroom/state"
-	"stockroom/web"
 )
+
+// Account keeps the password of the status page.
+type Account interface {
+	// Mark names the password in force, "" when there is none. Another password
+	// has another mark, the same one the same mark after a restart. It is told to
+	// nobody.
+	Mark() string
+	// Verify reports whether text is the password. It may be slow.
+	Verify(text string) bool
+	// SetPassword and ClearPassword take effect at once and for good, or return
+	// an error; an *answer.Refusal when the settings forbid it.
+	SetPassword(text string) error
+	ClearPassword() error
+	// Fixed says which setting holds the password, so that it can't be changed
+	// here; "" when none does.
+	Fixed() string
+}
 
 // Where state.db keeps the hash of the password. That of the settings' password
 // is kept too, so that its mark, and with it the sessions, outlive a restart.
@@ -24,7 +39,7 @@ const (
 // account is the password of the status page: that of the settings, else the one
 // that a person set, of which state.db keeps the hash.
 type account struct {
-	keep   *state.Store
+	keep   Keeper
 	log    *slog.Logger
 	cost   argonCost
 	fixed  string // the setting that holds the password, "" for none
@@ -41,8 +56,9 @@ type credential struct {
 	mark string
 }
 
-func openAccount(keep *state.Store, s config.Settings, cost argonCost, log *slog.Logger) *account {
-	a := &account{keep: keep, log: log, cost: cost}
+// OpenAccount returns the account of a data dir.
+func OpenAccount(keep Keeper, s config.Settings, log *slog.Logger) Account {
+	a := &account{keep: keep, log: log, cost: loginCost()}
 	if !s.AdminOnLoopback() {
 		a.remote = s.AdminListen
 	}
@@ -82,7 +98,7 @@ func (a *account) fromSettings(text string) *credential {
 	return &credential{hash, hash.mark()}
 }
 
-// Mark implements web.Account, as the methods below do.
+// Mark implements Account, as the methods below do.
 func (a *account) Mark() string { return a.current.Load().mark }
 
 func (a *account) Fixed() string { return a.fixed }
@@ -94,7 +110,7 @@ func (a *account) Verify(text string) bool {
 
 func (a *account) SetPassword(text string) error {
 	if a.fixed != "" {
-		return web.PasswordFixed(a.fixed)
+		return PasswordFixed(a.fixed)
 	}
 	hash := hashPassword(text, a.cost)
 	a.changing.Lock()
@@ -108,10 +124,10 @@ func (a *account) SetPassword(text string) error {
 
 func (a *account) ClearPassword() error {
 	if a.fixed != "" {
-		return web.PasswordFixed(a.fixed)
+		return PasswordFixed(a.fixed)
 	}
 	if a.remote != "" {
-		return &web.Refusal{Status: http.StatusConflict, Title: "A password is needed",
+		return &answer.Refusal{Status: http.StatusConflict, Title: "A password is needed",
 			Detail: "Other machines reach the status page at " + a.remote + ", which needs a password. Set --admin-listen to a loopback address first, or set another password with `stockroom password set`."}
 	}
 	a.changing.Lock()
@@ -123,12 +139,10 @@ func (a *account) ClearPassword() error {
 	return nil
 }
 
-// HasPassword reports whether the status page has a password.
-func (a *Appliance) HasPassword() bool { return a.account.Mark() != "" }
-
-// NewLoginLink returns a link to the status page under the admin side's base
-// address, and until when it is good. It works once.
-func (a *Appliance) NewLoginLink(base string) (link string, until time.Time) {
-	path, until := a.web.NewLoginLink(time.Now())
-	return base + path, until
+// PasswordFixed says that a setting holds the password.
+func PasswordFixed(setting string) *answer.Refusal {
+	return &answer.Refusal{
+		Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared,
+		Detail: "The password comes from " + setting + ". Change it there and restart, or remove that setting to keep a password here.",
+	}
 }

@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"encoding/json"
@@ -182,7 +182,7 @@ func TestOneSessionTooManyEndsTheOneIdleLongest(t *testing.T) {
 }
 
 func TestSessionIDsAreLongAndNeverTwice(t *testing.T) {
-	s := newSessions(nil, discard())
+	s := newSessions(newMemoryKeeper(), discard())
 	seen := map[string]bool{}
 	for range 500 {
 		id := s.begin(sessionStart, "m", "", "")
@@ -243,7 +243,7 @@ func TestSessionsFollowAModel(t *testing.T) {
 			"finish": func(t *rapid.T) {
 				id := pick(t)
 				err := s.finish(keyOf(id))
-				if err != nil && !errors.Is(err, errNoSession) {
+				if err != nil && !errors.Is(err, ErrNoSession) {
 					t.Fatal(err)
 				}
 				delete(model, id)

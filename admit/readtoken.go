@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"context"
@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"stockroom/answer"
 )
 
 const (
@@ -37,7 +39,7 @@ type readToken struct {
 
 // readTokens are the read-only tokens, in memory and in the Keeper.
 type readTokens struct {
-	keep Keeper // nil: in memory only
+	keep Keeper
 
 	mu     sync.Mutex
 	byName map[string]*readToken
@@ -46,9 +48,6 @@ type readTokens struct {
 
 func newReadTokens(keep Keeper, log *slog.Logger) *readTokens {
 	rs := &readTokens{keep: keep, byName: map[string]*readToken{}, bySum: map[string]string{}}
-	if keep == nil {
-		return rs
-	}
 	for _, name := range keep.Names(readTokenValues) {
 		raw, _ := keep.Get(readTokenValues, name)
 		one := new(readToken)
@@ -77,7 +76,7 @@ func (rs *readTokens) find(now time.Time, sum [sha256.Size]byte) (context.Contex
 	one := rs.byName[name]
 	if day := now.UTC().Truncate(readTokenDay); day.After(one.Used) {
 		one.Used = day
-		if raw, err := json.Marshal(one); err == nil && rs.keep != nil {
+		if raw, err := json.Marshal(one); err == nil {
 			rs.keep.Note(readTokenValues, name, raw)
 		}
 	}
@@ -86,9 +85,6 @@ func (rs *readTokens) find(now time.Time, sum [sha256.Size]byte) (context.Contex
 
 // write stores a token. mu is held.
 func (rs *readTokens) write(name string, one *readToken) error {
-	if rs.keep == nil {
-		return nil
-	}
 	raw, err := json.Marshal(one)
 	if err != nil {
 		return err
@@ -99,18 +95,18 @@ func (rs *readTokens) write(name string, one *readToken) error {
 // add makes a token, which is told once and then forgotten.
 func (rs *readTokens) add(now time.Time, name string) (token string, one *readToken, err error) {
 	if !readTokenName.MatchString(name) {
-		return "", nil, refuse(http.StatusUnprocessableEntity, "Not a name for a token",
+		return "", nil, answer.Refuse(http.StatusUnprocessableEntity, "Not a name for a token",
 			"A token's name has 1 to 40 small letters, digits, dots, hyphens or underscores, such as prometheus.")
 	}
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	if rs.byName[name] != nil {
-		return "", nil, refuse(http.StatusConflict, "There is such a token",
+		return "", nil, answer.Refuse(http.StatusConflict, "There is such a token",
 			"There is a token "+name+" already. Take another name, or remove that one first with `stockroom token remove "+
 				name+"`.")
 	}
 	if len(rs.byName) >= readTokensMost {
-		return "", nil, refuse(http.StatusConflict, "Too many tokens",
+		return "", nil, answer.Refuse(http.StatusConflict, "Too many tokens",
 			fmt.Sprintf("There are %d tokens, which is the most. Remove one with `stockroom token remove NAME`.", readTokensMost))
 	}
 	token = newSecret()
@@ -123,7 +119,8 @@ func (rs *readTokens) add(now time.Time, name string) (token string, one *readTo
 	return token, one, nil
 }
 
-var errNoToken = errors.New("there is no such token")
+// ErrNoToken says that there is no token of a name.
+var ErrNoToken = errors.New("there is no such token")
 
 // remove ends a token at once, on open streams too.
 func (rs *readTokens) remove(name string) error {
@@ -131,14 +128,12 @@ func (rs *readTokens) remove(name string) error {
 	defer rs.mu.Unlock()
 	one := rs.byName[name]
 	if one == nil {
-		return errNoToken
+		return ErrNoToken
 	}
 	one.end()
 	delete(rs.bySum, one.Sum)
-	if rs.keep != nil {
-		if err := rs.keep.Delete(readTokenValues, name); err != nil {
-			return fmt.Errorf("remove a token: %w", err)
-		}
+	if err := rs.keep.Delete(readTokenValues, name); err != nil {
+		return fmt.Errorf("remove a token: %w", err)
 	}
 	delete(rs.byName, name)
 	return nil
@@ -157,7 +152,11 @@ func (rs *readTokens) list() []TokenView {
 	defer rs.mu.Unlock()
 	views := []TokenView{}
 	for name, one := range rs.byName {
-		views = append(views, TokenView{Name: name, Made: one.Made, Used: optional(one.Used)})
+		v := TokenView{Name: name, Made: one.Made}
+		if used := one.Used; !used.IsZero() {
+			v.Used = &used
+		}
+		views = append(views, v)
 	}
 	slices.SortFunc(views, func(a, b TokenView) int { return strings.Compare(a.Name, b.Name) })
 	return views

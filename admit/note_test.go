@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"crypto/hmac"
@@ -7,8 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
-	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -26,7 +24,7 @@ const (
 )
 
 // cookieName is the only name that counts for this request.
-func (g *gatekeeper) cookieName(r *http.Request) string {
+func (g *Gate) cookieName(r *http.Request) string {
 	if g.encrypted(r) {
 		return secureCookie
 	}
@@ -34,11 +32,11 @@ func (g *gatekeeper) cookieName(r *http.Request) string {
 }
 
 // setCookie tells the browser a session's id, or with "" to forget it.
-func (g *gatekeeper) setCookie(answer http.Header, r *http.Request, id string) {
-	g.addCookie(answer, r, "", id, sessionLife)
+func (g *Gate) setCookie(header http.Header, r *http.Request, id string) {
+	g.addCookie(header, r, "", id, sessionLife)
 }
 
-func (g *gatekeeper) addCookie(answer http.Header, r *http.Request, suffix, value string, life time.Duration) {
+func (g *Gate) addCookie(header http.Header, r *http.Request, suffix, value string, life time.Duration) {
 	c := &http.Cookie{
 		Name: g.cookieName(r) + suffix, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
 		Secure: g.encrypted(r), MaxAge: int(life.Seconds()),
@@ -46,7 +44,7 @@ func (g *gatekeeper) addCookie(answer http.Header, r *http.Request, suffix, valu
 	if value == "" {
 		c.MaxAge = -1
 	}
-	answer.Add("Set-Cookie", c.String())
+	header.Add("Set-Cookie", c.String())
 }
 
 // deviceCookie makes a cookie by which a browser that logged in is known later. It
@@ -76,7 +74,7 @@ func deviceOf(cookie, mark string) (nonce string, ok bool) {
 }
 
 // guesserOf is who sends a password with a request.
-func (g *gatekeeper) guesserOf(r *http.Request) guesser {
+func (g *Gate) guesserOf(r *http.Request) guesser {
 	mark := g.account.Mark()
 	for i, c := range r.CookiesNamed(g.cookieName(r) + deviceSuffix) {
 		if i == cookiesTried {
@@ -86,45 +84,5 @@ func (g *gatekeeper) guesserOf(r *http.Request) guesser {
 			return guesser{known: true, name: nonce, network: nonce}
 		}
 	}
-	return guesserAt(g.clientOf(r))
-}
-
-// encrypted reports whether the browser speaks TLS: with us, or with a proxy
-// that is trusted and says so.
-func (g *gatekeeper) encrypted(r *http.Request) bool {
-	if r.TLS != nil {
-		return true
-	}
-	protos := r.Header.Values("X-Forwarded-Proto")
-	return g.trusted(peerOf(r.RemoteAddr)) && len(protos) == 1 && strings.EqualFold(protos[0], "https")
-}
-
-// clientOf is the address that a request comes from: the nearest one of
-// X-Forwarded-For that is not a trusted proxy's, when a trusted one sent it.
-func (g *gatekeeper) clientOf(r *http.Request) netip.Addr {
-	a := peerOf(r.RemoteAddr)
-	if !g.trusted(a) {
-		return a
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		a = hop.Unmap().WithZone("")
-		if !g.trusted(a) {
-			break
-		}
-	}
-	return a
-}
-
-func (g *gatekeeper) trusted(a netip.Addr) bool {
-	for _, p := range g.proxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return guesserAt(g.Client(r))
 }

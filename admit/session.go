@@ -1,4 +1,4 @@
-package web
+package admit
 
 import (
 	"context"
@@ -65,7 +65,7 @@ func (s *session) over(now time.Time) bool {
 
 // sessions are those that exist, in memory and in the Keeper.
 type sessions struct {
-	keep Keeper // nil: in memory only
+	keep Keeper
 	log  *slog.Logger
 
 	mu    sync.Mutex
@@ -74,9 +74,6 @@ type sessions struct {
 
 func newSessions(keep Keeper, log *slog.Logger) *sessions {
 	s := &sessions{keep: keep, log: log, byKey: map[sessionKey]*session{}}
-	if keep == nil {
-		return s
-	}
 	for _, name := range keep.Names(sessionValues) {
 		raw, ok := keep.Get(sessionValues, name)
 		key, err := hex.DecodeString(name)
@@ -150,7 +147,7 @@ func (s *sessions) find(now time.Time, id, mark string) (sessionKey, *session, b
 	}
 	if one.Used.Sub(one.noted) >= sessionNoted {
 		one.noted = one.Used
-		if raw, err := json.Marshal(one); err == nil && s.keep != nil {
+		if raw, err := json.Marshal(one); err == nil {
 			s.keep.Note(sessionValues, key.name(), raw)
 		}
 	}
@@ -160,9 +157,6 @@ func (s *sessions) find(now time.Time, id, mark string) (sessionKey, *session, b
 // write stores a session. mu is held.
 func (s *sessions) write(key sessionKey, one *session) error {
 	one.noted = one.Used
-	if s.keep == nil {
-		return nil
-	}
 	raw, err := json.Marshal(one)
 	if err != nil {
 		return err
@@ -181,20 +175,21 @@ func (s *sessions) drop(keys []sessionKey) error {
 		}
 		names = append(names, key.name())
 	}
-	if s.keep == nil || len(names) == 0 {
+	if len(names) == 0 {
 		return nil
 	}
 	return s.keep.Delete(sessionValues, names...)
 }
 
-var errNoSession = errors.New("there is no such session")
+// ErrNoSession says that a session that should be ended is over already.
+var ErrNoSession = errors.New("there is no such session")
 
 // finish ends one session by its key.
 func (s *sessions) finish(key sessionKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.byKey[key] == nil {
-		return errNoSession
+		return ErrNoSession
 	}
 	if err := s.drop([]sessionKey{key}); err != nil {
 		return fmt.Errorf("end a session: %w", err)
@@ -258,7 +253,7 @@ func (s *sessions) list(now time.Time, mark string, own sessionKey) []SessionVie
 }
 
 // named returns the key of a session that goes by name in a list.
-func (s *sessions) named(name string) (sessionKey, bool) {
+func named(name string) (sessionKey, bool) {
 	raw, err := hex.DecodeString(name)
 	if err != nil || len(raw) != sha256.Size {
 		return sessionKey{}, false

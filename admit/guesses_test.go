@@ -1,11 +1,10 @@
-package web
+package admit
 
 import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,43 +14,67 @@ import (
 	"time"
 )
 
-// slowAccount takes its time for a password, as argon2id does.
+const testPassword = "linen and wool"
+
+// slowAccount keeps a password in memory and takes its time for one, as argon2id does.
 type slowAccount struct {
-	*testAccount
 	mu       sync.Mutex
+	password string
+	turn     int // how often it was changed
+	checks   int // calls of Verify
 	now, max int // verified at once
+}
+
+func (a *slowAccount) Mark() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return fmt.Sprint(a.turn, a.password[:min(3, len(a.password))])
 }
 
 func (a *slowAccount) Verify(text string) bool {
 	a.mu.Lock()
-	a.now++
+	defer a.mu.Unlock()
+	a.now, a.checks = a.now+1, a.checks+1
 	a.max = max(a.max, a.now)
 	a.mu.Unlock()
 	time.Sleep(150 * time.Millisecond)
 	a.mu.Lock()
 	a.now--
-	a.mu.Unlock()
-	return a.testAccount.Verify(text)
+	return a.password != "" && text == a.password
 }
 
-// doorRig is a gatekeeper behind a trusted proxy, in a bubble.
+func (a *slowAccount) SetPassword(text string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.password, a.turn = text, a.turn+1
+	return nil
+}
+
+func (a *slowAccount) ClearPassword() error { return a.SetPassword("") }
+func (a *slowAccount) Fixed() string        { return "" }
+
+func gateOf(account Account, keep Keeper) *Gate {
+	return New(Options{Account: account, Keeper: keep, Proxies: Proxies{netip.MustParsePrefix("127.0.0.1/32")}}, discard())
+}
+
+// doorRig is a gate behind a trusted proxy, in a bubble.
 type doorRig struct {
-	*gatekeeper
+	*Gate
 	t       *testing.T
 	account *slowAccount
 }
 
 func newDoorRig(t *testing.T) *doorRig {
-	account := &slowAccount{testAccount: newTestAccount(testPassword)}
-	return &doorRig{t: t, account: account, gatekeeper: newGatekeeper(Options{
-		Account: account, Logger: discard(), TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
-	})}
+	account := &slowAccount{password: testPassword}
+	return &doorRig{t: t, account: account, Gate: gateOf(account, newMemoryKeeper())}
 }
 
 // try sends a password, with a device cookie unless it is "", and returns the
 // status of the answer, 200 for the right one, and how long it took.
 func (d *doorRig) try(from, password, cookie string) (status int, took time.Duration) {
-	r := request("POST", "/login", "", "X-Forwarded-For", from)
+	r := httptest.NewRequest("POST", "/login", nil)
+	r.RemoteAddr = "127.0.0.1:50000"
+	r.Header.Set("X-Forwarded-For", from)
 	if cookie != "" {
 		r.AddCookie(&http.Cookie{Name: plainCookie + deviceSuffix, Value: cookie})
 	}
@@ -279,69 +302,4 @@ func TestWhatIsNotVerifiedDisplacesNobody(t *testing.T) {
 			t.Errorf("the address that was right a moment ago: %d, verified anew %v", got, d.account.checks != before)
 		}
 	})
-}
-
-func TestALoginGivesTheBrowserADeviceCookie(t *testing.T) {
-	a := newAccountRig(t, testPassword, func(o *Options) {
-		o.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
-	})
-	submit := func(password string, header ...string) *httptest.ResponseRecorder {
-		return a.submit("/login", "", url.Values{"password": {password}}, header...)
-	}
-	first, second := deviceSet(submit(testPassword)), deviceSet(submit(testPassword, "X-Forwarded-Proto", "https"))
-	for name, c := range map[string]*http.Cookie{plainCookie + "-device": first, "__Host-stockroom-device": second} {
-		if c == nil || c.Name != name || c.Path != "/" || c.Domain != "" || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Secure != strings.HasPrefix(name, "__Host-") || c.MaxAge != 365*24*3600 {
-			t.Errorf("%s: %v", name, c)
-		}
-	}
-	if first.Value == second.Value {
-		t.Error("it was not made anew at the second login")
-	}
-	if a.welcome(first.Value) {
-		t.Error("it opens the page in place of a session")
-	}
-	if c := deviceSet(submit("wrong")); c != nil {
-		t.Error("a wrong password got one")
-	}
-	if c := deviceSet(a.browse("GET", "/login", "")); c != nil {
-		t.Error("the login page gives one")
-	}
-	for range 30 {
-		submit("wrong")
-	}
-	if w := submit(testPassword); w.Code != 429 || !strings.Contains(w.Body.String(), "Too many wrong passwords came from your address. Wait a few seconds before the next try, or run") {
-		t.Errorf("without one: %d %s", w.Code, w.Body)
-	}
-	if w := submit(testPassword, "Cookie", first.Name+"="+first.Value); w.Code != 303 {
-		t.Errorf("with one: %d", w.Code)
-	}
-	for range 30 {
-		submit("wrong", "Cookie", second.Name+"="+second.Value, "X-Forwarded-Proto", "https")
-	}
-	if w := submit("wrong", "Cookie", second.Name+"="+second.Value, "X-Forwarded-Proto", "https"); w.Code != 429 || !strings.Contains(w.Body.String(), "came from this browser") {
-		t.Errorf("a browser with too many wrong ones: %d %s", w.Code, w.Body)
-	}
-	a.restart()
-	for range 30 {
-		submit("wrong")
-	}
-	if w := submit(testPassword, "Cookie", first.Name+"="+first.Value); w.Code != 303 {
-		t.Errorf("after a restart: %d", w.Code)
-	}
-	// The present password of the form that changes it is guessed no better.
-	session := a.enter()
-	change := url.Values{"current": {"wrong"}, "password": {newPassword}, "again": {newPassword}}
-	if w := a.submit("/account/password", session, change); w.Code != 429 {
-		t.Errorf("changing it without one: %d", w.Code)
-	}
-	change.Set("current", testPassword)
-	w := a.submit("/account/password", session, change, "Cookie", first.Name+"="+first.Value+"; "+plainCookie+"="+session)
-	if third := deviceSet(w); w.Code != 303 || third == nil {
-		t.Errorf("changing it with one: %d %v", w.Code, w.Header())
-	} else if w := submit(newPassword, "Cookie", third.Name+"="+third.Value); w.Code != 303 {
-		t.Errorf("the new one: %d", w.Code)
-	}
-	if w := submit(newPassword, "Cookie", first.Name+"="+first.Value); w.Code != 429 {
-		t.Errorf("one from before the change: %d", w.Code)
-	}
 }

@@ -1,0 +1,11 @@
+package answer
+
+// Codes of refusals that a program may have to tell apart. They do not change.
+const (
+	CodeDeclared        = "declared-by-environment"
+	CodeNoPublicAddress = "no-public-address"
+	CodeCredentials     = "credentials" // one is missing, or is not what it was given as
+	CodeRefused         = "shopify-refused"
+	CodeUnreachable     = "shopify-unreachable"
+	CodeNotNow          = "not-now"
+)
