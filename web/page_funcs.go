@@ -43,6 +43,12 @@ func pageFuncs() template.FuncMap {
 		"all":             func(s status.Subscriptions) []status.Subscription { return slices.Concat(s.Wanted, s.Others) },
 		"stateOfAll":      subscriptionsState,
 		"stateOfOne":      subscriptionState,
+		"said":            func(w status.Words) []part { return partsOf(time.Now(), w) },
+		"sentences":       func(text string) string { return sentences(text) },
+		"rejected":        rejectedWords,
+		"checkName":       checkName,
+		"stateOfNotice":   func(n status.Notice) marked { return notices[n.Level] },
+		"stateOfFinding":  func(f Finding) marked { return findings[f.Level] },
 		"pathOf":          shopPath,
 		"number":          func(n any) string { return number(int64Of(n)) },
 		"count":           func(n any, thing string) string { return count(int64Of(n), thing) },
@@ -65,6 +71,8 @@ func timeOf(v any) time.Time {
 	switch at := v.(type) {
 	case time.Time:
 		return at
+	case *time.Time:
+		return *at // of what is shown only where there is one
 	case store.Millis:
 		if at > 0 {
 			return at.Time()

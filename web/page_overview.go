@@ -10,6 +10,7 @@ import (
 
 	"stockroom/queue"
 	"stockroom/status"
+	"stockroom/webhook"
 )
 
 // How many rows the overview shows of each list.
@@ -17,23 +18,22 @@ const (
 	updatesShown  = 8
 	changesShown  = 6
 	cardsShown    = 5
-	rejectedShown = 5
 	reloadSeconds = 5
 )
 
 // pageView is everything the template of the overview needs, in words.
 type pageView struct {
-	Head      lineView
+	Head      status.Line
 	Started   instant
 	Version   string
-	Notices   []noticeRow
+	Notices   []status.Notice
 	Shops     []shopCard
 	MoreShops string // "and 988 more", "" when all are shown
 	Dead      jobList
 	Waiting   jobList
 	Updates   []listRow
 	Changes   []listRow
-	Rejected  []rejectedRow
+	Rejected  []webhook.Rejected
 	Public    string
 	DataDir   string
 	Seq       string
@@ -61,18 +61,15 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 	}
 	names := s.newTitles(ctx, len(a.Shops) > 1)
 	v := pageView{
-		Head:    lineOf(now, a.Head),
+		Head: a.Head, Notices: a.Notices,
 		Started: since(now, s.o.Started), Version: s.o.Version,
 		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: number(s.o.Store.LastSeq()),
 		Dead:    s.jobRows(ctx, now, queue.Filter{State: queue.Dead, Limit: jobsShown}, a.Queue.Dead, names, "/"),
 		Waiting: s.jobRows(ctx, now, queue.Filter{State: queue.Waiting, Limit: jobsShown}, a.Queue.Waiting, names, "/"),
 		Updates: updateRows(now, recent, names), Changes: s.changeRows(ctx, now, names),
-		Rejected: rejectedRows(now, s.o.Rejected()), Many: names.many,
+		Rejected: s.o.Rejected(), Many: names.many,
 	}
 	v.Waiting.Working = workingWords(a.Queue.Leased, v.Waiting.Total)
-	for _, n := range a.Notices {
-		v.Notices = append(v.Notices, noticeOf(n))
-	}
 	shown := slices.Clone(a.Shops)
 	if len(shown) > cardsShown { // those that need a person first
 		slices.SortStableFunc(shown, func(x, y status.Shop) int {

@@ -9,24 +9,11 @@ import (
 
 	"stockroom/status"
 	"stockroom/store"
-	"stockroom/webhook"
 )
 
-type noticeRow struct {
-	Mood       mood
-	Label      string
-	Text, Next string
-}
-
-func noticeOf(n status.Notice) noticeRow {
-	row := noticeRow{Mood: moodIdle, Label: "Note", Text: n.Text, Next: n.Next}
-	switch n.Level {
-	case status.LevelBad:
-		row.Mood, row.Label = moodBad, "Problem"
-	case status.LevelWarn:
-		row.Mood, row.Label = moodWait, "Careful"
-	}
-	return row
+// notices say how grave a notice is, by level.
+var notices = map[status.Level]marked{
+	status.LevelInfo: {moodIdle, "Note"}, status.LevelWarn: {moodWait, "Careful"}, status.LevelBad: {moodBad, "Problem"},
 }
 
 // titles looks up what products are called, each once.
@@ -202,23 +189,6 @@ func productWords(p *store.ProductRow) string {
 		words += ", " + price
 	}
 	return words
-}
-
-type rejectedRow struct {
-	What, Detail, From string
-	When               instant
-}
-
-func rejectedRows(now time.Time, list []webhook.Rejected) []rejectedRow {
-	rows := make([]rejectedRow, 0, rejectedShown)
-	for _, r := range list[:min(len(list), rejectedShown)] {
-		from := r.Address
-		if r.Shop != "" {
-			from += ", says it is " + shortShop(r.Shop)
-		}
-		rows = append(rows, rejectedRow{What: rejectedWords(r.Reason), Detail: r.Detail, From: from, When: since(now, r.At)})
-	}
-	return rows
 }
 
 // shopPath is what the pages of one shop begin with.

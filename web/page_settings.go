@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/config"
+	"stockroom/status"
 )
 
 // checkMost is how long a check may take, whoever waits for it.
@@ -69,10 +71,10 @@ func (l *lastCheck) found() (time.Time, []Finding) {
 
 // settingsView is the page of settings and health.
 type settingsView struct {
-	Checks    []checkRow
+	Checks    []status.Check
 	CanCheck  bool
-	Checked   instant
-	Findings  []checkRow
+	Checked   time.Time
+	Findings  []Finding
 	Settings  []config.Entry
 	ByDefault []config.Entry
 	// Named have a label of their own in the metrics; Sharing more share one.
@@ -80,42 +82,16 @@ type settingsView struct {
 	Sharing int
 }
 
-type checkRow struct {
-	Mood             mood
-	Label            string
-	What, Shop, Text string
-	Fix              string
-	Since            instant
-}
-
 func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	now := time.Now()
-	v := settingsView{CanCheck: s.o.Doctor != nil}
-	for _, c := range s.account(r.Context()).Ready().Checks {
-		row := checkRow{Mood: moodGood, Label: "Works", What: checkName(c.Name), Text: c.Reason, Fix: c.Next}
-		if !c.OK {
-			row.Mood, row.Label = moodBad, "Needs attention"
-			if c.Name == "notice" {
-				row.What = "Notice"
-			}
-		}
-		if c.Since != nil {
-			row.Since = since(now, *c.Since)
-		}
-		v.Checks = append(v.Checks, row)
-	}
-	at, found := s.doctor.found()
-	v.Checked = since(now, at)
-	for _, one := range found {
-		v.Findings = append(v.Findings, findingRow(one))
-	}
+	v := settingsView{Checks: s.account(r.Context()).Ready().Checks, CanCheck: s.o.Doctor != nil}
+	v.Checked, v.Findings = s.doctor.found()
 	if s.o.Settings != nil {
 		for _, e := range s.o.Settings() {
 			if e.Origin == "default" {
 				v.ByDefault = append(v.ByDefault, e)
-				continue
+			} else {
+				v.Settings = append(v.Settings, e)
 			}
-			v.Settings = append(v.Settings, e)
 		}
 	}
 	v.Named, v.Sharing = s.labelled()
@@ -131,31 +107,13 @@ func (s *Server) apiSettings(w http.ResponseWriter, _ *http.Request, _ httproute
 	return writeJSON(w, http.StatusOK, map[string]any{"settings": list})
 }
 
-func checkName(name string) string {
-	switch name {
-	case "catalogue":
-		return "Catalogue (products.db)"
-	case "queue":
-		return "Retry queue (queue.db)"
-	}
-	return capital(name)
-}
+// checkNames name what would not be known by its code.
+var checkNames = map[string]string{"catalogue": "Catalogue (products.db)", "queue": "Retry queue (queue.db)"}
 
-func findingRow(f Finding) checkRow {
-	row := checkRow{Mood: moodIdle, Label: capital(f.Level), What: capital(f.Check), Text: sentences(f.Text), Fix: f.Fix}
-	if f.Shop != "" {
-		row.Shop = shortShop(f.Shop)
-	}
-	switch f.Level {
-	case "ok":
-		row.Mood, row.Label = moodGood, "Works"
-	case "warn":
-		row.Mood, row.Label = moodWait, "Careful"
-	case "fail":
-		row.Mood, row.Label = moodBad, "Does not work"
-	}
-	return row
-}
+func checkName(name string) string { return cmp.Or(checkNames[name], capital(name)) }
+
+// findings say how what the doctor looked at is, by level.
+var findings = map[string]marked{"ok": {moodGood, "Works"}, "warn": {moodWait, "Careful"}, "fail": {moodBad, "Does not work"}}
 
 // checkAction runs the doctor. It is a POST because it spends a shop's points.
 func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {

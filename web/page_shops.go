@@ -29,14 +29,14 @@ type shopsView struct {
 type shopView struct {
 	status.Shop
 	Domain    string
-	Line      lineView
+	Line      status.Line
 	CallState marked // with Label "" when nothing is known
 	Points    string // "38 of 2,000 points used", "" when not known
 	Step      *stepView
 }
 
 func shopOf(a *status.Account, shop status.Shop) shopView {
-	v := shopView{Shop: shop, Domain: shop.Shop, Line: lineOf(a.Now, a.Of(shop.Shop)), Points: pointsWords(shop.Calls, a.Now), Step: stepOf(a.Now, shop.Sync)}
+	v := shopView{Shop: shop, Domain: shop.Shop, Line: a.Of(shop.Shop), Points: pointsWords(shop.Calls, a.Now), Step: stepOf(a.Now, shop.Sync)}
 	v.CallState.Label, v.CallState.Mood = callsWords(a, shop)
 	return v
 }

@@ -93,11 +93,9 @@ func progressOf(run *Run) *progressView {
 	return &p
 }
 
-// stepView is whether a copy is in step with its shop, and since when that is
-// known.
+// stepView is since when a copy is known to be in step with its shop, and what is
+// done next.
 type stepView struct {
-	Mood        mood
-	Text        string // what stands against it, one sentence, "" for nothing
 	IDs, Fields instant
 	NextWhat    string // the next automatic step, "" for none
 	NextWhen    instant
@@ -110,10 +108,7 @@ func stepOf(now time.Time, st *status.Sync) *stepView {
 	if st == nil {
 		return nil
 	}
-	v := stepView{Mood: moodGood, IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
-	if !st.InStep {
-		v.Mood, v.Text = moodWait, st.Why
-	}
+	v := stepView{IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
 	// What is due already waits for the run that is under way.
 	if next, ok := st.Next(); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
 		v.NextWhat, v.NextWhen, v.Held = small(scheduleWords(next.Name)), ahead(now, next.Next), next.Held

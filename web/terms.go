@@ -42,16 +42,3 @@ func partsOf(now time.Time, w status.Words) []part {
 	}
 	return list
 }
-
-// lineView is a line of the account as templates show it.
-type lineView struct {
-	Mood       mood
-	Label      string
-	Code       string
-	Text, Next []part
-	Command    string
-}
-
-func lineOf(now time.Time, l status.Line) lineView {
-	return lineView{Mood: l.Mood, Label: l.Mood.Label(), Code: l.Code, Text: partsOf(now, l.Text), Next: partsOf(now, l.Next), Command: l.Command}
-}
