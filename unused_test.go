@@ -269,6 +269,5 @@ func calledByAnInterface(o types.Object, all []*types.Interface) bool {
 func toGo() []string {
 	return []string{
 		"boltfile.Check", "shopify.After", "state.RestoreShop", "state.AcknowledgeDamage",
-		"store.Products", "store.Variants", "store.Path",
 	}
 }

@@ -133,9 +133,9 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 		v = verdict{outcome: Duplicate, reason: "this delivery was already handled"}
 	case c.Kind == catalog.Upsert:
 		e.version, e.hasVersion = c.Product.UpdatedAt.Get()
-		v, err = t.upsert(d.Shop, c.Product, h, o)
+		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, p: c.Product, o: o, h: h})
 	case c.Kind == catalog.Delete:
-		v, err = t.remove(d.Shop, c.ID, h, o)
+		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, o: o, h: h})
 	case c.Kind == catalog.Inventory && t.repeatOf(d, Applied).id != 0:
 		v = verdict{outcome: Duplicate, reason: "the same body asked for the read before"}
 	case c.Kind == catalog.Inventory:
@@ -157,18 +157,6 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 	return Result{Outcome: e.outcome, Reason: e.reason, DeliveryID: e.id, Wanted: e.want}, err
 }
 
-// verdict is what was decided, and done, about one change.
-type verdict struct {
-	outcome Outcome
-	reason  string
-	want    *Wanted
-	created bool                // applied, and there was no row before
-	diff    []catalog.FieldDiff // when origin.report
-	// refused: what is stored is dated later than what a read showed that began
-	// after it was committed. Unix milliseconds from which a read decides; 0: not so.
-	refused int64
-}
-
 // origin is where a change comes from; it becomes the provenance of the row.
 type origin struct {
 	source    string // webhook, fetch, bulk, reconcile
@@ -180,8 +168,8 @@ type origin struct {
 	// (Unix milliseconds) is when that read began.
 	authoritative bool
 	started       int64
-	report        bool // tell what changes
-	unordered     bool // the read does not know the order of the images, so it answers no wish for a fetch
+	run           int64 // that the read belongs to, 0 for none
+	report        bool  // tell what changes
 }
 
 // readAt is when the read of the shop began, NULL for a delivery.
@@ -190,13 +178,6 @@ func (o origin) readAt() any {
 		return nil
 	}
 	return o.started
-}
-
-// writtenSince reports whether the row may have been written after the read
-// began, so that the read can't speak for it. A row from the future was written
-// under a clock that has been set back since; it proves nothing.
-func (h head) writtenSince(o origin, now int64) bool {
-	return h.id != 0 && h.syncedAt >= o.started && h.syncedAt <= now
 }
 
 // notice handles the topics that change no product.
@@ -242,8 +223,9 @@ func (t *tx) inventory(shop string, itemID int64) (verdict, error) {
 			want: &Wanted{Shop: shop, Kind: WantInventoryItem, ID: itemID, Reason: "inventory of an unknown item changed"},
 		}, nil
 	}
-	if asInt(row[1]) == 0 && (t.s.selectionOf(shop).ByContent() || t.leavesOut(shop, asInt(row[0]))) {
-		return verdict{outcome: Ignored, reason: "the product is not selected"}, nil
+	// A row that is left out but need not be is of a shop that was removed and added again.
+	if sel := t.s.selectionOf(shop); asInt(row[1]) == 0 && (sel.ByContent() || !sel.Selects(asInt(row[0]), nil, "", "")) {
+		return verdict{outcome: Ignored, reason: notSelected}, nil
 	}
 	return verdict{
 		outcome: Applied, reason: "the product is fetched again",
@@ -328,6 +310,9 @@ func (t *tx) want(w Wanted) error {
 
 func (t *tx) change(shop string, externalID int64, kind, cause string) error {
 	t.seq++
+	if n := len(t.shops); n == 0 || t.shops[n-1] != shop {
+		t.shops = append(t.shops, shop)
+	}
 	if t.rows != nil {
 		t.rows.changes = append(t.rows.changes, t.seq, shop, externalID, kind, t.now, cause)
 		return nil
@@ -335,7 +320,6 @@ func (t *tx) change(shop string, externalID int64, kind, cause string) error {
 	if _, err := t.exec(insertChange+`(?, ?, ?, ?, ?, ?)`, t.seq, shop, externalID, kind, t.now, cause); err != nil {
 		return fmt.Errorf("write change feed: %w", err)
 	}
-	t.s.activity.changed(shop, t.now)
 	return nil
 }
 

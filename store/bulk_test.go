@@ -67,7 +67,7 @@ func TestABulkBatchIsStoredWithItsMarkAndItsCounters(t *testing.T) {
 	for _, r := range results {
 		outcomes = append(outcomes, r.Outcome)
 	}
-	if !slices.Equal(outcomes, []Outcome{Stale, Applied, Stale, Applied}) || !results[3].Created || results[1].Created {
+	if !slices.Equal(outcomes, []Outcome{Stale, Applied, Stale, Applied}) || results[3].Drift != DriftMissing || results[1].Drift == DriftMissing {
 		t.Errorf("results %+v", results)
 	}
 	got := b.run(run.ID)

@@ -74,16 +74,20 @@ type Result struct {
 	Reason     string // one sentence for people, "" when nothing needs explaining
 	DeliveryID int64  // the journal row, 0 for a write that is no delivery
 	Wanted     *Wanted
-	Created    bool // applied, and there was no row before
+	// Drift is how the copy differed from what a read showed, "" when it did not or
+	// when that is not decided yet.
+	Drift DriftKind
 	// Refused: what is stored is dated later than what this read showed, though it
 	// was committed before the read began, and stands for now. The copy is not in
 	// step. A read that begins at this instant or later can decide; zero: not so.
 	Refused time.Time
-	// Diff is what an authoritative read changed of a stored product, when
-	// Read.Report asked for it; at most 100 fields.
+	// Diff is what a read changed of a stored product, when Read.Report asked for it
+	// or what was stored was damaged; at most 100 fields.
 	Diff []catalog.FieldDiff
 	// Err is why PutBulk could not apply this product; nothing of it is kept.
 	Err error
+
+	title string // of the product, for the report
 }
 
 // Wanted is work that a commit asked for: it stays in the table of the same

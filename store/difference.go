@@ -40,35 +40,37 @@ func (d difference) settles() int64 {
 	return min(d.committed, d.read) + settleAfter.Milliseconds()
 }
 
-// refuse judges a read that shows an older state than what was committed before
-// it began. wins: it decides; else the difference is noted, and settles is when a
-// read may begin that decides.
-func (t *tx) refuse(shop string, id, committed int64, hash string, o origin) (wins bool, settles int64, err error) {
-	key := productKey{shop, id}
-	d, open := t.s.settings.open[key]
+// next is the difference after a read that shows an older state than what was
+// committed before it began. wins: the read decides.
+func (d difference) next(committed int64, hash string, started, now int64) (as difference, wins bool) {
 	switch {
-	case !open || d.committed != committed:
-		d = difference{committed: committed, opened: t.now}
-	case o.started > d.read && hash == d.hash && o.started >= d.settles():
-		return true, 0, nil
-	case o.started > d.read && hash != d.hash:
-	case o.started < d.read && d.read > t.now: // noted under a clock that was put back since
+	case d.committed != committed:
+		d = difference{committed: committed, opened: now}
+	case started > d.read && hash == d.hash && started >= d.settles():
+		return d, true
+	case started > d.read && hash != d.hash:
+	case started < d.read && d.read > now: // noted under a clock that was put back since
 	default:
-		return false, d.settles(), nil
+		return d, false
 	}
-	d.hash, d.read = hash, o.started
+	d.hash, d.read = hash, started
+	return d, false
+}
+
+// noteDifference keeps a read that was refused.
+func (t *tx) noteDifference(m *matter, d difference) error {
 	t.s.settings.touched = true
-	t.s.settings.open[key] = d
-	_, err = t.exec(`
+	t.s.settings.open[productKey{m.shop, m.id}] = d
+	_, err := t.exec(`
 		INSERT INTO open_differences (shop, external_id, committed_at, content_hash, read_at, opened_at)
 		VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET committed_at = excluded.committed_at, content_hash = excluded.content_hash,
 		       read_at = excluded.read_at, opened_at = excluded.opened_at`,
-		shop, id, d.committed, d.hash, d.read, d.opened)
+		m.shop, m.id, d.committed, d.hash, d.read, d.opened)
 	if err != nil {
-		return false, 0, fmt.Errorf("note open difference: %w", err)
+		return fmt.Errorf("note open difference: %w", err)
 	}
-	return false, d.settles(), nil
+	return nil
 }
 
 // settled forgets a product's open difference: what it was about is not stored

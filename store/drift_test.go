@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"stockroom/catalog"
 )
 
@@ -79,25 +81,38 @@ func TestAReportHoldsAThousandRowsAndTheCountersTheRest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []Drift
-	for id := int64(1); id <= 1100; id++ {
-		d := Drift{ExternalID: id, Title: "Shirt", Kind: DriftMissing}
-		if id > 1050 {
-			d.Kind = DriftExtra
-		}
-		list = append(list, d)
+	for id := int64(1051); id <= 1100; id++ {
+		b.want(upsertOf(product(id, "v1", 10_000, "1")), Applied)
 	}
-	list[0].Kind = DriftDifferent
-	for range 150 {
-		list[0].Fields = append(list[0].Fields, catalog.FieldDiff{Path: "title", Old: "a", New: "b"})
+	wide := product(1, "v1", 10_000)
+	for id := range int64(150) {
+		v := variant(id+1, "1")
+		v.WeightGrams = catalog.Of(id)
+		wide.Variants = catalog.Of(append(wide.Variants.Value(), v))
 	}
+	b.want(upsertOf(wide), Applied)
+	edited := product(1, "v2", 20_000)
+	edited.Variants = catalog.Of(slices.Clone(wide.Variants.Value()))
+	for i := range edited.Variants.Value() {
+		edited.Variants.Value()[i].Price = catalog.Of("2")
+	}
+	products := []*catalog.Product{edited}
+	for id := int64(2); id <= 1050; id++ {
+		products = append(products, product(id, "v1", 10_000))
+	}
+	r := Read{Shop: testShop, Source: "reconcile", Started: later(), Run: run.ID, Report: true, DryRun: true}
 	for range 2 { // the answer to the first was lost
-		if err := b.s.AddDrift(t.Context(), run.ID, list...); err != nil {
+		if _, err := b.s.PutFetched(t.Context(), r, products...); err != nil {
 			t.Fatal(err)
+		}
+		for id := int64(1051); id <= 1100; id++ {
+			if _, err := b.s.PutGone(t.Context(), r, id); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	got := b.drift(run.ID)
-	if len(got) != 1000 || len(got[0].Fields) != 100 || got[0].Shop != testShop || got[0].At == 0 {
+	if len(got) != 1000 || got[0].Kind != DriftDifferent || len(got[0].Fields) != 100 || got[0].Shop != testShop || got[0].At == 0 {
 		t.Errorf("%d rows, first %+v", len(got), got[0])
 	}
 	if row := b.run(run.ID); row.Added != 1049 || row.Changed != 1 || row.Removed != 50 {
@@ -109,7 +124,7 @@ func TestAReportHoldsAThousandRowsAndTheCountersTheRest(t *testing.T) {
 	}
 }
 
-func TestCompareSaysWhatDiffers(t *testing.T) {
+func TestADryRunSaysWhatDiffersAndChangesNothing(t *testing.T) {
 	b := open(t)
 	began := time.Now()
 	b.want(upsertOf(product(1, "v2", 20_000, "1.00")), Applied)
@@ -119,36 +134,36 @@ func TestCompareSaysWhatDiffers(t *testing.T) {
 	for _, tc := range []struct {
 		name string
 		p    *catalog.Product
+		late bool // the read began after everything was stored
 		want string
 	}{
-		{"the same in another form", product(1, "v2", 20_000, "1"), ""},
-		{"another title", product(1, "v3", 30_000, "1"), "different 1 Shirt v3 title:Shirt v2>Shirt v3"},
-		{"the same with a newer time", product(1, "v2", 30_000, "1"), "different 1 Shirt v2 updated_at:1970-01-01T00:00:20Z>1970-01-01T00:00:30Z"},
-		{"an older version than one stored since the read began", product(1, "v1", 10_000, "1"), ""},
-		{"not selected, stored", product(2, "v2", 20_000, "1"), ""},
-		{"not selected, not stored", product(3, "v2", 20_000, "1"), ""},
-		{"not stored", product(4, "v1", 10_000, "1"), "missing 4 Shirt v1"},
+		{"the same in another form", product(1, "v2", 20_000, "1"), true, ""},
+		{"another title", product(1, "v3", 30_000, "1"), false, "different 1 Shirt v3 title:Shirt v2>Shirt v3"},
+		{"the same with a newer time", product(1, "v2", 30_000, "1"), false,
+			"different 1 Shirt v2 updated_at:1970-01-01T00:00:20Z>1970-01-01T00:00:30Z"},
+		{"an older version than one stored since the read began", product(1, "v1", 10_000, "1"), false, ""},
+		{"an older version than one from before, which two reads decide", product(1, "v1", 10_000, "1"), true, ""},
+		{"not selected, stored", product(2, "v2", 20_000, "1"), true, ""},
+		{"not selected, not stored", product(3, "v2", 20_000, "1"), true, ""},
+		{"not stored", product(4, "v1", 10_000, "1"), false, "missing 4 Shirt v1"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seq := b.s.LastSeq()
-			d, found, err := b.s.Compare(t.Context(), Read{Shop: testShop, Started: began}, tc.p)
-			if err != nil {
-				t.Fatal(err)
+			run := b.dryRun()
+			r := Read{Source: "reconcile", Started: began, Run: run.ID, Report: true, DryRun: true}
+			if tc.late {
+				r.Started = later()
 			}
-			got := ""
-			if found {
-				got = inWords([]Drift{d})[0]
-			}
-			if got != tc.want {
+			before := b.dump()
+			res := b.fetched(r, tc.p)
+			if got := strings.Join(inWords(b.drift(run.ID)), "\n"); got != tc.want {
 				t.Errorf("%q, want %q", got, tc.want)
 			}
-			if b.s.LastSeq() != seq {
-				t.Error("it changed something")
+			if after := b.dump(); after != before {
+				t.Errorf("it changed something: %s", cmp.Diff(before, after))
+			}
+			if !res.Refused.IsZero() && tc.want != "" {
+				t.Errorf("%+v", res)
 			}
 		})
-	}
-	r := Read{Shop: testShop, Started: time.Now().Add(time.Second)}
-	if d, found, err := b.s.Compare(t.Context(), r, product(1, "v1", 10_000, "1")); err != nil || !found || d.Kind != DriftDifferent {
-		t.Errorf("an older version than one from before the read: %+v %v %v, want different", d, found, err)
 	}
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"fmt"
@@ -21,6 +22,9 @@ type Read struct {
 	Run int64
 	// Report asks for what changes: Result.Diff, and rows in the run's report.
 	Report bool
+	// DryRun of a fetch: all is done and taken back, so that only the run's counters
+	// and report tell of it.
+	DryRun bool
 	// Expected reports whether a delivery of a change made at an instant should
 	// have come; nil: none. What a run stores of such changes before one did is
 	// undelivered.
@@ -40,8 +44,9 @@ func (r Read) origin() origin {
 	if r.Ref != "" {
 		cause += ":" + r.Ref
 	}
-	return origin{source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(),
-		report: r.Report}
+	return origin{
+		source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(), run: r.Run, report: r.Report,
+	}
 }
 
 // PutFetched stores products as the shop itself shows them, in one transaction.
@@ -53,21 +58,58 @@ func (r Read) origin() origin {
 // or ignored.
 func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Product) ([]Result, error) {
 	lane, rows := s.urgent, 0
-	for _, p := range products {
+	ids := make([]int64, len(products))
+	for i, p := range products {
 		rows += 1 + len(p.Variants.Value())
+		ids[i] = p.ID
 	}
 	if len(products) > 1 {
 		lane = s.bulk
 	}
-	results := make([]Result, len(products))
+	return s.put(ctx, r, lane, rows, ids, products)
+}
+
+// PutGone stores that the shop itself showed no product under this id, which
+// is a delete. A row that was written after the read began stays, and a fetch is
+// wanted that decides.
+func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
+	list, err := s.put(ctx, r, s.urgent, 1, []int64{id}, []*catalog.Product{nil})
+	if err != nil {
+		return Result{}, err
+	}
+	return list[0], nil
+}
+
+// put stores what a read showed, nil for no product, counts it in the run and
+// reports it there. A dry run does the same and takes it back before it counts.
+func (s *Store) put(ctx context.Context, r Read, lane chan *request, rows int, ids []int64, products []*catalog.Product) ([]Result, error) {
+	results := make([]Result, len(ids))
 	err := s.write(ctx, lane, rows, func(t *tx) error {
+		store := func() (err error) {
+			for i := range ids {
+				if results[i], err = t.putShown(r, ids[i], products[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		var err, broken error
+		if r.DryRun {
+			err, broken = t.try(false, store)
+		} else {
+			err = store()
+		}
+		if err = cmp.Or(broken, err); err != nil {
+			return err
+		}
 		var list []seen
-		for i, p := range products {
-			var err error
-			if results[i], err = t.putShown(r, r.origin(), p); err != nil {
+		for i, res := range results {
+			if err := t.report(r, ids[i], res); err != nil {
 				return err
 			}
-			list = append(list, seen{p.ID, countedAs(results[i])})
+			if products[i] != nil || res.Drift != "" {
+				list = append(list, seen{ids[i], countedAs(res)})
+			}
 		}
 		return t.countIn(r.Run, list)
 	})
@@ -77,100 +119,52 @@ func (s *Store) PutFetched(ctx context.Context, r Read, products ...*catalog.Pro
 	return results, nil
 }
 
-// putShown stores one product as the shop itself shows it.
-func (t *tx) putShown(r Read, o origin, p *catalog.Product) (Result, error) {
-	o.unordered = p.ImagesUnordered
-	var h head
-	if !t.rows.isNew(p.ID) {
-		err := t.written(p.ID)
+// putShown stores one product as the shop itself shows it, nil for none.
+func (t *tx) putShown(r Read, id int64, p *catalog.Product) (Result, error) {
+	m := matter{shop: r.Shop, id: id, p: p, o: r.origin()}
+	if !t.rows.isNew(id) {
+		err := t.written(id)
 		if err == nil {
-			h, err = t.shownHead(r.Shop, p.ID)
+			m.h, err = t.shownHead(r.Shop, id)
 		}
 		if err != nil {
 			return Result{}, err
 		}
 	}
-	v, err := t.upsert(r.Shop, p, h, o)
+	title, err := t.titleOf(&m)
 	if err != nil {
 		return Result{}, err
 	}
-	if err := t.undelivered(r, p, h, v); err != nil {
+	v, err := t.decide(&m)
+	if err != nil {
 		return Result{}, err
 	}
-	if v.outcome != Applied && v.refused == 0 {
-		if err := t.confirmed(r.Shop, p.ID, o); err != nil {
-			return Result{}, err
-		}
-	}
-	if v.outcome == Ignored {
-		if err := t.settled(r.Shop, p.ID); err != nil {
-			return Result{}, err
-		}
+	if err := t.undelivered(r, p, m.h, v); err != nil {
+		return Result{}, err
 	}
 	if v.want != nil {
 		if err := t.want(*v.want); err != nil {
 			return Result{}, err
 		}
 	}
-	res := Result{Outcome: v.outcome, Reason: v.reason, Wanted: v.want, Created: v.created, Diff: v.diff}
-	if v.refused != 0 {
-		res.Refused = time.UnixMilli(v.refused)
-	}
-	if r.Report && r.Run != 0 && v.outcome == Applied && (v.created || len(v.diff) > 0) {
-		d := Drift{Shop: r.Shop, ExternalID: p.ID, Title: p.Title.Value(), Kind: DriftDifferent, Fields: v.diff}
-		if v.created {
-			d.Kind = DriftMissing
-		}
-		if err := t.report(r.Run, d); err != nil {
-			return Result{}, err
-		}
+	res := Result{Outcome: v.outcome, Reason: v.reason, Wanted: v.want, Drift: v.drift, Diff: v.diff, title: title}
+	if v.refused != (difference{}) {
+		res.Refused = time.UnixMilli(v.refused.settles())
 	}
 	return res, nil
 }
 
-// PutGone stores that the shop itself showed no product under this id, which
-// is a delete. A row that was written after the read began stays, and a fetch is
-// wanted that decides.
-func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
-	var res Result
-	err := s.write(ctx, s.urgent, 1, func(t *tx) error {
-		h, err := t.shownHead(r.Shop, id)
-		if err != nil {
-			return err
-		}
-		if h.writtenSince(r.origin(), t.now) {
-			w := Wanted{Shop: r.Shop, Kind: WantProduct, ID: id, Reason: "it was written while the shop was asked and did not show it"}
-			res = Result{Outcome: Stale, Reason: "the product was written after the read began; it is fetched to decide", Wanted: &w}
-			return t.want(w)
-		}
-		if r.Report && r.Run != 0 && h.id != 0 {
-			if err := t.reportExtra(r, id, h); err != nil {
-				return err
-			}
-		}
-		if t.s.opt.Break == BreakSweep && r.Run != 0 {
-			return nil
-		}
-		v, err := t.remove(r.Shop, id, h, r.origin())
-		res = Result{Outcome: v.outcome, Reason: v.reason}
-		if err != nil || h.id == 0 {
-			return err
-		}
-		return t.countIn(r.Run, []seen{{id, countedRemoved}})
-	})
-	if err != nil {
-		return Result{}, err
+// titleOf returns the title for a report: the shop's, or of a product that is gone
+// the stored one.
+func (t *tx) titleOf(m *matter) (string, error) {
+	if m.p != nil {
+		return m.p.Title.Value(), nil
 	}
-	return res, nil
-}
-
-// reportExtra writes the report's row of a product that is about to go.
-func (t *tx) reportExtra(r Read, id int64, h head) error {
 	var row [1]driver.Value
-	if _, err := t.one(`SELECT title FROM products WHERE id = ?`, row[:], h.id); err != nil {
-		return fmt.Errorf("read title: %w", err)
+	if _, err := t.one(`SELECT title FROM products WHERE id = ?`, row[:], m.h.id); err != nil {
+		return "", fmt.Errorf("read title: %w", err)
 	}
-	return t.report(r.Run, Drift{Shop: r.Shop, ExternalID: id, Title: asText(row[0]), Kind: DriftExtra})
+	return asText(row[0]), nil
 }
 
 // Want notes work that is not asked for by a change, for example a full sync

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"stockroom/catalog"
@@ -9,24 +10,43 @@ import (
 
 const unorderedImages = "the order of its images is not known"
 
-// full returns the product with every field, taking from the stored row what
-// the payload does not carry, and the fetch that is needed for the rest, nil
-// for none. old is the stored row where that was read, else nil.
-func (t *tx) full(shop string, p *catalog.Product, h head) (full, old *catalog.Product, want *Wanted, err error) {
-	if p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) && !anyVariantPartial(p) {
-		return p, nil, nil, nil
+// whollyCarried reports whether a payload says everything that is kept of a
+// product, so that the stored row adds nothing to it.
+func whollyCarried(p *catalog.Product) bool {
+	return p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) && !anyVariantPartial(p)
+}
+
+// anyVariantPartial reports whether a carried variant lacks a field that
+// webhooks carry; include_fields can cause that.
+func anyVariantPartial(p *catalog.Product) bool {
+	for i := range p.Variants.Value() {
+		v := &p.Variants.Value()[i]
+		if !v.Title.Present() || !v.SKU.Present() || !v.Barcode.Present() || !v.Price.Present() ||
+			!v.CompareAtPrice.Present() || !v.Position.Present() || !v.Option1.Present() ||
+			!v.Option2.Present() || !v.Option3.Present() || !v.InventoryItemID.Present() ||
+			!v.InventoryQuantity.Present() || !v.InventoryPolicy.Present() || !v.Taxable.Present() ||
+			!v.ImageID.Present() || !v.CreatedAt.Present() || !v.UpdatedAt.Present() {
+			return true
+		}
 	}
-	if old, err = t.load(h.id); err != nil {
-		return nil, nil, nil, err
+	return false
+}
+
+// missingPart says what makes a fetch necessary because the payload does not carry
+// the whole product, "" for nothing.
+func missingPart(p *catalog.Product) string {
+	carried, named := len(p.Variants.Value()), len(p.Named.Value())
+	switch {
+	case p.Coverage == catalog.Truncated && named == 0:
+		return fmt.Sprintf("the webhook carried %d variants, the most it can, so there may be more", carried)
+	case p.Coverage == catalog.Truncated:
+		return fmt.Sprintf("the webhook carried %d of %d variants", carried, named)
+	case p.Coverage == catalog.Partial:
+		return "the webhook carried only some of the product's fields"
+	case p.ImagesUnordered:
+		return unorderedImages
 	}
-	full = whole(old, p)
-	want = wantedRest(shop, p)
-	// The stored order is known to be that of the stored version only.
-	if want != nil && want.Reason == unorderedImages && !full.ImagesUnordered &&
-		full.UpdatedAt.Value()/1000 == old.UpdatedAt.Value()/1000 {
-		want = nil
-	}
-	return full, old, want, nil
+	return ""
 }
 
 // whole returns what is known after p arrived on top of the stored product.

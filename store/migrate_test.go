@@ -76,15 +76,14 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 	}
 	b.want(upsertOf(product(7, "v1", 10_000, "1", "2")), Stale)
 	b.want(deleteOf(7), Applied)
-	if list, err := b.s.Variants(t.Context(), 3); err != nil || len(list) != 0 {
-		t.Errorf("%d variants outlive their product (%v)", len(list), err)
+	if list := b.variants(3); len(list) != 0 {
+		t.Errorf("%d variants outlive their product", len(list))
 	}
 	if err := b.s.integrity(t.Context()); err != nil {
 		t.Error(err)
 	}
-	list, err := b.s.Products(t.Context(), ProductFilter{Shop: testShop})
-	if err != nil || len(list) != 1 {
-		t.Errorf("products %v, %v", list, err)
+	if list := b.products(testShop); len(list) != 1 {
+		t.Errorf("products %v", list)
 	}
 }
 

@@ -82,11 +82,7 @@ func TestTheReadOfTheTrueOwnerDecidesWhoseAProductIs(t *testing.T) {
 			}
 			owner := nobody
 			for _, shop := range []string{ours, theirs} {
-				list, err := b.s.Products(ctx, ProductFilter{Shop: shop})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, p := range list {
+				for _, p := range b.products(shop) {
 					if p.ExternalID == 1 {
 						owner += shop
 					}

@@ -32,7 +32,7 @@ func (s *Store) PutBulk(ctx context.Context, r Read, run SyncRun, products ...*c
 	if r.Run == 0 {
 		r.Run = run.ID
 	}
-	b := bulkPut{read: r, run: run, o: r.origin(), products: products, results: make([]Result, len(products))}
+	b := bulkPut{read: r, run: run, products: products, results: make([]Result, len(products))}
 	for {
 		var next int
 		one := func(t *tx) (err error) {
@@ -59,7 +59,6 @@ func (s *Store) PutBulk(ctx context.Context, r Read, run SyncRun, products ...*c
 type bulkPut struct {
 	read     Read
 	run      SyncRun
-	o        origin
 	products []*catalog.Product
 	results  []Result
 	from     int  // products before are committed
@@ -89,6 +88,9 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 		b.results[next] = res
 		if res.Err != nil {
 			continue
+		}
+		if err := t.report(b.read, p.ID, res); err != nil {
+			return 0, err
 		}
 		how := countedAs(res)
 		if res.Wanted != nil || b.read.Doubtful {
@@ -149,49 +151,20 @@ func (t *tx) prepareBulk(b *bulkPut) error {
 	return nil
 }
 
-func (t *tx) putOne(b *bulkPut, p *catalog.Product) (Result, error) {
-	if b.careful {
-		return t.putAlone(b, p)
-	}
-	res, err := t.putShown(b.read, b.o, p)
-	if err == nil && t.rows.full() {
-		err = t.flush()
-	}
-	return res, err
-}
-
-// putAlone stores one product in a savepoint of its own.
-func (t *tx) putAlone(b *bulkPut, p *catalog.Product) (Result, error) {
-	seq := t.seq
-	if _, err := t.exec(`SAVEPOINT product`); err != nil {
-		return Result{}, fmt.Errorf("savepoint: %w", err)
-	}
-	res, err := t.putGuarded(b, p)
-	if err != nil {
-		if err = classify(err); errors.Is(err, ErrUnavailable) {
-			return Result{}, err
+func (t *tx) putOne(b *bulkPut, p *catalog.Product) (res Result, err error) {
+	if !b.careful {
+		res, err = t.putShown(b.read, p.ID, p)
+		if err == nil && t.rows.full() {
+			err = t.flush()
 		}
-		t.seq = seq
-		res = Result{Err: err}
-		if _, err := t.exec(`ROLLBACK TO product`); err != nil {
-			return Result{}, fmt.Errorf("rollback to savepoint: %w", err)
-		}
-		if err := t.s.reloadSettings(); err != nil {
-			return Result{}, err
-		}
+		return res, err
 	}
-	if _, err := t.exec(`RELEASE product`); err != nil {
-		return Result{}, fmt.Errorf("release savepoint: %w", err)
+	wrong, broken := t.try(true, func() (err error) {
+		res, err = t.putShown(b.read, p.ID, p)
+		return err
+	})
+	if wrong != nil {
+		res = Result{Err: wrong}
 	}
-	return res, nil
-}
-
-// putGuarded turns a panic into the product's error.
-func (t *tx) putGuarded(b *bulkPut, p *catalog.Product) (res Result, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("store: panic while applying a product: %v", v)
-		}
-	}()
-	return t.putShown(b.read, b.o, p)
+	return res, broken
 }

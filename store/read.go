@@ -213,35 +213,6 @@ func variants(ctx context.Context, from source, productID int64) ([]VariantRow, 
 	return query(ctx, from, scanVariant, `SELECT `+variantRowColumns+` FROM variants v WHERE v.product_id = ? ORDER BY v.position, v.external_id`, productID)
 }
 
-// ProductFilter narrows a list of products. Zero fields do not narrow.
-type ProductFilter struct {
-	Shop   string
-	Status string
-	After  int64 // products.id to go on after
-	Limit  int   // 0 means 100
-	// Search finds a part of the title, or a whole SKU, barcode, handle or id.
-	Search string
-}
-
-// Products lists products by internal id, without their variants.
-func (s *Store) Products(ctx context.Context, f ProductFilter) ([]ProductRow, error) {
-	if f.Limit <= 0 {
-		f.Limit = 100
-	}
-	return query(ctx, s, scanProduct, `
-		SELECT `+productRowColumns+` FROM products
-		WHERE (?1 = '' OR shop = ?1) AND (?2 = '' OR status = ?2) AND id > ?3
-		  AND (?4 = '' OR title LIKE '%' || replace(replace(replace(?4, '\', '\\'), '%', '\%'), '_', '\_') || '%' ESCAPE '\'
-		       OR handle = ?4 OR CAST(external_id AS TEXT) = ?4
-		       OR id IN (SELECT product_id FROM variants WHERE sku = ?4 OR barcode = ?4))
-		ORDER BY id LIMIT ?5`, f.Shop, f.Status, f.After, f.Search, f.Limit)
-}
-
-// Variants returns the variants of one product by position.
-func (s *Store) Variants(ctx context.Context, productID int64) ([]VariantRow, error) {
-	return variants(ctx, s, productID)
-}
-
 // scanOne reads a row of one column.
 func scanOne[T any](scan func(...any) error) (v T, err error) {
 	err = scan(&v)

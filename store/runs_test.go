@@ -145,9 +145,7 @@ func TestOldRunsGoAndTheNewestAndTheProofsStay(t *testing.T) {
 			run.State = RunRunning
 		}
 		ids = append(ids, b.runRow(run).ID)
-		if err := b.s.AddDrift(t.Context(), ids[i], Drift{ExternalID: i, Kind: DriftMissing}); err != nil {
-			t.Fatal(err)
-		}
+		b.fetched(Read{Run: ids[i], Report: true, DryRun: true}, product(1, "v1", 10_000, "1"))
 	}
 	r := Read{Shop: testShop, Source: "bulk", Started: later()}
 	for _, i := range []int{0, 6, 69} {
@@ -187,9 +185,7 @@ func TestARemovedShopTakesItsRunsAlong(t *testing.T) {
 	run, other := b.fullRun(), b.runRow(SyncRun{Shop: "other", Kind: RunFull, State: RunDone})
 	b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RuleTag, Value: "winter"}}})
 	b.putBulk(bulkRead(run), run, product(1, "v1", 10_000, "1"))
-	if err := b.s.AddDrift(t.Context(), run.ID, Drift{ExternalID: 1, Kind: DriftMissing}); err != nil {
-		t.Fatal(err)
-	}
+	b.fetched(Read{Run: run.ID, Report: true, DryRun: true}, product(1, "v1", 10_000, "1"))
 	if got := b.run(run.ID); got.Ignored != 1 {
 		t.Errorf("run %+v", got)
 	}

@@ -190,5 +190,5 @@ func (t *tx) restore(row salvaged) (bool, error) {
 		return false, nil
 	}
 	o := origin{source: "salvage", ref: row.ref, triggered: row.triggered, cause: "salvage"}
-	return true, t.insertProductAs(idOrNull(row.id), row.shop, row.p, o, row.selected)
+	return true, t.insertProductAs(idOrNull(row.id), row.shop, row.p, o, row.selected, row.p.ContentHash().String())
 }

@@ -2,16 +2,15 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
 	"fmt"
 	"math"
 	"time"
 )
 
 // counted is how a run's counters count a product: one of ignored, unchanged,
-// changed, added and removed, or 0 for one whose difference is still open. sync_seen keeps it, so that a product which is stored
-// again in the same run, because a commit's answer was lost or a download began
-// anew, is counted once.
+// changed, added and removed, or 0 for one whose difference is still open.
+// sync_seen keeps it, so that a product which is stored again in the same run,
+// because a commit's answer was lost or a download began again, is counted once.
 type counted int64
 
 const (
@@ -29,8 +28,10 @@ func countedAs(r Result) counted {
 	switch {
 	case !r.Refused.IsZero():
 		return 0 // it is not equal, and nothing was done yet
-	case r.Created:
+	case r.Drift == DriftMissing:
 		return countedAdded
+	case r.Drift == DriftExtra:
+		return countedRemoved
 	case r.Outcome == Applied:
 		return countedChanged
 	case r.Outcome == Ignored:
@@ -185,17 +186,4 @@ func (s *Store) ForgetSeen(ctx context.Context, run int64) error {
 		DELETE FROM sync_seen WHERE run = ?1 AND external_id IN (
 		  SELECT external_id FROM sync_seen WHERE run = ?1 ORDER BY external_id LIMIT ?2)`, run, int64(pruneBatch))
 	return err
-}
-
-// runOf reads what the writer has to know of a run.
-func (t *tx) runOf(id int64) (shop string, dry bool, err error) {
-	var row [2]driver.Value
-	found, err := t.one(`SELECT shop, dry_run FROM sync_runs WHERE id = ?`, row[:], id)
-	switch {
-	case err != nil:
-		return "", false, fmt.Errorf("read sync run: %w", err)
-	case !found:
-		return "", false, fmt.Errorf("sync run %d: %w", id, ErrNotFound)
-	}
-	return asText(row[0]), asInt(row[1]) != 0, nil
 }

@@ -34,7 +34,7 @@ func TestOfTwoVersionsOfASecondAReadFromBeforeTheRowDoesNotWin(t *testing.T) {
 	if w := b.wanted(); len(w) != 1 || w[0].Kind != WantProduct {
 		t.Errorf("wanted %v", w)
 	}
-	if res := b.fetched(Read{Started: later()}, product(1, "read", 10_400, "1")); res.Outcome != Applied || res.Created {
+	if res := b.fetched(Read{Started: later()}, product(1, "read", 10_400, "1")); res.Outcome != Applied || res.Drift != DriftDifferent {
 		t.Errorf("a read from after the row: %+v, want applied", res)
 	}
 	b.title(1, "Shirt read")
@@ -109,7 +109,7 @@ func TestImagesInUnknownOrder(t *testing.T) {
 				t.Errorf("%+v", res)
 			}
 			row := b.product(1)
-			images, err := parseField[[]catalog.Image](row.Images)
+			images, err := jsonField[[]catalog.Image](string(row.Images))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -120,8 +120,8 @@ func TestImagesInUnknownOrder(t *testing.T) {
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("images %v, want %v", got, tc.want)
 			}
-			if old, err := row.content(); err != nil || old.ContentHash().String() != row.ContentHash {
-				t.Errorf("the content hash does not fit the row (%v)", err)
+			if !b.fits(1) {
+				t.Error("the content hash does not fit the row")
 			}
 		})
 	}
@@ -130,7 +130,7 @@ func TestImagesInUnknownOrder(t *testing.T) {
 		p := pictures(product(1, "v", 10_000, "1"), "b", "a")
 		p.ImagesUnordered = true
 		run := b.fullRun()
-		if res := b.putBulk(bulkRead(run), run, p)[0]; !res.Created || res.Wanted == nil {
+		if res := b.putBulk(bulkRead(run), run, p)[0]; res.Drift != DriftMissing || res.Wanted == nil {
 			t.Errorf("%+v", res)
 		}
 	})

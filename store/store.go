@@ -218,9 +218,6 @@ func (s *Store) closeFiles() error {
 // LastSeq is the newest committed change seq.
 func (s *Store) LastSeq() int64 { return s.lastSeq.Load() }
 
-// Path is the file's absolute path.
-func (s *Store) Path() string { return s.path }
-
 // Health returns what a person should know of the file.
 func (s *Store) Health() Health {
 	size := s.walSize()

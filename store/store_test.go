@@ -133,6 +133,26 @@ func (b *bench) product(id int64) ProductRow {
 	return p
 }
 
+// products returns the products of a shop, without their variants.
+func (b *bench) products(shop string) []ProductRow {
+	b.t.Helper()
+	list, err := query(context.Background(), b.s, scanProduct, `SELECT `+productRowColumns+` FROM products WHERE shop = ? ORDER BY id`, shop)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
+// variants returns those of a product by its internal id, also when it is gone.
+func (b *bench) variants(id int64) []VariantRow {
+	b.t.Helper()
+	list, err := variants(context.Background(), b.s, id)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return list
+}
+
 func (b *bench) absent(id int64) {
 	b.t.Helper()
 	if p, err := b.s.Product(context.Background(), testShop, id); !errors.Is(err, ErrNotFound) {

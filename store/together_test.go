@@ -133,7 +133,7 @@ func TestNoReaderEverSeesHalfAnEdit(t *testing.T) {
 	// The list of variants alone is one version, too: its size and sum are those
 	// of a title that was written.
 	watch(2, func() (string, int, int64, error) {
-		list, err := b.s.Variants(context.Background(), 1)
+		list, err := variants(context.Background(), b.s, 1)
 		var sum int64
 		for _, v := range list {
 			n, err := strconv.ParseInt(*v.Price, 10, 64)

@@ -155,9 +155,12 @@ func (s *Store) Delivered(ctx context.Context, shop string, since time.Time) (n 
 // undelivered notes that a run has stored a version which no delivery has told
 // of, when one should have.
 func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
+	if p == nil || r.Run == 0 || r.Expected == nil || r.DryRun {
+		return nil
+	}
 	version, known := p.UpdatedAt.Get()
 	switch {
-	case r.Run == 0, r.Expected == nil, v.outcome != Applied, !known, !v.created && version <= h.updatedAt, !r.Expected(time.UnixMilli(version)):
+	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= h.updatedAt, !r.Expected(time.UnixMilli(version)):
 		return nil
 	}
 	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id = ? AND shop = ? AND outcome <> 'mismatch' AND version_at / 1000 >= ?)`,
@@ -166,7 +169,7 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		return err
 	}
 	topic := catalog.ProductsUpdate
-	if v.created {
+	if v.drift == DriftMissing {
 		topic = catalog.ProductsCreate
 	}
 	t.s.hearing.open.Store(r.Shop, struct{}{})

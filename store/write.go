@@ -23,10 +23,10 @@ func statusOf(selected bool, p *catalog.Product) string {
 
 // insertProductAs writes a product under a given internal id, or the next one
 // when id is nil.
-func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool) error {
+func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool, hash string) error {
 	args := [productArgs]any{
 		id, shop, orNull(t.s.merchantOf(shop)), p.ID, statusOf(selected, p), textArg(p.Status), boolArg(catalog.Of(selected)), intArg(p.UpdatedAt), idOrNull(o.triggered),
-		p.ContentHash().String(), t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
+		hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
 		textArg(p.Title), textArg(p.Vendor), textArg(p.ProductType), textArg(p.Handle),
 		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML),
 	}
@@ -45,21 +45,10 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 			return err
 		}
 	}
-	if err := t.stored(shop, p.ID, o); err != nil {
-		return err
-	}
 	if err := t.change(shop, p.ID, "created", o.cause); err != nil {
 		return err
 	}
 	return t.fail("after change feed")
-}
-
-// stored answers what was open of a product.
-func (t *tx) stored(shop string, id int64, o origin) error {
-	if err := t.settled(shop, id); err != nil || !o.authoritative {
-		return err
-	}
-	return t.confirmed(shop, id, o)
 }
 
 const insertProduct = `
@@ -83,50 +72,48 @@ func (t *tx) putProduct(args []any) (int64, error) {
 	return id, nil
 }
 
-// update writes what the payload says over the stored product. full is the
-// product as it will stand, with every field; p is what the payload carries.
-func (t *tx) update(shop string, p, full *catalog.Product, h head, o origin, selected bool, hash string) error {
-	status := statusOf(selected, full)
-	triggered := idOrNull(o.triggered)
+// update writes what the payload says over the stored product.
+func (t *tx) update(m *matter, v *verdict) error {
+	full, o, status := v.full, &m.o, statusOf(m.selected, v.full)
+	if v.distrust {
+		if _, err := t.exec(`UPDATE variants SET row_hash = 0 WHERE product_id = ?`, m.h.id); err != nil {
+			return fmt.Errorf("distrust the stored variants: %w", err)
+		}
+	}
 	_, err := t.exec(`
 		UPDATE products SET status = ?, shopify_status = ?, selected = ?, shopify_updated_at = ?, triggered_ns = ?,
 		       content_hash = ?, synced_at = ?, read_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
 		       title = ?, vendor = ?, product_type = ?, handle = ?, tags = ?, options = ?, images = ?, body_html = ?
 		WHERE id = ?`,
-		status, textArg(full.Status), boolArg(catalog.Of(selected)), intArg(full.UpdatedAt), triggered,
-		hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
+		status, textArg(full.Status), boolArg(catalog.Of(m.selected)), intArg(full.UpdatedAt), idOrNull(o.triggered),
+		m.hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
 		textArg(full.Title), textArg(full.Vendor), textArg(full.ProductType), textArg(full.Handle),
 		tagsArg(full.Tags), optionsArg(full.Options), imagesArg(full.Images), textArg(full.BodyHTML),
-		h.id)
+		m.h.id)
 	if err != nil {
 		return fmt.Errorf("update product: %w", err)
 	}
 	if err := t.fail("between product and variants"); err != nil {
 		return err
 	}
-	if p.Variants.Present() {
-		if err := t.updateVariants(h.id, p, full); err != nil {
+	if v.p.Variants.Present() {
+		if err := t.updateVariants(m.h.id, v.p, full); err != nil {
 			return err
 		}
 	}
-	if err := t.stored(shop, p.ID, o); err != nil {
+	if err := t.change(m.shop, m.id, "updated", o.cause); err != nil {
 		return err
 	}
-	if err := t.changed(shop, p.ID, h.status, status, o.cause); err != nil {
+	if err := t.turned(m.shop, m.id, m.h.status, status, o.cause); err != nil {
+		return err
+	}
+	if err := t.unpass(m.shop, m.id); err != nil {
 		return err
 	}
 	return t.fail("after change feed")
 }
 
-// changed writes the change feed's rows for an updated product: its content,
-// and its status when that turned.
-func (t *tx) changed(shop string, id int64, before, after, cause string) error {
-	if err := t.change(shop, id, "updated", cause); err != nil {
-		return err
-	}
-	return t.turned(shop, id, before, after, cause)
-}
-
+// turned tells in the change feed that a product's status changed.
 func (t *tx) turned(shop string, id int64, before, after, cause string) error {
 	switch {
 	case before == after:

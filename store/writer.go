@@ -35,6 +35,7 @@ type tx struct {
 	seq      int64
 	delivery int64
 	repeats  []repeat // written or counted; remembered from the commit on
+	shops    []string // whose products were written; their activity is told from the commit on
 
 	rows       *rowBuffer // rows held back for the end of a bulk transaction, nil outside of one
 	noneWanted bool       // known: the shop of a bulk transaction has no wanted fetch
@@ -205,9 +206,9 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 			r.err = s.late(r.ctx)
 			continue
 		}
+		do := func() error { return r.run(t) }
 		if r.alone {
-			r.err = classify(t.run(r))
-			if errors.Is(r.err, ErrUnavailable) {
+			if r.err = classify(guarded(do)); errors.Is(r.err, ErrUnavailable) {
 				err = r.err
 			}
 			if r.err != nil {
@@ -216,7 +217,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 			}
 			continue
 		}
-		if err := t.savepoint(r); err != nil {
+		if r.err, err = t.try(true, do); err != nil {
 			s.rollback()
 			return false, err
 		}
@@ -240,6 +241,9 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	for _, r := range t.repeats {
 		s.repeats.rows.Add(r.key, r)
 	}
+	for _, shop := range t.shops {
+		s.activity.changed(shop, t.now)
+	}
 	// Nobody is told of a commit into a file that is gone.
 	if err := s.check(before); err != nil {
 		return false, err
@@ -251,42 +255,41 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	return true, nil
 }
 
-// savepoint runs one request. It returns an error only when the whole group
-// has to be given up.
-func (t *tx) savepoint(r *request) error {
-	seq, delivery, repeats := t.seq, t.delivery, len(t.repeats)
-	if _, err := t.exec(`SAVEPOINT request`); err != nil {
-		return classify(fmt.Errorf("savepoint: %w", err))
+// try does something in a savepoint. What it wrote stays when it succeeded and
+// keep is set; else all is as before, in the file and in memory. broken is a
+// failure of the file, with which the whole transaction has to be given up.
+func (t *tx) try(keep bool, do func() error) (err, broken error) {
+	before := *t
+	if _, err := t.exec(`SAVEPOINT try`); err != nil {
+		return nil, classify(fmt.Errorf("savepoint: %w", err))
 	}
-	r.err = t.run(r)
-	if r.err != nil {
-		r.err = classify(r.err)
-		if errors.Is(r.err, ErrUnavailable) {
-			return r.err
-		}
-		t.seq, t.delivery, t.repeats = seq, delivery, t.repeats[:repeats]
-		if _, err := t.exec(`ROLLBACK TO request`); err != nil {
-			return classify(fmt.Errorf("rollback to savepoint: %w", err))
+	if err = classify(guarded(do)); errors.Is(err, ErrUnavailable) {
+		return nil, err
+	}
+	if err != nil || !keep {
+		*t = before
+		if _, err := t.exec(`ROLLBACK TO try`); err != nil {
+			return nil, classify(fmt.Errorf("rollback to savepoint: %w", err))
 		}
 		if err := t.s.reloadSettings(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if _, err := t.exec(`RELEASE request`); err != nil {
-		return classify(fmt.Errorf("release savepoint: %w", err))
+	if _, err := t.exec(`RELEASE try`); err != nil {
+		return nil, classify(fmt.Errorf("release savepoint: %w", err))
 	}
-	return nil
+	return err, nil
 }
 
-// run calls the request and turns a panic into its error, so that one poison
-// row neither stops the process nor the rest of its group.
-func (t *tx) run(r *request) (err error) {
+// guarded turns a panic into an error, so that one poison row neither stops the
+// process nor the rest of its group.
+func guarded(do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("store: panic while applying a change: %v", p)
 		}
 	}()
-	return r.run(t)
+	return do()
 }
 
 func (s *Store) rollback() {
@@ -296,11 +299,14 @@ func (s *Store) rollback() {
 	if err := s.reloadSettings(); err != nil {
 		s.log.Error("the settings can't be read back; the file is opened again", "error", err.Error())
 		s.dropConn()
+		return
 	}
+	s.settings.touched = false
 }
 
-// reloadSettings reads the settings again after a rollback that may
-// have taken back a change to them.
+// reloadSettings reads the settings again after a rollback that may have taken
+// back a change to them. What others of the transaction changed stays to be
+// published.
 func (s *Store) reloadSettings() error {
 	if !s.settings.touched {
 		return nil
@@ -309,6 +315,7 @@ func (s *Store) reloadSettings() error {
 	if err != nil {
 		return err
 	}
+	st.touched = true
 	s.settings = st
 	return nil
 }

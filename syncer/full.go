@@ -102,7 +102,7 @@ func (r *run) full(ctx context.Context, resumed bool) error {
 	r.mu.Lock()
 	r.row.Proven = true
 	if open > 0 {
-		r.row.Error = newerHere(open)
+		r.row.Error = newerHere(open, r.row.DryRun)
 	} else {
 		r.row.ProvenAt = r.row.StartedAt
 	}

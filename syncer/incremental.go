@@ -52,7 +52,7 @@ func (r *run) incremental(ctx context.Context) error {
 		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
 	}
 	if open, _ := r.s.o.Store.OpenDifferences(r.shop); open > 0 {
-		problems = append(problems, newerHere(open))
+		problems = append(problems, newerHere(open, r.row.DryRun))
 	}
 	r.row.Error = strings.Join(problems, "; ")
 	if !whole {

@@ -2,7 +2,6 @@ package syncer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -71,6 +70,7 @@ func (r *run) reconcile(ctx context.Context) error {
 		return err
 	}
 	open, _ := r.s.o.Store.OpenDifferences(r.shop)
+	open = max(open, r.refused) // a dry run opens none
 	if r.conclude(complete, open, waiting, len(found.differ)); r.row.ProvenAt != 0 && !r.row.DryRun {
 		r.mend(ctx)
 	}
@@ -88,7 +88,7 @@ func (r *run) conclude(complete bool, open, waiting, listed int) {
 		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
 	}
 	if open > 0 {
-		problems = append(problems, newerHere(open))
+		problems = append(problems, newerHere(open, r.row.DryRun))
 	}
 	if waiting > 0 {
 		problems = append(problems, products(waiting)+" wait to be fetched")
@@ -98,7 +98,7 @@ func (r *run) conclude(complete bool, open, waiting, listed int) {
 		problems = append(problems, clockWords)
 	}
 	r.row.Error = strings.Join(problems, "; ")
-	if complete && len(problems) == 0 && (!r.row.DryRun || listed+r.reported == 0) {
+	if complete && len(problems) == 0 && (!r.row.DryRun || listed+r.differed == 0) {
 		r.row.ProvenAt = r.row.StartedAt
 	}
 }
@@ -134,11 +134,16 @@ func (r *run) wanted(ctx context.Context, since store.Millis) (ids []int64, err 
 }
 
 // newerHere says what open differences are, and what becomes of them.
-func newerHere(n int) string {
+func newerHere(n int, dryRun bool) string {
+	is, who := "are", fmt.Sprintf("%d products", n)
 	if n == 1 {
-		return "1 product is newer here than in the shop and is read again within 10 minutes"
+		is, who = "is", "1 product"
 	}
-	return fmt.Sprintf("%d products are newer here than in the shop and are read again within 10 minutes", n)
+	again := is
+	if dryRun {
+		again = "would be"
+	}
+	return fmt.Sprintf("%s %s newer here than in the shop and %s read again within 10 minutes", who, is, again)
 }
 
 // escalate asks for a full sync in place of so many single reads.
@@ -152,75 +157,13 @@ func (r *run) escalate(ctx context.Context, n int) error {
 	return nil
 }
 
-// repair reads what differs and stores it, or in a dry run reports it.
+// repair reads what differs and stores it; in a dry run the store only reports it.
 func (r *run) repair(ctx context.Context, found comparison) error {
 	ids := append(found.differ, found.unsure...)
 	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
-		if r.row.DryRun {
-			return r.report(ctx, id)
-		}
 		return r.bring(ctx, id, "it differs from the shop's and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
 			return r.put(ctx, read, id, p)
 		})
-	})
-}
-
-// report writes what a repair would change.
-func (r *run) report(ctx context.Context, id int64) error {
-	var read store.Read
-	var p *catalog.Product
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
-		read = r.read(time.Now())
-		p, err = r.s.o.API.Product(ctx, r.shop, r.class, id)
-		return err
-	})
-	if err != nil && ctx.Err() == nil && ofOneProduct(err) {
-		r.mu.Lock()
-		r.owed++
-		r.mu.Unlock()
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if p == nil {
-		return r.reportGone(ctx, id)
-	}
-	return r.ask(ctx, func(ctx context.Context) error {
-		d, found, err := r.s.o.Store.Compare(ctx, read, p)
-		if err != nil || !found {
-			return err
-		}
-		return r.addDrift(ctx, d)
-	})
-}
-
-// addDrift reports one difference. A dry run that finds one proves nothing.
-func (r *run) addDrift(ctx context.Context, d store.Drift) error {
-	err := r.s.o.Store.AddDrift(ctx, r.row.ID, d)
-	if err == nil {
-		r.mu.Lock()
-		r.reported++
-		r.mu.Unlock()
-	}
-	return err
-}
-
-// reportGone reports a stored product that the shop has no more.
-func (r *run) reportGone(ctx context.Context, id int64) error {
-	return r.ask(ctx, func(ctx context.Context) error {
-		row, err := r.s.o.Store.Product(ctx, r.shop, id)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		d := store.Drift{Shop: r.shop, ExternalID: id, Kind: store.DriftExtra}
-		if row.Title != nil {
-			d.Title = *row.Title
-		}
-		return r.addDrift(ctx, d)
 	})
 }
 
@@ -237,14 +180,6 @@ func (r *run) extras(ctx context.Context, ids []int64) error {
 	away, there, err := r.missing(ctx, ids)
 	if err != nil {
 		return err
-	}
-	if r.row.DryRun {
-		for _, id := range away {
-			if err := r.reportGone(ctx, id); err != nil {
-				return err
-			}
-		}
-		return r.each(ctx, there, r.report)
 	}
 	if err := r.remove(ctx, read, away); err != nil {
 		return err

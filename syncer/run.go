@@ -158,7 +158,8 @@ type run struct {
 	row       store.SyncRun
 	asides    []string // what went wrong beside the work itself
 	owed      int      // products that could not be fetched and are wanted
-	reported  int      // differences that a dry run has found
+	differed  int      // products of which the copy was not as a read showed
+	refused   int      // products that are dated later here than a read showed
 	vanished  int      // products of a bulk result that were gone when they were read by themselves
 	hard      int      // of them in a row, answers that could not be read
 	exporting bool     // an operation may run at Shopify

@@ -33,14 +33,14 @@ func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx con
 		err = r.bringOnce(ctx, id, keep)
 	}
 	if _, open := errors.AsType[*openError](err); open {
-		return nil // its row stays, and says that nothing is proven
+		r.add(&r.refused, 1) // its row stays, and says that nothing is proven
+		return nil
 	}
 	if err == nil {
 		r.mu.Lock()
 		r.hard = 0
 		r.mu.Unlock()
-		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "a later sync brought the product")
-		r.s.answer(ctx, task{Shop: r.shop, ID: id}, began, "a later sync read its product")
+		r.answered(ctx, id, began, "a later sync brought the product", "a later sync read its product")
 		return nil
 	}
 	if ctx.Err() != nil || !ofOneProduct(err) {
@@ -109,8 +109,22 @@ func ofOneProduct(err error) bool {
 	return false
 }
 
-// owe leaves a product to the queue.
+// answered drops the dead letters that a read of their product answers. A dry run
+// answers none.
+func (r *run) answered(ctx context.Context, id int64, began time.Time, work, letter string) {
+	if r.row.DryRun {
+		return
+	}
+	r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, work)
+	r.s.answer(ctx, task{Shop: r.shop, ID: id}, began, letter)
+}
+
+// owe leaves a product to the queue; a dry run only counts it.
 func (r *run) owe(ctx context.Context, id int64, why string) error {
+	if r.row.DryRun {
+		r.add(&r.owed, 1)
+		return nil
+	}
 	w := store.Wanted{Shop: r.shop, Kind: store.WantProduct, ID: id, Reason: why}
 	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
 		return fmt.Errorf("want product %d: %w", id, err)
@@ -118,34 +132,43 @@ func (r *run) owe(ctx context.Context, id int64, why string) error {
 	if _, _, err := r.s.o.Queue.Enqueue(ctx, JobOf(w)); err != nil && ctx.Err() == nil {
 		r.s.log.Debug("a job can't be queued now; it is made from the catalogue later", "shop", r.shop, "error", err.Error())
 	}
-	r.mu.Lock()
-	r.owed++
-	r.mu.Unlock()
+	r.add(&r.owed, 1)
 	return nil
+}
+
+func (r *run) add(what *int, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	*what += n
 }
 
 // read describes a read of the shop that begins now.
 func (r *run) read(now time.Time) store.Read {
 	return store.Read{
 		Shop: r.shop, Source: "reconcile", Ref: strconv.FormatInt(r.row.ID, 10), Started: now,
-		Run: r.row.ID, Report: r.row.Kind == store.RunReconcile, Expected: r.s.expected(r.shop),
+		Run: r.row.ID, Report: r.row.Kind == store.RunReconcile, DryRun: r.row.DryRun, Expected: r.s.expected(r.shop),
 	}
 }
 
 // put stores what one read showed.
 func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) error {
+	var res store.Result
+	var err error
 	if p == nil {
-		res, err := r.s.o.Store.PutGone(ctx, read, id)
-		if err != nil {
-			return err
+		res, err = r.s.o.Store.PutGone(ctx, read, id)
+	} else {
+		var list []store.Result
+		if list, err = r.s.o.Store.PutFetched(ctx, read, p); err == nil {
+			res = list[0]
 		}
-		return asStored(res, time.Now())
 	}
-	res, err := r.s.o.Store.PutFetched(ctx, read, p)
 	if err != nil {
 		return err
 	}
-	return asStored(res[0], time.Now())
+	if res.Drift != "" {
+		r.add(&r.differed, 1)
+	}
+	return asStored(res, time.Now())
 }
 
 // each calls do for every id, a few at a time.
@@ -230,15 +253,15 @@ func (r *run) sees(ctx context.Context) error {
 // remove stores that the shop does not have these products any more.
 func (r *run) remove(ctx context.Context, read store.Read, ids []int64) error {
 	for _, id := range ids {
-		err := r.ask(ctx, func(ctx context.Context) error {
-			_, err := r.s.o.Store.PutGone(ctx, read, id)
-			return err
-		})
+		err := r.ask(ctx, func(ctx context.Context) error { return r.put(ctx, read, id, nil) })
+		if errors.Is(err, errAgain) {
+			continue // it was written since, and is fetched
+		}
 		if err != nil {
 			return fmt.Errorf("store the end of product %d: %w", id, err)
 		}
-		r.s.resolve(ctx, store.WantProduct, task{Shop: r.shop, ID: id}, "the shop has the product no more")
-		r.s.answer(ctx, task{Shop: r.shop, ID: id}, read.Started, "the shop has the product no more")
+		const gone = "the shop has the product no more"
+		r.answered(ctx, id, read.Started, gone, gone)
 	}
 	return nil
 }

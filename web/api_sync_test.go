@@ -204,7 +204,9 @@ func TestSyncsAreListedNewestFirstByPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	live := run
-	if err := r.store.AddDrift(t.Context(), run.ID, store.Drift{Shop: testShop, ExternalID: 2, Title: "Hat", Kind: store.DriftMissing}); err != nil {
+	read := store.Read{Shop: testShop, Source: "reconcile", Started: time.Now(), Run: run.ID, Report: true, DryRun: true}
+	hat := &catalog.Product{ID: 2, Title: catalog.Of("Hat"), UpdatedAt: catalog.Of[int64](1000), Coverage: catalog.Complete}
+	if _, err := r.store.PutFetched(t.Context(), read, hat); err != nil {
 		t.Fatal(err)
 	}
 	live.Phase, live.Read, live.Expected = "reading", 12_400, 100_000
@@ -228,13 +230,10 @@ func TestTheDriftOfARunIsListedByPages(t *testing.T) {
 	if got := r.admin(200, "GET", path, ""); got != `{"drift":[],"next":null}`+"\n" {
 		t.Error(got)
 	}
-	err = r.store.AddDrift(t.Context(), run.ID,
-		store.Drift{Shop: testShop, ExternalID: 1, Title: "Shirt", Kind: store.DriftDifferent, Fields: []catalog.FieldDiff{{Path: "title", Old: "a", New: "b"}}},
-		store.Drift{Shop: testShop, ExternalID: 2, Title: "Hat", Kind: store.DriftMissing},
-		store.Drift{Shop: testShop, ExternalID: 3, Title: "Sock", Kind: store.DriftExtra})
-	if err != nil {
-		t.Fatal(err)
-	}
+	r.drift(run.ID,
+		store.Drift{ExternalID: 1, Title: "Shirt", Kind: store.DriftDifferent, Fields: []catalog.FieldDiff{{Path: "title", Old: "a", New: "b"}}},
+		store.Drift{ExternalID: 2, Title: "Hat", Kind: store.DriftMissing},
+		store.Drift{ExternalID: 3, Title: "Sock", Kind: store.DriftExtra})
 	type answer struct {
 		Drift []store.Drift `json:"drift"`
 		Next  *string       `json:"next"`

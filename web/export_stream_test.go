@@ -36,7 +36,7 @@ func TestTheFirstBytesOfAnExportAreOutBeforeTheLastProductIsRead(t *testing.T) {
 		t.Run(format, func(t *testing.T) {
 			r := newRig(t, nil)
 			const products = 3 * exportPage
-			fillProducts(t, r.store.Path(), products, 2000)
+			fillProducts(t, r.file(), products, 2000)
 			w := &atFirst{h: http.Header{}, call: func() {
 				d := r.deliver(catalog.ProductsDelete, fmt.Sprintf(`{"id":%d}`, 7_000_000+products))
 				if d.Outcome != store.Applied {

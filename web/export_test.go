@@ -218,7 +218,7 @@ func TestAnExportTakesNoMoreMemoryForMoreProducts(t *testing.T) {
 		products = 300
 	}
 	r := newRig(t, nil)
-	fillProducts(t, r.store.Path(), products, bodyBytes)
+	fillProducts(t, r.file(), products, bodyBytes)
 	for _, format := range []string{"ndjson", "json", "csv"} {
 		w := &heapMeter{h: http.Header{}}
 		runtime.GC()

@@ -23,9 +23,7 @@ func TestEveryIDHasAFormThatJavaScriptReadsWithoutLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.store.AddDrift(t.Context(), run.ID, store.Drift{Shop: testShop, ExternalID: id, Kind: store.DriftMissing}); err != nil {
-		t.Fatal(err)
-	}
+	r.drift(run.ID, store.Drift{ExternalID: id, Kind: store.DriftMissing})
 	for path, ids := range map[string]int{
 		fmt.Sprintf("/api/v1/products/%s/%d", testShop, id): 3, // with two variants
 		fmt.Sprintf("/api/v1/explain/%s/%d", testShop, id):  7, // itself, the product with two variants, its delivery twice, a change

@@ -3,6 +3,7 @@ package web
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -157,6 +158,29 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 	r.opt.Status = status.New(r.sources())
 	r.Server = New(r.opt)
 	return r
+}
+
+// file is the path of the catalogue.
+func (r *rig) file() string { return filepath.Join(r.opt.DataDir, "products.db") }
+
+// drift writes a run's report as if the run had found these differences.
+func (r *rig) drift(run int64, list ...store.Drift) {
+	r.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+r.file()+"?_pragma=busy_timeout(5000)")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer db.Close()
+	for _, d := range list {
+		fields, err := json.Marshal(append([]catalog.FieldDiff{}, d.Fields...))
+		if err == nil {
+			_, err = db.Exec(`INSERT INTO drift (run, shop, external_id, kind, at, title, fields) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+				run, testShop, d.ExternalID, string(d.Kind), time.Now().UnixMilli(), d.Title, string(fields))
+		}
+		if err != nil {
+			r.t.Fatal(err)
+		}
+	}
 }
 
 // sources are where the rig's account of health comes from.

@@ -223,12 +223,10 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 	r.deliver(catalog.ProductsDelete, `{"id":2}`)
 	dead, waiting := r.deadJob(`{"id":1}`), r.waitingJob(`{"id":1}`)
 	run, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunReconcile, Trigger: "test", Phase: "listing"})
-	if err == nil {
-		err = r.store.AddDrift(t.Context(), run.ID, store.Drift{Shop: testShop, ExternalID: 1, Title: "Shirt", Kind: store.DriftDifferent, Fields: []catalog.FieldDiff{{Path: "title", Old: "a", New: "b"}}})
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.drift(run.ID, store.Drift{ExternalID: 1, Title: "Shirt", Kind: store.DriftDifferent, Fields: []catalog.FieldDiff{{Path: "title", Old: "a", New: "b"}}})
 	now := time.Now()
 	syncs.status = status.Sync{
 		Running: &run, Rate: 2.5, EndsAt: now, ProvenIDs: now, ProvenFields: now, Why: "no", Staleness: 7, Remote: 2, RemoteAt: now,

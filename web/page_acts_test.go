@@ -266,9 +266,7 @@ func TestALongReportIsPagedAndProgressBelongsToItsRun(t *testing.T) {
 	for i := range driftListed + 5 {
 		list = append(list, store.Drift{Shop: testShop, ExternalID: int64(i + 1), Title: fmt.Sprintf("Number %d.", i+1), Kind: store.DriftMissing})
 	}
-	if err := r.store.AddDrift(t.Context(), 1, list...); err != nil {
-		t.Fatal(err)
-	}
+	r.drift(1, list...)
 	next, seen := "/syncs/1", 0
 	for next != "" {
 		elements, text := checkPage(t, r.admin(200, "GET", next, ""))

@@ -69,11 +69,11 @@ func (r *rig) everyPage() []string {
 	for _, run := range runs {
 		list = append(list, fmt.Sprintf("/syncs/%d", run.ID))
 	}
-	products, err := r.store.Products(r.t.Context(), store.ProductFilter{})
+	found, err := r.store.Search(r.t.Context(), store.SearchFilter{Limit: 3})
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for _, p := range products[:min(len(products), 3)] {
+	for _, p := range found.Products {
 		list = append(list, productPath(p.Shop, p.ExternalID))
 	}
 	return list
@@ -145,12 +145,9 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		for range 9 { // more than are shown
 			fields = append(fields, catalog.FieldDiff{Path: "variants[1].price", Old: "1.00", New: "2.00"})
 		}
-		err = r.store.AddDrift(t.Context(), run.ID,
-			store.Drift{Shop: testShop, ExternalID: 7, Title: text, Kind: store.DriftDifferent, Fields: fields, At: store.MillisOf(now)},
-			store.Drift{Shop: testShop, ExternalID: 10, Kind: store.DriftMissing, At: store.MillisOf(now)}, store.Drift{Shop: testShop, ExternalID: 9, Title: "x", Kind: store.DriftExtra, At: store.MillisOf(now)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		r.drift(run.ID,
+			store.Drift{ExternalID: 7, Title: text, Kind: store.DriftDifferent, Fields: fields},
+			store.Drift{ExternalID: 10, Kind: store.DriftMissing}, store.Drift{ExternalID: 9, Title: "x", Kind: store.DriftExtra})
 	}
 	r.shops.list = append(r.shops.list,
 		status.Connection{Shop: "wool.myshopify.com", State: "paused", Reason: "token: " + text, HasSecret: true, HasToken: true, MerchantID: text},

@@ -68,7 +68,7 @@ func (r *rig) reopen() {
 	if err := r.store.Close(); err != nil {
 		r.t.Fatal(err)
 	}
-	db, err := store.Open(r.t.Context(), store.Options{Path: r.store.Path()})
+	db, err := store.Open(r.t.Context(), store.Options{Path: r.file()})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,11 +1,47 @@
 package store
 
 import (
-	"fmt"
+	"slices"
 	"strconv"
+	"time"
 
 	"stockroom/catalog"
 )
+
+const present = "present"
+
+// changes lists what writing the product over the stored one changes, the content
+// first and never nothing; at most 100.
+func (m *matter) changes() []catalog.FieldDiff {
+	if m.unreadable {
+		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}
+	}
+	wrong, _ := unhashed(m.old, m.full)
+	list := append(m.old.Diff(m.full), wrong...)
+	add := func(path, was, is string) { list = append(list, catalog.FieldDiff{Path: path, Old: was, New: is}) }
+	inStatus := func(f catalog.FieldDiff) bool { return f.Path == "status" }
+	if is := statusOf(m.selected, m.full); m.h.status != is && !slices.ContainsFunc(list, inStatus) {
+		add("status", m.h.status, is)
+	}
+	was, is := instant(m.old.UpdatedAt), instant(m.full.UpdatedAt)
+	switch {
+	case len(list) > 0:
+	case m.h.selected != m.selected:
+		add("selected", strconv.FormatBool(m.h.selected), strconv.FormatBool(m.selected))
+	case m.full.UpdatedAt.Present() && was != is:
+		add("updated_at", was, is)
+	default:
+		add("row", "has another content than its hash says", present)
+	}
+	return list[:min(len(list), driftFields)]
+}
+
+func instant(f catalog.Field[int64]) string {
+	if ms, ok := f.Get(); ok {
+		return time.UnixMilli(ms).UTC().Format(time.RFC3339)
+	}
+	return ""
+}
 
 // unhashed compares the weights of two products and which picture a variant
 // shows, variant by variant. Deliveries carry no weight and the content hash
@@ -65,16 +101,4 @@ func number64(f catalog.Field[int64]) string {
 		return strconv.FormatInt(n, 10)
 	}
 	return ""
-}
-
-// weigh takes the weights, times and pictures that were not known from what
-// shows the stored version. It is no difference: nobody had said otherwise.
-func (t *tx) weigh(shop string, p, full *catalog.Product, h head, o origin) error {
-	if err := t.updateVariants(h.id, p, full); err != nil {
-		return err
-	}
-	if _, err := t.exec(`UPDATE products SET images = ? WHERE id = ?`, imagesArg(full.Images), h.id); err != nil {
-		return fmt.Errorf("update images: %w", err)
-	}
-	return t.change(shop, p.ID, "updated", o.cause)
 }
