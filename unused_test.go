@@ -268,6 +268,6 @@ func calledByAnInterface(o types.Object, all []*types.Interface) bool {
 // toGo are those that still have to be wired or dropped. None is added.
 func toGo() []string {
 	return []string{
-		"boltfile.Check", "shopify.After", "state.RestoreShop", "state.AcknowledgeDamage",
+		"boltfile.Check", "shopify.After",
 	}
 }

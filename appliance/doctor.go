@@ -78,7 +78,7 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 
 func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	const restore = "restart Stockroom: a damaged file is set aside by itself and what it held is read again"
-	list := []web.Finding{{Check: "catalogue", Level: levelOK, Text: "products.db is sound"}}
+	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
 	if err := a.store.Check(ctx); err != nil {
 		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}
 		if store.CauseOf(err) == store.CauseDamaged {
@@ -89,16 +89,8 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
 			Fix: "end what stands against it; Stockroom goes on by itself",
 		}
-	} else if h.Quarantined != "" && !a.syncer.ProvenFieldsSince(h.At) || (h.Behind > 0 || a.productsLost != "") && !a.syncer.ProvenFieldsSince(a.started) {
-		list[0] = web.Finding{Check: "catalogue", Level: levelWarn, Text: "products.db is sound now, but lost something before", Fix: "a full sync brings it back: " + a.command("sync --full")}
 	}
-	queue := web.Finding{Check: "queue", Level: levelOK, Text: "queue.db is sound"}
-	if _, reason, at := a.queue.Quarantined(); reason != "" && !a.syncer.ProvenFieldsSince(at) {
-		queue = web.Finding{Check: "queue", Level: levelWarn, Text: "queue.db was damaged: " + reason, Fix: "a full sync brings back what waited in it: " + a.command("sync --full")}
-	} else if n := a.queue.Stats().Damaged; n > 0 {
-		queue = web.Finding{Check: "queue", Level: levelFail, Text: fmt.Sprintf("queue.db holds %d records that can't be read", n), Fix: restore, Cause: causeIntegrity}
-	}
-	kept := web.Finding{Check: "state", Level: levelOK, Text: "state.db is sound"}
+	kept := a.examineLosses("state", datadir.StateFile)
 	err := a.state.View(func(tx *bbolt.Tx) error {
 		var found error
 		for err := range tx.Check() {
@@ -110,10 +102,19 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	})
 	if err != nil {
 		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
-	} else if d, ok := a.state.Damage(); ok {
-		kept = web.Finding{Check: "state", Level: levelWarn, Text: "state.db was damaged: " + d.Reason, Fix: "look at " + a.command("shop list") + ", and add again what is missing"}
 	}
-	return append(list, queue, kept, a.examineSpace())
+	return append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
+}
+
+// examineLosses says what a file has lost, in the words of the page's notice.
+func (a *Appliance) examineLosses(check, file string) web.Finding {
+	for _, n := range a.losses() {
+		if strings.HasPrefix(n.ID, file) {
+			return web.Finding{Check: check, Level: levelWarn, Text: n.Text,
+				Fix: n.Next + " When you have dealt with it, " + a.command("doctor --acknowledge") + " takes it off."}
+		}
+	}
+	return web.Finding{Check: check, Level: levelOK, Text: file + " is sound"}
 }
 
 // examineSpace judges the room on the disk of the data dir.

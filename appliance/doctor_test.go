@@ -87,11 +87,11 @@ func TestTheDoctorStopsAskingForASyncThatHasHealed(t *testing.T) {
 		name, check, says string
 		lose              func(t *testing.T, p *plant, dir string)
 	}{
-		{"a damaged catalogue", "catalogue", "lost something", func(t *testing.T, p *plant, dir string) {
+		{"a damaged catalogue", "catalogue", "products.db was damaged", func(t *testing.T, p *plant, dir string) {
 			p.stop()
 			spoil(t, filepath.Join(dir, "products.db"))
 		}},
-		{"a catalogue behind its watermark", "catalogue", "lost something", func(t *testing.T, p *plant, _ string) {
+		{"a catalogue behind its watermark", "catalogue", "products.db lacks changes", func(t *testing.T, p *plant, _ string) {
 			if err := p.state.RaiseWatermark(p.store.LastSeq()+100, time.Now()); err != nil {
 				t.Fatal(err)
 			}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/shopify"
 	"stockroom/state"
@@ -127,21 +128,56 @@ func (a *Appliance) erase(ctx context.Context, shop, cause string) (int, error) 
 	return done.Deleted, nil
 }
 
-// dropRemoved brings a removal to its end that the catalogue did not hear of.
-func (a *Appliance) dropRemoved(ctx context.Context) error {
+// matchRows goes through the shops that the catalogue knows. It brings a removal to
+// its end that the catalogue did not hear of, and takes back a shop that state.db lost.
+func (a *Appliance) matchRows(ctx context.Context) error {
 	rows, err := a.store.Shops(ctx)
 	if err != nil {
 		return err
 	}
+	damage, _ := a.state.Damage()
 	for _, row := range rows {
-		if _, removed := a.state.RemovedAt(row.Shop); !removed {
-			continue
+		if _, removed := a.state.RemovedAt(row.Shop); removed {
+			_, err = a.store.RemoveShop(ctx, row.Shop, false, "shop removed")
+		} else if damage.Took() {
+			err = a.takeBack(ctx, row, damage.At)
 		}
-		if _, err := a.store.RemoveShop(ctx, row.Shop, false, "shop removed"); err != nil {
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// takeBack takes from the catalogue what state.db lost of a shop at an instant: the
+// shop and its selection. Its credentials are nowhere else, and nobody knows how long
+// it goes without them, so all of it has to be read again.
+func (a *Appliance) takeBack(ctx context.Context, row store.Shop, lost time.Time) error {
+	if _, connected := a.state.Shop(row.Shop); !connected {
+		a.log.Warn("the shop was lost with state.db and is taken from products.db; it needs its credentials again", "shop", row.Shop)
+		if err := a.store.Want(ctx, store.Wanted{Shop: row.Shop, Kind: store.WantSync, Reason: "state.db was lost or damaged"}); err != nil {
+			return err
+		}
+		if err := a.state.RestoreShop(row.Shop, row.MerchantID, time.UnixMilli(row.AddedAt)); err != nil {
+			return err
+		}
+		a.syncer.ShopsChanged()
+	}
+	if _, known := a.state.Selection(row.Shop); known {
+		return nil
+	}
+	sel, err := a.store.Selection(ctx, row.Shop)
+	if errors.Is(err, store.ErrNotFound) { // of a row from before the loss it means all products
+		if row.AddedAt > lost.UnixMilli() {
+			return nil
+		}
+		sel, err = catalog.Selection{Mode: catalog.SelectAll}, nil
+	}
+	if err != nil {
+		return err
+	}
+	a.log.Warn("the selection was lost with state.db and is taken from products.db", "shop", row.Shop, "selection", sel.String())
+	return a.state.SetSelection(row.Shop, sel)
 }
 
 // setAside lists the files of the data dir that are copies of ours and not in

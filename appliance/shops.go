@@ -22,6 +22,12 @@ import (
 // loadShops brings the catalogue in line with state.db, which is where shops
 // and selections are kept first, and tells the intake about them.
 func (a *Appliance) loadShops(ctx context.Context) error {
+	if err := a.matchRows(ctx); err != nil {
+		if !errors.Is(err, store.ErrUnavailable) {
+			return err
+		}
+		a.unmirrored.Store(true)
+	}
 	for _, shop := range a.state.Shops() {
 		if err := a.mirrorShop(ctx, shop); err != nil {
 			if !errors.Is(err, store.ErrUnavailable) {
@@ -30,12 +36,6 @@ func (a *Appliance) loadShops(ctx context.Context) error {
 			a.unmirrored.Store(true)
 			a.log.Warn("the catalogue does not know the shop yet; it is told when it can be written", "shop", shop.Domain, "error", err.Error())
 		}
-	}
-	if err := a.dropRemoved(ctx); err != nil {
-		if !errors.Is(err, store.ErrUnavailable) {
-			return err
-		}
-		a.unmirrored.Store(true)
 	}
 	a.labelShops(ctx)
 	a.refreshDirectory()
@@ -81,8 +81,7 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 	return a.state.NoteCatalogueLost(false)
 }
 
-// mirrorShop writes a shop's row and selection into the catalogue. A selection
-// that state.db has lost is taken from there.
+// mirrorShop writes a shop's row and selection into the catalogue.
 func (a *Appliance) mirrorShop(ctx context.Context, shop state.Shop) error {
 	if err := a.store.PutShop(ctx, store.Shop{Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: string(shop.Pause.Reason)}); err != nil {
 		return fmt.Errorf("mirror shop %s: %w", shop.Domain, err)
@@ -94,11 +93,8 @@ func (a *Appliance) mirrorShop(ctx context.Context, shop state.Shop) error {
 	missing := err != nil
 	sel, known := a.state.Selection(shop.Domain)
 	switch {
-	case !known && missing:
-		return nil // shown as a notice; nothing is selected away meanwhile
 	case !known:
-		a.log.Warn("the selection was lost with state.db and is taken from products.db", "shop", shop.Domain, "selection", stored.String())
-		return a.state.SetSelection(shop.Domain, stored)
+		return nil // shown as a notice; nothing is selected away meanwhile
 	case missing && store.SameSelection(sel, catalog.Selection{}):
 		return nil
 	case !missing && store.SameSelection(sel, stored):

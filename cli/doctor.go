@@ -4,18 +4,22 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/status"
 	"stockroom/web"
 )
 
-type doctorCommand struct{}
+type doctorCommand struct {
+	Acknowledge bool `help:"First take off the notices of losses that you have dealt with."`
+}
 
 // Run prints a line for each thing that was looked at and exits with the code
 // of the gravest failure: a setting, the data dir, damage, Shopify, anything
 // else.
-func (doctorCommand) Run(e *env) error {
+func (c doctorCommand) Run(e *env) error {
 	var list []web.Finding
 	add := func(check, level, text, fix string) {
 		list = append(list, web.Finding{Check: check, Level: level, Text: text, Fix: fix})
@@ -33,7 +37,7 @@ func (doctorCommand) Run(e *env) error {
 		for _, w := range s.Warnings {
 			add("config", "warn", w, "")
 		}
-		code = e.examineDir(s, &list)
+		code = e.examineDir(s, c.Acknowledge, &list)
 	}
 	for _, f := range list {
 		if f.Level != "fail" || code == config.ExitConfig || code == config.ExitData {
@@ -59,7 +63,7 @@ func (doctorCommand) Run(e *env) error {
 
 // examineDir looks at the data dir and, through whoever holds it, at all that is
 // in it and at the shops.
-func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
+func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Finding) int {
 	dir := web.Finding{Check: "lock", Level: "ok", Text: "a server runs on " + s.DataDir}
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
 		dir.Text = "no server runs on " + s.DataDir + "; it can be opened"
@@ -68,6 +72,11 @@ func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
 		Findings []web.Finding `json:"findings"`
 	}
 	err := e.with(false, func(c *client) error {
+		if acknowledge {
+			if err := e.acknowledge(c); err != nil {
+				return err
+			}
+		}
 		return c.call(e.ctx, http.MethodPost, "/api/v1/doctor", nil, nil, &found)
 	})
 	if err != nil {
@@ -98,6 +107,26 @@ func (e *env) examineDir(s config.Settings, list *[]web.Finding) int {
 		}
 	}
 	return config.ExitOK
+}
+
+// acknowledge takes every notice off that a person can take off, and says which.
+func (e *env) acknowledge(c *client) error {
+	var now struct {
+		Notices []status.Notice `json:"notices"`
+	}
+	if err := c.call(e.ctx, http.MethodGet, "/api/v1/status", nil, nil, &now); err != nil {
+		return err
+	}
+	for _, n := range now.Notices {
+		if n.ID == "" {
+			continue
+		}
+		if err := c.call(e.ctx, http.MethodPost, "/api/v1/notices/"+url.PathEscape(n.ID)+"/acknowledge", nil, nil, nil); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.Stderr, "Taken off:", n.Text)
+	}
+	return nil
 }
 
 func (e *env) report(list []web.Finding) error {

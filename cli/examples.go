@@ -54,7 +54,7 @@ func manuals() map[string]manual {
 		"queue show":      {"", []string{"stockroom queue show 12", "stockroom queue show 12 --json"}},
 		"queue retry":     {"", []string{"stockroom queue retry 12 13", "stockroom queue retry --all"}},
 		"queue discard":   {"", []string{"stockroom queue discard 12", "stockroom queue discard --all --shop my-shop.myshopify.com"}},
-		"doctor":          {everySetting, []string{"stockroom doctor", "stockroom doctor --json"}},
+		"doctor":          {everySetting, []string{"stockroom doctor", "stockroom doctor --json", "stockroom doctor --acknowledge"}},
 		"open":            {"", []string{"stockroom open", "stockroom open --print"}},
 		"token add":       {"", []string{"stockroom token add my-program", "stockroom token add prometheus --json"}},
 		"token list":      {"", []string{"stockroom token list", "stockroom token list --json"}},

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -149,31 +150,67 @@ func TestALostFileIsSetAsideAndNothingIsSelectedUntilSomebodySays(t *testing.T) 
 				if _, known := s.Selection(shopA); known {
 					t.Error("the declared shop's selection is known")
 				}
-				if err := s.AcknowledgeDamage(); err == nil || !strings.Contains(err.Error(), "stockroom select") {
-					t.Errorf("acknowledged: %v", err)
+				if healed, err := s.ForgetHealed(); healed || err != nil {
+					t.Errorf("healed: %v, %v", healed, err)
 				}
 			})
 			s = open(t, path, o)
-			sel := catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{1}}
-			ok(t, s.RestoreShop(shopA, "ignored", noon(), &sel), s.RestoreShop(shopB, "m-2", noon(), nil))
-			if got, known := s.Selection(shopA); !known || len(got.Include) != 1 {
-				t.Errorf("restored selection: %+v, %v", got, known)
+			ok(t, s.RestoreShop(shopA, "ignored", noon()), s.RestoreShop(shopB, "m-2", noon()), s.RestoreShop(shopB, "other", noon()))
+			if shop, known := s.Shop(shopB); !known || shop.MerchantID != "m-2" || !shop.AddedAt.Equal(kept()) {
+				t.Errorf("restored: %+v, %v", shop, known)
 			}
 			if _, known := s.Selection(shopB); known {
 				t.Error("a selection that nobody gave is known")
 			}
-			ok(t, s.SetSelection(shopB, catalog.Selection{}), s.RestoreShop(shopB, "other", noon(), &sel))
-			if shop, _ := s.Shop(shopB); shop.MerchantID != "m-2" {
-				t.Errorf("a known shop was changed: %+v", shop)
+			for _, give := range []func() error{
+				func() error { return s.SetSelection(shopA, catalog.Selection{}) },
+				func() error { return s.SetCredentials(shopB, state.Credentials{APISecret: config.NewSecret("again")}) },
+				func() error { return s.SetSelection(shopB, catalog.Selection{}) },
+			} {
+				if healed, err := s.ForgetHealed(); healed || err != nil {
+					t.Errorf("healed before all was given again: %v, %v", healed, err)
+				}
+				ok(t, give())
 			}
-			if got, _ := s.Selection(shopB); len(got.Include) != 0 {
-				t.Error("a known selection was changed")
+			if healed, err := s.ForgetHealed(); !healed || err != nil {
+				t.Errorf("healed: %v, %v", healed, err)
 			}
-			ok(t, s.AcknowledgeDamage(), s.Close())
+			ok(t, s.Close())
 			if d, damaged := open(t, path, o).Damage(); damaged {
 				t.Errorf("still reported: %+v", d)
 			}
 		})
+	}
+}
+
+func TestAcknowledgedDamageIsForgottenForGood(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path, state.Options{Existing: true})
+	ok(t, s.AcknowledgeDamage(), s.AcknowledgeDamage())
+	reopened(t, s, path, state.Options{}, func(t *testing.T, s *state.Store) {
+		if d, damaged := s.Damage(); damaged {
+			t.Errorf("still reported: %+v", d)
+		}
+	})
+}
+
+func TestALostValueIsMissedUntilItIsGivenAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s := open(t, path, state.Options{})
+	fill(t, s)
+	ok(t, s.Update(func(tx *bbolt.Tx) error {
+		return tx.Bucket([]byte("state")).Bucket([]byte("values")).Put([]byte("admin/password"), []byte("spoilt"))
+	}), s.Close())
+	s = open(t, path, state.Options{})
+	if d, _ := s.Damage(); !slices.Equal(d.Records, []string{"values admin/password"}) {
+		t.Fatalf("damage: %+v", d)
+	}
+	if healed, err := s.ForgetHealed(); healed || err != nil {
+		t.Errorf("healed: %v, %v", healed, err)
+	}
+	ok(t, s.Put("admin", "password", []byte("hash")))
+	if healed, err := s.ForgetHealed(); !healed || err != nil {
+		t.Errorf("healed: %v, %v", healed, err)
 	}
 }
 

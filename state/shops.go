@@ -92,26 +92,16 @@ func (s *Store) AddShop(domain, merchantID string, now time.Time) error {
 	})
 }
 
-// RestoreShop stores what the catalogue knows of a shop, as far as that is not
-// known here any more: the shop itself unless it was removed, and its selection
-// unless sel is nil.
-func (s *Store) RestoreShop(domain, merchantID string, addedAt time.Time, sel *catalog.Selection) error {
+// RestoreShop stores a shop that the catalogue knows and a damaged file has lost. Its
+// selection is not known then. A shop that is known here stays as it is.
+func (s *Store) RestoreShop(domain, merchantID string, addedAt time.Time) error {
 	domain, err := catalog.ParseShop(domain)
 	if err != nil {
 		return err
 	}
-	if sel != nil {
-		if err := sel.Validate(); err != nil {
-			return err
-		}
-	}
 	return s.write(func(b *batch) error {
-		r, there := s.shops.rows[domain]
-		if !there && domain != s.env.Domain {
+		if _, there := s.shops.rows[domain]; !there && domain != s.env.Domain {
 			put(b, s.shops, domain, shopRecord{MerchantID: merchantID, AddedAt: millis(addedAt)})
-		}
-		if _, known := s.selections.rows[domain]; !known && sel != nil && r.RemovedAt.IsZero() {
-			put(b, s.selections, domain, cloned(*sel))
 		}
 		return nil
 	})

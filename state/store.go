@@ -55,7 +55,8 @@ type Store struct {
 	sum         *sum // of all rows
 }
 
-// Damage says what happened to state.db. It is kept until AcknowledgeDamage.
+// Damage says what happened to state.db. It is kept until AcknowledgeDamage or
+// ForgetHealed.
 type Damage struct {
 	At time.Time `json:"at"`
 	// File is where the damaged file was put, "" when there is none.
@@ -67,6 +68,9 @@ type Damage struct {
 	// Records names the single records that are gone, as "table key".
 	Records []string `json:"records,omitempty"`
 }
+
+// Took reports whether anything is gone.
+func (d Damage) Took() bool { return d.Lost || len(d.Records) > 0 }
 
 // Keys of tables that hold one record.
 const (
@@ -306,18 +310,35 @@ func (s *Store) Damage() (Damage, bool) {
 	return d, ok
 }
 
-// AcknowledgeDamage forgets the damage after a person has seen it. It refuses
-// while a shop's selection is unknown.
+// AcknowledgeDamage forgets the damage after a person has seen it. Call RestoreShop
+// before for what the catalogue knows.
 func (s *Store) AcknowledgeDamage() error {
-	for _, shop := range s.Shops() {
-		if _, known := s.Selection(shop.Domain); !known {
-			return fmt.Errorf("which products of %s are synced is not known any more; say so first with stockroom select", shop.Domain)
-		}
-	}
 	return s.write(func(b *batch) error {
 		drop(b, s.damages, lastDamage)
 		return nil
 	})
+}
+
+// ForgetHealed forgets a damage when all that it took is there again: the secret and
+// selection of each shop, and the values that it names. It reports whether it did.
+func (s *Store) ForgetHealed() (healed bool, err error) {
+	d, _ := s.Damage()
+	shops := s.Shops()
+	if !d.Took() || len(shops) == 0 {
+		return false, nil
+	}
+	for _, shop := range shops {
+		if _, known := s.Selection(shop.Domain); !known || len(s.Secrets(shop.Domain)) == 0 {
+			return false, nil
+		}
+	}
+	for _, record := range d.Records {
+		namespace, name, _ := strings.Cut(strings.TrimPrefix(record, s.values.name+" "), "/")
+		if _, there := s.Get(namespace, name); !there && strings.HasPrefix(record, s.values.name+" ") {
+			return false, nil
+		}
+	}
+	return true, s.AcknowledgeDamage()
 }
 
 // Seed runs create in a transaction now, and again in the first transaction of

@@ -190,6 +190,8 @@ const (
 
 // Notice is something a person should know of the files.
 type Notice struct {
+	// ID is what a person acknowledges it by, "" where it goes without that.
+	ID    string `json:"id,omitempty"`
 	Level Level  `json:"level"`
 	Text  string `json:"text"`           // one sentence
 	Next  string `json:"next,omitempty"` // what happens next by itself or has to be done

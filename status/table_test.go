@@ -165,7 +165,7 @@ var rows = []row{
 		"1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
 	{"a dead letter of no shop", "dead-other", func(f *Facts, _ *Shop) { f.Queue.Dead, f.OtherDead = 1, 1 }, Bad, "1 item needs a look; everything else that arrived is stored.", "retry or discard", ""},
 	{"damage", "lost", func(f *Facts, _ *Shop) {
-		f.Notices = []Notice{{LevelWarn, "So so.", ""}, {LevelBad, "products.db was damaged.", "A full sync."}}
+		f.Notices = []Notice{{Level: LevelWarn, Text: "So so."}, {Level: LevelBad, Text: "products.db was damaged.", Next: "A full sync."}}
 	}, Bad,
 		"Something was lost or damaged here; what arrives is stored.", "products.db was damaged. A full sync.", ""},
 	{"a job that does not end", "stuck", func(f *Facts, _ *Shop) {
@@ -508,9 +508,11 @@ func TestReadinessNamesWhatIsDegraded(t *testing.T) {
 		{"the catalogue fails", func(f *Facts, _ *Shop) { f.Catalogue = Catalogue{Closed: true, Cause: store.CauseLocked, Since: noon} }, "degraded", []string{"catalogue"}},
 		{"the queue fails", func(f *Facts, _ *Shop) { f.Queue = Queue{Reason: "x"} }, "degraded", []string{"queue"}},
 		{"both fail", func(f *Facts, _ *Shop) { f.Catalogue, f.Queue = Catalogue{}, Queue{Reason: "x"} }, "unavailable", []string{"catalogue", "queue"}},
-		{"a file was quarantined", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelWarn, "moved aside", ""}} }, "degraded", []string{"notice"}},
-		{"damage", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelBad, "products.db was damaged.", "A full sync."}} }, "degraded", []string{"notice"}},
-		{"good to know only", func(f *Facts, _ *Shop) { f.Notices = []Notice{{LevelInfo, "by the way", ""}} }, "ready", []string{}},
+		{"a file was quarantined", func(f *Facts, _ *Shop) { f.Notices = []Notice{{Level: LevelWarn, Text: "moved aside"}} }, "degraded", []string{"notice"}},
+		{"damage", func(f *Facts, _ *Shop) {
+			f.Notices = []Notice{{Level: LevelBad, Text: "products.db was damaged.", Next: "A full sync."}}
+		}, "degraded", []string{"notice"}},
+		{"good to know only", func(f *Facts, _ *Shop) { f.Notices = []Notice{{Level: LevelInfo, Text: "by the way"}} }, "ready", []string{}},
 		{"a red line of a shop", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "token" }, "ready", []string{}},
 		{"little space is not red", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceLow }, "ready", []string{}},
 		{"no space", func(f *Facts, _ *Shop) { f.Space.Level = datadir.SpaceCritical }, "degraded", []string{"space-out"}},

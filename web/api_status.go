@@ -152,3 +152,27 @@ func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprou
 	s.audit.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status, "level", sent.Level)
 	return writeJSON(w, http.StatusOK, sent)
 }
+
+func (s *Server) apiAcknowledge(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	n, err := s.acknowledge(r, p)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, map[string]int{"acknowledged": n})
+}
+
+func (s *Server) acknowledgeAction(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+	n, err := s.acknowledge(r, p)
+	if err != nil {
+		return err
+	}
+	return sayAndGo(w, "/", "/", saying("acknowledged", n))
+}
+
+func (s *Server) acknowledge(r *http.Request, p httprouter.Params) (int, error) {
+	n, err := s.o.Acknowledge(r.Context(), p.ByName("id"))
+	if n > 0 {
+		s.audit.Info("notice acknowledged", "id", p.ByName("id"))
+	}
+	return n, err
+}

@@ -152,6 +152,11 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		Admit:   admit.Options{Token: testToken, Account: newTestAccount(""), Keeper: newMemoryKeeper()},
 		Version: "test", DataDir: dir, Folder: data,
 	}
+	r.opt.Acknowledge = func(_ context.Context, id string) (int, error) {
+		before := len(r.notices)
+		r.notices = slices.DeleteFunc(r.notices, func(n status.Notice) bool { return n.ID == id })
+		return before - len(r.notices), nil
+	}
 	if change != nil {
 		change(&r.opt)
 	}

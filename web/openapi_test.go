@@ -215,7 +215,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 			return SampleSent{Level: "ok", Text: "Reached it.", URL: "http://127.0.0.1/", Shop: testShop, Topic: "products/update", Status: 200, Answer: json.RawMessage(`{"success":true}`)}, nil
 		}
 	})
-	r.notices = []status.Notice{{Level: status.LevelWarn, Text: "Something.", Next: "Next."}}
+	r.notices = []status.Notice{{Level: status.LevelWarn, Text: "Something.", Next: "Next."}, {ID: "state.db-1", Level: status.LevelBad, Text: "Lost."}}
 	doc := description(t, r)
 	r.product(1, "Shirt", `,"image":null`)
 	r.product(1, "Shirt", "")
@@ -244,6 +244,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/status", "", ""},
 		{200, "GET", "/api/v1/openapi.json", "", ""},
 		{200, "POST", "/api/v1/doctor", "", ""},
+		{200, "POST", "/api/v1/notices/{id}/acknowledge", "", "/api/v1/notices/state.db-1/acknowledge"},
 		{200, "GET", "/api/v1/settings", "", ""},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?limit=1&q=shirt"},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?brief=true&status=ACTIVE&vendor=Acme&type=Shirts"},

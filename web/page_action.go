@@ -34,6 +34,7 @@ var clicks = map[string]string{
 	"tried":           "The next call is tried now.",
 	"connected":       "Connected.",
 	"registered":      "Subscriptions were checked, and missing ones registered.",
+	"acknowledged":    "The notice is taken off. What is still to be done is shown as before.",
 	"checked":         "Checked.",
 	"same":            "It is saved like this already; nothing changed.",
 	"password":        "The password is set. Every other session is over.",

@@ -27,6 +27,25 @@ func (r *rig) post(path string, form url.Values) (int, string) {
 
 const selectionPath = "/shops/" + testShop + "/selection"
 
+func TestANoticeOfALossIsTakenOffByAPerson(t *testing.T) {
+	r := newRig(t, nil)
+	r.notices = []status.Notice{{ID: "state.db-7", Level: status.LevelBad, Text: "state.db was lost."}, {Level: status.LevelBad, Text: "The selection is not known."}}
+	_, text := checkPage(t, r.admin(200, "GET", "/", ""))
+	if strings.Count(text, "Done, take it off") != 1 {
+		t.Errorf("not one button: %s", text)
+	}
+	for _, want := range []string{"The notice is taken off.", "Nothing changed"} {
+		location := r.click("/notices/state.db-7/acknowledge", nil)
+		_, text := checkPage(t, r.admin(200, "GET", location, ""))
+		if !strings.Contains(text, want) || strings.Contains(text, "state.db was lost") || !strings.Contains(text, "The selection is not known") {
+			t.Errorf("%s is missing, or a wrong notice went: %s", want, text)
+		}
+	}
+	if body := r.admin(200, "POST", "/api/v1/notices/state.db-7/acknowledge", ""); !strings.Contains(body, `"acknowledged":0`) && !strings.Contains(body, `"acknowledged": 0`) {
+		t.Errorf("once more: %s", body)
+	}
+}
+
 func TestASelectionIsSavedAndSaysWhatItDid(t *testing.T) {
 	r := newRig(t, nil)
 	r.product(7, "Shirt", "")

@@ -48,6 +48,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodGet, "/metrics/shopify", s.shopifyMetrics},
 
 		{http.MethodGet, v1 + "status", s.apiStatus},
+		{http.MethodPost, v1 + "notices/:id/acknowledge", s.apiAcknowledge},
 		{http.MethodGet, v1 + "shops", s.apiShops},
 		{http.MethodPut, v1 + "shops/:shop", s.apiPutShop},
 		{http.MethodDelete, v1 + "shops/:shop", s.apiDeleteShop},

@@ -7,6 +7,7 @@ import "net/http"
 func (s *Server) pageRoutes() []route {
 	list := []route{
 		{http.MethodGet, "/", s.overviewPage},
+		{http.MethodPost, "/notices/:id/acknowledge", s.acknowledgeAction},
 		{http.MethodGet, "/products", s.productsPage},
 		{http.MethodGet, "/products/:shop/:id", s.productPage},
 		{http.MethodPost, "/products/:shop/:id/read", s.readAgain},

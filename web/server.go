@@ -45,6 +45,9 @@ type Options struct {
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
 	// Doctor looks at everything that can be wrong; nil when there is none.
 	Doctor func(ctx context.Context) []Finding
+	// Acknowledge takes a notice off that a person knows of, and returns how many
+	// went: 0 when it is gone already. Required where Status has notices with an ID.
+	Acknowledge func(ctx context.Context, id string) (int, error)
 	// Settings returns the settings in force; nil shows nothing of them. Values of
 	// secrets have to be redacted.
 	Settings func() []config.Entry
