@@ -8,4 +8,8 @@ const (
 	CodeRefused         = "shopify-refused"
 	CodeUnreachable     = "shopify-unreachable"
 	CodeNotNow          = "not-now"
+	CodeUnknownShop     = "unknown-shop"
+	CodeSyncRuns        = "sync-runs"      // another one, which has to end first
+	CodeSyncNotBegun    = "sync-not-begun" // it was asked for, and begins later
+	CodeNothingWorks    = "nothing-works"  // no server works on the data dir
 )

@@ -1,24 +1,27 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 )
 
 // Refusal is an error that a person caused and can mend; its Detail is one
 // plain sentence with what to do next.
 type Refusal struct {
-	Status int    // HTTP status, 400 to 599
-	Title  string // a few words, the same for every occurrence; "" for the status text
-	Detail string
+	Status int    `json:"status"` // HTTP status, 400 to 599
+	Title  string `json:"title"`  // a few words, the same for every occurrence; "" for the status text
+	Detail string `json:"detail"`
 	// Code names the kind of refusal for programs, which must not read titles; ""
 	// where the status says enough.
-	Code string
+	Code string `json:"code"`
 	// RetryAfter is a number of seconds, 0 for none.
-	RetryAfter int
+	RetryAfter int `json:"-"`
 	// More are further members of the answer.
-	More map[string]any
+	More map[string]any `json:"-"`
 }
 
 // Refuse returns a refusal without a code.
@@ -27,7 +30,21 @@ func Refuse(status int, title, detail string) *Refusal {
 }
 
 // Error returns the detail.
-func (r *Refusal) Error() string { return r.Detail }
+func (r *Refusal) Error() string { return cmp.Or(r.Detail, r.Title) }
+
+// Read returns the refusal that an answer is; of another server's, what its status
+// says.
+func Read(res *http.Response) *Refusal {
+	r := &Refusal{Status: res.StatusCode, Title: res.Status}
+	if strings.HasPrefix(res.Header.Get("Content-Type"), problemType) {
+		if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(r); err != nil {
+			r.Detail = res.Status
+		}
+	}
+	return r
+}
+
+const problemType = "application/problem+json"
 
 // Write answers with problem+json.
 func (r *Refusal) Write(w http.ResponseWriter) {
@@ -47,7 +64,7 @@ func (r *Refusal) Write(w http.ResponseWriter) {
 		body = []byte(`{"type":"about:blank","title":"Something went wrong here","status":500}`)
 	}
 	h := w.Header()
-	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Type", problemType)
 	h.Set("Cache-Control", "no-store")
 	h.Del("Content-Disposition")
 	if r.RetryAfter > 0 {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/queue"
 	"stockroom/shopify"
@@ -32,7 +33,7 @@ func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Re
 		return out, &web.Refusal{Status: http.StatusNotFound, Title: "Removed already", Detail: shop +
 			" was removed already; `" + a.command("shop remove "+shop+" --purge") + "` deletes what is still kept of it."}
 	case !connected && !removed:
-		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: shop +
+		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: shop +
 			" is not connected; `" + a.command("shop list") + "` shows the shops that are."}
 	}
 	counts, err := a.store.CountShop(ctx, shop)

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/syncer"
@@ -95,7 +96,7 @@ func (a *Appliance) sampleShop(name string) (domain string, secret []byte, err e
 		}
 		return domain, secrets[0], nil
 	}
-	return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: domain + " is not connected; those that are: " + a.command("shop list")}
+	return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: domain + " is not connected; those that are: " + a.command("shop list")}
 }
 
 // sampleBody is a harmless body for a topic: its ids exist in no shop. A product

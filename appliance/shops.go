@@ -275,7 +275,7 @@ func (s shops) declared(err error) error {
 	case errors.Is(err, state.ErrDeclared):
 		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared, Detail: err.Error() + "."}
 	case errors.Is(err, state.ErrUnknownShop):
-		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
+		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
 	}
 	return err
 }

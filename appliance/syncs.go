@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/state"
 	"stockroom/status"
 	"stockroom/store"
@@ -37,7 +38,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 	case err != nil:
 		return 0, err
 	case !began:
-		return 0, &web.Refusal{Status: http.StatusConflict, Title: "Another sync runs", RetryAfter: 10,
+		return 0, &web.Refusal{Status: http.StatusConflict, Title: "Another sync runs", Code: answer.CodeSyncRuns, RetryAfter: 10,
 			Detail: "Another sync of this shop runs; this one begins after it. Follow it in the list of syncs, or cancel the one that runs."}
 	}
 	for {
@@ -56,7 +57,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 		select {
 		case <-wait.Done():
 			t.Stop()
-			return 0, &web.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", RetryAfter: 10,
+			return 0, &web.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
 				Detail: "The sync was asked for but has not begun yet; the list of syncs shows it when it does."}
 		case <-t.C:
 		}
@@ -64,7 +65,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 }
 
 func notWorking() error {
-	return &web.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Detail: "Syncs are made while `stockroom serve` runs."}
+	return &web.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Code: answer.CodeNothingWorks, Detail: "Syncs are made while `stockroom serve` runs."}
 }
 
 // Cancel ends the shop's run.

@@ -146,22 +146,22 @@ func (w *pipeWriter) Write(b []byte) (int, error) {
 	return w.body.Write(b)
 }
 
-// problem is an answer in problem+json.
-type problem struct {
-	Status int    `json:"status"`
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Code   string `json:"code"`
-}
-
-func (p *problem) Error() string {
-	if p.Detail == "" {
-		return p.Title
+// exitOf is the exit code of a refusal: by its code, else by its status. Its words
+// decide nothing.
+func exitOf(r *answer.Refusal) int {
+	switch r.Code {
+	case answer.CodeDeclared, answer.CodeNoPublicAddress, answer.CodeCredentials:
+		return config.ExitConfig
+	case answer.CodeUnreachable:
+		return config.ExitUnreachable
 	}
-	return p.Detail
+	if r.Status == http.StatusBadRequest {
+		return config.ExitUsage
+	}
+	return config.ExitFailed
 }
 
-// do sends a request and returns the answer, or a *problem.
+// do sends a request and returns the answer, or an *answer.Refusal.
 func (c *client) do(ctx context.Context, method, path string, query url.Values, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
@@ -195,19 +195,8 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		return res, nil
 	}
 	defer res.Body.Close()
-	p := &problem{Status: res.StatusCode, Title: res.Status}
-	if strings.HasPrefix(res.Header.Get("Content-Type"), "application/problem+json") {
-		if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(p); err != nil {
-			p.Detail = res.Status
-		}
-	}
-	switch p.Code {
-	case answer.CodeDeclared, answer.CodeNoPublicAddress, answer.CodeCredentials:
-		return nil, withCode(config.ExitConfig, p)
-	case answer.CodeUnreachable:
-		return nil, withCode(config.ExitUnreachable, p)
-	}
-	return nil, p
+	refusal := answer.Read(res)
+	return nil, withCode(exitOf(refusal), refusal)
 }
 
 // call sends a request and reads the JSON answer into out, nil to drop it.

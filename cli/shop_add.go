@@ -47,7 +47,7 @@ func (c shopAddCommand) Run(e *env) error {
 		defer cancel()
 		var out web.Connected
 		err := cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), nil, body, &out)
-		var p *problem
+		var p *answer.Refusal
 		switch {
 		case e.ctx.Err() != nil:
 			return fmt.Errorf("shop add: stopped; %s shows whether it was connected", e.command("shop list"))

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/shopify"
 	"stockroom/status"
@@ -214,13 +215,13 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, erro
 	for {
 		var run web.Run
 		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
-		var refused *problem
+		var refused *answer.Refusal
 		if !errors.As(err, &refused) {
 			return run, err
 		}
 		wait := behindEvery
-		switch refused.Title {
-		case "Another sync runs":
+		switch refused.Code {
+		case answer.CodeSyncRuns:
 			var st status.Sync
 			if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
 				return run, err
@@ -234,9 +235,9 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, erro
 				return run, withCode(config.ExitUnreachable, fmt.Errorf(
 					"another sync of the shop is in the way and can't go on: %s. %s", st.Waits, e.goesOn(cl, web.Run{SyncRun: *st.Running})))
 			}
-		case "The sync can't begin":
+		case answer.CodeSyncNotBegun:
 			p.say(refused.Detail, time.Now())
-		case "Nothing works on the data dir":
+		case answer.CodeNothingWorks:
 			if wait = 50 * time.Millisecond; time.Now().After(until) {
 				return run, err
 			}

@@ -2,13 +2,13 @@ package cli
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/status"
 	"stockroom/store"
@@ -18,32 +18,24 @@ import (
 // standIn answers as a server whose syncs stand as the functions say.
 type standIn struct {
 	status  func() status.Sync
-	start   func() (status int, title string)
+	start   func() (status int, code string)
 	current func() web.Run
 }
 
 func (s standIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	answer := func(status int, v any) {
-		w.Header().Set("Content-Type", "application/json")
-		if status >= 300 {
-			w.Header().Set("Content-Type", "application/problem+json")
-		}
-		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(v)
-	}
 	switch {
 	case r.Method == http.MethodPost:
-		if status, title := s.start(); status >= 300 {
-			answer(status, problem{Status: status, Title: title, Detail: title + "."})
+		if status, code := s.start(); status >= 300 {
+			(&answer.Refusal{Status: status, Title: "Words", Code: code, Detail: "Nobody goes by them."}).Write(w)
 			return
 		}
-		answer(http.StatusAccepted, s.current())
+		_ = answer.JSON(w, http.StatusAccepted, s.current())
 	case strings.HasSuffix(r.URL.Path, "/sync"):
-		answer(http.StatusOK, s.status())
+		_ = answer.JSON(w, http.StatusOK, s.status())
 	case r.URL.Path == "/api/v1/syncs":
-		answer(http.StatusOK, map[string]any{"syncs": []web.Run{}})
+		_ = answer.JSON(w, http.StatusOK, map[string]any{"syncs": []web.Run{}})
 	default:
-		answer(http.StatusOK, s.current())
+		_ = answer.JSON(w, http.StatusOK, s.current())
 	}
 }
 
@@ -95,7 +87,7 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 					},
 					start: func() (int, string) {
 						if tt.behind {
-							return http.StatusConflict, "Another sync runs"
+							return http.StatusConflict, answer.CodeSyncRuns
 						}
 						return http.StatusAccepted, ""
 					},

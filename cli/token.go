@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stockroom/admit"
+	"stockroom/answer"
 )
 
 type tokenCommand struct {
@@ -83,7 +84,7 @@ func (c tokenRemoveCommand) Run(e *env) error {
 			Removed int `json:"removed"`
 		}
 		err := cl.call(e.ctx, http.MethodDelete, "/api/v1/tokens/"+url.PathEscape(c.Name), nil, nil, &out)
-		if p := (*problem)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
+		if p := (*answer.Refusal)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
 			return fmt.Errorf("there is no token %q; those there are: %s", c.Name, e.command("token list"))
 		}
 		if err != nil {

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -52,6 +55,23 @@ func TestTheDescriptionNamesEveryConditionAndNoOther(t *testing.T) {
 		got = append(got, v.(string))
 	}
 	if want := append(status.Codes(), "unknown"); !slices.Equal(got, want) {
+		t.Errorf("it names %q, want %q", got, want)
+	}
+}
+
+func TestTheDescriptionNamesEveryCodeOfARefusalAndNoOther(t *testing.T) {
+	var got, want []string
+	for _, v := range description(t, newRig(t, nil)).Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
+		got = append(got, v.(string))
+	}
+	source, err := os.ReadFile(filepath.Join("..", "answer", "code.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, found := range regexp.MustCompile(`= "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		want = append(want, found[1])
+	}
+	if !slices.Equal(got, want) {
 		t.Errorf("it names %q, want %q", got, want)
 	}
 }
