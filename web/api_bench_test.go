@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/status"
 	"stockroom/store"
 )
 
@@ -26,6 +27,7 @@ func BenchmarkAPI(b *testing.B) {
 	if err := r.store.PutShop(b.Context(), store.Shop{Shop: "wool.myshopify.com"}); err != nil {
 		b.Fatal(err)
 	}
+	r.shops.list = append(r.shops.list, status.Connection{Shop: "wool.myshopify.com"})
 	half, err := r.store.Search(b.Context(), store.SearchFilter{Text: fmt.Sprint("sleeves ", products/2), Limit: 1})
 	if err != nil || len(half.Products) == 0 {
 		b.Fatal(err)

