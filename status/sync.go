@@ -1,7 +1,6 @@
 package status
 
 import (
-	"strings"
 	"time"
 
 	"stockroom/catalog"
@@ -43,22 +42,10 @@ type Sync struct {
 	Raw syncer.Status `json:"-"`
 }
 
-// Schedule is one thing that is done for a shop again and again.
-type Schedule struct {
-	Name        string    `json:"name"` // full_sync, reconcile, incremental or subscriptions
-	Every       float64   `json:"every_seconds"`
-	LastStart   time.Time `json:"last_start_at,omitzero"`
-	LastSuccess time.Time `json:"last_success_at,omitzero"`
-	LastError   string    `json:"last_error,omitempty"` // of the last run, "" when it went well
-	Next        time.Time `json:"next_at,omitzero"`
-	Held        string    `json:"held,omitempty"` // why it is not done before Next, "" when nothing holds it
-	Running     bool      `json:"running"`
-	Late        bool      `json:"late"` // a run was missed: no success for twice the time and a bit
-}
-
-// Subscriptions is what is known of a shop's webhook subscriptions, Subscription
-// one of them.
+// Schedule is one thing that is done for a shop again and again. Subscriptions is
+// what is known of its webhook subscriptions, Subscription one of them.
 type (
+	Schedule      = syncer.ScheduleStatus
 	Subscriptions = syncer.Subscriptions
 	Subscription  = syncer.Subscription
 )
@@ -89,7 +76,7 @@ func (s *Sync) Next() (first Schedule, ok bool) {
 func SyncOf(st syncer.Status, now time.Time) Sync {
 	v := Sync{
 		Running: st.Running, Waits: st.Waits, WaitsUntil: st.WaitsUntil, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Staleness: -1,
-		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Subscriptions: st.Subscriptions,
+		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: st.Schedules, Subscriptions: st.Subscriptions,
 		Deliveries: st.Deliveries, Raw: st,
 	}
 	v.AsOf = v.ProvenIDs
@@ -101,12 +88,6 @@ func SyncOf(st syncer.Status, now time.Time) Sync {
 	}
 	if st.Running != nil {
 		v.Rate, v.EndsAt = pace(*st.Running, st.Since, now)
-	}
-	for _, sc := range st.Schedules {
-		v.Schedules = append(v.Schedules, Schedule{
-			Name: sc.Name, Every: sc.Every.Seconds(), LastStart: sc.LastStart, LastSuccess: sc.LastSuccess, LastError: sc.LastError,
-			Next: sc.Next, Held: strings.TrimRight(sc.Held, "."), Running: sc.Running, Late: sc.Late,
-		})
 	}
 	return v
 }

@@ -34,9 +34,9 @@ func calmShop(name string) Shop {
 		ProvenIDs: noon.Add(-time.Minute), ProvenFields: noon.Add(-26 * time.Hour), ProvenRun: 7, Staleness: time.Minute, StalenessKnown: true, Remote: 40,
 		Subscriptions: sub,
 		Schedules: []syncer.ScheduleStatus{
-			{Name: "full_sync", Every: 168 * time.Hour, LastSuccess: noon.Add(-26 * time.Hour), Next: noon.Add(100 * time.Hour)},
-			{Name: "reconcile", Every: time.Hour, LastSuccess: noon.Add(-time.Minute), Next: noon.Add(59 * time.Minute)},
-			{Name: "subscriptions", Every: 10 * time.Minute, LastSuccess: sub.CheckedAt, Next: noon.Add(9 * time.Minute)},
+			{Name: "full_sync", Every: 168 * 3600, LastSuccess: noon.Add(-26 * time.Hour), Next: noon.Add(100 * time.Hour)},
+			{Name: "reconcile", Every: 3600, LastSuccess: noon.Add(-time.Minute), Next: noon.Add(59 * time.Minute)},
+			{Name: "subscriptions", Every: 600, LastSuccess: sub.CheckedAt, Next: noon.Add(9 * time.Minute)},
 		},
 	}, noon)
 	return Shop{Connection: Connection{Shop: name, State: "active", HasSecret: true}, Last: noon.Add(-3 * time.Second), Calls: &Calls{Circuit: "closed"}, Sync: &sync}

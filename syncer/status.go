@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"stockroom/store"
@@ -39,16 +40,19 @@ type Status struct {
 	Unread                  error // why Deliveries could not be read, nil when it was
 }
 
-// ScheduleStatus is how one schedule stands.
+// ScheduleStatus is how one thing stands that is done for a shop again and again.
 type ScheduleStatus struct {
-	Name                         string
-	Every                        time.Duration
-	LastStart, LastSuccess, Next time.Time
-	LastError                    string
-	Running, Late                bool
+	Name        string    `json:"name"` // full_sync, reconcile, incremental or subscriptions
+	Every       float64   `json:"every_seconds"`
+	LastStart   time.Time `json:"last_start_at,omitzero"`
+	LastSuccess time.Time `json:"last_success_at,omitzero"`
+	LastError   string    `json:"last_error,omitempty"` // of the last run, "" when it went well
+	Next        time.Time `json:"next_at,omitzero"`
 	// Held is why it is not done before Next, or, with Next zero, before a person
-	// says so; "" for nothing.
-	Held string
+	// says so, without a stop at its end; "" for nothing.
+	Held    string `json:"held,omitempty"`
+	Running bool   `json:"running"`
+	Late    bool   `json:"late"` // a run was missed: no success for twice the time and a bit
 }
 
 // statusMost is how long Status waits for the catalogue.
@@ -101,11 +105,12 @@ func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
 	for _, sc := range append(s.schedules(shop), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
 		r, _ := s.o.State.Run(shop, sc.name)
 		st := ScheduleStatus{
-			Name: sc.name, Every: sc.every, LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
+			Name: sc.name, Every: sc.every.Seconds(), LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
 			Running: running == sc.name, Late: late(sc, s.successOf(shop, sc.name, r.LastSuccess), since, now),
 		}
 		if sc.every > 0 && !st.Running {
 			st.Next, st.Held = s.NextRun(shop, sc.name, now)
+			st.Held = strings.TrimRight(st.Held, ".")
 		}
 		list = append(list, st)
 	}
