@@ -249,11 +249,6 @@ func merge(c state.Credentials, in web.AddShop) state.Credentials {
 	return c
 }
 
-// Preview tells what Select would do.
-func (s shops) Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
-	return s.a.store.PreviewSelection(ctx, shop, sel)
-}
-
 // Select changes which products are kept current.
 func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
 	if err := s.a.state.SetSelection(shop, sel); err != nil {

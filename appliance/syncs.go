@@ -8,31 +8,33 @@ import (
 
 	"stockroom/answer"
 	"stockroom/state"
-	"stockroom/status"
 	"stockroom/store"
 	"stockroom/syncer"
 	"stockroom/web"
 )
 
-// syncs implements web.Syncs.
-type syncs struct{ a *Appliance }
+// syncs is the syncer as web.Syncs.
+type syncs struct {
+	*syncer.Syncer
+	a *Appliance
+}
 
 // startWait is how long an answer waits for its run to begin.
 const startWait = 10 * time.Second
 
 // Start begins a run or joins the one of its kind.
 func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (int64, error) {
-	if !s.a.syncer.Works() {
+	if !s.Works() {
 		return 0, notWorking()
 	}
 	wait, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	asked := time.Now()
-	began, err := s.a.syncer.Start(wait, shop, kind, dryRun)
+	began, err := s.Syncer.Start(wait, shop, kind, dryRun)
 	var paused *syncer.PausedError
 	switch {
 	case errors.Is(err, state.ErrUnknownShop):
-		return 0, shops(s).declared(err)
+		return 0, shops{s.a}.declared(err)
 	case errors.As(err, &paused):
 		return 0, &web.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
 	case err != nil:
@@ -42,7 +44,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 			Detail: "Another sync of this shop runs; this one begins after it. Follow it in the list of syncs, or cancel the one that runs."}
 	}
 	for {
-		if st := s.a.syncer.Status(shop, time.Now()); st.Running != nil && st.Running.Kind == kind {
+		if st := s.Status(shop, time.Now()); st.Running != nil && st.Running.Kind == kind {
 			return st.Running.ID, nil
 		}
 		// It may have ended already.
@@ -66,19 +68,6 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 
 func notWorking() error {
 	return &web.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Code: answer.CodeNothingWorks, Detail: "Syncs are made while `stockroom serve` runs."}
-}
-
-// Cancel ends the shop's run.
-func (s syncs) Cancel(_ context.Context, shop string) (bool, error) {
-	return s.a.syncer.Cancel(shop), nil
-}
-
-// CheckSubscriptions compares wanted and present subscriptions.
-func (s syncs) CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error) {
-	if _, ok := s.a.state.Shop(shop); !ok {
-		return status.Subscriptions{}, shops(s).declared(state.ErrUnknownShop)
-	}
-	return s.a.syncer.CheckSubscriptions(ctx, shop, fix)
 }
 
 var _ web.Syncs = syncs{}

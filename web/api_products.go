@@ -97,15 +97,9 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("after"), Limit: limit}
-	if err := knownOutcome(f.Outcome); err != nil {
+	f, err := deliveryFilter(r, "after", limit)
+	if err != nil {
 		return err
-	}
-	if text := q.Get("product"); text != "" {
-		if f.Product, err = catalog.ParseProductID(text); err != nil {
-			return refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
-		}
 	}
 	page, err := s.o.Store.SearchDeliveries(r.Context(), f)
 	if err != nil {
@@ -122,10 +116,18 @@ func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httproute
 	return writeJSON(w, http.StatusOK, map[string]any{"rejected": s.o.Rejected()})
 }
 
-// knownOutcome refuses a filter by an outcome that there is not.
-func knownOutcome(o store.Outcome) error {
-	if o == "" || slices.Contains(store.Outcomes(), o) {
-		return nil
+// deliveryFilter reads which deliveries are asked for; at names the parameter that
+// holds the cursor.
+func deliveryFilter(r *http.Request, at string, limit int) (f store.DeliveryFilter, err error) {
+	q := r.URL.Query()
+	f = store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get(at), Limit: limit}
+	if f.Outcome != "" && !slices.Contains(store.Outcomes(), f.Outcome) {
+		return f, refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
 	}
-	return refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
+	if text := q.Get("product"); text != "" {
+		if f.Product, err = catalog.ParseProductID(text); err != nil {
+			return f, refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
+		}
+	}
+	return f, nil
 }

@@ -181,7 +181,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 	}
 	var effect store.SelectionEffect
 	if dry || !yes {
-		if effect, err = s.o.Shops.Preview(r.Context(), shop.Shop, sel); err != nil {
+		if effect, err = s.o.Store.PreviewSelection(r.Context(), shop.Shop, sel); err != nil {
 			return err
 		}
 		if effect.Drastic() && !dry {

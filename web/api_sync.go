@@ -217,10 +217,7 @@ func (s *Server) apiCancelSync(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	was, err := syncs.Cancel(r.Context(), shop)
-	if err != nil {
-		return err
-	}
+	was := syncs.Cancel(shop)
 	s.audit.Info("sync cancelled", "shop", shop, "was_running", was)
 	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop, "cancelled": was})
 }

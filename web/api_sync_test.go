@@ -49,12 +49,12 @@ func (f *fakeSyncs) Start(ctx context.Context, shop string, kind store.RunKind, 
 	return run.ID, err
 }
 
-func (f *fakeSyncs) Cancel(context.Context, string) (bool, error) {
+func (f *fakeSyncs) Cancel(string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	was := len(f.running) > 0
 	clear(f.running)
-	return was, f.err
+	return was
 }
 
 func (f *fakeSyncs) CheckSubscriptions(_ context.Context, _ string, fix bool) (status.Subscriptions, error) {

@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	vm "github.com/VictoriaMetrics/metrics"
@@ -50,43 +51,37 @@ func pointsWords(c *status.Calls, now time.Time) string {
 	return words
 }
 
-// callGauges adds what concerns calls to a scrape. Shops that share a label are
-// added up; of their circuits the worst counts.
+// callGauges adds what concerns calls to a scrape. Of the circuits of shops that
+// share a label the worst counts.
 func (s *Server) callGauges(set *vm.Set, a *status.Account) {
 	if s.o.Outbound == nil {
 		return
 	}
-	used, budget, circuit := map[string]float64{}, map[string]float64{}, map[string]float64{}
-	paused := map[string]float64{"token": 0, "scope": 0, "frozen": 0, "uninstalled": 0, "operator": 0}
+	var f folded
+	for _, reason := range []string{"token", "scope", "frozen", "uninstalled", "operator"} {
+		f.fold(fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason), 0, add)
+	}
 	for _, v := range a.Shops {
 		label, c := s.label(v.Shop), v.Calls
 		if c == nil {
 			c = new(status.Calls)
 		}
-		used[label] += float64(c.Used)
-		budget[label] += float64(c.Budget)
-		circuit[label] = max(circuit[label], circuitStates[c.Circuit])
+		f.fold(fmt.Sprintf(`stockroom_limiter_points_used{shop=%q}`, label), float64(c.Used), add)
+		f.fold(fmt.Sprintf(`stockroom_limiter_points_budget{shop=%q}`, label), float64(c.Budget), add)
+		f.fold(fmt.Sprintf(`stockroom_breaker_state{shop=%q}`, label), circuitStates[c.Circuit], math.Max)
 		if v.State != "active" {
 			reason, _ := pauseParts(v.Reason)
 			if v.State == "uninstalled" {
 				reason = "uninstalled"
 			}
-			if _, known := paused[reason]; known {
-				paused[reason]++
+			if series := fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason); f.has(series) {
+				f.fold(series, 1, add)
 			}
 		}
 	}
-	add := func(name string, v float64) { set.NewGauge(name, func() float64 { return v }) }
-	for label := range used {
-		add(fmt.Sprintf(`stockroom_limiter_points_used{shop=%q}`, label), used[label])
-		add(fmt.Sprintf(`stockroom_limiter_points_budget{shop=%q}`, label), budget[label])
-		add(fmt.Sprintf(`stockroom_breaker_state{shop=%q}`, label), circuit[label])
-	}
-	for reason, n := range paused {
-		add(fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason), n)
-	}
-	add(`stockroom_throttled_self_total`, float64(s.o.Outbound.SelfThrottled()))
+	f.fold(`stockroom_throttled_self_total`, float64(s.o.Outbound.SelfThrottled()), add)
 	if days, ok := s.o.Outbound.DaysLeft(a.Now); ok {
-		add(`stockroom_api_version_support_seconds`, float64(days)*24*3600)
+		f.fold(`stockroom_api_version_support_seconds`, float64(days)*24*3600, add)
 	}
+	f.write(set)
 }

@@ -87,10 +87,6 @@ func (s *shops) Remove(ctx context.Context, shop string, purge, dry bool) (Remov
 	return out, err
 }
 
-func (s *shops) Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
-	return s.store.PreviewSelection(ctx, shop, sel)
-}
-
 func (s *shops) Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

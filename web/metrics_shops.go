@@ -45,6 +45,11 @@ func (f *folded) fold(series string, v float64, with func(a, b float64) float64)
 	f.values[series] = v
 }
 
+func (f *folded) has(series string) bool {
+	_, ok := f.values[series]
+	return ok
+}
+
 func (f *folded) write(set *vm.Set) {
 	for _, series := range f.order {
 		v := f.values[series]

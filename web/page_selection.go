@@ -113,7 +113,7 @@ func (s *Server) saveSelection(w http.ResponseWriter, r *http.Request, p httprou
 		return again(http.StatusConflict)
 	}
 	if r.PostForm.Get("yes") == "" {
-		would, err := s.o.Shops.Preview(r.Context(), shop.Shop, sel)
+		would, err := s.o.Store.PreviewSelection(r.Context(), shop.Shop, sel)
 		if err != nil {
 			return err
 		}

@@ -176,11 +176,7 @@ func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter
 	if s.o.Syncs != nil && run.State == store.RunRunning {
 		st := s.o.Status.Sync(run.Shop, time.Now())
 		if st != nil && st.Running != nil && st.Running.ID == run.ID {
-			was, err := s.o.Syncs.Cancel(r.Context(), run.Shop)
-			if err != nil {
-				return err
-			}
-			if was {
+			if s.o.Syncs.Cancel(run.Shop) {
 				s.audit.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
 				said = saying("cancelled", 1)
 			}

@@ -28,17 +28,9 @@ type updatesView struct {
 }
 
 func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	q, now := r.URL.Query(), time.Now()
-	f := store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get("cursor"), Limit: updatesListed}
-	if err := knownOutcome(f.Outcome); err != nil {
+	f, err := deliveryFilter(r, "cursor", updatesListed)
+	if err != nil {
 		return err
-	}
-	if text := q.Get("product"); text != "" {
-		id, err := catalog.ParseProductID(text)
-		if err != nil {
-			return refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
-		}
-		f.Product = id
 	}
 	shops, err := s.shopOptions(r.Context(), f.Shop)
 	if err != nil {
@@ -52,9 +44,9 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 		return err
 	}
 	v := updatesView{
-		Shops: shops, Product: q.Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
+		Shops: shops, Product: r.URL.Query().Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
 		pager: pagerOf(r.URL, f.Cursor, found.Prev, found.Next),
-		Rows:  updateRows(now, found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
+		Rows:  updateRows(time.Now(), found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
 	}
 	for _, o := range store.Outcomes() {
 		v.Outcomes = append(v.Outcomes, option{string(o), outcomeOf(o).Label, o == f.Outcome})

@@ -81,8 +81,6 @@ type Shops interface {
 	// Remove forgets the connection; with purge everything else that is kept of
 	// the shop too, also of one that was removed before. dry only tells.
 	Remove(ctx context.Context, shop string, purge, dry bool) (Removed, error)
-	// Preview tells what Select would do.
-	Preview(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
 	Select(ctx context.Context, shop string, sel catalog.Selection) (store.SelectionEffect, error)
 }
 

@@ -14,7 +14,7 @@ type Syncs interface {
 	// waits; the run's id is found in the list of runs.
 	Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (run int64, err error)
 	// Cancel ends the shop's run. It reports whether there was one.
-	Cancel(ctx context.Context, shop string) (bool, error)
+	Cancel(shop string) bool
 	// CheckSubscriptions compares the wanted subscriptions with those present;
 	// with fix it creates and mends them.
 	CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error)
