@@ -179,3 +179,70 @@ func TestAVersionThatRulesPassOverIsListedUntilTheSelectionChanges(t *testing.T)
 		t.Errorf("passed over %v after the selection changed", got)
 	}
 }
+
+// A size tells two images of one address apart, so one that differs is another
+// image, and the stored order says nothing of it. A size of 0 is not known.
+func TestAnImageOfAnotherSizeIsAnotherImage(t *testing.T) {
+	sized := func(sizes ...[2]int64) (list []catalog.Image) {
+		for i, s := range sizes {
+			list = append(list, catalog.Image{Position: int64(i + 1), Src: []string{"a", "b"}[i], Width: s[0], Height: s[1]})
+		}
+		return list
+	}
+	stored := sized([2]int64{3, 4}, [2]int64{5, 6})
+	for _, tt := range []struct {
+		name string
+		read []catalog.Image
+		want bool
+	}{
+		{"the same sizes", sized([2]int64{3, 4}, [2]int64{5, 6}), true},
+		{"sizes that are not known", sized([2]int64{0, 4}, [2]int64{5, 0}), true},
+		{"another width", sized([2]int64{9, 4}, [2]int64{5, 6}), false},
+		{"another height", sized([2]int64{3, 4}, [2]int64{5, 9}), false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			slices.Reverse(tt.read)
+			if list, same := inOrderOf(stored, tt.read); same != tt.want || same && !slices.EqualFunc(list, stored, sameImage) {
+				t.Errorf("%v: %+v, want %v", same, list, tt.want)
+			}
+		})
+	}
+	twins := []catalog.Image{{ID: 1, Position: 1, Src: "a", Width: 9}, {ID: 2, Position: 2, Src: "a", Width: 3}}
+	read := []catalog.Image{{Src: "a", Width: 3, VariantIDs: []int64{100}}, {Src: "a", Width: 9}}
+	if list, same := inOrderOf(twins, read); !same || len(list[0].VariantIDs) != 0 || len(list[1].VariantIDs) != 1 {
+		t.Errorf("twins: %v, %+v", same, list)
+	}
+}
+
+func sameImage(a, b catalog.Image) bool {
+	return a.ID == b.ID && a.Position == b.Position && a.Src == b.Src && a.Width == b.Width && a.Height == b.Height
+}
+
+// TestAReadOfTheStoredVersionIsNotedForADay holds that each read of a new version
+// is noted, as an edit of its second may hide behind it, and that one of an old
+// version costs no write.
+func TestAReadOfTheStoredVersionIsNotedForADay(t *testing.T) {
+	b := open(t)
+	readAt := func() int64 {
+		list, err := b.s.Listing(t.Context(), testShop, 0, 10)
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%v, %v", list, err)
+		}
+		return list[0].ReadAt
+	}
+	made := time.Now().Truncate(time.Second)
+	b.want(upsertOf(product(1, "v1", made.UnixMilli(), "1")), Applied)
+	for _, step := range []struct{ began, noted time.Duration }{
+		{10 * time.Second, 10 * time.Second},
+		{20 * time.Second, 20 * time.Second},
+		{15 * time.Second, 20 * time.Second}, // an earlier read that was stored later
+		{23 * time.Hour, 23 * time.Hour},
+		{25 * time.Hour, 25 * time.Hour}, // until one is noted from after the day
+		{26 * time.Hour, 25 * time.Hour},
+	} {
+		b.fetched(Read{Started: made.Add(step.began)}, product(1, "v1", made.UnixMilli(), "1"))
+		if got := time.UnixMilli(readAt()).Sub(made); got != step.noted {
+			t.Errorf("after a read of %v the row says %v, want %v", step.began, got, step.noted)
+		}
+	}
+}
