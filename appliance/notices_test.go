@@ -175,6 +175,37 @@ func TestASelectionThatBothFilesLostIsAskedFor(t *testing.T) {
 	}
 }
 
+func TestALossThatAFullSyncHasHealedIsNotReadAgainAtEachStart(t *testing.T) {
+	const shop = "linen.myshopify.com"
+	r := newLossRig(t)
+	r.connect(shop, "secret")
+	r.restart("queue.db")
+	owed := func() bool {
+		list, err := r.store.WantedList(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.ContainsFunc(list, func(w store.Wanted) bool { return w.Kind == store.WantSync })
+	}
+	if !owed() {
+		t.Fatal("no full sync is owed after the loss")
+	}
+	run, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: shop, Kind: store.RunFull, Trigger: "test"})
+	run.State, run.ProvenAt = store.RunDone, store.MillisOf(time.Now().Add(time.Second))
+	err = errors.Join(err, r.store.SaveRun(t.Context(), run),
+		r.store.WantedDone(t.Context(), store.Wanted{Shop: shop, Kind: store.WantSync}, time.Now().Add(time.Second)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.restart(); owed() {
+		t.Error("a full sync is owed again although one has proven every field since")
+	}
+	r.restart("products.db")
+	if !owed() {
+		t.Error("the next loss owes none")
+	}
+}
+
 func TestANoticeOfALossIsTakenOffForGoodAndALaterOneIsShown(t *testing.T) {
 	for file, says := range map[string]string{"state.db": "state.db was lost", "products.db": "products.db was missing", "queue.db": "queue.db lost jobs"} {
 		t.Run(file, func(t *testing.T) {

@@ -54,26 +54,29 @@ func (a *Appliance) mirrorAgain(ctx context.Context) {
 }
 
 // wantSyncs asks for a full sync of every shop when the catalogue or the queue
-// has lost something. The wish is a row in it, so it outlives a restart.
+// has lost something and none has proven all of it since. The wish is a row in it, so
+// it outlives a restart.
 func (a *Appliance) wantSyncs(ctx context.Context) error {
 	var reason string
-	h := a.store.Health()
-	_, queueLost, _ := a.queue.Quarantined()
+	h, lost := a.store.Health(), a.started
+	_, queueLost, at := a.queue.Quarantined()
 	switch {
 	case h.Quarantined != "":
-		reason = "products.db was damaged and replaced"
+		reason, lost = "products.db was damaged and replaced", h.At
 	case a.productsLost != "":
 		reason = "products.db was missing, or a file of it was replaced"
 	case h.Behind != 0:
 		reason = "products.db lost changes"
 	case queueLost != "":
-		reason = "queue.db was lost or damaged"
+		reason, lost = "queue.db was lost or damaged", at
 	default:
 		return nil
 	}
 	var list []store.Wanted
 	for _, shop := range a.state.Shops() {
-		list = append(list, store.Wanted{Shop: shop.Domain, Kind: store.WantSync, Reason: reason})
+		if p, err := a.store.LastProof(ctx, shop.Domain); err != nil || p.Fields <= lost.UnixMilli() {
+			list = append(list, store.Wanted{Shop: shop.Domain, Kind: store.WantSync, Reason: reason})
+		}
 	}
 	if err := a.store.Want(ctx, list...); err != nil {
 		return err
