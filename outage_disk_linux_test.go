@@ -109,6 +109,9 @@ func TestFullDiskRefusesWithoutHalvesAndRecovers(t *testing.T) {
 		// Single commits still fit into what lies free in a file, so the cause may
 		// be gone for a moment.
 		await(t, "/readyz names the disk", func() bool { return strings.Contains(degraded(t, s), "disk") })
+		if _, err := os.Stat(filepath.Join(s.Dir, "ballast")); err != nil {
+			t.Errorf("the reserve of the next start is gone: %v", err)
+		}
 		empty()
 		began := time.Now()
 		awaitReady(t, s)

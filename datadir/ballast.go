@@ -9,9 +9,11 @@ import (
 	"stockroom/folder"
 )
 
-// The ballast is a file that only takes up room. On a full disk it is removed,
-// which gives the stores the little space they need to open, to commit what is
-// under way and to say what is wrong.
+// The ballast is a file that only takes up room. A start that finds the disk full
+// removes it, which gives the stores the little space they need to open and to say
+// what is wrong. A disk that fills while we run does not: deliveries would use up what
+// is given back within seconds (750 of them, measured on a tmpfs), and are answered 503
+// and sent again either way; but the next start would have no reserve.
 
 // probeBytes is what the disk has to take at Open to count as not full: about
 // what SQLite needs to open a database.
