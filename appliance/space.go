@@ -15,7 +15,6 @@ const (
 	spaceEvery  = 5 * time.Second // between two looks at the free space
 	spaceTell   = time.Minute     // least time between two log lines of it, unless it got worse
 	spaceForget = time.Minute     // after which a refused commit of the queue says nothing any more
-	spaceProbe  = 2 * time.Second // for a try whether the catalogue has room again
 )
 
 // space is the room on the disk of the data dir, as it was seen last.
@@ -105,19 +104,7 @@ func (a *Appliance) tellSpace(s datadir.Space) {
 // watchSpace looks at the free space until ctx ends. It is apart from the other
 // upkeep, which waits for the disk.
 func (a *Appliance) watchSpace(ctx context.Context) {
-	every(ctx, spaceEvery, func() {
-		a.lookAtSpace()
-		// A write that was refused long ago must not be told for ever. While
-		// deliveries go to the queue, somebody else tries.
-		if _, closed := a.intake.CatalogueClosed(); !closed && a.store.Health().Cause == store.CauseFull {
-			probe, cancel := context.WithTimeout(ctx, spaceProbe)
-			err := a.store.Probe(probe)
-			cancel()
-			if err != nil {
-				a.log.Debug("the catalogue has no room yet", "error", err.Error())
-			}
-		}
-	})
+	every(ctx, spaceEvery, a.lookAtSpace)
 }
 
 // registerSpace adds the gauges of the free space.

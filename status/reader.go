@@ -150,7 +150,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 // files are the facts that are no shop's.
 func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
-	f.Catalogue = r.Catalogue()
+	f.Catalogue = r.catalogue()
 	f.Queue = r.queue(ctx, now)
 	if r.o.Space != nil {
 		f.Space = r.o.Space()
@@ -164,8 +164,8 @@ func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	return f
 }
 
-// Catalogue is whether products.db takes changes.
-func (r *Reader) Catalogue() Catalogue {
+// catalogue is whether products.db takes changes.
+func (r *Reader) catalogue() Catalogue {
 	h := r.o.Store.Health()
 	since, closed := r.o.CatalogueClosed()
 	f := Catalogue{OK: h.Cause == "" && !closed, Closed: closed, Cause: h.Cause, Err: h.Err, Since: h.Since, Log: h.Log}

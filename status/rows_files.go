@@ -18,7 +18,7 @@ func (f *Facts) storedWords() string {
 	if f.Catalogue.Cause == store.CauseLost {
 		return lostNext
 	}
-	tried := "Tried again with the next write. "
+	tried := "Tried again every few seconds. "
 	if f.Catalogue.Closed {
 		tried = "Tried again every half second. "
 	}

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"context"
 	"net/http"
 	"time"
 
@@ -36,33 +35,12 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, p httprouter.Par
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) (code int, ready status.Readiness) {
-	s.probeCatalogue(r.Context())
 	code, ready = http.StatusOK, s.o.Status.Ready(r.Context(), time.Now())
 	if ready.Status == "unavailable" {
 		code = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "5")
 	}
 	return code, ready
-}
-
-// probeCatalogue commits a small row when the last write failed, so that a
-// failure long past is not reported for ever. While deliveries go to the queue
-// somebody else does that.
-func (s *Server) probeCatalogue(ctx context.Context) {
-	if c := s.o.Status.Catalogue(); c.OK || c.Closed {
-		return
-	}
-	select {
-	case s.probe <- struct{}{}:
-	default:
-		return
-	}
-	defer func() { <-s.probe }()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if err := s.o.Store.Probe(ctx); err != nil {
-		s.log.Debug("readyz: probe", "error", err.Error())
-	}
 }
 
 func optional(t time.Time) *time.Time {

@@ -144,7 +144,6 @@ type Server struct {
 	streams *streams
 	sight   sight
 	onces   *answer.Once
-	probe   chan struct{} // one token: one probe of the catalogue at a time
 	undo    *undoList
 	doctor  *lastCheck
 	// lastConnected says what the form connected last.
@@ -174,7 +173,6 @@ func New(o Options) *Server {
 		copies:  make(chan struct{}, copiesAtOnce),
 		streams: newStreams(),
 		onces:   answer.NewOnce(lastingRefusal),
-		probe:   make(chan struct{}, 1),
 		undo:    new(undoList),
 		doctor:  new(lastCheck),
 	}

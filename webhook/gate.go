@@ -40,7 +40,8 @@ type outage struct {
 }
 
 const (
-	probeEvery  = 500 * time.Millisecond
+	probeEvery  = 500 * time.Millisecond // while deliveries are kept away
+	probeIdle   = 5 * time.Second        // after a write that failed, be it nobody's delivery
 	probeBudget = 2 * time.Second
 	tellAgain   = time.Minute     // between two log lines of an outage with one cause
 	tellChange  = 5 * time.Second // least time before another cause has a line
@@ -175,19 +176,32 @@ func (g *gate) whileOpen(ctx context.Context, fn func(context.Context) error) er
 	return fn(ctx)
 }
 
-// run probes the catalogue while the gate is closed, until ctx ends.
+// probe commits a small row in the catalogue.
+func (g *gate) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeBudget)
+	defer cancel()
+	return g.catalogue.Probe(ctx)
+}
+
+// run probes the catalogue while the gate is closed, until ctx ends. Nobody else does
+// that. While it is open only a failed write is followed by a probe, so that it is not
+// told of for ever where nobody writes.
 func (g *gate) run(ctx context.Context) {
 	g.wakeFirst(ctx)
+	idle := time.NewTicker(probeIdle)
+	defer idle.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-g.closing:
+		case <-idle.C:
+			if g.catalogue.Health().Cause != "" {
+				_ = g.probe(ctx) // what comes of it is in Health
+			}
 		}
 		for g.err() != nil {
-			probe, cancel := context.WithTimeout(ctx, probeBudget)
-			err := g.catalogue.Probe(probe)
-			cancel()
+			err := g.probe(ctx)
 			if err == nil {
 				g.open(ctx)
 				break
@@ -206,9 +220,7 @@ func (g *gate) run(ctx context.Context) {
 // wakeFirst wakes what an outage put off in an earlier process, as the commit
 // that ends an outage does.
 func (g *gate) wakeFirst(ctx context.Context) {
-	probe, cancel := context.WithTimeout(ctx, probeBudget)
-	defer cancel()
-	if err := g.catalogue.Probe(probe); err != nil {
+	if err := g.probe(ctx); err != nil {
 		return // they wait for their own time, or for the end of this outage
 	}
 	if _, err := g.queue.Wake(ctx, JobKind); err != nil {

@@ -36,6 +36,7 @@ type catalogue struct {
 	mu      sync.Mutex
 	apply   func(n int) (store.Result, error) // n counts from 1; nil applies
 	probe   func() error
+	cause   store.Cause // of a write that failed
 	applied []store.Delivery
 	records []store.Outcome
 	wanted  []store.Wanted // asked for by records
@@ -71,6 +72,12 @@ func (c *catalogue) Record(_ context.Context, _ store.Delivery, _ int64, o store
 		c.wanted = append(c.wanted, *want)
 	}
 	return want, nil
+}
+
+func (c *catalogue) Health() store.Health {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return store.Health{Cause: c.cause}
 }
 
 func (c *catalogue) Probe(context.Context) error {

@@ -23,6 +23,7 @@ type Catalogue interface {
 	Apply(ctx context.Context, d store.Delivery, c catalog.Change) (store.Result, error)
 	Record(ctx context.Context, d store.Delivery, externalID int64, outcome store.Outcome, reason string, want *store.Wanted) (*store.Wanted, error)
 	Probe(ctx context.Context) error
+	Health() store.Health
 }
 
 // Queue is where deliveries wait that the catalogue can't take now.

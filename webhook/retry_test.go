@@ -58,6 +58,43 @@ func TestADeliveryThatWaitedForARemovedShopIsDroppedUnlessTheLawAsksForIt(t *tes
 	}
 }
 
+// A write that fails while deliveries go through, such as a sync's, is looked after
+// although nobody writes any more.
+func TestAFailedWriteOfSomebodyElseIsProbedUntilOneCommits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(nil)
+		var probes atomic.Int64
+		b.catalogue.set(nil, func() error { probes.Add(1); return nil })
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- b.Run(ctx) }()
+		time.Sleep(time.Second)
+		fails := func(cause store.Cause) {
+			b.catalogue.mu.Lock()
+			defer b.catalogue.mu.Unlock()
+			b.catalogue.cause = cause
+		}
+		for _, step := range []struct {
+			cause store.Cause
+			want  int64
+		}{{"", 0}, {store.CauseIO, 2}, {"", 0}} {
+			fails(step.cause)
+			before := probes.Load()
+			time.Sleep(2 * probeIdle)
+			if n := probes.Load() - before; n != step.want {
+				t.Errorf("%d probes while the newest write failed for %q, want %d", n, step.cause, step.want)
+			}
+			if _, closed := b.CatalogueClosed(); closed {
+				t.Error("deliveries are kept away")
+			}
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A budget used up closes the gate: what comes next goes straight to the queue
 // until a probe commits, and then the waiting jobs are applied.
 func TestOutageSendsDeliveriesToTheQueueUntilAProbeCommits(t *testing.T) {
