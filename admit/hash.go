@@ -69,29 +69,18 @@ func (h *passwordHash) mark() string {
 
 var errHash = errors.New("not an argon2id hash")
 
-// parsePasswordHash reads what text wrote. Costs beyond what a login may take
-// are refused: nobody but us wrote them.
+// parsePasswordHash reads what text wrote, and nothing else. Costs beyond what a login
+// may take are refused: nobody but us wrote them.
 func parsePasswordHash(text string) (*passwordHash, error) {
-	parts := strings.Split(text, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
-		return nil, errHash
-	}
-	var version int
 	h := new(passwordHash)
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return nil, errHash
-	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.lanes); err != nil {
-		return nil, errHash
-	}
-	var err error
-	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
-		return nil, errHash
-	}
-	if h.sum, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil {
-		return nil, errHash
-	}
-	if h.passes < 1 || h.passes > 16 || h.memory < 8 || h.memory > 1<<20 || h.lanes < 1 || len(h.salt) < 8 || len(h.sum) < 16 || h.text() != text {
+	var rest string
+	_, err := fmt.Sscanf(text, "$argon2id$v=19$m=%d,t=%d,p=%d$%s", &h.memory, &h.passes, &h.lanes, &rest)
+	salt, sum, _ := strings.Cut(rest, "$")
+	var noSalt, noSum error
+	h.salt, noSalt = base64.RawStdEncoding.DecodeString(salt)
+	h.sum, noSum = base64.RawStdEncoding.DecodeString(sum)
+	if errors.Join(err, noSalt, noSum) != nil || h.passes < 1 || h.passes > 16 || h.memory < 8 || h.memory > 1<<20 ||
+		h.lanes < 1 || len(h.salt) < 8 || len(h.sum) < 16 || h.text() != text {
 		return nil, errHash
 	}
 	return h, nil
