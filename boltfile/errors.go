@@ -20,7 +20,7 @@ var (
 )
 
 // Removed reports whether err says that the name of an open file leads to
-// nothing. Opened.Rewrite puts the file back.
+// nothing. Opened.Mend puts the file back.
 func Removed(err error) bool {
 	lost, ok := errors.AsType[*folder.LostError](err)
 	return ok && !lost.Dir && !lost.Replaced
@@ -62,7 +62,7 @@ func reasonOf(err error) string {
 // before the meta page could change: the disk or the quota is full, or a size
 // limit was hit. The handle is then as good as before. After any other failed
 // commit it is not known what the disk holds, and the file has to be copied
-// afresh with Opened.Rewrite before another commit may be acknowledged.
+// afresh before another commit may be acknowledged, which Opened.Mend does.
 func WroteNothing(err error) bool {
 	var pe *fs.PathError
 	if !errors.As(err, &pe) || pe.Op != "write" {

@@ -134,7 +134,7 @@ func TestAFileThatIsLostIsPutBackOrLeftToWhatTookItsPlace(t *testing.T) {
 				}
 				switch l.want {
 				case "lost":
-					for _, f := range []func() (Opened, error){o.Rewrite, o.Reopen} {
+					for _, f := range []func() (Opened, error){o.rewrite, o.reopen} {
 						if _, err := f(); !Lost(err) {
 							t.Errorf("got %v", err)
 						}
@@ -166,7 +166,7 @@ func TestAFileThatIsLostIsPutBackOrLeftToWhatTookItsPlace(t *testing.T) {
 					}
 					return
 				case "removed":
-					if o, err = o.Rewrite(); err != nil {
+					if o, err = o.rewrite(); err != nil {
 						t.Fatal(err)
 					}
 					if !strings.Contains(log.String(), "queue.db was removed while Stockroom ran; it was put back with all that it held") {
@@ -176,7 +176,7 @@ func TestAFileThatIsLostIsPutBackOrLeftToWhatTookItsPlace(t *testing.T) {
 					if between && o.Update(put("later")) == nil {
 						t.Fatal("the damage was not met")
 					}
-					if o, err = o.Reopen(); err != nil || o.Quarantined == "" || !o.Fresh {
+					if o, err = o.reopen(); err != nil || o.Quarantined == "" || !o.Fresh {
 						t.Fatalf("reopen: %+v, %v", o, err)
 					}
 					acknowledged = nil
@@ -205,7 +205,7 @@ func TestAFileThatIsPutBackTakesTheNameFromNobody(t *testing.T) {
 		return nil
 	}})
 	must(t, os.Remove(path))
-	if _, err := o.Rewrite(); !Lost(err) {
+	if _, err := o.rewrite(); !Lost(err) {
 		t.Errorf("got %v", err)
 	}
 	if err := o.Close(); !Lost(err) {

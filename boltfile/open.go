@@ -78,12 +78,13 @@ type handle struct {
 	*place
 	file   *os.File
 	id     fs.FileInfo
-	txid   atomic.Uint64 // newest commit known to be in the file
-	broken atomic.Bool   // a transaction met damage
+	txid   atomic.Uint64         // newest commit known to be in the file
+	broken atomic.Bool           // a transaction met damage
+	cause  atomic.Pointer[error] // why it has to be mended, nil while it is sound
 	closed atomic.Bool
 	lost   atomic.Pointer[error] // see look
 
-	// copied is a copy of ours that got the name although Rewrite failed, nil for
+	// copied is a copy of ours that got the name although rewrite failed, nil for
 	// none. It is no stranger.
 	copied fs.FileInfo
 }
@@ -180,7 +181,7 @@ func (p *place) openSound(compactAbove int64) (_ Opened, err error) {
 		return opened, err
 	}
 	if compactAbove >= 0 && found.size > compactAbove && found.used < uint64(found.size/found.pageSize)/2 {
-		smaller, err := opened.Rewrite()
+		smaller, err := opened.rewrite()
 		if err != nil {
 			if opened.h.look() != nil { // the copy has the name by now
 				_ = opened.closeFile()
@@ -253,10 +254,52 @@ func (o Opened) closeFile() error {
 	return nil
 }
 
-// Reopen gives up a handle that has shown damage and opens the file anew, which
+// Sound reports whether the file can take the next transaction. Else it has to be
+// mended.
+func (o Opened) Sound() bool { return o.h.cause.Load() == nil && !o.h.closed.Load() }
+
+// Readable reports whether the file can be read, as one of which the last commit
+// failed can.
+func (o Opened) Readable() bool { return !o.h.broken.Load() && !o.h.closed.Load() }
+
+// Doubt says that what the disk holds of the file is not known any more.
+func (o Opened) Doubt(cause error) { o.h.cause.CompareAndSwap(nil, &cause) }
+
+// Mend returns the file fit for use: itself when it is sound; after a failed commit
+// or when it was removed, a copy that takes its place; after damage a fresh one, the
+// damaged one set aside. After an error it may be called again. No transaction may
+// be open.
+func (o Opened) Mend() (fresh Opened, err error) {
+	if o.Sound() {
+		return o, nil
+	}
+	giveUp := !o.Readable()
+	if !giveUp {
+		fresh, err = o.rewrite()
+		giveUp = errors.Is(err, ErrDamaged)
+	}
+	if giveUp {
+		o.h.broken.Store(true)
+		fresh, err = o.reopen()
+	}
+	cause := errors.New("it was closed")
+	if p := o.h.cause.Load(); p != nil {
+		cause = *p
+	}
+	switch {
+	case Lost(err):
+		return o, fmt.Errorf("%s is out of use: %w", o.h.name, err)
+	case err != nil:
+		return o, fmt.Errorf("%s is out of use (%w) and could not be mended: %w", o.h.name, cause, err)
+	}
+	o.h.Logger.Warn(o.h.name+" was mended", "cause", cause)
+	return fresh, nil
+}
+
+// reopen gives up a handle that has shown damage and opens the file anew, which
 // is set aside when it is damaged; nothing is when its name or directory lead to
 // something else by now. After an error it may be called again.
-func (o Opened) Reopen() (Opened, error) {
+func (o Opened) reopen() (Opened, error) {
 	var err error
 	if !o.h.closed.Load() {
 		if err = o.h.look(); err != nil && !Removed(err) && !errors.Is(err, errUnsure) {

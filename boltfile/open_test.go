@@ -139,7 +139,7 @@ func TestFailedStepLeavesNothingOrASoundFile(t *testing.T) {
 			}}
 			if rewrite {
 				o := mustOpen(t, path, opt)
-				if _, err := o.Rewrite(); !errors.Is(err, syscall.ENOSPC) {
+				if _, err := o.rewrite(); !errors.Is(err, syscall.ENOSPC) {
 					t.Fatalf("got %v", err)
 				}
 				if n, broken := census(t, o); n < sampleKeys || broken != 0 {

@@ -8,17 +8,17 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// copyBytes is how much Rewrite copies in one transaction.
+// copyBytes is how much rewrite copies in one transaction.
 const copyBytes = 4 << 20
 
-// Rewrite copies what the open file holds into a new file, syncs that, gives it
+// rewrite copies what the open file holds into a new file, syncs that, gives it
 // the name and returns it opened; the old handle is closed. It serves two
 // purposes: a smaller file, and a file all of whose pages are known to be on
 // disk after a failed sync has left that open for the old one. It also puts the
 // file back when it was removed; a name that something else has taken is left
 // to that, with an error. On error the old handle stays as it was. No
 // transaction may be open.
-func (o Opened) Rewrite() (_ Opened, err error) {
+func (o Opened) rewrite() (_ Opened, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("copy bolt file: %w", err)

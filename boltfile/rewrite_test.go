@@ -23,11 +23,11 @@ func TestACopyThatFailedAtTheDirectorySyncIsNotSetAside(t *testing.T) {
 	}}
 	o := mustOpen(t, path, opt)
 	for fails > 0 {
-		if _, err := o.Rewrite(); !errors.Is(err, syscall.EIO) {
+		if _, err := o.rewrite(); !errors.Is(err, syscall.EIO) {
 			t.Fatalf("rewrite: %v, want EIO", err)
 		}
 	}
-	fresh, err := o.Rewrite()
+	fresh, err := o.rewrite()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,13 +14,13 @@ import (
 //
 //   - fn's error, with nothing changed;
 //   - ErrDamaged when the file turned out to be damaged: nothing was committed
-//     unless the fault came after the commit, and the handle must be given up
-//     (Reopen);
+//     unless the fault came after the commit;
 //   - a *folder.LostError when name or directory no longer lead to this file (see
 //     Look), as was found before the commit or after it;
-//   - any other error when the commit failed. WroteNothing tells whether the
-//     handle is still good; if it is not, it is open whether the change is on
-//     disk, and the file needs Rewrite.
+//   - any other error when the commit failed. Unless WroteNothing it is open
+//     whether the change is on disk.
+//
+// Sound tells whether the file has to be mended before the next transaction.
 func (o Opened) Update(fn func(*bbolt.Tx) error) error {
 	return o.transact(true, fn)
 }
@@ -37,14 +37,16 @@ func (o Opened) transact(writable bool, fn func(*bbolt.Tx) error) error {
 		err = o.h.look()
 	}
 	if err != nil {
-		return o.h.met(fmt.Errorf("begin transaction: %w", err))
+		return o.met(fmt.Errorf("begin transaction: %w", err), writable)
 	}
 	var tx *bbolt.Tx
+	refused := false // by fn
 	err = Guard(func() (err error) {
 		if tx, err = o.DB.Begin(writable); err != nil {
 			return err
 		}
 		if err = fn(tx); err != nil || !writable {
+			refused = err != nil
 			return err
 		}
 		id := uint64(tx.ID())
@@ -65,13 +67,17 @@ func (o Opened) transact(writable bool, fn func(*bbolt.Tx) error) error {
 			err = rerr
 		}
 	}
-	return o.h.met(err)
+	return o.met(err, writable && !refused)
 }
 
-// met notes whether an error means that the handle has shown damage.
-func (h *handle) met(err error) error {
-	if errors.Is(err, ErrDamaged) {
-		h.broken.Store(true)
+// met notes what an error says about the file; commit: so does any error that can
+// have left something on the disk.
+func (o Opened) met(err error, commit bool) error {
+	if damaged := errors.Is(err, ErrDamaged); damaged || commit && err != nil && !WroteNothing(err) {
+		o.Doubt(err)
+		if damaged {
+			o.h.broken.Store(true)
+		}
 	}
 	return err
 }
@@ -94,15 +100,14 @@ func (o Opened) quickCheck() error {
 }
 
 // Look returns nil when name and directory still lead to the open file and it was
-// not cut. A Removed file is put back by Rewrite. A Lost one is so for good: no
-// later commit, rename or removal is made, whatever comes back, and the log says
-// why. With ErrDamaged the handle must be given up (Reopen).
+// not cut. A Removed file is put back by Mend. A Lost one is so for good: no later
+// commit, rename or removal is made, whatever comes back, and the log says why.
 func (o Opened) Look() error {
 	err := o.h.look()
 	if err == nil {
-		err = o.h.met(o.quickCheck())
+		err = o.quickCheck()
 	}
-	return err
+	return o.met(err, true)
 }
 
 func (h *handle) look() error {

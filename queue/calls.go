@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	"go.etcd.io/bbolt"
-
-	"stockroom/boltfile"
 )
 
 func (q *Queue) isClosing() bool {
@@ -56,25 +54,20 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 	if err := q.fileLock.Acquire(ctx, 1); err != nil {
 		return err
 	}
-	f, usable := q.file, q.health != gone
-	err := ErrUnavailable
-	if usable {
+	err, ready := ErrUnavailable, q.ready
+	if ready {
 		var own error // what fn says is the caller's business
-		if err = f.View(func(tx *bbolt.Tx) error { own = fn(tx); return own }); err != nil && own == nil {
+		if err = q.file.View(func(tx *bbolt.Tx) error { own = fn(tx); return own }); err != nil && own == nil {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+		ready = q.file.Readable()
 	}
 	q.fileLock.Release(1)
-	if usable && !errors.Is(err, boltfile.ErrDamaged) {
+	if ready {
 		return err
 	}
-	// Let the writer look at the file before we answer, so that the next call
-	// works.
-	o := newOp("repair", 0, func(*txn) error { return nil })
-	if usable {
-		o.damaged, o.damage = f.DB, err
-	}
-	if e := q.wait(ctx, o); errors.Is(e, ErrClosed) {
+	// Let the writer mend the file before we answer, so that the next call works.
+	if e := q.wait(ctx, newOp("repair", 0, func(*txn) error { return nil })); errors.Is(e, ErrClosed) {
 		return e
 	}
 	return err

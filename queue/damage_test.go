@@ -352,7 +352,6 @@ func TestFileOfANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	if err := d.q.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	d.q.health = gone
 	if _, err := Open(d.opt); !errors.Is(err, boltfile.ErrNewer) {
 		t.Errorf("got %v", err)
 	}

@@ -128,9 +128,7 @@ func (d *desk) restart() {
 }
 
 func (d *desk) close() {
-	if d.q.health != gone {
-		_ = d.q.file.Close()
-	}
+	_ = d.q.file.Close()
 }
 
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

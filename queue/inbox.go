@@ -1,10 +1,6 @@
 package queue
 
-import (
-	"sync"
-
-	"go.etcd.io/bbolt"
-)
+import "sync"
 
 // op is one operation on its way through the writer.
 type op struct {
@@ -13,10 +9,6 @@ type op struct {
 	run   func(t *txn) error
 	err   error      // what run returned
 	done  chan error // gets the result once
-
-	// Set by a reader that met damage: the handle it used and what it met.
-	damaged *bbolt.DB
-	damage  error
 }
 
 func newOp(name string, bytes int, run func(t *txn) error) *op {

@@ -7,41 +7,36 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"stockroom/boltfile"
 )
 
-// openFile opens the file and makes what it lacks. It notes a quarantine, in the
-// file too, so that a start that ends early does not hide it from the next.
-func (q *Queue) openFile(now time.Time) error {
-	open := q.file.Reopen
-	if q.file.DB == nil {
-		open = func() (boltfile.Opened, error) {
-			return boltfile.Open(q.opt.Path, boltfile.Options{Folder: q.opt.Folder, Logger: q.opt.Logger, CompactAbove: q.opt.CompactAbove})
-		}
+// noteOpened notes what was wrong with the file that is in use now; missing: it was
+// lost.
+func (q *Queue) noteOpened(now time.Time, missing bool) {
+	event := quarantine{Path: q.file.Quarantined, Reason: q.file.Reason, At: now.UTC()}
+	if q.file.Suspect != "" {
+		event.Reason = q.file.Suspect
 	}
-	f, err := open()
-	event := quarantine{Path: f.Quarantined, Reason: f.Reason, At: now.UTC()}
-	if f.Suspect != "" {
-		event.Reason = f.Suspect
-	}
-	if err == nil && f.Fresh && event.Reason == "" && q.opt.Existing && q.health == gone && q.restarted {
+	if event.Reason == "" && missing {
 		event.Reason = "the file was missing"
 	}
-	if event.Reason != "" {
-		q.noteQuarantine(event)
+	if event.Reason == "" {
+		return
 	}
-	if err != nil {
-		return err
+	q.mu.Lock()
+	q.quarantine = event
+	q.mu.Unlock()
+	if q.opt.OnQuarantine != nil {
+		q.opt.OnQuarantine(event.Path, event.Reason)
 	}
-	q.lockFile()
-	q.file = f // which stays gone until it has all it needs
-	q.fileLock.Release(allReaders)
-	event = q.quarantineNoted()
+}
+
+// prepareFile makes what the file lacks, and notes a quarantine in it, so that a start
+// that ends early does not hide it from the next.
+func (q *Queue) prepareFile() error {
+	event := q.quarantineNoted()
 	var known quarantine
-	err = f.Update(func(tx *bbolt.Tx) error {
-		var err error
-		known, err = q.prepareFile(tx, event, f.Suspect != "")
+	err := q.file.Update(func(tx *bbolt.Tx) (err error) {
+		known, err = q.fillFile(tx, event, q.file.Suspect != "")
 		return err
 	})
 	if err != nil && !errors.Is(err, errNothing) {
@@ -50,17 +45,19 @@ func (q *Queue) openFile(now time.Time) error {
 	q.mu.Lock()
 	q.quarantine = known
 	q.mu.Unlock()
-	q.setHealth(sound)
+	q.lockFile()
+	q.ready = true
+	q.fileLock.Release(allReaders)
 	return nil
 }
 
 // idsOfACommit is more than one commit gives out.
 const idsOfACommit = 1_000_000
 
-// prepareFile makes missing buckets and keeps the file's own note of a
+// fillFile makes missing buckets and keeps the file's own note of a
 // quarantine and the one in memory the same. It returns errNothing when there
 // was nothing to do.
-func (q *Queue) prepareFile(tx *bbolt.Tx, event quarantine, suspect bool) (known quarantine, err error) {
+func (q *Queue) fillFile(tx *bbolt.Tx, event quarantine, suspect bool) (known quarantine, err error) {
 	// After a quarantine the ids that were given out are not known: go on above
 	// any of them. Milliseconds since 1970 grow faster than ids do.
 	lastID := q.lastID()
@@ -103,15 +100,6 @@ type quarantine struct {
 	Path   string    `json:"path"`
 	Reason string    `json:"reason"`
 	At     time.Time `json:"at"`
-}
-
-func (q *Queue) noteQuarantine(event quarantine) {
-	q.mu.Lock()
-	q.quarantine = event
-	q.mu.Unlock()
-	if q.opt.OnQuarantine != nil {
-		q.opt.OnQuarantine(event.Path, event.Reason)
-	}
 }
 
 func (q *Queue) quarantineNoted() quarantine {

@@ -26,9 +26,10 @@ type Queue struct {
 	// file, and waits no longer for it than its caller does.
 	fileLock *semaphore.Weighted
 	file     boltfile.Opened
-	health   health
+	ready    bool // the file has all it needs
 
 	// Owned by the writer.
+	stale     bool              // what is in memory has to be read again before the next commit
 	held      map[uint64]record // leases of running handlers: the job as it was before
 	busy      map[string]uint64 // kind 0 key of held jobs
 	failUntil time.Time         // calls fail until then with failure, to spare a sick disk
@@ -47,16 +48,6 @@ type Queue struct {
 	cancel     context.CancelFunc
 	closed     chan struct{} // closed when Close has ended
 }
-
-// health is what the writer may do with the file.
-type health int
-
-const (
-	sound    health = iota // read and write
-	stale                  // read; what is in memory has to be read anew
-	doubtful               // read; copy to a new file before the next commit
-	gone                   // nothing; open again
-)
 
 // Open opens the queue's file, making it when there is none. Jobs that were in
 // hand when the last process ended are due at once. A damaged file is set aside
@@ -84,18 +75,20 @@ func open(o Options, now time.Time) (*Queue, error) {
 		held: map[uint64]record{}, busy: map[string]uint64{},
 		in:      inbox{wake: make(chan struct{}, 1)},
 		stopped: make(chan struct{}), closed: make(chan struct{}),
-		health: gone, restarted: true, fileLock: semaphore.NewWeighted(allReaders),
+		restarted: true, fileLock: semaphore.NewWeighted(allReaders),
 		mem: memory{kinds: map[string]*kindState{}},
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
-	err := q.openFile(now)
+	var err error
+	q.file, err = boltfile.Open(o.Path, boltfile.Options{Folder: o.Folder, Logger: o.Logger, CompactAbove: o.CompactAbove})
 	if err == nil {
-		err = q.load(now, true)
+		q.noteOpened(now, q.file.Fresh && o.Existing)
+		err = q.load(now)
 	}
 	if errors.Is(err, boltfile.ErrDamaged) {
-		err = q.reopen(now, err)
+		err = q.mend(now)
 	}
-	if boltfile.WroteNothing(err) && q.health == stale {
+	if boltfile.WroteNothing(err) && q.ready {
 		q.log.Warn("jobs of the last run can't be put back yet", "error", err)
 		err = nil
 	}
@@ -135,7 +128,6 @@ func (q *Queue) Close() error {
 
 	q.lockFile()
 	defer q.fileLock.Release(allReaders)
-	q.health = gone
 	if err := q.file.Close(); err != nil {
 		return fmt.Errorf("close queue: %w", err)
 	}

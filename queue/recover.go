@@ -33,11 +33,16 @@ type survey struct {
 
 // load reads the file into memory and mends what the last run left: jobs in
 // hand, waits from a clock that was ahead, records that can't be understood,
-// indexes that do not fit. restarted says that the leases are those of an
-// earlier process; else those without a running handler are from commits whose
-// outcome was not known. On error the health stays or becomes stale.
-func (q *Queue) load(now time.Time, restarted bool) error {
-	q.setHealth(stale)
+// indexes that do not fit. While q.restarted the leases are those of an earlier
+// process; else those without a running handler are from commits whose outcome was
+// not known. On error what is in memory stays stale.
+func (q *Queue) load(now time.Time) error {
+	q.stale = true
+	if !q.ready {
+		if err := q.prepareFile(); err != nil {
+			return err
+		}
+	}
 	s, err := q.survey(now)
 	if err == nil && s.indexWrong {
 		q.log.Warn("indexes of the queue do not fit its jobs and are rebuilt")
@@ -69,8 +74,8 @@ func (q *Queue) load(now time.Time, restarted bool) error {
 		}
 	}
 	for _, id := range s.leased {
-		if _, running := q.held[id]; restarted || !running {
-			fixes = append(fixes, func(t *txn) { t.reclaim(id, restarted) })
+		if _, running := q.held[id]; q.restarted || !running {
+			fixes = append(fixes, func(t *txn) { t.reclaim(id, q.restarted) })
 		}
 	}
 	for _, id := range s.ahead {
@@ -95,8 +100,7 @@ func (q *Queue) load(now time.Time, restarted bool) error {
 		q.apply(t)
 		fixes = fixes[n:]
 	}
-	q.restarted = false
-	q.setHealth(sound)
+	q.restarted, q.stale = false, false
 	return nil
 }
 

@@ -33,13 +33,6 @@ func (q *Queue) write() {
 
 // commit runs operations in one transaction and answers their callers.
 func (q *Queue) commit(ops []*op, now time.Time) {
-	for _, o := range ops {
-		if o.damaged != nil && q.health != gone && o.damaged == q.file.DB {
-			if err := q.reopen(now, o.damage); err != nil {
-				q.pause(now, err)
-			}
-		}
-	}
 	err := q.heal(now)
 	if err != nil {
 		q.committed(Commit{Operations: len(ops), Err: err})
@@ -90,9 +83,7 @@ func (q *Queue) transact(ops []*op, now time.Time) error {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	q.apply(t)
-	if t.doubt {
-		q.setHealth(stale)
-	}
+	q.stale = t.doubt
 	return nil
 }
 
@@ -155,35 +146,26 @@ func (q *Queue) apply(t *txn) {
 
 // failed decides what has to happen to the file after a failed transaction.
 func (q *Queue) failed(err error, now time.Time) {
-	switch {
-	case errors.Is(err, boltfile.ErrDamaged):
-		if rerr := q.reopen(now, err); rerr != nil {
-			q.pause(now, rerr)
-		}
-	case boltfile.WroteNothing(err):
+	if boltfile.WroteNothing(err) {
 		q.log.Error("queue can't be written", "error", err)
 		q.pause(now, err)
-	case boltfile.Lost(err): // which the log has from boltfile
-		q.setHealth(doubtful)
-	default:
-		// A sync may have failed. What the system says is on disk need not be, so
-		// nothing may be acknowledged on this file any more.
-		q.log.Error("queue commit failed; the file will be copied afresh", "error", err)
-		q.setHealth(doubtful)
-		if herr := q.heal(now); herr != nil {
-			q.log.Error("queue can't be copied yet", "error", herr)
-		}
+		return
+	}
+	// A sync may have failed. What the system says is on disk need not be, so
+	// nothing may be acknowledged on this file any more.
+	q.file.Doubt(err)
+	if d, ok := errors.AsType[*boltfile.DamageError](err); ok {
+		q.log.Error("damage met in the queue file", "reason", d.Reason, "stack", string(d.Stack))
+	} else if !boltfile.Lost(err) { // which the log has from boltfile
+		q.log.Error("queue commit failed; the file is copied", "error", err)
+	}
+	if err := q.heal(now); err != nil && !boltfile.Lost(err) {
+		q.log.Error("queue can't be mended yet", "error", err)
 	}
 }
 
 func (q *Queue) pause(now time.Time, err error) {
 	q.failUntil, q.failure = now.Add(failPause), err
-}
-
-func (q *Queue) setHealth(h health) {
-	q.lockFile()
-	q.health = h
-	q.fileLock.Release(allReaders)
 }
 
 // heal makes the file usable for writing again. It returns nil when it is.
@@ -194,21 +176,12 @@ func (q *Queue) heal(now time.Time) error {
 		}
 		q.failure = nil
 	}
-	if q.health == sound {
+	if !q.stale && q.file.Sound() {
 		return nil
 	}
-	var err error
-	switch q.health {
-	case gone:
-		err = q.openFile(now)
-	case doubtful:
-		err = q.rewrite()
-	}
-	if err == nil {
-		err = q.load(now, q.restarted)
-	}
-	if errors.Is(err, boltfile.ErrDamaged) && q.health != gone {
-		err = q.reopen(now, err)
+	err := q.mend(now)
+	if errors.Is(err, boltfile.ErrDamaged) { // sound by every check, and yet it can't be read
+		err = q.mend(now)
 	}
 	if err != nil {
 		q.pause(now, err)
@@ -217,32 +190,20 @@ func (q *Queue) heal(now time.Time) error {
 	return nil
 }
 
-// rewrite copies the file to a new one and goes on with that.
-func (q *Queue) rewrite() error {
+// mend has boltfile mend the file, and reads it again.
+func (q *Queue) mend(now time.Time) error {
 	q.lockFile()
-	defer q.fileLock.Release(allReaders)
-	f, err := q.file.Rewrite()
+	fresh, err := q.file.Mend()
+	changed := err == nil && fresh != q.file
+	if changed {
+		q.file, q.ready, q.stale = fresh, false, true
+	}
+	q.fileLock.Release(allReaders)
 	if err != nil {
 		return err
 	}
-	q.file, q.health = f, stale
-	return nil
-}
-
-// reopen gives up the handle after damage was met, opens the file again (which
-// sets the file aside if it is damaged) and reads it.
-func (q *Queue) reopen(now time.Time, cause error) error {
-	var d *boltfile.DamageError
-	if errors.As(cause, &d) {
-		q.log.Error("damage met in the queue file", "reason", d.Reason, "stack", string(d.Stack))
+	if changed {
+		q.noteOpened(now, false)
 	}
-	q.setHealth(gone)
-	if err := q.openFile(now); err != nil {
-		return err
-	}
-	err := q.load(now, q.restarted)
-	if errors.Is(err, boltfile.ErrDamaged) {
-		q.setHealth(gone) // sound by every check, and yet it can't be read
-	}
-	return err
+	return q.load(now)
 }

@@ -40,12 +40,12 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	s.file.health, s.file.cause = unsynced, errors.New("sync: input/output error")
+	s.file.opened.Doubt(errors.New("sync: input/output error"))
 	if err := s.RaiseWatermark(1, now); err != nil {
 		t.Fatal(err)
 	}
-	if s.file.opened.DB == old || s.file.health != healthy {
-		t.Errorf("the old file is still in use, health %d", s.file.health)
+	if s.file.opened.DB == old || !s.file.opened.Sound() {
+		t.Error("the old file is still in use")
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

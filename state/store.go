@@ -97,7 +97,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 		tokens: newTable[tokenRecord]("tokens"), marks: newTable[Watermark]("watermark"),
 		runs: newTable[Run]("runs"), values: newTable[[]byte]("values"), damages: newTable[Damage]("damage"),
 	}
-	s.file = &file{logger: o.Logger, opened: opened, renew: s.renew, setAside: s.setAside}
+	s.file = &file{opened: opened, renew: s.renew, setAside: s.setAside}
 	if err := s.start(now, opened, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state: %w", err), s.file.close())
 	}
@@ -366,8 +366,7 @@ func (s *Store) Update(fn func(tx *bbolt.Tx) error) error { return s.file.update
 func (s *Store) Look() error {
 	s.file.mu.Lock()
 	defer s.file.mu.Unlock()
-	s.file.look()
-	return s.file.heal()
+	return s.file.look()
 }
 
 // View runs fn in a read transaction, with the rules of Update.
