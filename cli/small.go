@@ -42,7 +42,7 @@ func (configPrintCommand) Run(e *env) error {
 	}
 	lines := make([]settingLine, 0, 40)
 	for _, own := range s.Describe() {
-		lines = append(lines, settingLine{Entry: own})
+		lines = append(lines, settingLine{Setting: own})
 	}
 	found, err := datadir.ReadAdmin(s.DataDir)
 	if err == nil {
@@ -66,14 +66,14 @@ func (configPrintCommand) Run(e *env) error {
 
 // settingLine is a setting in force: in the server that runs, else here.
 type settingLine struct {
-	config.Entry
-	Own *config.Entry `json:"own,omitempty"` // this command's own, where it differs
+	config.Setting
+	Own *config.Setting `json:"own,omitempty"` // this command's own, where it differs
 }
 
 // asInServer puts the settings of the running server in the place of our own.
 func (e *env) asInServer(cl *client, found datadir.Admin, lines []settingLine) error {
 	var out struct {
-		Settings []config.Entry `json:"settings"`
+		Settings []config.Setting `json:"settings"`
 	}
 	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/settings", nil, nil, &out); err != nil {
 		return err
@@ -84,9 +84,9 @@ func (e *env) asInServer(cl *client, found datadir.Admin, lines []settingLine) e
 			if theirs.Name != l.Name {
 				continue
 			}
-			lines[i].Entry = theirs
+			lines[i].Setting = theirs
 			if theirs.Value != l.Value && l.Name != "data" { // the data dir is how the server was found
-				lines[i].Own = &l.Entry
+				lines[i].Own = &l.Setting
 			}
 		}
 	}

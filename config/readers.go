@@ -24,8 +24,8 @@ func readers() map[string]reader {
 		"text":     func(_ Setting, text string) (any, error) { return text, nil },
 		"folder":   readFolder,
 		"address":  readAddress,
-		"names":    readNames,
-		"networks": readNetworks,
+		"names":    listOf(readName),
+		"networks": listOf(readNetwork),
 		"count":    ranged(readCount, "not a whole number from"),
 		"duration": ranged(ParseDuration, "out of range, use"),
 		"size":     ranged(ParseSize, "out of range, use"),
@@ -222,28 +222,27 @@ func baseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
-func readNames(_ Setting, text string) (any, error) {
-	var hosts []string
-	for _, name := range splitList(text) {
-		name = strings.ToLower(strings.TrimSuffix(name, "."))
-		if !isHost(name) {
-			return nil, fmt.Errorf("%q is not a host name, write the name alone, without http:// and without a port", name)
+// listOf reads items with commas between them.
+func listOf[T any](read func(item string) (T, error)) reader {
+	return func(_ Setting, text string) (any, error) {
+		var all []T
+		for _, item := range splitList(text) {
+			one, err := read(item)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, one)
 		}
-		hosts = append(hosts, name)
+		return all, nil
 	}
-	return hosts, nil
 }
 
-func readNetworks(_ Setting, text string) (any, error) {
-	var nets []netip.Prefix
-	for _, item := range splitList(text) {
-		net, err := readNetwork(item)
-		if err != nil {
-			return nil, err
-		}
-		nets = append(nets, net)
+func readName(item string) (string, error) {
+	name := strings.ToLower(strings.TrimSuffix(item, "."))
+	if !isHost(name) {
+		return "", fmt.Errorf("%q is not a host name, write the name alone, without http:// and without a port", name)
 	}
-	return nets, nil
+	return name, nil
 }
 
 // readNetwork reads an address or a network.

@@ -12,14 +12,15 @@ import (
 
 // Setting is one row of the table of settings.
 type Setting struct {
-	Name    string // the flag without its dashes and the key in the settings file, or the variable where there are none
-	Env     string // the environment variable
-	Default string // as a person writes it, "" for none
-	Unit    string // what kind of value it takes: "duration", "size", "points", ...
-	Help    string // one sentence
+	Name    string `json:"name"`    // the flag without dashes and the key in the settings file, or the variable
+	Value   string `json:"value"`   // in force, as a person writes it; secrets are redacted, "" for none
+	Origin  string `json:"origin"`  // of the value: "default", "file PATH", "environment NAME" or "flag --NAME"
+	Default string `json:"default"` // "" for none
+	Env     string `json:"env"`     // the environment variable
+	Help    string `json:"help"`    // one sentence
 
-	// EnvOnly marks what has no flag and no key in the settings file.
-	EnvOnly bool
+	Unit    string `json:"-"` // what kind of value it takes: "duration", "size", "points", ...
+	EnvOnly bool   `json:"-"` // it has no flag and no key in the settings file
 
 	kind   string // the tag type
 	limits string // the tag range
@@ -27,7 +28,7 @@ type Setting struct {
 }
 
 // All returns the table of settings in the order they are documented, those of
-// the shop that the environment declares last.
+// the shop that the environment declares last. Describe knows the values.
 func All() []Setting { return append(rows(reflect.TypeFor[Settings]()), shopRows()...) }
 
 // shopRows are the settings of the shop that the environment declares.
@@ -75,25 +76,13 @@ func named(name string) (Setting, bool) {
 	return all[i], true
 }
 
-// Entry is one line of "config print".
-type Entry struct {
-	Name    string `json:"name"`    // the flag without dashes, or the variable for what has no flag
-	Value   string `json:"value"`   // as a person writes it; secrets are redacted, "" for none
-	Origin  string `json:"origin"`  // "default", "file PATH", "environment NAME" or "flag --NAME"
-	Default string `json:"default"` // "" for none
-	Env     string `json:"env"`
-	Help    string `json:"help"`
-}
-
-// Describe lists every setting with its value in force, then the shop that
-// the environment declares, in the order they are documented.
-func (s Settings) Describe() []Entry {
-	var entries []Entry
-	for _, row := range All() {
-		value := show(row.in(&s).Interface())
-		entries = append(entries, Entry{row.Name, value, s.Origin(row.Name), row.Default, row.Env, row.Help})
+// Describe lists every setting with its value in force.
+func (s Settings) Describe() []Setting {
+	all := All()
+	for i, row := range all {
+		all[i].Value, all[i].Origin = show(row.in(&s).Interface()), s.Origin(row.Name)
 	}
-	return entries
+	return all
 }
 
 // show writes a value as its reader reads it.

@@ -26,24 +26,22 @@ func nearest(name string, candidates []string) string {
 // distance is the number of single-character insertions, deletions,
 // replacements and swaps of neighbours between a and b.
 func distance(a, b string) int {
-	row := func(n int) []int { return make([]int, n+1) }
-	before, last, now := row(len(b)), row(len(b)), row(len(b))
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		now[0] = i
-		for j := 1; j <= len(b); j++ {
-			change := 1
-			if a[i-1] == b[j-1] {
-				change = 0
+	d := make([][]int, len(a)+1) // between the first i characters of a and the first j of b
+	for i := range d {
+		d[i] = make([]int, len(b)+1)
+		for j := range d[i] {
+			switch {
+			case i == 0 || j == 0:
+				d[i][j] = i + j
+			case a[i-1] == b[j-1]:
+				d[i][j] = d[i-1][j-1]
+			default:
+				d[i][j] = 1 + min(d[i-1][j-1], d[i-1][j], d[i][j-1])
 			}
-			now[j] = min(last[j]+1, now[j-1]+1, last[j-1]+change)
 			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				now[j] = min(now[j], before[j-2]+1)
+				d[i][j] = min(d[i][j], 1+d[i-2][j-2])
 			}
 		}
-		before, last, now = last, now, before
 	}
-	return last[len(b)]
+	return d[len(a)][len(b)]
 }

@@ -92,8 +92,8 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: text, Shop: text, Level: "fail", Text: text, Fix: text}, {Check: "token", Level: "ok", Text: "works"}, {Check: "clock", Level: "warn", Text: "late"}}
 		}
-		o.Settings = func() []config.Entry {
-			return []config.Entry{{Name: "data", Value: text, Origin: text, Help: text}, {Name: "listen", Value: "127.0.0.1:8080", Origin: "default"}}
+		o.Settings = func() []config.Setting {
+			return []config.Setting{{Name: "data", Value: text, Origin: text, Help: text}, {Name: "listen", Value: "127.0.0.1:8080", Origin: "default"}}
 		}
 		o.Version, o.PublicURL = text, text
 	})

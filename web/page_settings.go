@@ -75,8 +75,8 @@ type settingsView struct {
 	CanCheck  bool
 	Checked   time.Time
 	Findings  []Finding
-	Settings  []config.Entry
-	ByDefault []config.Entry
+	Settings  []config.Setting
+	ByDefault []config.Setting
 	// Named have a label of their own in the metrics; Sharing more share one.
 	Named   []string
 	Sharing int
@@ -100,7 +100,7 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 
 // apiSettings lists the settings in force here, secrets hidden.
 func (s *Server) apiSettings(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	var list []config.Entry
+	var list []config.Setting
 	if s.o.Settings != nil {
 		list = s.o.Settings()
 	}

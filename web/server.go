@@ -50,7 +50,7 @@ type Options struct {
 	Acknowledge func(ctx context.Context, id string) (int, error)
 	// Settings returns the settings in force; nil shows nothing of them. Values of
 	// secrets have to be redacted.
-	Settings func() []config.Entry
+	Settings func() []config.Setting
 	// Wanted is told of work that a click asked for, so that it begins at once;
 	// nil leaves it to the next look at the table of wanted work.
 	Wanted func(store.Wanted)
