@@ -119,7 +119,7 @@ func (a *Appliance) erase(ctx context.Context, shop, cause string) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	if _, err := a.queue.DiscardAll(ctx, queue.Filter{Label: "shop", Value: shop}); err != nil {
+	if _, err := a.queue.DiscardAll(ctx, queue.Filter{Labels: map[string]string{queue.LabelShop: shop}}, func(queue.Job) bool { return true }); err != nil {
 		return done.Deleted, err
 	}
 	if err := a.state.ForgetShop(shop); err != nil && !errors.Is(err, state.ErrUnknownShop) {

@@ -171,8 +171,8 @@ func TestDamageWhileRunningIsNoticedReplacedAndTheQueueWorks(t *testing.T) {
 			_, _, _ = q.List(t.Context(), Filter{})
 			requireStored(t, q, stored)
 			_, _, _ = q.Enqueue(t.Context(), NewJob{Kind: "apply"})
-			_, _ = q.RetryAll(t.Context(), Filter{})
-			_, _ = q.DiscardAll(t.Context(), Filter{State: Waiting})
+			_, _ = q.RetryAll(t.Context(), Filter{}, anyJob)
+			_, _ = q.DiscardAll(t.Context(), Filter{State: Waiting}, anyJob)
 			id := requireWorks(t, q)
 			if moved, _, _ := q.Quarantined(); moved != "" {
 				aside++

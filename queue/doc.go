@@ -70,6 +70,9 @@
 // they disagree with them. Records and payloads carry checksums. A record of format
 // 1 is read as well.
 //
+// Counts, and ids by kind and by the labels LabelShop and LabelTopic, are kept in
+// memory: read from the records at Open, changed with each commit after it.
+//
 // Everything is written by one goroutine that takes what is waiting into one
 // transaction (group commit) and never waits for more.
 package queue

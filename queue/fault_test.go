@@ -1,9 +1,11 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -132,6 +134,15 @@ func picture(d *desk) []Job {
 	return jobs
 }
 
+// groupsOf are the groups of a queue in order.
+func groupsOf(q *Queue) []Group {
+	list := q.Groups()
+	slices.SortFunc(list, func(a, b Group) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Shop, b.Shop), strings.Compare(a.Topic, b.Topic))
+	})
+	return list
+}
+
 // requireSame fails unless memory says what the file says.
 func requireSame(t *testing.T, d *desk) {
 	t.Helper()
@@ -144,10 +155,12 @@ func requireSame(t *testing.T, d *desk) {
 	}
 	for name, want := range s.mem.kinds {
 		got := d.q.mem.kind(name)
-		if got.waiting != want.waiting || got.snoozed != want.snoozed || got.leased != want.leased || got.dead != want.dead ||
-			got.lowest > want.lowest || got.next > want.next {
+		if got.Tally != want.Tally || got.due != want.due || got.next > want.next {
 			t.Errorf("%s: memory says %+v, the file %+v", name, *got, *want)
 		}
+	}
+	if diff := gocmp.Diff(groupsOf(&Queue{mem: s.mem}), groupsOf(d.q)); diff != "" {
+		t.Errorf("groups in the file and in memory (-file +memory):\n%s", diff)
 	}
 	for _, id := range s.leased {
 		if _, ok := d.q.held[id]; !ok {

@@ -15,6 +15,13 @@ const (
 	Dead    State = "dead"    // kept for a person, or for a later success to resolve
 )
 
+// The labels that jobs are counted by and that filters find them by without looking
+// at others.
+const (
+	LabelShop  = "shop"
+	LabelTopic = "topic"
+)
+
 // Limits of a new job.
 const (
 	MaxKind    = 64       // bytes of a kind
@@ -39,8 +46,8 @@ type NewJob struct {
 	// snoozed, its due time: news about a product don't shorten a backoff.
 	// Untouched so far, it becomes due at the earlier of the two times.
 	Key string
-	// Labels are shown to people (shop, topic) and can be filtered by. At most 16
-	// of 256 bytes each.
+	// Labels are shown to people and can be filtered by. At most 16 of 256 bytes
+	// each.
 	Labels map[string]string
 	// Payload is kept byte for byte. At most 64 MiB.
 	Payload []byte

@@ -214,7 +214,7 @@ func TestKilledAgainAndAgainLosesNoAcknowledgedJob(t *testing.T) {
 			t.Fatalf("left: %+v", q.Stats())
 		}
 		mustEnqueue(t, q, NewJob{Kind: "tick"})
-		if _, err := q.DiscardAll(t.Context(), Filter{State: Waiting, Kind: "tick"}); err != nil {
+		if _, err := q.DiscardAll(t.Context(), Filter{State: Waiting, Kind: "tick"}, anyJob); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/binary"
 
 	"go.etcd.io/bbolt"
 )
@@ -11,8 +10,9 @@ import (
 type Filter struct {
 	State State
 	Kind  string
-	// Label and Value: only jobs whose label has this value. "" for any job.
-	Label, Value string
+	// Labels: only jobs whose labels have these values. What LabelShop and LabelTopic
+	// name is found without looking at other jobs.
+	Labels map[string]string
 	// NewestFirst lists by falling id, the order in which jobs came; else by
 	// rising id.
 	NewestFirst bool
@@ -24,8 +24,19 @@ type Filter struct {
 }
 
 func (f *Filter) matches(r *record) bool {
-	return (f.State == "" || r.state == f.State) && (f.Kind == "" || r.kind == f.Kind) &&
-		(f.Label == "" || r.labels[f.Label] == f.Value)
+	for name, value := range f.Labels {
+		if r.labels[name] != value {
+			return false
+		}
+	}
+	return (f.State == "" || r.state == f.State) && (f.Kind == "" || r.kind == f.Kind)
+}
+
+// names reports whether jobs of a group may match.
+func (f *Filter) names(key groupKey) bool {
+	shop, ofShop := f.Labels[LabelShop]
+	topic, ofTopic := f.Labels[LabelTopic]
+	return (f.Kind == "" || key.kind == f.Kind) && (!ofShop || key.shop == shop) && (!ofTopic || key.topic == topic)
 }
 
 // List returns jobs without their payloads, and where to go on (Filter.After),
@@ -38,31 +49,25 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 	bad := false
 	err = q.view(ctx, func(tx *bbolt.Tx) error {
 		jobs, next, bad = nil, 0, false
-		var sources []*source
-		if f.State != Dead {
-			sources = append(sources, newSource(tx.Bucket(bucketJobs), f))
-		}
-		if f.State == Dead || f.State == "" {
-			sources = append(sources, newSource(tx.Bucket(bucketDead), f))
-		}
+		ids := q.walk(&f)
 		for looked := 0; ; looked++ {
 			if looked%1000 == 0 && ctx.Err() != nil {
 				return ctx.Err()
 			}
-			s := first(sources, f.NewestFirst)
-			if s == nil {
+			id := ids.next()
+			if id == 0 {
 				return nil
 			}
-			r, err := decodeRecord(s.id, s.val)
-			if err == nil && f.matches(&r) {
-				if len(jobs) == f.Limit {
-					next = jobs[len(jobs)-1].ID
-					return nil
-				}
-				jobs = append(jobs, r.job(q.opt.MaxAttempts))
-			}
+			r, found, err := read(tx, id)
 			bad = bad || err != nil
-			s.advance()
+			if err != nil || !found || !f.matches(&r) { // it may have changed a moment ago
+				continue
+			}
+			if len(jobs) == f.Limit {
+				next = jobs[len(jobs)-1].ID
+				return nil
+			}
+			jobs = append(jobs, r.job(q.opt.MaxAttempts))
 		}
 	})
 	if bad {
@@ -71,55 +76,70 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 	return jobs, next, err
 }
 
-// source walks one bucket of records in the order of a list.
-type source struct {
-	c    *bbolt.Cursor
+// walk goes through the ids of the jobs that a filter may name, in its order, as
+// they were when it began.
+type walk struct {
 	back bool
-	id   uint64 // 0 at the end
-	val  []byte
+	sets []*set
+	ids  []uint64 // the next one of each, 0 at its end
 }
 
-func newSource(b *bbolt.Bucket, f Filter) *source {
-	s := &source{c: b.Cursor(), back: f.NewestFirst}
+func (q *Queue) walk(f *Filter) *walk {
+	w := &walk{back: f.NewestFirst}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for key, g := range q.mem.groups {
+		if !f.names(key) {
+			continue
+		}
+		for state, s := range g.jobs {
+			if s.Len() > 0 && (f.State == "" || f.State == state) {
+				w.sets = append(w.sets, s.Clone())
+				w.ids = append(w.ids, behind(s, f.After, w.back))
+			}
+		}
+	}
+	return w
+}
+
+// next returns the next id, 0 at the end.
+func (w *walk) next() (id uint64) {
+	at := 0
+	for i, next := range w.ids {
+		if next != 0 && (id == 0 || (next > id) == w.back) {
+			at, id = i, next
+		}
+	}
+	if id != 0 {
+		w.ids[at] = behind(w.sets[at], id, w.back)
+	}
+	return id
+}
+
+// behind is the id that follows one in a set, 0 for none.
+func behind(s *set, id uint64, back bool) (next uint64) {
+	found := func(m mark) bool { next = m.id; return false }
 	switch {
-	case !f.NewestFirst:
-		s.set(s.c.Seek(idKey(f.After + 1)))
-	case f.After == 0:
-		s.set(s.c.Last())
+	case !back:
+		s.AscendGreaterOrEqual(mark{id: id + 1}, found)
+	case id == 0:
+		s.Descend(found)
 	default:
-		// The cursor stands on the first id not below After, or at the end.
-		if k, _ := s.c.Seek(idKey(f.After)); k == nil {
-			s.set(s.c.Last())
-		} else {
-			s.set(s.c.Prev())
+		s.DescendLessOrEqual(mark{id: id - 1}, found)
+	}
+	return next
+}
+
+// read returns the record with an id, or an error when it can't be understood.
+func read(tx *bbolt.Tx, id uint64) (r record, found bool, err error) {
+	key := idKey(id)
+	for _, name := range [...][]byte{bucketJobs, bucketDead} {
+		if v := tx.Bucket(name).Get(key); v != nil {
+			r, err = decodeRecord(id, v)
+			return r, true, err
 		}
 	}
-	return s
-}
-
-func (s *source) advance() {
-	if s.back {
-		s.set(s.c.Prev())
-	} else {
-		s.set(s.c.Next())
-	}
-}
-
-func (s *source) set(k, v []byte) {
-	s.id, s.val = 0, v
-	if len(k) == 8 {
-		s.id = binary.BigEndian.Uint64(k)
-	}
-}
-
-// first returns the source whose id comes next, nil when all have ended.
-func first(sources []*source, newest bool) (best *source) {
-	for _, s := range sources {
-		if s.id != 0 && (best == nil || (s.id > best.id) == newest) {
-			best = s
-		}
-	}
-	return best
+	return r, false, nil
 }
 
 // Get returns a job with its payload, or ErrNotFound. The payload is nil when it
@@ -127,26 +147,17 @@ func first(sources []*source, newest bool) (best *source) {
 func (q *Queue) Get(ctx context.Context, id uint64) (j Job, err error) {
 	bad := false
 	err = q.view(ctx, func(tx *bbolt.Tx) error {
-		key := idKey(id)
-		for _, name := range [...][]byte{bucketJobs, bucketDead} {
-			v := tx.Bucket(name).Get(key)
-			if v == nil {
-				continue
-			}
-			r, err := decodeRecord(id, v)
-			if err != nil {
-				bad = true
-				return ErrNotFound
-			}
-			t := &txn{payloads: tx.Bucket(bucketPayloads)}
-			j = r.job(q.opt.MaxAttempts)
-			var ok bool
-			if j.Payload, ok = t.payload(&r); !ok {
-				bad = r.class != ClassDamaged // else it is known
-			}
-			return nil
+		r, found, err := read(tx, id)
+		if bad = err != nil; bad || !found {
+			return ErrNotFound
 		}
-		return ErrNotFound
+		t := &txn{payloads: tx.Bucket(bucketPayloads)}
+		j = r.job(q.opt.MaxAttempts)
+		var ok bool
+		if j.Payload, ok = t.payload(&r); !ok {
+			bad = r.class != ClassDamaged // else it is known
+		}
+		return nil
 	})
 	if bad {
 		q.doubt(ctx)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"go.etcd.io/bbolt"
 	"pgregory.net/rapid"
 )
 
@@ -52,6 +53,7 @@ func TestQueueDoesWhatTheOracleSays(t *testing.T) {
 			"restart":           m.restart,
 			"crash":             m.crash,
 			"crash and clock":   m.crashAndClock,
+			"damage":            m.damage,
 		})
 	})
 }
@@ -72,7 +74,12 @@ func (m *machine) newJob(t *rapid.T) NewJob {
 		j.NotBefore = m.d.now.Add(time.Duration(n) * time.Second)
 	}
 	if rapid.Bool().Draw(t, "labelled") {
-		j.Labels = map[string]string{"shop": rapid.SampledFrom(keys).Draw(t, "shop")}
+		j.Labels = map[string]string{}
+		for _, name := range []string{"shop", "topic", "other"} {
+			if v := rapid.SampledFrom(keys).Draw(t, name); v != "" {
+				j.Labels[name] = v
+			}
+		}
 	}
 	return j
 }
@@ -369,4 +376,32 @@ func (m *machine) crash(t *rapid.T) {
 func (m *machine) crashAndClock(t *rapid.T) {
 	m.d.now = m.d.now.Add(time.Duration(rapid.IntRange(-30, 30).Draw(t, "hours")) * time.Hour)
 	m.crash(t)
+}
+
+// damage spoils the record of a job that nobody has in hand. A reader's doubt has the
+// file read again; the record is set aside, and all else stays.
+func (m *machine) damage(t *rapid.T) {
+	m.d.t = t
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(m.o.jobs)), func(id uint64) bool { _, held := m.o.held[id]; return held })
+	if len(ids) == 0 {
+		t.Skip("nothing to spoil")
+	}
+	id := rapid.SampledFrom(ids).Draw(t, "id")
+	err := m.d.q.file.Update(func(tx *bbolt.Tx) error {
+		b := tx.Bucket(bucketJobs)
+		if m.o.jobs[id].State == Dead {
+			b = tx.Bucket(bucketDead)
+		}
+		return b.Put(idKey(id), []byte("spoilt"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.d.do("doubt", func(t *txn) { t.doubt = true })
+	m.d.do("look", func(*txn) {})
+	delete(m.o.jobs, id)
+	m.rebase() // as each reading of the file does
+	if m.o.damaged++; m.d.q.Stats().Damaged != m.o.damaged {
+		t.Fatalf("%d set aside, want %d", m.d.q.Stats().Damaged, m.o.damaged)
+	}
 }

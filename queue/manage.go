@@ -73,21 +73,21 @@ func (t *txn) discard(id uint64) bool {
 	return true
 }
 
-// RetryAll does what Retry does to every job the filter names; without a state
-// to the dead ones. After and Limit are ignored. On error n jobs are done.
-func (q *Queue) RetryAll(ctx context.Context, f Filter) (n int, err error) {
-	return q.sweep(ctx, "retry all", f, nil, (*txn).retry)
+// RetryAll does what Retry does to every job that the filter and chosen name; without
+// a state to the dead ones. After and Limit are ignored. On error n jobs are done.
+func (q *Queue) RetryAll(ctx context.Context, f Filter, chosen func(Job) bool) (n int, err error) {
+	return q.sweep(ctx, "retry all", f, chosen, (*txn).retry)
 }
 
-// DiscardAll does what Discard does to every job the filter names; without a
-// state to the dead ones. After and Limit are ignored. On error n jobs are done.
-func (q *Queue) DiscardAll(ctx context.Context, f Filter) (n int, err error) {
-	return q.sweep(ctx, "discard all", f, nil, (*txn).discard)
+// DiscardAll is RetryAll for Discard.
+func (q *Queue) DiscardAll(ctx context.Context, f Filter, chosen func(Job) bool) (n int, err error) {
+	return q.sweep(ctx, "discard all", f, chosen, (*txn).discard)
 }
 
 // sweep does something to all jobs of a filter that existed when it began, a
-// batch a transaction; only those that chosen names, nil for all.
-func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Job) bool, do func(*txn, uint64) bool) (total int, err error) {
+// batch a transaction; only those that chosen names.
+func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Job) bool,
+	do func(*txn, uint64) bool) (total int, err error) {
 	if f.State == "" {
 		f.State = Dead
 	}
@@ -98,9 +98,7 @@ func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Jo
 		if err != nil {
 			return total, err
 		}
-		if chosen != nil {
-			jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !chosen(j) })
-		}
+		jobs = slices.DeleteFunc(jobs, func(j Job) bool { return !chosen(j) })
 		if len(jobs) == 0 && next == 0 {
 			return total, nil // without a commit
 		}
@@ -124,20 +122,19 @@ func (q *Queue) sweep(ctx context.Context, name string, f Filter, chosen func(Jo
 	}
 }
 
-// ResolveAll does what Resolve does to every dead letter that the filter and
-// answered name. State, After and Limit are ignored. On error n of them are done.
-func (q *Queue) ResolveAll(ctx context.Context, f Filter, answered func(Job) bool, reason string) (n int, err error) {
-	if f.Kind != "" && q.kind(f.Kind).dead == 0 {
+// ResolveAll is RetryAll for Resolve, which dead letters only undergo.
+func (q *Queue) ResolveAll(ctx context.Context, f Filter, chosen func(Job) bool, reason string) (n int, err error) {
+	if f.Kind != "" && q.kind(f.Kind).Dead == 0 {
 		return 0, nil
 	}
 	f.State = Dead
-	return q.sweep(ctx, "resolve all", f, answered, func(t *txn, id uint64) bool { return t.resolveOne(id, reason) })
+	return q.sweep(ctx, "resolve all", f, chosen, func(t *txn, id uint64) bool { return t.resolveOne(id, reason) })
 }
 
 // Resolve deletes the dead letters of a kind and key because what they were to
 // do has been done otherwise, and returns how many. The reason goes to the log.
 func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, err error) {
-	if key == "" || q.kind(kind).dead == 0 {
+	if key == "" || q.kind(kind).Dead == 0 {
 		return 0, nil
 	}
 	return call(ctx, q, "resolve", 256, func(t *txn) int { return t.resolve(kind, key, reason) })
@@ -174,7 +171,7 @@ func (t *txn) resolveOne(id uint64, reason string) bool {
 // Wake makes the snoozed jobs of a kind due now, because what they waited for is
 // back, and returns how many. Jobs in backoff stay where they are.
 func (q *Queue) Wake(ctx context.Context, kind string) (total int, err error) {
-	if q.kind(kind).snoozed == 0 {
+	if q.kind(kind).Snoozed == 0 {
 		return 0, nil
 	}
 	var at woken

@@ -98,7 +98,7 @@ func TestConcurrentClicksCountOnce(t *testing.T) {
 		do   func() (int, error)
 	}{
 		{"retry", func() (int, error) { return q.Retry(t.Context(), ids[:10]...) }},
-		{"discard all", func() (int, error) { return q.DiscardAll(t.Context(), Filter{Kind: "apply"}) }},
+		{"discard all", func() (int, error) { return q.DiscardAll(t.Context(), Filter{Kind: "apply"}, anyJob) }},
 	} {
 		var total atomic.Int64
 		var wg sync.WaitGroup
@@ -175,14 +175,14 @@ func TestResolveAllRemovesTheDeadLettersThatAreAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	others := func(j Job) bool { return j.ID != first }
-	got, err := q.ResolveAll(t.Context(), Filter{Kind: "apply", Label: "shop", Value: "a"}, others, "done")
+	got, err := q.ResolveAll(t.Context(), Filter{Kind: "apply", Labels: map[string]string{"shop": "a"}}, others, "done")
 	if want := n/2 - 1; got != want || err != nil {
 		t.Errorf("resolved %d, want %d, %v", got, want, err)
 	}
-	if left, _, err := q.List(t.Context(), Filter{State: Dead, Label: "shop", Value: "a"}); err != nil || len(left) != 1 || left[0].ID != first {
+	if left, _, err := q.List(t.Context(), Filter{State: Dead, Labels: map[string]string{"shop": "a"}}); err != nil || len(left) != 1 || left[0].ID != first {
 		t.Errorf("left %+v, %v", left, err)
 	}
-	if left, _, err := q.List(t.Context(), Filter{State: Dead, Label: "shop", Value: "b", Limit: 1000}); err != nil || len(left) != n/2 {
+	if left, _, err := q.List(t.Context(), Filter{State: Dead, Labels: map[string]string{"shop": "b"}, Limit: 1000}); err != nil || len(left) != n/2 {
 		t.Errorf("%d of the other shop are left, %v", len(left), err)
 	}
 	if _, err := q.Get(t.Context(), waiting); err != nil {
@@ -204,18 +204,18 @@ func TestAllOfAFilterAreRetriedOrDiscardedAndNoOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := (n + 1) / 2
-	if got, err := q.RetryAll(t.Context(), Filter{State: Waiting, Label: "shop", Value: "a"}); got != want || err != nil {
+	if got, err := q.RetryAll(t.Context(), Filter{State: Waiting, Labels: map[string]string{"shop": "a"}}, anyJob); got != want || err != nil {
 		t.Errorf("retried %d, want %d, %v", got, want, err)
 	}
-	waiting, _, err := q.List(t.Context(), Filter{State: Waiting, Label: "shop", Value: "a", Limit: n})
+	waiting, _, err := q.List(t.Context(), Filter{State: Waiting, Labels: map[string]string{"shop": "a"}, Limit: n})
 	waiting = slices.DeleteFunc(waiting, func(j Job) bool { return j.DueAt.After(time.Now()) })
 	if len(waiting) != want || err != nil {
 		t.Errorf("%d due, want %d: %v", len(waiting), want, err)
 	}
-	if got, err := q.DiscardAll(t.Context(), Filter{}); got != 0 || err != nil {
+	if got, err := q.DiscardAll(t.Context(), Filter{}, anyJob); got != 0 || err != nil {
 		t.Errorf("without a state %d waiting jobs were discarded, %v", got, err)
 	}
-	if got, err := q.DiscardAll(t.Context(), Filter{State: Waiting, Label: "shop", Value: "b"}); got != n-want || err != nil {
+	if got, err := q.DiscardAll(t.Context(), Filter{State: Waiting, Labels: map[string]string{"shop": "b"}}, anyJob); got != n-want || err != nil {
 		t.Errorf("discarded %d, want %d, %v", got, n-want, err)
 	}
 	if left := q.Stats().Waiting; left != want {
@@ -263,7 +263,7 @@ func TestListGoesThroughAllJobsOnceInEitherDirection(t *testing.T) {
 		f Filter
 		n int
 	}{{Filter{State: Dead}, 9}, {Filter{State: Waiting}, 16}, {Filter{State: Leased}, 0}, {Filter{Kind: "fetch"}, 0},
-		{Filter{Label: "shop", Value: "a"}, 0}, {Filter{}, 25}} {
+		{Filter{Labels: map[string]string{"shop": "a"}}, 0}, {Filter{}, 25}} {
 		if jobs, _, err := d.q.List(t.Context(), c.f); len(jobs) != c.n || err != nil {
 			t.Errorf("%+v: %d jobs, want %d, %v", c.f, len(jobs), c.n, err)
 		}

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,13 +16,14 @@ import (
 // oracle is the queue as a person would write it down: a list of jobs and plain
 // rules, with no file, no indexes and no counts.
 type oracle struct {
-	jobs   map[uint64]*Job
-	delay  map[uint64]bool      // a try failed before the job came
-	set    map[uint64]time.Time // when the present wait was set
-	held   map[uint64]Job       // jobs in hand, as they were before
-	lastID uint64
-	max    int
-	base   time.Duration
+	jobs    map[uint64]*Job
+	delay   map[uint64]bool      // a try failed before the job came
+	set     map[uint64]time.Time // when the present wait was set
+	held    map[uint64]Job       // jobs in hand, as they were before
+	lastID  uint64
+	damaged int
+	max     int
+	base    time.Duration
 }
 
 func (o *oracle) waiter(kind, key string) *Job {
@@ -80,7 +82,6 @@ func (m *machine) check(t *rapid.T) {
 		t.Fatalf("%d jobs, want %d", len(got), len(m.o.jobs))
 	}
 	seen := map[string]uint64{}
-	counts := map[string]*KindStats{}
 	for _, g := range got {
 		want := m.o.jobs[g.ID]
 		if want == nil {
@@ -100,56 +101,108 @@ func (m *machine) check(t *rapid.T) {
 			}
 			seen[k] = g.ID
 		}
-		k := counts[g.Kind]
-		if k == nil {
-			k = &KindStats{}
-			counts[g.Kind] = k
-		}
-		switch g.State {
-		case Waiting:
-			k.Waiting++
-			if g.Reason != "" {
-				k.Snoozed++
-			}
-		case Leased:
-			k.Leased++
-		case Dead:
-			k.Dead++
-			if g.Class == ClassValidation {
-				k.Invalid++
-			}
-		}
 	}
-	stats := m.d.q.Stats()
-	for _, kind := range kinds {
-		s, want := stats.Kinds[kind], counts[kind]
-		if want == nil {
-			want = &KindStats{}
-		}
-		if s.Waiting != want.Waiting || s.Snoozed != want.Snoozed || s.Leased != want.Leased || s.Dead != want.Dead || s.Invalid != want.Invalid {
-			t.Fatalf("%s: stats %+v, want %+v", kind, s, *want)
-		}
-		oldest, next := uint64(0), time.Time{}
-		for _, id := range slices.Sorted(maps.Keys(m.o.jobs)) {
-			j := m.o.jobs[id]
-			if j.Kind != kind || j.State != Waiting {
-				continue
-			}
-			if oldest == 0 {
-				oldest = id
-			}
-			if next.IsZero() || j.DueAt.Before(next) {
-				next = j.DueAt
-			}
-		}
-		if !s.NextDue.Equal(next) {
-			t.Fatalf("%s: next %v; want %v", kind, s.NextDue, next)
-		}
-		if oldest != 0 && !s.OldestEnqueuedAt.Equal(m.o.jobs[oldest].EnqueuedAt) {
-			t.Fatalf("%s: oldest %v, want that of job %d", kind, s.OldestEnqueuedAt, oldest)
-		}
-	}
+	m.checkCounts(t)
+	m.checkLists(t)
 	if len(m.d.q.held) != len(m.o.held) {
 		t.Fatalf("%d leases in memory, want %d", len(m.d.q.held), len(m.o.held))
+	}
+}
+
+// checkCounts counts all jobs of the oracle and compares.
+func (m *machine) checkCounts(t *rapid.T) {
+	want, kinds := map[groupKey]Group{}, map[string]KindStats{}
+	for _, id := range slices.Sorted(maps.Keys(m.o.jobs)) {
+		j := m.o.jobs[id]
+		key := groupKey{j.Kind, j.Labels["shop"], j.Labels["topic"]}
+		g, k := want[key], kinds[j.Kind]
+		g.Kind, g.Shop, g.Topic = key.kind, key.shop, key.topic
+		m.o.tally(&g.Tally, j)
+		m.o.tally(&k.Tally, j)
+		switch {
+		case j.State == Waiting && g.Waits.ID == 0:
+			g.Waits = Mark{id, j.EnqueuedAt}
+		case j.State == Leased && g.InHand.ID == 0:
+			g.InHand = Mark{id, j.EnqueuedAt}
+		}
+		if j.State == Waiting && (k.NextDue.IsZero() || j.DueAt.Before(k.NextDue)) {
+			k.NextDue = j.DueAt
+		}
+		if j.State != Dead && j.LastError != "" && (g.Fails.ID == 0 || j.DueAt.Before(g.Fails.At)) {
+			g.Fails = Mark{id, j.DueAt}
+		}
+		want[key], kinds[j.Kind] = g, k
+	}
+	got := map[groupKey]Group{}
+	for _, g := range m.d.q.Groups() {
+		got[groupKey{g.Kind, g.Shop, g.Topic}] = g
+	}
+	if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("groups (-want +got):\n%s", diff)
+	}
+	if diff := gocmp.Diff(kinds, m.d.q.Stats().Kinds, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("kinds (-want +got):\n%s", diff)
+	}
+}
+
+func (o *oracle) tally(n *Tally, j *Job) {
+	switch j.State {
+	case Waiting:
+		n.Waiting++
+		if j.Reason != "" {
+			n.Snoozed++
+		}
+	case Leased:
+		n.Leased++
+	case Dead:
+		n.Dead++
+		if j.Class == ClassValidation {
+			n.Invalid++
+		}
+	}
+	if j.State != Dead && j.LastError != "" {
+		n.Failed++
+	}
+}
+
+// checkLists compares what a filter finds, in pages of two.
+func (m *machine) checkLists(t *rapid.T) {
+	f := Filter{
+		State: rapid.SampledFrom([]State{"", Waiting, Leased, Dead}).Draw(t, "state"), Kind: rapid.SampledFrom(append([]string{""}, kinds...)).Draw(t, "kind"),
+		Labels: map[string]string{}, NewestFirst: rapid.Bool().Draw(t, "newest first"), Limit: 2,
+	}
+	for _, name := range []string{"shop", "topic", "other"} {
+		if rapid.IntRange(0, 2).Draw(t, "by "+name) == 0 {
+			f.Labels[name] = rapid.SampledFrom(keys).Draw(t, name)
+		}
+	}
+	var want, got []uint64
+	for _, id := range slices.Sorted(maps.Keys(m.o.jobs)) {
+		j := m.o.jobs[id]
+		fits := (f.State == "" || j.State == f.State) && (f.Kind == "" || j.Kind == f.Kind)
+		for name, value := range f.Labels {
+			fits = fits && j.Labels[name] == value
+		}
+		if fits {
+			want = append(want, id)
+		}
+	}
+	if f.NewestFirst {
+		slices.Reverse(want)
+	}
+	for page := f; ; {
+		jobs, next, err := m.d.q.List(context.Background(), page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs {
+			got = append(got, j.ID)
+		}
+		if page.After = next; next == 0 {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("%+v lists %v, want %v", f, got, want)
 	}
 }

@@ -120,7 +120,7 @@ func TestPowerCutLosesNoAcknowledgedJob(t *testing.T) {
 			t.Errorf("cut %d: %d of %d acknowledged jobs are gone", cut, lost, len(acked))
 		}
 		// Pages come free and are used again, so that old ones get overwritten.
-		if _, err := q.DiscardAll(t.Context(), Filter{State: Waiting}); err != nil {
+		if _, err := q.DiscardAll(t.Context(), Filter{State: Waiting}, anyJob); err != nil {
 			t.Fatal(err)
 		}
 		clear(acked)

@@ -76,7 +76,7 @@ func open(o Options, now time.Time) (*Queue, error) {
 		in:      inbox{wake: make(chan struct{}, 1)},
 		stopped: make(chan struct{}), closed: make(chan struct{}),
 		restarted: true, fileLock: semaphore.NewWeighted(allReaders),
-		mem: memory{kinds: map[string]*kindState{}},
+		mem: newMemory(),
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	var err error

@@ -40,6 +40,9 @@ type record struct {
 // snoozed reports whether the job waits because a handler put it back.
 func (r *record) snoozed() bool { return r.state == Waiting && r.reason != "" }
 
+// unwell reports whether a try of a job that is still to be done failed.
+func (r *record) unwell() bool { return r.state != Dead && r.lastError != "" }
+
 // failures is the number of tries in a row that have failed, wherever they ran.
 func (r *record) failures() int {
 	n := int(r.attempts)

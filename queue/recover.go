@@ -19,7 +19,14 @@ const fixBatch = 1000
 
 // update runs fn in a write transaction at the given time.
 func (q *Queue) update(fn func(t *txn) error, now time.Time) error {
-	return q.file.Update(func(tx *bbolt.Tx) error { return fn(q.begin(tx, now)) })
+	return q.file.Update(func(tx *bbolt.Tx) error {
+		t := q.begin(tx, now)
+		err := fn(t)
+		if err == nil {
+			t.look()
+		}
+		return err
+	})
 }
 
 // survey is what reading all records found.
@@ -106,7 +113,7 @@ func (q *Queue) load(now time.Time) error {
 
 // survey reads all records and compares the indexes with them.
 func (q *Queue) survey(now time.Time) (*survey, error) {
-	s := &survey{mem: memory{kinds: map[string]*kindState{}}}
+	s := &survey{mem: newMemory()}
 	ns := stamp(now)
 	err := q.file.View(func(tx *bbolt.Tx) error {
 		jobs, due, keys, deadKeys := tx.Bucket(bucketJobs), tx.Bucket(bucketDue), tx.Bucket(bucketKeys), tx.Bucket(bucketDeadKeys)
@@ -127,16 +134,13 @@ func (q *Queue) survey(now time.Time) (*survey, error) {
 					continue
 				}
 				s.mem.lastID = max(s.mem.lastID, id)
-				kind := s.mem.kind(r.kind)
+				s.mem.count(&r, 1)
 				switch r.state {
 				case Waiting:
 					waiting++
-					kind.waiting++
-					if r.snoozed() {
-						kind.snoozed++
-					}
-					kind.lowest = min(kind.lowest, id)
+					kind := s.mem.kind(r.kind)
 					kind.next = min(kind.next, r.dueAt)
+					kind.due = kind.next
 					if r.setAt > ns {
 						s.ahead = append(s.ahead, id)
 					}
@@ -148,13 +152,8 @@ func (q *Queue) survey(now time.Time) (*survey, error) {
 						s.indexWrong = s.indexWrong || t.waiter(r.kind, r.key) != id
 					}
 				case Leased:
-					kind.leased++
 					s.leased = append(s.leased, id)
 				case Dead:
-					kind.dead++
-					if r.class == ClassValidation {
-						kind.invalid++
-					}
 					if r.key != "" {
 						deadKeyed++
 						s.indexWrong = s.indexWrong || deadKeys.Get(t.deadKey(r.kind, r.key, id)) == nil

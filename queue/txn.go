@@ -32,10 +32,8 @@ const format = "2"
 // appendFill is how full pages are left that grow at their end only.
 const appendFill = 0.9
 
-const (
-	never = math.MaxInt64  // later than every due time
-	noID  = math.MaxUint64 // above every id
-)
+// never is later than every due time.
+const never = math.MaxInt64
 
 // txn is one write transaction. It keeps indexes and counts in step with the
 // records, so the operations need to say only what becomes of a record. What
@@ -52,7 +50,8 @@ type txn struct {
 
 	jobs, dead, payloads, due, keys, deadKeys, damaged *bbolt.Bucket
 
-	kinds  map[string]*kindDelta
+	kinds  map[string]*kindDelta // those it touched
+	moves  []move                // what becomes of the counts, in order
 	counts Counters
 	lastID uint64   // newest id given out
 	setBad int      // records set aside
@@ -61,12 +60,13 @@ type txn struct {
 	buf    []byte   // for keys
 }
 
-// kindDelta is what a transaction changes in the counts of a kind.
-type kindDelta struct {
-	waiting, snoozed, leased, dead int
-	invalid                        int    // of the dead: of ClassValidation
-	lowest                         uint64 // lowest id that began to wait
-	next                           int64  // when the next job is due, as far as known
+// kindDelta is when the jobs of a kind are due after a transaction: see kindState.
+type kindDelta struct{ next, due int64 }
+
+// move is a record that comes (1) or goes (-1).
+type move struct {
+	r  record
+	by int
 }
 
 func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
@@ -83,7 +83,8 @@ func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
 func (t *txn) kind(name string) *kindDelta {
 	k := t.kinds[name]
 	if k == nil {
-		k = &kindDelta{lowest: noID, next: t.q.kind(name).next}
+		known := t.q.kind(name)
+		k = &kindDelta{next: known.next, due: known.due}
 		t.kinds[name] = k
 	}
 	return k
@@ -202,27 +203,16 @@ func (t *txn) remove(r *record) {
 
 // unindex takes a record out of the indexes and the counts.
 func (t *txn) unindex(r *record) {
-	t.dirty = true
-	k := t.kind(r.kind)
+	t.count(r, -1)
 	switch r.state {
 	case Waiting:
 		must(t.due.Delete(t.dueKey(r.kind, r.dueAt, r.id)))
 		if r.key != "" && t.waiter(r.kind, r.key) == r.id {
 			must(t.keys.Delete(t.coalesceKey(r.kind, r.key)))
 		}
-		k.waiting--
-		if r.snoozed() {
-			k.snoozed--
-		}
-	case Leased:
-		k.leased--
 	case Dead:
 		if r.key != "" {
 			must(t.deadKeys.Delete(t.deadKey(r.kind, r.key, r.id)))
-		}
-		k.dead--
-		if r.class == ClassValidation {
-			k.invalid--
 		}
 	}
 }
@@ -230,8 +220,6 @@ func (t *txn) unindex(r *record) {
 // store puts a record into its bucket, the indexes and the counts. A job that
 // comes to wait beside another one with its kind and key takes that one in.
 func (t *txn) store(r *record) {
-	t.dirty = true
-	k := t.kind(r.kind)
 	switch r.state {
 	case Waiting:
 		if r.key != "" {
@@ -241,26 +229,33 @@ func (t *txn) store(r *record) {
 			must(t.keys.Put(t.coalesceKey(r.kind, r.key), idKey(r.id)))
 		}
 		must(t.due.Put(t.dueKey(r.kind, r.dueAt, r.id), []byte{}))
-		k.waiting++
-		if r.snoozed() {
-			k.snoozed++
-		}
-		k.lowest = min(k.lowest, r.id)
+		k := t.kind(r.kind)
 		k.next = min(k.next, r.dueAt)
-	case Leased:
-		k.leased++
 	case Dead:
 		if r.key != "" {
 			must(t.deadKeys.Put(t.deadKey(r.kind, r.key, r.id), []byte{}))
 		}
-		k.dead++
-		if r.class == ClassValidation {
-			k.invalid++
-		}
-		must(t.dead.Put(idKey(r.id), r.encode()))
-		return
 	}
-	must(t.jobs.Put(idKey(r.id), r.encode()))
+	b := t.jobs
+	if r.state == Dead {
+		b = t.dead
+	}
+	must(b.Put(idKey(r.id), r.encode()))
+	t.count(r, 1)
+}
+
+// count notes that a record comes or goes.
+func (t *txn) count(r *record, by int) {
+	t.dirty = true
+	t.kind(r.kind)
+	t.moves = append(t.moves, move{*r, by})
+}
+
+// look finds out when the kinds it touched are due next.
+func (t *txn) look() {
+	for name, k := range t.kinds {
+		k.due = nextOf(t.due, name)
+	}
 }
 
 // waiter returns the id of the job that waits with this kind and key, 0 for none.

@@ -67,6 +67,6 @@ var benchFilters = map[string]Filter{
 	"waiting":  {State: Waiting},
 	"leased":   {State: Leased},
 	"of kind":  {Kind: "fetch"},
-	"of shop":  {Label: "shop", Value: "b"},
-	"of topic": {State: Waiting, Label: "topic", Value: "rare"},
+	"of shop":  {Labels: map[string]string{"shop": "b"}},
+	"of topic": {State: Waiting, Labels: map[string]string{"topic": "rare"}},
 }

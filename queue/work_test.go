@@ -276,7 +276,7 @@ func TestKindWithoutAWorkerWaitsVisiblyAndWithoutAttempts(t *testing.T) {
 			t.Errorf("got %+v", j)
 		}
 		k := q.Stats().Kinds["fetch"]
-		if k.Waiting != 1 || k.Workers != 0 || time.Since(k.OldestEnqueuedAt) != 24*time.Hour || q.HasWorker("fetch") || !q.HasWorker("apply") {
+		if k.Waiting != 1 || k.Workers != 0 || time.Since(q.Groups()[0].Waits.At) != 24*time.Hour || q.HasWorker("fetch") || !q.HasWorker("apply") {
 			t.Errorf("stats %+v", k)
 		}
 	})

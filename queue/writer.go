@@ -120,20 +120,13 @@ func (q *Queue) apply(t *txn) {
 	q.mem.counts.add(t.counts)
 	q.mem.damaged += t.setBad
 	q.mem.lastID = max(q.mem.lastID, t.lastID)
+	for _, m := range t.moves {
+		q.mem.count(&m.r, m.by)
+	}
 	for name, d := range t.kinds {
 		k := q.mem.kind(name)
-		k.waiting += d.waiting
-		k.snoozed += d.snoozed
-		k.leased += d.leased
-		k.dead += d.dead
-		k.invalid += d.invalid
-		if d.lowest != noID {
-			k.lowest = min(k.lowest, d.lowest)
-			k.entered++
-		}
-		k.next = d.next
-		if k.waiting == 0 {
-			k.lowest, k.next = noID, never
+		if k.next, k.due = d.next, d.due; k.Waiting == 0 {
+			k.next = never
 		}
 		for _, w := range k.workers {
 			poke(w.wake)

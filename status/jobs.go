@@ -15,12 +15,10 @@ const DeliveryKind = "webhook"
 
 // Jobs are the jobs of one shop in numbers.
 type Jobs struct {
-	Waiting, Dead int  // leased ones are among the waiting
-	Misfits       int  // of the dead: deliveries that do not fit their topic or shop
-	Updates       int  // of the waiting: deliveries
-	Unworked      int  // of the waiting: work that nobody does
-	AtLeast       bool // there are more jobs than were counted
-	Oldest        time.Time
+	Waiting, Dead int // leased ones are among the waiting
+	Misfits       int // of the dead: deliveries that do not fit their topic or shop
+	Updates       int // of the waiting: deliveries
+	Unworked      int // of the waiting: work that nobody does
 	// Known changes of products that are still to be read: how many, since when
 	// the oldest waits, and why it does, "" when it is being read.
 	Reads     int
@@ -31,6 +29,8 @@ type Jobs struct {
 	Failed    int
 	LastError string
 	Retry     time.Time
+
+	first, failed uint64 // the jobs that tell Waits and LastError
 }
 
 // Queue is whether the retry queue takes jobs, and what it holds.
@@ -49,106 +49,99 @@ type Queue struct {
 	StuckSince            time.Time // and when it did
 }
 
-// jobsLooked bounds the jobs that are read to count them by shop.
-const jobsLooked = 1000
-
-// jobsKept is how long they stay counted, and at most a twentieth of the time is
-// spent on it.
-const jobsKept = 250 * time.Millisecond
-
 // lookMost is how long an account waits for jobs that are read; a file that does not
 // answer is one that can't be used.
 const lookMost = time.Second
 
-// jobCounter keeps the last count for a moment.
-type jobCounter struct {
+// wishes keeps the last count of what commits asked for, and spends at most a
+// twentieth of the time on counting: it reads every row.
+type wishes struct {
 	mu   sync.Mutex
-	last map[string]Jobs
-	err  error
-	cut  bool
+	last []store.WantedCount
 	at   time.Time
-	// numbers of the queue at the last count: waiting, leased, dead
-	numbers [3]int
-	took    time.Duration
+	took time.Duration
 }
 
-// get counts again when the numbers of the queue are others than at the last count,
-// so that two numbers on one page agree.
-func (c *jobCounter) get(ctx context.Context, q *queue.Queue, s *store.Store, in Queue, now time.Time) (map[string]Jobs, bool, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	numbers := [3]int{in.Waiting, in.Leased, in.Dead}
-	age := now.Sub(c.at)
-	if c.last != nil && age >= 0 && (age < 20*c.took || age < jobsKept && numbers == c.numbers) {
-		return c.last, c.cut, c.err
+func (w *wishes) count(ctx context.Context, s *store.Store, now time.Time) ([]store.WantedCount, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if age := now.Sub(w.at); age >= 0 && age < 20*w.took {
+		return w.last, nil
 	}
 	began := time.Now()
-	c.numbers = numbers
-	ctx, cancel := context.WithTimeout(ctx, lookMost)
-	defer cancel()
-	c.last, c.cut, c.err = countJobs(ctx, q, s)
-	c.at, c.took = now, time.Since(began)
-	return c.last, c.cut, c.err
+	list, err := s.WantedProducts(ctx)
+	if err == nil {
+		w.last, w.at, w.took = list, now, time.Since(began)
+	}
+	return list, err
 }
 
-// countJobs counts the jobs of each shop among the first jobsLooked of each
-// state; cut: there are more. Work that a commit asked for and that is no job yet
+// jobs are the jobs of each shop. Work that a commit asked for and that is no job yet
 // counts as one.
-func countJobs(ctx context.Context, q *queue.Queue, s *store.Store) (byShop map[string]Jobs, cut bool, err error) {
-	byShop = map[string]Jobs{}
-	for _, state := range []queue.State{queue.Waiting, queue.Leased, queue.Dead} {
-		jobs, next, err := q.List(ctx, queue.Filter{State: state, Limit: jobsLooked})
-		if err != nil {
-			return byShop, true, err
-		}
-		cut = cut || next != 0
-		for _, j := range jobs {
-			n := byShop[j.Labels["shop"]]
-			n.add(j, q.HasWorker(j.Kind))
-			byShop[j.Labels["shop"]] = n
-		}
+func (r *Reader) jobs(ctx context.Context, now time.Time) (map[string]Jobs, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookMost)
+	defer cancel()
+	byShop := map[string]Jobs{}
+	for _, g := range r.o.Queue.Groups() {
+		n := byShop[g.Shop]
+		n.add(g, r.o.Queue.HasWorker(g.Kind))
+		byShop[g.Shop] = n
 	}
-	wants, err := s.WantedProducts(ctx)
+	var errs []error
+	for shop, n := range byShop {
+		errs = append(errs, n.read(ctx, r.o.Queue))
+		byShop[shop] = n
+	}
+	wants, err := r.wishes.count(ctx, r.o.Store, now)
 	for _, w := range wants {
 		n := byShop[w.Shop]
 		n.Reads = max(n.Reads, w.Count)
 		n.ReadSince = earlier(n.ReadSince, time.UnixMilli(w.Oldest))
 		byShop[w.Shop] = n
 	}
-	if cut {
-		for shop, n := range byShop {
-			n.AtLeast = true
-			byShop[shop] = n
-		}
-	}
-	return byShop, cut, err
+	return byShop, errors.Join(append(errs, err)...)
 }
 
-func (n *Jobs) add(j queue.Job, worked bool) {
-	if j.State == queue.Dead {
-		n.Dead++
-		if j.Kind == DeliveryKind && j.Class == queue.ClassValidation {
-			n.Misfits++
-		}
-		return
-	}
-	n.Waiting++
-	n.Oldest = earlier(n.Oldest, j.EnqueuedAt)
+func (n *Jobs) add(g queue.Group, worked bool) {
+	n.Dead += g.Dead
+	todo := g.Waiting + g.Leased
+	n.Waiting += todo
 	switch {
-	case j.Kind == DeliveryKind:
-		n.Updates++
+	case g.Kind == DeliveryKind:
+		n.Misfits += g.Invalid
+		n.Updates += todo
 	case !worked:
-		n.Unworked++
-	case j.Kind == string(store.WantProduct) || j.Kind == string(store.WantInventoryItem):
-		n.Reads++
-		if n.ReadSince.IsZero() || j.EnqueuedAt.Before(n.ReadSince) {
-			n.ReadSince, n.Waits = j.EnqueuedAt, j.Reason
+		n.Unworked += todo
+	case g.Kind == string(store.WantProduct) || g.Kind == string(store.WantInventoryItem):
+		n.Reads += todo
+		n.Failed += g.Failed
+		for _, m := range []queue.Mark{g.Waits, g.InHand} {
+			if n.ReadSince = earlier(n.ReadSince, m.At); m.ID != 0 && n.ReadSince.Equal(m.At) {
+				n.first = m.ID
+			}
 		}
-		if j.LastError != "" {
-			n.Failed++
-			n.LastError, n.Retry = j.LastError, earlier(n.Retry, j.DueAt)
+		if n.Retry = earlier(n.Retry, g.Fails.At); g.Fails.ID != 0 && n.Retry.Equal(g.Fails.At) {
+			n.failed = g.Fails.ID
 		}
 	}
+}
+
+// read reads what the jobs say of themselves. One that has ended meanwhile says
+// nothing.
+func (n *Jobs) read(ctx context.Context, q *queue.Queue) error {
+	get := func(id uint64) (j queue.Job, err error) {
+		if id != 0 {
+			j, err = q.Get(ctx, id)
+		}
+		if errors.Is(err, queue.ErrNotFound) {
+			err = nil
+		}
+		return j, err
+	}
+	first, err := get(n.first)
+	failed, err2 := get(n.failed)
+	n.Waits, n.LastError = first.Reason, failed.LastError
+	return errors.Join(err, err2)
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -158,29 +151,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// jobsOf are the jobs of one shop; of those beyond what is counted only that
-// there are some.
-func (r *Reader) jobsOf(ctx context.Context, shop string, byShop map[string]Jobs, cut bool) (Jobs, error) {
-	n, ok := byShop[shop]
-	if ok || !cut {
-		return n, nil
-	}
-	jobs, _, err := r.o.Queue.List(ctx, queue.Filter{Label: "shop", Value: shop, Limit: 1})
-	for _, j := range jobs {
-		n.add(j, r.o.Queue.HasWorker(j.Kind))
-		n.AtLeast = true
-	}
-	return n, err
-}
-
 func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
-	f := Queue{OK: true}
 	stats := r.o.Queue.Stats()
-	f.Waiting, f.Leased, f.Dead = stats.Waiting, stats.Leased, stats.Dead
+	f := Queue{OK: true, Waiting: stats.Waiting, Leased: stats.Leased, Dead: stats.Dead}
+	for _, g := range r.o.Queue.Groups() {
+		f.Oldest = earlier(f.Oldest, g.Waits.At)
+	}
 	for name, k := range stats.Kinds {
-		f.Oldest = earlier(f.Oldest, k.OldestEnqueuedAt)
-		// A kind that nobody works has no next try.
-		if k.Workers > 0 {
+		if k.Workers > 0 { // a kind that nobody works has no next try
 			f.Next = earlier(f.Next, k.NextDue)
 		}
 		switch n := k.Waiting + k.Leased; {

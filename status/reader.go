@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"slices"
 	"time"
@@ -103,8 +102,8 @@ type Options struct {
 
 // Reader reads accounts. It is safe for concurrent use.
 type Reader struct {
-	o    Options
-	jobs jobCounter
+	o      Options
+	wishes wishes
 }
 
 // New makes a reader.
@@ -138,7 +137,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 	if r.o.Strangers != nil {
 		f.Strangers = r.o.Strangers()
 	}
-	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, f.Queue, now)
+	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, now)
 	for _, s := range f.Shops {
 		if s.Last.After(f.Last) {
 			f.Last = s.Last
@@ -179,32 +178,23 @@ func (r *Reader) catalogue() Catalogue {
 }
 
 // shops are the connected ones, and how many dead letters are of none of them.
-func (r *Reader) shops(ctx context.Context, in Queue, now time.Time) (shops []Shop, otherDead int, err error) {
+func (r *Reader) shops(ctx context.Context, now time.Time) (shops []Shop, otherDead int, err error) {
 	list, err := r.o.Shops(ctx)
 	if err != nil {
 		return nil, 0, err
 	}
-	byShop, cut, jobsErr := r.jobs.get(ctx, r.o.Queue, r.o.Store, in, now)
+	byShop, jobsErr := r.jobs(ctx, now)
 	if jobsErr != nil {
 		r.o.Logger.Debug("jobs can't be counted now", "error", jobsErr.Error())
 	}
-	known := 0
 	for shop, n := range byShop {
-		if slices.ContainsFunc(list, func(c Connection) bool { return c.Shop == shop }) {
-			known += n.Dead - n.Misfits
-		} else {
+		if !slices.ContainsFunc(list, func(c Connection) bool { return c.Shop == shop }) {
 			otherDead += n.Dead - n.Misfits
 		}
 	}
-	if cut { // behind many misfits there may be others
-		otherDead = max(otherDead, in.Dead-in.Misfits-known)
-	}
 	shops = make([]Shop, 0, len(list))
 	for _, c := range list {
-		s := Shop{Connection: c, Last: r.o.Store.LastDelivery(c.Shop)}
-		var err error
-		s.Jobs, err = r.jobsOf(ctx, c.Shop, byShop, cut)
-		s.JobsErr = errors.Join(jobsErr, err)
+		s := Shop{Connection: c, Last: r.o.Store.LastDelivery(c.Shop), Jobs: byShop[c.Shop], JobsErr: jobsErr}
 		if r.o.Calls != nil {
 			v := r.o.Calls(c.Shop, now)
 			s.Calls = &v

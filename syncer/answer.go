@@ -17,8 +17,7 @@ import (
 // answer resolves the dead letters about a product that a read has answered which
 // began at an instant.
 func (s *Syncer) answer(ctx context.Context, t task, began time.Time, why string) {
-	id := strconv.FormatInt(t.ID, 10)
-	s.resolveAll(ctx, queue.Filter{Kind: store.DeliveryJob, Label: store.LabelProduct, Value: id}, t.Shop, began, why)
+	s.resolveAll(ctx, store.DeliveryJob, map[string]string{queue.LabelShop: t.Shop, store.LabelProduct: strconv.FormatInt(t.ID, 10)}, began, why)
 }
 
 // mend resolves the dead letters of fetches and deliveries that a proven run made
@@ -26,20 +25,20 @@ func (s *Syncer) answer(ctx context.Context, t task, began time.Time, why string
 func (r *run) mend(ctx context.Context) {
 	const why = "a later sync showed the product to be right"
 	for _, kind := range []string{string(store.WantProduct), store.DeliveryJob} {
-		r.s.resolveAll(ctx, queue.Filter{Kind: kind, Label: "shop", Value: r.shop}, r.shop, r.started, why)
+		r.s.resolveAll(ctx, kind, map[string]string{queue.LabelShop: r.shop}, r.started, why)
 	}
 }
 
-// resolveAll resolves the dead letters of a shop that died before an instant. One
+// resolveAll resolves the dead letters with these labels that died before an instant. One
 // that died in the future did so under a clock that was put back since. What the
 // law asks for is not in the catalogue: a person has to look.
-func (s *Syncer) resolveAll(ctx context.Context, f queue.Filter, shop string, before time.Time, why string) {
+func (s *Syncer) resolveAll(ctx context.Context, kind string, labels map[string]string, before time.Time, why string) {
 	now := time.Now()
 	answered := func(j queue.Job) bool {
 		topic, _ := catalog.ParseTopic(j.Labels["topic"])
-		return j.Labels["shop"] == shop && !topic.Compliance() && (j.DiedAt.Before(before) || j.DiedAt.After(now))
+		return !topic.Compliance() && (j.DiedAt.Before(before) || j.DiedAt.After(now))
 	}
-	if _, err := s.o.Queue.ResolveAll(ctx, f, answered, why); err != nil && ctx.Err() == nil {
-		s.log.Warn("dead letters that are mended can't be removed now", "shop", shop, "error", err.Error())
+	if _, err := s.o.Queue.ResolveAll(ctx, queue.Filter{Kind: kind, Labels: labels}, answered, why); err != nil && ctx.Err() == nil {
+		s.log.Warn("dead letters that are mended can't be removed now", "shop", labels[queue.LabelShop], "error", err.Error())
 	}
 }

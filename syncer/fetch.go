@@ -83,9 +83,6 @@ func (s *Syncer) fetchOwner(ctx context.Context, t task, started time.Time) erro
 
 // resolve drops dead letters of the same work: it is done now.
 func (s *Syncer) resolve(ctx context.Context, kind store.WantedKind, t task, why string) {
-	if s.o.Queue.Stats().Kinds[string(kind)].Dead == 0 {
-		return
-	}
 	if _, err := s.o.Queue.Resolve(ctx, string(kind), keyOf(t.Shop, t.ID), why); err != nil {
 		s.log.Warn("dead letters that are mended can't be removed now", "shop", t.Shop, "error", err.Error())
 	}

@@ -10,59 +10,26 @@ import (
 	"stockroom/queue"
 )
 
-// jobFilter reads state, kind, shop and topic. The queue filters by one label,
-// so with shop and topic it is the shop's jobs and topic is returned apart.
-func jobFilter(r *http.Request) (f queue.Filter, topic string, err error) {
+// jobFilter reads state, kind, shop and topic.
+func jobFilter(r *http.Request) (f queue.Filter, err error) {
 	q := r.URL.Query()
-	f.Kind = q.Get("kind")
-	switch state := queue.State(q.Get("state")); state {
+	f.Kind, f.State = q.Get("kind"), queue.State(q.Get("state"))
+	switch f.State {
 	case "", queue.Waiting, queue.Leased, queue.Dead:
-		f.State = state
 	default:
-		return f, "", refuse(http.StatusBadRequest, "Unknown state", "state is waiting, leased or dead.")
+		return f, refuse(http.StatusBadRequest, "Unknown state", "state is waiting, leased or dead.")
 	}
-	topic = q.Get("topic")
-	switch shop := q.Get("shop"); {
-	case shop != "":
-		f.Label, f.Value = "shop", shop
-		return f, topic, nil
-	case topic != "":
-		f.Label, f.Value = "topic", topic
-	}
-	return f, "", nil
-}
-
-// listJobs returns up to f.Limit jobs of the filter and where to go on, 0 at the
-// end.
-func (s *Server) listJobs(ctx context.Context, f queue.Filter, topic string) (found []queue.Job, next uint64, err error) {
-	if topic == "" {
-		return s.o.Queue.List(ctx, f)
-	}
-	most := f.Limit
-	f.Limit = 1000
-	for {
-		jobs, next, err := s.o.Queue.List(ctx, f)
-		if err != nil {
-			return nil, 0, err
+	f.Labels = map[string]string{}
+	for _, name := range []string{queue.LabelShop, queue.LabelTopic} {
+		if v := q.Get(name); v != "" {
+			f.Labels[name] = v
 		}
-		for _, j := range jobs {
-			if j.Labels["topic"] != topic {
-				continue
-			}
-			if len(found) == most {
-				return found, found[most-1].ID, nil
-			}
-			found = append(found, j)
-		}
-		if next == 0 {
-			return found, 0, nil
-		}
-		f.After = next
 	}
+	return f, nil
 }
 
 func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	f, topic, err := jobFilter(r)
+	f, err := jobFilter(r)
 	if err != nil {
 		return err
 	}
@@ -80,7 +47,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 		return err
 	}
 	f.After, f.Limit, f.NewestFirst = uint64(after), limit, order == "newest"
-	jobs, next, err := s.listJobs(r.Context(), f, topic)
+	jobs, next, err := s.o.Queue.List(r.Context(), f)
 	if err != nil {
 		return err
 	}
@@ -150,69 +117,39 @@ func (s *Server) actOnJob(w http.ResponseWriter, r *http.Request, p httprouter.P
 }
 
 func (s *Server) apiRetryAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll, s.o.Queue.Retry)
+	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll)
 }
 
 func (s *Server) apiDiscardAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll, s.o.Queue.Discard)
+	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll)
 }
 
 // actOnAll does something to every job of a filter, the dead ones without a
 // state. With up_to it does so to jobs up to that id only: those that the
 // caller has seen.
 func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
-	all func(context.Context, queue.Filter) (int, error), some func(context.Context, ...uint64) (int, error)) error {
-	f, topic, err := jobFilter(r)
+	act func(context.Context, queue.Filter, func(queue.Job) bool) (int, error)) error {
+	f, err := jobFilter(r)
 	if err != nil {
 		return err
-	}
-	if topic != "" {
-		return refuse(http.StatusBadRequest, "Too many filters", "Choose the jobs by shop or by topic, not by both.")
 	}
 	if f.State == queue.Leased {
 		return refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
 	}
-	if f.State == "" {
-		f.State = queue.Dead
-	}
-	var n int
-	if text := r.URL.Query().Get("up_to"); text == "" {
-		n, err = all(r.Context(), f)
-	} else {
-		last, e := strconv.ParseUint(text, 10, 64)
-		if e != nil {
+	meant := func(queue.Job) bool { return true }
+	if text := r.URL.Query().Get("up_to"); text != "" {
+		last, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
 			return refuse(http.StatusBadRequest, "Not a job's id", "up_to is the id of the newest job that is meant.")
 		}
-		n, err = s.actUpTo(r.Context(), f, last, some)
+		meant = func(j queue.Job) bool { return j.ID <= last }
 	}
+	n, err := act(r.Context(), f, meant)
 	if err != nil {
 		return err
 	}
 	s.audit.Info("jobs "+done, "changed", n)
 	return writeJSON(w, http.StatusOK, map[string]int{done: n})
-}
-
-// actUpTo does something to the jobs of a filter whose ids are at most last.
-func (s *Server) actUpTo(ctx context.Context, f queue.Filter, last uint64, act func(context.Context, ...uint64) (int, error)) (total int, err error) {
-	f.Limit = 500
-	for {
-		jobs, next, err := s.o.Queue.List(ctx, f)
-		if err != nil {
-			return total, err
-		}
-		var ids []uint64
-		for _, j := range jobs {
-			if j.ID <= last {
-				ids = append(ids, j.ID)
-			}
-		}
-		n, err := act(ctx, ids...)
-		total += n
-		if err != nil || next == 0 || next >= last {
-			return total, err
-		}
-		f.After = next
-	}
 }
 
 // page reads after (a cursor that is a number) and limit.

@@ -70,7 +70,7 @@ type shopStatus struct {
 	LastUpdateAt *time.Time    `json:"last_update_at"`
 	Waiting      int           `json:"waiting"`
 	Dead         int           `json:"dead"`
-	AtLeast      bool          `json:"at_least"` // waiting and dead were not counted to the end
+	AtLeast      bool          `json:"at_least"` // always false: programs may count on its being there
 	Selection    string        `json:"selection"`
 	NextTryAt    *time.Time    `json:"next_try_at"` // when a paused shop is asked again
 	Calls        *status.Calls `json:"calls"`
@@ -94,7 +94,7 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		line := a.Of(shop.Shop)
 		view := shopStatus{
 			Shop: shop.Shop, State: shop.State, Mood: line.Mood, Sentence: line.Sentence(a.Now), Code: line.Code, LastUpdateAt: optional(shop.Last),
-			Waiting: shop.Jobs.Waiting, Dead: shop.Jobs.Dead, AtLeast: shop.Jobs.AtLeast, Selection: selectionWords(shop.Selection),
+			Waiting: shop.Jobs.Waiting, Dead: shop.Jobs.Dead, Selection: selectionWords(shop.Selection),
 			NextTryAt: optional(shop.NextTry), Calls: shop.Calls, MetricsLabel: s.label(shop.Shop),
 		}
 		if shop.Sync != nil {

@@ -201,7 +201,13 @@ func TestAllDeadLettersOfAFilterAreRetriedOrDiscarded(t *testing.T) {
 	}
 	r.admin(200, "GET", fmt.Sprintf("/api/v1/jobs/%d", waiting), "")
 	r.admin(400, "POST", "/api/v1/jobs-discard?state=leased", "")
-	r.admin(400, "POST", "/api/v1/jobs-discard?shop=a&topic=b", "")
+	r.deadJob("{}")
+	if got := r.admin(200, "POST", "/api/v1/jobs-discard?shop="+testShop+"&topic=orders/create", ""); got != "{\"discarded\":0}\n" {
+		t.Errorf("of a shop and another topic: %s", got)
+	}
+	if got := r.admin(200, "POST", "/api/v1/jobs-discard?shop="+testShop+"&topic=products/update", ""); got != "{\"discarded\":1}\n" {
+		t.Errorf("of a shop and a topic: %s", got)
+	}
 }
 
 func TestProductsAreListedSearchedAndShown(t *testing.T) {

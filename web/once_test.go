@@ -131,11 +131,10 @@ func TestEveryActionOnJobsHasOneEffectOverBrokenConnections(t *testing.T) {
 		{"retry all", "/api/v1/jobs-retry?up_to=%d", `"retried":3`, func() uint64 { return r.queue.Stats().Counts.Redriven }, 3},
 		{"discard all", "/api/v1/jobs-discard?up_to=%d", `"discarded":3`, func() uint64 { return r.queue.Stats().Counts.Discarded }, 3},
 	} {
-		if _, err := r.queue.DiscardAll(t.Context(), queue.Filter{State: queue.Dead}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := r.queue.DiscardAll(t.Context(), queue.Filter{State: queue.Waiting}); err != nil {
-			t.Fatal(err)
+		for _, state := range []queue.State{queue.Dead, queue.Waiting} {
+			if _, err := r.queue.DiscardAll(t.Context(), queue.Filter{State: state}, func(queue.Job) bool { return true }); err != nil {
+				t.Fatal(err)
+			}
 		}
 		var id uint64
 		for range 3 {

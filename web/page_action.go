@@ -213,20 +213,16 @@ func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error)
 	if err != nil && (action == "discard" || r.FormValue("newest")+r.FormValue("seen") != "") {
 		return nil, err
 	}
-	ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, seen)
-	if err != nil {
-		return nil, err
-	}
 	if action == "discard" {
-		return s.discard(r.Context(), ids...)
-	}
-	n := 0
-	for batch := range slices.Chunk(ids, 500) {
-		done, err := s.o.Queue.Retry(r.Context(), batch...)
+		ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, seen)
 		if err != nil {
 			return nil, err
 		}
-		n += done
+		return s.discard(r.Context(), ids...)
+	}
+	n, err := s.o.Queue.RetryAll(r.Context(), ofShop(r.FormValue("shop")), listed(bound, seen))
+	if err != nil {
+		return nil, err
 	}
 	s.audit.Info("dead letters retried on the page", "changed", n)
 	if n == 1 {
@@ -246,19 +242,30 @@ func listedUntil(newest, seen string) (uint64, time.Time, error) {
 	return bound, time.Unix(0, at), nil
 }
 
+// listed says of a dead letter whether a page showed it that was read at an instant.
+func listed(newest uint64, seen time.Time) func(queue.Job) bool {
+	return func(j queue.Job) bool { return j.ID <= newest && !j.DiedAt.After(seen) }
+}
+
+// ofShop names the jobs of a shop, "" for all.
+func ofShop(shop string) (f queue.Filter) {
+	if shop != "" {
+		f.Labels = map[string]string{queue.LabelShop: shop}
+	}
+	return f
+}
+
 // deadUntil lists the dead letters up to an id that had died by an instant.
 func (s *Server) deadUntil(ctx context.Context, shop string, bound uint64, seen time.Time) (ids []uint64, err error) {
-	f := queue.Filter{State: queue.Dead, Limit: 1000}
-	if shop != "" {
-		f.Label, f.Value = "shop", shop
-	}
+	f, listed := ofShop(shop), listed(bound, seen)
+	f.State, f.Limit = queue.Dead, 1000
 	for {
 		jobs, next, err := s.o.Queue.List(ctx, f)
 		if err != nil {
 			return nil, err
 		}
 		for _, j := range jobs {
-			if j.ID <= bound && !j.DiedAt.After(seen) {
+			if listed(j) {
 				ids = append(ids, j.ID)
 			}
 		}

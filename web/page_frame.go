@@ -121,9 +121,10 @@ func (s *Server) navigation(section string) []navEntry {
 		{Path: "/", Name: "Overview"}, {Path: "/products", Name: "Products"}, {Path: "/updates", Name: "Product updates"},
 		{Path: "/jobs", Name: "Waiting and failed"}, {Path: "/syncs", Name: "Syncs"}, {Path: "/shops", Name: "Shops"}, {Path: "/settings", Name: "Settings"},
 	}
+	stats := s.o.Queue.Stats()
 	for i := range nav {
 		nav[i].Here = nav[i].Path == section
-		if stats := s.o.Queue.Stats(); nav[i].Path == "/jobs" && stats.Dead > 0 {
+		if nav[i].Path == "/jobs" && stats.Dead > 0 {
 			nav[i].Count, nav[i].Mood = number(int64(stats.Dead)), "bad"
 			if stats.Dead == stats.Kinds[store.DeliveryJob].Invalid {
 				nav[i].Mood = "wait" // anybody can cause those

@@ -55,7 +55,7 @@ type jobRow struct {
 // jobRows are jobs of a state behind an id: dead letters newest first, waiting
 // jobs in the order they came.
 func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, total int, names *titles, back string) jobList {
-	l := jobList{Total: total, Seen: strconv.FormatInt(now.UnixNano(), 10), Back: back, Shop: f.Value}
+	l := jobList{Total: total, Seen: strconv.FormatInt(now.UnixNano(), 10), Back: back, Shop: f.Labels[queue.LabelShop]}
 	f.NewestFirst = f.State == queue.Dead
 	jobs, next, err := s.o.Queue.List(ctx, f)
 	if err != nil {
@@ -76,8 +76,8 @@ func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, tot
 	}
 	if next != 0 {
 		q := url.Values{"state": {string(f.State)}, "after": {strconv.FormatUint(next, 10)}}
-		if f.Value != "" {
-			q.Set("shop", f.Value)
+		if l.Shop != "" {
+			q.Set("shop", l.Shop)
 		}
 		l.Next = withQuery("/jobs", q)
 	}
@@ -203,10 +203,8 @@ func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	if err != nil {
 		return err
 	}
-	f := queue.Filter{Limit: jobsListed, After: uint64(after)}
-	if shop := q.Get("shop"); shop != "" {
-		f.Label, f.Value = "shop", shop
-	}
+	f := ofShop(q.Get("shop"))
+	f.Limit, f.After = jobsListed, uint64(after)
 	state := queue.State(q.Get("state"))
 	switch state {
 	case queue.Dead, queue.Waiting:
@@ -216,16 +214,16 @@ func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	default:
 		return refuse(http.StatusBadRequest, "Unknown state", "The lists are those of what waits and of what failed.")
 	}
-	v := jobsView{Shops: shops, Filtered: f.Label != "", First: f.After == 0}
+	v := jobsView{Shops: shops, Filtered: f.Labels != nil, First: f.After == 0}
 	names := s.newTitles(r.Context(), len(shops) > 1)
 	stats, back := s.o.Queue.Stats(), held(r.URL, false)
 	list := func(st queue.State, total int) *jobList {
 		f.State = st
-		if f.Label != "" {
+		if v.Filtered {
 			total = 0 // the number is that of all shops
 		}
 		l := s.jobRows(r.Context(), now, f, total, names, back)
-		if st == queue.Waiting && f.Label == "" {
+		if st == queue.Waiting && !v.Filtered {
 			l.Working = workingWords(stats.Leased, l.Total)
 		}
 		return &l

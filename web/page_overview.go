@@ -95,7 +95,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
 	c := shopCard{
 		shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync)),
-		Waiting: atLeast(shop.Jobs.Waiting, shop.Jobs.AtLeast), Dead: atLeast(shop.Jobs.Dead, shop.Jobs.AtLeast),
+		Waiting: number(int64(shop.Jobs.Waiting)), Dead: number(int64(shop.Jobs.Dead)),
 	}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad
@@ -135,11 +135,4 @@ func callsWords(a *status.Account, s status.Shop) (string, mood) {
 		return "Calls to Shopify wait for their turn", moodWait
 	}
 	return "Calls to Shopify go out", moodGood
-}
-
-func atLeast(n int, more bool) string {
-	if more && n > 0 {
-		return number(int64(n)) + "+"
-	}
-	return number(int64(n))
 }
