@@ -19,6 +19,7 @@ import (
 	"stockroom/appliance"
 	"stockroom/config"
 	"stockroom/datadir"
+	"stockroom/fakeshopify"
 )
 
 // client speaks the admin API.
@@ -55,7 +56,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 		return nil, err
 	}
 	c := &client{
-		base: "http://localhost", token: a.Token(), dir: s.DataDir, http: &http.Client{Transport: inProcess{a.Admin()}}, close: a.Close, alone: true,
+		base: "http://localhost", token: a.Token(), dir: s.DataDir, http: &http.Client{Transport: inProcess(a.Admin())}, close: a.Close, alone: true,
 	}
 	if work {
 		_, stop := a.Work(e.ctx)
@@ -83,67 +84,20 @@ func elsewhere(dir string) string {
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// inProcess hands requests to a handler without a socket. The answer streams
-// through a pipe, so an export of any size needs little memory.
-type inProcess struct{ h http.Handler }
+var errBrokeOff = errors.New("the answer broke off")
 
-func (t inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
-	in.RequestURI = r.URL.RequestURI()
-	in.Host = r.URL.Host
-	in.RemoteAddr = "127.0.0.1:0"
-	if in.Body == nil {
-		in.Body = http.NoBody
-	}
-	pr, pw := io.Pipe()
-	trailer := http.Header{} // to be read behind the body
-	w := &pipeWriter{header: make(http.Header), body: pw, started: make(chan struct{})}
-	go func() {
+// inProcess hands requests to the admin side without a socket, as if they came from
+// this machine. The answer streams, so an export of any size needs little memory.
+func inProcess(admin http.Handler) http.RoundTripper {
+	return fakeshopify.Transport(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
-			// A handler that can't go on after it has begun to answer panics with
-			// http.ErrAbortHandler; the reader must not take its part for all.
-			cause := error(nil)
-			if p := recover(); p != nil {
-				cause = fmt.Errorf("the answer broke off: %v", p)
+			if recover() != nil { // it can't go on; what it has sent must not pass for all
+				panic(errBrokeOff)
 			}
-			w.WriteHeader(http.StatusInternalServerError) // nothing when it has begun
-			for name, values := range w.header {
-				if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
-					trailer[name] = values
-				}
-			}
-			pw.CloseWithError(cause)
 		}()
-		t.h.ServeHTTP(w, in)
-		w.WriteHeader(http.StatusOK)
-	}()
-	<-w.started
-	return &http.Response{
-		StatusCode: w.status, Status: http.StatusText(w.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: w.sent, Body: pr, Request: r, ContentLength: -1, Trailer: trailer,
-	}, nil
-}
-
-type pipeWriter struct {
-	header, sent http.Header
-	status       int
-	body         *io.PipeWriter
-	started      chan struct{}
-}
-
-func (w *pipeWriter) Header() http.Header { return w.header }
-
-func (w *pipeWriter) WriteHeader(status int) {
-	if w.status != 0 {
-		return
-	}
-	w.status, w.sent = status, w.header.Clone()
-	close(w.started)
-}
-
-func (w *pipeWriter) Write(b []byte) (int, error) {
-	w.WriteHeader(http.StatusOK)
-	return w.body.Write(b)
+		r.RemoteAddr = "127.0.0.1:0"
+		admin.ServeHTTP(w, r)
+	}))
 }
 
 // exitOf is the exit code of a refusal: by its code, else by its status. Its words

@@ -40,7 +40,7 @@ func TestTheExitCodeOfARefusalGoesByItsCodeAndNotByItsWords(t *testing.T) {
 			server := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 				(&answer.Refusal{Status: tt.status, Code: tt.code, Title: words, Detail: words}).Write(w)
 			})
-			cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess{server}}}
+			cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess(server)}}
 			err := cl.call(t.Context(), http.MethodGet, "/api/v1/status", nil, nil, nil)
 			if got := exitCode(err); err == nil || got != tt.want {
 				t.Errorf("%d %q %q: exit %d, want %d (%v)", tt.status, tt.code, words, got, tt.want, err)
@@ -79,7 +79,7 @@ func TestASyncWaitsByTheCodeOfWhatIsInItsWay(t *testing.T) {
 					current: func() web.Run { return done },
 				}
 				e := &env{Process: Process{Stdout: io.Discard, Stderr: new(bytes.Buffer)}, ctx: t.Context()}
-				cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess{server}}}
+				cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess(server)}}
 				_, _, err := e.syncShop(cl, "my-shop.myshopify.com", false, func(status.Sync) wish { return wish{kind: store.RunReconcile, drift: false} })
 				if (err == nil) != tt.begins || time.Since(began) > tt.within {
 					t.Errorf("%v after %v", err, time.Since(began))

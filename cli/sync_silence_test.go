@@ -95,7 +95,7 @@ func TestARunThatCannotReachShopifyEndsTheCommand(t *testing.T) {
 				}
 				var out bytes.Buffer
 				e := &env{Process: Process{Stdout: &out, Stderr: &out}, ctx: t.Context()}
-				cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess{server}}}
+				cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess(server)}}
 				run, _, err := e.syncShop(cl, "my-shop.myshopify.com", false, func(status.Sync) wish { return wish{kind: store.RunReconcile, dryRun: true, drift: false} })
 				code := config.ExitOK
 				if err != nil {

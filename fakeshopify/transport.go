@@ -8,13 +8,14 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 )
 
 // Transport returns a RoundTripper that calls h in the same process, without
 // sockets, so that it works inside a synctest bubble. The answer streams: a
 // slow handler is a slow body, a handler that panics with ErrAbortHandler is a
-// connection that broke. The request's context ends the handler's.
+// connection that broke, one that panics with another error fails with that. The request's context ends the handler's.
 func Transport(h http.Handler) http.RoundTripper { return inProcess{h} }
 
 type inProcess struct{ h http.Handler }
@@ -38,7 +39,7 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	in.URL.Scheme, in.URL.Host = "", ""
 	r, w := io.Pipe()
-	out := &pipeWriter{header: make(http.Header), pipe: w, ready: make(chan struct{})}
+	out := &pipeWriter{header: make(http.Header), pipe: w, trailer: make(http.Header), ready: make(chan struct{})}
 	go func() {
 		defer cancel()
 		defer func() {
@@ -49,9 +50,13 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 			case http.ErrAbortHandler:
 				err = errReset
 			default:
-				err = fmt.Errorf("handler panic: %v", p)
+				var named bool
+				if err, named = p.(error); !named {
+					err = fmt.Errorf("handler panic: %v", p)
+				}
 			}
 			out.fail(err)
+			out.putTrailer()
 			w.CloseWithError(err)
 		}()
 		t.h.ServeHTTP(out, in)
@@ -77,7 +82,7 @@ func (t inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	stop := context.AfterFunc(req.Context(), func() { r.CloseWithError(req.Context().Err()) })
 	res := &http.Response{Status: fmt.Sprintf("%d %s", out.status, http.StatusText(out.status)), StatusCode: out.status,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, ContentLength: length, Request: req,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: out.sent, Trailer: out.trailer, ContentLength: length, Request: req,
 		Body: &pipeBody{r, func() { stop(); cancel() }}}
 	return res, nil
 }
@@ -93,10 +98,11 @@ func (b *pipeBody) Close() error {
 }
 
 type pipeWriter struct {
-	header http.Header
-	pipe   *io.PipeWriter
-	once   sync.Once
-	ready  chan struct{}
+	header  http.Header
+	trailer http.Header // to be read behind the body
+	pipe    *io.PipeWriter
+	once    sync.Once
+	ready   chan struct{}
 	// status, sent and err are set before ready is closed.
 	status int
 	sent   http.Header
@@ -124,6 +130,15 @@ func (w *pipeWriter) Write(b []byte) (int, error) {
 
 // Flush does nothing: every write is seen at once.
 func (w *pipeWriter) Flush() {}
+
+// putTrailer tells what the handler announced behind its body.
+func (w *pipeWriter) putTrailer() {
+	for name, values := range w.header {
+		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+			w.trailer[name] = values
+		}
+	}
+}
 
 // fail ends an answer that never began.
 func (w *pipeWriter) fail(err error) {
