@@ -283,29 +283,21 @@ func (t *tx) journal(d Delivery, e *entry) error {
 }
 
 func (t *tx) insertDelivery(d Delivery, e *entry) error {
-	_, err := t.exec(`
+	return t.do("write journal", `
 		INSERT INTO deliveries (id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at,
 		                        version_at, outcome, duration_us, error, dedupe)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.id, d.Shop, d.Topic, orNull(d.WebhookID), orNull(d.EventID), idOrNull(e.externalID),
 		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), intOrNull(e.version, e.hasVersion),
 		string(e.outcome), time.Since(d.ReceivedAt).Microseconds(), orNull(e.reason), d.Dedupe)
-	if err != nil {
-		return fmt.Errorf("write journal: %w", err)
-	}
-	return nil
 }
 
 func (t *tx) want(w Wanted) error {
 	t.noneWanted = false
-	_, err := t.exec(`
+	return t.do("note wanted work", `
 		INSERT INTO wanted (shop, kind, external_id, reason, wanted_at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET reason = excluded.reason, wanted_at = excluded.wanted_at`,
 		w.Shop, string(w.Kind), w.ID, w.Reason, t.now)
-	if err != nil {
-		return fmt.Errorf("note wanted work: %w", err)
-	}
-	return nil
 }
 
 func (t *tx) change(shop string, externalID int64, kind, cause string) error {
@@ -317,10 +309,7 @@ func (t *tx) change(shop string, externalID int64, kind, cause string) error {
 		t.rows.changes = append(t.rows.changes, t.seq, shop, externalID, kind, t.now, cause)
 		return nil
 	}
-	if _, err := t.exec(insertChange+`(?, ?, ?, ?, ?, ?)`, t.seq, shop, externalID, kind, t.now, cause); err != nil {
-		return fmt.Errorf("write change feed: %w", err)
-	}
-	return nil
+	return t.do("write change feed", insertChange+`(?, ?, ?, ?, ?, ?)`, t.seq, shop, externalID, kind, t.now, cause)
 }
 
 const insertChange = `INSERT INTO changes (seq, shop, external_id, kind, at, cause) VALUES `

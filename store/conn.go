@@ -71,6 +71,14 @@ func (c *conn) exec(sql string, args ...any) (driver.Result, error) {
 	return s.ds.(driver.StmtExecContext).ExecContext(context.Background(), s.args)
 }
 
+// do runs a statement; what names it in an error.
+func (c *conn) do(what, sql string, args ...any) error {
+	if _, err := c.exec(sql, args...); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
 // insert runs an INSERT and returns the new row's id.
 func (c *conn) insert(sql string, args ...any) (int64, error) {
 	res, err := c.exec(sql, args...)

@@ -61,16 +61,12 @@ func (d difference) next(committed int64, hash string, started, now int64) (as d
 func (t *tx) noteDifference(m *matter, d difference) error {
 	t.s.settings.touched = true
 	t.s.settings.open[productKey{m.shop, m.id}] = d
-	_, err := t.exec(`
+	return t.do("note open difference", `
 		INSERT INTO open_differences (shop, external_id, committed_at, content_hash, read_at, opened_at)
 		VALUES (?, ?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET committed_at = excluded.committed_at, content_hash = excluded.content_hash,
 		       read_at = excluded.read_at, opened_at = excluded.opened_at`,
 		m.shop, m.id, d.committed, d.hash, d.read, d.opened)
-	if err != nil {
-		return fmt.Errorf("note open difference: %w", err)
-	}
-	return nil
 }
 
 // settled forgets a product's open difference: what it was about is not stored
@@ -82,10 +78,7 @@ func (t *tx) settled(shop string, id int64) error {
 	}
 	t.s.settings.touched = true
 	delete(t.s.settings.open, key)
-	if _, err := t.exec(`DELETE FROM open_differences WHERE shop = ? AND external_id = ?`, shop, id); err != nil {
-		return fmt.Errorf("forget open difference: %w", err)
-	}
-	return nil
+	return t.do("forget open difference", `DELETE FROM open_differences WHERE shop = ? AND external_id = ?`, shop, id)
 }
 
 func loadDifferences(c *conn) (map[productKey]difference, error) {

@@ -26,14 +26,10 @@ func (t *tx) report(r Read, id int64, res Result) error {
 	if err != nil {
 		return fmt.Errorf("encode differences: %w", err)
 	}
-	_, err = t.exec(`
+	return t.do("write drift report", `
 		INSERT INTO drift (run, shop, external_id, kind, at, title, fields)
 		SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE (SELECT count(*) FROM drift WHERE run = ?1) < ?8`,
 		r.Run, r.Shop, id, string(res.Drift), t.now, res.title, string(fields), int64(driftRows))
-	if err != nil {
-		return fmt.Errorf("write drift report: %w", err)
-	}
-	return nil
 }
 
 // Drift returns up to limit rows of a run's report after the given row, in the

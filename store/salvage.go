@@ -118,8 +118,8 @@ func (s *Store) salvageTombstones(src *conn) error {
 	})
 	err := s.write(context.Background(), s.bulk, len(all), func(t *tx) error {
 		for _, b := range all {
-			if _, err := t.exec(`INSERT OR IGNORE INTO tombstones (shop, external_id, written_at, cause) VALUES (?, ?, ?, ?)`, b.shop, b.id, b.at, b.cause); err != nil {
-				return fmt.Errorf("write tombstone: %w", err)
+			if err := t.do("write tombstone", `INSERT OR IGNORE INTO tombstones (shop, external_id, written_at, cause) VALUES (?, ?, ?, ?)`, b.shop, b.id, b.at, b.cause); err != nil {
+				return err
 			}
 		}
 		return nil

@@ -105,8 +105,8 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 		if now == before {
 			continue
 		}
-		if _, err := t.exec(`UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(now), run, p.id); err != nil {
-			return fmt.Errorf("note product as seen: %w", err)
+		if err := t.do("note product as seen", `UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(now), run, p.id); err != nil {
+			return err
 		}
 		sum.add(now, 1)
 		sum.add(before, -1)
@@ -152,16 +152,12 @@ func (t *tx) raise(run int64, sum tally) error {
 	if sum == (tally{}) {
 		return nil
 	}
-	_, err := t.exec(`
+	return t.do("raise the run's counters", `
 		UPDATE sync_runs SET added = added + ?, changed = changed + ?, unchanged = unchanged + ?, ignored = ignored + ?,
 		       removed = removed + ?, doubtful = doubtful + ?
 		WHERE id = ?`,
 		sum.byKind[countedAdded], sum.byKind[countedChanged], sum.byKind[countedUnchanged], sum.byKind[countedIgnored],
 		sum.byKind[countedRemoved], sum.doubtful, run)
-	if err != nil {
-		return fmt.Errorf("raise the run's counters: %w", err)
-	}
-	return nil
 }
 
 // SeenIDs returns the ids of the products that a run has stored, ascending.

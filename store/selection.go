@@ -185,17 +185,17 @@ func (t *tx) reselect(shop string, sel catalog.Selection, j judged) error {
 	if err != nil {
 		return fmt.Errorf("encode selection: %w", err)
 	}
-	_, err = t.exec(`
+	err = t.do("write selection", `
 		INSERT INTO selections (shop, selection, changed_at) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET selection = excluded.selection, changed_at = excluded.changed_at`,
 		shop, string(text), t.now)
 	if err != nil {
-		return fmt.Errorf("write selection: %w", err)
+		return err
 	}
 	t.s.settings.touched = true
 	t.s.settings.selections[shop] = sel
-	if _, err := t.exec(`DELETE FROM passed_over WHERE shop = ?`, shop); err != nil {
-		return fmt.Errorf("forget passed over versions: %w", err)
+	if err := t.do("forget passed over versions", `DELETE FROM passed_over WHERE shop = ?`, shop); err != nil {
+		return err
 	}
 	for _, c := range j.turns {
 		if err := t.turnProduct(shop, c, "select"); err != nil {
@@ -204,8 +204,8 @@ func (t *tx) reselect(shop string, sel catalog.Selection, j judged) error {
 		if c.selected {
 			continue
 		}
-		if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, c.externalID); err != nil {
-			return fmt.Errorf("drop wanted fetch: %w", err)
+		if err := t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, c.externalID); err != nil {
+			return err
 		}
 		if err := t.settled(shop, c.externalID); err != nil {
 			return err
@@ -221,9 +221,9 @@ func (t *tx) reselect(shop string, sel catalog.Selection, j judged) error {
 
 // turnProduct selects a product or leaves it out; its content stays.
 func (t *tx) turnProduct(shop string, c turn, cause string) error {
-	_, err := t.exec(`UPDATE products SET selected = ?, status = ? WHERE id = ?`, boolArg(catalog.Of(c.selected)), c.after, c.id)
+	err := t.do("turn product", `UPDATE products SET selected = ?, status = ? WHERE id = ?`, boolArg(catalog.Of(c.selected)), c.after, c.id)
 	if err != nil {
-		return fmt.Errorf("turn product: %w", err)
+		return err
 	}
 	return t.turned(shop, c.externalID, c.before, c.after, cause)
 }

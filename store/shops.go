@@ -28,16 +28,16 @@ func (s *Store) PutShop(ctx context.Context, shop Shop) error {
 			shop.AddedAt = t.now
 		}
 		old, known := t.s.settings.merchants[shop.Shop]
-		_, err := t.exec(`
+		err := t.do("write shop", `
 			INSERT INTO shops (shop, merchant_id, state, reason, added_at) VALUES (?, ?, ?, ?, ?)
 			ON CONFLICT DO UPDATE SET merchant_id = excluded.merchant_id, state = excluded.state, reason = excluded.reason`,
 			shop.Shop, orNull(shop.MerchantID), shop.State, orNull(shop.Reason), shop.AddedAt)
 		if err != nil {
-			return fmt.Errorf("write shop: %w", err)
+			return err
 		}
 		if known && old != shop.MerchantID {
-			if _, err := t.exec(`UPDATE products SET merchant_id = ? WHERE shop = ?`, orNull(shop.MerchantID), shop.Shop); err != nil {
-				return fmt.Errorf("write merchant id: %w", err)
+			if err := t.do("write merchant id", `UPDATE products SET merchant_id = ? WHERE shop = ?`, orNull(shop.MerchantID), shop.Shop); err != nil {
+				return err
 			}
 		}
 		t.s.settings.touched = true
@@ -71,8 +71,8 @@ func (s *Store) RemoveShop(ctx context.Context, shop string, purge bool, cause s
 			`DELETE FROM drift WHERE run IN (SELECT id FROM sync_runs WHERE shop = ?)`,
 			`DELETE FROM sync_runs WHERE shop = ?`,
 		} {
-			if _, err := t.exec(sql, shop); err != nil {
-				return fmt.Errorf("remove shop: %w", err)
+			if err := t.do("remove shop", sql, shop); err != nil {
+				return err
 			}
 		}
 		t.s.settings.touched = true
@@ -111,8 +111,8 @@ func (t *tx) purge(shop string, all []turn, cause string) error {
 		`DELETE FROM tombstones WHERE shop = ?`,
 		`DELETE FROM deliveries WHERE shop = ?`,
 	} {
-		if _, err := t.exec(sql, shop); err != nil {
-			return fmt.Errorf("purge shop: %w", err)
+		if err := t.do("purge shop", sql, shop); err != nil {
+			return err
 		}
 	}
 	for _, c := range all {

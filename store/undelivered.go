@@ -173,14 +173,10 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		topic = catalog.ProductsCreate
 	}
 	t.s.hearing.open.Store(r.Shop, struct{}{})
-	_, err = t.exec(`
+	return t.do("note an undelivered change", `
 		INSERT INTO undelivered (shop, external_id, topic, first_at, latest_at, changes, found_at) VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5)
 		ON CONFLICT DO UPDATE SET latest_at = excluded.latest_at, changes = changes + 1, found_at = excluded.found_at
 		WHERE excluded.latest_at > latest_at`, r.Shop, p.ID, string(topic), version, t.now)
-	if err != nil {
-		return fmt.Errorf("note an undelivered change: %w", err)
-	}
-	return nil
 }
 
 // delivered takes off what a delivery has told of: the changes of a product up to

@@ -167,8 +167,8 @@ func (t *tx) carry(m *matter, v *verdict) error {
 
 func (t *tx) write(m *matter, v *verdict) error {
 	if v.retriggered {
-		if _, err := t.exec(`UPDATE products SET triggered_ns = ? WHERE id = ?`, m.o.triggered, m.h.id); err != nil {
-			return fmt.Errorf("note trigger time: %w", err)
+		if err := t.do("note trigger time", `UPDATE products SET triggered_ns = ? WHERE id = ?`, m.o.triggered, m.h.id); err != nil {
+			return err
 		}
 	}
 	switch v.do {
@@ -191,8 +191,8 @@ func (t *tx) write(m *matter, v *verdict) error {
 // create writes a product that has no row yet.
 func (t *tx) create(m *matter) error {
 	if m.h.tombstone != 0 {
-		if _, err := t.exec(`DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, m.shop, m.id); err != nil {
-			return fmt.Errorf("lift tombstone: %w", err)
+		if err := t.do("lift tombstone", `DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, m.shop, m.id); err != nil {
+			return err
 		}
 	}
 	if err := t.insertProductAs(nil, m.shop, m.p, m.o, true, m.hash); err != nil {
@@ -204,22 +204,22 @@ func (t *tx) create(m *matter) error {
 // erase deletes a product for good.
 func (t *tx) erase(shop string, id, row int64, cause string) error {
 	if row != 0 {
-		if _, err := t.exec(`DELETE FROM products WHERE id = ?`, row); err != nil {
-			return fmt.Errorf("delete product: %w", err)
+		if err := t.do("delete product", `DELETE FROM products WHERE id = ?`, row); err != nil {
+			return err
 		}
 		if err := t.change(shop, id, "deleted", cause); err != nil {
 			return err
 		}
 	}
-	_, err := t.exec(`
+	err := t.do("write tombstone", `
 		INSERT INTO tombstones (shop, external_id, written_at, cause) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET written_at = excluded.written_at, cause = excluded.cause`,
 		shop, id, t.now, cause)
 	if err != nil {
-		return fmt.Errorf("write tombstone: %w", err)
+		return err
 	}
-	if _, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
-		return fmt.Errorf("drop wanted fetch: %w", err)
+	if err := t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
+		return err
 	}
 	if err := t.settled(shop, id); err != nil {
 		return err
@@ -238,8 +238,8 @@ func (t *tx) learn(m *matter, v *verdict) error {
 		return err
 	}
 	if v.fed {
-		if _, err := t.exec(`UPDATE products SET images = ? WHERE id = ?`, imagesArg(v.full.Images), m.h.id); err != nil {
-			return fmt.Errorf("update images: %w", err)
+		if err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, imagesArg(v.full.Images), m.h.id); err != nil {
+			return err
 		}
 		if err := t.change(m.shop, m.id, "updated", m.o.cause); err != nil {
 			return err
@@ -254,13 +254,9 @@ func (t *tx) learn(m *matter, v *verdict) error {
 // passOver notes the version that an authoritative read showed and the
 // selection's rules did not match.
 func (t *tx) passOver(m *matter) error {
-	_, err := t.exec(`
+	return t.do("note passed over version", `
 		INSERT INTO passed_over (shop, external_id, version_at, read_at) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET version_at = excluded.version_at, read_at = excluded.read_at`, m.shop, m.id, m.p.UpdatedAt.Value(), m.o.started)
-	if err != nil {
-		return fmt.Errorf("note passed over version: %w", err)
-	}
-	return nil
 }
 
 // unpass forgets the passed over version of a product that is stored or gone
@@ -269,10 +265,7 @@ func (t *tx) unpass(shop string, id int64) error {
 	if !t.s.selectionOf(shop).ByContent() {
 		return nil
 	}
-	if _, err := t.exec(`DELETE FROM passed_over WHERE shop = ? AND external_id = ?`, shop, id); err != nil {
-		return fmt.Errorf("forget passed over version: %w", err)
-	}
-	return nil
+	return t.do("forget passed over version", `DELETE FROM passed_over WHERE shop = ? AND external_id = ?`, shop, id)
 }
 
 // readAgain is for how long after its time a version that a read confirms is
@@ -285,10 +278,7 @@ func (t *tx) reread(m *matter) error {
 	if m.o.started <= m.h.readAt || m.h.readAt >= m.h.updatedAt+readAgain {
 		return nil
 	}
-	if _, err := t.exec(`UPDATE products SET read_at = ? WHERE id = ?`, m.o.started, m.h.id); err != nil {
-		return fmt.Errorf("note the read: %w", err)
-	}
-	return nil
+	return t.do("note the read", `UPDATE products SET read_at = ? WHERE id = ?`, m.o.started, m.h.id)
 }
 
 // confirmed drops the wanted fetch that an authoritative read has answered. One
@@ -297,12 +287,8 @@ func (t *tx) confirmed(m *matter) error {
 	if t.noneWanted || m.p != nil && m.p.ImagesUnordered {
 		return nil
 	}
-	_, err := t.exec(`DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
+	return t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
 		m.shop, m.id, m.o.started)
-	if err != nil {
-		return fmt.Errorf("drop wanted fetch: %w", err)
-	}
-	return nil
 }
 
 // load reads a stored product with its variants, every field present.

@@ -76,11 +76,11 @@ func (t *tx) putProduct(args []any) (int64, error) {
 func (t *tx) update(m *matter, v *verdict) error {
 	full, o, status := v.full, &m.o, statusOf(m.selected, v.full)
 	if v.distrust {
-		if _, err := t.exec(`UPDATE variants SET row_hash = 0 WHERE product_id = ?`, m.h.id); err != nil {
-			return fmt.Errorf("distrust the stored variants: %w", err)
+		if err := t.do("distrust the stored variants", `UPDATE variants SET row_hash = 0 WHERE product_id = ?`, m.h.id); err != nil {
+			return err
 		}
 	}
-	_, err := t.exec(`
+	err := t.do("update product", `
 		UPDATE products SET status = ?, shopify_status = ?, selected = ?, shopify_updated_at = ?, triggered_ns = ?,
 		       content_hash = ?, synced_at = ?, read_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
 		       title = ?, vendor = ?, product_type = ?, handle = ?, tags = ?, options = ?, images = ?, body_html = ?
@@ -91,7 +91,7 @@ func (t *tx) update(m *matter, v *verdict) error {
 		tagsArg(full.Tags), optionsArg(full.Options), imagesArg(full.Images), textArg(full.BodyHTML),
 		m.h.id)
 	if err != nil {
-		return fmt.Errorf("update product: %w", err)
+		return err
 	}
 	if err := t.fail("between product and variants"); err != nil {
 		return err
@@ -168,8 +168,8 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 		return nil
 	}
 	for _, gone := range have {
-		if _, err := t.exec(`DELETE FROM variants WHERE id = ?`, gone.id); err != nil {
-			return fmt.Errorf("remove variant: %w", err)
+		if err := t.do("remove variant", `DELETE FROM variants WHERE id = ?`, gone.id); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -182,12 +182,8 @@ const insertVariant = `
 	VALUES `
 
 func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
-	_, err := t.exec(insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return t.do("insert variant", insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		appendVariant(make([]any, 0, variantArgs), productID, v)...)
-	if err != nil {
-		return fmt.Errorf("insert variant: %w", err)
-	}
-	return nil
 }
 
 func appendVariant(args []any, productID int64, v *catalog.Variant) []any {
@@ -202,7 +198,7 @@ func appendVariant(args []any, productID int64, v *catalog.Variant) []any {
 // statement of their own that does nothing when they are unchanged, since
 // SQLite would otherwise rewrite their index entries each time.
 func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
-	_, err := t.exec(`
+	err := t.do("update variant", `
 		UPDATE variants SET row_hash = ?, position = ?, inventory_quantity = ?, title = ?, price = ?,
 		       compare_at_price = ?, option1 = ?, option2 = ?, option3 = ?, inventory_policy = ?, taxable = ?,
 		       image_id = ?, shopify_created_at = ?, shopify_updated_at = ?
@@ -211,20 +207,17 @@ func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
 		textArg(v.CompareAtPrice), textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
 		boolArg(v.Taxable), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt), id)
 	if err != nil {
-		return fmt.Errorf("update variant: %w", err)
+		return err
 	}
-	_, err = t.exec(`
+	err = t.do("update variant's keys", `
 		UPDATE variants SET sku = ?1, inventory_item_id = ?2, barcode = ?3
 		WHERE id = ?4 AND (sku IS NOT ?1 OR inventory_item_id IS NOT ?2 OR barcode IS NOT ?3)`,
 		textArg(v.SKU), intArg(v.InventoryItemID), textArg(v.Barcode), id)
 	if err != nil {
-		return fmt.Errorf("update variant's keys: %w", err)
+		return err
 	}
 	if !v.WeightGrams.Present() {
 		return nil
 	}
-	if _, err = t.exec(`UPDATE variants SET weight_grams = ? WHERE id = ?`, intArg(v.WeightGrams), id); err != nil {
-		return fmt.Errorf("update variant's weight: %w", err)
-	}
-	return nil
+	return t.do("update variant's weight", `UPDATE variants SET weight_grams = ? WHERE id = ?`, intArg(v.WeightGrams), id)
 }
