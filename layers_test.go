@@ -43,7 +43,7 @@ func layers() map[string]layer {
 		"limiter":     {level: 2, imports: []string{"boltfile", "uptime"}},
 		"logbook":     {level: 0},
 		"queue":       {level: 2, imports: []string{"boltfile", "folder"}},
-		"shopify":     {level: 3, imports: []string{"breaker", "catalog", "config", "limiter", "telemetry"}, tests: []string{"fakeshopify", "boltfile"}},
+		"shopify":     {level: 3, imports: []string{"breaker", "catalog", "config", "limiter", "telemetry"}, tests: []string{"boltfile", "fakeshopify"}},
 		"state":       {level: 2, imports: []string{"boltfile", "catalog", "config", "folder"}},
 		"store":       {level: 2, imports: []string{"catalog", "folder"}, tests: []string{"fakeshopify"}},
 		"telemetry":   {level: 0},

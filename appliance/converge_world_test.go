@@ -171,7 +171,7 @@ func (w *world) begin() error {
 	}
 	noUptime := func() (string, time.Duration, bool) { return "", 0, false }
 	var err error
-	if w.limiter, err = limiter.Open(w.state, limiter.Options{Uptime: noUptime}); err != nil {
+	if w.limiter, err = limiter.Open(w.state, limiter.Options{Uptime: noUptime, OnLimited: w.telemetry.RateLimited}); err != nil {
 		return err
 	}
 	if w.breaker, err = breaker.Open(w.state, breaker.Options{Uptime: noUptime}); err != nil {
@@ -179,7 +179,7 @@ func (w *world) begin() error {
 	}
 	w.client, err = shopify.New(shopify.Options{
 		BaseURL: func(shop string) string { return "https://" + shop }, Version: "2026-10", Credentials: credentials{w.state},
-		Limiter: w.limiter, Breaker: w.breaker, Telemetry: w.telemetry, Transport: line{fakeshopify.Transport(w.shop.Handler()), w},
+		Limiter: w.limiter, Breaker: w.breaker, Transport: line{fakeshopify.Transport(w.shop.Handler()), w},
 	})
 	if err != nil {
 		return err

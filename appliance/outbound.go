@@ -34,6 +34,11 @@ func (a *Appliance) openOutbound() error {
 	var err error
 	a.limiter, err = limiter.Open(a.state, limiter.Options{
 		Points: s.LimitPoints, Window: s.LimitWindow, Fixed: !s.LimitAdaptive, MaxPenalty: shopify.LongestAsked,
+		OnLimited: func(shop string) {
+			if _, connected := a.state.Shop(shop); connected { // else it is only tried out
+				a.telemetry.RateLimited(shop)
+			}
+		},
 	})
 	if err != nil {
 		return err
@@ -47,7 +52,7 @@ func (a *Appliance) openOutbound() error {
 	}
 	a.client, err = shopify.New(shopify.Options{
 		BaseURL: s.APIBaseFor, Version: s.APIVersion, Credentials: credentials{a.state},
-		Limiter: a.limiter, Breaker: a.breaker, Telemetry: a.telemetry, Logger: a.log,
+		Limiter: a.limiter, Breaker: a.breaker, Logger: a.log,
 		Transport: a.opt.Transport,
 	})
 	if err != nil {

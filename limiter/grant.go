@@ -23,6 +23,7 @@ type Grant struct {
 	state      grantState
 	sent       bool
 	probe      bool
+	counted    bool  // see limited
 	before     int64 // of a probe: s.probed before it
 	cost       int64
 	at         int64 // tick of the grant
@@ -94,7 +95,7 @@ func (g *Grant) PenaltyAt(now, until time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := s.enter(s.l.tick(now))
-	s.counts.Throttled++
+	s.limited(g)
 	p := min(t+int64(until.Sub(now)), t+int64(s.l.opts.MaxPenalty))
 	if p > s.penalty {
 		s.penalty = p

@@ -58,6 +58,9 @@ type Options struct {
 	// MaxPenalty bounds how far ahead a penalty may reach, against a wrong
 	// Retry-After or a wall clock jump. Default 1 h.
 	MaxPenalty time.Duration
+	// OnLimited is called once for each call that has to wait for points, gets none, or
+	// is throttled by the shop all the same. It must not call the limiter. nil: nobody.
+	OnLimited func(shop string)
 	// Uptime is the clock since boot. Where it is unknown a restart counts as no
 	// time passed. Default: the machine's own (Linux).
 	Uptime uptime.Source
@@ -80,6 +83,9 @@ func (o Options) withDefaults() Options {
 	def(&o.MaxFlight, 5*time.Minute)
 	def(&o.StaleAfter, 10*time.Second)
 	def(&o.MaxPenalty, time.Hour)
+	if o.OnLimited == nil {
+		o.OnLimited = func(string) {}
+	}
 	if o.Uptime == nil {
 		o.Uptime = uptime.Machine
 	}

@@ -39,7 +39,6 @@ type shop struct {
 	vnow   int64
 	vtime  [classes]int64
 	alarm  alarm
-	counts Counts
 }
 
 // never is an instant before all others.

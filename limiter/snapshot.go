@@ -7,13 +7,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// Counts are the calls of a shop since the process started.
-type Counts struct {
-	Delayed   int64 // had to wait for points
-	Denied    int64 // not granted: no points now, the wait too long, or too dear
-	Throttled int64 // throttled by the shop although we had granted them
-}
-
 // Snapshot is what the page shows of one shop.
 type Snapshot struct {
 	Shop string
@@ -29,7 +22,6 @@ type Snapshot struct {
 	Next     time.Time // when the next call (the next in the queue, else one of one point) can go; zero when only an answer can tell
 	Penalty  time.Time // the shop asked to stay away until then; zero when it did not
 	Leased   int       // points leased and not granted: what a crash would burn
-	Counts   Counts
 
 	// What the shop says; zero while the budget is not learnt.
 	Server    ThrottleStatus // CurrentlyAvailable is our lower bound at this moment
@@ -47,7 +39,7 @@ func (l *Limiter) SnapshotAt(now time.Time, name string) (Snapshot, bool) {
 	}
 	defer s.mu.Unlock()
 	snap := Snapshot{Shop: name, Mode: "adaptive", Used: int(s.used()), Budget: int(s.budget(t)),
-		Window: l.opts.Window, InFlight: s.flight.n, Leased: int(s.lease), Counts: s.counts}
+		Window: l.opts.Window, InFlight: s.flight.n, Leased: int(s.lease)}
 	for c := range s.queue {
 		snap.Waiting[c] = s.queue[c].n
 	}

@@ -27,7 +27,7 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 	}
 	dry := s.pump(t)
 	if g.state == waiting && !dry {
-		s.counts.Delayed++
+		s.limited(g)
 	}
 	limit, cause := start.Add(l.opts.MaxWait), error(nil)
 	if dl, ok := ctx.Deadline(); ok && dl.Before(limit) {
@@ -75,7 +75,7 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 func (s *shop) reserve(t int64, class Class, cost int) (*Grant, error) {
 	g := &Grant{s: s, class: min(class, Bulk), cost: int64(max(cost, 1))}
 	if limit, ok := s.limit(); ok && g.cost > limit {
-		s.counts.Denied++
+		s.limited(g)
 		return nil, &CostError{int(g.cost), int(limit)}
 	}
 	if !s.tryNow(t, g) {
@@ -83,6 +83,14 @@ func (s *shop) reserve(t int64, class Class, cost int) (*Grant, error) {
 		s.join(g)
 	}
 	return g, nil
+}
+
+// limited counts a call that was delayed, denied or throttled, once. Needs s.mu.
+func (s *shop) limited(g *Grant) {
+	if !g.counted {
+		g.counted = true
+		s.l.opts.OnLimited(s.name)
+	}
 }
 
 // pollFlight is how soon to ask again when only an answer can free points.
@@ -95,7 +103,7 @@ func (s *shop) giveUp(t int64, now time.Time, g *Grant, cause error) error {
 		at = t + int64(pollFlight)
 	}
 	s.leave(g)
-	s.counts.Denied++
+	s.limited(g)
 	s.pump(t)
 	return &WaitError{Shop: s.name, Next: now.Add(time.Duration(at - t)), Err: cause}
 }

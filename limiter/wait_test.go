@@ -17,6 +17,44 @@ func spendAll(t *testing.T, l *Limiter) {
 	}
 }
 
+// A call counts once, whatever of it happens: it waits, gets nothing, is throttled.
+func TestACallThatIsHeldBackIsCountedOnce(t *testing.T) {
+	held := map[string]int{}
+	o := Options{Fixed: true, MaxWait: 2 * time.Minute, OnLimited: func(shop string) { held[shop]++ }}
+	bubble(t, o, func(t *testing.T, l *Limiter) {
+		step := func(what string, want int) {
+			t.Helper()
+			if held[shopA] != want {
+				t.Errorf("%s: %d calls are counted, want %d", what, held[shopA], want)
+			}
+		}
+		ctx := t.Context()
+		g, err := l.Wait(ctx, shopA, Bulk, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.SettleAt(time.Now(), 80, nil)
+		step("one that went out at once", 0)
+		if g, err = l.Wait(ctx, shopA, Bulk, 80); err != nil {
+			t.Fatal(err)
+		}
+		step("one that waited", 1)
+		g.PenaltyAt(time.Now(), time.Now().Add(time.Minute))
+		g.SettleAt(time.Now(), 0, nil)
+		step("the same, throttled as well", 1)
+		short, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if _, err := l.Wait(short, shopA, Bulk, 1); err == nil {
+			t.Error("a call was let go inside a penalty")
+		}
+		step("one that gave up", 2)
+		if _, err := l.Wait(ctx, shopA, Bulk, 81); err == nil {
+			t.Error("a call larger than the budget was let go")
+		}
+		step("one that is too dear", 3)
+	})
+}
+
 func TestWait(t *testing.T) {
 	fixed := Options{Fixed: true}
 	ctx := context.Background()

@@ -56,8 +56,8 @@ func (c *Client) try(ctx context.Context, name string, class limiter.Class, op o
 	if err != nil {
 		return c.openError(name, op.name, err)
 	}
-	grant, err := c.o.Limiter.Wait(ctx, name, class, c.o.Limiter.Bound(op.cost, op.bound))
-	c.countLimited(name)
+	op.bound = c.o.Limiter.Bound(op.cost, op.bound)
+	grant, err := c.o.Limiter.Wait(ctx, name, class, op.bound)
 	if err != nil {
 		permit.Done(breaker.Ignored, 0)
 		return c.noPoints(ctx, name, op, err)
@@ -88,7 +88,7 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 		grant.Sent() // charged all the same: it may have left
 		grant.CancelAt(now)
 	default:
-		meterCall(ctx, charged(cost, res, err), c.o.Limiter.Bound(op.cost, op.bound))
+		meterCall(ctx, charged(cost, res, err), op.bound)
 		grant.SettleAt(now, charged(cost, res, err), cost.throttle)
 	}
 	if v.Budget == SlowDown {
@@ -96,7 +96,6 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 		if e.Code == "THROTTLED" && (cost.throttle == nil || cost.throttle.CurrentlyAvailable < float64(cost.requested)) {
 			c.selfThrottled.Add(1)
 		}
-		c.countLimited(name)
 	}
 	permit.DoneAt(now, v.Breaker, retryAfterOf(err))
 	learn := cost.requested
@@ -235,7 +234,8 @@ func (c *Client) probe(ctx context.Context, name string, refused config.Secret) 
 	if err != nil {
 		return c.openError(name, ask.name, err)
 	}
-	grant, err := c.o.Limiter.Probe(name, c.o.Limiter.Bound(ask.cost, ask.bound))
+	ask.bound = c.o.Limiter.Bound(ask.cost, ask.bound)
+	grant, err := c.o.Limiter.Probe(name, ask.bound)
 	if err != nil {
 		permit.Done(breaker.Ignored, 0)
 		if errors.Is(err, limiter.ErrNoProbe) {
@@ -244,28 +244,4 @@ func (c *Client) probe(ctx context.Context, name string, refused config.Secret) 
 		return c.noPoints(ctx, name, ask, err)
 	}
 	return c.send(ctx, name, ask, &struct{}{}, permit, grant, refused)
-}
-
-// countLimited counts the calls that the limiter delayed or denied, and those
-// that the shop throttled, each once.
-func (c *Client) countLimited(name string) {
-	if c.o.Telemetry == nil {
-		return
-	}
-	snap, ok := c.o.Limiter.Snapshot(name)
-	if !ok {
-		return
-	}
-	s := c.shop(name)
-	s.mu.Lock()
-	total := snap.Counts.Delayed + snap.Counts.Denied + snap.Counts.Throttled
-	n := total - s.limited
-	if n < 0 { // the limiter forgot the shop meanwhile
-		n = total
-	}
-	s.limited = total
-	s.mu.Unlock()
-	if n > 0 {
-		c.o.Telemetry.RateLimited(name, int(n))
-	}
 }

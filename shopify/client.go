@@ -11,7 +11,6 @@ import (
 
 	"stockroom/breaker"
 	"stockroom/limiter"
-	"stockroom/telemetry"
 )
 
 // Endpoint classes, each with a circuit of its own per shop.
@@ -32,8 +31,6 @@ type Options struct {
 	// Limiter and Breaker decide about each call. Required.
 	Limiter *limiter.Limiter
 	Breaker *breaker.Breaker
-	// Telemetry counts calls that were delayed or denied. Nil: nothing.
-	Telemetry *telemetry.Recorder
 	// Transport carries the calls. Nil: one of its own with a connect timeout
 	// of 5 s.
 	Transport http.RoundTripper
@@ -113,7 +110,6 @@ type shop struct {
 	probing atomic.Bool   // somebody does
 
 	mu      sync.Mutex
-	limited int64 // calls delayed or denied that were counted already
 	seen    Seen
 	contact Contact
 }

@@ -45,10 +45,10 @@ func (c *Client) greet(ctx context.Context, name string) (g Greeting, err error)
 }
 
 // trial is a client with the credentials of one app, which remembers nothing of
-// what it is told and counts nothing.
+// what it is told.
 func (c *Client) trial(app App) *Client {
 	o := c.o
-	o.Credentials, o.Telemetry = given{app}, nil
+	o.Credentials = given{app}
 	return &Client{o: o, http: c.http, files: c.files, log: c.log, queries: c.queries, shops: map[string]*shop{}}
 }
 

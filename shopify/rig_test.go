@@ -9,13 +9,10 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/VictoriaMetrics/metrics"
-
 	"stockroom/breaker"
 	"stockroom/config"
 	"stockroom/fakeshopify"
 	"stockroom/limiter"
-	"stockroom/telemetry"
 )
 
 const testShop = "my-shop.myshopify.com"
@@ -27,7 +24,6 @@ type rig struct {
 	creds *memoryCredentials
 	lim   *limiter.Limiter
 	brk   *breaker.Breaker
-	tel   *telemetry.Recorder
 }
 
 // memoryCredentials are credentials of one shop.
@@ -114,7 +110,6 @@ func newRig(t *testing.T, o rigOptions) *rig {
 	}
 	creds := &memoryCredentials{app: App{ClientID: "app", Secret: config.NewSecret(shop.Secret()), AccessToken: config.NewSecret(o.static)}}
 	o.client.Limiter, o.client.Breaker, o.client.Credentials = lim, brk, creds
-	o.client.Telemetry = telemetry.New(metrics.NewSet())
 	if o.client.Version == "" {
 		o.client.Version = "2026-10"
 	}
@@ -140,7 +135,7 @@ func newRig(t *testing.T, o rigOptions) *rig {
 			t.Error(err)
 		}
 	})
-	return &rig{c, shop, creds, lim, brk, o.client.Telemetry}
+	return &rig{c, shop, creds, lim, brk}
 }
 
 // transportFunc is a RoundTripper made of a function.

@@ -101,7 +101,7 @@ func openRig(t *testing.T, o fakeshopify.Options) *rig {
 	tel := telemetry.New(metrics.NewSet())
 	r.api, err = shopify.New(shopify.Options{
 		BaseURL: func(shop string) string { return "https://" + shop }, Version: "2026-10", Credentials: credentials{r.state},
-		Limiter: lim, Breaker: r.brk, Telemetry: tel, Transport: fakeshopify.Transport(r.shop.Handler()),
+		Limiter: lim, Breaker: r.brk, Transport: fakeshopify.Transport(r.shop.Handler()),
 	})
 	check(err)
 	r.Syncer = New(Options{API: r.api, Store: r.store, State: r.state, Queue: r.queue, Telemetry: tel, Folder: folderAt(t, dir), Manual: true})

@@ -96,7 +96,7 @@ func (r *runRig) open() {
 	tel := telemetry.New(metrics.NewSet())
 	r.api, err = shopify.New(shopify.Options{
 		BaseURL: func(shop string) string { return "https://" + shop }, Version: "2026-10", Credentials: credentials{r.state},
-		Limiter: r.lim, Breaker: brk, Telemetry: tel, Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
+		Limiter: r.lim, Breaker: brk, Transport: roundTrip(func(req *http.Request) (*http.Response, error) {
 			if r.via != nil {
 				return r.via.RoundTrip(req)
 			}

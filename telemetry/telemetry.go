@@ -130,7 +130,7 @@ func (r *Recorder) Shop(shop string) {
 		r.duration(shop, "webhook_"+typ)
 	}
 	r.errorCounter(shop, "webhook_update", ErrLocked)
-	r.RateLimited(shop, 0)
+	r.rateLimited(shop)
 }
 
 // Webhook counts one accepted delivery of a type (create, update, ...) and how
@@ -150,12 +150,13 @@ func (r *Recorder) Error(shop, operation string, typ ErrorType) {
 	r.errorCounter(shop, operation, typ).Inc()
 }
 
-// RateLimited counts n calls that were delayed, denied or throttled.
-func (r *Recorder) RateLimited(shop string, n int) {
-	c := kept(r, &r.limited, shop, shop, 1, func(label string) *metrics.Counter {
+// RateLimited counts a call that was delayed, denied or throttled.
+func (r *Recorder) RateLimited(shop string) { r.rateLimited(shop).Inc() }
+
+func (r *Recorder) rateLimited(shop string) *metrics.Counter {
+	return kept(r, &r.limited, shop, shop, 1, func(label string) *metrics.Counter {
 		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_rate_limit_hits_total{shop=%q}`, label))
 	})
-	c.Add(n)
 }
 
 func (r *Recorder) webhook(shop, typ string, ok bool) *metrics.Counter {

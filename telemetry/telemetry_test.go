@@ -41,7 +41,8 @@ func TestAWebhookIsCountedAndTimed(t *testing.T) {
 	r.Webhook("a.myshopify.com", "update", true, 300*time.Millisecond)
 	r.Webhook("a.myshopify.com", "update", false, 3*time.Second)
 	r.Error("a.myshopify.com", "webhook_update", ErrLocked)
-	r.RateLimited("a.myshopify.com", 2)
+	r.RateLimited("a.myshopify.com")
+	r.RateLimited("a.myshopify.com")
 	const of = `{shop="a.myshopify.com",operation_type="webhook_update"`
 	want(t, written(r),
 		`shopify_webhooks_total{shop="a.myshopify.com",type="update",status="success"} 1`,
@@ -99,7 +100,7 @@ func everything(r *Recorder, shop string) (operations, errors int) {
 			errors++
 		}
 	}
-	r.RateLimited(shop, 1)
+	r.RateLimited(shop)
 	return 24 + len(operationTypes), errors
 }
 

@@ -178,7 +178,7 @@ func (r *rig) busy(shop string) {
 			r.tel.Error(shop, operation, typ)
 		}
 	}
-	r.tel.RateLimited(shop, 1)
+	r.tel.RateLimited(shop)
 }
 
 func TestAThousandBusyShopsMakeAtMostTwoThousandSeries(t *testing.T) {

@@ -112,7 +112,8 @@ func TestMetricsAreCleanAfterTraffic(t *testing.T) {
 		shop := fmt.Sprintf("shop-%d.myshopify.com", i)
 		r.tel.Webhook(shop, "update", true, 40*time.Millisecond)
 		r.tel.Error(shop, "webhook_update", telemetry.ErrLocked)
-		r.tel.RateLimited(shop, 2)
+		r.tel.RateLimited(shop)
+		r.tel.RateLimited(shop)
 	}
 	text := scrape(r, "/metrics")
 	lint(t, text)
