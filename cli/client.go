@@ -179,6 +179,25 @@ func (e *env) with(create bool, fn func(c *client) error) error {
 	return errors.Join(fn(c), c.close())
 }
 
+// ask makes one request and shows its answer: as it came with --json, else as tell
+// says it.
+func ask[T any](e *env, create bool, method, path string, in any, tell func(out T) error) error {
+	return e.with(create, func(cl *client) error {
+		var doc json.RawMessage
+		if err := cl.call(e.ctx, method, path, nil, in, &doc); err != nil {
+			return err
+		}
+		if e.json {
+			return e.print(doc)
+		}
+		var out T
+		if err := json.Unmarshal(doc, &out); err != nil {
+			return fmt.Errorf("read the server's answer: %w", err)
+		}
+		return tell(out)
+	})
+}
+
 // working is with, for what goes on after the answer: without a server this
 // process does the work until fn returns.
 func (e *env) working(fn func(c *client) error) error {

@@ -98,7 +98,7 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 	}
 	*list = append(append(*list, dir), found.Findings...)
 	if !s.AdminOnLoopback() && !s.AdminPassword.IsSet() {
-		var password passwordState
+		var password struct{ Set bool }
 		err := e.with(false, func(c *client) error {
 			return c.call(e.ctx, http.MethodGet, "/api/v1/password", nil, nil, &password)
 		})

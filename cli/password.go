@@ -26,23 +26,10 @@ func (c passwordSetCommand) Run(e *env) error {
 	if err != nil {
 		return withCode(config.ExitConfig, err)
 	}
-	return e.with(true, func(cl *client) error {
-		var out passwordState
-		if err := cl.call(e.ctx, http.MethodPut, "/api/v1/password", nil, map[string]string{"password": text}, &out); err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(out)
-		}
-		fmt.Fprintln(e.Stdout, "The password is set. Whoever was logged in has to log in again.")
-		return nil
+	return ask(e, true, http.MethodPut, "/api/v1/password", map[string]string{"password": text}, func(struct{}) error {
+		_, err := fmt.Fprintln(e.Stdout, "The password is set. Whoever was logged in has to log in again.")
+		return err
 	})
-}
-
-// passwordState is what the API tells of the password.
-type passwordState struct {
-	Set     bool   `json:"set"`
-	FixedBy string `json:"fixed_by"`
 }
 
 // newPassword reads a password as it is, without the line end behind it: from a
@@ -105,16 +92,9 @@ func (passwordLinkCommand) Run(e *env) error {
 type passwordClearCommand struct{}
 
 func (passwordClearCommand) Run(e *env) error {
-	return e.with(false, func(cl *client) error {
-		var out passwordState
-		if err := cl.call(e.ctx, http.MethodDelete, "/api/v1/password", nil, nil, &out); err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(out)
-		}
-		fmt.Fprintln(e.Stdout, "There is no password any more. A link to the status page: "+e.command("open"))
-		return nil
+	return ask(e, false, http.MethodDelete, "/api/v1/password", nil, func(struct{}) error {
+		_, err := fmt.Fprintln(e.Stdout, "There is no password any more. A link to the status page: "+e.command("open"))
+		return err
 	})
 }
 

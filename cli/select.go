@@ -105,15 +105,10 @@ func (e *env) tellSelection(shop string, f web.Selected, kept, became, end strin
 }
 
 func (e *env) showSelection(shop string) error {
-	return e.with(false, func(cl *client) error {
-		var sel catalog.Selection
-		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops/"+url.PathEscape(shop)+"/selection", nil, nil, &sel); err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(sel)
-		}
-		fmt.Fprintf(e.Stdout, "%s: %s are kept current. Change it with --all, --include, --exclude or --rule.\n", shop, sel)
-		return nil
+	path := "/api/v1/shops/" + url.PathEscape(shop) + "/selection"
+	return ask(e, false, http.MethodGet, path, nil, func(sel catalog.Selection) error {
+		_, err := fmt.Fprintf(e.Stdout,
+			"%s: %s are kept current. Change it with --all, --include, --exclude or --rule.\n", shop, sel)
+		return err
 	})
 }

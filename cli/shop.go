@@ -76,15 +76,8 @@ func (c shopCallsCommand) Run(e *env) error {
 	case c.Auto:
 		hold = web.HoldAuto
 	}
-	return e.with(false, func(cl *client) error {
-		var calls status.Calls
-		err := cl.call(e.ctx, http.MethodPost, "/api/v1/shops/"+url.PathEscape(c.Shop)+"/circuit", nil, map[string]web.Hold{"hold": hold}, &calls)
-		if err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(calls)
-		}
+	path := "/api/v1/shops/" + url.PathEscape(c.Shop) + "/circuit"
+	return ask(e, false, http.MethodPost, path, map[string]web.Hold{"hold": hold}, func(struct{}) error {
 		words := map[web.Hold]string{
 			web.HoldOpen: "are held back until you let them go", web.HoldClosed: "are all made, however many fail",
 			web.HoldAuto: "stop by themselves when too many fail", web.HoldTry: "are tried again now",

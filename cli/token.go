@@ -24,19 +24,8 @@ type tokenAddCommand struct {
 
 // Run prints the token alone to standard output, so that it can go into a file.
 func (c tokenAddCommand) Run(e *env) error {
-	return e.with(true, func(cl *client) error {
-		var out struct {
-			Name      string    `json:"name"`
-			Token     string    `json:"token"`
-			CreatedAt time.Time `json:"created_at"`
-		}
-		in := map[string]string{"name": c.Name}
-		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/tokens", nil, in, &out); err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(out)
-		}
+	in := map[string]string{"name": c.Name}
+	return ask(e, true, http.MethodPost, "/api/v1/tokens", in, func(out struct{ Name, Token string }) error {
 		fmt.Fprintf(e.Stderr, "The token %s can read everything on the admin address and change nothing. It is shown this once:\n",
 			out.Name)
 		_, err := fmt.Fprintln(e.Stdout, out.Token)
@@ -47,16 +36,7 @@ func (c tokenAddCommand) Run(e *env) error {
 type tokenListCommand struct{}
 
 func (tokenListCommand) Run(e *env) error {
-	return e.with(false, func(cl *client) error {
-		var out struct {
-			Tokens []admit.TokenView `json:"tokens"`
-		}
-		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/tokens", nil, nil, &out); err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(out)
-		}
+	return ask(e, false, http.MethodGet, "/api/v1/tokens", nil, func(out struct{ Tokens []admit.TokenView }) error {
 		if len(out.Tokens) == 0 {
 			fmt.Fprintln(e.Stdout, "There is no token. Make one with: "+e.command("token add NAME"))
 			return nil
@@ -79,21 +59,12 @@ type tokenRemoveCommand struct {
 }
 
 func (c tokenRemoveCommand) Run(e *env) error {
-	return e.with(false, func(cl *client) error {
-		var out struct {
-			Removed int `json:"removed"`
-		}
-		err := cl.call(e.ctx, http.MethodDelete, "/api/v1/tokens/"+url.PathEscape(c.Name), nil, nil, &out)
-		if p := (*answer.Refusal)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
-			return fmt.Errorf("there is no token %q; those there are: %s", c.Name, e.command("token list"))
-		}
-		if err != nil {
-			return err
-		}
-		if e.json {
-			return e.print(out)
-		}
-		_, err = fmt.Fprintf(e.Stdout, "The token %s is removed. Nothing can be read with it any more.\n", c.Name)
+	err := ask(e, false, http.MethodDelete, "/api/v1/tokens/"+url.PathEscape(c.Name), nil, func(struct{}) error {
+		_, err := fmt.Fprintf(e.Stdout, "The token %s is removed. Nothing can be read with it any more.\n", c.Name)
 		return err
 	})
+	if p := (*answer.Refusal)(nil); errors.As(err, &p) && p.Status == http.StatusNotFound {
+		return fmt.Errorf("there is no token %q; those there are: %s", c.Name, e.command("token list"))
+	}
+	return err
 }
