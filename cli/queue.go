@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"stockroom/config"
+	"stockroom/queue"
+	"stockroom/web"
 )
 
 type queueCommand struct {
@@ -18,31 +19,6 @@ type queueCommand struct {
 	Show    queueShowCommand    `cmd:"" help:"Show one job, its payload included."`
 	Retry   queueRetryCommand   `cmd:"" help:"Try jobs again now; dead letters start anew."`
 	Discard queueDiscardCommand `cmd:"" help:"Drop jobs for good."`
-}
-
-// job is a job as the API shows it.
-type job struct {
-	ID             string            `json:"id"`
-	Kind           string            `json:"kind"`
-	Key            string            `json:"key"`
-	Shop           string            `json:"shop"`
-	Topic          string            `json:"topic"`
-	WebhookID      string            `json:"webhook_id"`
-	State          string            `json:"state"`
-	Attempts       int               `json:"attempts"`
-	MaxAttempts    int               `json:"max_attempts"`
-	Class          string            `json:"class"`
-	Reason         string            `json:"reason"`
-	FirstError     string            `json:"first_error"`
-	LastError      string            `json:"last_error"`
-	EnqueuedAt     time.Time         `json:"enqueued_at"`
-	ReceivedAt     time.Time         `json:"received_at"`
-	FirstAttemptAt time.Time         `json:"first_attempt_at"`
-	LastAttemptAt  time.Time         `json:"last_attempt_at"`
-	DueAt          time.Time         `json:"due_at"`
-	DiedAt         time.Time         `json:"died_at"`
-	Labels         map[string]string `json:"labels"`
-	Data           json.RawMessage   `json:"data"`
 }
 
 type queueListCommand struct {
@@ -65,8 +41,8 @@ func (c queueListCommand) Run(e *env) error {
 			return cl.copyJSON(e, "/api/v1/jobs", q)
 		}
 		var out struct {
-			Jobs []job   `json:"jobs"`
-			Next *string `json:"next"`
+			Jobs []web.Job `json:"jobs"`
+			Next *string   `json:"next"`
 		}
 		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/jobs", q, nil, &out); err != nil {
 			return err
@@ -80,10 +56,10 @@ func (c queueListCommand) Run(e *env) error {
 		now := time.Now()
 		for _, j := range out.Jobs {
 			next := ago(j.DueAt, now)
-			if j.State == "dead" {
+			if j.State == queue.Dead {
 				next = "-"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d of %d\t%s\t%s\n", j.ID, j.State, j.Kind, orDash(j.Shop), orDash(j.Topic), j.Attempts, j.MaxAttempts, next, j.why())
+			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%d of %d\t%s\t%s\n", j.ID, j.State, j.Kind, orDash(j.Shop), orDash(j.Topic), j.Attempts, j.MaxAttempts, next, orDash(j.Why()))
 		}
 		if err := w.Flush(); err != nil {
 			return err
@@ -93,15 +69,6 @@ func (c queueListCommand) Run(e *env) error {
 		}
 		return nil
 	})
-}
-
-func (j job) why() string {
-	for _, s := range []string{j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]} {
-		if s != "" {
-			return s
-		}
-	}
-	return "-"
 }
 
 type queueShowCommand struct {
@@ -114,14 +81,14 @@ func (c queueShowCommand) Run(e *env) error {
 		if e.json {
 			return cl.copyJSON(e, path, nil)
 		}
-		var j job
+		var j web.Job
 		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &j); err != nil {
 			return err
 		}
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
 		for _, line := range [][2]string{
-			{"Job", j.ID + ", " + j.State}, {"Kind", j.Kind}, {"Shop", j.Shop}, {"Topic", j.Topic}, {"Webhook id", j.WebhookID},
-			{"Attempts", fmt.Sprintf("%d of %d", j.Attempts, j.MaxAttempts)}, {"Class", j.Class}, {"Reason", j.Reason},
+			{"Job", fmt.Sprintf("%d, %s", j.ID, j.State)}, {"Kind", j.Kind}, {"Shop", j.Shop}, {"Topic", j.Topic}, {"Webhook id", j.WebhookID},
+			{"Attempts", fmt.Sprintf("%d of %d", j.Attempts, j.MaxAttempts)}, {"Class", string(j.Class)}, {"Reason", j.Reason},
 			{"First error", j.FirstError}, {"Last error", j.LastError}, {"Received", stamp(j.ReceivedAt)}, {"Enqueued", stamp(j.EnqueuedAt)},
 			{"First attempt", stamp(j.FirstAttemptAt)}, {"Last attempt", stamp(j.LastAttemptAt)}, {"Next try", stamp(j.DueAt)}, {"Died", stamp(j.DiedAt)},
 		} {

@@ -80,14 +80,14 @@ func (j NewJob) validate() error {
 }
 
 // Job is one job as it was at the moment of the call. Times are zero when the
-// thing has not happened.
+// thing has not happened. As JSON it is what people see of it.
 type Job struct {
-	ID     uint64            `json:"id"`
+	ID     uint64            `json:"id,string"`
 	Kind   string            `json:"kind"`
 	Key    string            `json:"key,omitempty"`
 	Labels map[string]string `json:"labels,omitempty"`
 	// Payload is set for handlers and by Get, not by List.
-	Payload      []byte `json:"payload,omitempty"`
+	Payload      []byte `json:"-"`
 	PayloadBytes int    `json:"payload_bytes"`
 	State        State  `json:"state"`
 	// Attempts counts tries that were begun and neither snoozed nor cut short by

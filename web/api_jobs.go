@@ -51,7 +51,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 	if err != nil {
 		return err
 	}
-	views := make([]jobView, 0, len(jobs))
+	views := make([]Job, 0, len(jobs))
 	for _, j := range jobs {
 		if withData {
 			whole, err := s.o.Queue.Get(r.Context(), j.ID)
@@ -62,8 +62,8 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 		views = append(views, viewJob(j))
 	}
 	return writeJSON(w, http.StatusOK, struct {
-		Jobs []jobView `json:"jobs"`
-		Next *string   `json:"next"`
+		Jobs []Job   `json:"jobs"`
+		Next *string `json:"next"`
 	}{views, cursor(int64(next))})
 }
 

@@ -133,7 +133,7 @@ func TestJobsAreFilteredAndPaged(t *testing.T) {
 	}
 	r.deadJob("{}")
 	type page struct {
-		Jobs []jobView
+		Jobs []Job
 		Next *string
 	}
 	seen, after, pages := 0, "", 0

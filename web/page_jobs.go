@@ -2,7 +2,6 @@ package web
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -37,19 +36,19 @@ type jobList struct {
 	Rows    []jobRow
 }
 
+// jobRow is a job in words.
 type jobRow struct {
-	Key, ID, What, Subject, Shop string
-	Path                         string // of the product's page, "" for none
-	Dead                         bool
-	Mood                         mood
-	Failure                      string  // which one a retry is about: when it was, in nanoseconds
-	Why                          string  // in sentences, the tries included
-	When                         instant // died, or next try
-	Next                         string
-	Came                         instant
-	First, Last                  string
-	WebhookID, Class             string
-	Back                         string
+	Job
+	Key, What, Subject, Shop string
+	Path                     string // of the product's page, "" for none
+	Dead                     bool
+	Mood                     mood
+	Failure                  string  // which one a retry is about: when it was, in nanoseconds
+	Why                      string  // in sentences, the tries included
+	When                     instant // died, or next try
+	Next                     string
+	Came                     instant
+	Back                     string
 }
 
 // jobRows are jobs of a state behind an id: dead letters newest first, waiting
@@ -100,13 +99,9 @@ func workingWords(n, waiting int) string {
 }
 
 func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *titles) jobRow {
-	id := strconv.FormatUint(j.ID, 10)
 	row := jobRow{
-		Key: "j" + id, ID: id, What: jobWords(j.Kind, j.Labels), Shop: names.tag(j.Labels["shop"]), Came: since(now, j.EnqueuedAt),
-		First: j.FirstError, Last: j.LastError, WebhookID: j.Labels["webhook_id"], Class: string(j.Class), Dead: j.State == queue.Dead, Mood: moodWait,
-	}
-	if row.First == row.Last {
-		row.First = ""
+		Job: viewJob(j), Key: "j" + strconv.FormatUint(j.ID, 10), What: jobWords(j.Kind, j.Labels), Shop: names.tag(j.Labels["shop"]),
+		Came: since(now, j.EnqueuedAt), Dead: j.State == queue.Dead, Mood: moodWait,
 	}
 	subject, product := s.jobSubject(ctx, j, names)
 	row.Subject = subject
@@ -134,7 +129,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 		row.Why, row.When, row.Failure = sentences(why, triesWords(j)), since(now, j.DiedAt), strconv.FormatInt(j.DiedAt.UnixNano(), 10)
 		return row
 	}
-	row.Why = sentences(cmp.Or(j.Reason, j.LastError, j.Labels["waits_for"], j.Labels["reason"]), triesWords(j))
+	row.Why = sentences(row.Job.Why(), triesWords(j))
 	row.When, row.Next = ahead(now, j.DueAt), "Next try"
 	if j.State == queue.Leased {
 		row.When, row.Next = instant{}, "Being worked on"
@@ -254,7 +249,6 @@ func (s *Server) shopOptions(ctx context.Context, chosen string) ([]option, erro
 type jobPageView struct {
 	jobRow
 	State    string
-	Kind     string
 	Tries    string
 	Came     instant
 	FirstTry instant
@@ -280,24 +274,24 @@ func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 		return err
 	}
 	now := time.Now()
-	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Kind: j.Kind, Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
+	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
 		Came: since(now, j.EnqueuedAt), FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
-	v.Back = "/jobs/" + v.ID
+	name := strconv.FormatUint(v.ID, 10)
+	v.Back = "/jobs/" + name
 	v.State = "Waiting"
 	if j.State == queue.Dead {
 		v.State = "Needs a look"
 	} else if !j.DueAt.IsZero() {
 		v.Due = ahead(now, j.DueAt)
 	}
-	view := viewJob(j)
-	v.Payload, v.Cut = readable(view.Data)
+	v.Payload, v.Cut = readable(v.Data)
 	v.Damaged = j.Payload == nil && j.PayloadBytes > 0
-	for _, l := range []labelled{{"Topic", view.Topic}, {"Webhook id", view.WebhookID}, {"Waits for", j.Labels["waits_for"]}, {"Asked for because", j.Labels["reason"]}} {
+	for _, l := range []labelled{{"Topic", v.Topic}, {"Webhook id", v.WebhookID}, {"Waits for", j.Labels["waits_for"]}, {"Asked for because", j.Labels["reason"]}} {
 		if l.Value != "" {
 			v.Labels = append(v.Labels, l)
 		}
 	}
-	return s.show(w, r, sheet{Template: "job.html", Title: "Job " + v.ID, Section: "/jobs", Data: v})
+	return s.show(w, r, sheet{Template: "job.html", Title: "Job " + name, Section: "/jobs", Data: v})
 }
 
 // readable indents JSON and cuts what is too long for a page.
@@ -363,7 +357,7 @@ func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httproute
 		return err
 	}
 	row := s.jobRow(r.Context(), time.Now(), j, s.newTitles(r.Context(), true))
-	if v.Back == "/jobs/"+row.ID {
+	if v.Back == "/jobs/"+strconv.FormatUint(id, 10) {
 		v.Back = "/jobs"
 	}
 	v.Title, v.Button = "Discard this?", "Discard"
