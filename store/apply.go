@@ -73,27 +73,15 @@ type head struct {
 	readAt     int64 // when the shop's own read of this version began, 0 for none
 }
 
-func (t *tx) head(shop string, externalID, dedupe int64) (head, error) {
+// head reads it. dedupe is nil for a read of the shop, which is no delivery.
+func (t *tx) head(shop string, externalID int64, dedupe any) (head, error) {
 	var row [10]driver.Value
 	_, err := t.one(`
-		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),`+
-		headColumns, row[:], shop, externalID, dedupe)
-	return headOf(row, err)
-}
-
-// shownHead is the head for a read of the shop, which is no delivery.
-func (t *tx) shownHead(shop string, externalID int64) (head, error) {
-	var row [10]driver.Value
-	_, err := t.one(`SELECT 0,`+headColumns, row[:], shop, externalID)
-	return headOf(row, err)
-}
-
-const headColumns = ` t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at, p.read_at
-	FROM (SELECT 1)
-	LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
-	LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`
-
-func headOf(row [10]driver.Value, err error) (head, error) {
+		SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id IS ?2 AND dedupe = ?3 AND outcome IN ('applied', 'stale', 'ignored')),
+		       t.written_at, p.id, p.status, p.selected, p.shopify_updated_at, p.triggered_ns, p.content_hash, p.synced_at, p.read_at
+		FROM (SELECT 1)
+		LEFT JOIN products p ON p.shop = ?1 AND p.external_id = ?2
+		LEFT JOIN tombstones t ON t.shop = ?1 AND t.external_id = ?2`, row[:], shop, externalID, dedupe)
 	if err != nil {
 		return head{}, fmt.Errorf("read product: %w", err)
 	}
@@ -132,7 +120,7 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 	case h.duplicate:
 		v = verdict{outcome: Duplicate, reason: "this delivery was already handled"}
 	case c.Kind == catalog.Upsert:
-		e.version, e.hasVersion = c.Product.UpdatedAt.Get()
+		e.version = c.Product.UpdatedAt
 		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, p: c.Product, o: o, h: h})
 	case c.Kind == catalog.Delete:
 		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, o: o, h: h})
@@ -239,8 +227,7 @@ type entry struct {
 	externalID int64
 	outcome    Outcome
 	reason     string
-	version    int64
-	hasVersion bool
+	version    catalog.Field[int64]
 	want       *Wanted // work that it asks for, nil for none
 	changed    bool    // it wrote to the change feed, which names its row
 }
@@ -287,8 +274,8 @@ func (t *tx) insertDelivery(d Delivery, e *entry) error {
 		INSERT INTO deliveries (id, shop, topic, webhook_id, event_id, external_id, received_at, triggered_at,
 		                        version_at, outcome, duration_us, error, dedupe)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		e.id, d.Shop, d.Topic, orNull(d.WebhookID), orNull(d.EventID), idOrNull(e.externalID),
-		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), intOrNull(e.version, e.hasVersion),
+		e.id, d.Shop, d.Topic, orNull(d.WebhookID), orNull(d.EventID), orNull(e.externalID),
+		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), arg(e.version),
 		string(e.outcome), time.Since(d.ReceivedAt).Microseconds(), orNull(e.reason), d.Dedupe)
 }
 
@@ -316,25 +303,12 @@ const insertChange = `INSERT INTO changes (seq, shop, external_id, kind, at, cau
 
 func (t *tx) fail(point string) error { return t.s.fault(point) }
 
-func orNull(s string) any {
-	if s == "" {
+func orNull[T comparable](v T) any {
+	var none T
+	if v == none {
 		return nil
 	}
-	return s
-}
-
-func idOrNull(id int64) any {
-	if id == 0 {
-		return nil
-	}
-	return id
-}
-
-func intOrNull(n int64, ok bool) any {
-	if !ok {
-		return nil
-	}
-	return n
+	return v
 }
 
 func timeOrNull(t time.Time) any {

@@ -125,7 +125,7 @@ func (t *tx) putShown(r Read, id int64, p *catalog.Product) (Result, error) {
 	if !t.rows.isNew(id) {
 		err := t.written(id)
 		if err == nil {
-			m.h, err = t.shownHead(r.Shop, id)
+			m.h, err = t.head(r.Shop, id, nil)
 		}
 		if err != nil {
 			return Result{}, err

@@ -27,15 +27,15 @@ const (
 func productFromRow(row []driver.Value) (*catalog.Product, error) {
 	p := &catalog.Product{
 		ID:          asInt(row[0]),
-		Title:       textField(row[1]),
-		BodyHTML:    textField(row[2]),
-		Vendor:      textField(row[3]),
-		ProductType: textField(row[4]),
-		Handle:      textField(row[5]),
-		Status:      textField(row[7]),
-		PublishedAt: intField(row[10]),
-		CreatedAt:   intField(row[11]),
-		UpdatedAt:   intField(row[12]),
+		Title:       field[string](row[1]),
+		BodyHTML:    field[string](row[2]),
+		Vendor:      field[string](row[3]),
+		ProductType: field[string](row[4]),
+		Handle:      field[string](row[5]),
+		Status:      field[string](row[7]),
+		PublishedAt: field[int64](row[10]),
+		CreatedAt:   field[int64](row[11]),
+		UpdatedAt:   field[int64](row[12]),
 		Coverage:    catalog.Complete,
 	}
 	p.VariantsComplete = true
@@ -55,43 +55,36 @@ func productFromRow(row []driver.Value) (*catalog.Product, error) {
 func variantFromRow(row []driver.Value) catalog.Variant {
 	v := catalog.Variant{
 		ID:                asInt(row[0]),
-		Title:             textField(row[1]),
-		SKU:               textField(row[2]),
-		Barcode:           textField(row[3]),
-		Price:             textField(row[4]),
-		CompareAtPrice:    textField(row[5]),
-		Position:          intField(row[6]),
-		Option1:           textField(row[7]),
-		Option2:           textField(row[8]),
-		Option3:           textField(row[9]),
-		InventoryItemID:   intField(row[10]),
-		InventoryQuantity: intField(row[11]),
-		InventoryPolicy:   textField(row[12]),
-		WeightGrams:       intField(row[14]),
-		ImageID:           intField(row[15]),
-		CreatedAt:         intField(row[16]),
-		UpdatedAt:         intField(row[17]),
+		Title:             field[string](row[1]),
+		SKU:               field[string](row[2]),
+		Barcode:           field[string](row[3]),
+		Price:             field[string](row[4]),
+		CompareAtPrice:    field[string](row[5]),
+		Position:          field[int64](row[6]),
+		Option1:           field[string](row[7]),
+		Option2:           field[string](row[8]),
+		Option3:           field[string](row[9]),
+		InventoryItemID:   field[int64](row[10]),
+		InventoryQuantity: field[int64](row[11]),
+		InventoryPolicy:   field[string](row[12]),
+		WeightGrams:       field[int64](row[14]),
+		ImageID:           field[int64](row[15]),
+		CreatedAt:         field[int64](row[16]),
+		UpdatedAt:         field[int64](row[17]),
 	}
+	v.Taxable = catalog.Null[bool]()
 	if n, ok := row[13].(int64); ok {
 		v.Taxable = catalog.Of(n != 0)
-	} else {
-		v.Taxable = catalog.Null[bool]()
 	}
 	return v
 }
 
-func textField(v driver.Value) catalog.Field[string] {
-	if s, ok := v.(string); ok {
-		return catalog.Of(s)
+// field is a column's value; NULL reads as a null field.
+func field[T any](v driver.Value) catalog.Field[T] {
+	if x, ok := v.(T); ok {
+		return catalog.Of(x)
 	}
-	return catalog.Null[string]()
-}
-
-func intField(v driver.Value) catalog.Field[int64] {
-	if n, ok := v.(int64); ok {
-		return catalog.Of(n)
-	}
-	return catalog.Null[int64]()
+	return catalog.Null[T]()
 }
 
 func jsonField[T any](v driver.Value) (catalog.Field[T], error) {
@@ -106,29 +99,20 @@ func jsonField[T any](v driver.Value) (catalog.Field[T], error) {
 	return catalog.Of(out), nil
 }
 
-func textArg(f catalog.Field[string]) any {
-	if s, ok := f.Get(); ok {
-		return s
+// arg is a field as the argument of a statement.
+func arg[T any](f catalog.Field[T]) any {
+	if v, ok := f.Get(); ok {
+		return v
 	}
 	return nil
 }
 
-func intArg(f catalog.Field[int64]) any {
-	if n, ok := f.Get(); ok {
-		return n
+// flag is arg for a truth.
+func flag(f catalog.Field[bool]) any {
+	if b, ok := f.Get(); ok {
+		return bit(b)
 	}
 	return nil
-}
-
-func boolArg(f catalog.Field[bool]) any {
-	b, ok := f.Get()
-	switch {
-	case !ok:
-		return nil
-	case b:
-		return int64(1)
-	}
-	return int64(0)
 }
 
 // The JSON columns are written by hand: they are written with every change,

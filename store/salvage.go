@@ -175,7 +175,7 @@ func (s *Store) restoreSalvaged(batch []salvaged) (int, error) {
 }
 
 func (t *tx) restore(row salvaged) (bool, error) {
-	h, err := t.shownHead(row.shop, row.p.ID)
+	h, err := t.head(row.shop, row.p.ID, nil)
 	if err != nil {
 		return false, err
 	}
@@ -190,5 +190,5 @@ func (t *tx) restore(row salvaged) (bool, error) {
 		return false, nil
 	}
 	o := origin{source: "salvage", ref: row.ref, triggered: row.triggered, cause: "salvage"}
-	return true, t.insertProductAs(idOrNull(row.id), row.shop, row.p, o, row.selected, row.p.ContentHash().String())
+	return true, t.insertProductAs(orNull(row.id), row.shop, row.p, o, row.selected, row.p.ContentHash().String())
 }

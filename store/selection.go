@@ -125,7 +125,7 @@ func (t *tx) judge(shop string, sel catalog.Selection) (judged, error) {
 		}
 		delete(missing, id)
 		selected := sel.Selects(id, tags.Value(), vendor, kind)
-		c := turn{asInt(row[0]), id, asText(row[2]), statusOf(selected, &catalog.Product{Status: textField(row[3])}), selected}
+		c := turn{asInt(row[0]), id, asText(row[2]), statusOf(selected, &catalog.Product{Status: field[string](row[3])}), selected}
 		j.count(c)
 		if selected != (asInt(row[4]) != 0) {
 			j.turns = append(j.turns, c)
@@ -221,7 +221,7 @@ func (t *tx) reselect(shop string, sel catalog.Selection, j judged) error {
 
 // turnProduct selects a product or leaves it out; its content stays.
 func (t *tx) turnProduct(shop string, c turn, cause string) error {
-	err := t.do("turn product", `UPDATE products SET selected = ?, status = ? WHERE id = ?`, boolArg(catalog.Of(c.selected)), c.after, c.id)
+	err := t.do("turn product", `UPDATE products SET selected = ?, status = ? WHERE id = ?`, bit(c.selected), c.after, c.id)
 	if err != nil {
 		return err
 	}

@@ -140,7 +140,7 @@ func (t *tx) passedOver(shop string, id, version int64) (bool, error) {
 // carry does what was decided.
 func (t *tx) carry(m *matter, v *verdict) error {
 	if v.takes {
-		h, err := t.shownHead(m.other.shop, m.id)
+		h, err := t.head(m.other.shop, m.id, nil)
 		if err == nil {
 			err = t.erase(m.other.shop, m.id, h.id, OwnerCause+m.shop)
 		}

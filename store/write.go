@@ -24,13 +24,8 @@ func statusOf(selected bool, p *catalog.Product) string {
 // insertProductAs writes a product under a given internal id, or the next one
 // when id is nil.
 func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool, hash string) error {
-	args := [productArgs]any{
-		id, shop, orNull(t.s.merchantOf(shop)), p.ID, statusOf(selected, p), textArg(p.Status), boolArg(catalog.Of(selected)), intArg(p.UpdatedAt), idOrNull(o.triggered),
-		hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(p.PublishedAt), intArg(p.CreatedAt),
-		textArg(p.Title), textArg(p.Vendor), textArg(p.ProductType), textArg(p.Handle),
-		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), textArg(p.BodyHTML),
-	}
-	rowID, err := t.putProduct(args[:])
+	args := append(make([]any, 0, productArgs), id, shop, orNull(t.s.merchantOf(shop)), p.ID)
+	rowID, err := t.putProduct(t.appendProduct(args, p, &o, selected, hash))
 	if err != nil {
 		return fmt.Errorf("insert product: %w", err)
 	}
@@ -51,11 +46,18 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 	return t.fail("after change feed")
 }
 
-const insertProduct = `
-	INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, triggered_ns,
-	                      content_hash, synced_at, read_at, source, source_ref, delivery_id, published_at, shopify_created_at,
-	                      title, vendor, product_type, handle, tags, options, images, body_html)
-	VALUES `
+// written are the columns of a product that every version brings.
+const written = `status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash, synced_at, read_at, source,
+	source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags, options, images, body_html`
+
+func (t *tx) appendProduct(args []any, p *catalog.Product, o *origin, selected bool, hash string) []any {
+	return append(args,
+		statusOf(selected, p), arg(p.Status), bit(selected), arg(p.UpdatedAt), orNull(o.triggered), hash, t.now, o.readAt(), o.source,
+		orNull(o.ref), orNull(o.delivery), arg(p.PublishedAt), arg(p.CreatedAt), arg(p.Title), arg(p.Vendor), arg(p.ProductType), arg(p.Handle),
+		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), arg(p.BodyHTML))
+}
+
+const insertProduct = `INSERT INTO products (id, shop, merchant_id, external_id, ` + written + `) VALUES `
 
 // putProduct writes a product's row, or holds it back, and returns its number.
 func (t *tx) putProduct(args []any) (int64, error) {
@@ -74,22 +76,14 @@ func (t *tx) putProduct(args []any) (int64, error) {
 
 // update writes what the payload says over the stored product.
 func (t *tx) update(m *matter, v *verdict) error {
-	full, o, status := v.full, &m.o, statusOf(m.selected, v.full)
 	if v.distrust {
 		if err := t.do("distrust the stored variants", `UPDATE variants SET row_hash = 0 WHERE product_id = ?`, m.h.id); err != nil {
 			return err
 		}
 	}
+	args := t.appendProduct(make([]any, 0, productArgs), v.full, &m.o, m.selected, m.hash)
 	err := t.do("update product", `
-		UPDATE products SET status = ?, shopify_status = ?, selected = ?, shopify_updated_at = ?, triggered_ns = ?,
-		       content_hash = ?, synced_at = ?, read_at = ?, source = ?, source_ref = ?, delivery_id = ?, published_at = ?, shopify_created_at = ?,
-		       title = ?, vendor = ?, product_type = ?, handle = ?, tags = ?, options = ?, images = ?, body_html = ?
-		WHERE id = ?`,
-		status, textArg(full.Status), boolArg(catalog.Of(m.selected)), intArg(full.UpdatedAt), idOrNull(o.triggered),
-		m.hash, t.now, o.readAt(), o.source, orNull(o.ref), idOrNull(o.delivery), intArg(full.PublishedAt), intArg(full.CreatedAt),
-		textArg(full.Title), textArg(full.Vendor), textArg(full.ProductType), textArg(full.Handle),
-		tagsArg(full.Tags), optionsArg(full.Options), imagesArg(full.Images), textArg(full.BodyHTML),
-		m.h.id)
+		UPDATE products SET (`+written+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?`, append(args, m.h.id)...)
 	if err != nil {
 		return err
 	}
@@ -97,14 +91,14 @@ func (t *tx) update(m *matter, v *verdict) error {
 		return err
 	}
 	if v.p.Variants.Present() {
-		if err := t.updateVariants(m.h.id, v.p, full); err != nil {
+		if err := t.updateVariants(m.h.id, v.p, v.full); err != nil {
 			return err
 		}
 	}
-	if err := t.change(m.shop, m.id, "updated", o.cause); err != nil {
+	if err := t.change(m.shop, m.id, "updated", m.o.cause); err != nil {
 		return err
 	}
-	if err := t.turned(m.shop, m.id, m.h.status, status, o.cause); err != nil {
+	if err := t.turned(m.shop, m.id, m.h.status, statusOf(m.selected, v.full), m.o.cause); err != nil {
 		return err
 	}
 	if err := t.unpass(m.shop, m.id); err != nil {
@@ -175,11 +169,14 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 	return nil
 }
 
-const insertVariant = `
-	INSERT INTO variants (product_id, external_id, row_hash, position, inventory_item_id, inventory_quantity,
-	                      title, sku, barcode, price, compare_at_price, option1, option2, option3,
-	                      inventory_policy, taxable, weight_grams, image_id, shopify_created_at, shopify_updated_at)
-	VALUES `
+// The columns of a variant that have an index, and the others. SQLite rewrites the
+// entries of an index whenever its column is set.
+const (
+	variantKeys = `sku, inventory_item_id, barcode`
+	variantRest = `row_hash, position, inventory_quantity, title, price, compare_at_price, option1, option2, option3,
+		inventory_policy, taxable, image_id, shopify_created_at, shopify_updated_at`
+	insertVariant = `INSERT INTO variants (product_id, external_id, ` + variantKeys + `, ` + variantRest + `, weight_grams) VALUES `
+)
 
 func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
 	return t.do("insert variant", insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
@@ -188,36 +185,25 @@ func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
 
 func appendVariant(args []any, productID int64, v *catalog.Variant) []any {
 	return append(args,
-		productID, v.ID, rowHash(v), intArg(v.Position), intArg(v.InventoryItemID), intArg(v.InventoryQuantity),
-		textArg(v.Title), textArg(v.SKU), textArg(v.Barcode), textArg(v.Price), textArg(v.CompareAtPrice),
-		textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
-		boolArg(v.Taxable), intArg(v.WeightGrams), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt))
+		productID, v.ID, arg(v.SKU), arg(v.InventoryItemID), arg(v.Barcode),
+		rowHash(v), arg(v.Position), arg(v.InventoryQuantity), arg(v.Title), arg(v.Price), arg(v.CompareAtPrice),
+		arg(v.Option1), arg(v.Option2), arg(v.Option3), arg(v.InventoryPolicy), flag(v.Taxable), arg(v.ImageID),
+		arg(v.CreatedAt), arg(v.UpdatedAt), arg(v.WeightGrams))
 }
 
-// updateVariant writes a variant's fields. The indexed ones have a
-// statement of their own that does nothing when they are unchanged, since
-// SQLite would otherwise rewrite their index entries each time.
+// updateVariant writes a variant's fields. The indexed ones have a statement of
+// their own that does nothing when they are unchanged. A weight that is absent
+// keeps the stored one.
 func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
+	args := appendVariant(make([]any, 0, variantArgs+2), id, v)
+	keys, rest := args[2:5], args[5:]
 	err := t.do("update variant", `
-		UPDATE variants SET row_hash = ?, position = ?, inventory_quantity = ?, title = ?, price = ?,
-		       compare_at_price = ?, option1 = ?, option2 = ?, option3 = ?, inventory_policy = ?, taxable = ?,
-		       image_id = ?, shopify_created_at = ?, shopify_updated_at = ?
-		WHERE id = ?`,
-		rowHash(v), intArg(v.Position), intArg(v.InventoryQuantity), textArg(v.Title), textArg(v.Price),
-		textArg(v.CompareAtPrice), textArg(v.Option1), textArg(v.Option2), textArg(v.Option3), textArg(v.InventoryPolicy),
-		boolArg(v.Taxable), intArg(v.ImageID), intArg(v.CreatedAt), intArg(v.UpdatedAt), id)
+		UPDATE variants SET (`+variantRest+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?),
+		       weight_grams = iif(?16, ?15, weight_grams) WHERE id = ?17`, append(rest, bit(v.WeightGrams.Present()), id)...)
 	if err != nil {
 		return err
 	}
-	err = t.do("update variant's keys", `
-		UPDATE variants SET sku = ?1, inventory_item_id = ?2, barcode = ?3
-		WHERE id = ?4 AND (sku IS NOT ?1 OR inventory_item_id IS NOT ?2 OR barcode IS NOT ?3)`,
-		textArg(v.SKU), intArg(v.InventoryItemID), textArg(v.Barcode), id)
-	if err != nil {
-		return err
-	}
-	if !v.WeightGrams.Present() {
-		return nil
-	}
-	return t.do("update variant's weight", `UPDATE variants SET weight_grams = ? WHERE id = ?`, intArg(v.WeightGrams), id)
+	return t.do("update variant's keys", `
+		UPDATE variants SET (`+variantKeys+`) = (?1, ?2, ?3)
+		WHERE id = ?4 AND (`+variantKeys+`) IS NOT (?1, ?2, ?3)`, keys[0], keys[1], keys[2], id)
 }
