@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"stockroom/config"
-	"stockroom/status"
 	"stockroom/web"
 )
 

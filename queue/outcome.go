@@ -109,7 +109,7 @@ func (t *txn) finish(id uint64, out outcome) {
 			r.giveBack(&before)
 			r.reclaims = 0
 			r.snoozes++
-			reason := clip(out.text)
+			reason := Clip(out.text, maxText)
 			if reason == "" {
 				reason = "snoozed"
 			}

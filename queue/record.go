@@ -131,17 +131,16 @@ func instant(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// clip keeps a text short and valid UTF-8.
-func clip(s string) string {
+// Clip keeps a text valid UTF-8 and at most that many bytes long.
+func Clip(s string, most int) string {
 	s = strings.ToValidUTF8(s, "?")
-	if len(s) <= maxText {
+	if len(s) <= most {
 		return s
 	}
-	n := maxText
-	for !utf8.RuneStart(s[n]) {
-		n--
+	for !utf8.RuneStart(s[most]) {
+		most--
 	}
-	return s[:n]
+	return s[:most]
 }
 
 func (r *record) job(maxAttempts int) Job {

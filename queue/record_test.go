@@ -162,7 +162,7 @@ func TestStampKeepsEveryInstantInRange(t *testing.T) {
 
 func TestClipCutsBetweenRunesAndMendsBadText(t *testing.T) {
 	for _, in := range []string{strings.Repeat("ä", maxText), "x" + strings.Repeat("ä", maxText), "a\xffb", strings.Repeat("\xff", 2*maxText), ""} {
-		got := clip(in)
+		got := Clip(in, maxText)
 		if !utf8.ValidString(got) || len(got) > maxText || len(in) > 0 && got == "" {
 			t.Errorf("clip of %d bytes: %d bytes, valid %v", len(in), len(got), utf8.ValidString(got))
 		}

@@ -310,7 +310,7 @@ func (r *record) fail(text string) {
 	if text == "" {
 		return
 	}
-	r.lastError = clip(text)
+	r.lastError = Clip(text, maxText)
 	if r.firstError == "" {
 		r.firstError = r.lastError
 	}

@@ -21,7 +21,7 @@ func JobOf(item store.Wanted) queue.NewJob {
 	id := strconv.FormatInt(item.ID, 10)
 	return queue.NewJob{
 		Kind: string(item.Kind), Key: keyOf(item.Shop, item.ID),
-		Labels:  map[string]string{"shop": item.Shop, "id": id, "reason": clip(item.Reason)},
+		Labels:  map[string]string{"shop": item.Shop, "id": id, "reason": queue.Clip(item.Reason, queue.MaxLabel)},
 		Payload: fmt.Appendf(nil, `{"shop":%q,"id":%s}`, item.Shop, id),
 	}
 }
@@ -37,11 +37,4 @@ func parseTask(payload []byte) (task, error) {
 		return t, errors.New("read job: it names no shop")
 	}
 	return t, nil
-}
-
-func clip(s string) string {
-	if len(s) > queue.MaxLabel {
-		return s[:queue.MaxLabel]
-	}
-	return s
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"stockroom/answer"
+	"stockroom/queue"
 )
 
 // Reason is why a request was refused, from a closed set that serves as a
@@ -112,13 +113,7 @@ func (l *rejectedList) list() []Rejected {
 }
 
 // clip bounds text from a header before it is logged or shown.
-func clip(s string) string {
-	const most = 100
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
-}
+func clip(s string) string { return queue.Clip(s, 100) }
 
 // write answers with problem+json.
 func (r *rejection) write(w http.ResponseWriter) {
