@@ -28,7 +28,7 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 // again because its answer was lost has no second effect. It is memory only: a
 // restart forgets it.
 type Once struct {
-	lasting func(error) *Refusal
+	refusalOf func(error) (r *Refusal, unexpected bool)
 
 	mu   sync.Mutex
 	kept map[string]*kept
@@ -44,10 +44,10 @@ type kept struct {
 	body    []byte
 }
 
-// NewOnce returns a keeper. lasting tells what an error is answered with when the
-// same request would meet it again; nil for any other error, which is not kept.
-func NewOnce(lasting func(error) *Refusal) *Once {
-	return &Once{lasting: lasting, kept: map[string]*kept{}}
+// NewOnce returns a keeper. refusalOf tells what an error is answered with; an
+// unexpected one may not come again, so it is not kept.
+func NewOnce(refusalOf func(error) (r *Refusal, unexpected bool)) *Once {
+	return &Once{refusalOf: refusalOf, kept: map[string]*kept{}}
 }
 
 // begin returns the answer under a key: mine is true for the first one, who has
@@ -135,8 +135,8 @@ func (o *Once) first(w http.ResponseWriter, r *http.Request, serve Handler, key 
 	defer o.end(key, a)
 	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
 	if err := serve(rec, r); err != nil {
-		refusal := o.lasting(err)
-		if refusal == nil || refusal.Status >= 500 || refusal.Status == http.StatusTooManyRequests {
+		refusal, unexpected := o.refusalOf(err)
+		if unexpected || refusal.Status >= 500 || refusal.Status == http.StatusTooManyRequests {
 			return err
 		}
 		refusal.Write(rec)

@@ -22,10 +22,9 @@ func keyed(key, body string) *http.Request {
 }
 
 // refusalIn is an edge that knows refusals only.
-func refusalIn(err error) *Refusal {
-	var r *Refusal
-	errors.As(err, &r)
-	return r
+func refusalIn(err error) (r *Refusal, unexpected bool) {
+	unexpected = !errors.As(err, &r)
+	return r, unexpected
 }
 
 func TestAFailureThatMayPassIsNotKept(t *testing.T) {

@@ -47,15 +47,6 @@ func refusalOf(err error) (r *Refusal, unexpected bool) {
 	return refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."), true
 }
 
-// lastingRefusal is what an error is answered with that the same request would
-// meet again, nil for one that may pass.
-func lastingRefusal(err error) *Refusal {
-	if r, unexpected := refusalOf(err); !unexpected {
-		return r
-	}
-	return nil
-}
-
 // writeJSON answers with v, its times in one form.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return answer.JSON(w, status, inForm(v))

@@ -172,7 +172,7 @@ func New(o Options) *Server {
 		own:     metrics.NewSet(),
 		copies:  make(chan struct{}, copiesAtOnce),
 		streams: newStreams(),
-		onces:   answer.NewOnce(lastingRefusal),
+		onces:   answer.NewOnce(refusalOf),
 		undo:    new(undoList),
 		doctor:  new(lastCheck),
 	}
