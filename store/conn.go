@@ -145,6 +145,15 @@ func (c *conn) count(sql string, args ...any) (int64, error) {
 	return n, nil
 }
 
+// exists reports whether a query finds a row; what names it in an error.
+func (c *conn) exists(what, sql string, args ...any) (bool, error) {
+	n, err := c.count(`SELECT EXISTS (`+sql+`)`, args...)
+	if err != nil {
+		return false, fmt.Errorf("%s: %w", what, err)
+	}
+	return n != 0, nil
+}
+
 func asInt(v driver.Value) int64 {
 	n, _ := v.(int64)
 	return n

@@ -45,7 +45,8 @@ func (r Read) origin() origin {
 		cause += ":" + r.Ref
 	}
 	return origin{
-		source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(), run: r.Run, report: r.Report,
+		source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(),
+		run: r.Run, report: r.Report,
 	}
 }
 
@@ -82,7 +83,9 @@ func (s *Store) PutGone(ctx context.Context, r Read, id int64) (Result, error) {
 
 // put stores what a read showed, nil for no product, counts it in the run and
 // reports it there. A dry run does the same and takes it back before it counts.
-func (s *Store) put(ctx context.Context, r Read, lane chan *request, rows int, ids []int64, products []*catalog.Product) ([]Result, error) {
+func (s *Store) put(
+	ctx context.Context, r Read, lane chan *request, rows int, ids []int64, products []*catalog.Product,
+) ([]Result, error) {
 	results := make([]Result, len(ids))
 	err := s.write(ctx, lane, rows, func(t *tx) error {
 		store := func() (err error) {
@@ -183,11 +186,14 @@ func (s *Store) Want(ctx context.Context, list ...Wanted) error {
 // WantedList returns the work that commits asked for and that is not done, the
 // oldest first.
 func (s *Store) WantedList(ctx context.Context) ([]Wanted, error) {
-	return query(ctx, s, func(scan func(...any) error) (Wanted, error) {
-		var w Wanted
-		err := scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
-		return w, err
-	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted ORDER BY wanted_at`)
+	return query(ctx, s, scanWanted, wantedRows+` ORDER BY wanted_at`)
+}
+
+const wantedRows = `SELECT shop, kind, external_id, reason, wanted_at FROM wanted`
+
+func scanWanted(scan func(...any) error) (w Wanted, err error) {
+	err = scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
+	return w, err
 }
 
 // WantsProducts reports whether products of a shop are to be fetched.

@@ -103,25 +103,30 @@ const explainDeliveries = `
 	  AND shop = ?1 AND (topic LIKE 'inventory%' OR external_id = ?2 AND topic LIKE 'products/%')
 	ORDER BY id DESC LIMIT 100`
 
+// found is nil for what there is no row of.
+func found[T any](v T, err error) (*T, error) {
+	if err == nil {
+		return &v, nil
+	}
+	if errors.Is(err, ErrNotFound) {
+		err = nil
+	}
+	return nil, err
+}
+
 // Explain tells which delivery wrote the present state of a product, what came
 // since and why it was ignored. A product nothing is known of is ErrNotFound.
 func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Explanation, error) {
 	e := Explanation{Shop: shop, ExternalID: externalID, GID: catalog.GID("Product", externalID)}
-	p, err := s.Product(ctx, shop, externalID)
-	switch {
-	case err == nil:
-		e.Product = &p
-	case !errors.Is(err, ErrNotFound):
+	var err error
+	if e.Product, err = found(s.Product(ctx, shop, externalID)); err != nil {
 		return e, err
 	}
-	deleted, err := queryOne(ctx, s, func(scan func(...any) error) (at Millis, err error) {
+	e.DeletedAt, err = found(queryOne(ctx, s, func(scan func(...any) error) (at Millis, err error) {
 		err = scan(&at, &e.DeletedBy)
 		return at, err
-	}, `SELECT written_at, cause FROM tombstones WHERE shop = ? AND external_id = ?`, shop, externalID)
-	switch {
-	case err == nil:
-		e.DeletedAt = &deleted
-	case !errors.Is(err, ErrNotFound):
+	}, `SELECT written_at, cause FROM tombstones WHERE shop = ? AND external_id = ?`, shop, externalID))
+	if err != nil {
 		return e, err
 	}
 	e.Deliveries, err = query(ctx, s, scanDelivery, explainDeliveries, shop, externalID)
@@ -129,18 +134,12 @@ func (s *Store) Explain(ctx context.Context, shop string, externalID int64) (Exp
 		return e, err
 	}
 	if e.Product != nil && e.Product.DeliveryID != nil {
-		d, err := queryOne(ctx, s, scanDelivery, `SELECT `+deliveryColumns+` FROM deliveries WHERE id = ?`, *e.Product.DeliveryID)
-		switch {
-		case err == nil:
-			e.WrittenBy = &d
-		case !errors.Is(err, ErrNotFound):
+		const one = `SELECT ` + deliveryColumns + ` FROM deliveries WHERE id = ?`
+		if e.WrittenBy, err = found(queryOne(ctx, s, scanDelivery, one, *e.Product.DeliveryID)); err != nil {
 			return e, err
 		}
 	}
-	e.Wanted, err = query(ctx, s, func(scan func(...any) error) (w Wanted, err error) {
-		err = scan(&w.Shop, &w.Kind, &w.ID, &w.Reason, &w.At)
-		return w, err
-	}, `SELECT shop, kind, external_id, reason, wanted_at FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, externalID)
+	e.Wanted, err = query(ctx, s, scanWanted, wantedRows+` WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, externalID)
 	if err != nil {
 		return e, err
 	}

@@ -13,7 +13,8 @@ const unorderedImages = "the order of its images is not known"
 // whollyCarried reports whether a payload says everything that is kept of a
 // product, so that the stored row adds nothing to it.
 func whollyCarried(p *catalog.Product) bool {
-	return p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) && !anyVariantPartial(p)
+	return p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) &&
+		!anyVariantPartial(p)
 }
 
 // anyVariantPartial reports whether a carried variant lacks a field that

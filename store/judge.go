@@ -160,13 +160,13 @@ const notSelected = "the product is not selected"
 // fresh judges a product that has no row.
 func (m *matter) fresh() verdict {
 	read := m.o.authoritative
-	v := verdict{outcome: Applied, do: insert, closes: true, p: m.p, full: m.full, drift: DriftMissing, takes: m.other.shop != ""}
+	v := verdict{outcome: Applied, do: insert, closes: true, drift: DriftMissing, takes: m.other.shop != ""}
 	switch {
 	case v.takes && (!read || m.other.read):
 		return verdict{err: ErrOtherShop}
 	case m.unjudged && !read:
-		return verdict{outcome: Applied, reason: "the selection's rules need fields that the body lacks; the product is fetched"}.
-			fetching(m, "a new product's body lacks what the selection's rules look at")
+		v = verdict{outcome: Applied, reason: "the selection's rules need fields that the body lacks; the product is fetched"}
+		return v.fetching(m, "a new product's body lacks what the selection's rules look at")
 	case !m.selected:
 		return m.ignored(v.takes)
 	case m.h.tombstone > m.now && m.o.started <= m.h.tombstone && m.without != BreakTombstone:
@@ -220,8 +220,8 @@ func (m *matter) tie() verdict {
 	h, o := &m.h, &m.o
 	switch {
 	case o.authoritative && m.writtenSince():
-		return stale("the same second as the stored version, which was written after the read began; the product is fetched to decide").
-			fetching(m, differ)
+		return stale("the same second as the stored version, which was written after the read began; "+
+			"the product is fetched to decide").fetching(m, differ)
 	case o.authoritative:
 		return m.replace("")
 	case catalog.ShowsLast(h.readAt, h.updatedAt, clocksApart):
@@ -267,7 +267,10 @@ func (m *matter) same() verdict {
 // replace writes what arrived over what is stored. reason is "" where nothing has
 // to be explained; else what was stored was damaged, and that is always told.
 func (m *matter) replace(reason string) verdict {
-	v := verdict{outcome: Applied, reason: reason, do: update, closes: true, p: m.p, full: m.full, want: m.rest(), drift: DriftDifferent}
+	v := verdict{
+		outcome: Applied, reason: reason, want: m.rest(), do: update, closes: true,
+		p: m.p, full: m.full, drift: DriftDifferent,
+	}
 	if m.o.report || reason != "" {
 		v.diff = m.changes()
 	}

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -117,38 +116,31 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 	if err := t.fail("before bulk mark"); err != nil {
 		return 0, err
 	}
-	_, err := t.exec(`UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ? WHERE id = ? AND objects <= ?`,
+	return next, t.do("save how far the run is", `
+		UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ?
+		WHERE id = ? AND objects <= ?`,
 		run.Offset, run.Spilled, run.Mark, run.Read, run.Objects, run.Bytes, b.read.Run, run.Objects)
-	if err != nil {
-		return 0, fmt.Errorf("save how far the run is: %w", err)
-	}
-	return next, nil
 }
 
 func (t *tx) prepareBulk(b *bulkPut) error {
-	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, b.read.Shop)
-	if err != nil {
-		return fmt.Errorf("look for wanted fetches: %w", err)
-	}
-	t.noneWanted = n == 0
-	if b.careful {
-		return nil
+	some, err := t.exists("look for wanted fetches", `
+		SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product'`, b.read.Shop)
+	t.noneWanted = err == nil && !some
+	if err != nil || b.careful {
+		return err
 	}
 	t.rows = newRowBuffer()
 	from, to := int64(math.MaxInt64), int64(0)
 	for _, p := range b.products[b.from:] {
 		from, to = min(from, p.ID), max(to, p.ID)
 	}
-	n, err = t.count(`
-		SELECT EXISTS (SELECT 1 FROM products WHERE external_id BETWEEN ?1 AND ?2)
-		    OR EXISTS (SELECT 1 FROM tombstones WHERE shop = ?3 AND external_id BETWEEN ?1 AND ?2)`, from, to, b.read.Shop)
-	if err != nil {
-		return fmt.Errorf("look for products of these ids: %w", err)
-	}
-	if n == 0 {
+	some, err = t.exists("look for products of these ids", `
+		SELECT 1 FROM products WHERE external_id BETWEEN ?1 AND ?2 UNION ALL
+		SELECT 1 FROM tombstones WHERE shop = ?3 AND external_id BETWEEN ?1 AND ?2`, from, to, b.read.Shop)
+	if err == nil && !some {
 		t.rows.newFrom, t.rows.newTo = from, to
 	}
-	return nil
+	return err
 }
 
 func (t *tx) putOne(b *bulkPut, p *catalog.Product) (res Result, err error) {

@@ -182,12 +182,9 @@ func (t *tx) restore(row salvaged) (bool, error) {
 	if h.id != 0 || h.tombstone != 0 {
 		return false, nil
 	}
-	taken, err := t.count(`SELECT count(*) FROM products WHERE id = ?`, row.id)
-	if err != nil {
-		return false, fmt.Errorf("look for the id: %w", err)
-	}
-	if taken != 0 {
-		return false, nil
+	taken, err := t.exists("look for the id", `SELECT 1 FROM products WHERE id = ?`, row.id)
+	if err != nil || taken {
+		return false, err
 	}
 	o := origin{source: "salvage", ref: row.ref, triggered: row.triggered, cause: "salvage"}
 	return true, t.insertProductAs(orNull(row.id), row.shop, row.p, o, row.selected, row.p.ContentHash().String())

@@ -84,7 +84,7 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 		}
 	}
 	for _, p := range list {
-		res, err := t.exec(`INSERT INTO sync_seen (run, external_id, counted) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`, run, p.id, int64(p.how))
+		res, err := t.exec(insertSeen+`(?, ?, ?) ON CONFLICT DO NOTHING`, run, p.id, int64(p.how))
 		if err != nil {
 			return fmt.Errorf("note product as seen: %w", err)
 		}
@@ -105,7 +105,9 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 		if now == before {
 			continue
 		}
-		if err := t.do("note product as seen", `UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(now), run, p.id); err != nil {
+		err = t.do("note product as seen", `
+			UPDATE sync_seen SET counted = ? WHERE run = ? AND external_id = ?`, int64(now), run, p.id)
+		if err != nil {
 			return err
 		}
 		sum.add(now, 1)
@@ -123,12 +125,10 @@ func (t *tx) markNew(run int64, list []seen, sum *tally) (done bool, err error) 
 		from, to = min(from, p.id), max(to, p.id)
 		args = append(args, run, p.id, int64(p.how))
 	}
-	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM sync_seen WHERE run = ? AND external_id BETWEEN ? AND ?)`, run, from, to)
-	if err != nil {
-		return false, fmt.Errorf("look for seen products: %w", err)
-	}
-	if n != 0 {
-		return false, nil
+	some, err := t.exists("look for seen products", `
+		SELECT 1 FROM sync_seen WHERE run = ? AND external_id BETWEEN ? AND ?`, run, from, to)
+	if err != nil || some {
+		return false, err
 	}
 	if err := t.insertMany(insertSeen, seenArgs, args); err != nil {
 		return false, fmt.Errorf("note products as seen: %w", err)

@@ -204,7 +204,7 @@ func (t *tx) reselect(shop string, sel catalog.Selection, j judged) error {
 		if c.selected {
 			continue
 		}
-		if err := t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, c.externalID); err != nil {
+		if err := t.unwant(shop, c.externalID); err != nil {
 			return err
 		}
 		if err := t.settled(shop, c.externalID); err != nil {

@@ -163,9 +163,10 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= h.updatedAt, !r.Expected(time.UnixMilli(version)):
 		return nil
 	}
-	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM deliveries WHERE external_id = ? AND shop = ? AND outcome <> 'mismatch' AND version_at / 1000 >= ?)`,
-		p.ID, r.Shop, version/1000)
-	if err != nil || n > 0 || t.s.hearing.tells(r.Shop, p.ID, version) {
+	told, err := t.exists("look for the delivery of a change", `
+		SELECT 1 FROM deliveries WHERE external_id = ? AND shop = ? AND outcome <> 'mismatch' AND version_at / 1000 >= ?`,
+		p.ID, r.Shop, catalog.Second(version))
+	if err != nil || told || t.s.hearing.tells(r.Shop, p.ID, version) {
 		return err
 	}
 	topic := catalog.ProductsUpdate

@@ -82,7 +82,8 @@ func (t *tx) lookInside(m *matter) error {
 		m.full = whole(old, m.p)
 	}
 	m.hash = m.full.ContentHash().String()
-	again := m.tied() && m.hash == m.h.hash && (m.o.authoritative || m.o.triggered > m.h.triggered || m.h.triggered == 0)
+	again := m.tied() && m.hash == m.h.hash &&
+		(m.o.authoritative || m.o.triggered > m.h.triggered || m.h.triggered == 0)
 	if m.h.id == 0 || m.old != nil || m.unreadable || !again && !m.o.report {
 		return nil
 	}
@@ -115,26 +116,20 @@ func (t *tx) lookBack(m *matter) (err error) {
 // (Unix milliseconds). A product of before that is new here is one whose end was
 // not told, or one that the comparison passed by.
 func (t *tx) provenSince(shop string, at int64) (bool, error) {
-	n, err := t.count(`SELECT EXISTS (SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'reconcile' AND proven_at > 0 AND proven_at > ?2)
-		OR EXISTS (SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'full' AND proven_at > 0 AND proven_at > ?2)`, shop, at)
-	if err != nil {
-		return false, fmt.Errorf("look for the last comparison: %w", err)
-	}
-	return n != 0, nil
+	return t.exists("look for the last comparison", `
+		SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'reconcile' AND proven_at > 0 AND proven_at > ?2 UNION ALL
+		SELECT 1 FROM sync_runs WHERE shop = ?1 AND kind = 'full' AND proven_at > 0 AND proven_at > ?2`, shop, at)
 }
 
 // passedOver reports whether a version newer than the given one was ignored
 // because the selection did not match it. Such a version is kept nowhere else,
 // and without this an older one that does match would win over it.
 func (t *tx) passedOver(shop string, id, version int64) (bool, error) {
-	n, err := t.count(`
-		SELECT (SELECT count(*) FROM deliveries
-		        WHERE external_id = ?1 AND shop = ?2 AND outcome = 'ignored' AND version_at / 1000 > ?3)
-		     + (SELECT count(*) FROM passed_over WHERE shop = ?2 AND external_id = ?1 AND version_at / 1000 > ?3)`, id, shop, version/1000)
-	if err != nil {
-		return false, fmt.Errorf("look for passed over versions: %w", err)
-	}
-	return n > 0, nil
+	return t.exists("look for passed over versions", `
+		SELECT 1 FROM deliveries
+		WHERE external_id = ?1 AND shop = ?2 AND outcome = 'ignored' AND version_at / 1000 > ?3 UNION ALL
+		SELECT 1 FROM passed_over WHERE shop = ?2 AND external_id = ?1 AND version_at / 1000 > ?3`,
+		id, shop, catalog.Second(version))
 }
 
 // carry does what was decided.
@@ -167,7 +162,8 @@ func (t *tx) carry(m *matter, v *verdict) error {
 
 func (t *tx) write(m *matter, v *verdict) error {
 	if v.retriggered {
-		if err := t.do("note trigger time", `UPDATE products SET triggered_ns = ? WHERE id = ?`, m.o.triggered, m.h.id); err != nil {
+		err := t.do("note trigger time", `UPDATE products SET triggered_ns = ? WHERE id = ?`, m.o.triggered, m.h.id)
+		if err != nil {
 			return err
 		}
 	}
@@ -191,7 +187,8 @@ func (t *tx) write(m *matter, v *verdict) error {
 // create writes a product that has no row yet.
 func (t *tx) create(m *matter) error {
 	if m.h.tombstone != 0 {
-		if err := t.do("lift tombstone", `DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, m.shop, m.id); err != nil {
+		err := t.do("lift tombstone", `DELETE FROM tombstones WHERE shop = ? AND external_id = ?`, m.shop, m.id)
+		if err != nil {
 			return err
 		}
 	}
@@ -215,16 +212,22 @@ func (t *tx) erase(shop string, id, row int64, cause string) error {
 		INSERT INTO tombstones (shop, external_id, written_at, cause) VALUES (?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET written_at = excluded.written_at, cause = excluded.cause`,
 		shop, id, t.now, cause)
+	if err == nil {
+		err = t.unwant(shop, id)
+	}
+	if err == nil {
+		err = t.settled(shop, id)
+	}
 	if err != nil {
 		return err
 	}
-	if err := t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id); err != nil {
-		return err
-	}
-	if err := t.settled(shop, id); err != nil {
-		return err
-	}
 	return t.unpass(shop, id)
+}
+
+// unwant drops the wanted fetch of a product that is not kept current any more.
+func (t *tx) unwant(shop string, id int64) error {
+	return t.do("drop wanted fetch", `
+		DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?`, shop, id)
 }
 
 // OwnerCause begins the cause of a removal from a shop whose product it never was;
@@ -238,7 +241,8 @@ func (t *tx) learn(m *matter, v *verdict) error {
 		return err
 	}
 	if v.fed {
-		if err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, imagesArg(v.full.Images), m.h.id); err != nil {
+		err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, imagesArg(v.full.Images), m.h.id)
+		if err != nil {
 			return err
 		}
 		if err := t.change(m.shop, m.id, "updated", m.o.cause); err != nil {
@@ -256,7 +260,8 @@ func (t *tx) learn(m *matter, v *verdict) error {
 func (t *tx) passOver(m *matter) error {
 	return t.do("note passed over version", `
 		INSERT INTO passed_over (shop, external_id, version_at, read_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET version_at = excluded.version_at, read_at = excluded.read_at`, m.shop, m.id, m.p.UpdatedAt.Value(), m.o.started)
+		ON CONFLICT DO UPDATE SET version_at = excluded.version_at, read_at = excluded.read_at`,
+		m.shop, m.id, m.p.UpdatedAt.Value(), m.o.started)
 }
 
 // unpass forgets the passed over version of a product that is stored or gone
@@ -287,7 +292,8 @@ func (t *tx) confirmed(m *matter) error {
 	if t.noneWanted || m.p != nil && m.p.ImagesUnordered {
 		return nil
 	}
-	return t.do("drop wanted fetch", `DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
+	return t.do("drop wanted fetch", `
+		DELETE FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ? AND wanted_at < ?`,
 		m.shop, m.id, m.o.started)
 }
 

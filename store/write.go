@@ -47,14 +47,15 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 }
 
 // written are the columns of a product that every version brings.
-const written = `status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash, synced_at, read_at, source,
-	source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags, options, images, body_html`
+const written = `status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash, synced_at, read_at,
+	source, source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags,
+	options, images, body_html`
 
 func (t *tx) appendProduct(args []any, p *catalog.Product, o *origin, selected bool, hash string) []any {
 	return append(args,
-		statusOf(selected, p), arg(p.Status), bit(selected), arg(p.UpdatedAt), orNull(o.triggered), hash, t.now, o.readAt(), o.source,
-		orNull(o.ref), orNull(o.delivery), arg(p.PublishedAt), arg(p.CreatedAt), arg(p.Title), arg(p.Vendor), arg(p.ProductType), arg(p.Handle),
-		tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), arg(p.BodyHTML))
+		statusOf(selected, p), arg(p.Status), bit(selected), arg(p.UpdatedAt), orNull(o.triggered), hash, t.now, o.readAt(),
+		o.source, orNull(o.ref), orNull(o.delivery), arg(p.PublishedAt), arg(p.CreatedAt), arg(p.Title), arg(p.Vendor),
+		arg(p.ProductType), arg(p.Handle), tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), arg(p.BodyHTML))
 }
 
 const insertProduct = `INSERT INTO products (id, shop, merchant_id, external_id, ` + written + `) VALUES `
@@ -77,13 +78,15 @@ func (t *tx) putProduct(args []any) (int64, error) {
 // update writes what the payload says over the stored product.
 func (t *tx) update(m *matter, v *verdict) error {
 	if v.distrust {
-		if err := t.do("distrust the stored variants", `UPDATE variants SET row_hash = 0 WHERE product_id = ?`, m.h.id); err != nil {
+		const forget = `UPDATE variants SET row_hash = 0 WHERE product_id = ?`
+		if err := t.do("distrust the stored variants", forget, m.h.id); err != nil {
 			return err
 		}
 	}
 	args := t.appendProduct(make([]any, 0, productArgs), v.full, &m.o, m.selected, m.hash)
 	err := t.do("update product", `
-		UPDATE products SET (`+written+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?`, append(args, m.h.id)...)
+		UPDATE products SET (`+written+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?`,
+		append(args, m.h.id)...)
 	if err != nil {
 		return err
 	}
@@ -175,7 +178,8 @@ const (
 	variantKeys = `sku, inventory_item_id, barcode`
 	variantRest = `row_hash, position, inventory_quantity, title, price, compare_at_price, option1, option2, option3,
 		inventory_policy, taxable, image_id, shopify_created_at, shopify_updated_at`
-	insertVariant = `INSERT INTO variants (product_id, external_id, ` + variantKeys + `, ` + variantRest + `, weight_grams) VALUES `
+	insertVariant = `
+		INSERT INTO variants (product_id, external_id, ` + variantKeys + `, ` + variantRest + `, weight_grams) VALUES `
 )
 
 func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
