@@ -13,9 +13,8 @@ import (
 	"time"
 	"unsafe"
 
+	bolt "go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
-
-	"stockroom/boltfile"
 )
 
 // disk is a file system of its own in a file, mounted for the test.
@@ -235,7 +234,18 @@ func (c *cutCampaign) finish(t *testing.T) {
 	c.s.kill()
 	c.s.client.CloseIdleConnections()
 	for _, name := range []string{"queue.db", "state.db"} {
-		if err := boltfile.Check(filepath.Join(c.dir, name)); err != nil {
+		db, err := bolt.Open(filepath.Join(c.dir, name), 0o600, &bolt.Options{ReadOnly: true})
+		if err != nil {
+			t.Fatalf("I9: %s: %v", name, err)
+		}
+		err = db.View(func(tx *bolt.Tx) error {
+			var list []error
+			for err := range tx.Check() {
+				list = append(list, err)
+			}
+			return errors.Join(list...)
+		})
+		if err := errors.Join(err, db.Close()); err != nil {
 			t.Errorf("I9: %s: %v", name, err)
 		}
 	}

@@ -68,9 +68,6 @@ func TestNoDeclarationIsUsedByTestsOnly(t *testing.T) {
 			calledByATemplate(t, o, filepath.Dir(at.Filename), shown) {
 			continue
 		}
-		if slices.Contains(toGo(), o.Pkg().Name()+"."+o.Name()) {
-			continue
-		}
 		unused = append(unused, fmt.Sprintf("%s:%d: %s", at.Filename, at.Line, o.Name()))
 	}
 	slices.Sort(unused)
@@ -263,11 +260,4 @@ func calledByAnInterface(o types.Object, all []*types.Interface) bool {
 		}
 	}
 	return f.Name() == "Is" || f.Name() == "As" || f.Name() == "Unwrap" // package errors asks by name
-}
-
-// toGo are those that still have to be wired or dropped. None is added.
-func toGo() []string {
-	return []string{
-		"boltfile.Check", "shopify.After",
-	}
 }

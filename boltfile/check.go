@@ -3,7 +3,6 @@ package boltfile
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -17,21 +16,6 @@ const maxDepth = 200
 // own limit for one value is 2 GiB).
 const maxPageRun = 2<<30 + 1<<20
 
-// Check reads the file at path page by page, maps nothing, and returns nil when
-// its structure is sound; errors.Is(err, ErrDamaged) tells damage from a file
-// that could not be read. The file must not be written to meanwhile.
-func Check(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("check bolt file: %w", err)
-	}
-	defer f.Close()
-	if _, err = examine(f); err != nil {
-		return fmt.Errorf("check bolt file %s: %w", path, err)
-	}
-	return nil
-}
-
 // findings is what a sound file looks like.
 type findings struct {
 	meta
@@ -40,6 +24,8 @@ type findings struct {
 	remark string
 }
 
+// examine reads the file page by page and maps nothing; errors.Is(err, ErrDamaged)
+// tells damage from a file that could not be read. It must not be written to meanwhile.
 func examine(f *os.File) (findings, error) {
 	st, err := f.Stat()
 	if err != nil {

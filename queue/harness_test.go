@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/boltfile"
+	bolt "go.etcd.io/bbolt"
 )
 
 // fataler is what *testing.T and *rapid.T share.
@@ -159,7 +159,19 @@ func started(t *testing.T, opt Options) *Queue {
 // requireSound fails unless the closed file passes the page check.
 func requireSound(t fataler, path string) {
 	t.Helper()
-	if err := boltfile.Check(path); err != nil {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	defer db.Close()
+	err = db.View(func(tx *bolt.Tx) error {
+		var list []error
+		for err := range tx.Check() {
+			list = append(list, err)
+		}
+		return errors.Join(list...)
+	})
+	if err != nil {
 		t.Fatalf("%v", err)
 	}
 }

@@ -33,9 +33,6 @@ type Walk struct {
 // More reports whether there is a page to be read.
 func (w *Walk) More() bool { return w.more || !w.begun }
 
-// After is the cursor that leads to the next page, "" for the first.
-func (w *Walk) After() string { return w.after }
-
 // Begin goes on with the first page of a further listing, for the rest of the
 // same entries.
 func (w *Walk) Begin() { w.after, w.begun = "", false }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sort"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type listedShop struct {
 	API
 	list []shopify.Listed
+	past *sync.Map // from a walk to the newest id that it has read
 }
 
 func (l listedShop) Count(context.Context, string, limiter.Class) (int, bool, error) {
@@ -25,18 +27,15 @@ func (l listedShop) Count(context.Context, string, limiter.Class) (int, bool, er
 }
 
 func (l listedShop) IDs(_ context.Context, _ string, _ limiter.Class, from, _ int64, w *shopify.Walk) ([]shopify.Listed, error) {
-	if after := w.After(); after != "" {
-		last, err := strconv.ParseInt(after, 10, 64)
-		if err != nil {
-			return nil, err
-		}
-		from = last + 1
+	if last, begun := l.past.Load(w); begun {
+		from = last.(int64) + 1
 	}
 	at := sort.Search(len(l.list), func(i int) bool { return l.list[i].ID >= from })
 	end := min(at+250, len(l.list))
 	after := ""
 	if end < len(l.list) {
 		after = strconv.FormatInt(l.list[end-1].ID, 10)
+		l.past.Store(w, l.list[end-1].ID)
 	}
 	return l.list[at:end], w.Turn("", "", end-at, 250, end < len(l.list), after)
 }
@@ -63,6 +62,6 @@ func newBenchRig(b *testing.B, products int) *runRig {
 		}
 	}
 	time.Sleep(5 * time.Millisecond)
-	r.o.API = listedShop{r.api, list}
+	r.o.API = listedShop{r.api, list, new(sync.Map)}
 	return r
 }
