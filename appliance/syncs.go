@@ -8,29 +8,27 @@ import (
 
 	"stockroom/answer"
 	"stockroom/state"
+	"stockroom/status"
 	"stockroom/store"
 	"stockroom/syncer"
 	"stockroom/web"
 )
 
-// syncs is the syncer as web.Syncs.
-type syncs struct {
-	*syncer.Syncer
-	a *Appliance
-}
+// syncs implements web.Syncs.
+type syncs struct{ a *Appliance }
 
 // startWait is how long an answer waits for its run to begin.
 const startWait = 10 * time.Second
 
 // Start begins a run or joins the one of its kind.
 func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (int64, error) {
-	if !s.Works() {
+	if !s.a.syncer.Works() {
 		return 0, notWorking()
 	}
 	wait, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	asked := time.Now()
-	began, err := s.Syncer.Start(wait, shop, kind, dryRun)
+	began, err := s.a.syncer.Start(wait, shop, kind, dryRun)
 	var paused *syncer.PausedError
 	switch {
 	case errors.Is(err, state.ErrUnknownShop):
@@ -44,7 +42,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 			Detail: "Another sync of this shop runs; this one begins after it. Follow it in the list of syncs, or cancel the one that runs."}
 	}
 	for {
-		if st := s.Status(shop, time.Now()); st.Running != nil && st.Running.Kind == kind {
+		if st := s.a.syncer.Status(shop, time.Now()); st.Running != nil && st.Running.Kind == kind {
 			return st.Running.ID, nil
 		}
 		// It may have ended already.
@@ -68,6 +66,14 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 
 func notWorking() error {
 	return &web.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Code: answer.CodeNothingWorks, Detail: "Syncs are made while `stockroom serve` runs."}
+}
+
+// Cancel ends the shop's run.
+func (s syncs) Cancel(shop string) bool { return s.a.syncer.Cancel(shop) }
+
+// CheckSubscriptions compares wanted and present subscriptions.
+func (s syncs) CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error) {
+	return s.a.syncer.CheckSubscriptions(ctx, shop, fix)
 }
 
 var _ web.Syncs = syncs{}

@@ -22,8 +22,8 @@ type shopListCommand struct{}
 
 func (shopListCommand) Run(e *env) error {
 	return e.with(false, func(c *client) error {
-		var out web.ShopList
-		if err := c.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
+		out, err := e.connected(c)
+		if err != nil {
 			return err
 		}
 		if e.json {

@@ -108,8 +108,8 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	if name != "" {
 		return []string{name}, nil
 	}
-	var out web.ShopList
-	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out); err != nil {
+	out, err := e.connected(cl)
+	if err != nil {
 		return nil, err
 	}
 	if len(out.Shops) == 0 {
@@ -120,6 +120,12 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 		list = append(list, s.Shop)
 	}
 	return list, nil
+}
+
+// connected are the shops that are connected.
+func (e *env) connected(cl *client) (out web.ShopList, err error) {
+	err = cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out)
+	return out, err
 }
 
 // syncShop begins or joins a shop's run and follows it.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -77,27 +78,16 @@ func (e *env) subscriptions(shop, method string) error {
 	})
 }
 
-// subscriptionWords are the states of subscriptions for a person.
-func subscriptionWords(state string) string {
-	switch state {
-	case "created":
-		return "made now"
-	case "moved":
-		return "moved here now"
-	case "wrong-address":
-		return "leads to a wrong address"
-	case "incomplete":
-		return "leaves out fields or products"
-	case "duplicate":
-		return "there twice"
-	case "elsewhere":
-		return "leads elsewhere, left alone"
-	case "by-deliveries":
-		return "in the app's own configuration; it delivers"
-	case "unheard":
-		return "nothing has come yet"
-	}
-	return state
+// subscriptionWords say how a subscription is, by its state.
+var subscriptionWords = map[string]string{
+	"created":       "made now",
+	"moved":         "moved here now",
+	"wrong-address": "leads to a wrong address",
+	"incomplete":    "leaves out fields or products",
+	"duplicate":     "there twice",
+	"elsewhere":     "leads elsewhere, left alone",
+	"by-deliveries": "in the app's own configuration; it delivers",
+	"unheard":       "nothing has come yet",
 }
 
 func (e *env) tellSubscriptions(s shopSubscriptions) error {
@@ -105,7 +95,7 @@ func (e *env) tellSubscriptions(s shopSubscriptions) error {
 	w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
 	for _, list := range [][]status.Subscription{s.Wanted, s.Others} {
 		for _, sub := range list {
-			words := subscriptionWords(sub.State)
+			words := cmp.Or(subscriptionWords[sub.State], sub.State)
 			if sub.Reason != "" {
 				words += ", Shopify says: " + printable(sub.Reason)
 			}

@@ -7,10 +7,11 @@
 // serves the two on one loopback address. Who may come in on the admin side is
 // decided by package admit.
 //
-// Pages are rendered whole by the server and work without script. With it, one
-// stream of events tells that something has changed, and the script asks for the
-// same page again, without its head, and puts what differs into the parts marked
-// data-live. Buttons are POST forms that redirect; each takes effect once,
+// Pages show what the API answers with; their words stand in the templates and in
+// tables beside the codes that they are for. They are rendered whole by the server
+// and work without script. With it, one stream of events tells that something has
+// changed, and the script asks for the same page again, without its head, and puts
+// what differs into the parts marked data-live. Buttons are POST forms that redirect; each takes effect once,
 // however often it is clicked. What was discarded can be brought back for ten
 // minutes, from memory.
 //

@@ -15,26 +15,32 @@ import (
 // pageFuncs are what templates write the API's own views with.
 func pageFuncs() template.FuncMap {
 	return template.FuncMap{
-		"parts":      func(text string) []part { return parts(time.Now(), text) },
-		"since":      func(at any) instant { return since(time.Now(), timeOf(at)) },
-		"clock":      func(at any) instant { return clock(time.Now(), timeOf(at)) },
-		"first":      first,
-		"more":       func(n, shown int) int { return max(0, n-shown) },
-		"titleOfRun": runTitle,
-		"meaningOf":  meaningOf,
-		"factsOf":    factsOf,
-		"resultOf":   resultWords,
-		"stateOfRun": runStanding,
-		"tookOf":     tookWords,
-		"progressOf": func(run Run) *progressView {
-			if run.State != store.RunRunning {
-				return nil
-			}
-			return progressOf(&run)
-		},
-		"name":            productName,
-		"ahead":           func(at any) instant { return ahead(time.Now(), timeOf(at)) },
-		"spanOf":          func(seconds float64) string { return span(time.Duration(seconds * float64(time.Second))) },
+		// instants and sentences
+		"since":     func(at any) instant { return since(time.Now(), timeOf(at)) },
+		"ahead":     func(at any) instant { return ahead(time.Now(), timeOf(at)) },
+		"clock":     func(at any) instant { return clock(time.Now(), timeOf(at)) },
+		"spanOf":    func(seconds float64) string { return span(time.Duration(seconds * float64(time.Second))) },
+		"parts":     func(text string) []part { return parts(time.Now(), text) },
+		"said":      func(w status.Words) []part { return partsOf(time.Now(), w) },
+		"sentences": func(text string) string { return sentences(text) },
+		// numbers, texts and lists
+		"number":  func(n any) string { return number(int64Of(n)) },
+		"count":   func(n any, thing string) string { return count(int64Of(n), thing) },
+		"text":    text,
+		"capital": capital,
+		"cut":     cut,
+		"first":   first,
+		"more":    func(n, shown int) int { return max(0, n-shown) },
+		// products
+		"page":      productPath,
+		"name":      productName,
+		"titleOf":   titleOf,
+		"stateOf":   stateOf,
+		"tagsOf":    func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
+		"optionsOf": optionsOf,
+		// shops
+		"shop":            shortShop,
+		"pathOf":          shopPath,
 		"selection":       selectionWords,
 		"token":           tokenWords,
 		"secret":          secretWords,
@@ -43,25 +49,25 @@ func pageFuncs() template.FuncMap {
 		"all":             func(s status.Subscriptions) []status.Subscription { return slices.Concat(s.Wanted, s.Others) },
 		"stateOfAll":      subscriptionsState,
 		"stateOfOne":      subscriptionState,
-		"said":            func(w status.Words) []part { return partsOf(time.Now(), w) },
-		"sentences":       func(text string) string { return sentences(text) },
-		"rejected":        rejectedWords,
-		"checkName":       checkName,
-		"stateOfNotice":   func(n status.Notice) marked { return notices[n.Level] },
-		"stateOfFinding":  func(f Finding) marked { return findings[f.Level] },
-		"pathOf":          shopPath,
-		"number":          func(n any) string { return number(int64Of(n)) },
-		"count":           func(n any, thing string) string { return count(int64Of(n), thing) },
-		"text":            text,
-		"capital":         capital,
 		"arrival":         arrival,
-		"shop":            shortShop,
-		"page":            productPath,
-		"cut":             cut,
-		"tagsOf":          func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
-		"optionsOf":       optionsOf,
-		"titleOf":         titleOf,
-		"stateOf":         stateOf,
+		"rejected":        rejectedWords,
+		// runs
+		"titleOfRun": runTitle,
+		"stateOfRun": runStanding,
+		"meaningOf":  meaningOf,
+		"resultOf":   resultWords,
+		"factsOf":    factsOf,
+		"tookOf":     tookWords,
+		"progressOf": func(run Run) *progressView {
+			if run.State != store.RunRunning {
+				return nil
+			}
+			return progressOf(&run)
+		},
+		// health
+		"checkName":      checkName,
+		"stateOfNotice":  func(n status.Notice) marked { return notices[n.Level] },
+		"stateOfFinding": func(f Finding) marked { return findings[f.Level] },
 	}
 }
 
