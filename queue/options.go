@@ -32,10 +32,6 @@ type Options struct {
 	// OnCommit, when set, is told of each commit by the goroutine that writes; it
 	// must return at once and must not call the queue.
 	OnCommit func(Commit)
-	// OnQuarantine, when set, is told when a damaged file was set aside, at Open
-	// or while running, under the same rules. What the file held has to be found
-	// again elsewhere (a full reconcile).
-	OnQuarantine func(path, reason string)
 
 	// Fault is called before and after each commit with the names of the
 	// operations in it ("before lease"); an error stands for a failure there. For

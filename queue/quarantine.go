@@ -25,9 +25,6 @@ func (q *Queue) noteOpened(now time.Time, missing bool) {
 	q.mu.Lock()
 	q.quarantine = event
 	q.mu.Unlock()
-	if q.opt.OnQuarantine != nil {
-		q.opt.OnQuarantine(event.Path, event.Reason)
-	}
 }
 
 // prepareFile makes what the file lacks, and notes a quarantine in it, so that a start
@@ -76,23 +73,16 @@ func (q *Queue) fillFile(tx *bbolt.Tx, event quarantine, suspect bool) (known qu
 		}
 	}
 	meta := tx.Bucket(bucketMeta)
+	stored := meta.Get(keyQuarantine)
 	if event.Reason == "" {
-		if v := meta.Get(keyQuarantine); v != nil {
-			_ = json.Unmarshal(v, &event) // a note that can't be read is no note
-		}
-		if !made && !suspect {
-			return event, errNothing
-		}
-		return event, nil
+		_ = json.Unmarshal(stored, &event) // a note that can't be read is no note
+	} else if v, err := json.Marshal(event); err != nil || !bytes.Equal(v, stored) {
+		return event, errors.Join(err, meta.Put(keyQuarantine, v))
 	}
-	v, err := json.Marshal(event)
-	if err != nil {
-		return event, err
-	}
-	if bytes.Equal(v, meta.Get(keyQuarantine)) && !made && !suspect {
+	if !made && !suspect {
 		return event, errNothing
 	}
-	return event, meta.Put(keyQuarantine, v)
+	return event, nil
 }
 
 // quarantine is what is known of the newest damage.
