@@ -204,7 +204,7 @@ func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 		f, err := p.Folder.Open(p.name, os.O_RDWR)
 		if err == nil {
 			id, serr := f.Stat()
-			if err = errors.Join(serr, lock(f, p.OpenTimeout)); err == nil {
+			if err = errors.Join(serr, p.at("open: before lock"), lock(f, p.OpenTimeout)); err == nil {
 				err = p.Folder.Same(p.name, id)
 			}
 			if err == nil {

@@ -269,3 +269,31 @@ func TestPanicInATransactionIsAnErrorAndTheNextWriterIsNotStuck(t *testing.T) {
 	}
 	update(t, o, func(tx *bbolt.Tx) error { _, err := tx.CreateBucket([]byte("b")); return err })
 }
+
+// A file that loses its name between being opened and being locked is not the one
+// that was asked for: the one that has the name then is, and when there is none a
+// new one is made.
+func TestTheFileThatHasTheNameIsOpened(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"replaced": func(path string) error { return os.Rename(path+".other", path) },
+		"removed":  os.Remove,
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := boltPath(t)
+			_ = mustOpen(t, path, Options{}).Close()
+			_ = mustOpen(t, path+".other", Options{}).Close()
+			taken := false
+			o := mustOpen(t, path, Options{fault: func(step string) error {
+				if step != "open: before lock" || taken {
+					return nil
+				}
+				taken = true
+				return take(path)
+			}})
+			defer o.Close()
+			if err := o.Look(); err != nil || o.Fresh != (name == "removed") || o.Quarantined != "" {
+				t.Errorf("look: %v, fresh %t, set aside %q", err, o.Fresh, o.Quarantined)
+			}
+		})
+	}
+}
