@@ -16,6 +16,9 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
+	"stockroom/boltfile"
 	"stockroom/breaker"
 	"stockroom/config"
 	"stockroom/queue"
@@ -94,6 +97,30 @@ func TestADataDirOfAnOlderVersionOpensUnchanged(t *testing.T) {
 		aside, _ := filepath.Glob(filepath.Join(settings.DataDir, "*.damaged-*"))
 		if len(aside) > 0 {
 			t.Errorf("set aside: %q", aside)
+		}
+	}
+	requireNewer(t, settings.DataDir)
+}
+
+// requireNewer fails unless an older version finds what makes it end before it has
+// changed anything: in state.db, which it opens first, and in queue.db.
+func requireNewer(t *testing.T, dir string) {
+	t.Helper()
+	for _, c := range []struct{ file, bucket, key, want string }{
+		{"state.db", "state.sum", "sum", string([]byte{boltfile.RecordVersion})}, {"queue.db", "meta", "format", "2"},
+	} {
+		o, err := boltfile.Open(filepath.Join(dir, c.file), boltfile.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = o.View(func(tx *bolt.Tx) error {
+			if got := string(tx.Bucket([]byte(c.bucket)).Get([]byte(c.key))); !strings.HasPrefix(got, c.want) {
+				t.Errorf("%s says %.10q, want %q", c.file, got, c.want)
+			}
+			return nil
+		})
+		if err := errors.Join(err, o.Close()); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -141,6 +141,9 @@ func TestADamagedRecordIsOpenForOneReset(t *testing.T) {
 		good = append(good, tx.Bucket(bucketName).Get(key.bytes())...)
 		return nil
 	})
+	if _, err := decodeRecord(Key{"other", key.Class}.bytes(), good); err == nil {
+		t.Error("a record was read under another key")
+	}
 	for i := range good {
 		bad := append([]byte(nil), good...)
 		bad[i] ^= 0x10

@@ -164,6 +164,9 @@ func TestStateThatIsDamagedCountsAsAFullSpentWindow(t *testing.T) {
 		if _, err := decodeRecord(shopA, good); err != nil {
 			t.Fatal(err)
 		}
+		if _, err := decodeRecord("other", good); err == nil {
+			t.Error("a record was read under another shop's name")
+		}
 		until(time.Hour)
 		try := func(name string, rec []byte) {
 			put(rec)
