@@ -173,7 +173,11 @@ func Run(ctx context.Context, p Process) int {
 	ctx, stop := s.notify(ctx)
 	defer stop()
 	e := &env{Process: p, ctx: ctx, stop: s, flags: c.flags, json: c.JSON, model: k.Model}
-	if err := k.Run(e); err != nil {
+	err = k.BindToProvider(e.settings) // for a Run that takes them
+	if err == nil {
+		err = k.Run(e)
+	}
+	if err != nil {
 		fmt.Fprintf(p.Stderr, "stockroom: %s\n", err)
 		return exitCode(err)
 	}

@@ -25,16 +25,12 @@ type openCommand struct {
 }
 
 // Run opens the status page by a link of its own.
-func (c openCommand) Run(e *env) error {
-	link, until, err := e.newLink("/api/v1/login-link", func(config.Settings) string { return "then run this again" })
+func (c openCommand) Run(e *env, s config.Settings) error {
+	link, until, err := e.newLink(s, "/api/v1/login-link", "then run this again")
 	if err != nil {
 		return err
 	}
 	if !c.Print && !e.json && isTerminal(e.Stdout) {
-		s, err := e.settings()
-		if err != nil {
-			return err
-		}
 		name, args := browser(runtime.GOOS, e.variable, exec.LookPath)
 		if name != "" && openFile(s.DataDir, link, name, args) == nil {
 			fmt.Fprintln(e.Stdout, "The status page opens in your browser. If it does not: "+s.Command("open --print"))
@@ -55,14 +51,10 @@ func (c openCommand) Run(e *env) error {
 
 // newLink asks the running server for a one-time link: it lives in the memory of
 // that process. without ends what is said to a person who has no server.
-func (e *env) newLink(path string, without func(config.Settings) string) (link string, until time.Time, err error) {
-	s, err := e.settings()
-	if err != nil {
-		return "", until, err
-	}
+func (e *env) newLink(s config.Settings, path, without string) (link string, until time.Time, err error) {
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
 		return "", until, fmt.Errorf("no server runs on the data dir %s that could open the link; start it with %s, %s",
-			s.DataDir, s.Command("serve"), without(s))
+			s.DataDir, s.Command("serve"), without)
 	}
 	err = e.with(false, func(cl *client) error {
 		var out struct {

@@ -79,10 +79,8 @@ func withoutLineEnd(text string) (string, error) {
 
 type passwordLinkCommand struct{}
 
-func (passwordLinkCommand) Run(e *env) error {
-	link, until, err := e.newLink("/api/v1/password-link", func(s config.Settings) string {
-		return "or set the password with " + s.Command("password set")
-	})
+func (passwordLinkCommand) Run(e *env, s config.Settings) error {
+	link, until, err := e.newLink(s, "/api/v1/password-link", "or set the password with "+s.Command("password set"))
 	if err != nil {
 		return err
 	}

@@ -16,11 +16,7 @@ import (
 
 type serveCommand struct{}
 
-func (serveCommand) Run(e *env) error {
-	s, err := e.settings()
-	if err != nil {
-		return err
-	}
+func (serveCommand) Run(e *env, s config.Settings) error {
 	if err := s.CheckServe(mayKeepPassword(s)); err != nil {
 		return withCode(config.ExitConfig, err)
 	}

@@ -31,7 +31,7 @@ type simulateCommand struct {
 	Target   string  `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
 }
 
-func (c simulateCommand) Run(e *env) error {
+func (c simulateCommand) Run(e *env, s config.Settings) error {
 	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
 	if err != nil {
 		return withCode(config.ExitUsage, err)
@@ -42,10 +42,6 @@ func (c simulateCommand) Run(e *env) error {
 	host, _, err := net.SplitHostPort(c.Address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return withCode(config.ExitUsage, fmt.Errorf("--address: %q is not a loopback address; the simulated shop is not made to face a network, write for example 127.0.0.1:8090", c.Address))
-	}
-	s, err := e.settings()
-	if err != nil {
-		return err
 	}
 	shop := fakeshopify.New(fakeshopify.Options{
 		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: int(c.Products), Chaos: chaos, Target: c.Target, AllowHTTP: true,

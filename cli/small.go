@@ -35,11 +35,7 @@ type configCommand struct {
 
 type configPrintCommand struct{}
 
-func (configPrintCommand) Run(e *env) error {
-	s, err := e.settings()
-	if err != nil {
-		return err
-	}
+func (configPrintCommand) Run(e *env, s config.Settings) error {
 	lines := make([]settingLine, 0, 40)
 	for _, own := range s.Describe() {
 		lines = append(lines, settingLine{Setting: own})
@@ -98,11 +94,7 @@ type healthcheckCommand struct {
 }
 
 // Run asks the running server's /readyz.
-func (c healthcheckCommand) Run(e *env) error {
-	s, err := e.settings()
-	if err != nil {
-		return err
-	}
+func (c healthcheckCommand) Run(e *env, s config.Settings) error {
 	found, err := datadir.ReadAdmin(s.DataDir)
 	if errors.Is(err, datadir.ErrNoServer) {
 		return fmt.Errorf("no server runs on the data dir %s; start it with %s, or name its data dir with --data", s.DataDir, s.Command("serve"))

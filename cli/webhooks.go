@@ -39,7 +39,7 @@ func (webhooksTestCommand) Help() string {
 
 // Run asks the running server to send itself a delivery: only the server knows
 // the shop's secret.
-func (c webhooksTestCommand) Run(e *env) error {
+func (c webhooksTestCommand) Run(e *env, s config.Settings) error {
 	in := map[string]any{"topic": c.Topic}
 	if c.Shop != "" {
 		in["shop"] = c.Shop
@@ -54,10 +54,6 @@ func (c webhooksTestCommand) Run(e *env) error {
 		} else {
 			in["body_base64"] = text
 		}
-	}
-	s, err := e.settings()
-	if err != nil {
-		return err
 	}
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
 		return fmt.Errorf("no server runs on the data dir %s; start it with %s", s.DataDir, s.Command("serve"))
