@@ -23,7 +23,7 @@ func TestDurationsAreReadInDaysToo(t *testing.T) {
 
 func TestUnusableDurationsAreRefusedWithAnExample(t *testing.T) {
 	for text, want := range map[string]string{
-		"60": "60s", "": "not a duration", "d": "not a duration", "-5m": "negative", "-1d": "negative", "1d-1h": "not a duration",
+		"60": "60s", "": "not a duration", "d": "not a duration", "-5m": "negative", "-1d": "negative", "-1d48h": "negative", "1d-1h": "not a duration",
 		"five": "not a duration", "1h1d": "not a duration", "NaNd": "not a duration", "99999999d": "not a duration",
 		"1d9999999h": "not a duration", "1d 1h": "not a duration", "9999999999h": "not a duration", "36500d2562047h": "not a duration",
 	} {
