@@ -22,10 +22,6 @@ type selectCommand struct {
 }
 
 func (c selectCommand) Run(e *env) error {
-	shop, err := catalog.ParseShop(c.Shop)
-	if err != nil {
-		return withCode(config.ExitUsage, err)
-	}
 	sel := catalog.Selection{Mode: catalog.SelectAll}
 	var wrong, more []error
 	if sel.Exclude, wrong = catalog.ParseIDs(c.Exclude); c.Exclude != "" && len(sel.Exclude)+len(wrong) == 0 {
@@ -50,13 +46,13 @@ func (c selectCommand) Run(e *env) error {
 		return withCode(config.ExitUsage,
 			errors.New("say which products are kept, with --all, --include, --exclude or --rule"))
 	default:
-		return e.showSelection(shop)
+		return e.showSelection(c.Shop)
 	}
 	if err := errors.Join(append(wrong, sel.Validate())...); err != nil {
 		return withCode(config.ExitUsage, err)
 	}
 	return e.with(false, func(cl *client) error {
-		effect, err := cl.selecting(e, shop, sel, "dry_run")
+		effect, err := cl.selecting(e, c.Shop, sel, "dry_run")
 		if err != nil {
 			return err
 		}
@@ -64,7 +60,7 @@ func (c selectCommand) Run(e *env) error {
 			fmt.Fprintln(e.Stderr, remark)
 		}
 		if c.DryRun {
-			return e.tellSelection(shop, effect, "would be kept current", "would become", "Nothing was changed.")
+			return e.tellSelection(c.Shop, effect, "would be kept current", "would become", "Nothing was changed.")
 		}
 		if effect.Drastic && !c.Yes {
 			words := fmt.Sprintf("%d of %d ACTIVE products would become INACTIVE.", effect.Deactivated, effect.Active)
@@ -72,10 +68,10 @@ func (c selectCommand) Run(e *env) error {
 				return err
 			}
 		}
-		if effect, err = cl.selecting(e, shop, sel, "yes"); err != nil {
+		if effect, err = cl.selecting(e, c.Shop, sel, "yes"); err != nil {
 			return err
 		}
-		return e.tellSelection(shop, effect, "are kept current", "became", "")
+		return e.tellSelection(c.Shop, effect, "are kept current", "became", "")
 	})
 }
 

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/web"
 )
@@ -18,11 +17,7 @@ type shopRemoveCommand struct {
 }
 
 func (c shopRemoveCommand) Run(e *env) error {
-	shop, err := catalog.ParseShop(c.Shop)
-	if err != nil {
-		return withCode(config.ExitUsage, err)
-	}
-	path, q := "/api/v1/shops/"+url.PathEscape(shop), url.Values{"purge": {fmt.Sprint(c.Purge)}}
+	path, q := "/api/v1/shops/"+url.PathEscape(c.Shop), url.Values{"purge": {fmt.Sprint(c.Purge)}}
 	return e.with(false, func(cl *client) error {
 		var out web.Removed
 		// Without a purge nothing is lost, so only a person is asked.
@@ -33,10 +28,10 @@ func (c shopRemoveCommand) Run(e *env) error {
 			}
 			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept "+
 				"current any more; webhook subscriptions at Shopify that lead here are deleted. "+
-				"It can be connected again.", shop, out.ProductsDeactivated)
+				"It can be connected again.", c.Shop, out.ProductsDeactivated)
 			if c.Purge {
 				words = fmt.Sprintf("%s is removed and all that is kept of it is deleted for good: "+
-					"%d products with their history, and its credentials.", shop, out.Products)
+					"%d products with their history, and its credentials.", c.Shop, out.Products)
 			}
 			if err := e.confirm(words); err != nil {
 				return err
@@ -50,12 +45,12 @@ func (c shopRemoveCommand) Run(e *env) error {
 		}
 		if c.Purge {
 			fmt.Fprintf(e.Stdout, "Removed %s and deleted all that was kept of it: "+
-				"%d products with their history, and its credentials.\n", shop, out.ProductsDeleted)
+				"%d products with their history, and its credentials.\n", c.Shop, out.ProductsDeleted)
 		} else {
 			fmt.Fprintf(e.Stdout, "Removed %s. Of its %d stored products %d were ACTIVE and are INACTIVE now.\n"+
 				"Connect it again with %s; the first read brings them back.\n"+
 				"Its secret is kept for 30 days, as Shopify still sends what the law asks for; --purge deletes it and all else at once.\n",
-				shop, out.Products, out.ProductsDeactivated, e.command(config.ConnectWords(shop)))
+				c.Shop, out.Products, out.ProductsDeactivated, e.command(config.ConnectWords(c.Shop)))
 		}
 		e.tellLeft(out)
 		return nil

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"stockroom/appliance"
-	"stockroom/catalog"
 	"stockroom/config"
 	"stockroom/fakeshopify"
 )
@@ -35,9 +34,6 @@ func (c simulateCommand) Run(e *env, s config.Settings) error {
 	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
 	if err != nil {
 		return withCode(config.ExitUsage, err)
-	}
-	if c.Shop, err = catalog.ParseShop(c.Shop); err != nil {
-		return withCode(config.ExitUsage, fmt.Errorf("--shop: %w", err))
 	}
 	host, _, err := net.SplitHostPort(c.Address)
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
