@@ -1,6 +1,10 @@
 // Package config knows every setting: its name, default, unit, environment
 // name, meaning, and where the value in force came from.
 //
+// The fields of [Settings] are the one table of settings. kong reads their tags
+// for the flags of the command line, Load, the documentation and the status page
+// read them for everything else.
+//
 // A value is looked for in four places, the first one wins: the flag, the
 // environment variable, the settings file, the default. Secrets are never
 // flags and never in the settings file: they come from the environment or from
