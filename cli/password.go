@@ -53,28 +53,13 @@ func (e *env) newPassword(file string) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("read the password from standard input: %w", err)
 		}
-		return withoutLineEnd(line)
+		if line = strings.TrimRight(line, "\r\n"); line == "" {
+			return "", errors.New("no password was given; write it to standard input or name a file with --file")
+		}
+		return line, nil
 	}
-	info, err := os.Stat(file)
-	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	if info.Mode().Perm()&0o004 != 0 {
-		return "", fmt.Errorf("%s can be read by every user of this machine; run: chmod 600 %s", file, config.ShellQuote(file))
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("read the password: %w", err)
-	}
-	return withoutLineEnd(string(text))
-}
-
-func withoutLineEnd(text string) (string, error) {
-	text = strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
-	if text == "" {
-		return "", errors.New("no password was given; write it to standard input or name a file with --file")
-	}
-	return text, nil
+	text, err := config.ReadSecretFile(file)
+	return text.Reveal(), err
 }
 
 type passwordLinkCommand struct{}
