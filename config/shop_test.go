@@ -15,7 +15,7 @@ import (
 
 func TestAShopIsDeclaredByEnvironmentAlone(t *testing.T) {
 	s := mustLoad(t, sources(nil, []string{
-		"SHOPIFY_SHOP=My-Shop.myshopify.com", "SHOPIFY_API_KEY=key", "SHOPIFY_API_SECRET=" + hidden, "SHOPIFY_API_SECRET_PREVIOUS=old-" + hidden,
+		"SHOPIFY_SHOP=My-Shop.myshopify.com", "SHOPIFY_API_KEY= key ", "SHOPIFY_API_SECRET=" + hidden, "SHOPIFY_API_SECRET_PREVIOUS=old-" + hidden,
 		"SHOPIFY_ACCESS_TOKEN=token-" + hidden, "SHOPIFY_NOTIFICATION_SECRET=store-" + hidden, "SHOPIFY_MERCHANT_ID=m-1",
 	}, nil))
 	e := s.Shop
@@ -106,7 +106,7 @@ func TestWrongShopsAreNamedWithWhatToDo(t *testing.T) {
 
 func TestShopVariablesWithoutAShopAreIgnoredAndSaidSo(t *testing.T) {
 	s := mustLoad(t, sources(nil, []string{"SHOPIFY_API_KEY=k", "SHOPIFY_API_SECRET=" + hidden}, nil))
-	if s.Shop.Declared() || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "SHOPIFY_API_KEY, SHOPIFY_API_SECRET") {
+	if s.Shop != (config.EnvShop{}) || len(s.Warnings) != 1 || !strings.Contains(s.Warnings[0], "SHOPIFY_API_KEY, SHOPIFY_API_SECRET") {
 		t.Errorf("got %+v, %q", s.Shop, s.Warnings)
 	}
 }
