@@ -46,10 +46,10 @@ func TestACommitIsBoundedSoThatNobodyWaitsForAll(t *testing.T) {
 		bytes int
 		want  []int // operations of each commit
 	}{
-		{"many small ones", maxCommitOps + 2, 10, []int{maxCommitOps, 2}},
-		{"as many bytes as go into one", 4, maxCommitBytes / 2, []int{2, 2}},
-		{"a byte more", 3, maxCommitBytes/2 + 1, []int{1, 1, 1}},
-		{"one that is too large goes alone", 2, maxCommitBytes + 1, []int{1, 1}},
+		{"many small ones", 2050, 10, []int{2048, 2}},
+		{"as many bytes as go into one", 4, 4 << 20, []int{2, 2}},
+		{"a byte more", 3, 4<<20 + 1, []int{1, 1, 1}},
+		{"one that is too large goes alone", 2, 8<<20 + 1, []int{1, 1}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			in := inbox{wake: make(chan struct{}, 1)}
