@@ -239,14 +239,23 @@ func TestNoDeliveryIsExpectedOfAnAbsence(t *testing.T) {
 	}
 }
 
+// Where the app is not installed no token is accepted either: that is no news.
 func TestAnAppThatStaysUninstalledIsSaidToBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 1})
 		r.shop.Uninstall()
 		r.want(store.WantUninstalled, 0)
+		time.Sleep(5 * time.Second)
+		r.shop.Reinstall()
+		r.shop.Fail(fakeshopify.Fault{Status: 401, Endpoint: "graphql", Times: -1})
 		time.Sleep(3 * time.Hour) // it is asked now and then
 		if p := r.pauseNow(); p.Reason != state.PauseUninstalled {
 			t.Errorf("paused for %q", p.Reason)
+		}
+		r.shop.Heal()
+		time.Sleep(2 * time.Hour)
+		if p := r.pauseNow(); p.Paused() {
+			t.Errorf("paused still for %q", p.Reason)
 		}
 	})
 }
