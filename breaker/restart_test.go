@@ -141,6 +141,9 @@ func TestADamagedRecordIsOpenForOneReset(t *testing.T) {
 		good = append(good, tx.Bucket(bucketName).Get(key.bytes())...)
 		return nil
 	})
+	if len(good) == 0 {
+		t.Fatal("nothing is on disk")
+	}
 	if _, err := decodeRecord(Key{"other", key.Class}.bytes(), good); err == nil {
 		t.Error("a record was read under another key")
 	}

@@ -203,8 +203,8 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 		}})
 		r.shop.Fail(fakeshopify.Fault{Kind: fakeshopify.FaultRedirect, Times: -1})
 		_, err := r.Shop(t.Context(), testShop, limiter.Reconcile)
-		if KindOf(err) != KindRefused || !strings.Contains(err.Error(), "elsewhere.example") {
-			t.Errorf("got %v", err)
+		if KindOf(err) != KindRefused || !strings.Contains(err.Error(), "elsewhere.example") || len(hosts) == 0 {
+			t.Errorf("got %v of %d calls", err, len(hosts))
 		}
 		for _, h := range hosts {
 			if h != testShop {

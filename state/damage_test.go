@@ -400,6 +400,9 @@ func TestConcurrentUseSurvivesDamage(t *testing.T) {
 		}
 	})
 	wg.Wait()
+	if slices.Max(acknowledged) == 0 {
+		t.Error("nothing was acknowledged, so nothing could be lost")
+	}
 	reopened(t, s, path, state.Options{}, func(t *testing.T, s *state.Store) {
 		for w, n := range acknowledged {
 			if got, _ := s.Get("worker", fmt.Sprint(w)); string(got) != fmt.Sprint(n) && n != 0 {

@@ -406,6 +406,9 @@ func TestAFullSyncKeepsToTheSelection(t *testing.T) {
 				check := func() {
 					t.Helper()
 					have, want := r.rows(), r.wants(sel)
+					if (len(want) == 0) != (tt.name == "none") {
+						t.Errorf("%d products are selected", len(want))
+					}
 					for id, w := range want {
 						if have[id] != w {
 							t.Errorf("product %d is %q, in the shop %q", id, have[id], w)
