@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"stockroom/uptime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -72,8 +73,9 @@ func TestABudgetOfALongerWindowHoldsForOneOfOurs(t *testing.T) {
 			if err := Buckets(tx); err != nil {
 				return err
 			}
-			old.boot, old.wall = bootID("one"), time.Now().UnixNano()
-			return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode())
+			old.written = uptime.Source(m.uptime).Read()
+			old.written.Wall = time.Now().UnixNano()
+			return tx.Bucket(rootBucket).Bucket(shopsBucket).Put([]byte(shopA), old.encode(shopA))
 		}); err != nil {
 			t.Fatal(err)
 		}
