@@ -83,16 +83,19 @@ func TestAForgottenShopLeavesNoSecretInTheFile(t *testing.T) {
 }
 
 func TestAnErasureThatACrashCutShortIsMadeAtTheNextOpen(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "state.db")
-	s := open(t, path, state.Options{})
-	connect(t, s, shopA, "gone")
-	// What ForgetShop has committed when it is cut short before the file is new.
-	ok(t, s.SetCredentials(shopA, state.Credentials{}), s.Put("erase", "file", nil), s.Close())
-	if !holds(t, dir, "third-secret-gone") {
-		t.Fatal("the file holds no old page, so nothing is shown here")
+	var dir, path string
+	for tries := 0; dir == "" || !holds(t, dir, "third-secret-gone"); tries++ { // bbolt may use the old page again at once
+		if tries == 20 {
+			t.Fatal("no file holds an old page, so nothing is shown here")
+		}
+		dir = t.TempDir()
+		path = filepath.Join(dir, "state.db")
+		s := open(t, path, state.Options{})
+		connect(t, s, shopA, "gone")
+		// What ForgetShop has committed when it is cut short before the file is new.
+		ok(t, s.SetCredentials(shopA, state.Credentials{}), s.Put("erase", "file", nil), s.Close())
 	}
-	s = open(t, path, state.Options{})
+	s := open(t, path, state.Options{})
 	if holds(t, dir, "third-secret-gone") || len(s.Names("erase")) != 0 {
 		t.Error("nothing was erased")
 	}
