@@ -226,7 +226,7 @@ func TestADeadLetterBehindManyThatDoNotFitIsSeen(t *testing.T) {
 		}
 		bury(queue.ClassPoison)
 		time.Sleep(time.Second)
-		if codes := r.conditions(); !slices.Equal(codes, []string{"bad dead-other", "wait misfits"}) {
+		if codes := r.conditions(); !slices.Equal(codes, []string{"bad dead", "wait misfits"}) {
 			t.Errorf("and one that does: %v", codes)
 		}
 	})
