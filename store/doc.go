@@ -25,6 +25,9 @@
 // becomes a wanted fetch. A read that is refused as older than what was committed
 // before it began is an open difference, kept in the file: two such reads that
 // agree, the second ten minutes or more after the commit, win whatever the times.
+// All of this is one pure function, judge, of what is stored, what arrived and
+// where it came from; a table in its test has every verdict. A dry run is the
+// repair itself in a savepoint that is rolled back, so the two can't disagree.
 //
 // Runs. A run's counters are raised in the transaction that does what they
 // count, and each product counts once in a run, so that they are right after a
