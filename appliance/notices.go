@@ -82,6 +82,8 @@ func (a *Appliance) forgetHealed() {
 	}
 }
 
+func (a *Appliance) syncNow() string { return "`" + a.command("sync --full") + "` starts one." }
+
 func (a *Appliance) catalogueLosses() []status.Notice {
 	h := a.store.Health()
 	n := status.Notice{Level: status.LevelBad}
@@ -90,9 +92,10 @@ func (a *Appliance) catalogueLosses() []status.Notice {
 		n.ID = lossID(datadir.ProductsFile, h.At.UnixMilli())
 		n.Text = fmt.Sprintf("products.db was damaged and was moved to %s at %s; %d products were taken over from it.",
 			h.Quarantined, h.At.Format(time.RFC3339), h.Salvaged)
-		n.Next = "A full sync brings back what is missing; `" + a.command("sync --full") + "` starts one. The old file can be deleted when you no longer need it."
+		n.Next = "A full sync brings back what is missing; " + a.syncNow() +
+			" The old file can be deleted when you no longer need it."
 	case (h.Behind > 0 || a.productsLost != "") && !a.syncer.ProvenFieldsSince(a.started):
-		n.ID, n.Next = lossID(datadir.ProductsFile, a.mark), "A full sync brings them back; `"+a.command("sync --full")+"` starts one."
+		n.ID, n.Next = lossID(datadir.ProductsFile, a.mark), "A full sync brings them back; "+a.syncNow()
 		n.Text = fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: "+
 			"the file or its write-ahead log was lost or damaged.", h.Behind)
 		if a.productsLost != "" {
@@ -109,10 +112,10 @@ func (a *Appliance) queueLosses() (list []status.Notice) {
 	if reason != "" && !a.syncer.ProvenFieldsSince(at) {
 		n := status.Notice{ID: lossID(datadir.QueueFile, at.UnixMilli()), Level: status.LevelBad}
 		n.Text = fmt.Sprintf("queue.db was damaged (%s) and was moved to %s at %s.", reason, path, at.Format(time.RFC3339))
-		n.Next = "Waiting deliveries in it are lost; a full sync brings their content back; `" + a.command("sync --full") + "` starts one."
+		n.Next = "Waiting deliveries in it are lost; a full sync brings their content back; " + a.syncNow()
 		if path == "" {
 			n.Text = fmt.Sprintf("queue.db lost jobs (%s), found at %s.", reason, at.Format(time.RFC3339))
-			n.Next = "A full sync brings back what waiting deliveries in it would have changed; `" + a.command("sync --full") + "` starts one."
+			n.Next = "A full sync brings back what waiting deliveries in it would have changed; " + a.syncNow()
 		}
 		list = append(list, n)
 	}
@@ -120,7 +123,7 @@ func (a *Appliance) queueLosses() (list []status.Notice) {
 		list = append(list, status.Notice{
 			ID: lossID(datadir.QueueFile+".jobs", int64(n)), Level: status.LevelWarn,
 			Text: fmt.Sprintf("%d waiting jobs in queue.db could not be understood and were put aside in it.", n),
-			Next: "A full sync brings back what deliveries among them would have changed; `" + a.command("sync --full") + "` starts one.",
+			Next: "A full sync brings back what deliveries among them would have changed; " + a.syncNow(),
 		})
 	}
 	return list

@@ -155,8 +155,10 @@ func (a *Appliance) matchRows(ctx context.Context) error {
 // it goes without them, so all of it has to be read again.
 func (a *Appliance) takeBack(ctx context.Context, row store.Shop, lost time.Time) error {
 	if _, connected := a.state.Shop(row.Shop); !connected {
-		a.log.Warn("the shop was lost with state.db and is taken from products.db; it needs its credentials again", "shop", row.Shop)
-		if err := a.store.Want(ctx, store.Wanted{Shop: row.Shop, Kind: store.WantSync, Reason: "state.db was lost or damaged"}); err != nil {
+		a.log.Warn("the shop was lost with state.db and is taken from products.db; it needs its credentials again",
+			"shop", row.Shop)
+		want := store.Wanted{Shop: row.Shop, Kind: store.WantSync, Reason: "state.db was lost or damaged"}
+		if err := a.store.Want(ctx, want); err != nil {
 			return err
 		}
 		if err := a.state.RestoreShop(row.Shop, row.MerchantID, time.UnixMilli(row.AddedAt)); err != nil {
