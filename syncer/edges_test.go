@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,6 +115,14 @@ func TestARunPaysForWhatWasBeforeIt(t *testing.T) {
 func TestAFullSyncAnswersOneLoss(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Products: 1})
+		var fault atomic.Pointer[func(point string) error] // the writer asks at any time
+		r.fault = func(point string) error {
+			if f := fault.Load(); f != nil {
+				return (*f)(point)
+			}
+			return nil
+		}
+		r.check(r.store.Want(t.Context(), store.Wanted{Shop: testShop, Kind: store.WantSync}))
 		time.Sleep(time.Minute)
 		wish := func(at time.Time) store.Wanted {
 			return store.Wanted{Shop: testShop, Kind: store.WantSync, At: store.MillisOf(at)}
@@ -127,17 +136,19 @@ func TestAFullSyncAnswersOneLoss(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		run := store.SyncRun{Shop: testShop, StartedAt: store.MillisOf(began), Proven: true}
-		r.fault = func(string) error { return &store.UnavailableError{Cause: store.CauseLocked} }
+		locked := func(string) error { return &store.UnavailableError{Cause: store.CauseLocked} }
+		fault.Store(&locked)
 		r.settle(t.Context(), testShop, scheduleFull, run)
 		if _, lost := r.lossOf(testShop); !lost {
 			t.Error("forgotten although that is not stored")
 		}
-		r.fault = func(point string) error {
+		news := func(point string) error {
 			if point == "before commit" {
 				r.Asked(second)
 			}
 			return nil
 		}
+		fault.Store(&news)
 		r.settle(t.Context(), testShop, scheduleFull, run)
 		if w, lost := r.lossOf(testShop); !lost || w.At != second.At {
 			t.Errorf("a newer loss was taken for the old one: %+v, %v", w, lost)
