@@ -68,7 +68,8 @@ func TestALoweredBudgetHoldsForOneWindow(t *testing.T) {
 func TestABudgetOfALongerWindowHoldsForOneOfOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		db, m := openDB(t), newMachine()
-		old := record{window: int64(time.Hour), known: true, size: 1000 * nano, rate: 50_000, held: 16_000, heldLeft: int64(time.Hour)}
+		old := record{window: int64(time.Hour), known: true, size: 1000 * nano, rate: 50_000,
+			held: 16_000, heldLeft: int64(time.Hour)}
 		if err := db.Update(func(tx *bolt.Tx) error {
 			if err := Buckets(tx); err != nil {
 				return err

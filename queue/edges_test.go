@@ -12,14 +12,17 @@ import (
 // A job that a failure or a snooze put off stands for a new one of its key as late
 // as it was: the new one is no news of what it waits for.
 func TestAJobThatWasPutOffStaysPutOffWhenAnotherComes(t *testing.T) {
-	for name, why := range map[string]error{"failed": errors.New("busy"), "snoozed": Snooze(start.Add(time.Hour), "breaker is open")} {
+	for name, why := range map[string]error{
+		"failed": errors.New("busy"), "snoozed": Snooze(start.Add(time.Hour), "breaker is open"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			d := deskFor(t, Options{})
 			id, _ := d.enqueue(NewJob{Kind: "fetch", Key: "p", Payload: []byte("old")})
 			d.leaseOne("fetch")
 			d.finish(id, why)
 			due := d.get(id).DueAt
-			if _, coalesced := d.enqueue(NewJob{Kind: "fetch", Key: "p", Payload: []byte("new"), Labels: map[string]string{"shop": "a"}}); !coalesced {
+			another := NewJob{Kind: "fetch", Key: "p", Payload: []byte("new"), Labels: map[string]string{"shop": "a"}}
+			if _, coalesced := d.enqueue(another); !coalesced {
 				t.Error("it became a second job")
 			}
 			if j := d.get(id); !j.DueAt.Equal(due) || string(j.Payload) != "new" || j.Labels["shop"] != "a" {
@@ -90,7 +93,8 @@ func TestASweepLeavesWhatCameWhileItWasMade(t *testing.T) {
 	}
 	var later uint64
 	come := sync.OnceFunc(func() { later = mustEnqueue(t, q, NewJob{Kind: "apply"}) })
-	n, err := q.sweep(t.Context(), "discard all", Filter{State: Waiting}, func(Job) bool { come(); return true }, (*txn).discard)
+	chosen := func(Job) bool { come(); return true }
+	n, err := q.sweep(t.Context(), "discard all", Filter{State: Waiting}, chosen, (*txn).discard)
 	if n != sweepBatch+1 || err != nil || q.Stats().Waiting != 1 {
 		t.Errorf("%d discarded, %d left, %v", n, q.Stats().Waiting, err)
 	}

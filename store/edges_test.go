@@ -34,8 +34,8 @@ func TestTheSweepLeavesWhatWasWrittenAsTheRunBegan(t *testing.T) {
 func TestWhatWasToldOfIsNotUndelivered(t *testing.T) {
 	for name, tells := range map[string]func(b *bench){
 		"an older delivery was refused after it": func(b *bench) {
-			for _, c := range []catalog.Change{upsertOf(product(1, "v3", 30_400, "1")), upsertOf(product(1, "v2", 20_000, "1"))} {
-				b.s.Heard(b.delivery(c), c)
+			for _, p := range []*catalog.Product{product(1, "v3", 30_400, "1"), product(1, "v2", 20_000, "1")} {
+				b.s.Heard(b.delivery(upsertOf(p)), upsertOf(p))
 			}
 			b.runReads(always, product(1, "v3", 30_400, "1"))
 		},

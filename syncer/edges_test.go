@@ -100,7 +100,8 @@ func TestARunPaysForWhatWasBeforeIt(t *testing.T) {
 				r.check(r.owe(testShop, "test", began.Add(-tt.before)))
 				r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, At: store.MillisOf(began.Add(-tt.before))})
 				time.Sleep(time.Minute)
-				r.settle(t.Context(), testShop, tt.run, store.SyncRun{Shop: testShop, StartedAt: store.MillisOf(began), Proven: tt.proven})
+				run := store.SyncRun{Shop: testShop, StartedAt: store.MillisOf(began), Proven: tt.proven}
+				r.settle(t.Context(), testShop, tt.run, run)
 				_, owed := r.owed(testShop)
 				if _, lost := r.lossOf(testShop); owed == tt.paid || lost == tt.full {
 					t.Errorf("owed %v, lost %v", owed, lost)
@@ -229,7 +230,8 @@ func TestDeliveriesThatDoNotArriveAreNoticed(t *testing.T) {
 		says("after two", true, false, pollEvery)
 		time.Sleep(deafAfter)
 		says("half an hour later", true, true, pollEvery)
-		r.store.Heard(store.Delivery{Shop: testShop, Topic: string(catalog.ProductsCreate), ReceivedAt: time.Now()}, catalog.Change{Kind: catalog.Delete})
+		d := store.Delivery{Shop: testShop, Topic: string(catalog.ProductsCreate), ReceivedAt: time.Now()}
+		r.store.Heard(d, catalog.Change{Kind: catalog.Delete})
 		says("when something is heard", true, false, pollEvery)
 		run()
 		says("after a run that found nothing new", false, false, incrementalEvery)
@@ -278,7 +280,10 @@ func TestAVersionIsSettledOnceItsSecondIsOver(t *testing.T) {
 		read int64
 		skew time.Duration
 		want bool
-	}{{11_999, 0, false}, {12_000, 0, true}, {12_000, time.Second, false}, {13_000, time.Second, true}, {11_000, -time.Second, true}} {
+	}{
+		{11_999, 0, false}, {12_000, 0, true}, {12_000, time.Second, false}, {13_000, time.Second, true},
+		{11_000, -time.Second, true},
+	} {
 		if got := settled(&store.LocalProduct{ReadAt: c.read, UpdatedAt: 10_400}, nil, c.skew); got != c.want {
 			t.Errorf("read at %d with a clock %v ahead: %v", c.read, c.skew, got)
 		}
@@ -290,12 +295,15 @@ func TestAVersionIsSettledOnceItsSecondIsOver(t *testing.T) {
 
 func TestARowOfTheRunsFirstMillisecondIsReadBeforeItGoes(t *testing.T) {
 	began := time.UnixMilli(50_000)
-	rows := &pages[store.LocalProduct]{id: func(p *store.LocalProduct) int64 { return p.ID }, load: func(after int64) ([]store.LocalProduct, error) {
-		if after > 0 {
-			return nil, nil
-		}
-		return []store.LocalProduct{{ID: 1, SyncedAt: 49_999}, {ID: 2, SyncedAt: 50_000}}, nil
-	}}
+	rows := &pages[store.LocalProduct]{
+		id: func(p *store.LocalProduct) int64 { return p.ID },
+		load: func(after int64) ([]store.LocalProduct, error) {
+			if after > 0 {
+				return nil, nil
+			}
+			return []store.LocalProduct{{ID: 1, SyncedAt: 49_999}, {ID: 2, SyncedAt: 50_000}}, nil
+		},
+	}
 	none := &pages[store.Passed]{load: func(int64) ([]store.Passed, error) { return nil, nil }}
 	found, err := choose(catalog.Selection{}).compare(nil, nil, rows, none, began, 0)
 	if err != nil || !slices.Equal(found.extra, []int64{1}) || !slices.Equal(found.unsure, []int64{2}) {
