@@ -93,7 +93,8 @@ func (q *Queue) walk(f *Filter) *walk {
 			continue
 		}
 		for state, s := range g.jobs {
-			if s.Len() > 0 && (f.State == "" || f.State == state) {
+			// The file may be a commit ahead, in which a leased job has ended otherwise.
+			if s.Len() > 0 && (f.State == "" || f.State == state || state == Leased) {
 				w.sets = append(w.sets, s.Clone())
 				w.ids = append(w.ids, behind(s, f.After, w.back))
 			}

@@ -405,3 +405,17 @@ func TestClockThatGoesBackWhileAWorkerSleepsIsNoticed(t *testing.T) {
 		}
 	})
 }
+
+// A commit is in the file a moment before it is in memory.
+func TestAListFindsAJobWhoseEndIsInTheFileAndNotYetInMemory(t *testing.T) {
+	d := deskFor(t, Options{})
+	id, _ := d.enqueue(NewJob{Kind: "fetch"})
+	d.leaseOne("fetch")
+	err := d.q.update(func(t *txn) error { t.finish(id, outcome{verdict: failed, text: "busy"}); return nil }, d.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jobs, _, err := d.q.List(t.Context(), Filter{State: Waiting, Kind: "fetch"}); err != nil || len(jobs) != 1 {
+		t.Errorf("%d jobs, %v", len(jobs), err)
+	}
+}
