@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 
 	"go.etcd.io/bbolt"
 )
@@ -47,9 +48,36 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 	}
 	f.Limit = min(f.Limit, 1000)
 	bad := false
+	q.mu.Lock()
+	commits := q.commits
+	q.mu.Unlock()
+	for tries := range listTries {
+		jobs, next, bad, err = q.list(ctx, f, &commits, tries == listTries-1)
+		if !errors.Is(err, errMoved) {
+			break
+		}
+	}
+	if bad {
+		q.doubt(ctx)
+	}
+	return jobs, next, err
+}
+
+// listTries bounds how often a list begins again because of commits. The last one
+// may miss a job that moved within microseconds.
+const listTries = 10
+
+// errMoved: a commit has ended between the look at the file and the one at memory.
+var errMoved = errors.New("jobs have moved")
+
+// list lists what the file has, found by what memory has: of no commit more than the
+// file had since commits was read, which it brings up to date with errMoved.
+func (q *Queue) list(ctx context.Context, f Filter, commits *int64, last bool) (jobs []Job, next uint64, bad bool, err error) {
 	err = q.view(ctx, func(tx *bbolt.Tx) error {
-		jobs, next, bad = nil, 0, false
-		ids := q.walk(&f)
+		ids, moved := q.walk(&f, commits)
+		if moved && !last {
+			return errMoved
+		}
 		for looked := 0; ; looked++ {
 			if looked%1000 == 0 && ctx.Err() != nil {
 				return ctx.Err()
@@ -70,49 +98,59 @@ func (q *Queue) List(ctx context.Context, f Filter) (jobs []Job, next uint64, er
 			jobs = append(jobs, r.job(q.opt.MaxAttempts))
 		}
 	})
-	if bad {
-		q.doubt(ctx)
-	}
-	return jobs, next, err
+	return jobs, next, bad, err
 }
 
 // walk goes through the ids of the jobs that a filter may name, in its order, as
-// they were when it began.
+// they were when it began. What the commit under way moves is looked at whatever it
+// was: the file may have it already.
 type walk struct {
 	back bool
 	sets []*set
 	ids  []uint64 // the next one of each, 0 at its end
 }
 
-func (q *Queue) walk(f *Filter) *walk {
-	w := &walk{back: f.NewestFirst}
+// walk also tells whether memory has changed since commits was read.
+func (q *Queue) walk(f *Filter, commits *int64) (w *walk, moved bool) {
+	w = &walk{back: f.NewestFirst}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	moved, *commits = *commits != q.commits, q.commits
+	if coming := newSet(); len(q.mem.coming) > 0 {
+		for _, m := range q.mem.coming {
+			coming.ReplaceOrInsert(mark{id: m.r.id})
+		}
+		w.add(coming, f.After)
+	}
 	for key, g := range q.mem.groups {
 		if !f.names(key) {
 			continue
 		}
 		for state, s := range g.jobs {
-			// The file may be a commit ahead, in which a leased job has ended otherwise.
-			if s.Len() > 0 && (f.State == "" || f.State == state || state == Leased) {
-				w.sets = append(w.sets, s.Clone())
-				w.ids = append(w.ids, behind(s, f.After, w.back))
+			if s.Len() > 0 && (f.State == "" || f.State == state) {
+				w.add(s.Clone(), f.After)
 			}
 		}
 	}
-	return w
+	return w, moved
 }
 
-// next returns the next id, 0 at the end.
+func (w *walk) add(s *set, after uint64) {
+	w.sets = append(w.sets, s)
+	w.ids = append(w.ids, behind(s, after, w.back))
+}
+
+// next returns the next id, once, and 0 at the end.
 func (w *walk) next() (id uint64) {
-	at := 0
-	for i, next := range w.ids {
+	for _, next := range w.ids {
 		if next != 0 && (id == 0 || (next > id) == w.back) {
-			at, id = i, next
+			id = next
 		}
 	}
-	if id != 0 {
-		w.ids[at] = behind(w.sets[at], id, w.back)
+	for i, next := range w.ids {
+		if next == id && id != 0 {
+			w.ids[i] = behind(w.sets[i], id, w.back)
+		}
 	}
 	return id
 }

@@ -407,15 +407,33 @@ func TestClockThatGoesBackWhileAWorkerSleepsIsNoticed(t *testing.T) {
 }
 
 // A commit is in the file a moment before it is in memory.
-func TestAListFindsAJobWhoseEndIsInTheFileAndNotYetInMemory(t *testing.T) {
-	d := deskFor(t, Options{})
-	id, _ := d.enqueue(NewJob{Kind: "fetch"})
-	d.leaseOne("fetch")
-	err := d.q.update(func(t *txn) error { t.finish(id, outcome{verdict: failed, text: "busy"}); return nil }, d.now)
-	if err != nil {
-		t.Fatal(err)
+func TestAListFindsAJobThatMovedInTheFileAndNotYetInMemory(t *testing.T) {
+	for _, to := range []State{Waiting, Leased} {
+		d := deskFor(t, Options{})
+		id, _ := d.enqueue(NewJob{Kind: "fetch"})
+		move := func(t *txn) error { t.lease("fetch", 1); return nil }
+		if to == Waiting {
+			d.leaseOne("fetch")
+			move = func(t *txn) error { t.finish(id, outcome{verdict: failed, text: "busy"}); return nil }
+		}
+		if err := d.q.update(move, d.now); err != nil {
+			t.Fatal(err)
+		}
+		for _, state := range []State{Waiting, Leased, ""} {
+			jobs, _, err := d.q.List(t.Context(), Filter{State: state, Kind: "fetch"})
+			if want := map[bool]int{true: 1}[state == to || state == ""]; err != nil || len(jobs) != want {
+				t.Errorf("%s: %d jobs are %q, %v", to, len(jobs), state, err)
+			}
+		}
 	}
-	if jobs, _, err := d.q.List(t.Context(), Filter{State: Waiting, Kind: "fetch"}); err != nil || len(jobs) != 1 {
-		t.Errorf("%d jobs, %v", len(jobs), err)
+}
+
+// The file that is listed may be older than memory: then the list begins again.
+func TestAListOfAnOlderFileIsNotedAsSuch(t *testing.T) {
+	d := deskFor(t, Options{})
+	commits := d.q.commits
+	d.enqueue(NewJob{Kind: "fetch"})
+	if _, moved := d.q.walk(&Filter{}, &commits); !moved || commits != d.q.commits {
+		t.Errorf("moved: %t, %d commits of %d", moved, commits, d.q.commits)
 	}
 }

@@ -30,6 +30,7 @@ type memory struct {
 	groups  map[groupKey]*group
 	counts  Counters
 	damaged int    // records set aside, in the file
+	coming  []move // of the commit that is in the file and not yet here, or is about to be
 	lastID  uint64 // newest id given out
 }
 

@@ -41,6 +41,7 @@ type Queue struct {
 
 	mu         sync.Mutex // guards what follows
 	mem        memory
+	commits    int64 // how often mem has changed as the file has
 	quarantine quarantine
 	closing    bool
 	workers    sync.WaitGroup // Work calls and their handlers, but for stuck ones

@@ -24,6 +24,9 @@ func (q *Queue) update(fn func(t *txn) error, now time.Time) error {
 		err := fn(t)
 		if err == nil {
 			t.look()
+			q.mu.Lock()
+			q.mem.coming = t.moves
+			q.mu.Unlock()
 		}
 		return err
 	})
@@ -67,6 +70,7 @@ func (q *Queue) load(now time.Time) error {
 	s.mem.counts = q.mem.counts
 	s.mem.lastID = max(s.mem.lastID, q.mem.lastID)
 	q.mem = s.mem
+	q.commits++
 	q.mu.Unlock()
 
 	var fixes []func(t *txn)

@@ -123,6 +123,8 @@ func (q *Queue) apply(t *txn) {
 	for _, m := range t.moves {
 		q.mem.count(&m.r, m.by)
 	}
+	q.mem.coming = nil
+	q.commits++
 	for name, d := range t.kinds {
 		k := q.mem.kind(name)
 		if k.next, k.due = d.next, d.due; k.Waiting == 0 {
