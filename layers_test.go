@@ -106,7 +106,7 @@ func TestAnUnlistedImportIsFound(t *testing.T) {
 		{"webhook", "stockroom/shopify", false, false},
 		{"webhook", "stockroom/fakeshopify", true, true},
 		{"webhook", "stockroom/fakeshopify", false, false},
-		{"web", "stockroom/webhook", false, false},
+		{"web", "stockroom/appliance", false, false},
 		{"fakeshopify", "stockroom/catalog", false, false},
 		{"catalog", "stockroom", false, false},
 		{"store", "stockroom/store/sub", false, true},
