@@ -9,7 +9,7 @@ import (
 
 func TestTheClosedPathAllocatesNothing(t *testing.T) {
 	b := openAt(t, epoch, openDB(t), Options{})
-	b.ShopAt(epoch, key.Shop)
+	b.Allow(epoch, key)
 	if n := testing.AllocsPerRun(1000, func() {
 		p, _ := b.Allow(epoch, key)
 		p.Done(Success, 0)
@@ -26,7 +26,6 @@ func BenchmarkClosed(b *testing.B) {
 		br.Allow(epoch, Key{string(rune('a'+i%26)) + string(rune('a'+i/26)) + ".myshopify.com", "graphql"})
 	}
 	br.Allow(epoch, key)
-	br.ShopAt(epoch, key.Shop)
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -34,14 +33,13 @@ func BenchmarkClosed(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.Done(Success, 0)
+		p.DoneAt(now, Success, 0)
 	}
 }
 
 func BenchmarkClosedWithClock(b *testing.B) {
 	br := openAt(b, epoch, openDB(b), Options{})
 	br.Allow(epoch, key)
-	br.ShopAt(epoch, key.Shop)
 	b.ReportAllocs()
 	for b.Loop() {
 		p, err := br.Allow(time.Now(), key)
@@ -55,13 +53,12 @@ func BenchmarkClosedWithClock(b *testing.B) {
 func BenchmarkClosedParallel(b *testing.B) {
 	br := openAt(b, epoch, openDB(b), Options{})
 	br.Allow(epoch, key)
-	br.ShopAt(epoch, key.Shop)
 	now := time.Now()
 	b.SetParallelism(32)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			p, _ := br.Allow(now, key)
-			p.Done(Success, 0)
+			p.DoneAt(now, Success, 0)
 		}
 	})
 }

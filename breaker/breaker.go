@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -33,14 +32,10 @@ type Breaker struct {
 	start uptime.Reading // at base, or just before
 	slice time.Duration
 
-	// circuits in ready are found without a lock; new ones wait in young until
-	// they have been missed often enough to pay for the copy
-	ready  atomic.Pointer[map[Key]*circuit]
-	mu     sync.Mutex
-	young  map[Key]*circuit
-	missed int
+	io sync.Mutex // held around every write, before mu
 
-	io sync.Mutex // held around every write, before any circuit's mu
+	mu    sync.Mutex            // held for a decision, never around a call or a write
+	shops map[string][]*circuit // those of a shop, one per endpoint class
 }
 
 // Permit is the right to make one call. Report its outcome once with Done; the
@@ -48,7 +43,6 @@ type Breaker struct {
 type Permit struct {
 	c     *circuit
 	gen   uint64
-	at    int64
 	probe uint64 // its bit among the probes; 0 while closed
 }
 
@@ -63,11 +57,9 @@ func Open(db DB, opts Options) (*Breaker, error) {
 
 func open(now time.Time, db DB, opts Options, start uptime.Reading) (*Breaker, error) {
 	start.Wall = now.UnixNano()
-	b := &Breaker{db: db, opts: opts, start: start, base: now, young: map[Key]*circuit{}}
-	b.slice = max(b.opts.Window/slices, 1)
-	ready := map[Key]*circuit{}
-	b.ready.Store(&ready)
-	if err := b.load(ready); err != nil {
+	b := &Breaker{db: db, opts: opts, start: start, base: now, shops: map[string][]*circuit{}}
+	b.slice = max(b.opts.Window/windowSlices, 1)
+	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("breaker: open: %w", err)
 	}
 	return b, nil
@@ -85,168 +77,106 @@ const origin = math.MaxInt64 / 8
 
 func (b *Breaker) instant(t int64) time.Time { return b.base.Add(time.Duration(t - origin)) }
 
-// circuit finds the circuit of a key or makes it.
+// circuit finds the circuit of a key or makes it. Needs b.mu.
 func (b *Breaker) circuit(key Key) *circuit {
-	if c := (*b.ready.Load())[key]; c != nil {
-		return c
+	for _, c := range b.shops[key.Shop] {
+		if c.key.Class == key.Class {
+			return c
+		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	ready := *b.ready.Load()
-	if c := ready[key]; c != nil {
-		return c
-	}
-	c := b.young[key]
-	if c == nil {
-		c = &circuit{key: key, b: b}
-		c.setGate()
-		b.young[key] = c
-	}
-	if b.missed++; b.missed > len(ready)+len(b.young) {
-		b.publish(ready)
-	}
+	c := &circuit{key: key, b: b}
+	b.shops[key.Shop] = append(b.shops[key.Shop], c)
 	return c
-}
-
-// publish moves the young circuits to where no lock is needed. Needs b.mu.
-func (b *Breaker) publish(ready map[Key]*circuit) {
-	m := make(map[Key]*circuit, len(ready)+len(b.young))
-	for k, v := range ready {
-		m[k] = v
-	}
-	for k, v := range b.young {
-		m[k] = v
-	}
-	b.ready.Store(&m)
-	clear(b.young)
-	b.missed = 0
 }
 
 // Allow lets a call through at now, or refuses it with an *OpenError. No lock
 // is held while the call runs.
 func (b *Breaker) Allow(now time.Time, key Key) (Permit, error) {
-	c := b.circuit(key)
-	if gate := c.gate.Load(); gate&1 != 0 {
-		return Permit{c: c, gen: gate >> 1, at: b.tick(now)}, nil
-	}
-	return b.admit(now, c)
-}
-
-// admit decides for a circuit that is not closed, and writes the step to
-// half-open before its first probe goes out.
-func (b *Breaker) admit(now time.Time, c *circuit) (Permit, error) {
 	t := b.tick(now)
-	refuse := func(at int64, reason string, err error) (Permit, error) {
-		e := &OpenError{Key: c.key, Reason: reason, Err: err}
-		if at >= 0 {
-			e.RetryAt = now.Add(time.Duration(at - t))
-		}
-		return Permit{}, e
-	}
-	c.mu.Lock()
+	b.mu.Lock()
+	c := b.circuit(key)
 	p, retry, reason, tr := c.allow(t)
-	half := tr != nil && tr.To == StateHalfOpen
 	gen := c.gen
-	c.mu.Unlock()
-	if tr == nil {
-		if p.c == nil {
-			return refuse(retry, reason, nil)
+	b.mu.Unlock()
+	var err error
+	if tr != nil {
+		err = b.commit(t, c, tr)
+		if tr.To == StateHalfOpen {
+			p, retry, reason = b.firstProbe(t, c, gen, err)
 		}
+	}
+	if p.c != nil {
 		return p, nil
 	}
-	err := b.write(t, c)
-	b.tell(tr)
-	if !half {
-		return refuse(retry, reason, nil)
+	e := &OpenError{Key: key, Reason: reason}
+	if reason == ReasonDisk {
+		e.Err = err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	if retry >= 0 {
+		e.RetryAt = now.Add(time.Duration(retry - t))
+	}
+	return Permit{}, e
+}
+
+// firstProbe gives out the first probe of generation gen, now that half-open was
+// written with err.
+func (b *Breaker) firstProbe(t int64, c *circuit, gen uint64, err error) (p Permit, retry int64, reason string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if c.gen != gen {
-		return refuse(max(c.until, t), c.reason, nil) // somebody decided otherwise meanwhile
+		return p, max(c.until, t), c.reason // somebody decided otherwise meanwhile
 	}
 	if err != nil {
 		// a probe that is not on disk could be sent twice
 		c.enter(t, StateOpen, ReasonDisk)
 		c.wait = int64(b.opts.Reset)
 		c.until = t + c.wait
-		return refuse(c.until, ReasonDisk, err)
+		return p, c.until, ReasonDisk
 	}
 	c.stored = true
-	return c.probe(t), nil
+	return c.probe(t), 0, ""
 }
 
 // Done reports the outcome of the call. retryAfter is what the server asked
-// for with a failure, 0 if nothing. A call that succeeded counts at the instant
-// it was allowed: no clock is read for it.
-func (p Permit) Done(o Outcome, retryAfter time.Duration) {
-	if p.c == nil {
-		return
-	}
-	now := p.at
-	if o == Failure || p.probe != 0 {
-		now = p.c.b.tick(time.Now())
-	}
-	p.done(now, o, retryAfter)
-}
+// for with a failure, 0 if nothing.
+func (p Permit) Done(o Outcome, retryAfter time.Duration) { p.DoneAt(time.Now(), o, retryAfter) }
 
 // DoneAt is Done at an explicit instant.
 func (p Permit) DoneAt(now time.Time, o Outcome, retryAfter time.Duration) {
 	if p.c == nil {
 		return
 	}
-	p.done(p.c.b.tick(now), o, retryAfter)
-}
-
-func (p Permit) done(t int64, o Outcome, retryAfter time.Duration) {
-	c := p.c
-	if p.probe == 0 {
-		if o == Ignored || c.gate.Load() != p.gen<<1|1 {
-			return // says nothing, or too late
-		}
-		if o == Success {
-			c.count(t, 0)
-			c.succeed(p.gen)
-			return
-		}
-	}
-	c.mu.Lock()
-	if p.probe == 0 && p.gen == c.gen && c.hand == Auto {
-		c.count(t, 1)
-		c.run.Add(1)
-	}
-	tr := c.done(t, p, o, retryAfter)
-	c.mu.Unlock()
+	b := p.c.b
+	t := b.tick(now)
+	b.mu.Lock()
+	tr := p.c.done(t, p, o, retryAfter)
+	b.mu.Unlock()
 	if tr != nil {
-		c.b.write(t, c)
-		c.b.tell(tr)
+		b.commit(t, p.c, tr)
 	}
 }
 
 // Force holds a circuit open or closed, or lets it decide again: then it starts
 // closed. The decision is on disk when Force returns nil, and outlives restarts.
 func (b *Breaker) Force(now time.Time, key Key, hand Hand) error {
-	c := b.circuit(key)
 	t := b.tick(now)
-	c.mu.Lock()
-	c.hand = hand
 	reason := ""
 	if hand == HeldOpen {
 		reason = ReasonHand
 	}
-	c.trips = 0
+	b.mu.Lock()
+	c := b.circuit(key)
+	c.hand, c.trips = hand, 0
 	tr := c.enter(t, StateClosed, reason)
-	c.mu.Unlock()
-	err := b.write(t, c)
-	b.tell(tr)
-	return err
+	b.mu.Unlock()
+	return b.commit(t, c, tr)
 }
 
 // TryNow ends the wait of an open circuit: the next call is a probe.
 func (b *Breaker) TryNow(now time.Time, key Key) {
-	c := b.circuit(key)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.state == StateOpen {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if c := b.circuit(key); c.state == StateOpen {
 		c.until = min(c.until, b.tick(now))
 	}
 }
@@ -255,25 +185,13 @@ func (b *Breaker) TryNow(now time.Time, key Key) {
 func (b *Breaker) Forget(shop string) error {
 	b.io.Lock()
 	defer b.io.Unlock()
-	var gone []*circuit
 	b.mu.Lock()
-	b.publish(*b.ready.Load())
-	kept := map[Key]*circuit{}
-	for k, c := range *b.ready.Load() {
-		if k.Shop == shop {
-			gone = append(gone, c)
-		} else {
-			kept[k] = c
-		}
-	}
-	b.ready.Store(&kept)
-	b.mu.Unlock()
+	gone := b.shops[shop]
+	delete(b.shops, shop)
 	for _, c := range gone {
-		c.mu.Lock()
 		c.gen++ // its calls report to nobody
-		c.setGate()
-		c.mu.Unlock()
 	}
+	b.mu.Unlock()
 	err := b.db.Update(func(tx *bolt.Tx) error {
 		bk := tx.Bucket(bucketName)
 		for _, c := range gone {
@@ -289,8 +207,11 @@ func (b *Breaker) Forget(shop string) error {
 	return nil
 }
 
-func (b *Breaker) tell(tr *Transition) {
+// commit puts what a transition led to on disk, then tells of it, under no lock.
+func (b *Breaker) commit(t int64, c *circuit, tr *Transition) error {
+	err := b.write(t, c)
 	if b.opts.OnTransition != nil {
 		b.opts.OnTransition(*tr)
 	}
+	return err
 }

@@ -2,29 +2,23 @@ package breaker
 
 import (
 	"math/bits"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
 const (
-	slices    = 10          // of the window
-	pollProbe = time.Second // when to ask again while probes are under way
+	windowSlices = 10          // the window is counted in so many parts
+	pollProbe    = time.Second // when to ask again while probes are under way
 )
 
-// circuit is the state of one key. The closed path touches the atomics only; mu
-// owns the rest and every transition. Instants are ticks: nanoseconds since the
-// breaker was opened, on its monotonic clock.
+// circuit is the state of one key; b.mu owns it. Instants are ticks:
+// nanoseconds since the breaker was opened, on its monotonic clock.
 type circuit struct {
 	key Key
 	b   *Breaker
 
-	gate atomic.Uint64 // generation<<1, and 1 if every call may pass
-	run  atomic.Uint64 // generation<<32 and failures in a row, while closed
-	// window of outcomes: slice number<<32 | calls<<16 | failures
-	window [slices]atomic.Uint64
+	run    int // failures in a row, while closed
+	window [windowSlices]tally
 
-	mu       sync.Mutex
 	gen      uint64
 	state    State
 	hand     Hand
@@ -39,14 +33,20 @@ type circuit struct {
 	writeErr error
 }
 
-// allow decides at t for a circuit whose gate is shut. A non-nil transition was
-// made and must be written before its probe goes out: see admit.
+// tally is what came of the calls of one slice of time.
+type tally struct {
+	slice         int64 // its number
+	calls, failed int
+}
+
+// allow decides at t. A non-nil transition was made and must be written before
+// its probe goes out: see Allow.
 func (c *circuit) allow(t int64) (p Permit, retry int64, reason string, tr *Transition) {
 	switch {
 	case c.hand == HeldOpen:
 		return p, -1, ReasonHand, nil
 	case c.hand == HeldClosed || c.state == StateClosed:
-		return Permit{c: c, gen: c.gen, at: t}, 0, "", nil
+		return Permit{c: c, gen: c.gen}, 0, "", nil
 	}
 	if c.until-t > c.wait && c.state == StateOpen {
 		c.until = t + c.wait // the clock was set back: never longer than its wait
@@ -75,28 +75,19 @@ func (c *circuit) probe(t int64) Permit {
 	c.issued |= bit
 	// a probe may take its whole time whenever it started
 	c.until = t + int64(c.b.opts.ProbeTimeout)
-	return Permit{c: c, gen: c.gen, at: t, probe: bit}
+	return Permit{c: c, gen: c.gen, probe: bit}
 }
 
-// done books the outcome of a call of generation gen at t, which does not take
-// the closed path. It returns the transition it made, if any.
+// done books the outcome of a call at t. It returns the transition it made, if
+// any.
 func (c *circuit) done(t int64, p Permit, o Outcome, retryAfter time.Duration) *Transition {
-	if p.gen != c.gen || c.hand != Auto {
+	switch {
+	case p.gen != c.gen || c.hand != Auto:
 		return nil // late, or nothing counts
-	}
-	if c.state == StateClosed {
-		calls, failed := c.rate(t)
-		switch {
-		case o != Failure:
-		case c.failures() >= c.b.opts.Failures:
-			return c.trip(t, retryAfter, ReasonFailures)
-		case calls >= c.b.opts.MinCalls && float64(failed) >= c.b.opts.Rate*float64(calls):
-			return c.trip(t, retryAfter, ReasonRate)
-		}
-		return nil
-	}
-	if c.state != StateHalfOpen || c.issued&p.probe == 0 {
-		return nil
+	case c.state == StateClosed:
+		return c.count(t, o, retryAfter)
+	case c.issued&p.probe == 0:
+		return nil // it was told before
 	}
 	c.issued &^= p.probe
 	switch o {
@@ -109,6 +100,45 @@ func (c *circuit) done(t int64, p Permit, o Outcome, retryAfter time.Duration) *
 		}
 	}
 	return nil
+}
+
+// count books a call of a closed circuit in the slice of t.
+func (c *circuit) count(t int64, o Outcome, retryAfter time.Duration) *Transition {
+	if o == Ignored {
+		return nil
+	}
+	n := t / int64(c.b.slice)
+	w := &c.window[n%windowSlices]
+	if w.slice != n {
+		*w = tally{slice: n}
+	}
+	w.calls++
+	if o == Success {
+		c.run = 0
+		return nil
+	}
+	w.failed++
+	c.run++
+	calls, failed := c.rate(t)
+	switch {
+	case c.run >= c.b.opts.Failures:
+		return c.trip(t, retryAfter, ReasonFailures)
+	case calls >= c.b.opts.MinCalls && float64(failed) >= c.b.opts.Rate*float64(calls):
+		return c.trip(t, retryAfter, ReasonRate)
+	}
+	return nil
+}
+
+// rate is the calls and failures of the window that ends at t.
+func (c *circuit) rate(t int64) (calls, failed int) {
+	n := t / int64(c.b.slice)
+	for _, w := range c.window {
+		if w.slice > n-windowSlices && w.slice <= n {
+			calls += w.calls
+			failed += w.failed
+		}
+	}
+	return calls, failed
 }
 
 // trip opens the circuit: for what the server asks, else for Reset doubled by
@@ -134,63 +164,6 @@ func (c *circuit) enter(t int64, to State, reason string) *Transition {
 	tr := &Transition{Key: c.key, From: c.state, To: to, Hand: c.hand, Reason: reason, At: c.b.instant(t)}
 	c.state, c.reason, c.since = to, reason, t
 	c.gen++
-	c.run.Store(c.gen << 32)
-	for i := range c.window {
-		c.window[i].Store(0)
-	}
-	c.setGate()
+	c.run, c.window = 0, [windowSlices]tally{}
 	return tr
-}
-
-func (c *circuit) setGate() {
-	pass := uint64(0)
-	if c.hand == HeldClosed || c.hand == Auto && c.state == StateClosed {
-		pass = 1
-	}
-	c.gate.Store(c.gen<<1 | pass)
-}
-
-// count books a call of the closed path in the slice of t.
-func (c *circuit) count(t int64, failed uint64) {
-	n := uint64(uint32(t / int64(c.b.slice)))
-	w := &c.window[n%slices]
-	for {
-		old := w.Load()
-		word := old
-		if word>>32 != n {
-			word = n << 32
-		}
-		if calls := word >> 16 & 0xffff; calls < 0xffff { // full: the share stays as it is
-			word += 1<<16 | failed
-		}
-		if w.CompareAndSwap(old, word) {
-			return
-		}
-	}
-}
-
-// rate is the calls and failures of the window that ends at t.
-func (c *circuit) rate(t int64) (calls, failed int) {
-	n := uint32(t / int64(c.b.slice))
-	for i := range c.window {
-		w := c.window[i].Load()
-		if age := n - uint32(w>>32); age < slices {
-			calls += int(w >> 16 & 0xffff)
-			failed += int(w & 0xffff)
-		}
-	}
-	return calls, failed
-}
-
-// failures is how many calls of this generation failed in a row.
-func (c *circuit) failures() int { return int(c.run.Load() & 0xffff_ffff) }
-
-// succeed ends a row of failures of generation gen, and of no other.
-func (c *circuit) succeed(gen uint64) {
-	for {
-		old := c.run.Load()
-		if old == gen<<32 || old>>32 != gen&0xffff_ffff || c.run.CompareAndSwap(old, gen<<32) {
-			return
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -66,14 +67,15 @@ func decodeRecord(key, in []byte) (r record, err error) {
 func (b *Breaker) write(t int64, c *circuit) error {
 	b.io.Lock()
 	defer b.io.Unlock()
-	c.mu.Lock()
-	if (*b.ready.Load())[c.key] != c && !b.isYoung(c) {
-		c.mu.Unlock()
+	written := b.opts.Uptime.Read()
+	b.mu.Lock()
+	if !slices.Contains(b.shops[c.key.Shop], c) {
+		b.mu.Unlock()
 		return nil // forgotten
 	}
 	first := c.state == StateClosed && c.hand == Auto
-	rec := c.record(t)
-	c.mu.Unlock()
+	rec := c.record(t, written)
+	b.mu.Unlock()
 	err := b.db.Update(func(tx *bolt.Tx) error {
 		bk := tx.Bucket(bucketName)
 		if first {
@@ -84,22 +86,16 @@ func (b *Breaker) write(t int64, c *circuit) error {
 	if err != nil {
 		err = fmt.Errorf("breaker: write %s %s: %w", c.key.Shop, c.key.Class, err)
 	}
-	c.mu.Lock()
+	b.mu.Lock()
 	c.writeErr = err
-	c.mu.Unlock()
+	b.mu.Unlock()
 	return err
 }
 
-func (b *Breaker) isYoung(c *circuit) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.young[c.key] == c || (*b.ready.Load())[c.key] == c
-}
-
-// record needs c.mu.
-func (c *circuit) record(t int64) []byte {
+// record is c as of t; written was read then or later. Needs b.mu.
+func (c *circuit) record(t int64, written uptime.Reading) []byte {
 	r := record{state: int64(c.state), hand: int64(c.hand), trips: int64(c.trips), reason: c.reason,
-		written: c.b.opts.Uptime.Read()}
+		written: written}
 	r.written.Wall = c.b.instant(t).UnixNano()
 	if c.state == StateOpen {
 		r.left = min(max(c.until-t, 0), c.wait)
@@ -110,7 +106,7 @@ func (c *circuit) record(t int64) []byte {
 
 // load reads every circuit. A damaged record counts as open for one Reset: it
 // was written because something was wrong.
-func (b *Breaker) load(into map[Key]*circuit) error {
+func (b *Breaker) load() error {
 	return b.db.Update(func(tx *bolt.Tx) error {
 		bk, err := tx.CreateBucketIfNotExists(bucketName)
 		if err != nil {
@@ -121,13 +117,11 @@ func (b *Breaker) load(into map[Key]*circuit) error {
 			if !ok {
 				return nil
 			}
-			c := &circuit{key: key, b: b}
 			r, err := decodeRecord(k, v)
 			if err != nil {
 				r = record{state: int64(StateHalfOpen), reason: ReasonRestart}
 			}
-			c.restore(r)
-			into[key] = c
+			b.circuit(key).restore(r)
 			return nil
 		})
 		if err != nil {
@@ -135,9 +129,12 @@ func (b *Breaker) load(into map[Key]*circuit) error {
 		}
 		// noted again as of now, so that a process that dies over and over does
 		// not start every wait anew
-		for _, c := range into {
-			if err := bk.Put(c.key.bytes(), c.record(origin)); err != nil {
-				return err
+		written := b.opts.Uptime.Read()
+		for _, shop := range b.shops {
+			for _, c := range shop {
+				if err := bk.Put(c.key.bytes(), c.record(origin, written)); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
@@ -158,5 +155,4 @@ func (c *circuit) restore(r record) {
 		c.state, c.reason = StateOpen, ReasonRestart
 		c.wait, c.until = int64(o.Reset), origin+int64(o.Reset)
 	}
-	c.setGate()
 }

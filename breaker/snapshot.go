@@ -21,17 +21,10 @@ type Status struct {
 func (b *Breaker) ShopAt(now time.Time, shop string) []Status {
 	t := b.tick(now)
 	b.mu.Lock()
-	if len(b.young) > 0 {
-		b.publish(*b.ready.Load())
-	}
-	b.mu.Unlock()
+	defer b.mu.Unlock()
 	var list []Status
-	for key, c := range *b.ready.Load() {
-		if key.Shop != shop {
-			continue
-		}
-		c.mu.Lock()
-		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.failures(),
+	for _, c := range b.shops[shop] {
+		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.run,
 			Trips: c.trips, Err: c.writeErr}
 		s.Calls, s.Failed = c.rate(t)
 		if c.since > 0 {
@@ -40,7 +33,6 @@ func (b *Breaker) ShopAt(now time.Time, shop string) []Status {
 		if c.state == StateOpen {
 			s.RetryAt = now.Add(time.Duration(c.until - t))
 		}
-		c.mu.Unlock()
 		list = append(list, s)
 	}
 	return list

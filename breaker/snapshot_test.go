@@ -15,7 +15,7 @@ func TestAShopsSnapshotIsOfItsOwnCircuits(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i%3 == 0 {
-				_ = b.ShopAt(epoch, "shop-0") // in between, so that young circuits are seen too
+				_ = b.ShopAt(epoch, "shop-0")
 			}
 			p.DoneAt(at(time.Second), []Outcome{Success, Failure}[i%2], 0)
 		}
