@@ -98,6 +98,8 @@ func (c *circuit) record(t int64, written uptime.Reading) []byte {
 		written: written}
 	r.written.Wall = c.b.instant(t).UnixNano()
 	if c.state == StateOpen {
+		// another goroutine may have set until since t: no record says more than
+		// the whole wait, or less than nothing
 		r.left = min(max(c.until-t, 0), c.wait)
 		r.wait = c.wait
 	}

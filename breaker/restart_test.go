@@ -95,6 +95,35 @@ func TestAWaitEndsThoughTheProcessDiesOverAndOver(t *testing.T) {
 	}
 }
 
+// A goroutine that waits for the disk writes what others decided meanwhile, as of
+// its own instant. The record must be one that a start believes: a damaged one is
+// open for one Reset.
+func TestWhatIsWrittenLateIsReadAtAStart(t *testing.T) {
+	const s = time.Second
+	for _, tc := range []struct {
+		name      string
+		meanwhile func(t *testing.T, b *Breaker)
+		wait      time.Duration
+	}{
+		{"a probe failed, and the wait is twice as long", func(t *testing.T, b *Breaker) { call(t, b, 30*s, Failure) }, 60 * s},
+		{"the clock was set back, and a person ended the wait", func(t *testing.T, b *Breaker) { b.TryNow(at(-time.Hour), key) }, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			db, m := openDB(t), &machine{boot: "one"}
+			b := openAt(t, epoch, db, Options{Uptime: m.uptime})
+			trip(t, b, 0)
+			tc.meanwhile(t, b)
+			if err := b.write(b.tick(epoch), b.circuit(key)); err != nil {
+				t.Fatal(err)
+			}
+			b = openAt(t, epoch, db, Options{Uptime: m.uptime})
+			if c := b.ShopAt(epoch, key.Shop)[0]; !c.RetryAt.Equal(at(tc.wait)) {
+				t.Errorf("open for %v, want %v", c.RetryAt.Sub(epoch), tc.wait)
+			}
+		})
+	}
+}
+
 func TestAWaitOfAnEarlierVersionIsCapped(t *testing.T) {
 	db := openDB(t)
 	openAt(t, epoch, db, Options{})
