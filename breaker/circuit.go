@@ -1,6 +1,7 @@
 package breaker
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -145,10 +146,7 @@ func (c *circuit) rate(t int64) (calls, failed int) {
 // every wait in a row.
 func (c *circuit) trip(t int64, retryAfter time.Duration, reason string) *Transition {
 	o := &c.b.opts
-	wait := o.MaxReset
-	if shift := c.trips; shift < 30 && o.Reset<<shift > 0 {
-		wait = min(o.Reset<<shift, o.MaxReset)
-	}
+	wait := time.Duration(min(float64(o.Reset)*math.Exp2(float64(c.trips)), float64(o.MaxReset)))
 	c.trips++
 	if retryAfter > 0 {
 		wait = min(retryAfter, o.MaxRetryAfter)
