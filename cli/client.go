@@ -115,8 +115,19 @@ func exitOf(r *answer.Refusal) int {
 	return config.ExitFailed
 }
 
+// address is a path with those parameters that have a value.
+func address(path string, params map[string]string) string {
+	q := url.Values{}
+	for name, v := range params {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	return path + "?" + q.Encode()
+}
+
 // do sends a request and returns the answer, or an *answer.Refusal.
-func (c *client) do(ctx context.Context, method, path string, query url.Values, in any) (*http.Response, error) {
+func (c *client) do(ctx context.Context, method, path string, in any) (*http.Response, error) {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -125,11 +136,7 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 		}
 		body = bytes.NewReader(text)
 	}
-	target := c.base + path
-	if len(query) > 0 {
-		target += "?" + query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -154,8 +161,8 @@ func (c *client) do(ctx context.Context, method, path string, query url.Values, 
 }
 
 // call sends a request and reads the JSON answer into out, nil to drop it.
-func (c *client) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
-	res, err := c.do(ctx, method, path, query, in)
+func (c *client) call(ctx context.Context, method, path string, in, out any) error {
+	res, err := c.do(ctx, method, path, in)
 	if err != nil {
 		return err
 	}
@@ -184,7 +191,7 @@ func (e *env) with(create bool, fn func(c *client) error) error {
 func ask[T any](e *env, create bool, method, path string, in any, tell func(out T) error) error {
 	return e.with(create, func(cl *client) error {
 		var doc json.RawMessage
-		if err := cl.call(e.ctx, method, path, nil, in, &doc); err != nil {
+		if err := cl.call(e.ctx, method, path, in, &doc); err != nil {
 			return err
 		}
 		if e.json {

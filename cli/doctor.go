@@ -77,7 +77,7 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 				return err
 			}
 		}
-		return c.call(e.ctx, http.MethodPost, "/api/v1/doctor", nil, nil, &found)
+		return c.call(e.ctx, http.MethodPost, "/api/v1/doctor", nil, &found)
 	})
 	if err != nil {
 		dir.Level, dir.Text = "fail", err.Error()
@@ -100,7 +100,7 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 	if !s.AdminOnLoopback() && !s.AdminPassword.IsSet() {
 		var password struct{ Set bool }
 		err := e.with(false, func(c *client) error {
-			return c.call(e.ctx, http.MethodGet, "/api/v1/password", nil, nil, &password)
+			return c.call(e.ctx, http.MethodGet, "/api/v1/password", nil, &password)
 		})
 		if err == nil && !password.Set {
 			*list = append(*list, web.Finding{Check: "password", Level: "fail", Text: s.CheckServe(false).Error(), Fix: s.Command("password set")})
@@ -114,14 +114,14 @@ func (e *env) acknowledge(c *client) error {
 	var now struct {
 		Notices []status.Notice `json:"notices"`
 	}
-	if err := c.call(e.ctx, http.MethodGet, "/api/v1/status", nil, nil, &now); err != nil {
+	if err := c.call(e.ctx, http.MethodGet, "/api/v1/status", nil, &now); err != nil {
 		return err
 	}
 	for _, n := range now.Notices {
 		if n.ID == "" {
 			continue
 		}
-		if err := c.call(e.ctx, http.MethodPost, "/api/v1/notices/"+url.PathEscape(n.ID)+"/acknowledge", nil, nil, nil); err != nil {
+		if err := c.call(e.ctx, http.MethodPost, "/api/v1/notices/"+url.PathEscape(n.ID)+"/acknowledge", nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintln(e.Stderr, "Taken off:", n.Text)

@@ -41,7 +41,7 @@ func TestTheExitCodeOfARefusalGoesByItsCodeAndNotByItsWords(t *testing.T) {
 				(&answer.Refusal{Status: tt.status, Code: tt.code, Title: words, Detail: words}).Write(w)
 			})
 			cl := &client{base: "http://localhost", http: &http.Client{Transport: inProcess(server)}}
-			err := cl.call(t.Context(), http.MethodGet, "/api/v1/status", nil, nil, nil)
+			err := cl.call(t.Context(), http.MethodGet, "/api/v1/status", nil, nil)
 			if got := exitCode(err); err == nil || got != tt.want {
 				t.Errorf("%d %q %q: exit %d, want %d (%v)", tt.status, tt.code, words, got, tt.want, err)
 			}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,17 +33,14 @@ func (c productsExportCommand) Run(e *env) error {
 			return withCode(config.ExitUsage, errors.New("--format sqlite needs a FILE to write"))
 		}
 	}
-	q := url.Values{"format": {c.Format}}
-	if c.Shop != "" {
-		q.Set("shop", c.Shop)
-	}
+	params := map[string]string{"format": c.Format, "shop": c.Shop}
 	if c.Raw {
-		q.Set("raw", "true")
+		params["raw"] = "true"
 	}
 	// export writes the export and returns how many products are in it.
 	export := func(out io.Writer) (n int64, err error) {
 		return n, e.with(false, func(cl *client) error {
-			res, err := cl.do(e.ctx, http.MethodGet, "/api/v1/products-export", q, nil)
+			res, err := cl.do(e.ctx, http.MethodGet, address("/api/v1/products-export", params), nil)
 			if err != nil {
 				return err
 			}

@@ -61,7 +61,7 @@ func (e *env) newLink(s config.Settings, path, without string) (link string, unt
 			Path      string    `json:"path"`
 			ExpiresAt time.Time `json:"expires_at"`
 		}
-		err := cl.call(e.ctx, http.MethodPost, path, nil, nil, &out)
+		err := cl.call(e.ctx, http.MethodPost, path, nil, &out)
 		link, until = cl.base+out.Path, out.ExpiresAt
 		return err
 	})

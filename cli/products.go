@@ -21,15 +21,6 @@ type productsCommand struct {
 	Export productsExportCommand `cmd:"" help:"Export the catalogue as ndjson, csv, json or sqlite."`
 }
 
-// copyJSON writes an answer of the API to standard output, indented.
-func (c *client) copyJSON(e *env, path string, q url.Values) error {
-	var doc json.RawMessage
-	if err := c.call(e.ctx, http.MethodGet, path, q, nil, &doc); err != nil {
-		return err
-	}
-	return e.print(doc)
-}
-
 type productsListCommand struct {
 	Shop   string `type:"shop" placeholder:"SHOP" help:"Only products of this shop."`
 	Status string `enum:",ACTIVE,INACTIVE" default:"" placeholder:"STATUS" help:"Only ACTIVE or INACTIVE ones."`
@@ -38,20 +29,9 @@ type productsListCommand struct {
 }
 
 func (c productsListCommand) Run(e *env) error {
-	q := url.Values{"limit": {strconv.Itoa(int(c.Limit))}}
-	for name, v := range map[string]string{"shop": c.Shop, "status": c.Status, "q": c.Search} {
-		if v != "" {
-			q.Set(name, v)
-		}
-	}
-	return e.with(false, func(cl *client) error {
-		if e.json {
-			return cl.copyJSON(e, "/api/v1/products", q)
-		}
-		var out web.ProductList
-		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/products", q, nil, &out); err != nil {
-			return err
-		}
+	path := address("/api/v1/products",
+		map[string]string{"limit": strconv.Itoa(int(c.Limit)), "shop": c.Shop, "status": c.Status, "q": c.Search})
+	return ask(e, false, http.MethodGet, path, nil, func(out web.ProductList) error {
 		if len(out.Products) == 0 {
 			fmt.Fprintln(e.Stdout, "No product is stored that fits.")
 			return nil
@@ -93,9 +73,8 @@ type productsGetCommand struct {
 }
 
 func (c productsGetCommand) Run(e *env) error {
-	return e.with(false, func(cl *client) error {
-		return cl.copyJSON(e, fmt.Sprintf("/api/v1/products/%s/%d", url.PathEscape(c.Shop), c.ID), nil)
-	})
+	path := fmt.Sprintf("/api/v1/products/%s/%d", url.PathEscape(c.Shop), c.ID)
+	return ask(e, false, http.MethodGet, path, nil, func(doc json.RawMessage) error { return e.print(doc) })
 }
 
 type explainCommand struct {
@@ -105,16 +84,7 @@ type explainCommand struct {
 
 func (c explainCommand) Run(e *env) error {
 	path := fmt.Sprintf("/api/v1/explain/%s/%d", url.PathEscape(c.Shop), c.ID)
-	return e.with(false, func(cl *client) error {
-		if e.json {
-			return cl.copyJSON(e, path, nil)
-		}
-		var x store.Explanation
-		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &x); err != nil {
-			return err
-		}
-		return explain(e.Stdout, x, time.Now())
-	})
+	return ask(e, false, http.MethodGet, path, nil, func(x store.Explanation) error { return explain(e.Stdout, x, time.Now()) })
 }
 
 // explain tells the story of a product to a person.

@@ -29,24 +29,11 @@ type queueListCommand struct {
 }
 
 func (c queueListCommand) Run(e *env) error {
-	q := url.Values{"limit": {strconv.Itoa(int(c.Limit))}}
-	for name, v := range map[string]string{"state": c.State, "shop": c.Shop, "kind": c.Kind} {
-		if v != "" {
-			q.Set(name, v)
-		}
+	params := map[string]string{"limit": strconv.Itoa(int(c.Limit)), "state": c.State, "shop": c.Shop, "kind": c.Kind}
+	if e.json {
+		params["data"] = "true" // a document is for programs, which want the whole job
 	}
-	return e.with(false, func(cl *client) error {
-		if e.json {
-			q.Set("data", "true") // a document is for programs, which want the whole job
-			return cl.copyJSON(e, "/api/v1/jobs", q)
-		}
-		var out struct {
-			Jobs []web.Job `json:"jobs"`
-			Next *string   `json:"next"`
-		}
-		if err := cl.call(e.ctx, http.MethodGet, "/api/v1/jobs", q, nil, &out); err != nil {
-			return err
-		}
+	return ask(e, false, http.MethodGet, address("/api/v1/jobs", params), nil, func(out web.JobList) error {
 		if len(out.Jobs) == 0 {
 			fmt.Fprintln(e.Stdout, "Nothing is waiting, and there are no dead letters.")
 			return nil
@@ -77,14 +64,7 @@ type queueShowCommand struct {
 
 func (c queueShowCommand) Run(e *env) error {
 	path := "/api/v1/jobs/" + url.PathEscape(c.ID)
-	return e.with(false, func(cl *client) error {
-		if e.json {
-			return cl.copyJSON(e, path, nil)
-		}
-		var j web.Job
-		if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &j); err != nil {
-			return err
-		}
+	return ask(e, false, http.MethodGet, path, nil, func(j web.Job) error {
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
 		for _, line := range [][2]string{
 			{"Job", fmt.Sprintf("%d, %s", j.ID, j.State)}, {"Kind", j.Kind}, {"Shop", j.Shop}, {"Topic", j.Topic}, {"Webhook id", j.WebhookID},
@@ -141,17 +121,14 @@ func (e *env) act(verb, done string, ids []string, all bool, shop string) error 
 		total := 0
 		var out map[string]int
 		if all {
-			q := url.Values{"state": {"dead"}}
-			if shop != "" {
-				q.Set("shop", shop)
-			}
-			if err := cl.call(e.ctx, http.MethodPost, "/api/v1/jobs-"+verb, q, nil, &out); err != nil {
+			path := address("/api/v1/jobs-"+verb, map[string]string{"state": "dead", "shop": shop})
+			if err := cl.call(e.ctx, http.MethodPost, path, nil, &out); err != nil {
 				return err
 			}
 			total = out[done]
 		}
 		for _, id := range ids {
-			if err := cl.call(e.ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, nil, nil, &out); err != nil {
+			if err := cl.call(e.ctx, http.MethodPost, "/api/v1/jobs/"+url.PathEscape(id)+"/"+verb, nil, &out); err != nil {
 				return fmt.Errorf("job %s: %w", id, err)
 			}
 			total += out[done]

@@ -77,8 +77,8 @@ func (c selectCommand) Run(e *env) error {
 
 // selecting sends a selection, with the flag that says how far to go.
 func (cl *client) selecting(e *env, shop string, sel catalog.Selection, flag string) (out web.Selected, err error) {
-	path := "/api/v1/shops/" + url.PathEscape(shop) + "/selection"
-	err = cl.call(e.ctx, http.MethodPut, path, url.Values{flag: {"true"}}, sel, &out)
+	path := address("/api/v1/shops/"+url.PathEscape(shop)+"/selection", map[string]string{flag: "true"})
+	err = cl.call(e.ctx, http.MethodPut, path, sel, &out)
 	return out, err
 }
 

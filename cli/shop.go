@@ -22,12 +22,12 @@ type shopListCommand struct{}
 
 func (shopListCommand) Run(e *env) error {
 	return e.with(false, func(c *client) error {
-		out, err := e.connected(c)
-		if err != nil {
+		var out web.ShopList
+		if err := c.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, &out); err != nil {
 			return err
 		}
 		if e.json {
-			return e.print(out)
+			return e.print(out) // not as it came: there & and < are written as escapes
 		}
 		if len(out.Shops) == 0 {
 			fmt.Fprintln(e.Stdout, "No shop is connected. Connect one with: "+e.command(config.ConnectWords("NAME.myshopify.com")))

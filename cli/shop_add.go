@@ -46,7 +46,7 @@ func (c shopAddCommand) Run(e *env) error {
 		ctx, cancel := context.WithTimeout(e.ctx, addWithin)
 		defer cancel()
 		var out web.Connected
-		err := cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), nil, body, &out)
+		err := cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), body, &out)
 		var p *answer.Refusal
 		switch {
 		case e.ctx.Err() != nil:

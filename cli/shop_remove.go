@@ -17,13 +17,13 @@ type shopRemoveCommand struct {
 }
 
 func (c shopRemoveCommand) Run(e *env) error {
-	path, q := "/api/v1/shops/"+url.PathEscape(c.Shop), url.Values{"purge": {fmt.Sprint(c.Purge)}}
+	path, params := "/api/v1/shops/"+url.PathEscape(c.Shop), map[string]string{"purge": fmt.Sprint(c.Purge)}
 	return e.with(false, func(cl *client) error {
 		var out web.Removed
 		// Without a purge nothing is lost, so only a person is asked.
 		if !c.Yes && (c.Purge || e.asks()) {
-			dry := url.Values{"purge": q["purge"], "dry_run": {"true"}}
-			if err := cl.call(e.ctx, http.MethodDelete, path, dry, nil, &out); err != nil {
+			dry := map[string]string{"purge": params["purge"], "dry_run": "true"}
+			if err := cl.call(e.ctx, http.MethodDelete, address(path, dry), nil, &out); err != nil {
 				return err
 			}
 			words := fmt.Sprintf("%s is removed: its %d ACTIVE products become INACTIVE in products.db and are not kept "+
@@ -37,7 +37,7 @@ func (c shopRemoveCommand) Run(e *env) error {
 				return err
 			}
 		}
-		if err := cl.call(e.ctx, http.MethodDelete, path, q, nil, &out); err != nil {
+		if err := cl.call(e.ctx, http.MethodDelete, address(path, params), nil, &out); err != nil {
 			return err
 		}
 		if e.json {

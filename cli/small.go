@@ -71,7 +71,7 @@ func (e *env) asInServer(cl *client, found datadir.Admin, lines []settingLine) e
 	var out struct {
 		Settings []config.Setting `json:"settings"`
 	}
-	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/settings", nil, nil, &out); err != nil {
+	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/settings", nil, &out); err != nil {
 		return err
 	}
 	fmt.Fprintf(e.Stderr, "In force in the running server (process %d, %s):\n", found.PID, found.URL)

@@ -108,8 +108,8 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	if name != "" {
 		return []string{name}, nil
 	}
-	out, err := e.connected(cl)
-	if err != nil {
+	var out web.ShopList
+	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, &out); err != nil {
 		return nil, err
 	}
 	if len(out.Shops) == 0 {
@@ -122,17 +122,11 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	return list, nil
 }
 
-// connected are the shops that are connected.
-func (e *env) connected(cl *client) (out web.ShopList, err error) {
-	err = cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, nil, &out)
-	return out, err
-}
-
 // syncShop begins or joins a shop's run and follows it.
 func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.Sync) wish) (run followed, w wish, err error) {
 	path := "/api/v1/shops/" + url.PathEscape(shop) + "/sync"
 	var st status.Sync
-	if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
+	if err := cl.call(e.ctx, http.MethodGet, path, nil, &st); err != nil {
 		return run, w, err
 	}
 	w = choose(st)
@@ -160,7 +154,7 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 			return run, w, err
 		}
 		var next web.Run
-		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, nil, &next); err != nil {
+		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, &next); err != nil {
 			return run, w, err
 		}
 		run.Run = next
@@ -208,8 +202,8 @@ func (s *silence) over(run store.SyncRun, now time.Time) bool {
 // earlier process and is to go on.
 func (e *env) leftOver(cl *client, shop string) (bool, error) {
 	var out web.RunList
-	q := url.Values{"shop": {shop}, "kind": {string(store.RunFull)}, "limit": {"1"}}
-	err := cl.call(e.ctx, http.MethodGet, "/api/v1/syncs", q, nil, &out)
+	path := address("/api/v1/syncs", map[string]string{"shop": shop, "kind": string(store.RunFull), "limit": "1"})
+	err := cl.call(e.ctx, http.MethodGet, path, nil, &out)
 	return len(out.Syncs) > 0 && out.Syncs[0].State == store.RunRunning, err
 }
 
@@ -220,7 +214,7 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, erro
 	var silent silence
 	for {
 		var run web.Run
-		err := cl.call(e.ctx, http.MethodPost, path, nil, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
+		err := cl.call(e.ctx, http.MethodPost, path, map[string]any{"kind": w.kind, "dry_run": w.dryRun}, &run)
 		var refused *answer.Refusal
 		if !errors.As(err, &refused) {
 			return run, err
@@ -229,7 +223,7 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, erro
 		switch refused.Code {
 		case answer.CodeSyncRuns:
 			var st status.Sync
-			if err := cl.call(e.ctx, http.MethodGet, path, nil, nil, &st); err != nil {
+			if err := cl.call(e.ctx, http.MethodGet, path, nil, &st); err != nil {
 				return run, err
 			}
 			text := "waiting for another sync of the shop to end"
@@ -270,17 +264,18 @@ func pause(ctx context.Context, d time.Duration) error {
 // driftOf reads all differences that a run noted.
 func (e *env) driftOf(cl *client, run int64) ([]store.Drift, error) {
 	var all []store.Drift
-	q := url.Values{"limit": {"1000"}}
+	params := map[string]string{"limit": "1000"}
 	for {
 		var out web.DriftList
-		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d/drift", run), q, nil, &out); err != nil {
+		path := address(fmt.Sprintf("/api/v1/syncs/%d/drift", run), params)
+		if err := cl.call(e.ctx, http.MethodGet, path, nil, &out); err != nil {
 			return all, err
 		}
 		all = append(all, out.Drift...)
 		if out.Next == nil {
 			return all, nil
 		}
-		q.Set("after", *out.Next)
+		params["after"] = *out.Next
 	}
 }
 

@@ -45,7 +45,7 @@ func TestAStoppedServerIsGivenUp(t *testing.T) {
 			http: &http.Client{Transport: watched{datadir.Admin{URL: "http://127.0.0.1:8081", PID: 7}, w}},
 		}
 		var out any
-		err := c.call(ctx, http.MethodGet, "/api/v1/syncs/1", nil, nil, &out)
+		err := c.call(ctx, http.MethodGet, "/api/v1/syncs/1", nil, &out)
 		return time.Since(began), err
 	}
 	synctest.Test(t, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"strings"
 	"unicode/utf8"
@@ -60,7 +59,7 @@ func (c webhooksTestCommand) Run(e *env, s config.Settings) error {
 	}
 	return e.with(false, func(cl *client) error {
 		var out web.SampleSent
-		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/webhooks-test", url.Values{}, in, &out); err != nil {
+		if err := cl.call(e.ctx, http.MethodPost, "/api/v1/webhooks-test", in, &out); err != nil {
 			return err
 		}
 		if e.json {

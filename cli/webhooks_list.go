@@ -52,7 +52,7 @@ func (e *env) subscriptions(shop, method string) error {
 		all := []shopSubscriptions{}
 		for _, shop := range shops {
 			s := shopSubscriptions{Shop: shop}
-			if err := cl.call(e.ctx, method, "/api/v1/shops/"+url.PathEscape(shop)+"/subscriptions", nil, nil, &s.Subscriptions); err != nil {
+			if err := cl.call(e.ctx, method, "/api/v1/shops/"+url.PathEscape(shop)+"/subscriptions", nil, &s.Subscriptions); err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", shop, err))
 				continue
 			}

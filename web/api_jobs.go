@@ -28,6 +28,12 @@ func jobFilter(r *http.Request) (f queue.Filter, err error) {
 	return f, nil
 }
 
+// JobList is a page of jobs.
+type JobList struct {
+	Jobs []Job   `json:"jobs"`
+	Next *string `json:"next"`
+}
+
 func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	f, err := jobFilter(r)
 	if err != nil {
@@ -61,10 +67,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 		}
 		views = append(views, viewJob(j))
 	}
-	return writeJSON(w, http.StatusOK, struct {
-		Jobs []Job   `json:"jobs"`
-		Next *string `json:"next"`
-	}{views, cursor(int64(next))})
+	return writeJSON(w, http.StatusOK, JobList{views, cursor(int64(next))})
 }
 
 func jobID(p httprouter.Params) (uint64, error) {
