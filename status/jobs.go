@@ -10,9 +10,6 @@ import (
 	"stockroom/store"
 )
 
-// DeliveryKind is the kind of a queued delivery.
-const DeliveryKind = "webhook"
-
 // Jobs are the jobs of one shop in numbers.
 type Jobs struct {
 	Waiting, Dead int // leased ones are among the waiting
@@ -107,7 +104,7 @@ func (n *Jobs) add(g queue.Group, worked bool) {
 	todo := g.Waiting + g.Leased
 	n.Waiting += todo
 	switch {
-	case g.Kind == DeliveryKind:
+	case g.Kind == store.DeliveryJob:
 		n.Misfits += g.Invalid
 		n.Updates += todo
 	case !worked:
@@ -162,7 +159,7 @@ func (r *Reader) queue(ctx context.Context, now time.Time) Queue {
 			f.Next = earlier(f.Next, k.NextDue)
 		}
 		switch n := k.Waiting + k.Leased; {
-		case name == DeliveryKind:
+		case name == store.DeliveryJob:
 			f.Updates += n
 			f.Misfits = k.Invalid
 		case k.Workers > 0:

@@ -6,12 +6,8 @@ import (
 	"time"
 
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/webhook"
 )
-
-// deliveryKind is the kind of a queued delivery.
-const deliveryKind = status.DeliveryKind
 
 // Job is a job as API, pages and command line show it. Times are RFC 3339, absent
 // when the thing has not happened.

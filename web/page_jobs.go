@@ -105,10 +105,10 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	subject, product := s.jobSubject(ctx, j, names)
 	row.Subject = subject
-	if product != 0 && (j.Kind != deliveryKind || names.product(j.Labels["shop"], product) != nil) {
+	if product != 0 && (j.Kind != store.DeliveryJob || names.product(j.Labels["shop"], product) != nil) {
 		row.Path = productPath(j.Labels["shop"], product)
 	}
-	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == deliveryKind && row.Subject != "" {
+	if verb := happened(j.Labels["topic"]); verb != "" && j.Kind == store.DeliveryJob && row.Subject != "" {
 		row.What = verb
 		if j.State == queue.Dead && j.Class == queue.ClassValidation {
 			row.What = claimed(verb)
@@ -118,7 +118,7 @@ func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *
 	}
 	if j.State == queue.Dead {
 		why := classWords(j.Class)
-		if j.Kind != deliveryKind || j.Class != queue.ClassValidation {
+		if j.Kind != store.DeliveryJob || j.Class != queue.ClassValidation {
 			row.Mood = moodBad
 		} else {
 			why = classWords("mismatch") // nobody was asked: it is about what was sent here
@@ -149,7 +149,7 @@ func (s *Server) jobSubject(ctx context.Context, j queue.Job, names *titles) (st
 		if id, err := strconv.ParseInt(j.Labels["id"], 10, 64); err == nil {
 			return names.of(shop, id), id
 		}
-	case j.Kind == deliveryKind && j.PayloadBytes <= subjectMost:
+	case j.Kind == store.DeliveryJob && j.PayloadBytes <= subjectMost:
 		whole, err := s.o.Queue.Get(ctx, j.ID)
 		if err != nil {
 			return "", 0

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"stockroom/queue"
+	"stockroom/store"
 )
 
 // click sends a form as our own page does and returns where it leads.
@@ -264,7 +265,7 @@ func TestAJobsPageShowsItsContent(t *testing.T) {
 
 func TestADeliveryThatDoesNotFitItsTopicIsNotBlamedOnShopify(t *testing.T) {
 	r := newRig(t, nil)
-	job := queue.NewJob{Kind: deliveryKind, Labels: labels(), Payload: payload("{}")}
+	job := queue.NewJob{Kind: store.DeliveryJob, Labels: labels(), Payload: payload("{}")}
 	if _, err := r.queue.Bury(t.Context(), job, queue.ClassValidation, errors.New("more than the id of a deleted product")); err != nil {
 		t.Fatal(err)
 	}

@@ -158,7 +158,7 @@ var works = map[string]string{
 }
 
 func jobWords(kind string, labels map[string]string) string {
-	if kind == deliveryKind {
+	if kind == store.DeliveryJob {
 		return arrival(labels["topic"])
 	}
 	return cmp.Or(works[kind], plain(kind))

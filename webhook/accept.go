@@ -136,7 +136,7 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (receipt, *r
 	if err == nil {
 		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
 		defer cancel()
-		job := queue.NewJob{Kind: JobKind, Labels: req.envelope.labels(product), Payload: payload}
+		job := queue.NewJob{Kind: store.DeliveryJob, Labels: req.envelope.labels(product), Payload: payload}
 		switch c := store.CauseOf(cause); {
 		case c != "":
 			job.Labels["waits_for"] = c.Words()
@@ -173,7 +173,7 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
 	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
-		job := queue.NewJob{Kind: JobKind, Key: poisonKey(body), Labels: req.envelope.labels(product), Payload: payload}
+		job := queue.NewJob{Kind: store.DeliveryJob, Key: poisonKey(body), Labels: req.envelope.labels(product), Payload: payload}
 		var id uint64
 		if id, err = in.opt.Queue.Bury(ctx, job, class, cause); err == nil {
 			in.buried.add(body, id)

@@ -11,9 +11,6 @@ import (
 	"stockroom/store"
 )
 
-// JobKind is the kind of a queued delivery.
-const JobKind = store.DeliveryJob
-
 // Envelope is a delivery as the queue keeps it: one line of JSON, then the raw
 // body, so that the body's bytes stay as they came.
 type Envelope struct {

@@ -128,7 +128,7 @@ func (g *gate) open(ctx context.Context) {
 	g.mu.Unlock()
 	g.log.Info("deliveries go to the catalogue again", "after", time.Since(since).Round(time.Millisecond),
 		"queued", counts.queued, "refused", counts.refused)
-	if _, err := g.queue.Wake(ctx, JobKind); err != nil {
+	if _, err := g.queue.Wake(ctx, store.DeliveryJob); err != nil {
 		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
 	}
 }
@@ -223,7 +223,7 @@ func (g *gate) wakeFirst(ctx context.Context) {
 	if err := g.probe(ctx); err != nil {
 		return // they wait for their own time, or for the end of this outage
 	}
-	if _, err := g.queue.Wake(ctx, JobKind); err != nil {
+	if _, err := g.queue.Wake(ctx, store.DeliveryJob); err != nil {
 		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
 	}
 }

@@ -32,7 +32,7 @@ func (in *Intake) Run(ctx context.Context) error {
 		// would only move them about.
 		for in.gate.waitOpen(ctx) {
 			if err := in.gate.whileOpen(ctx, func(ctx context.Context) error {
-				return in.opt.Queue.Work(ctx, JobKind, workers, workMost, in.work)
+				return in.opt.Queue.Work(ctx, store.DeliveryJob, workers, workMost, in.work)
 			}); err != nil {
 				return err
 			}
