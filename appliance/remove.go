@@ -30,10 +30,10 @@ func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Re
 	case known.Declared:
 		return out, s.declared(state.ErrDeclared)
 	case removed && !purge:
-		return out, &web.Refusal{Status: http.StatusNotFound, Title: "Removed already", Detail: shop +
+		return out, &answer.Refusal{Status: http.StatusNotFound, Title: "Removed already", Detail: shop +
 			" was removed already; `" + a.command("shop remove "+shop+" --purge") + "` deletes what is still kept of it."}
 	case !connected && !removed:
-		return out, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: shop +
+		return out, &answer.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: shop +
 			" is not connected; `" + a.command("shop list") + "` shows the shops that are."}
 	}
 	counts, err := a.store.CountShop(ctx, shop)

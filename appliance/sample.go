@@ -27,7 +27,7 @@ const sampleID = 1
 func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSent, error) {
 	listener := a.public.Load()
 	if listener == nil {
-		return web.SampleSent{}, &web.Refusal{Status: http.StatusConflict, Title: "Not listening",
+		return web.SampleSent{}, &answer.Refusal{Status: http.StatusConflict, Title: "Not listening",
 			Detail: "A sample is sent while `stockroom serve` runs."}
 	}
 	shop, secret, err := a.sampleShop(in.Shop)
@@ -57,7 +57,7 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 	t, out := send("http://" + *listener)
 	switch {
 	case t.err != nil:
-		return out, &web.Refusal{Status: http.StatusBadGateway, Title: "No answer",
+		return out, &answer.Refusal{Status: http.StatusBadGateway, Title: "No answer",
 			Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
 	case out.Level != levelOK:
 	case base == "":
@@ -77,14 +77,14 @@ func (a *Appliance) sampleShop(name string) (domain string, secret []byte, err e
 	switch {
 	case name != "":
 		if domain, err = catalog.ParseShop(name); err != nil {
-			return "", nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error() + "."}
+			return "", nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error() + "."}
 		}
 	case len(known) == 1:
 		domain = known[0].Domain
 	case len(known) == 0:
-		return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No shop is connected", Detail: "Connect one: " + a.command(config.ConnectWords("NAME.myshopify.com"))}
+		return "", nil, &answer.Refusal{Status: http.StatusNotFound, Title: "No shop is connected", Detail: "Connect one: " + a.command(config.ConnectWords("NAME.myshopify.com"))}
 	default:
-		return "", nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Which shop?", Detail: "Several shops are connected; name one of them."}
+		return "", nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "Which shop?", Detail: "Several shops are connected; name one of them."}
 	}
 	for _, shop := range known {
 		if shop.Domain != domain {
@@ -92,11 +92,11 @@ func (a *Appliance) sampleShop(name string) (domain string, secret []byte, err e
 		}
 		secrets := a.state.Secrets(domain)
 		if len(secrets) == 0 {
-			return "", nil, &web.Refusal{Status: http.StatusConflict, Title: "No client secret", Detail: domain + " has no client secret; add it: " + a.command("shop add "+domain)}
+			return "", nil, &answer.Refusal{Status: http.StatusConflict, Title: "No client secret", Detail: domain + " has no client secret; add it: " + a.command("shop add "+domain)}
 		}
 		return domain, secrets[0], nil
 	}
-	return "", nil, &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: domain + " is not connected; those that are: " + a.command("shop list")}
+	return "", nil, &answer.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: domain + " is not connected; those that are: " + a.command("shop list")}
 }
 
 // sampleBody is a harmless body for a topic: its ids exist in no shop. A product
@@ -133,7 +133,7 @@ func sampleBody(topic, shop string, now time.Time) ([]byte, error) {
 	case catalog.CustomersRedact:
 		v = map[string]any{"shop_id": sampleID, "shop_domain": shop, "customer": map[string]any{"id": sampleID}, "orders_to_redact": []int{}}
 	case catalog.ShopRedactTopic:
-		return nil, &web.Refusal{Status: http.StatusBadRequest, Title: "No sample", Detail: "shop/redact may delete what is kept of the shop, so there is no sample of it; give a body of your own."}
+		return nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "No sample", Detail: "shop/redact may delete what is kept of the shop, so there is no sample of it; give a body of your own."}
 	default: // products/delete, and topics that are ignored
 		v = map[string]any{"id": sampleID}
 	}

@@ -169,7 +169,7 @@ func pauseWords(shop state.Shop) string {
 func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err error) {
 	domain, err := catalog.ParseShop(in.Shop)
 	if err != nil {
-		return nil, &web.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
+		return nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
 	}
 	have, _ := s.a.state.Shop(domain)
 	if have.Declared {
@@ -271,9 +271,9 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 func (s shops) declared(err error) error {
 	switch {
 	case errors.Is(err, state.ErrDeclared):
-		return &web.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared, Detail: err.Error() + "."}
+		return &answer.Refusal{Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared, Detail: err.Error() + "."}
 	case errors.Is(err, state.ErrUnknownShop):
-		return &web.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
+		return &answer.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: "The shop is not connected; `" + s.a.command("shop list") + "` shows those that are."}
 	}
 	return err
 }

@@ -34,11 +34,11 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 	case errors.Is(err, state.ErrUnknownShop):
 		return 0, shops{s.a}.declared(err)
 	case errors.As(err, &paused):
-		return 0, &web.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
+		return 0, &answer.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
 	case err != nil:
 		return 0, err
 	case !began:
-		return 0, &web.Refusal{Status: http.StatusConflict, Title: "Another sync runs", Code: answer.CodeSyncRuns, RetryAfter: 10,
+		return 0, &answer.Refusal{Status: http.StatusConflict, Title: "Another sync runs", Code: answer.CodeSyncRuns, RetryAfter: 10,
 			Detail: "Another sync of this shop runs; this one begins after it. Follow it in the list of syncs, or cancel the one that runs."}
 	}
 	for {
@@ -57,7 +57,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 		select {
 		case <-wait.Done():
 			t.Stop()
-			return 0, &web.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
+			return 0, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
 				Detail: "The sync was asked for but has not begun yet; the list of syncs shows it when it does."}
 		case <-t.C:
 		}
@@ -65,7 +65,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 }
 
 func notWorking() error {
-	return &web.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Code: answer.CodeNothingWorks, Detail: "Syncs are made while `stockroom serve` runs."}
+	return &answer.Refusal{Status: http.StatusConflict, Title: "Nothing works on the data dir", Code: answer.CodeNothingWorks, Detail: "Syncs are made while `stockroom serve` runs."}
 }
 
 // Cancel ends the shop's run.

@@ -34,7 +34,7 @@ func (s *Server) apiEndSessions(w http.ResponseWriter, r *http.Request, _ httpro
 func ownerOnly(serve endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 		if !admit.VisitorOf(r).IsOwner() {
-			return refuse(http.StatusForbidden, "The token is missing", "Only the admin token may do this: use `stockroom password` on the machine of the server.")
+			return answer.Refuse(http.StatusForbidden, "The token is missing", "Only the admin token may do this: use `stockroom password` on the machine of the server.")
 		}
 		return serve(w, r, p)
 	}
@@ -53,7 +53,7 @@ func (s *Server) apiPutPassword(w http.ResponseWriter, r *http.Request, _ httpro
 		return err
 	}
 	if problem := admit.Weakness(body.Password); problem != "" {
-		return refuse(http.StatusUnprocessableEntity, "The password is too weak", problem)
+		return answer.Refuse(http.StatusUnprocessableEntity, "The password is too weak", problem)
 	}
 	if err := s.gate.SetPassword(r, body.Password, "with the token"); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (s *Server) tellLink(w http.ResponseWriter, line, path string, until time.T
 func notToReaders(serve endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 		if admit.VisitorOf(r).OnlyReads() {
-			return refuse(http.StatusForbidden, "Not with this token",
+			return answer.Refuse(http.StatusForbidden, "Not with this token",
 				"A token made with `stockroom token add` does not tell who may come in. Use the one in admin.json in the data dir.")
 		}
 		return serve(w, r, p)

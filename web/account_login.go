@@ -10,6 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/admit"
+	"stockroom/answer"
 )
 
 // loginView is what the login page shows.
@@ -68,7 +69,7 @@ func readForm(r *http.Request) error {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return err
 	}
-	return refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in anew.")
+	return answer.Refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in anew.")
 }
 
 // loginPage asks for the password, or tells how to come in without one. With a
@@ -89,14 +90,14 @@ func (s *Server) loginPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 // merely looks ahead, with HEAD or for a preview, does not.
 func (s *Server) enterByLink(w http.ResponseWriter, r *http.Request, token string) error {
 	if r.Method != http.MethodGet || looksAhead(r) {
-		return refuse(http.StatusServiceUnavailable, "Not loaded in advance", "This link works once, so it has to be opened itself.")
+		return answer.Refuse(http.StatusServiceUnavailable, "Not loaded in advance", "This link works once, so it has to be opened itself.")
 	}
 	err := s.gate.EnterByLink(w.Header(), r, token)
 	if err != nil && admit.VisitorOf(r).Admitted() { // loaded again
 		return seeOther(w, "/")
 	}
 	if err != nil {
-		refusal := refuse(http.StatusForbidden, "This link does not work",
+		refusal := answer.Refuse(http.StatusForbidden, "This link does not work",
 			"It was used, is older than 30 minutes, or was made before the last restart. "+
 				"`stockroom open` on the server's machine makes another.")
 		s.gate.NoteRefusal(r, refusal)

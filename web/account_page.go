@@ -10,6 +10,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/admit"
+	"stockroom/answer"
 )
 
 // accountView is what the account page shows.
@@ -99,7 +100,7 @@ func (s *Server) changePassword(w http.ResponseWriter, r *http.Request, _ httpro
 	if text != r.PostForm.Get("again") {
 		return s.showAccount(w, r, http.StatusUnprocessableEntity, "The two new ones are not the same. Write them again.")
 	}
-	var refusal *Refusal
+	var refusal *answer.Refusal
 	if !first {
 		refusal = s.gate.CheckPassword(r, r.PostForm.Get("current"))
 	}
@@ -125,8 +126,8 @@ func (s *Server) removeToken(w http.ResponseWriter, r *http.Request, p httproute
 	return sayAndGo(w, "/account", "/account", url.Values{"said": {"token"}})
 }
 
-func noPasswordYet() *Refusal {
-	return refuse(http.StatusConflict, "There is no password yet",
+func noPasswordYet() *answer.Refusal {
+	return answer.Refuse(http.StatusConflict, "There is no password yet",
 		"Run `stockroom password link` on the machine of the server and open the link, or set one with `stockroom password set`.")
 }
 

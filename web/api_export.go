@@ -15,6 +15,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/datadir"
 	"stockroom/store"
 )
@@ -54,11 +55,11 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 		kind = "text/csv; charset=utf-8"
 	case "sqlite":
 		if shop != "" {
-			return refuse(http.StatusBadRequest, "One shop only is not possible", "An sqlite export holds every shop; leave shop out.")
+			return answer.Refuse(http.StatusBadRequest, "One shop only is not possible", "An sqlite export holds every shop; leave shop out.")
 		}
 		return s.exportSQLite(w, r)
 	default:
-		return refuse(http.StatusBadRequest, "Unknown format", "format is ndjson, csv, json or sqlite.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown format", "format is ndjson, csv, json or sqlite.")
 	}
 
 	next, stop := s.products(r.Context(), shop)
@@ -203,7 +204,8 @@ func (s *Server) copyCatalogue(ctx context.Context, path string) (products int64
 	case s.copies <- struct{}{}:
 		defer func() { <-s.copies }()
 	default:
-		return 0, &Refusal{Status: http.StatusServiceUnavailable, Title: "Other exports are under way", RetryAfter: 10,
+		return 0, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Other exports are under way",
+			RetryAfter: 10,
 			Detail: fmt.Sprintf("%d sqlite exports are copied at a time; try again in a few seconds.", copiesAtOnce)}
 	}
 	if s.o.DiskFree != nil {
@@ -213,7 +215,7 @@ func (s *Server) copyCatalogue(ctx context.Context, path string) (products int64
 		size := s.o.Store.Size()
 		if err == nil && free < int64(len(s.copies))*size+datadir.SpaceNeeded {
 			s.log.Warn("no room for an export's copy of the catalogue", "free", free, "size", size)
-			return 0, refuse(http.StatusInsufficientStorage, "No room for the copy", fmt.Sprintf(
+			return 0, answer.Refuse(http.StatusInsufficientStorage, "No room for the copy", fmt.Sprintf(
 				"An sqlite export first makes a copy of the catalogue in the data dir, up to %d MB, and %d MB have to stay free for deliveries; %d MB are free. "+
 					"Make room on that disk, or export ndjson, json or csv, which need none.", size>>20+1, datadir.SpaceNeeded>>20, free>>20))
 		}

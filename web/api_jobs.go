@@ -7,6 +7,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/queue"
 )
 
@@ -17,7 +18,7 @@ func jobFilter(r *http.Request) (f queue.Filter, err error) {
 	switch f.State {
 	case "", queue.Waiting, queue.Leased, queue.Dead:
 	default:
-		return f, refuse(http.StatusBadRequest, "Unknown state", "state is waiting, leased or dead.")
+		return f, answer.Refuse(http.StatusBadRequest, "Unknown state", "state is waiting, leased or dead.")
 	}
 	f.Labels = map[string]string{}
 	for _, name := range []string{queue.LabelShop, queue.LabelTopic} {
@@ -46,7 +47,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 	q := r.URL.Query()
 	order := q.Get("order")
 	if order != "" && order != "oldest" && order != "newest" {
-		return refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
 	}
 	withData, err := yesOrNo(r, "data")
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Pa
 func jobID(p httprouter.Params) (uint64, error) {
 	id, err := strconv.ParseUint(p.ByName("id"), 10, 64)
 	if err != nil {
-		return 0, refuse(http.StatusBadRequest, "Not a job's id", "A job's id is a number; /api/v1/jobs and stockroom queue list show them.")
+		return 0, answer.Refuse(http.StatusBadRequest, "Not a job's id", "A job's id is a number; /api/v1/jobs and stockroom queue list show them.")
 	}
 	return id, nil
 }
@@ -137,13 +138,14 @@ func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
 		return err
 	}
 	if f.State == queue.Leased {
-		return refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
+		return answer.Refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
 	}
 	meant := func(queue.Job) bool { return true }
 	if text := r.URL.Query().Get("up_to"); text != "" {
 		last, err := strconv.ParseUint(text, 10, 64)
 		if err != nil {
-			return refuse(http.StatusBadRequest, "Not a job's id", "up_to is the id of the newest job that is meant.")
+			return answer.Refuse(http.StatusBadRequest, "Not a job's id",
+				"up_to is the id of the newest job that is meant.")
 		}
 		meant = func(j queue.Job) bool { return j.ID <= last }
 	}
@@ -159,7 +161,8 @@ func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
 func page(r *http.Request, normal, most int) (after int64, limit int, err error) {
 	if text := r.URL.Query().Get("after"); text != "" {
 		if after, err = strconv.ParseInt(text, 10, 64); err != nil || after < 0 {
-			return 0, 0, refuse(http.StatusBadRequest, "Not a cursor", `after is what "next" said on the page before.`)
+			return 0, 0, answer.Refuse(http.StatusBadRequest, "Not a cursor",
+				`after is what "next" said on the page before.`)
 		}
 	}
 	limit, err = pageLimit(r, normal, most)
@@ -174,7 +177,7 @@ func pageLimit(r *http.Request, normal, most int) (int, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > most {
-		return 0, refuse(http.StatusBadRequest, "Limit out of range", "limit is a number from 1 to "+strconv.Itoa(most)+".")
+		return 0, answer.Refuse(http.StatusBadRequest, "Limit out of range", "limit is a number from 1 to "+strconv.Itoa(most)+".")
 	}
 	return n, nil
 }

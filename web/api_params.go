@@ -56,7 +56,7 @@ func yesOrNo(r *http.Request, name string) (bool, error) {
 	text := r.URL.Query().Get(name)
 	yes, err := strconv.ParseBool(cmp.Or(text, "false"))
 	if err != nil {
-		return false, refuse(http.StatusBadRequest, "Not yes or no", name+" is true or false.")
+		return false, answer.Refuse(http.StatusBadRequest, "Not yes or no", name+" is true or false.")
 	}
 	return yes, nil
 }
@@ -78,7 +78,7 @@ func onlyKnown(known []string, serve endpoint) endpoint {
 	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 		query, err := url.ParseQuery(r.URL.RawQuery)
 		if err != nil {
-			return refuse(http.StatusBadRequest, "Not understood", "The part of the address behind the question mark is not escaped rightly.")
+			return answer.Refuse(http.StatusBadRequest, "Not understood", "The part of the address behind the question mark is not escaped rightly.")
 		}
 		names := make([]string, 0, len(query))
 		for name := range query {
@@ -92,9 +92,9 @@ func onlyKnown(known []string, serve endpoint) endpoint {
 				if len(known) > 0 {
 					takes = "This path takes " + strings.Join(known, ", ") + "."
 				}
-				return refuse(http.StatusBadRequest, "Unknown parameter", "There is no parameter "+answer.Quoted(name)+". "+takes)
+				return answer.Refuse(http.StatusBadRequest, "Unknown parameter", "There is no parameter "+answer.Quoted(name)+". "+takes)
 			case len(query[name]) > 1:
-				return refuse(http.StatusBadRequest, "Parameter given twice", "Give the parameter "+answer.Quoted(name)+" once.")
+				return answer.Refuse(http.StatusBadRequest, "Parameter given twice", "Give the parameter "+answer.Quoted(name)+" once.")
 			}
 		}
 		return serve(w, r, p)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/store"
 )
@@ -28,10 +29,10 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	q := r.URL.Query()
 	status := q.Get("status")
 	if status != "" && status != "ACTIVE" && status != "INACTIVE" {
-		return refuse(http.StatusBadRequest, "Unknown status", "status is ACTIVE or INACTIVE.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown status", "status is ACTIVE or INACTIVE.")
 	}
 	if len(q.Get("q")) > maxQuery {
-		return refuse(http.StatusBadRequest, "The search is too long", "q has at most 400 bytes.")
+		return answer.Refuse(http.StatusBadRequest, "The search is too long", "q has at most 400 bytes.")
 	}
 	brief, err := yesOrNo(r, "brief")
 	if err != nil {
@@ -63,7 +64,7 @@ func productID(p httprouter.Params) (string, int64, error) {
 	}
 	id, err := catalog.ParseProductID(p.ByName("id"))
 	if err != nil {
-		return "", 0, refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
+		return "", 0, answer.Refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
 	}
 	return shop, id, nil
 }
@@ -122,11 +123,11 @@ func deliveryFilter(r *http.Request, at string, limit int) (f store.DeliveryFilt
 	q := r.URL.Query()
 	f = store.DeliveryFilter{Shop: q.Get("shop"), Topic: q.Get("topic"), Outcome: store.Outcome(q.Get("outcome")), Cursor: q.Get(at), Limit: limit}
 	if f.Outcome != "" && !slices.Contains(store.Outcomes(), f.Outcome) {
-		return f, refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
+		return f, answer.Refuse(http.StatusBadRequest, "Unknown outcome", "outcome is applied, stale, duplicate, queued, dead, ignored or mismatch.")
 	}
 	if text := q.Get("product"); text != "" {
 		if f.Product, err = catalog.ParseProductID(text); err != nil {
-			return f, refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
+			return f, answer.Refuse(http.StatusBadRequest, "Not a product's id", err.Error()+".")
 		}
 	}
 	return f, nil

@@ -30,7 +30,7 @@ func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.P
 func shopName(p httprouter.Params) (string, error) {
 	name, err := catalog.ParseShop(p.ByName("shop"))
 	if err != nil {
-		return "", refuse(http.StatusBadRequest, "Not a shop's name", err.Error()+".")
+		return "", answer.Refuse(http.StatusBadRequest, "Not a shop's name", err.Error()+".")
 	}
 	return name, nil
 }
@@ -53,8 +53,8 @@ func (s *Server) knownShop(r *http.Request, p httprouter.Params) (status.Connect
 	return status.Connection{}, s.unknownShop(name)
 }
 
-func (s *Server) unknownShop(name string) *Refusal {
-	return &Refusal{Status: http.StatusNotFound, Title: "Unknown shop", Code: answer.CodeUnknownShop,
+func (s *Server) unknownShop(name string) *answer.Refusal {
+	return &answer.Refusal{Status: http.StatusNotFound, Title: "Unknown shop", Code: answer.CodeUnknownShop,
 		Detail: name + " is not connected; " + s.o.Command("shop list") + " shows those that are."}
 }
 
@@ -169,7 +169,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 	}
 	sel = selectionOf(sel)
 	if err := sel.Validate(); err != nil {
-		return refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
+		return answer.Refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
 	}
 	dry, err := yesOrNo(r, "dry_run")
 	if err != nil {
@@ -185,7 +185,7 @@ func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httpr
 			return err
 		}
 		if effect.Drastic() && !dry {
-			return refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+
+			return answer.Refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+
 				". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
 		}
 	}
@@ -214,10 +214,10 @@ func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter
 	switch body.Hold {
 	case HoldOpen, HoldClosed, HoldAuto, HoldTry:
 	default:
-		return refuse(http.StatusBadRequest, "Unknown decision", "hold is open (no calls), closed (all calls), auto or try (the next try now).")
+		return answer.Refuse(http.StatusBadRequest, "Unknown decision", "hold is open (no calls), closed (all calls), auto or try (the next try now).")
 	}
 	if s.o.Outbound == nil {
-		return refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+		return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
 	}
 	if err := s.o.Outbound.Hold(shop.Shop, body.Hold); err != nil {
 		return err

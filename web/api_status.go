@@ -133,7 +133,7 @@ func selectionWords(sel catalog.Selection) string {
 // secret that signs it.
 func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if s.o.SendSample == nil {
-		return refuse(http.StatusConflict, "Not listening", "A sample is sent while stockroom serve runs.")
+		return answer.Refuse(http.StatusConflict, "Not listening", "A sample is sent while stockroom serve runs.")
 	}
 	var body struct {
 		Shop  string `json:"shop"`

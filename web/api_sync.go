@@ -97,7 +97,7 @@ func runKind(text string) (store.RunKind, error) {
 	case store.RunFull, store.RunIncremental, store.RunReconcile:
 		return kind, nil
 	}
-	return "", refuse(http.StatusBadRequest, "Unknown kind", "kind is full, incremental or reconcile.")
+	return "", answer.Refuse(http.StatusBadRequest, "Unknown kind", "kind is full, incremental or reconcile.")
 }
 
 func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -122,11 +122,11 @@ func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.P
 func (s *Server) run(r *http.Request, p httprouter.Params) (store.SyncRun, error) {
 	id, err := strconv.ParseInt(p.ByName("id"), 10, 64)
 	if err != nil || id <= 0 {
-		return store.SyncRun{}, refuse(http.StatusBadRequest, "Not a sync's id", "A sync's id is a number; /api/v1/syncs lists them.")
+		return store.SyncRun{}, answer.Refuse(http.StatusBadRequest, "Not a sync's id", "A sync's id is a number; /api/v1/syncs lists them.")
 	}
 	run, err := s.o.Store.Run(r.Context(), id)
 	if errors.Is(err, store.ErrNotFound) {
-		return run, refuse(http.StatusNotFound, "No such sync", "There is no sync with this id, or it is so old that it is not kept any more; /api/v1/syncs lists those there are.")
+		return run, answer.Refuse(http.StatusNotFound, "No such sync", "There is no sync with this id, or it is so old that it is not kept any more; /api/v1/syncs lists those there are.")
 	}
 	return run, err
 }
@@ -162,7 +162,7 @@ func (s *Server) comparing(r *http.Request, p httprouter.Params) (string, Syncs,
 		return "", nil, err
 	}
 	if s.o.Syncs == nil {
-		return "", nil, refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
+		return "", nil, answer.Refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
 	}
 	return shop.Shop, s.o.Syncs, nil
 }
@@ -174,7 +174,7 @@ func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprou
 	}
 	have := s.account(r.Context()).Shop(shop)
 	if have == nil || have.Sync == nil {
-		return refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
+		return answer.Refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
 	}
 	return writeJSON(w, http.StatusOK, have.Sync)
 }
@@ -197,7 +197,7 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 		return err
 	}
 	if body.DryRun && kind != store.RunReconcile {
-		return refuse(http.StatusBadRequest, "No dry run of this", "Only a reconcile can be run dry: it compares and tells, and changes nothing.")
+		return answer.Refuse(http.StatusBadRequest, "No dry run of this", "Only a reconcile can be run dry: it compares and tells, and changes nothing.")
 	}
 	id, err := syncs.Start(r.Context(), shop, kind, body.DryRun)
 	if err != nil {
@@ -232,7 +232,7 @@ func (s *Server) apiSubscriptions(w http.ResponseWriter, r *http.Request, p http
 // lead to a wrong address.
 func (s *Server) apiRegister(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	if s.o.PublicURL == "" {
-		return &Refusal{Status: http.StatusConflict, Title: noPublicAddress, Code: answer.CodeNoPublicAddress, Detail: "Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again."}
+		return &answer.Refusal{Status: http.StatusConflict, Title: noPublicAddress, Code: answer.CodeNoPublicAddress, Detail: "Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again."}
 	}
 	return s.checkSubscriptions(w, r, p, true)
 }
@@ -257,12 +257,12 @@ func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p ht
 // outboundRefusal turns an error of a call to Shopify into an answer. Others
 // stay as they are.
 func outboundRefusal(err error) error {
-	var known *Refusal
+	var known *answer.Refusal
 	var e *shopify.Error
 	if errors.As(err, &known) || !errors.As(err, &e) {
 		return err
 	}
-	r := &Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: answer.CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again by itself."}
+	r := &answer.Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: answer.CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again by itself."}
 	switch e.Root().Kind {
 	case shopify.KindCancelled:
 		return err

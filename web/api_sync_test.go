@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/shopify"
 	"stockroom/status"
@@ -122,7 +123,7 @@ func TestASyncThatCannotBeginSaysWhatToDo(t *testing.T) {
 		{"no body", syncPath, ``, nil, 400, "JSON"},
 		{"a shop that is not connected", "/api/v1/shops/wool.myshopify.com/sync", `{"kind":"full"}`, nil, 404, "shop list"},
 		{"no shop's name", "/api/v1/shops/wool/sync", `{"kind":"full"}`, nil, 400, "wool"},
-		{"another one in the way", syncPath, `{"kind":"full"}`, refuse(409, "Another sync runs", "It begins after that."), 409, "after that"},
+		{"another one in the way", syncPath, `{"kind":"full"}`, answer.Refuse(409, "Another sync runs", "It begins after that."), 409, "after that"},
 	} {
 		f.err = tt.err
 		if got := r.admin(tt.want, "POST", tt.path, tt.body); !strings.Contains(got, tt.words) {

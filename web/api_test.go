@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/store"
 	"stockroom/webhook"
@@ -399,7 +400,7 @@ func TestASampleDeliveryIsSentByTheServer(t *testing.T) {
 	r := newRig(t, func(o *Options) {
 		o.SendSample = func(_ context.Context, s Sample) (SampleSent, error) {
 			if s.Shop == "unknown" {
-				return SampleSent{}, refuse(404, "", "This shop is not connected.")
+				return SampleSent{}, answer.Refuse(404, "", "This shop is not connected.")
 			}
 			body = string(s.Body)
 			return SampleSent{URL: "http://127.0.0.1:8080/webhooks/shopify/products", Shop: testShop, Topic: s.Topic, Status: 200, Answer: []byte("<busy>")}, nil

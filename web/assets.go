@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
+	"stockroom/answer"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -81,7 +82,7 @@ func slim(body []byte) []byte {
 func (s *Server) asset(w http.ResponseWriter, _ *http.Request, p httprouter.Params) error {
 	file, ok := s.assets.byName[p.ByName("name")]
 	if !ok {
-		return refuse(http.StatusNotFound, "Not found", "There is no such file; reload the page.")
+		return answer.Refuse(http.StatusNotFound, "Not found", "There is no such file; reload the page.")
 	}
 	w.Header().Set("Content-Type", file.kind)
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")

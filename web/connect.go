@@ -71,7 +71,7 @@ func (s *Server) connect(ctx context.Context, in AddShop) (*Found, error) {
 // connectRefusal says why a shop was not connected.
 func connectRefusal(err error) error {
 	var e *shopify.Error
-	var r *Refusal
+	var r *answer.Refusal
 	if !errors.As(err, &e) || !errors.As(outboundRefusal(e), &r) {
 		return err
 	}
@@ -94,27 +94,27 @@ var credentialNames = map[string]string{
 	"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token",
 }
 
-func badCredential(field, detail string) *Refusal {
-	return &Refusal{
+func badCredential(field, detail string) *answer.Refusal {
+	return &answer.Refusal{
 		Status: http.StatusBadRequest, Title: "Not the right credentials", Code: answer.CodeCredentials, Detail: detail,
 		More: map[string]any{"field": field},
 	}
 }
 
 // MissingCredential refuses a connection without the one of that name.
-func MissingCredential(field string) *Refusal {
+func MissingCredential(field string) *answer.Refusal {
 	return badCredential(field, "The app's "+credentialNames[field]+" is missing; it is in the app's settings in Shopify's Dev Dashboard.")
 }
 
 // wrong finds what was pasted into the wrong place, nil for nothing. What was
 // given is in no message.
-func (a AddShop) wrong() *Refusal {
+func (a AddShop) wrong() *answer.Refusal {
 	for _, c := range []struct{ field, value string }{
 		{"api_key", a.APIKey}, {"secret", a.Secret.Reveal()},
 		{"previous_secret", a.PreviousSecret.Reveal()}, {"access_token", a.AccessToken.Reveal()},
 	} {
 		name, given := "What was given as the "+credentialNames[c.field], strings.ToLower(c.value)
-		is := func(what, instead string) *Refusal {
+		is := func(what, instead string) *answer.Refusal {
 			return badCredential(c.field, fmt.Sprintf("%s is %s. %sThe %s is in the app's settings in Shopify's Dev Dashboard.",
 				name, what, instead, credentialNames[c.field]))
 		}
@@ -152,7 +152,7 @@ func secretLike(value string) bool {
 func typedConnection(get func(name string) string) (AddShop, error) {
 	shop, err := catalog.ReadShop(get("shop"))
 	if err != nil {
-		return AddShop{}, &Refusal{
+		return AddShop{}, &answer.Refusal{
 			Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"},
 		}
 	}

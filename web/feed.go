@@ -12,6 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/store"
 )
 
@@ -27,7 +28,7 @@ const (
 func (s *Server) apiChanges(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if text := r.URL.Query().Get("after"); text != "" {
 		if n, err := strconv.ParseInt(text, 10, 64); err != nil || n < 0 {
-			return refuse(http.StatusBadRequest, "Not a place in the feed", "after is the seq of the newest change that you have.")
+			return answer.Refuse(http.StatusBadRequest, "Not a place in the feed", "after is the seq of the newest change that you have.")
 		}
 	}
 	after, limit, err := page(r, 1000, 10000)
@@ -41,7 +42,7 @@ func (s *Server) apiChanges(w http.ResponseWriter, r *http.Request, _ httprouter
 	wait := 0
 	if text := r.URL.Query().Get("wait"); text != "" {
 		if wait, err = strconv.Atoi(text); err != nil || wait < 0 || wait > feedWaitMost {
-			return refuse(http.StatusBadRequest, "Wait out of range", fmt.Sprintf("wait is a number of seconds from 0 to %d.", feedWaitMost))
+			return answer.Refuse(http.StatusBadRequest, "Wait out of range", fmt.Sprintf("wait is a number of seconds from 0 to %d.", feedWaitMost))
 		}
 	}
 	p, err := s.feedFrom(r.Context(), f)
@@ -76,11 +77,11 @@ func (s *Server) feedFrom(ctx context.Context, f store.FeedFilter) (store.FeedPa
 	const again = " Read all products once (/api/v1/products-export) and go on behind the number in its header Stockroom-Seq."
 	switch {
 	case f.After < p.Oldest-1:
-		return p, &Refusal{Status: http.StatusGone, Title: "The feed does not go back that far",
+		return p, &answer.Refusal{Status: http.StatusGone, Title: "The feed does not go back that far",
 			Detail: fmt.Sprintf("The oldest change that is kept has seq %d.%s", p.Oldest, again),
 			More:   map[string]any{"oldest": p.Oldest, "newest": p.Newest}}
 	case f.After > p.Newest:
-		return p, &Refusal{Status: http.StatusConflict, Title: "The feed is not there yet",
+		return p, &answer.Refusal{Status: http.StatusConflict, Title: "The feed is not there yet",
 			Detail: fmt.Sprintf("The newest change has seq %d, so this is an older state or another catalogue.%s", p.Newest, again),
 			More:   map[string]any{"oldest": p.Oldest, "newest": p.Newest}}
 	}
@@ -129,7 +130,7 @@ func (s *Server) streamChanges(w http.ResponseWriter, r *http.Request, f store.F
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		n, err := strconv.ParseInt(last, 10, 64)
 		if err != nil || n < 0 {
-			return refuse(http.StatusBadRequest, "Not an event of the feed", "Last-Event-ID is the seq of the newest change that was received.")
+			return answer.Refuse(http.StatusBadRequest, "Not an event of the feed", "Last-Event-ID is the seq of the newest change that was received.")
 		}
 		f.After = n
 	}

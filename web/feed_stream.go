@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"stockroom/answer"
 	"sync"
 	"time"
 )
@@ -34,14 +35,15 @@ func (s *Server) EndStreams() { s.streams.once.Do(func() { close(s.streams.endin
 func (t *streams) takePlace() (release func(), err error) {
 	select {
 	case <-t.ending:
-		return nil, &Refusal{Status: http.StatusServiceUnavailable, Title: "Stockroom is stopping", RetryAfter: streamRetry, Detail: "Connect again in a few seconds."}
+		return nil, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Stockroom is stopping", RetryAfter: streamRetry, Detail: "Connect again in a few seconds."}
 	default:
 	}
 	select {
 	case t.places <- struct{}{}:
 		return func() { <-t.places }, nil
 	default:
-		return nil, &Refusal{Status: http.StatusServiceUnavailable, Title: "Too many readers", RetryAfter: streamRetry,
+		return nil, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Too many readers",
+			RetryAfter: streamRetry,
 			Detail: "64 readers follow at this moment, which is the most. Close one and try again."}
 	}
 }

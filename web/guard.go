@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"stockroom/answer"
 	"strconv"
 )
 
@@ -32,7 +33,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 
 // turnAway answers a request that may not go on: a browser that could log in is
 // sent to do so.
-func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *Refusal) {
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request, refusal *answer.Refusal) {
 	if refusal.Status == http.StatusUnauthorized {
 		if wantsPage(r) && r.Header.Get("Authorization") == "" {
 			s.sendToLogin(w, r)

@@ -20,6 +20,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"stockroom/admit"
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/folder"
 	"stockroom/queue"
@@ -52,7 +53,7 @@ func (s *shops) Add(ctx context.Context, a AddShop) (*Found, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.APIKey == "refuse" {
-		return nil, refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
+		return nil, answer.Refuse(http.StatusBadRequest, "", "Shopify does not know this key.")
 	}
 	if err := s.fail; err != nil {
 		s.fail = nil
@@ -72,7 +73,7 @@ func (s *shops) Remove(ctx context.Context, shop string, purge, dry bool) (Remov
 	defer s.mu.Unlock()
 	out := Removed{Shop: shop, Products: 1, SubscriptionsLeft: []string{}, Files: []string{}}
 	if !slices.ContainsFunc(s.list, func(v status.Connection) bool { return v.Shop == shop }) {
-		return out, refuse(http.StatusNotFound, "No such shop", shop+" is not connected.")
+		return out, answer.Refuse(http.StatusNotFound, "No such shop", shop+" is not connected.")
 	}
 	if dry {
 		out.ProductsDeactivated, out.Files = 1, []string{"/data/state.db.damaged-1"}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/queue"
 )
 
@@ -117,7 +118,7 @@ func (s *Server) act(r *http.Request, p httprouter.Params) (url.Values, error) {
 		}
 		return said, err
 	}
-	return nil, refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
+	return nil, answer.Refuse(http.StatusNotFound, "Not found", "A job can be retried or discarded.")
 }
 
 // diedAgain reports whether a job failed for good once more since the page that a
@@ -207,7 +208,7 @@ func (s *Server) discardMany(ctx context.Context, ids []uint64) (url.Values, err
 // came since is left alone, and a second click finds nothing.
 func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error) {
 	if action != "retry" && action != "discard" {
-		return nil, refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
+		return nil, answer.Refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
 	}
 	bound, seen, err := listedUntil(r.FormValue("newest"), r.FormValue("seen"))
 	if err != nil && (action == "discard" || r.FormValue("newest")+r.FormValue("seen") != "") {
@@ -237,7 +238,7 @@ func listedUntil(newest, seen string) (uint64, time.Time, error) {
 	bound, err := strconv.ParseUint(newest, 10, 64)
 	at, err2 := strconv.ParseInt(seen, 10, 64)
 	if err != nil || err2 != nil {
-		return math.MaxUint64, time.Now(), refuse(http.StatusBadRequest, "Which ones?", "The form does not say which list it belongs to; open the list again.")
+		return math.MaxUint64, time.Now(), answer.Refuse(http.StatusBadRequest, "Which ones?", "The form does not say which list it belongs to; open the list again.")
 	}
 	return bound, time.Unix(0, at), nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/config"
 )
 
@@ -43,7 +44,7 @@ func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprou
 			return sayAndGo(w, "/shops", "/shops", saying("connected", 1))
 		}
 	}
-	var wrong *Refusal
+	var wrong *answer.Refusal
 	if !errors.As(err, &wrong) {
 		return err
 	}

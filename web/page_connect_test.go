@@ -48,7 +48,7 @@ func TestTheFormSaysWhatIsWrongBesideTheField(t *testing.T) {
 			"Nothing was stored: no connection to wool.myshopify.com. Check the network and status.shopify.com, or connect it without asking."},
 		{"no points", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindBudget}, 503, "", "Try again in a minute, or connect it without asking."},
 		{"renamed", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindMoved, Moved: "flax.myshopify.com"}, 409, "", "Shopify calls this shop flax.myshopify.com"},
-		{"declared", "wool", "k", secretTyped, "", &Refusal{Status: 409, Code: answer.CodeDeclared, Detail: "The environment declares it."}, 409, "", "The environment declares it."},
+		{"declared", "wool", "k", secretTyped, "", &answer.Refusal{Status: 409, Code: answer.CodeDeclared, Detail: "The environment declares it."}, 409, "", "The environment declares it."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r.t, r.shops.fail = t, tt.fail

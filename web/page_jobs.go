@@ -11,6 +11,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/queue"
 	"stockroom/store"
 )
@@ -207,7 +208,8 @@ func (s *Server) jobsPage(w http.ResponseWriter, r *http.Request, _ httprouter.P
 	case "":
 		f.After = 0
 	default:
-		return refuse(http.StatusBadRequest, "Unknown state", "The lists are those of what waits and of what failed.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown state",
+			"The lists are those of what waits and of what failed.")
 	}
 	v := jobsView{Shops: shops, Filtered: f.Labels != nil, First: f.After == 0}
 	names := s.newTitles(r.Context(), len(shops) > 1)
@@ -324,7 +326,7 @@ type hiddenField struct{ Name, Value string }
 // discardPage asks whether to discard one job, or all that are listed.
 func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	if p.ByName("action") != "discard" {
-		return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
+		return answer.Refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 	}
 	q := r.URL.Query()
 	v := confirmView{Stay: "Keep", Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"stockroom/answer"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -18,7 +19,7 @@ type problemView struct {
 
 // problemOf puts a refusal into the words of a page. What is not there is no
 // trouble: a job that was done meanwhile, an old address.
-func (s *Server) problemOf(path string, r *Refusal) problemView {
+func (s *Server) problemOf(path string, r *answer.Refusal) problemView {
 	v := problemView{Title: r.Title, Detail: forPeople(r.Detail), Mood: moodBad, Stamp: "Not possible", Back: navEntry{Path: "/", Name: "overview"}}
 	if v.Title == "" {
 		v.Title = http.StatusText(r.Status)
@@ -48,7 +49,7 @@ func forPeople(detail string) string {
 }
 
 // showProblem answers with the page of an error.
-func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, refusal *Refusal, bare bool) error {
+func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, refusal *answer.Refusal, bare bool) error {
 	v := s.problemOf(r.URL.Path, refusal)
 	if bare {
 		v.Back = navEntry{Path: "/", Name: "overview"}
@@ -61,7 +62,7 @@ func (s *Server) showProblem(w http.ResponseWriter, r *http.Request, refusal *Re
 func (s *Server) wrongMethod() http.HandlerFunc {
 	answer := s.endpoint(s.asPage(func(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 		if wantsPage(r) {
-			return refuse(http.StatusMethodNotAllowed, "This is no page", "The address belongs to a button, and is not opened by itself. Nothing was changed.")
+			return answer.Refuse(http.StatusMethodNotAllowed, "This is no page", "The address belongs to a button, and is not opened by itself. Nothing was changed.")
 		}
 		return wrongMethodOf(w)
 	}))
@@ -70,7 +71,7 @@ func (s *Server) wrongMethod() http.HandlerFunc {
 
 // pageOf is showProblem where a handler has panicked: should the page do so too,
 // it is an error.
-func (s *Server) pageOf(w http.ResponseWriter, r *http.Request, refusal *Refusal) (err error) {
+func (s *Server) pageOf(w http.ResponseWriter, r *http.Request, refusal *answer.Refusal) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = errors.New("the page of the error panicked")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/store"
 )
 
@@ -43,7 +44,7 @@ func (s *Server) productsPage(w http.ResponseWriter, r *http.Request, _ httprout
 		Cursor: q.Get("cursor"), Limit: productsListed, Brief: true,
 	}
 	if f.Status != "" && f.Status != "ACTIVE" && f.Status != "INACTIVE" {
-		return refuse(http.StatusBadRequest, "Unknown status", "A product is active or inactive.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown status", "A product is active or inactive.")
 	}
 	shops, err := s.shopOptions(r.Context(), f.Shop)
 	if err != nil {
@@ -51,7 +52,7 @@ func (s *Server) productsPage(w http.ResponseWriter, r *http.Request, _ httprout
 	}
 	found, err := s.o.Store.Search(r.Context(), f)
 	if errors.Is(err, store.ErrCursor) {
-		return refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the first one.")
+		return answer.Refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the first one.")
 	}
 	if err != nil {
 		return err

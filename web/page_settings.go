@@ -10,6 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/config"
 	"stockroom/status"
 )
@@ -118,7 +119,7 @@ var findings = map[string]marked{"ok": {moodGood, "Works"}, "warn": {moodWait, "
 // checkAction runs the doctor. It is a POST because it spends a shop's points.
 func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	if s.o.Doctor == nil {
-		return refuse(http.StatusConflict, "Nothing to check", "This server has no checks of its own; stockroom doctor has.")
+		return answer.Refuse(http.StatusConflict, "Nothing to check", "This server has no checks of its own; stockroom doctor has.")
 	}
 	s.doctor.run(r.Context(), s.o.Doctor)
 	return sayAndGo(w, "/settings", "/settings", saying("checked", 1))

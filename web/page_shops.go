@@ -8,6 +8,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/status"
 )
 
@@ -55,7 +56,7 @@ func (s *Server) showShops(w http.ResponseWriter, r *http.Request, code int, for
 	if text := r.URL.Query().Get("from"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 {
-			return refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the first one.")
+			return answer.Refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the first one.")
 		}
 		from = n
 	}
@@ -182,12 +183,13 @@ func (s *Server) circuitAction(w http.ResponseWriter, r *http.Request, p httprou
 		return err
 	}
 	if s.o.Outbound == nil {
-		return refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+		return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
 	}
 	hold := Hold(r.FormValue("hold"))
 	said, known := map[Hold]string{HoldOpen: "held", HoldAuto: "allowed", HoldTry: "tried"}[hold]
 	if !known {
-		return refuse(http.StatusBadRequest, "Unknown decision", "Calls can be held back, allowed again or tried now.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown decision",
+			"Calls can be held back, allowed again or tried now.")
 	}
 	if err := s.o.Outbound.Hold(shop.Shop, hold); err != nil {
 		return err
@@ -204,7 +206,7 @@ func (s *Server) registerAction(w http.ResponseWriter, r *http.Request, p httpro
 		return err
 	}
 	if s.o.PublicURL == "" {
-		return refuse(http.StatusConflict, noPublicAddress,
+		return answer.Refuse(http.StatusConflict, noPublicAddress,
 			"Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again.")
 	}
 	got, err := syncs.CheckSubscriptions(r.Context(), shop, true)
@@ -213,7 +215,8 @@ func (s *Server) registerAction(w http.ResponseWriter, r *http.Request, p httpro
 	}
 	s.audit.Info("subscriptions registered on the page", "shop", shop, "present", got.Present)
 	if !got.Present {
-		return refuse(http.StatusConflict, "Not every subscription could be made", sentences(got.Error, got.Next))
+		return answer.Refuse(http.StatusConflict, "Not every subscription could be made",
+			sentences(got.Error, got.Next))
 	}
 	return sayAndGo(w, r.FormValue("back"), "/shops", saying("registered", 1))
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/store"
 )
 
@@ -148,7 +149,7 @@ func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.
 		kind = store.RunFull
 	case "reconcile":
 	default:
-		return refuse(http.StatusBadRequest, "Unknown kind", "Choose what to start on the page Syncs.")
+		return answer.Refuse(http.StatusBadRequest, "Unknown kind", "Choose what to start on the page Syncs.")
 	}
 	before, err := s.o.Store.Runs(r.Context(), store.RunFilter{Limit: 1})
 	if err != nil {

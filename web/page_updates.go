@@ -12,6 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/answer"
 	"stockroom/catalog"
 	"stockroom/store"
 )
@@ -38,7 +39,8 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 	}
 	found, err := s.o.Store.SearchDeliveries(r.Context(), f)
 	if errors.Is(err, store.ErrCursor) {
-		return refuse(http.StatusBadRequest, "Not a page", "This page of the list does not exist; begin at the newest.")
+		return answer.Refuse(http.StatusBadRequest, "Not a page",
+			"This page of the list does not exist; begin at the newest.")
 	}
 	if err != nil {
 		return err

@@ -165,13 +165,13 @@ func publicRoot(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) err
 
 // noPath answers a path that is none, as a page where a browser asks the admin
 // listener.
-func noPath() *Refusal {
-	return refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
+func noPath() *answer.Refusal {
+	return answer.Refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 }
 
 // wrongMethodOf tells which methods a path takes.
-func wrongMethodOf(w http.ResponseWriter) *Refusal {
-	return refuse(http.StatusMethodNotAllowed, "Wrong method", "This path takes other methods: "+w.Header().Get("Allow")+".")
+func wrongMethodOf(w http.ResponseWriter) *answer.Refusal {
+	return answer.Refuse(http.StatusMethodNotAllowed, "Wrong method", "This path takes other methods: "+w.Header().Get("Allow")+".")
 }
 
 // recovered answers 500 when a handler panics; one bad page must not cost the
@@ -187,7 +187,7 @@ func (s *Server) recovered(next http.Handler) http.Handler {
 				panic(p)
 			}
 			s.lines.Error("a handler panicked", "method", r.Method, "path", r.URL.Path, "panic", p, "stack", string(debug.Stack()))
-			refusal := refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause.")
+			refusal := answer.Refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause.")
 			if !wantsPage(r) || s.pageOf(w, r, refusal) != nil {
 				refusal.Write(w)
 			}

@@ -71,7 +71,7 @@ type Options struct {
 }
 
 // Shops is how shop connections are read and changed. Errors that a person can
-// mend are a *Refusal.
+// mend are a *answer.Refusal.
 type Shops interface {
 	List(ctx context.Context) ([]status.Connection, error)
 	// Add connects a shop, or changes its connection. With Check the shop is asked

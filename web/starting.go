@@ -3,6 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"stockroom/answer"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func unready(title string, why func() string) http.Handler {
 			_, _ = w.Write([]byte("ok\n"))
 			return
 		}
-		refusal := &Refusal{
+		refusal := &answer.Refusal{
 			Status: http.StatusServiceUnavailable, Title: title, RetryAfter: startingAgain,
 			Detail: why() + " Nothing was kept of this request; send it again in a few seconds.",
 		}

@@ -8,7 +8,7 @@ import (
 )
 
 // Syncs is how comparisons with the shop are started and ended. nil in Options:
-// nothing is compared. Errors that a person can mend are a *Refusal.
+// nothing is compared. Errors that a person can mend are a *answer.Refusal.
 type Syncs interface {
 	// Start begins a run at once, or joins the one of its kind that runs or
 	// waits; the run's id is found in the list of runs.
