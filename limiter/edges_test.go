@@ -303,20 +303,22 @@ func TestTheQueue(t *testing.T) {
 			}
 		})
 	})
-	t.Run("is left at once by a call whose time will not do", func(t *testing.T) {
-		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
-			spendAll(t, l)
-			until(40 * time.Second)
-			ask(l, shopA, Bulk, 80)
-			short, cancel := context.WithTimeout(ctx, 10*time.Second)
-			defer cancel()
-			_, err := l.Wait(short, shopA, Bulk, 80)
-			var we *WaitError
-			if !errors.As(err, &we) || !time.Now().Equal(at(40*time.Second)) || !we.Next.Equal(at(time.Minute)) {
-				t.Errorf("%v at %v", err, time.Since(epoch))
-			}
+	for _, o := range []Options{{Fixed: true}, {}} { // together they ask for more than the budget, learnt or not
+		t.Run(fmt.Sprint("is left at once by a call whose time will not do, fixed: ", o.Fixed), func(t *testing.T) {
+			bubble(t, o, func(t *testing.T, l *Limiter) {
+				spendAll(t, l)
+				until(40 * time.Second)
+				ask(l, shopA, Bulk, 80)
+				short, cancel := context.WithTimeout(ctx, 10*time.Second)
+				defer cancel()
+				_, err := l.Wait(short, shopA, Bulk, 80)
+				var we *WaitError
+				if !errors.As(err, &we) || !time.Now().Equal(at(40*time.Second)) || !we.Next.Equal(at(time.Minute)) {
+					t.Errorf("%v at %v", err, time.Since(epoch))
+				}
+			})
 		})
-	})
+	}
 	t.Run("is not left while an answer may free points", func(t *testing.T) {
 		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
 			spend(l, Bulk, 40)

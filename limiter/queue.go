@@ -127,9 +127,8 @@ func (s *shop) turn(t int64, g *Grant) (int64, bool) {
 	for p := g.prev; p != nil; p = p.prev {
 		cost += p.cost
 	}
-	// all of them need not fit at once: a lower bound is what is wanted
-	cost = min(cost, max(g.cost, s.budget(t)))
 	if limit, ok := s.limit(); ok {
+		// all of them need not fit at once: a lower bound is what is wanted
 		cost = min(cost, limit)
 	}
 	own, ok := s.when(t, cost)
