@@ -327,6 +327,32 @@ func TestForgetAndCompact(t *testing.T) {
 	})
 }
 
+func TestAShopThatIsAskedForWhileItIsPutAwayStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, db := newMachine(), &hooked{DB: openDB(t)}
+		o := Options{Fixed: true, Uptime: m.uptime}
+		l := openLimiter(t, db, o)
+		l.Snapshot(shopA)
+		until(0)
+		g := grab(t, l, Bulk, 40)
+		g.PenaltyAt(time.Now(), at(time.Hour))
+		g.SettleAt(time.Now(), 40, nil)
+		l.settled()
+		until(10 * time.Minute)
+		lift := func() { l.Lift(shopA) }
+		db.before.Store(&lift)
+		if n, err := l.Compact(); n != 0 || err != nil {
+			t.Errorf("dropped a shop that somebody wants: %d %v", n, err)
+		}
+		l.settled()
+		l.crash()
+		l = openLimiter(t, db.DB, o)
+		if s, _ := l.Snapshot(shopA); !s.Penalty.IsZero() {
+			t.Errorf("the wait that a person ended is back after a crash: %+v", s)
+		}
+	})
+}
+
 // TestKill9 spends points in a process that is killed, over and over, and adds
 // up what it reported before it died, by the clock since boot.
 func TestKill9(t *testing.T) {

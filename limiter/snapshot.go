@@ -76,32 +76,25 @@ func (l *Limiter) Compact() (int, error) {
 	l.lease.io.Lock()
 	defer l.lease.io.Unlock()
 	var idle []*shop
+	var recs [][]byte
 	for _, s := range l.all() {
 		s.mu.Lock()
 		if s.idle(t) {
 			s.enter(t)
-			// from here on, whoever wants points needs a new lease, which
-			// is written after this record
+			// from here on, whoever wants points needs a new lease, and whoever
+			// changes anything a record: both are pending until this one is written
 			s.lease = 0
-			idle = append(idle, s)
+			idle, recs = append(idle, s), append(recs, s.record(0))
 		}
 		s.mu.Unlock()
 	}
 	if len(idle) == 0 || l.lease.poison != nil || l.closed.Load() {
 		return 0, l.lease.poison
 	}
-	touched := map[*shop]bool{}
 	err := l.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket(rootBucket).Bucket(shopsBucket)
-		for _, s := range idle {
-			s.mu.Lock()
-			ok, rec := s.unused() && s.last == t, s.record(s.flight.points+s.lease)
-			s.mu.Unlock()
-			if !ok {
-				touched[s] = true
-				continue
-			}
-			if err := b.Put([]byte(s.name), rec); err != nil {
+		for i, s := range idle {
+			if err := b.Put([]byte(s.name), recs[i]); err != nil {
 				return err
 			}
 		}
@@ -113,7 +106,7 @@ func (l *Limiter) Compact() (int, error) {
 	n := 0
 	for _, s := range idle {
 		s.mu.Lock()
-		drop := !touched[s] && s.unused() && s.last == t
+		drop := s.unused()
 		if drop {
 			s.end()
 		}
@@ -130,5 +123,5 @@ func (l *Limiter) Compact() (int, error) {
 func (s *shop) idle(t int64) bool { return s.unused() && t-s.last >= 2*s.log.span }
 
 func (s *shop) unused() bool {
-	return !s.dead && s.flight.n == 0 && s.queued == 0 && !s.pending && s.flushed == nil
+	return !s.dead && s.flight.n == 0 && s.queued == 0 && !s.pending
 }
