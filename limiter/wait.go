@@ -61,7 +61,7 @@ func (l *Limiter) Wait(ctx context.Context, name string, class Class, cost int) 
 	switch {
 	case g.err != nil:
 		return nil, g.err
-	case cause != nil && ctx.Err() != nil && g.state == inFlight:
+	case ctx.Err() != nil && g.state == inFlight:
 		s.cancel(t, g)
 		s.pump(t)
 		return nil, &WaitError{Shop: s.name, Next: now, Err: ctx.Err()}

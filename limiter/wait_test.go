@@ -55,6 +55,20 @@ func TestACallThatIsHeldBackIsCountedOnce(t *testing.T) {
 	})
 }
 
+// goneAfter is a context that is found ended after so many looks, and wakes nobody
+// by it: the grant comes first.
+type goneAfter struct {
+	context.Context
+	asks int
+}
+
+func (g *goneAfter) Err() error {
+	if g.asks--; g.asks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
 func TestWait(t *testing.T) {
 	fixed := Options{Fixed: true}
 	ctx := context.Background()
@@ -170,6 +184,16 @@ func TestWait(t *testing.T) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
 			time.Sleep(9 * time.Second)
+			spendAll(t, l)
+		})
+	})
+	t.Run("gives a grant back that comes when its caller is gone", func(t *testing.T) {
+		bubble(t, fixed, func(t *testing.T, l *Limiter) {
+			spendAll(t, l)
+			time.Sleep(50 * time.Second)
+			if _, err := l.Wait(&goneAfter{Context: ctx, asks: 1}, shopA, Bulk, 80); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
 			spendAll(t, l)
 		})
 	})
