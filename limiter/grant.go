@@ -104,37 +104,37 @@ func (g *Grant) PenaltyAt(now, until time.Time) {
 	s.pump(t)
 }
 
-// flights are the grants under way, oldest first.
-type flights struct {
+// grants are those under way, or those that wait in one class: oldest first.
+type grants struct {
 	head, tail *Grant
 	points     int64
 	n          int
 }
 
-func (f *flights) push(g *Grant) {
-	g.prev, g.next = f.tail, nil
-	if f.tail != nil {
-		f.tail.next = g
+func (l *grants) push(g *Grant) {
+	g.prev, g.next = l.tail, nil
+	if l.tail != nil {
+		l.tail.next = g
 	} else {
-		f.head = g
+		l.head = g
 	}
-	f.tail = g
-	f.points += g.cost
-	f.n++
+	l.tail = g
+	l.points += g.cost
+	l.n++
 }
 
-func (f *flights) remove(g *Grant) {
+func (l *grants) remove(g *Grant) {
 	if g.prev != nil {
 		g.prev.next = g.next
 	} else {
-		f.head = g.next
+		l.head = g.next
 	}
 	if g.next != nil {
 		g.next.prev = g.prev
 	} else {
-		f.tail = g.prev
+		l.tail = g.prev
 	}
 	g.prev, g.next = nil, nil
-	f.points -= g.cost
-	f.n--
+	l.points -= g.cost
+	l.n--
 }

@@ -2,38 +2,6 @@ package limiter
 
 import "math"
 
-// tickets are the waiting grants of one class, first come first served.
-type tickets struct {
-	head, tail *Grant
-	n          int
-}
-
-func (q *tickets) push(g *Grant) {
-	g.prev, g.next = q.tail, nil
-	if q.tail != nil {
-		q.tail.next = g
-	} else {
-		q.head = g
-	}
-	q.tail = g
-	q.n++
-}
-
-func (q *tickets) remove(g *Grant) {
-	if g.prev != nil {
-		g.prev.next = g.next
-	} else {
-		q.head = g.next
-	}
-	if g.next != nil {
-		g.next.prev = g.prev
-	} else {
-		q.tail = g.prev
-	}
-	g.prev, g.next = nil, nil
-	q.n--
-}
-
 // The classes share by start-time fair queueing: each has a virtual time that
 // grows by points/weight, the smallest goes next, ties go to the higher class.
 // A class that was idle starts at the present virtual time, so it can neither

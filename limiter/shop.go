@@ -17,7 +17,7 @@ type shop struct {
 
 	log     window
 	settled int64 // points ever settled, to know what a late answer missed
-	flight  flights
+	flight  grants
 	bkt     bucket
 	held    int64 // budget before it was lowered, in force until heldEnd
 	heldEnd int64
@@ -34,7 +34,7 @@ type shop struct {
 	flushed  chan struct{} // closed when the flusher has been by; nil if nobody waits
 	flushErr error
 
-	queue  [classes]tickets
+	queue  [classes]grants
 	queued int
 	vnow   int64
 	vtime  [classes]int64
