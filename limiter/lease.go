@@ -90,16 +90,31 @@ func (l *Limiter) flushAll() {
 	}
 }
 
+// note is the record of a shop to be written, and the block it leases.
+type note struct {
+	s     *shop
+	rec   []byte
+	block int64
+}
+
+// put writes records in one commit. Needs l.lease.io, and no shop's mu.
+func (l *Limiter) put(notes []note) error {
+	return l.db.Update(func(tx *bolt.Tx) error {
+		b := tx.Bucket(rootBucket).Bucket(shopsBucket)
+		for _, n := range notes {
+			if err := b.Put([]byte(n.s.name), n.rec); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // flush writes the records of a batch in one commit and credits the leases.
 func (l *Limiter) flush(batch []*shop) {
 	f := &l.lease
 	f.io.Lock()
-	type job struct {
-		s     *shop
-		rec   []byte
-		block int64
-	}
-	jobs := make([]job, 0, len(batch))
+	jobs := make([]note, 0, len(batch))
 	for _, s := range batch {
 		s.mu.Lock()
 		if s.dead {
@@ -110,22 +125,13 @@ func (l *Limiter) flush(batch []*shop) {
 				block = max(size, s.want-s.lease)
 			}
 			s.want = 0
-			jobs = append(jobs, job{s, s.record(s.flight.points + s.lease + block), block})
+			jobs = append(jobs, note{s, s.record(s.flight.points + s.lease + block), block})
 		}
 		s.mu.Unlock()
 	}
 	err := f.poison
 	if err == nil && len(jobs) > 0 {
-		err = l.db.Update(func(tx *bolt.Tx) error {
-			b := tx.Bucket(rootBucket).Bucket(shopsBucket)
-			for _, j := range jobs {
-				if err := b.Put([]byte(j.s.name), j.rec); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+		if err = l.put(jobs); err != nil {
 			err = fmt.Errorf("limiter: lease: %w", err)
 			// A full disk may have room again; after any other failed write
 			// nothing on a bare handle can be trusted to be durable. Whatever
@@ -177,33 +183,22 @@ func (l *Limiter) Close() error {
 		return nil
 	}
 	l.lease.stop()
-	shops := l.all()
-	var err error
 	l.lease.io.Lock()
-	if err = l.lease.poison; err == nil {
-		err = l.db.Update(func(tx *bolt.Tx) error {
-			b := tx.Bucket(rootBucket).Bucket(shopsBucket)
-			for _, s := range shops {
-				s.mu.Lock()
-				s.enter(l.tick(time.Now()))
-				s.lease = 0 // nothing is granted beyond this record
-				s.end()
-				rec := s.record(s.flight.points)
-				s.mu.Unlock()
-				if err := b.Put([]byte(s.name), rec); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+	defer l.lease.io.Unlock()
+	var notes []note
+	for _, s := range l.all() {
+		s.mu.Lock()
+		s.enter(l.tick(time.Now()))
+		s.lease = 0 // nothing is granted beyond this record
+		s.end()
+		notes = append(notes, note{s: s, rec: s.record(s.flight.points)})
+		s.mu.Unlock()
 	}
-	l.lease.io.Unlock()
+	err := l.lease.poison
+	if err == nil {
+		err = l.put(notes)
+	}
 	if err != nil {
-		for _, s := range shops {
-			s.mu.Lock()
-			s.end()
-			s.mu.Unlock()
-		}
 		return fmt.Errorf("limiter: close: %w", err)
 	}
 	return nil

@@ -3,8 +3,6 @@ package limiter
 import (
 	"fmt"
 	"time"
-
-	bolt "go.etcd.io/bbolt"
 )
 
 // Snapshot is what the page shows of one shop.
@@ -75,8 +73,7 @@ func (l *Limiter) Compact() (int, error) {
 	t := l.tick(time.Now())
 	l.lease.io.Lock()
 	defer l.lease.io.Unlock()
-	var idle []*shop
-	var recs [][]byte
+	var idle []note
 	for _, s := range l.all() {
 		s.mu.Lock()
 		if s.idle(t) {
@@ -84,35 +81,26 @@ func (l *Limiter) Compact() (int, error) {
 			// from here on, whoever wants points needs a new lease, and whoever
 			// changes anything a record: both are pending until this one is written
 			s.lease = 0
-			idle, recs = append(idle, s), append(recs, s.record(0))
+			idle = append(idle, note{s: s, rec: s.record(0)})
 		}
 		s.mu.Unlock()
 	}
 	if len(idle) == 0 || l.lease.poison != nil || l.closed.Load() {
 		return 0, l.lease.poison
 	}
-	err := l.db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket(rootBucket).Bucket(shopsBucket)
-		for i, s := range idle {
-			if err := b.Put([]byte(s.name), recs[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := l.put(idle); err != nil {
 		return 0, fmt.Errorf("limiter: compact: %w", err)
 	}
 	n := 0
-	for _, s := range idle {
-		s.mu.Lock()
-		drop := s.unused()
+	for _, i := range idle {
+		i.s.mu.Lock()
+		drop := i.s.unused()
 		if drop {
-			s.end()
+			i.s.end()
 		}
-		s.mu.Unlock()
+		i.s.mu.Unlock()
 		if drop {
-			l.drop(s)
+			l.drop(i.s)
 			n++
 		}
 	}
