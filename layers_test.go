@@ -43,12 +43,12 @@ func layers() map[string]layer {
 		"limiter":     {level: 2, imports: []string{"boltfile", "uptime"}},
 		"logbook":     {level: 0},
 		"queue":       {level: 2, imports: []string{"boltfile", "folder"}},
-		"shopify":     {level: 3, imports: []string{"breaker", "catalog", "config", "limiter", "telemetry"}, tests: []string{"boltfile", "fakeshopify"}},
+		"shopify":     {level: 3, imports: []string{"breaker", "catalog", "config", "limiter", "telemetry", "uptime"}, tests: []string{"boltfile", "fakeshopify"}},
 		"state":       {level: 2, imports: []string{"boltfile", "catalog", "config", "folder"}},
 		"store":       {level: 2, imports: []string{"catalog", "folder"}, tests: []string{"fakeshopify"}},
 		"telemetry":   {level: 0},
-		"syncer":      {level: 4, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)},
-		"webhook":     {level: 4, imports: []string{"admit", "answer", "catalog", "queue", "store", "telemetry"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
+		"syncer":      {level: 4, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry", "uptime"}, tests: append([]string{"fakeshopify"}, core...)},
+		"webhook":     {level: 4, imports: []string{"admit", "answer", "catalog", "queue", "store", "telemetry", "uptime"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
 		"status":      {level: 5, imports: []string{"catalog", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
 		"web":         {level: 6, imports: append([]string{"status", "webhook"}, core...), tests: all},
 		"appliance":   {level: 7, imports: all, tests: all},

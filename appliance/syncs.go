@@ -11,6 +11,7 @@ import (
 	"stockroom/status"
 	"stockroom/store"
 	"stockroom/syncer"
+	"stockroom/uptime"
 	"stockroom/web"
 )
 
@@ -53,13 +54,9 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 		if len(runs) > 0 && max(runs[0].StartedAt, runs[0].FinishedAt) >= store.MillisOf(asked) {
 			return runs[0].ID, nil
 		}
-		t := time.NewTimer(20 * time.Millisecond)
-		select {
-		case <-wait.Done():
-			t.Stop()
+		if !uptime.Sleep(wait, 20*time.Millisecond) {
 			return 0, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
 				Detail: "The sync was asked for but has not begun yet; the list of syncs shows it when it does."}
-		case <-t.C:
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,6 +13,7 @@ import (
 	"stockroom/shopify"
 	"stockroom/status"
 	"stockroom/store"
+	"stockroom/uptime"
 	"stockroom/web"
 )
 
@@ -150,8 +150,8 @@ func (e *env) syncShop(cl *client, shop string, named bool, choose func(status.S
 		if silent.over(run.SyncRun, time.Now()) {
 			return run, w, withCode(config.ExitUnreachable, fmt.Errorf("%s. %s", run.Waits, e.goesOn(cl, run.Run)))
 		}
-		if err := pause(e.ctx, followEvery); err != nil {
-			return run, w, err
+		if !uptime.Sleep(e.ctx, followEvery) {
+			return run, w, e.ctx.Err()
 		}
 		var next web.Run
 		if err := cl.call(e.ctx, http.MethodGet, fmt.Sprintf("/api/v1/syncs/%d", run.ID), nil, &next); err != nil {
@@ -244,20 +244,9 @@ func (e *env) begin(cl *client, path string, w wish, p *progress) (web.Run, erro
 		default:
 			return run, err
 		}
-		if err := pause(e.ctx, wait); err != nil {
-			return run, err
+		if !uptime.Sleep(e.ctx, wait) {
+			return run, e.ctx.Err()
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

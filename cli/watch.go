@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stockroom/datadir"
+	"stockroom/uptime"
 )
 
 // watched sends requests to the running server and asks it meanwhile whether it
@@ -28,7 +29,7 @@ const (
 func (t watched) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
 	go func() {
-		for pause(ctx, watchEvery) == nil {
+		for uptime.Sleep(ctx, watchEvery) {
 			if err := t.alive(ctx); err != nil {
 				cancel(silent(t.server))
 			}

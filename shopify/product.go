@@ -8,6 +8,7 @@ import (
 
 	"stockroom/catalog"
 	"stockroom/limiter"
+	"stockroom/uptime"
 )
 
 // pageSizes are how much of a product one call asks for.
@@ -174,14 +175,10 @@ func complete(n *productNode) bool {
 func (c *Client) age(name string, at time.Time) time.Duration { return c.Now(name).Sub(at) }
 
 func pause(ctx context.Context, name string, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
+	if !uptime.Sleep(ctx, d) {
 		return cancelled(name, "Product", ctx)
 	}
+	return nil
 }
 
 // ProductOfItem finds the product that owns an inventory item; 0 when there is

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"stockroom/limiter"
+	"stockroom/uptime"
 )
 
 // longestWait is the most that a read waits for a server's Retry-After before it
@@ -32,14 +33,7 @@ func withRetry(ctx context.Context, tries int, base time.Duration, fn func() err
 		}
 		wait := base << try
 		wait += time.Duration(rand.Int64N(int64(wait)/2 + 1))
-		if e.RetryAfter > longestWait {
-			return err
-		}
-		t := time.NewTimer(max(wait, e.RetryAfter))
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
+		if e.RetryAfter > longestWait || !uptime.Sleep(ctx, max(wait, e.RetryAfter)) {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stockroom/store"
+	"stockroom/uptime"
 )
 
 // Status is what is known here of how a shop's copy stands against the shop. It
@@ -144,14 +145,9 @@ func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
 				wait = time.Minute
 			}
 		}
-		t := time.NewTimer(wait)
-		select {
-		case <-ctx.Done():
-			t.Stop()
+		if !uptime.Sleep(ctx, wait) {
 			return
-		case <-t.C:
 		}
-		t.Stop()
 	}
 }
 

@@ -1,5 +1,5 @@
 // Package uptime tells how long ago something was written to disk, over restarts
-// of the process and jumps of the wall clock.
+// of the process and jumps of the wall clock, and waits as long as a context lets it.
 package uptime
 
 import (

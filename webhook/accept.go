@@ -11,6 +11,7 @@ import (
 	"stockroom/queue"
 	"stockroom/store"
 	"stockroom/telemetry"
+	"stockroom/uptime"
 )
 
 const outcomeIgnored = store.Ignored
@@ -118,7 +119,7 @@ func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (stor
 			in.gate.close(err)
 			return res, err
 		}
-		if !sleep(ctx, jitter(pause)) {
+		if !uptime.Sleep(ctx, jitter(pause)) {
 			in.gate.close(err)
 			return res, err
 		}

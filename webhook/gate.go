@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"stockroom/store"
+	"stockroom/uptime"
 )
 
 // gate keeps deliveries away from a catalogue that has just failed, so that
@@ -210,7 +211,7 @@ func (g *gate) run(ctx context.Context) {
 				return // the probe was cut off, which says nothing of the catalogue
 			}
 			g.stillFails(err)
-			if !sleep(ctx, probeEvery) {
+			if !uptime.Sleep(ctx, probeEvery) {
 				return
 			}
 		}
@@ -225,18 +226,6 @@ func (g *gate) wakeFirst(ctx context.Context) {
 	}
 	if _, err := g.queue.Wake(ctx, store.DeliveryJob); err != nil {
 		g.log.Warn("waiting deliveries could not be woken; they are tried at their own time", "error", err.Error())
-	}
-}
-
-// sleep waits for d and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
