@@ -1,6 +1,7 @@
 package status
 
 import (
+	"stockroom/catalog"
 	"strconv"
 	"strings"
 	"time"
@@ -136,15 +137,6 @@ func Number(n int64) string {
 // ShortShop is a shop's name without the domain that all of them share.
 func ShortShop(shop string) string { return strings.TrimSuffix(shop, ".myshopify.com") }
 
-// Capital writes the first letter large.
-func Capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	if n == 0 {
-		return s
-	}
-	return string(unicode.ToUpper(r)) + s[n:]
-}
-
 // Small writes the first letter small, but for a name and for letters that stand
 // for words, as in HTTP.
 func Small(s string) string {
@@ -167,7 +159,7 @@ func Sentences(parts ...string) string {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(Capital(p))
+		b.WriteString(catalog.Capital(p))
 		if !strings.ContainsAny(p[len(p)-1:], ".!?:") {
 			b.WriteByte('.')
 		}

@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"stockroom/catalog"
 	"stockroom/limiter"
 	"stockroom/shopify"
 )
@@ -42,11 +41,11 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 		err = c.settle()
 	}
 	if err != nil {
-		return Subscriptions{Error: capital(sentence(err))}, c.healed, err
+		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
 	}
 	out = c.report(time.Now(), problem)
 	if err := c.since(&out); err != nil {
-		return Subscriptions{Error: capital(sentence(err))}, c.healed, err
+		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
 	}
 	return out, c.healed, nil
 }
@@ -348,9 +347,4 @@ func sentence(err error) string {
 		return text
 	}
 	return text + "."
-}
-
-func capital(s string) string {
-	r, n := utf8.DecodeRuneInString(s)
-	return string(unicode.ToUpper(r)) + s[n:]
 }

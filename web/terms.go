@@ -3,6 +3,7 @@ package web
 import (
 	"time"
 
+	"stockroom/catalog"
 	"stockroom/status"
 )
 
@@ -20,7 +21,7 @@ var (
 	ago, until, span = status.Ago, status.Until, status.Span
 	count, number    = status.Count, status.Number
 	shortShop        = status.ShortShop
-	capital, small   = status.Capital, status.Small
+	capital, small   = catalog.Capital, status.Small
 	sentences        = status.Sentences
 	pauseParts       = status.PauseParts
 )
