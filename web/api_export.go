@@ -206,7 +206,7 @@ func (s *Server) copyCatalogue(ctx context.Context, path string) (products int64
 	default:
 		return 0, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Other exports are under way",
 			RetryAfter: 10,
-			Detail: fmt.Sprintf("%d sqlite exports are copied at a time; try again in a few seconds.", copiesAtOnce)}
+			Detail:     fmt.Sprintf("%d sqlite exports are copied at a time; try again in a few seconds.", copiesAtOnce)}
 	}
 	if s.o.DiskFree != nil {
 		free, err := s.o.DiskFree()

@@ -44,7 +44,7 @@ func (t *streams) takePlace() (release func(), err error) {
 	default:
 		return nil, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Too many readers",
 			RetryAfter: streamRetry,
-			Detail: "64 readers follow at this moment, which is the most. Close one and try again."}
+			Detail:     "64 readers follow at this moment, which is the most. Close one and try again."}
 	}
 }
 
