@@ -44,6 +44,9 @@ var clicks = map[string]string{
 	"no-session":      "Nothing changed: that session is over already.",
 }
 
+// undoWords offer to take a discard back.
+const undoWords = "You can bring it back for ten minutes, as long as Stockroom runs."
+
 func saidWords(key string, n int64) string {
 	return strings.Replace(clicks[key], "ITEMS", count(n, "item"), 1)
 }
@@ -63,7 +66,7 @@ func (s *Server) said(q url.Values) (string, *undoOffer) {
 	}
 	if key := q.Get("undo"); key != "" {
 		if left := s.undo.left(time.Now(), key); left > 0 {
-			return "", &undoOffer{Key: key, Text: text + " You can bring it back for ten minutes, as long as Stockroom runs."}
+			return "", &undoOffer{Key: key, Text: text + " " + undoWords}
 		}
 	}
 	return text, nil
@@ -207,19 +210,20 @@ func (s *Server) discardMany(ctx context.Context, ids []uint64) (url.Values, err
 // whose id is at most the newest one it knew and that had died by then. What
 // came since is left alone, and a second click finds nothing.
 func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error) {
-	if action != "retry" && action != "discard" {
-		return nil, answer.Refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
-	}
-	bound, seen, err := listedUntil(r.FormValue("newest"), r.FormValue("seen"))
-	if err != nil && (action == "discard" || r.FormValue("newest")+r.FormValue("seen") != "") {
-		return nil, err
-	}
-	if action == "discard" {
-		ids, err := s.deadUntil(r.Context(), r.FormValue("shop"), bound, seen)
+	switch action {
+	case "discard":
+		ids, err := s.deadListed(r)
 		if err != nil {
 			return nil, err
 		}
 		return s.discard(r.Context(), ids...)
+	case "retry":
+	default:
+		return nil, answer.Refuse(http.StatusNotFound, "Not found", "Jobs can be retried or discarded.")
+	}
+	bound, seen, err := listedUntil(r)
+	if err != nil && r.FormValue("newest")+r.FormValue("seen") != "" {
+		return nil, err
 	}
 	n, err := s.o.Queue.RetryAll(r.Context(), ofShop(r.FormValue("shop")), listed(bound, seen))
 	if err != nil {
@@ -234,9 +238,9 @@ func (s *Server) actOnListed(r *http.Request, action string) (url.Values, error)
 
 // listedUntil reads what a page knew of a list: its newest id and when it was
 // read. Without either it is everything until now.
-func listedUntil(newest, seen string) (uint64, time.Time, error) {
-	bound, err := strconv.ParseUint(newest, 10, 64)
-	at, err2 := strconv.ParseInt(seen, 10, 64)
+func listedUntil(r *http.Request) (uint64, time.Time, error) {
+	bound, err := strconv.ParseUint(r.FormValue("newest"), 10, 64)
+	at, err2 := strconv.ParseInt(r.FormValue("seen"), 10, 64)
 	if err != nil || err2 != nil {
 		return math.MaxUint64, time.Now(), answer.Refuse(http.StatusBadRequest, "Which ones?", "The form does not say which list it belongs to; open the list again.")
 	}
@@ -256,12 +260,16 @@ func ofShop(shop string) (f queue.Filter) {
 	return f
 }
 
-// deadUntil lists the dead letters up to an id that had died by an instant.
-func (s *Server) deadUntil(ctx context.Context, shop string, bound uint64, seen time.Time) (ids []uint64, err error) {
-	f, listed := ofShop(shop), listed(bound, seen)
+// deadListed are the ids of the dead letters that the page showed.
+func (s *Server) deadListed(r *http.Request) (ids []uint64, err error) {
+	bound, seen, err := listedUntil(r)
+	if err != nil {
+		return nil, err
+	}
+	f, listed := ofShop(r.FormValue("shop")), listed(bound, seen)
 	f.State, f.Limit = queue.Dead, 1000
 	for {
-		jobs, next, err := s.o.Queue.List(ctx, f)
+		jobs, next, err := s.o.Queue.List(r.Context(), f)
 		if err != nil {
 			return nil, err
 		}

@@ -252,7 +252,6 @@ type jobPageView struct {
 	jobRow
 	State    string
 	Tries    string
-	Came     instant
 	FirstTry instant
 	LastTry  instant
 	Due      instant
@@ -277,7 +276,7 @@ func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	}
 	now := time.Now()
 	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
-		Came: since(now, j.EnqueuedAt), FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
+		FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
 	name := strconv.FormatUint(v.ID, 10)
 	v.Back = "/jobs/" + name
 	v.State = "Waiting"
@@ -329,16 +328,12 @@ func (s *Server) discardPage(w http.ResponseWriter, r *http.Request, p httproute
 		return answer.Refuse(http.StatusNotFound, "Not found", "There is nothing at this path.")
 	}
 	q := r.URL.Query()
-	v := confirmView{Stay: "Keep", Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: "You can bring it back for ten minutes, as long as Stockroom runs."}
+	v := confirmView{Stay: "Keep", Back: localPath(q.Get("back"), "/jobs"), Action: r.URL.Path, Undo: undoWords}
 	if p.ByName("id") == "all" {
 		for _, name := range []string{"newest", "seen", "shop"} {
 			v.Hidden = append(v.Hidden, hiddenField{name, q.Get(name)})
 		}
-		bound, seen, err := listedUntil(q.Get("newest"), q.Get("seen"))
-		if err != nil {
-			return err
-		}
-		ids, err := s.deadUntil(r.Context(), q.Get("shop"), bound, seen)
+		ids, err := s.deadListed(r)
 		if err != nil {
 			return err
 		}
