@@ -84,7 +84,9 @@ type explainCommand struct {
 
 func (c explainCommand) Run(e *env) error {
 	path := fmt.Sprintf("/api/v1/explain/%s/%d", url.PathEscape(c.Shop), c.ID)
-	return ask(e, false, http.MethodGet, path, nil, func(x store.Explanation) error { return explain(e.Stdout, x, time.Now()) })
+	return ask(e, false, http.MethodGet, path, nil, func(x store.Explanation) error {
+		return explain(e.Stdout, x, time.Now())
+	})
 }
 
 // explain tells the story of a product to a person.

@@ -174,7 +174,8 @@ func (in *Intake) bury(ctx context.Context, req *request, product int64, cause e
 	body := unnamed.delivery().Dedupe
 	payload, err := req.envelope.Encode()
 	if err == nil && !in.buried.stillThere(ctx, in.opt.Queue, body) {
-		job := queue.NewJob{Kind: store.DeliveryJob, Key: poisonKey(body), Labels: req.envelope.labels(product), Payload: payload}
+		labels := req.envelope.labels(product)
+		job := queue.NewJob{Kind: store.DeliveryJob, Key: poisonKey(body), Labels: labels, Payload: payload}
 		var id uint64
 		if id, err = in.opt.Queue.Bury(ctx, job, class, cause); err == nil {
 			in.buried.add(body, id)
