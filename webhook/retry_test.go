@@ -47,7 +47,7 @@ func TestADeliveryThatWaitedForARemovedShopIsDroppedUnlessTheLawAsksForIt(t *tes
 		if applied == 1 {
 			body = law
 		}
-		payload, err := Envelope{Shop: testShop, Topic: topic, Body: body}.Encode()
+		payload, err := Envelope{Shop: testShop, Topic: topic, ReceivedAt: time.Now(), Body: body}.Encode()
 		if err != nil {
 			t.Fatal(err)
 		}
