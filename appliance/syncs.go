@@ -33,7 +33,7 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 	var paused *syncer.PausedError
 	switch {
 	case errors.Is(err, state.ErrUnknownShop):
-		return 0, shops{s.a}.declared(err)
+		return 0, shops(s).declared(err)
 	case errors.As(err, &paused):
 		return 0, &answer.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
 	case err != nil:
