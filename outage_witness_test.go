@@ -162,7 +162,8 @@ func (s *server) complaints(tb testing.TB) string {
 				OK           bool
 			}
 		}
-		Lines []struct{ Code, Mood, Sentence string }
+		Lines   []struct{ Code, Mood, Sentence string }
+		Notices []struct{ Text string }
 	}
 	if err != nil || json.Unmarshal([]byte(body), &doc) != nil {
 		return ""
@@ -177,6 +178,9 @@ func (s *server) complaints(tb testing.TB) string {
 		if line.Mood == "bad" || line.Mood == "wait" {
 			all = append(all, line.Code+": "+line.Sentence)
 		}
+	}
+	for _, n := range doc.Notices { // what a person should know, also when nothing was lost
+		all = append(all, n.Text)
 	}
 	return strings.Join(all, "; ")
 }

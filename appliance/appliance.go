@@ -87,12 +87,14 @@ type Appliance struct {
 	unmirrored atomic.Bool
 	// productsLost is what became of products.db before the start, as a person is told it; "" for nothing.
 	productsLost string
-	mark         int64 // the newest change that products.db should have held at the start
-	retired      retired
-	token        string
-	elsewhere    []string               // other data dirs that hold shops, of one that held none at the start
-	public       atomic.Pointer[string] // host:port of the public listener while it serves
-	trips        trips
+	// loss tells it from other losses: the newest change that products.db should have
+	// held, or when this process began.
+	loss      int64
+	retired   retired
+	token     string
+	elsewhere []string               // other data dirs that hold shops, of one that held none at the start
+	public    atomic.Pointer[string] // host:port of the public listener while it serves
+	trips     trips
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -150,17 +152,18 @@ func (a *Appliance) open(ctx context.Context) error {
 	mark := a.state.Watermark().Seq
 	connected := slices.ContainsFunc(a.state.Shops(), func(s state.Shop) bool { return !s.Declared })
 	if a.dir.Missing(datadir.ProductsFile) && (queued || connected || mark > 0) {
-		a.productsLost = "products.db was missing at this start: it was removed or lost, with all products in it. A new one was made."
-	} else if a.state.Watermark().Lost {
-		a.productsLost = "A file of products.db was removed or replaced by another program before the last stop: changes that were stored may be missing."
-	}
-	if a.productsLost != "" {
+		a.productsLost = "products.db was missing at this start: it was removed or lost, with all products in it. " +
+			"A new one was made."
 		mark++ // it may have held one more, and each loss is another one
 		if err := a.state.RaiseWatermark(mark, time.Now()); err != nil {
 			a.log.Warn("that products.db was missing can't be noted now", "error", err.Error())
 		}
 	}
-	a.mark = mark
+	a.loss = mark
+	if a.state.Watermark().Lost && a.productsLost == "" {
+		a.productsLost, a.loss = "A file of products.db was removed or replaced by another program before the last stop: "+
+			"changes that were stored may be missing.", a.started.UnixMilli()
+	}
 	a.store, err = store.Open(ctx, store.Options{
 		Path: a.dir.File("products.db"), Folder: a.dir.Folder(), Watermark: mark,
 		KeepDeliveries: s.KeepDeliveries, KeepChanges: s.KeepChanges,

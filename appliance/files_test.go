@@ -53,6 +53,9 @@ func TestACatalogueThatWasTakenAwayIsKnownAtTheNextStart(t *testing.T) {
 			if said != (start == "first") {
 				t.Errorf("the %s start says so: %t", start, said)
 			}
+			if n := again.store.LastSeq(); n != 0 {
+				t.Errorf("the feed goes on behind %d, which no change has", n)
+			}
 			if err := again.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -95,7 +95,7 @@ func (a *Appliance) catalogueLosses() []status.Notice {
 		n.Next = "A full sync brings back what is missing; " + a.syncNow() +
 			" The old file can be deleted when you no longer need it."
 	case (h.Behind > 0 || a.productsLost != "") && !a.syncer.ProvenFieldsSince(a.started):
-		n.ID, n.Next = lossID(datadir.ProductsFile, a.mark), "A full sync brings them back; "+a.syncNow()
+		n.ID, n.Next = lossID(datadir.ProductsFile, a.loss), "A full sync brings them back; "+a.syncNow()
 		n.Text = fmt.Sprintf("products.db lacks changes that were stored before the last stop, %d or more: "+
 			"the file or its write-ahead log was lost or damaged.", h.Behind)
 		if a.productsLost != "" {
