@@ -11,10 +11,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"stockroom/catalog"
 	"stockroom/folder"
+
+	"modernc.org/sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -288,6 +291,40 @@ func migrate(c *conn) error {
 		return classify(fmt.Errorf("after migrations: %w", err))
 	}
 	return nil
+}
+
+// writtenSchema is the schema that the migrations write.
+var writtenSchema = sync.OnceValues(func() (map[string]string, error) {
+	base, err := sqlite.NewConnector("file::memory:")
+	if err != nil {
+		return nil, err
+	}
+	dc, err := base.Connect(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{dc: dc, stmts: map[string]*stmt{}}
+	defer func() {
+		for _, s := range c.stmts {
+			_ = s.ds.Close()
+		}
+		_ = dc.Close() // nothing was written that is kept
+	}()
+	if err := migrate(c); err != nil {
+		return nil, err
+	}
+	return c.schema()
+})
+
+// schema returns the text of each table, index, view and trigger by type and name.
+func (c *conn) schema() (map[string]string, error) {
+	texts := map[string]string{}
+	const all = `SELECT type || ' ' || name, coalesce(sql, '') FROM sqlite_schema`
+	err := c.each(all, 2, func(row []driver.Value) error {
+		texts[asText(row[0])] = asText(row[1])
+		return nil
+	})
+	return texts, err
 }
 
 // script runs several statements once.

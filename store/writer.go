@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 const (
@@ -208,7 +211,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 		}
 		do := func() error { return r.run(t) }
 		if r.alone {
-			if r.err = classify(guarded(do)); errors.Is(r.err, ErrUnavailable) {
+			if r.err = t.failure(guarded(do)); errors.Is(r.err, ErrUnavailable) {
 				err = r.err
 			}
 			if r.err != nil {
@@ -263,7 +266,7 @@ func (t *tx) try(keep bool, do func() error) (err, broken error) {
 	if _, err := t.exec(`SAVEPOINT try`); err != nil {
 		return nil, classify(fmt.Errorf("savepoint: %w", err))
 	}
-	if err = classify(guarded(do)); errors.Is(err, ErrUnavailable) {
+	if err = t.failure(guarded(do)); errors.Is(err, ErrUnavailable) {
 		return nil, err
 	}
 	if err != nil || !keep {
@@ -279,6 +282,28 @@ func (t *tx) try(keep bool, do func() error) (err, broken error) {
 		return nil, classify(fmt.Errorf("release savepoint: %w", err))
 	}
 	return err, nil
+}
+
+// failure classifies the error of a change. A statement of ours that SQLite does not
+// understand may have met a schema whose text is damaged, which never passes.
+func (t *tx) failure(err error) error {
+	err = classify(err)
+	se, ok := errors.AsType[*sqlite.Error](err)
+	if !ok || errors.Is(err, ErrUnavailable) || se.Code()&0xff != sqlite3.SQLITE_ERROR {
+		return err
+	}
+	wants, e1 := writtenSchema()
+	has, e2 := t.conn.schema()
+	if e1 != nil || e2 != nil {
+		return errors.Join(err, e1, e2)
+	}
+	for name, text := range wants {
+		if has[name] != text {
+			err = fmt.Errorf("the %s in the file is not as it was written: %w", name, err)
+			return &UnavailableError{Cause: CauseDamaged, Err: err}
+		}
+	}
+	return err
 }
 
 // guarded turns a panic into an error, so that one poison row neither stops the
