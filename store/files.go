@@ -197,7 +197,23 @@ func (s *Store) check(before int64) error {
 		return nil
 	}
 	frames := (before - logHeader) / frameBytes
-	return s.written(frames-1, frames)
+	if err := s.written(frames-1, frames); CauseOf(err) != CauseDamaged {
+		return err
+	}
+	// Behind what is in use of it, a log may have zeros after a power cut.
+	return s.wholeLog()
+}
+
+// wholeLog returns nil when all that is in use of the log is there.
+func (s *Store) wholeLog() error {
+	var row [3]driver.Value
+	if _, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:]); err != nil {
+		return classify(err)
+	}
+	if frames := asInt(row[1]); frames > 0 {
+		return s.written(0, frames)
+	}
+	return nil
 }
 
 // written returns nil when the log has its header and these of its frames. Where a
@@ -227,17 +243,10 @@ func (s *Store) written(from, to int64) error {
 // judgeCut tells whether what is shorter than before was cut by somebody: a log is
 // shorter after another program has copied it, a database after a VACUUM.
 func (s *Store) judgeCut() error {
-	var row [3]driver.Value
-	_, err := s.conn.one(`PRAGMA wal_checkpoint(NOOP)`, row[:])
-	if frames := asInt(row[1]); frames > 0 {
-		if err := s.written(0, frames); err != nil {
-			return err
-		}
+	if err := s.wholeLog(); err != nil {
+		return err
 	}
-	var pages int64
-	if err == nil {
-		pages, err = s.conn.count(`PRAGMA page_count`)
-	}
+	pages, err := s.conn.count(`PRAGMA page_count`)
 	if err == nil && s.files.size("") < pages*pageBytes { // all that is missing may be in the log still
 		err = s.integrity(s.life)
 	}

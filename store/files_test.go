@@ -373,6 +373,22 @@ func TestAnotherProgramMayShortenTheFiles(t *testing.T) {
 	}
 }
 
+// TestZerosBehindALogAreNoDamage has the log end in frames of zeros, as a power cut
+// leaves them.
+func TestZerosBehindALogAreNoDamage(t *testing.T) {
+	b := open(t)
+	b.must(b.tryPut(1))
+	info, err := os.Stat(b.path + logSuffix)
+	b.must(err)
+	b.must(os.Truncate(b.path+logSuffix, info.Size()+50*frameBytes))
+	for id := range int64(3) {
+		b.must(b.tryPut(id + 2))
+	}
+	if h := b.s.Health(); h.Quarantined != "" || h.Cause != "" {
+		t.Errorf("health %+v", h)
+	}
+}
+
 // BenchmarkCheck is what the two looks of a group commit cost, once each.
 func BenchmarkCheck(b *testing.B) {
 	o := open(b)
