@@ -225,24 +225,6 @@ func requireOldCalls(t *testing.T, a *Appliance) {
 	}
 }
 
-// contents are the files of a folder by name.
-func contents(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{}
-	for _, e := range entries {
-		content, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[e.Name()] = string(content)
-	}
-	return files
-}
-
 // buildOld builds the program of oldCommit from the history.
 func buildOld(t *testing.T) (program string) {
 	t.Helper()
@@ -291,14 +273,14 @@ func TestAnOlderVersionRefusesTheDataDirAndTouchesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, dir := range []string{settings.DataDir, killed} {
-		before := contents(t, dir)
+		before := filesOf(t, dir)
 		cmd := exec.CommandContext(t.Context(), program, "serve", "--data", dir, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
 		out, err := cmd.CombinedOutput()
 		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != config.ExitIntegrity ||
 			!strings.Contains(string(out), "newer version of Stockroom") {
 			t.Errorf("%v: %s", err, out)
 		}
-		for name, content := range contents(t, dir) {
+		for name, content := range filesOf(t, dir) {
 			if was, there := before[name]; !there || was != content && name != "lock" {
 				t.Errorf("%s: made %t, changed", name, !there)
 			}
