@@ -79,7 +79,8 @@ func (a *account) stored(name string) *credential {
 	}
 	hash, err := parsePasswordHash(string(raw))
 	if err != nil {
-		a.log.Error("the password's hash in state.db can't be read, so nobody can log in; set a new one with stockroom password set")
+		a.log.Error("the password's hash in state.db can't be read, so nobody can log in; " +
+			"set a new one with stockroom password set")
 		return &credential{mark: "unreadable"}
 	}
 	return &credential{hash, hash.mark()}
@@ -128,7 +129,8 @@ func (a *account) ClearPassword() error {
 	}
 	if a.remote != "" {
 		return &answer.Refusal{Status: http.StatusConflict, Title: "A password is needed",
-			Detail: "Other machines reach the status page at " + a.remote + ", which needs a password. Set --admin-listen to a loopback address first, or set another password with `stockroom password set`."}
+			Detail: "Other machines reach the status page at " + a.remote + ", which needs a password. " +
+				"Set --admin-listen to a loopback address first, or set another password with `stockroom password set`."}
 	}
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -143,6 +145,7 @@ func (a *account) ClearPassword() error {
 func PasswordFixed(setting string) *answer.Refusal {
 	return &answer.Refusal{
 		Status: http.StatusConflict, Title: "Declared by the environment", Code: answer.CodeDeclared,
-		Detail: "The password comes from " + setting + ". Change it there and restart, or remove that setting to keep a password here.",
+		Detail: "The password comes from " + setting + ". Change it there and restart, " +
+			"or remove that setting to keep a password here.",
 	}
 }

@@ -48,7 +48,8 @@ func (g *Gate) passwordChanged(r *http.Request, how string) {
 	if err != nil {
 		g.log.Warn("sessions of the old password can't be removed from disk; they are over all the same", "error", err.Error())
 	}
-	g.audit.Info("the password of the status page was changed, all sessions are over", "how", how, "from", g.Client(r).String(), "sessions", n)
+	g.audit.Info("the password of the status page was changed, all sessions are over",
+		"how", how, "from", g.Client(r).String(), "sessions", n)
 }
 
 // LogIn begins a session for who sends the password.
@@ -140,7 +141,8 @@ func (g *Gate) EndSessions(r *http.Request) (int, error) {
 func (g *Gate) endedHereOnly(what string, err error) error {
 	g.log.Error("what was ended can't be removed from disk", "what", what, "error", err.Error())
 	return answer.Refuse(http.StatusServiceUnavailable, "Ended, but not on disk",
-		"The "+what+" is over, but that could not be written: it would be valid again after a restart. Do it again when the disk can be written.")
+		"The "+what+" is over, but that could not be written: it would be valid again after a restart. "+
+			"Do it again when the disk can be written.")
 }
 
 // LoginLink returns path and query of a link that opens the status page, and until

@@ -139,14 +139,16 @@ func (g *Gate) judge(r *http.Request) (Visitor, *answer.Refusal) {
 		return g.bearer(r, bearer)
 	}
 	if fetchedByOtherSite(r) {
-		return Visitor{}, answer.Refuse(http.StatusForbidden, "Another website asked", "Another website tried to load this. Open the status page itself.")
+		return Visitor{}, answer.Refuse(http.StatusForbidden, "Another website asked",
+			"Another website tried to load this. Open the status page itself.")
 	}
 	v, refusal := g.identify(r)
 	if refusal != nil && !openPath(r.URL.Path) {
 		return Visitor{}, refusal
 	}
 	if g.origin.Check(r) != nil {
-		return Visitor{}, answer.Refuse(http.StatusForbidden, "Another website asked", "The request comes from another website. Use the button on the status page itself.")
+		return Visitor{}, answer.Refuse(http.StatusForbidden, "Another website asked",
+			"The request comes from another website. Use the button on the status page itself.")
 	}
 	return v, nil
 }
@@ -160,7 +162,8 @@ func (g *Gate) bearer(r *http.Request, token string) (Visitor, *answer.Refusal) 
 	ctx, ok := g.readers.find(time.Now(), sum)
 	if !ok {
 		return Visitor{}, answer.Refuse(http.StatusUnauthorized, "Wrong token",
-			"The token is neither the one in admin.json, which is another one after each start, nor one that `stockroom token list` shows.")
+			"The token is neither the one in admin.json, which is another one after each start, "+
+				"nor one that `stockroom token list` shows.")
 	}
 	if !safe(r.Method) {
 		return Visitor{}, answer.Refuse(http.StatusForbidden, "This token only reads",
