@@ -6,7 +6,7 @@ import (
 	"context"
 	"os"
 
-	"stockroom/cli"
+	"stockroom/internal/cli"
 )
 
 // version is set by the build.

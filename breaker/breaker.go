@@ -8,7 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // DB is where the state is kept: a *bolt.DB, or what stands before one that may

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // Key names a circuit.

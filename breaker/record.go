@@ -8,8 +8,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/boltfile"
-	"stockroom/uptime"
+	"stockroom/internal/boltfile"
+	"stockroom/internal/uptime"
 )
 
 // The bucket "breaker" holds one record per circuit that is not in its first

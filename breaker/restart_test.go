@@ -13,7 +13,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // machine is a machine whose uptime the test decides.

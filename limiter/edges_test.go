@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 	"sync/atomic"
 	"syscall"
 	"testing"

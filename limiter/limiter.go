@@ -10,7 +10,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // shards spread the shop map; a write copies one shard, a read takes no lock.

@@ -3,7 +3,7 @@ package limiter
 import (
 	"time"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // Class is the kind of work a call belongs to. Classes share a shop's points

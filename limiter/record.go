@@ -5,8 +5,8 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/boltfile"
-	"stockroom/uptime"
+	"stockroom/internal/boltfile"
+	"stockroom/internal/uptime"
 )
 
 // Buckets: limiter/shops holds one record per shop, limiter/costs one per query.

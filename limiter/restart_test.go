@@ -18,7 +18,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"stockroom/uptime"
+	"stockroom/internal/uptime"
 )
 
 // spentThenCrash spends 50 of 80 points at epoch and dies without Close.

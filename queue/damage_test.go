@@ -14,7 +14,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 // fill stores jobs of every state and shape.

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"stockroom/boltfile"
-	"stockroom/folder"
+	"stockroom/internal/boltfile"
+	"stockroom/internal/folder"
 )
 
 // Somebody takes the file or its folder away under a running queue, before a

@@ -4,7 +4,7 @@ import (
 	"log/slog"
 	"time"
 
-	"stockroom/folder"
+	"stockroom/internal/folder"
 )
 
 // Options says how to open a queue.

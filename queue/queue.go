@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 // allReaders is more readers than there ever are.

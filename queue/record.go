@@ -8,7 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 // A record is sealed (boltfile.Seal) under its id in the table "jobs". Its fields:

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 func drawRecord(t *rapid.T) record {

@@ -10,7 +10,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 var (

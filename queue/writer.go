@@ -6,7 +6,7 @@ import (
 	"runtime"
 	"time"
 
-	"stockroom/boltfile"
+	"stockroom/internal/boltfile"
 )
 
 // failPause is for how long calls fail at once after a failed commit, so that a

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // Apply makes one delivery durable: it returns after the commit. The outcome

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // BenchmarkApply measures durable applies a second at fixed numbers of callers,

@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const bulkVariants = 9 // variants of each product of the bulk benchmarks

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // modelProduct is what a product should be by the rules of the order.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func TestEachPartOfALongBatchSavesHowFarItCame(t *testing.T) {

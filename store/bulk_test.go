@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // fullRun starts a full sync of the test shop.

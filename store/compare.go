@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const present = "present"

@@ -10,7 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"stockroom/folder"
+	"stockroom/internal/folder"
 )
 
 // CopyTo writes one consistent copy of the catalogue to path while it is in

@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // Outcome is what became of a delivery.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // shows is what a read that begins so long from now shows of product 1: a version

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // TestAReadWithoutTheOrderOfImagesAnswersNoWish holds that a guessed order stays

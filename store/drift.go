@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const (

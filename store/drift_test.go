@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func (b *bench) drift(run int64) []Drift {

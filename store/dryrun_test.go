@@ -16,7 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func (b *bench) dryRun() SyncRun {

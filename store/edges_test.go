@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // The sweep asks for what was written before the run began: not in its millisecond.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // The damaged page is one that no delivery and no page of ours reads.

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // Read says where an authoritative read of the shop comes from.

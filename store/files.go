@@ -13,7 +13,7 @@ import (
 
 	"modernc.org/sqlite"
 
-	"stockroom/folder"
+	"stockroom/internal/folder"
 )
 
 // database is one database file of the folder, with the log and the index that

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/folder"
+	"stockroom/internal/folder"
 )
 
 // harm is what somebody does to the files of an open store.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // DeliveryRow is one journal row.

@@ -9,7 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // event is one thing that happened to the product in the shop.

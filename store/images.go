@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const unorderedImages = "the order of its images is not known"

@@ -3,7 +3,7 @@ package store
 import (
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // A change is judged here, by what was read before, and carried out elsewhere.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // What is stored and what arrives in the table below. The row is a version of

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"stockroom/folder"
+	"stockroom/internal/folder"
 )
 
 // firstFile makes a products.db of the first schema with some rows.

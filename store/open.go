@@ -14,8 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/folder"
+	"stockroom/internal/catalog"
+	"stockroom/internal/folder"
 
 	"modernc.org/sqlite"
 )

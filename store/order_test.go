@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func TestNewerVersionWinsWhateverTheOrder(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // TestTheReadOfTheTrueOwnerDecidesWhoseAProductIs plants a product under another

@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const cdn = "https://cdn.shopify.com/s/files/1/2/files/"

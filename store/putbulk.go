@@ -6,7 +6,7 @@ import (
 	"math"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const (

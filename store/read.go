@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // source is what can be read: the store, or one moment of it.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // removed opens a store with an active and a draft product of a shop that was

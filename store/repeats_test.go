@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // repeated returns the n-th delivery of one body, under a webhook id of its own.

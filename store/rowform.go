@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // The columns that hold a product's content, in the order productFromRow takes

@@ -1,6 +1,6 @@
 package store
 
-import "stockroom/catalog"
+import "stockroom/internal/catalog"
 
 // RunKind is the kind of a sync run.
 type RunKind string

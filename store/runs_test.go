@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func (b *bench) runRow(run SyncRun) SyncRun {

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"path/filepath"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const salvageBatch = 50 // products in one transaction

@@ -12,7 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // ErrCursor is the error for a cursor that no page gave out.

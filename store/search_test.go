@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // put stores a product of a shop with a title, SKU and barcode.

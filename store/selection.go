@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // SelectionEffect is what a changed selection did, or would do.

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func TestADeselectedProductBecomesInactiveAndStaysAsItWas(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func (b *bench) fetched(r Read, p *catalog.Product) Result {

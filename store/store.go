@@ -13,8 +13,8 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
-	"stockroom/catalog"
-	"stockroom/folder"
+	"stockroom/internal/catalog"
+	"stockroom/internal/folder"
 )
 
 // Options are the store's settings.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const testShop = "test-shop.myshopify.com"

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // wide is a product of many variants whose title says how many there are and

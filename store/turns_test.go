@@ -5,7 +5,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // Who has a turn: deliveries first, and bulk rows once deliveries had the writer for

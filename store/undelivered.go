@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // SampleID begins the webhook id of a sample that Stockroom sends itself. Such a

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // always expects a delivery of every change.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 // decide reads what a change is judged by, judges it and carries the verdict out.

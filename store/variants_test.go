@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 func TestVariantsKeepTheirIDsAndMissingOnesGo(t *testing.T) {

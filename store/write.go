@@ -4,7 +4,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 )
 
 const (

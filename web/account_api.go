@@ -6,8 +6,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
-	"stockroom/answer"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
 )
 
 // apiSessions lists who is logged in.

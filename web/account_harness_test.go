@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/admit"
-	"stockroom/state"
+	"stockroom/internal/admit"
+	"stockroom/internal/state"
 )
 
 const (

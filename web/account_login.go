@@ -9,8 +9,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
-	"stockroom/answer"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
 )
 
 // loginView is what the login page shows.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 )
 
 func TestABrowserLogsInAndComesBackToWhereItWas(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 )
 
 func TestChangingThePasswordEndsEveryOtherSession(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 )
 
 // setupView is what the page for setting the password shows.

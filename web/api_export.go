@@ -15,8 +15,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/datadir"
+	"stockroom/internal/answer"
+	"stockroom/internal/datadir"
 	"stockroom/store"
 )
 

@@ -11,7 +11,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 )
 
 // queryNames are the parameters of the query that each operation of the API

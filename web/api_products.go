@@ -6,8 +6,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/catalog"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

@@ -6,10 +6,10 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/config"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/config"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

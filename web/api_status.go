@@ -8,9 +8,9 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 )
 
 // statusView is the answer of /api/v1/status.

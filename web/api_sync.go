@@ -9,9 +9,9 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/shopify"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/shopify"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

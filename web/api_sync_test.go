@@ -10,10 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/shopify"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/shopify"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/answer"
-	"stockroom/catalog"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 	"stockroom/webhook"
 )

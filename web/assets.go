@@ -7,7 +7,7 @@ import (
 	"encoding/hex"
 	"html/template"
 	"net/http"
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"

@@ -7,7 +7,7 @@ import (
 
 	vm "github.com/VictoriaMetrics/metrics"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 )
 
 // Outbound tells of the calls to Shopify. nil shows nothing of them.

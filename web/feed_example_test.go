@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

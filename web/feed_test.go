@@ -20,8 +20,8 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/admit"
-	"stockroom/catalog"
+	"stockroom/internal/admit"
+	"stockroom/internal/catalog"
 	"stockroom/queue"
 	"stockroom/store"
 )

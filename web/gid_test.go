@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

@@ -2,7 +2,7 @@ package web
 
 import (
 	"net/http"
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"strconv"
 )
 

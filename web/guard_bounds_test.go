@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 )
 
 // askedShops counts how often the list of shops is asked for, whose length no

@@ -12,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 )
 
 func TestTheHostHeaderHasToBeAKnownName(t *testing.T) {

@@ -19,14 +19,14 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
-	"stockroom/admit"
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/folder"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/folder"
+	"stockroom/internal/status"
+	"stockroom/internal/telemetry"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/store"
-	"stockroom/telemetry"
 )
 
 const (

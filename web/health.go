@@ -6,8 +6,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
-	"stockroom/status"
+	"stockroom/internal/admit"
+	"stockroom/internal/status"
 )
 
 func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {

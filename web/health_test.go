@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"testing"
 
+	"stockroom/internal/status"
 	"stockroom/queue"
-	"stockroom/status"
 )
 
 func TestReadyzIs200WhileEitherStoreCanMakeADeliveryDurable(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 
 	vm "github.com/VictoriaMetrics/metrics"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 )
 
 const textFormat = "text/plain; version=0.0.4; charset=utf-8"

@@ -7,7 +7,7 @@ import (
 
 	vm "github.com/VictoriaMetrics/metrics"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 )
 
 // label is the value of the label shop for a shop: its name or "other".

@@ -8,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
+	"stockroom/internal/telemetry"
 	"stockroom/store"
-	"stockroom/telemetry"
 )
 
 // told is a Syncs whose status each shop is given; it starts nothing.

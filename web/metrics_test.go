@@ -13,7 +13,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
-	"stockroom/telemetry"
+	"stockroom/internal/telemetry"
 )
 
 // scrape reads a metrics page.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/telemetry"
+	"stockroom/internal/telemetry"
 )
 
 var update = flag.Bool("update", false, "write docs/metrics.md anew")

@@ -6,7 +6,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 )
 
 // openAPI describes every path below /api/v1. A test holds the handlers to it.

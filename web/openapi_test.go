@@ -16,9 +16,9 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"stockroom/catalog"
-	"stockroom/config"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/config"
+	"stockroom/internal/status"
 	"stockroom/store"
 	"stockroom/webhook"
 )
@@ -64,7 +64,7 @@ func TestTheDescriptionNamesEveryCodeOfARefusalAndNoOther(t *testing.T) {
 	for _, v := range description(t, newRig(t, nil)).Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
 		got = append(got, v.(string))
 	}
-	source, err := os.ReadFile(filepath.Join("..", "answer", "code.go"))
+	source, err := os.ReadFile(filepath.Join("..", "internal", "answer", "code.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/config"
+	"stockroom/internal/catalog"
+	"stockroom/internal/config"
+	"stockroom/internal/status"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/store"
 	"stockroom/webhook"
 )

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -7,8 +7,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/config"
+	"stockroom/internal/answer"
+	"stockroom/internal/config"
 )
 
 // connectForm is the form that connects a shop, as it was sent. It holds no

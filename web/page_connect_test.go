@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"stockroom/answer"
-	"stockroom/shopify"
+	"stockroom/internal/answer"
+	"stockroom/internal/shopify"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 	"stockroom/store"
 )
 

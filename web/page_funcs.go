@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

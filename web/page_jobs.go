@@ -11,7 +11,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"stockroom/queue"
 	"stockroom/store"
 )

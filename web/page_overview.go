@@ -8,8 +8,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
+	"stockroom/internal/status"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/webhook"
 )
 

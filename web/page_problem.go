@@ -3,7 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"

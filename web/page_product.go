@@ -12,7 +12,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"stockroom/store"
 )
 

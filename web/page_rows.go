@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"time"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -13,8 +13,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -10,9 +10,9 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/config"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/config"
+	"stockroom/internal/status"
 )
 
 // checkMost is how long a check may take, whoever waits for it.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/status"
+	"stockroom/internal/answer"
+	"stockroom/internal/status"
 )
 
 const shopsListed = 5

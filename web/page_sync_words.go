@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/store"
 	"stockroom/webhook"
 )

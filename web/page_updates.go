@@ -12,8 +12,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/answer"
-	"stockroom/catalog"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

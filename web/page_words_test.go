@@ -13,9 +13,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/store"
 )
 

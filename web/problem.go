@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"strconv"
 
-	"stockroom/admit"
-	"stockroom/answer"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
 	"stockroom/queue"
 	"stockroom/store"
 )

@@ -10,8 +10,8 @@ import (
 
 	"github.com/julienschmidt/httprouter"
 
-	"stockroom/admit"
-	"stockroom/answer"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
 )
 
 const (

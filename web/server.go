@@ -10,16 +10,16 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
-	"stockroom/admit"
-	"stockroom/answer"
-	"stockroom/catalog"
-	"stockroom/config"
-	"stockroom/folder"
-	"stockroom/logbook"
+	"stockroom/internal/admit"
+	"stockroom/internal/answer"
+	"stockroom/internal/catalog"
+	"stockroom/internal/config"
+	"stockroom/internal/folder"
+	"stockroom/internal/logbook"
+	"stockroom/internal/status"
+	"stockroom/internal/telemetry"
 	"stockroom/queue"
-	"stockroom/status"
 	"stockroom/store"
-	"stockroom/telemetry"
 	"stockroom/webhook"
 )
 

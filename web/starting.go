@@ -3,7 +3,7 @@ package web
 import (
 	"html/template"
 	"net/http"
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"strconv"
 	"strings"
 )

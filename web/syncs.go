@@ -3,7 +3,7 @@ package web
 import (
 	"context"
 
-	"stockroom/status"
+	"stockroom/internal/status"
 	"stockroom/store"
 )
 

@@ -3,8 +3,8 @@ package web
 import (
 	"time"
 
-	"stockroom/catalog"
-	"stockroom/status"
+	"stockroom/internal/catalog"
+	"stockroom/internal/status"
 )
 
 // The words and moods of the account of health, which the pages use too.

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/queue"
 	"stockroom/store"
 	"stockroom/webhook"

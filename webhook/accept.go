@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
+	"stockroom/internal/telemetry"
+	"stockroom/internal/uptime"
 	"stockroom/queue"
 	"stockroom/store"
-	"stockroom/telemetry"
-	"stockroom/uptime"
 )
 
 const outcomeIgnored = store.Ignored

@@ -9,7 +9,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/store"
 )
 

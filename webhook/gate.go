@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"stockroom/internal/uptime"
 	"stockroom/store"
-	"stockroom/uptime"
 )
 
 // gate keeps deliveries away from a catalogue that has just failed, so that

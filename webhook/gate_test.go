@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/queue"
 	"stockroom/store"
 )

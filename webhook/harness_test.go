@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/queue"
 	"stockroom/store"
 )

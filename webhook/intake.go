@@ -11,11 +11,11 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"golang.org/x/time/rate"
 
-	"stockroom/admit"
-	"stockroom/catalog"
+	"stockroom/internal/admit"
+	"stockroom/internal/catalog"
+	"stockroom/internal/telemetry"
 	"stockroom/queue"
 	"stockroom/store"
-	"stockroom/telemetry"
 )
 
 // Catalogue is where deliveries go first.

@@ -8,7 +8,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 	"golang.org/x/time/rate"
 
-	"stockroom/admit"
+	"stockroom/internal/admit"
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"stockroom/answer"
+	"stockroom/internal/answer"
 	"stockroom/queue"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"stockroom/catalog"
+	"stockroom/internal/catalog"
 	"stockroom/queue"
 	"stockroom/store"
 )

@@ -1,0 +1,210 @@
+package e2e_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// post deliveries until ctx ends; each is an update of one of 200 products.
+func keepPosting(ctx context.Context, s *server, connections int) (wait func() map[string]int) {
+	results := make(chan map[string]int)
+	for c := range connections {
+		go func() {
+			answers := map[string]int{}
+			for i := 0; ctx.Err() == nil; i++ {
+				id := int64(c*1000 + i%50 + 1)
+				r, err := s.try(ctx, delivery{Body: productBody(id, i/50+1, 3), WebhookID: fmt.Sprint(c, "-", i)})
+				if ctx.Err() != nil {
+					break
+				}
+				if err != nil {
+					answers["error: "+err.Error()]++
+					continue
+				}
+				answers[r.String()]++
+			}
+			results <- answers
+		}()
+	}
+	return func() map[string]int {
+		total := map[string]int{}
+		for range connections {
+			for k, n := range <-results {
+				total[k] += n
+			}
+		}
+		return total
+	}
+}
+
+// People look into products.db with the sqlite3 program while the server works.
+func TestOtherProgramsReadTheCatalogueWhileItIsWritten(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serveOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wait := keepPosting(ctx, s, 8)
+	db := openCatalogue(t, s.Dir)
+	await(t, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
+
+	path := filepath.Join(s.Dir, "products.db")
+	cli, err := exec.LookPath("sqlite3")
+	if err != nil {
+		t.Log("sqlite3 is not here, so the driver of the tests reads alone")
+	}
+	for i := range 5 {
+		if err == nil {
+			// As somebody types it: no options, so the program may write its own locks.
+			out, err := exec.CommandContext(t.Context(), cli, "-cmd", ".timeout 5000", path,
+				"PRAGMA integrity_check; PRAGMA foreign_key_check; SELECT count(*) > 20 FROM products; SELECT count(*) FROM products p WHERE (SELECT count(*) FROM variants v WHERE v.product_id = p.id) <> 3").CombinedOutput()
+			if got := string(out); err != nil || got != "ok\n1\n0\n" {
+				t.Errorf("look %d of sqlite3: %v\n%s", i, err, got)
+			}
+		}
+		var verdict string
+		if err := db.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+			t.Errorf("look %d: integrity_check: %s, %v", i, verdict, err)
+		}
+	}
+	cancel()
+	answers := wait()
+	if len(answers) != 1 || answers["200 "+answerApplied] < 10 {
+		t.Errorf("answers while others read: %v", answers)
+	}
+	s.stop()
+}
+
+// Nobody else on the machine may read the data dir, and no secret is anywhere
+// but where it belongs (I14).
+func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
+	t.Parallel()
+	const token = "shpat_static_token_5b1f"
+	s := startServer(t, serveOptions{Env: append(shopEnv(), "SHOPIFY_ACCESS_TOKEN="+token)})
+	addShop(t, s, otherShop, otherSecret)
+	body := productBody(1, 1, 2)
+	wantAnswer(t, s.post(delivery{Body: body}), answerApplied)
+	wantAnswer(t, s.post(delivery{Topic: "products/delete", Body: body}), answerKept)
+	s.post(delivery{Body: body, Secret: "shpss_forged"})
+	s.post(delivery{Shop: otherShop, Body: body})
+	s.post(delivery{Body: []byte("not json")})
+
+	secrets := map[string]string{
+		"the current secret": e2eSecret, "the previous secret": e2eOld, "the stored secret": otherSecret, "the access token": token,
+		"the admin token": s.Token, "a signature": sign(e2eSecret, body),
+	}
+	clean := func(where, text string) {
+		t.Helper()
+		for what, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s has %s", where, what)
+			}
+		}
+	}
+	for _, path := range []string{
+		"/", "/metrics", "/metrics/shopify", "/readyz", "/api/v1/status", "/api/v1/shops", "/api/v1/jobs?data=true", "/api/v1/deliveries",
+		"/api/v1/rejected", "/api/v1/changes", "/api/v1/products", "/api/v1/products-export?format=ndjson", "/api/v1/explain/" + e2eShop + "/1",
+	} {
+		r := s.admin(http.MethodGet, path, "")
+		if r.Status != http.StatusOK {
+			t.Errorf("%s: %s", path, r)
+		}
+		clean(path, r.Body)
+	}
+	env := append(shopEnv(), "SHOPIFY_ACCESS_TOKEN="+token)
+	for _, args := range [][]string{
+		{"config", "print"}, {"config", "print", "--json"}, {"shop", "list"}, {"shop", "list", "--json"}, {"queue", "list", "--json"}, {"products", "list"},
+	} {
+		r := runCLI(t, env, "", append(args, "--data", s.Dir)...)
+		if r.Code != 0 {
+			t.Errorf("%v: exit %d: %s", args, r.Code, r.Stderr)
+		}
+		clean(strings.Join(args, " "), r.Stdout+r.Stderr)
+	}
+	s.cli("products", "export", "--format", "sqlite", filepath.Join(s.Dir, "copy.db"))
+	look := func(when string) {
+		t.Helper()
+		info, err := os.Stat(s.Dir)
+		if err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s, the data dir has mode %v, %v", when, info.Mode().Perm(), err)
+		}
+		err = filepath.WalkDir(s.Dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			info, err := d.Info()
+			if err != nil {
+				return nil // gone meanwhile
+			}
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("%s, %s has mode %v", when, d.Name(), info.Mode().Perm())
+			}
+			name := d.Name()
+			if name == "admin.json" || name == "state.db" {
+				return nil // where the admin token and stored secrets belong
+			}
+			text, err := os.ReadFile(path)
+			if err == nil {
+				clean(when+", "+name, string(text))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	look("while serving")
+	clean("the log", s.log.String())
+	s.stop()
+	look("after the stop")
+	if _, err := os.Stat(filepath.Join(s.Dir, "admin.json")); err == nil {
+		t.Error("admin.json is still there after the stop")
+	}
+	// What the environment declares is not stored at all.
+	state, err := os.ReadFile(filepath.Join(s.Dir, "state.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, secret := range map[string]string{"the current secret": e2eSecret, "the previous secret": e2eOld, "the access token": token} {
+		if strings.Contains(string(state), secret) {
+			t.Errorf("state.db has %s of the environment", what)
+		}
+	}
+}
+
+// The sqlite export is a sound copy that was taken while deliveries came in.
+func TestSQLiteExportIsASoundCopyOfARunningCatalogue(t *testing.T) {
+	t.Parallel()
+	s := startServer(t, serveOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wait := keepPosting(ctx, s, 4)
+	db := openCatalogue(t, s.Dir)
+	await(t, "some products", func() bool { return count(t, db, `SELECT count(*) FROM products`) > 20 })
+	file := filepath.Join(t.TempDir(), "copy.db")
+	s.cli("products", "export", "--format", "sqlite", file)
+	cancel()
+	if answers := wait(); len(answers) != 1 {
+		t.Errorf("answers during the export: %v", answers)
+	}
+	copied, err := sql.Open("sqlite", "file:"+file+"?mode=ro")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer copied.Close()
+	var verdict string
+	if err := copied.QueryRow(`PRAGMA integrity_check`).Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity_check: %s, %v", verdict, err)
+	}
+	if n := count(t, copied, `SELECT count(*) FROM products p WHERE (SELECT count(*) FROM variants v WHERE v.product_id = p.id) = 3`); n <= 20 {
+		t.Errorf("the copy has %d whole products", n)
+	}
+	s.stop()
+}

@@ -1,0 +1,266 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"stockroom/internal/config"
+	"stockroom/internal/datadir"
+	"stockroom/internal/shopify"
+	"stockroom/internal/state"
+	"stockroom/internal/status"
+	"stockroom/limiter"
+	"stockroom/store"
+	"stockroom/web"
+)
+
+// The levels of a finding, and the causes that have an exit code of their own.
+const (
+	levelOK, levelWarn, levelFail    = "ok", "warn", "fail"
+	causeIntegrity, causeUnreachable = "integrity", "unreachable"
+)
+
+const (
+	fewDays  = 60               // of support left: time to move to another version
+	noDays   = 14               // high time
+	skewOK   = 5 * time.Second  // of our clock against Shopify's
+	skewMost = 60 * time.Second // beyond this tokens and orders by time suffer
+)
+
+// doctor looks at the stores and asks every shop.
+func (a *Appliance) doctor(ctx context.Context) []web.Finding {
+	var shops []web.Finding
+	for _, shop := range a.state.Shops() {
+		shops = append(shops, a.examineShop(ctx, shop)...)
+	}
+	if len(shops) == 0 {
+		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected",
+			Fix: a.command(config.ConnectWords("NAME.myshopify.com"))}}
+	}
+	// What the shop was asked just now is said once.
+	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
+		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") &&
+			slices.ContainsFunc(shops, func(s web.Finding) bool { return s.Check == "subscriptions" && s.Shop == f.Shop })
+	})
+	return slices.Concat(a.examineStores(ctx), standing, shops, a.examineTrip(ctx))
+}
+
+// examineStatus says what the account of health says, in the words of the page.
+// Where nothing works on the data dir it is left out: nobody does what is due.
+func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
+	if !a.syncer.Works() {
+		return nil
+	}
+	account := a.status.Read(ctx, time.Now())
+	list := []web.Finding{}
+	for _, l := range account.Lines {
+		f := web.Finding{Check: l.Code, Shop: l.Shop, Level: levelOK, Text: l.Sentence(account.Now), Fix: strings.TrimSpace(l.Next.Text(account.Now) + " " + l.Command)}
+		switch l.Mood {
+		case status.Bad:
+			f.Level = levelFail
+		case status.Wait:
+			f.Level = levelWarn
+		default:
+			f.Fix = ""
+		}
+		if l.Code != "no-shop" {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
+	const restore = "restart Stockroom: a damaged file is set aside by itself and what it held is read again"
+	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
+	if err := a.store.Check(ctx); err != nil {
+		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}
+		if store.CauseOf(err) == store.CauseDamaged {
+			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
+		}
+	} else if h := a.store.Health(); h.Cause != "" {
+		list[0] = web.Finding{
+			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
+			Fix: "end what stands against it; Stockroom goes on by itself",
+		}
+	}
+	kept := a.examineLosses("state", datadir.StateFile)
+	err := a.state.View(func(tx *bbolt.Tx) error {
+		var found error
+		for err := range tx.Check() {
+			if found == nil {
+				found = err
+			}
+		}
+		return found
+	})
+	if err != nil {
+		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
+	}
+	return append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
+}
+
+// examineLosses says what a file has lost, in the words of the page's notice.
+func (a *Appliance) examineLosses(check, file string) web.Finding {
+	for _, n := range a.losses() {
+		if strings.HasPrefix(n.ID, file) {
+			return web.Finding{Check: check, Level: levelWarn, Text: n.Text,
+				Fix: n.Next + " When you have dealt with it, " + a.command("doctor --acknowledge") + " takes it off."}
+		}
+	}
+	return web.Finding{Check: check, Level: levelOK, Text: file + " is sound"}
+}
+
+// examineSpace judges the room on the disk of the data dir.
+func (a *Appliance) examineSpace() web.Finding {
+	s := a.Space()
+	left := fmt.Sprintf("%s of %s are free on the disk of %s", mebibytes(s.Free), mebibytes(s.Total), a.dir.Path())
+	f := web.Finding{Check: "space", Level: levelOK, Text: left}
+	switch s.Level {
+	case datadir.SpaceCritical:
+		f.Level, f.Text = levelFail, left+"; deliveries may have to be refused"
+		f.Fix = "make room on this disk, or move the data dir to a larger one"
+	case datadir.SpaceLow:
+		f.Level, f.Text = levelWarn, left+", less than --space-warn asks for"
+		f.Fix = "make room on this disk, or set --space-warn"
+	case datadir.SpaceUnknown:
+		f.Level, f.Text = levelWarn, "the system does not tell how much room the disk has"
+		f.Fix = "look at the disk of " + a.dir.Path() + " yourself"
+	}
+	return f
+}
+
+func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
+
+// examineShop asks one shop about token, scopes, version and time.
+func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Finding {
+	name := shop.Domain
+	var list []web.Finding
+	add := func(check, level, text, fix, cause string) {
+		list = append(list, web.Finding{Check: check, Shop: name, Level: level, Text: text, Fix: fix, Cause: cause})
+	}
+	if len(a.state.Secrets(name)) == 0 {
+		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", a.command("shop add "+name), "")
+	}
+	a.client.TryNow(name) // a person asks, so the shop is really asked
+	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
+	if err != nil {
+		var e *shopify.Error
+		if !errors.As(err, &e) {
+			e = &shopify.Error{Kind: shopify.KindLocal, Message: err.Error()}
+		}
+		switch e.Root().Kind {
+		case shopify.KindToken:
+			add("token", levelFail, e.Words(), "then give them with "+a.command(config.ConnectWords(name)), "")
+		case shopify.KindUninstalled:
+			add("token", levelFail, e.Words(), "if the shop is to be left, "+a.command("shop remove "+name), "")
+		case shopify.KindScope:
+			add("scopes", levelFail, e.Words(), "give the app the scopes "+strings.Join(shopify.NeededScopes(), ", "), "")
+		case shopify.KindFrozen:
+			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
+		case shopify.KindMoved:
+			add("reach", levelFail, e.Words(), a.command(config.ConnectWords(e.Root().Moved))+", then "+a.command("shop remove "+name), "")
+		case shopify.KindRefused:
+			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
+		case shopify.KindBudget, shopify.KindThrottled:
+			add("token", levelWarn, e.Words(), "run it again in a minute", "")
+		case shopify.KindOpen:
+			if (outbound{a}).Calls(name, time.Now()).Held {
+				add("reach", levelWarn, e.Words(), "let them go with "+a.command("shop calls --auto "+name), "")
+				break
+			}
+			fallthrough
+		default:
+			add("reach", levelFail, e.Words(), "check the network, --api-base, and status.shopify.com", causeUnreachable)
+		}
+		return list
+	}
+	add("token", levelOK, "Shopify accepts the credentials", "", "")
+	if missing := access.Missing(); len(missing) > 0 {
+		add("scopes", levelFail, shopify.Lacks(missing), "then run "+a.command("doctor")+" again", "")
+	} else {
+		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
+	}
+	return append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)),
+		a.examineSubscriptions(ctx, name))
+}
+
+// examineSubscriptions asks a shop which subscriptions there are, and changes none.
+func (a *Appliance) examineSubscriptions(ctx context.Context, name string) web.Finding {
+	f := web.Finding{Check: "subscriptions", Shop: name, Level: levelOK}
+	sub, err := a.syncer.CheckSubscriptions(ctx, name, false)
+	if err != nil {
+		f.Level, f.Fix = levelWarn, "run it again in a minute"
+		f.Text = "the subscriptions can't be listed: " + status.Small(sub.Error)
+		return f
+	}
+	if !sub.Present {
+		f.Level, f.Fix = levelFail, sub.Next
+		f.Text = status.MissingWords(sub) + " (" + strings.Join(sub.Missing(), ", ") + "). " + sub.Error
+		f.Text = strings.TrimSpace(f.Text)
+		return f
+	}
+	f.Text = "every subscription that is needed is there"
+	if _, unheard := sub.KnownByDeliveries(); len(unheard) > 0 {
+		f.Text = "the app's own configuration subscribes; nothing has come yet of " + strings.Join(unheard, ", ")
+	}
+	if heard, err := a.store.LastByTopic(ctx, name); err == nil && len(heard) == 0 {
+		f.Text += "; no delivery has come yet"
+	}
+	return f
+}
+
+func (a *Appliance) examineVersion(name string, access shopify.Access) web.Finding {
+	asked, seen := a.client.Version(), a.client.Seen(name)
+	f := web.Finding{Check: "version", Shop: name, Level: levelOK}
+	newest := ""
+	if n := len(access.Supported); n > 0 {
+		newest = access.Supported[n-1]
+	}
+	days, known := shopify.DaysLeft(asked, time.Now())
+	f.Fix = "set --api-version " + newest
+	switch {
+	case seen.Version != "" && seen.Version != asked:
+		f.Level, f.Text = levelFail, fmt.Sprintf("Shopify does not serve version %s and answers with %s", asked, seen.Version)
+	case len(access.Supported) > 0 && !slices.Contains(access.Supported, asked):
+		f.Level, f.Text = levelWarn, fmt.Sprintf("version %s is not among those that Shopify supports (%s)", asked, strings.Join(access.Supported, ", "))
+	case known && days < noDays:
+		f.Level, f.Text = levelFail, fmt.Sprintf("version %s is served for %d more days", asked, days)
+	case known && days < fewDays:
+		f.Level, f.Text = levelWarn, fmt.Sprintf("version %s is served for %d more days", asked, days)
+	default:
+		f.Text, f.Fix = fmt.Sprintf("version %s is served for %d more days", asked, days), ""
+	}
+	if f.Level == levelOK && seen.Deprecated != "" {
+		// A version keeps what it has for as long as it is served.
+		f.Text, f.Fix = fmt.Sprintf("version %s is served for %d more days; a later one drops something that is asked for (%s)", asked, days, seen.Deprecated), ""
+	}
+	return f
+}
+
+func examineClock(name string, seen shopify.Seen) web.Finding {
+	f := web.Finding{Check: "clock", Shop: name, Level: levelOK, Text: "the clock agrees with Shopify's"}
+	if seen.DatedAt.IsZero() {
+		f.Text = "no answer had a date to compare the clock with"
+		return f
+	}
+	off := seen.Skew.Abs()
+	if off <= skewOK {
+		return f
+	}
+	way := "ahead of"
+	if seen.Skew < 0 {
+		way = "behind"
+	}
+	f.Level, f.Text, f.Fix = levelWarn, fmt.Sprintf("the clock is %s %s Shopify's", off, way), "set this machine's clock by NTP"
+	if off > skewMost {
+		f.Level = levelFail
+	}
+	return f
+}

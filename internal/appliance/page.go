@@ -1,0 +1,51 @@
+package appliance
+
+import (
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"stockroom/internal/admit"
+	"stockroom/internal/status"
+	"stockroom/web"
+)
+
+func (a *Appliance) webOptions() web.Options {
+	s := a.opt.Settings
+	o := web.Options{
+		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
+		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
+		Settings: s.Describe, Wanted: a.wants.add,
+		Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge,
+		Admit: admit.Options{
+			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: s.AdminHosts, Demo: a.opt.Demo,
+		},
+		Version: a.opt.Version, Started: a.started, Logger: a.log,
+		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),
+		PublicURL: s.PublicURL, Command: s.Command,
+	}
+	return o
+}
+
+// HasPassword reports whether the status page has a password.
+func (a *Appliance) HasPassword() bool { return a.account.Mark() != "" }
+
+// NewLoginLink returns a link to the status page under the admin side's base
+// address, and until when it is good. It works once.
+func (a *Appliance) NewLoginLink(base string) (link string, until time.Time) {
+	path, until := a.web.NewLoginLink()
+	return base + path, until
+}
+
+// openStatus says where the account of health is read from.
+func (a *Appliance) openStatus() {
+	s := a.opt.Settings
+	a.status = status.New(status.Options{
+		Store: a.store, Queue: a.queue, QueueWatch: &a.watch, Shops: shops{a}.List,
+		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
+		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed,
+		CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken,
+		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
+		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
+	})
+}

@@ -1,0 +1,223 @@
+package appliance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"stockroom/internal/config"
+	"stockroom/internal/telemetry"
+	"stockroom/web"
+)
+
+// Listeners are the open sockets. Admin is nil when one listener serves both.
+type Listeners struct {
+	Public, Admin net.Listener
+	// Ready is called once by Serve, when requests are served; nil for nobody.
+	Ready func()
+
+	front *front // what answers on them, nil for nobody yet
+}
+
+// Listen opens the sockets the settings name.
+func Listen(s config.Settings) (Listeners, error) {
+	var l Listeners
+	var err error
+	if l.Public, err = ListenOn("listen", s.Listen); err != nil {
+		return l, err
+	}
+	if s.SharedListener() {
+		return l, nil
+	}
+	if l.Admin, err = ListenOn("admin-listen", s.AdminListen); err != nil {
+		return l, errors.Join(err, l.Public.Close())
+	}
+	return l, nil
+}
+
+// ListenOn listens on the address that a flag gives. Its error says what to do.
+func ListenOn(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("--%s: another program listens on %s; stop it, or choose another address with --%s", flag, address, flag)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("--%s: this user may not listen on %s; choose a port above 1023 with --%s", flag, address, flag)
+	case err != nil:
+		return nil, fmt.Errorf("--%s: %w", flag, err)
+	}
+	return l, nil
+}
+
+// AnswerStarting answers on the listeners from now on: with 503 and with how far
+// o has come, until an appliance serves on them.
+func (l *Listeners) AnswerStarting(o *Opening, log *slog.Logger) {
+	starting := web.Starting(o.Words)
+	l.front = newFront(*l, log, starting, starting)
+}
+
+// Close closes the listeners when no appliance will serve on them.
+func (l *Listeners) Close() error {
+	if l.front != nil {
+		return l.front.close()
+	}
+	err := l.Public.Close()
+	if l.Admin != nil {
+		err = errors.Join(err, l.Admin.Close())
+	}
+	return err
+}
+
+// AdminURL is an address of the status page that this machine can open.
+func (l Listeners) AdminURL() string {
+	if l.Admin == nil {
+		return "http://" + dialable(l.Public.Addr())
+	}
+	return "http://" + dialable(l.Admin.Addr())
+}
+
+// How long requests in flight may take at a stop, where Shopify waits no longer, and
+// at one because the data dir was lost: what they store is refused.
+const (
+	stopRequests = 5 * time.Second
+	stopLost     = time.Second
+)
+
+// Serve serves and works until ctx ends, then finishes what is in flight and
+// closes the listeners. It announces itself in the data dir's admin.json.
+func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
+	public, admin := a.trips.watch(a.web.Public(a.intake), false), a.trips.watch(a.web.Admin(), true)
+	if l.Admin == nil {
+		public = a.trips.watch(a.web.Both(a.intake), false)
+	}
+	address := dialable(l.Public.Addr())
+	a.public.Store(&address)
+	defer a.public.Store(nil)
+	public, admin = a.unlessLost(public), a.unlessLost(admin)
+	f := l.front
+	if f == nil {
+		f = newFront(l, a.log, public, admin)
+	} else {
+		f.public.set(public)
+		f.admin.set(admin)
+	}
+	f.connections.mu.Lock()
+	f.connections.known = a.intake.Known
+	f.connections.mu.Unlock()
+	a.set.NewGauge(`stockroom_connections_open`, func() float64 { n, _ := f.connections.count(); return float64(n) })
+	a.set.NewGauge(`stockroom_connections_closed_total`, func() float64 { _, n := f.connections.count(); return float64(n) })
+	for _, srv := range f.servers {
+		srv.RegisterOnShutdown(a.web.EndStreams)
+	}
+	if l.Ready != nil {
+		l.Ready()
+	}
+	if err := a.dir.Announce(l.AdminURL(), a.token); err != nil {
+		a.log.Warn("commands can't find this server", "error", err.Error())
+	}
+
+	// Workers outlive the listeners, so that requests in flight still find them.
+	working, stopWorkers := a.Work(ctx)
+
+	grace := stopRequests
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping: finishing requests in flight")
+	case <-f.failed.Done():
+		a.log.Error("stopping: a listener ended by itself", "error", context.Cause(f.failed).Error())
+	case <-working.Done():
+		if a.lost.Err() != nil { // which the log has told
+			grace = stopLost
+			break
+		}
+		// Better to end, and be started anew, than to serve without a worker.
+		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
+	}
+	a.opt.Stopping("requests in flight")
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	var errs []error
+	for _, srv := range f.servers {
+		if err := srv.Shutdown(stop); err != nil {
+			a.log.Warn("requests were cut off", "error", err.Error())
+			errs = append(errs, srv.Close())
+		}
+	}
+	errs = append(errs, f.wait())
+	a.opt.Stopping("jobs and syncs under way")
+	errs = append(errs, stopWorkers())
+	if a.lost.Err() != nil {
+		return context.Cause(a.lost) // and of nothing that followed from it
+	}
+	return errors.Join(errs...)
+}
+
+// front answers on the listeners from before the data dir is open until the end.
+type front struct {
+	public, admin door
+	connections   *connections // of the public listener
+	servers       []*http.Server
+	failed        context.Context // done when a listener ended by itself
+	wait          func() error
+}
+
+// door is a handler that can be replaced while requests come.
+type door struct{ h atomic.Pointer[http.Handler] }
+
+func (d *door) set(h http.Handler) { d.h.Store(&h) }
+
+func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*d.h.Load()).ServeHTTP(w, r) }
+
+// newFront serves public and, where there is a listener for it, admin.
+func newFront(l Listeners, log *slog.Logger, public, admin http.Handler) *front {
+	f := &front{connections: &connections{Listener: l.Public, most: publicMost}}
+	f.public.set(public)
+	f.admin.set(admin)
+	g, failed := errgroup.WithContext(context.Background())
+	f.failed, f.wait = failed, g.Wait
+	start := func(ln *connections, h http.Handler) {
+		srv := newServer(h, log)
+		f.servers = append(f.servers, srv)
+		g.Go(func() error {
+			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	start(f.connections, &f.public)
+	if l.Admin != nil {
+		start(&connections{Listener: l.Admin}, &f.admin)
+	}
+	return f
+}
+
+// close ends the servers at once.
+func (f *front) close() error {
+	var errs []error
+	for _, srv := range f.servers {
+		errs = append(errs, srv.Close())
+	}
+	return errors.Join(append(errs, f.wait())...)
+}
+
+// newServer bounds what a client may hold: Shopify's whole request takes at
+// most five seconds.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ConnContext: func(_ context.Context, c net.Conn) context.Context { return c.(*conn).ended },
+		ConnState:   turn,
+		ErrorLog:    telemetry.ErrorLog(log, "what the web server has to say"),
+	}
+}

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"stockroom/internal/config"
+)
+
+type passwordCommand struct {
+	Set   passwordSetCommand   `cmd:"" help:"Set the password of the status page, or another one. Everybody has to log in again."`
+	Link  passwordLinkCommand  `cmd:"" help:"Make a link that opens the page for setting the password. It works once, for 30 minutes."`
+	Clear passwordClearCommand `cmd:"" help:"Remove the password: the status page opens with the links of stockroom open only."`
+}
+
+type passwordSetCommand struct {
+	File string `help:"File with the password; - reads it from standard input. On a terminal it is asked for."`
+}
+
+func (c passwordSetCommand) Run(e *env) error {
+	text, err := e.newPassword(c.File)
+	if err != nil {
+		return withCode(config.ExitConfig, err)
+	}
+	return ask(e, true, http.MethodPut, "/api/v1/password", map[string]string{"password": text}, func(struct{}) error {
+		_, err := fmt.Fprintln(e.Stdout, "The password is set. Whoever was logged in has to log in again.")
+		return err
+	})
+}
+
+// newPassword reads a password as it is, without the line end behind it: from a
+// file, from standard input, or twice from a person.
+func (e *env) newPassword(file string) (string, error) {
+	switch {
+	case file == "" && e.asks():
+		var typed [2]string
+		for i, words := range []string{"New password", "The same again"} {
+			var err error
+			if typed[i], err = e.hidden(words + " (not shown)"); err != nil {
+				return "", fmt.Errorf("read the password: %w", err)
+			}
+		}
+		if typed[0] != typed[1] {
+			return "", errors.New("the two passwords are not the same")
+		}
+		return typed[0], nil
+	case file == "" || file == "-":
+		line, err := e.line(4096)
+		if err != nil {
+			return "", fmt.Errorf("read the password from standard input: %w", err)
+		}
+		if line = strings.TrimRight(line, "\r\n"); line == "" {
+			return "", errors.New("no password was given; write it to standard input or name a file with --file")
+		}
+		return line, nil
+	}
+	text, err := config.ReadSecretFile(file)
+	return text.Reveal(), err
+}
+
+type passwordLinkCommand struct{}
+
+func (passwordLinkCommand) Run(e *env, s config.Settings) error {
+	link, until, err := e.newLink(s, "/api/v1/password-link", "or set the password with "+s.Command("password set"))
+	if err != nil {
+		return err
+	}
+	return e.tellLink("setup_link", link, until, "", "")
+}
+
+type passwordClearCommand struct{}
+
+func (passwordClearCommand) Run(e *env) error {
+	return ask(e, false, http.MethodDelete, "/api/v1/password", nil, func(struct{}) error {
+		_, err := fmt.Fprintln(e.Stdout, "There is no password any more. A link to the status page: "+e.command("open"))
+		return err
+	})
+}
+
+// mayKeepPassword reports whether the data dir may keep a password already; only
+// opening it can tell for sure.
+func mayKeepPassword(s config.Settings) bool {
+	_, err := os.Stat(filepath.Join(s.DataDir, "state.db"))
+	return err == nil
+}

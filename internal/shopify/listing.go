@@ -1,0 +1,164 @@
+package shopify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"stockroom/internal/catalog"
+	"stockroom/limiter"
+)
+
+// Listed is one product of a listing, with what tells whether it has changed.
+type Listed struct {
+	ID        int64
+	UpdatedAt int64 // Unix milliseconds
+	Variants  int   // how many there are, -1 when Shopify did not count exactly
+}
+
+type listedNode struct {
+	ID            string     `json:"id"`
+	UpdatedAt     time.Time  `json:"updatedAt"`
+	VariantsCount *countNode `json:"variantsCount"`
+}
+
+type listedPage struct {
+	Products connection[listedNode] `json:"products"`
+}
+
+// Changed lists the products that changed at or after since (to the second), the
+// longest unchanged first: the next page of a walk. Cursors are good for one run
+// only: keep an instant between runs, and overlap.
+func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Listed, error) {
+	// Without the quotes Shopify splits the time at its colons and finds others.
+	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'", "first": largestPage}
+	return c.listed(ctx, name, class, "ProductsChanged", vars, w)
+}
+
+// IDs lists products by id, those with from <= id < to; to is 0 for no end: the
+// next page of a walk.
+// Shopify pages through at most 25,000 objects, so a large catalogue is read in
+// slices: go on from the last id of the slice before.
+func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from, to int64, w *Walk) ([]Listed, error) {
+	query := fmt.Sprintf("id:>=%d", from)
+	if to > 0 {
+		query += fmt.Sprintf(" AND id:<%d", to)
+	}
+	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query, "first": largestPage}, w)
+}
+
+// DeepestPage is how many objects Shopify pages through in one listing.
+const DeepestPage = 25_000
+
+func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, w *Walk) ([]Listed, error) {
+	var out listedPage
+	if err := c.read(ctx, name, class, w.page(c.queries[query], vars), &out); err != nil {
+		return nil, err
+	}
+	var list []Listed
+	for _, n := range out.Products.Nodes {
+		id, err := parseGID("Product", n.ID)
+		if err != nil {
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
+		}
+		l := Listed{ID: id, UpdatedAt: n.UpdatedAt.UnixMilli(), Variants: -1}
+		if n.VariantsCount != nil && n.VariantsCount.Precision == "EXACT" {
+			l.Variants = n.VariantsCount.Count
+		}
+		list = append(list, l)
+	}
+	return list, turn(w, name, query, largestPage, out.Products)
+}
+
+// Count returns how many products the shop has. exact is false when Shopify only
+// knows a lower bound.
+func (c *Client) Count(ctx context.Context, name string, class limiter.Class) (n int, exact bool, err error) {
+	var out struct {
+		Count *countNode `json:"productsCount"`
+	}
+	if err := c.read(ctx, name, class, c.queries["ProductsCount"].call(nil), &out); err != nil {
+		return 0, false, err
+	}
+	if out.Count == nil {
+		return 0, false, &Error{Kind: KindUnreadable, Shop: name, Op: "ProductsCount", Message: "it counts nothing"}
+	}
+	return out.Count.Count, out.Count.Precision == "EXACT", nil
+}
+
+// MostIDs is how many ids one call of Existing may ask for.
+const MostIDs = 250
+
+// Existing returns those of the products that the shop still has, at most
+// MostIDs at a time.
+func (c *Client) Existing(ctx context.Context, name string, class limiter.Class, ids []int64) ([]int64, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	gids := make([]string, len(ids))
+	for i, id := range ids {
+		gids[i] = catalog.GID("Product", id)
+	}
+	var out struct {
+		Nodes []*struct {
+			ID string `json:"id"`
+		} `json:"nodes"`
+	}
+	if err := c.read(ctx, name, class, c.queries["Existing"].call(map[string]any{"ids": gids}), &out); err != nil {
+		return nil, err
+	}
+	if len(out.Nodes) != len(ids) {
+		return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Existing", Message: "it answers for another number of ids"}
+	}
+	var list []int64
+	for i, n := range out.Nodes {
+		if n == nil {
+			continue
+		}
+		if n.ID != gids[i] {
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Existing", Message: "it answers for other ids"}
+		}
+		list = append(list, ids[i])
+	}
+	slices.Sort(list)
+	return list, nil
+}
+
+// Deletion is a product that was deleted.
+type Deletion struct {
+	Product int64
+	At      time.Time
+}
+
+// Deletions lists the products deleted at or after since, the oldest first:
+// the next page of a walk. Shopify keeps events for a year.
+func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Deletion, error) {
+	vars := map[string]any{
+		"query": "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'",
+		"first": largestPage,
+	}
+	var out struct {
+		Events connection[struct {
+			Action      string    `json:"action"`
+			CreatedAt   time.Time `json:"createdAt"`
+			SubjectID   string    `json:"subjectId"`
+			SubjectType string    `json:"subjectType"`
+		}] `json:"events"`
+	}
+	if err := c.read(ctx, name, class, w.page(c.queries["Deletions"], vars), &out); err != nil {
+		return nil, err
+	}
+	var list []Deletion
+	for _, n := range out.Events.Nodes {
+		// The search is not the proof: what it finds says itself what it is.
+		if n.Action != "destroy" || n.SubjectType != "PRODUCT" {
+			continue
+		}
+		id, err := parseGID("Product", n.SubjectID)
+		if err != nil {
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
+		}
+		list = append(list, Deletion{id, n.CreatedAt})
+	}
+	return list, turn(w, name, "Deletions", largestPage, out.Events)
+}

@@ -1,0 +1,216 @@
+package shopify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"stockroom/breaker"
+	"stockroom/internal/config"
+)
+
+// tokenBox lets one call at a time ask for a shop's token; the others wait for
+// what it gets.
+type tokenBox struct {
+	turn chan struct{} // holds one while nobody asks
+	// kept is the last token, for when it could not be cached durably. Owned by
+	// who holds turn.
+	kept    Token
+	keptFor App
+}
+
+func newTokenBox() *tokenBox {
+	b := &tokenBox{turn: make(chan struct{}, 1)}
+	b.turn <- struct{}{}
+	return b
+}
+
+// renewBefore is how long before its end a token is renewed: a tenth of its
+// life, five minutes at most.
+func renewBefore(t Token) time.Duration {
+	return min(t.ExpiresAt.Sub(t.ObtainedAt)/10, 5*time.Minute)
+}
+
+// longestToken is how long a token of Shopify's is good at most; they last a day.
+const longestToken = 25 * time.Hour
+
+// token returns a token for a call. refused is one that Shopify has just
+// refused, unset for none. static says that it can't be renewed by asking.
+func (c *Client) token(ctx context.Context, name string, refused config.Secret) (value config.Secret, static bool, err error) {
+	app, err := c.o.Credentials.App(name)
+	if err != nil {
+		return config.Secret{}, false, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
+	}
+	if app.AccessToken.IsSet() {
+		return app.AccessToken, true, nil
+	}
+	if app.ClientID == "" || !app.Secret.IsSet() {
+		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken}
+	}
+	box := c.shop(name).token
+	select {
+	case <-box.turn:
+	case <-ctx.Done():
+		return config.Secret{}, false, cancelled(name, EndpointToken, ctx)
+	}
+	defer func() { box.turn <- struct{}{} }()
+
+	now := time.Now()
+	have, ok := c.o.Credentials.Token(name, now)
+	if !ok && box.keptFor.ClientID == app.ClientID && box.keptFor.Secret.Equal(app.Secret) && now.Before(box.kept.ExpiresAt) {
+		have, ok = box.kept, true
+	}
+	if end := have.ObtainedAt.Add(longestToken); have.ExpiresAt.After(end) {
+		have.ExpiresAt = end
+	}
+	if ok && refused.IsSet() && have.Value.Equal(refused) {
+		ok = false
+	}
+	if ok && now.Before(have.ExpiresAt.Add(-renewBefore(have))) {
+		return have.Value, false, nil
+	}
+	fresh, err := c.grant(ctx, name, app)
+	if err != nil {
+		if ok && KindOf(err) != KindCancelled {
+			return have.Value, false, nil // good for a little longer
+		}
+		return config.Secret{}, false, err
+	}
+	box.kept, box.keptFor = fresh, app
+	if err := c.o.Credentials.SetToken(name, fresh); err != nil {
+		c.log.Warn("what Shopify lets the app in with can't be kept over a restart", "shop", name, "error", err.Error())
+	}
+	return fresh.Value, false, nil
+}
+
+// dropToken forgets a token that Shopify refused.
+func (c *Client) dropToken(ctx context.Context, name string, refused config.Secret) {
+	box := c.shop(name).token
+	select {
+	case <-box.turn:
+	case <-ctx.Done():
+		return
+	}
+	defer func() { box.turn <- struct{}{} }()
+	if box.kept.Value.Equal(refused) {
+		box.kept = Token{}
+	}
+	if have, ok := c.o.Credentials.Token(name, time.Now()); ok && have.Value.Equal(refused) {
+		if err := c.o.Credentials.DropToken(name); err != nil {
+			c.log.Warn("a refused token can't be forgotten", "shop", name, "error", err.Error())
+		}
+	}
+}
+
+// tokenAnswer is what the token endpoint says.
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	Scope       string `json:"scope"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// grant asks for a token with client id and secret
+// (shopify.dev/docs/apps/build/authentication-authorization, client credentials).
+func (c *Client) grant(ctx context.Context, name string, app App) (Token, error) {
+	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointToken})
+	if err != nil {
+		return Token{}, c.openError(name, EndpointToken, err)
+	}
+	t, err := c.askToken(ctx, name, app)
+	c.contacted(name, time.Now(), err)
+	permit.Done(Judge(err).Breaker, retryAfterOf(err))
+	return t, err
+}
+
+func (c *Client) askToken(ctx context.Context, name string, app App) (Token, error) {
+	asked := time.Now()
+	try, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {app.ClientID}, "client_secret": {app.Secret.Reveal()}}
+	req, err := http.NewRequestWithContext(try, http.MethodPost, c.o.BaseURL(name)+"/admin/oauth/access_token", strings.NewReader(form.Encode()))
+	if err != nil {
+		return Token{}, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	res, body, err := c.exchange(ctx, req, name, EndpointToken, 1<<20)
+	if err != nil {
+		return Token{}, err
+	}
+	e := &Error{Shop: name, Op: EndpointToken, Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, time.Now())}
+	var in tokenAnswer
+	readable := json.Unmarshal(body, &in) == nil
+	if res.StatusCode == http.StatusOK {
+		if !readable || in.AccessToken == "" {
+			e.Kind, e.Message = KindUnreadable, "the token endpoint answered without a token"
+			return Token{}, e
+		}
+		if in.ExpiresIn <= 0 {
+			in.ExpiresIn = 3600
+		}
+		return Token{
+			Value: config.NewSecret(in.AccessToken), Scopes: splitScopes(in.Scope), ObtainedAt: asked,
+			ExpiresAt: asked.Add(time.Duration(min(in.ExpiresIn, int64(longestToken/time.Second))) * time.Second),
+		}, nil
+	}
+	if res.StatusCode/100 == 3 {
+		redirected(e, res.Header.Get("Location"))
+		return Token{}, e
+	}
+	if e.Code, e.Message = clip(in.Error), clip(in.Description); !readable {
+		e.Code, e.Message = oauthError(body)
+	}
+	if e.Message == "" {
+		e.Message = e.Code
+	}
+	e.Kind = kindOfStatus(res.StatusCode)
+	if res.StatusCode == http.StatusBadRequest || res.StatusCode == http.StatusForbidden {
+		// The words of RFC 6749 5.2 and Shopify's own.
+		e.Kind = KindToken
+		if e.Code == "app_not_installed" || e.Code == "invalid_request" { // of this grant it says the same
+			e.Kind = KindUninstalled
+		}
+	}
+	setRetryAt(e, time.Now())
+	return Token{}, e
+}
+
+// oauthTitle is the title of the page that refuses a grant, such as
+// "400 - Oauth error invalid_client" with a text behind a colon now and then.
+var oauthTitle = regexp.MustCompile(`(?is)<title>[^<]*oauth error ([a-z_]+)(?::\s*([^<]*))?</title>`)
+
+func oauthError(page []byte) (code, message string) {
+	found := oauthTitle.FindSubmatch(page)
+	if found == nil {
+		return "", ""
+	}
+	return clip(string(found[1])), clip(html.UnescapeString(string(found[2])))
+}
+
+func splitScopes(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func (c *Client) openError(shop, op string, err error) *Error {
+	e := &Error{Kind: KindOpen, Shop: shop, Op: op, Err: err}
+	var open *breaker.OpenError
+	if errors.As(err, &open) {
+		e.RetryAt = open.RetryAt
+	}
+	if !e.RetryAt.IsZero() { // a person who holds the calls back needs no other reason
+		e.Behind = c.behind(shop)
+	}
+	return e
+}
+
+func cancelled(shop, op string, ctx context.Context) *Error {
+	return &Error{Kind: KindCancelled, Shop: shop, Op: op, Err: context.Cause(ctx)}
+}

@@ -1,0 +1,214 @@
+package status
+
+import (
+	"errors"
+	"strings"
+
+	"stockroom/internal/config"
+	"stockroom/internal/state"
+	"stockroom/internal/syncer"
+	"stockroom/webhook"
+)
+
+// unread holds where what stands against a shop can't be counted.
+func unread(_ *Facts, s *Shop) (Line, bool) {
+	err := s.JobsErr
+	if s.Sync != nil {
+		err = errors.Join(err, s.Sync.Raw.Unread)
+	}
+	if err == nil {
+		return no()
+	}
+	return yes(say("What waits for this shop can't be counted now, so it is not known whether the copy is in step."), say("It is counted again with the next look."))
+}
+
+func uninstalled(_ *Facts, s *Shop) (Line, bool) {
+	if s.State != "uninstalled" {
+		return no()
+	}
+	return yes(say("The app was removed from the shop, so nothing new comes from it."),
+		say("Install the app again, or remove the shop here with this command:"), "shop remove ", s.Shop)
+}
+
+func moved(f *Facts, s *Shop) (Line, bool) {
+	code, name := PauseParts(s.Reason)
+	if s.State != "paused" || state.PauseReason(code) != state.PauseMoved {
+		return no()
+	}
+	return yes(say("The shop has another name at Shopify now: "+name+"."),
+		say("It is asked again ", ahead(s.NextTry), ". Connect it under its new name with this command, then remove the old one with "+f.command("shop remove "+s.Shop)+":"),
+		config.ConnectWords(name))
+}
+
+// PauseParts splits a reason into its code and what it is about.
+func PauseParts(reason string) (code, detail string) {
+	code, detail, _ = strings.Cut(reason, ": ")
+	return code, detail
+}
+
+func paused(_ *Facts, s *Shop) (Line, bool) {
+	if s.State == "active" || s.State == "uninstalled" {
+		return no()
+	}
+	code, detail := PauseParts(s.Reason)
+	if state.PauseReason(code) == state.PauseMoved {
+		return no()
+	}
+	why, next, command := s.Reason, say("Goes on when it is resumed."), ""
+	asked := func(rest string) Words {
+		if s.NextTry.IsZero() {
+			return say(rest)
+		}
+		return say("Asked again at ", clock(s.NextTry), ", ", ahead(s.NextTry), ", and when somebody presses Try now. ", rest)
+	}
+	switch state.PauseReason(code) {
+	case state.PauseToken:
+		why, next, command = "Shopify does not accept the app's credentials", asked("Give working ones with this command:"), config.ConnectWords(s.Shop)
+	case state.PauseScope:
+		why, next = "the app lacks a permission", asked("Give the app the permission in the shop's admin.")
+	case state.PauseFrozen:
+		why, next = "Shopify has frozen the shop", asked("Product updates that arrive are stored.")
+	case state.PauseUninstalled:
+		why, next = "the app is not installed", asked("Install the app again, or remove the shop here with this command:")
+		command = "shop remove " + s.Shop
+	case state.PauseOperator:
+		why = "somebody paused it here"
+	default:
+		detail = ""
+	}
+	switch {
+	case s.Words != "":
+		why = s.Words
+	case detail != "":
+		why += " (" + strings.TrimSuffix(detail, ".") + ")"
+	}
+	if why == "" {
+		why = "no reason was given"
+	}
+	return yes(say("Paused: "+strings.TrimSuffix(why, ".")+"."), next, command)
+}
+
+func secretMissing(_ *Facts, s *Shop) (Line, bool) {
+	if s.HasSecret {
+		return no()
+	}
+	return yes(say("Product updates can't be checked: the app's secret is missing."),
+		say("Shopify is told to send them again. Give the secret with this command:"), "shop add ", s.Shop)
+}
+
+// refusedWords names what the signatures of refused deliveries fit.
+func refusedWords(r webhook.Refusals) string {
+	switch r.Fits {
+	case webhook.ReasonOldSecret:
+		return "are signed with a secret that was replaced here"
+	case webhook.ReasonOtherShop:
+		return "are signed with the secret of another shop"
+	}
+	return "are signed with another secret than the one known here"
+}
+
+// secretWrong needs a witness that a stranger can't make: changes that no delivery
+// told of. A signature that fits another secret is none, since whoever saw one
+// delivery can send it again, under any shop's name and after the secret changed.
+func secretWrong(_ *Facts, s *Shop) (Line, bool) {
+	r := s.Refused
+	if r.Count == 0 || r.Reason == webhook.ReasonBodyChanged || r.Reason == webhook.ReasonTruncated {
+		return no()
+	}
+	if s.Sync == nil || s.Sync.Deliveries.Undelivered == 0 || s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) {
+		return no()
+	}
+	return yes(say("Product updates are refused: they ", refusedWords(r), ". The last came at ", clock(r.Last), ", ", age(r.Last), "."),
+		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "shop add ", s.Shop)
+}
+
+func secretDoubt(f *Facts, s *Shop) (Line, bool) {
+	r := s.Refused
+	if _, known := secretWrong(f, s); known || r.Count == 0 {
+		return no()
+	}
+	what, next := refusedWords(r), "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
+	switch r.Reason {
+	case webhook.ReasonBodyChanged:
+		what, next = "were changed on the way", "Something between Shopify and Stockroom writes the body again: have it pass the bytes on as they are."
+	case webhook.ReasonTruncated:
+		what, next = "were cut off on the way", "Look for a limit of size in a proxy between Shopify and Stockroom."
+	}
+	return yes(say("Somebody sends deliveries for "+ShortShop(s.Shop)+" that "+what+"; they are refused. The last came at ", clock(r.Last), ", ", age(r.Last), "."),
+		say(next+" This line goes 10 minutes after the last one, or with the next valid delivery."))
+}
+
+func stranger(f *Facts) (Line, bool) {
+	if len(f.Strangers) == 0 {
+		return no()
+	}
+	s := f.Strangers[0]
+	return yes(say("Deliveries for "+s.Name+" are signed with your app's secret, and that shop is not connected. The last came at ", clock(s.At), "."),
+		say("If "+Enumerate(s.Shops)+" was renamed, or the app is meant for both, connect it with this command:"), config.ConnectWords(s.Name))
+}
+
+func deaf(_ *Facts, s *Shop) (Line, bool) {
+	if s.Sync == nil || !s.Sync.Deliveries.Deaf {
+		return no()
+	}
+	d := s.Sync.Deliveries
+	return yes(say("Deliveries do not arrive: "+ofChanges(d)+" of the last day were read before a delivery brought them, the oldest from ", clock(d.Oldest), ", and nothing was heard since."),
+		say("Changes are looked for every 30 seconds until deliveries are heard. Look whether Shopify can reach the public address of Stockroom."))
+}
+
+func late(_ *Facts, s *Shop) (Line, bool) {
+	if s.Sync == nil || !s.Sync.Deliveries.Late || s.Sync.Deliveries.Deaf {
+		return no()
+	}
+	return yes(say("Changes arrive late: "+ofChanges(s.Sync.Deliveries)+" were read before a delivery brought them."),
+		say("Changes are looked for every 30 seconds until deliveries are heard."))
+}
+
+func ofChanges(d syncer.Deliveries) string {
+	return Number(int64(d.Undelivered)) + " of " + Number(int64(d.Changes))
+}
+
+func callsHeld(_ *Facts, s *Shop) (Line, bool) {
+	if !s.Calls.Open() || !s.Calls.Held {
+		return no()
+	}
+	return yes(say("Paused: calls to Shopify are held back by hand."), say("They go on when somebody lets them."))
+}
+
+// unreachable names the newest call's own failure.
+func unreachable(f *Facts, s *Shop) (Line, bool) {
+	c := s.Calls
+	if c == nil || c.Held || !c.Open() && c.Failed == "" || s.State != "active" {
+		return no() // a pause says itself why nothing is asked
+	}
+	why := clause(c.Failed)
+	if why == "" { // the circuit is older than the process
+		why = "calls to it failed before Stockroom was started, and none was made since"
+	}
+	text := say("The shop can't be asked: " + why + ".")
+	next := say("Product updates that arrive are stored; what has to be read waits. ")
+	switch {
+	case c.Open() && c.RetryAt.After(f.Now):
+		next = say(next, "Next try at ", clock(c.RetryAt), ", ", ahead(c.RetryAt), ".")
+	case c.FailedRetryAt.After(f.Now):
+		next = say(next, "Next try at ", clock(c.FailedRetryAt), ", ", ahead(c.FailedRetryAt), ".")
+	case s.Jobs.Retry.After(f.Now):
+		next = say(next, "Next try ", ahead(s.Jobs.Retry), ".")
+	case s.Sync != nil && s.Sync.WaitsUntil.After(f.Now):
+		next = say(next, "Next try ", ahead(s.Sync.WaitsUntil), ".")
+	default:
+		if sc, ok := s.Sync.Next(); ok {
+			next = say(next, "Next try ", ahead(sc.Next), ".")
+		}
+	}
+	return yes(text, next)
+}
+
+func unsubscribed(_ *Facts, s *Shop) (Line, bool) {
+	if s.Sync == nil || s.Sync.Subscriptions.CheckedAt.IsZero() || s.Sync.Subscriptions.Present {
+		return no()
+	}
+	sub := s.Sync.Subscriptions
+	return yes(say(Sentences("Shopify does not send all product updates: "+MissingWords(sub), sub.Error)),
+		say(Sentences("comparisons still find what changed", sub.Next)))
+}

@@ -1,0 +1,236 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"stockroom/internal/catalog"
+	"stockroom/internal/shopify"
+	"stockroom/limiter"
+	"stockroom/store"
+)
+
+// overlap is how far an incremental goes back behind the instant up to which
+// everything is known: a listing may lag behind an edit, and clocks differ.
+const overlap = 2 * time.Minute
+
+// mostChanges is how many products an incremental compares. Where more changed a
+// comparison of the whole catalogue costs less.
+const mostChanges = 20_000
+
+// errNothingProven is why an incremental can't begin.
+var errNothingProven = errors.New("there is no full sync yet whose changes could be followed")
+
+// runIncremental reads what changed since the copy was last shown to be right, or
+// since the last incremental: changed products by their time, deletions from
+// the shop's events. It proves nothing: it can't see what it is not told.
+func (s *Syncer) runIncremental(ctx context.Context, shop, trigger string) (store.SyncRun, error) {
+	r, ctx, err := s.begin(ctx, store.SyncRun{
+		Shop: shop, Kind: store.RunIncremental, Trigger: trigger, Phase: phaseListing,
+	}, limiter.Reconcile, "incremental")
+	if err != nil {
+		return store.SyncRun{}, err
+	}
+	return r.end(ctx, r.incremental(ctx))
+}
+
+func (r *run) incremental(ctx context.Context) error {
+	since, err := r.since(ctx)
+	if err != nil {
+		return err
+	}
+	whole, err := r.follow(ctx, since)
+	if err != nil {
+		return err
+	}
+	var problems []string
+	if r.owed > 0 {
+		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
+	}
+	if open, _ := r.s.o.Store.OpenDifferences(r.shop); open > 0 {
+		problems = append(problems, newerHere(open, r.row.DryRun))
+	}
+	r.row.Error = strings.Join(problems, "; ")
+	if !whole {
+		return nil // the next one goes back as far
+	}
+	return r.s.markIncremental(r.shop, r.started)
+}
+
+// since is the instant up to which everything is known.
+func (r *run) since(ctx context.Context) (time.Time, error) {
+	var p store.Proof
+	err := r.ask(ctx, func(ctx context.Context) (err error) {
+		p, err = r.s.o.Store.LastProof(ctx, r.shop)
+		return err
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	newest := p.IDs
+	if newest == 0 {
+		return time.Time{}, errNothingProven
+	}
+	since := time.UnixMilli(newest)
+	if mark, ok := r.s.incrementalMark(r.shop); ok && mark.After(since) {
+		since = mark
+	}
+	if since.After(r.started) {
+		since = time.UnixMilli(newest) // a mark from a clock that was ahead counts for nothing
+	}
+	return since, nil
+}
+
+// incrementalMark is the beginning of the last incremental that ended well.
+func (s *Syncer) incrementalMark(shop string) (time.Time, bool) {
+	text, ok := s.o.State.Get(marks, shop+"/incremental")
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(time.RFC3339Nano, string(text))
+	return at, err == nil
+}
+
+func (s *Syncer) markIncremental(shop string, at time.Time) error {
+	text := at.UTC().Format(time.RFC3339Nano)
+	if err := s.o.State.Put(marks, shop+"/incremental", []byte(text)); err != nil {
+		return fmt.Errorf("note how far the changes were followed: %w", err)
+	}
+	return nil
+}
+
+// follow brings what changed, and drops what was deleted, since an instant. whole
+// is false when the deletions could not all be listed.
+func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err error) {
+	since = since.Add(-overlap - r.s.o.API.Seen(r.shop).Skew.Abs())
+	changed, err := r.changed(ctx, since)
+	if err != nil {
+		return false, err
+	}
+	differ, err := r.differing(ctx, changed)
+	if err != nil {
+		return false, err
+	}
+	if len(differ) > 0 {
+		r.s.progress.found(r.shop, len(differ))
+		if err := r.phase(ctx, phaseRepairing); err != nil {
+			return false, err
+		}
+	}
+	err = r.each(ctx, differ, func(ctx context.Context, id int64) error {
+		return r.bring(ctx, id, "it changed and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
+			return r.put(ctx, read, id, p)
+		})
+	})
+	if err != nil {
+		return false, err
+	}
+	r.s.progress.found(r.shop, 0)
+	return r.deleted(ctx, since)
+}
+
+// changed lists what changed since an instant. A product that changes while the
+// pages are read moves to the end and is listed again.
+func (r *run) changed(ctx context.Context, since time.Time) (map[int64]shopify.Listed, error) {
+	found := map[int64]shopify.Listed{}
+	read := 0
+	for walk := (shopify.Walk{}); walk.More(); {
+		if read >= mostChanges {
+			return nil, fmt.Errorf("more than %d products changed; the whole catalogue is compared instead", mostChanges)
+		}
+		var page []shopify.Listed
+		err := r.ask(ctx, func(ctx context.Context) (err error) {
+			page, err = r.s.o.API.Changed(ctx, r.shop, r.class, since, &walk)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range page {
+			if catalog.Second(l.UpdatedAt) < since.Unix() {
+				// The search is not what was asked for, as an unquoted time is not.
+				return nil, fmt.Errorf("the shop lists product %d of %s among those changed since %s", l.ID,
+					time.UnixMilli(l.UpdatedAt).UTC().Format(time.RFC3339), since.UTC().Format(time.RFC3339))
+			}
+			found[l.ID] = l
+		}
+		read += len(page)
+		r.show(func(row *store.SyncRun) {
+			if row.Kind == store.RunIncremental {
+				row.Read = int64(len(found))
+			}
+		})
+	}
+	return found, nil
+}
+
+// differing are the ids of those that are not stored as listed.
+func (r *run) differing(ctx context.Context, listed map[int64]shopify.Listed) ([]int64, error) {
+	sel, err := r.selection(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []int64
+	for id, l := range listed {
+		have, err := r.local(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if sel.differs(l, have.row, have.passed) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
+}
+
+// deleted drops what the shop's events tell was deleted, when the shop does not
+// have it any more. Without events (whole is false) the next comparison finds it.
+func (r *run) deleted(ctx context.Context, since time.Time) (whole bool, err error) {
+	var ids []int64
+	walk := shopify.Walk{Most: mostChanges}
+	for walk.More() {
+		var page []shopify.Deletion
+		if !r.try(ctx, "deletions can't be listed", func(ctx context.Context) (err error) {
+			page, err = r.s.o.API.Deletions(ctx, r.shop, r.class, since, &walk)
+			return err
+		}) {
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
+			break
+		}
+		for _, d := range page {
+			ids = append(ids, d.Product)
+		}
+	}
+	whole = !walk.More()
+	slices.Sort(ids)
+	var stored []int64
+	for _, id := range slices.Compact(ids) {
+		have, err := r.local(ctx, id)
+		if err != nil {
+			return false, err
+		}
+		if have.row != nil {
+			stored = append(stored, id)
+		}
+	}
+	read := r.read(time.Now())
+	gone, _, err := r.missing(ctx, stored)
+	if err != nil {
+		return false, err
+	}
+	return whole, r.remove(ctx, read, gone)
+}
+
+func products(n int) string {
+	if n == 1 {
+		return "1 product"
+	}
+	return fmt.Sprintf("%d products", n)
+}

@@ -1,0 +1,153 @@
+package syncer
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"stockroom/internal/shopify"
+	"stockroom/internal/state"
+	"stockroom/store"
+)
+
+const (
+	// mostTries is how often a run asks again after an answer that may pass.
+	mostTries = 5
+	// firstWait is the wait after the first of them; it doubles up to
+	// longestWait.
+	firstWait   = time.Second
+	longestWait = time.Minute
+	// shortest keeps a run that is told to try at once from spinning.
+	shortest = 100 * time.Millisecond
+)
+
+// ask makes a call, and again for as long as waiting mends it: until the points
+// are there, the circuit lets a call through, Shopify has room or the catalogue
+// can be written. What else may pass is tried a few times. Where the shop itself
+// can't be asked it is paused, and the error says so. ctx bounds all of it.
+func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) error {
+	for try, put := 1, 0; ; {
+		if err := r.mayAsk(); err != nil {
+			return err
+		}
+		err := call(ctx)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		var e *shopify.Error
+		switch {
+		case errors.Is(err, store.ErrUnavailable):
+			if err := r.waitFor(ctx, err, time.Now().Add(catalogueWait)); err != nil {
+				return err
+			}
+			continue
+		case !errors.As(err, &e):
+			return err
+		}
+		switch v := shopify.Judge(err); v.Job {
+		case shopify.Snooze:
+			until := r.s.retryAt(e, time.Now())
+			if e.Kind == shopify.KindThrottled { // a shop that says so again and again is asked less often
+				until = latest(until, time.Now().Add(min(firstWait<<min(put, 10), longestWait)))
+				put++
+			}
+			if err := r.waitFor(ctx, e, until); err != nil {
+				return err
+			}
+		case shopify.Retry:
+			if try >= mostTries {
+				return err
+			}
+			if err := r.waitFor(ctx, e, time.Now().Add(min(firstWait<<(try-1), longestWait))); err != nil {
+				return err
+			}
+			try++
+		case shopify.Pause:
+			if v.Pause == shopify.ForOneThing {
+				return err
+			}
+			return pausedFor(r.s.pause(ctx, r.shop, v.Pause, e), e)
+		default:
+			return err
+		}
+	}
+}
+
+// shopPaused ends a run whose shop can't be asked.
+type shopPaused struct {
+	words, cause string
+	err          error // the call that showed it, nil when the shop was paused before
+}
+
+func pausedFor(p state.Pause, err error) *shopPaused {
+	return &shopPaused{pauseWords(p), string(p.Reason), err}
+}
+
+func (p *shopPaused) Error() string { return p.words }
+
+func (p *shopPaused) Unwrap() error { return p.err }
+
+// noRoomError ends a run so that deliveries keep the room they need.
+type noRoomError struct{ words string }
+
+// Error returns the words.
+func (e *noRoomError) Error() string { return e.words }
+
+// room fails when so many bytes more can't be written.
+func (r *run) room(more int64) error {
+	if why := r.s.o.Room(more); why != "" {
+		return &noRoomError{why}
+	}
+	return nil
+}
+
+// mayAsk fails when the shop is gone or was paused since, or the disk is full.
+func (r *run) mayAsk() error {
+	shop, ok := r.s.o.State.Shop(r.shop)
+	if !ok {
+		return errRemoved
+	}
+	if shop.Pause.Paused() {
+		return pausedFor(shop.Pause, nil)
+	}
+	return r.room(0)
+}
+
+// waitFor sleeps until an instant because of what failed.
+func (r *run) waitFor(ctx context.Context, failed error, until time.Time) error {
+	return r.wait(ctx, wordsOf(failed), causeOf(failed), until)
+}
+
+// wait sleeps until an instant and says on the page why.
+func (r *run) wait(ctx context.Context, why, cause string, until time.Time) error {
+	r.s.progress.wait(r.shop, why, cause, until)
+	defer r.s.progress.wait(r.shop, "", "", time.Time{})
+	wait := max(time.Until(until), shortest)
+	back := lend(ctx, wait)
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-r.s.progress.nudge(r.shop):
+		return back(ctx)
+	case <-t.C:
+		r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
+		return back(ctx)
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// try asks for something that the run can do without. It is asked once.
+func (r *run) try(ctx context.Context, what string, call func(ctx context.Context) error) (ok bool) {
+	err := call(ctx)
+	if err == nil {
+		return true
+	}
+	if ctx.Err() == nil {
+		r.aside(what, err)
+	}
+	return false
+}

@@ -1,0 +1,146 @@
+package syncer
+
+import (
+	"hash/fnv"
+	"math"
+	"strconv"
+	"time"
+
+	"stockroom/internal/state"
+	"stockroom/store"
+)
+
+// The schedules' names, as in state.db, metrics and the page.
+const (
+	scheduleFull          = "full_sync"
+	scheduleReconcile     = "reconcile"
+	scheduleIncremental   = "incremental"
+	scheduleSubscriptions = "subscriptions"
+)
+
+const (
+	incrementalEvery   = 10 * time.Minute
+	subscriptionsEvery = 5 * time.Minute
+	// subscriptionsDeadline is what one check may take; ten subscriptions take
+	// most of a small budget's window.
+	subscriptionsDeadline = 10 * time.Minute
+	// firstRetry is the wait after a failed run; it doubles with each further
+	// failure up to the schedule's own time or longestRetry.
+	firstRetry   = time.Minute
+	longestRetry = time.Hour
+	// lateBy is what is allowed beyond twice a schedule's time before a run
+	// counts as missed.
+	lateBy = 10 * time.Minute
+)
+
+// schedule is one thing that is done for a shop again and again.
+type schedule struct {
+	name     string
+	every    time.Duration // 0: never by itself
+	deadline time.Duration // of one run
+}
+
+// schedules are a shop's, those that are more urgent when several are due
+// first.
+func (s *Syncer) schedules(shop string) []schedule {
+	return []schedule{
+		{scheduleFull, s.o.FullSyncEvery, 48 * time.Hour}, // Shopify itself gives a bulk operation ten days
+		{scheduleReconcile, s.o.ReconcileEvery, 6 * time.Hour},
+		{scheduleIncremental, s.incrementalEveryOf(shop), 30 * time.Minute},
+	}
+}
+
+// scheduleOf is the schedule whose run a kind is.
+func scheduleOf(kind store.RunKind) string {
+	switch kind {
+	case store.RunFull:
+		return scheduleFull
+	case store.RunReconcile:
+		return scheduleReconcile
+	}
+	return scheduleIncremental
+}
+
+// last is what counts as the last run of a schedule: a full sync compares more
+// than the others do, so it stands for them too.
+type last struct {
+	started time.Time // of the newest run that went well, zero for none
+	failed  time.Time // end, or beginning, of a newer run that did not; zero for none
+	fails   int       // in a row, at least 1 when failed is set
+}
+
+// due is when a schedule's next run begins. It depends on what is stored only,
+// so that a restart changes nothing; a stored time that lies ahead because the
+// clock was put back counts for nothing.
+func due(shop string, sc schedule, l last, now time.Time) time.Time {
+	if l.started.After(now) {
+		l.started = time.Time{}
+	}
+	if l.failed.After(now) {
+		l.failed = time.Time{}
+	}
+	if !l.failed.IsZero() {
+		wait := longestRetry
+		if n := min(l.fails, 10); n >= 1 {
+			wait = min(firstRetry<<(n-1), longestRetry)
+		}
+		if sc.every > 0 {
+			wait = min(wait, max(sc.every, firstRetry))
+		}
+		return l.failed.Add(wait)
+	}
+	if l.started.IsZero() {
+		return now
+	}
+	return l.started.Add(sc.every + jitter(shop, sc, l.started))
+}
+
+// jitter spreads the runs of many shops: up to a tenth of the schedule's time
+// later, the same for the same run whenever it is asked.
+func jitter(shop string, sc schedule, started time.Time) time.Duration {
+	h := fnv.New64a()
+	h.Write([]byte(shop + "/" + sc.name + "/" + strconv.FormatInt(started.UnixMilli(), 10)))
+	return time.Duration(float64(sc.every) / 10 * float64(h.Sum64()) / math.MaxUint64)
+}
+
+// late reports whether a run was missed: no success for twice the schedule's
+// time and a bit.
+func late(sc schedule, lastSuccess, since, now time.Time) bool {
+	if sc.every <= 0 {
+		return false
+	}
+	if lastSuccess.Before(since) || lastSuccess.After(now) {
+		lastSuccess = since
+	}
+	return now.Sub(lastSuccess) > 2*sc.every+lateBy
+}
+
+// lastOf reads how a schedule's runs went from state.db. fails is kept in
+// memory only: after a restart the first retry comes soon again.
+func (s *Syncer) lastOf(shop, name string, fails int) last {
+	var l last
+	take := func(r state.Run) {
+		if r.OK && r.Started.After(l.started) {
+			l.started = r.Started
+		}
+	}
+	r, _ := s.o.State.Run(shop, name)
+	take(r)
+	if !r.LastSuccess.IsZero() && l.started.IsZero() {
+		l.started = r.LastSuccess
+	}
+	if name != scheduleFull {
+		full, _ := s.o.State.Run(shop, scheduleFull)
+		take(full)
+	}
+	if !r.OK && !r.Started.IsZero() {
+		at := r.Finished
+		if at.IsZero() {
+			at = r.Started // the process ended during it
+		}
+		if at.After(l.started) {
+			l.failed, l.fails = at, max(fails, 1)
+		}
+	}
+	return l
+}

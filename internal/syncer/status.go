@@ -1,0 +1,191 @@
+package syncer
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"stockroom/internal/uptime"
+	"stockroom/store"
+)
+
+// Status is what is known here of how a shop's copy stands against the shop. It
+// judges nothing: package status does.
+type Status struct {
+	Running *store.SyncRun // nil for none
+	Since   time.Time      // when its present phase began
+	// Waits is why the running one waits, "" when it does not, and WaitsUntil until
+	// when.
+	Waits      string
+	WaitsUntil time.Time
+	// Differ is how many products the running one has found to differ and not yet
+	// mended all, since DifferSince.
+	Differ      int
+	DifferSince time.Time
+	// ProvenIDs and ProvenFields are when ids, times and variant counts, and
+	// every field, were last shown to be equal; zero for never.
+	ProvenIDs, ProvenFields time.Time
+	ProvenRun               int64         // the run that showed it last
+	Staleness               time.Duration // since the newest of both
+	StalenessKnown          bool
+	First                   FirstRead
+	Loss                    string         // why a full sync is needed, "" for nothing
+	Owed                    string         // why a comparison is needed, "" for nothing
+	Remote                  int64          // the shop's own count, -1 when not known
+	RemoteAt                time.Time      //
+	Compared                *store.SyncRun // the newest comparison that came to its end; nil for none
+	Schedules               []ScheduleStatus
+	Subscriptions           Subscriptions
+	Deliveries              Deliveries
+	Unread                  error // why Deliveries could not be read, nil when it was
+}
+
+// ScheduleStatus is how one thing stands that is done for a shop again and again.
+type ScheduleStatus struct {
+	Name        string    `json:"name"` // full_sync, reconcile, incremental or subscriptions
+	Every       float64   `json:"every_seconds"`
+	LastStart   time.Time `json:"last_start_at,omitzero"`
+	LastSuccess time.Time `json:"last_success_at,omitzero"`
+	LastError   string    `json:"last_error,omitempty"` // of the last run, "" when it went well
+	Next        time.Time `json:"next_at,omitzero"`
+	// Held is why it is not done before Next, or, with Next zero, before a person
+	// says so, without a stop at its end; "" for nothing.
+	Held    string `json:"held,omitempty"`
+	Running bool   `json:"running"`
+	Late    bool   `json:"late"` // a run was missed: no success for twice the time and a bit
+}
+
+// statusMost is how long Status waits for the catalogue.
+const statusMost = time.Second
+
+// Status tells how a shop's copy stands. It asks nobody.
+func (s *Syncer) Status(shop string, now time.Time) Status {
+	p := s.proofOf(shop)
+	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run, First: s.FirstRead(shop, now)}
+	if p.IDs > 0 {
+		st.ProvenIDs = time.UnixMilli(p.IDs)
+	}
+	if p.Fields > 0 {
+		st.ProvenFields = time.UnixMilli(p.Fields)
+	}
+	st.Staleness, st.StalenessKnown = s.Staleness(shop, now)
+	if run, since, ok := s.progress.of(shop); ok {
+		st.Running, st.Since = &run, since
+		st.Waits, st.WaitsUntil = s.progress.waits(shop)
+		st.Differ, st.DifferSince = s.progress.differ(shop)
+	}
+	if w, lost := s.lossOf(shop); lost {
+		st.Loss = w.Reason
+	}
+	st.Owed, _ = s.owed(shop)
+	s.mu.Lock()
+	st.Subscriptions = s.subscriptions[shop]
+	s.mu.Unlock()
+	st.Schedules = s.scheduleStatus(shop, now)
+	ctx, cancel := context.WithTimeout(context.Background(), statusMost)
+	defer cancel()
+	st.Deliveries, st.Unread = s.Deliveries(ctx, shop, now)
+	return st
+}
+
+func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
+	have, _ := s.o.State.Shop(shop)
+	k := s.keeperOf(shop)
+	k.mu.Lock()
+	running := ""
+	if k.running != nil {
+		running = k.running.name
+	}
+	k.mu.Unlock()
+	since := have.AddedAt
+	if s.began.After(since) && have.AddedAt.IsZero() {
+		since = s.began
+	}
+	var list []ScheduleStatus
+	for _, sc := range append(s.schedules(shop), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
+		r, _ := s.o.State.Run(shop, sc.name)
+		st := ScheduleStatus{
+			Name: sc.name, Every: sc.every.Seconds(), LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
+			Running: running == sc.name, Late: late(sc, s.successOf(shop, sc.name, r.LastSuccess), since, now),
+		}
+		if sc.every > 0 && !st.Running {
+			st.Next, st.Held = s.NextRun(shop, sc.name, now)
+			st.Held = strings.TrimRight(st.Held, ".")
+		}
+		list = append(list, st)
+	}
+	return list
+}
+
+// successOf is when a schedule's purpose was last served: a full sync serves the
+// comparisons too.
+func (s *Syncer) successOf(shop, name string, own time.Time) time.Time {
+	if name == scheduleSubscriptions {
+		return own
+	}
+	full, _ := s.o.State.Run(shop, scheduleFull)
+	return slices.MaxFunc([]time.Time{own, full.LastSuccess}, time.Time.Compare)
+}
+
+// SubscriptionsKnown is how long a check of subscriptions says how they are.
+const SubscriptionsKnown = 3*subscriptionsEvery + time.Minute
+
+func (s *Syncer) subscriptionsEvery() time.Duration { return subscriptionsEvery }
+
+// watchSubscriptions compares wanted and present subscriptions at the start and
+// every few minutes; each healing is followed by a comparison, for what was
+// changed meanwhile was not delivered.
+func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
+	for {
+		wait := s.subscriptionsEvery()
+		if have, ok := s.o.State.Shop(shop); ok && !have.Pause.Paused() {
+			if _, err := s.CheckSubscriptions(ctx, shop, true); err != nil && ctx.Err() == nil {
+				s.log.Debug("subscriptions can't be checked now", "shop", shop, "error", err.Error())
+				wait = time.Minute
+			}
+		}
+		if !uptime.Sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// CheckSubscriptions compares a shop's subscriptions with the wanted ones; with
+// fix it makes and mends them.
+func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) (Subscriptions, error) {
+	started := time.Now()
+	if fix {
+		if err := s.o.State.RunStarted(shop, scheduleSubscriptions, started); err != nil {
+			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", err.Error())
+		}
+	}
+	bounded, cancel := context.WithTimeoutCause(ctx, subscriptionsDeadline, errDeadline)
+	defer cancel()
+	sub, healed, err := s.checkSubs(bounded, shop, fix)
+	if ctx.Err() != nil {
+		return sub, err
+	}
+	if err != nil && bounded.Err() != nil {
+		err = errDeadline
+		sub.Error = "The check of the subscriptions took too long."
+	}
+	if healed {
+		s.keeperOf(shop).poke() // a comparison is owed now
+	}
+	if fix {
+		words := sub.Error
+		if err != nil {
+			words = wordsOf(err)
+		}
+		if e := s.o.State.RunFinished(shop, scheduleSubscriptions, time.Now(), words); e != nil {
+			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", e.Error())
+		}
+	}
+	s.mu.Lock()
+	if err == nil || !sub.CheckedAt.IsZero() {
+		s.subscriptions[shop] = sub
+	}
+	s.mu.Unlock()
+	return sub, err
+}

@@ -1,0 +1,65 @@
+package syncer
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"stockroom/internal/fakeshopify"
+	"stockroom/internal/shopify"
+)
+
+func TestARemovedShopIsUnsubscribedFromOursAndOnlyThose(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSubRig(t, fakeshopify.Options{})
+		r.check(true)
+		n := len(r.shop.Subscriptions())
+		r.base = "https://moved.example" // those of before were ours, too
+		r.shop.Subscribe("products/update", "https://other.example/hooks")
+		deleted, left, err := r.Unsubscribe(t.Context(), testShop)
+		if err != nil || deleted != n || n == 0 || len(left) != 0 {
+			t.Errorf("%d of %d deleted, left %v, %v", deleted, n, left, err)
+		}
+		if list := r.shop.Subscriptions(); len(list) != 1 || list[0].Address != "https://other.example/hooks" {
+			t.Errorf("still there: %v", list)
+		}
+		if names := r.state.Names(subscriptionMarks); len(names) != 0 {
+			t.Errorf("remembered: %v", names)
+		}
+	})
+}
+
+func TestWhatCouldNotBeUnsubscribedIsListed(t *testing.T) {
+	down := &shopify.Error{Kind: shopify.KindServer, Message: "it does not answer"}
+	for name, c := range map[string]struct {
+		call          string
+		deleted, left int
+	}{
+		"the shop can't be asked":   {"list", 0, len(wantedTopics)},
+		"the third deletion failed": {"delete", 2, len(wantedTopics) - 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSubRig(t, fakeshopify.Options{})
+				r.check(true)
+				calls := 0
+				r.spoil().before = func(call string) error {
+					if calls++; call == c.call && (call == "list" || calls > 3) {
+						return down
+					}
+					return nil
+				}
+				deleted, left, err := r.Unsubscribe(t.Context(), testShop)
+				if !errors.Is(err, down) || deleted != c.deleted || len(left) != c.left || left[0].URI == "" || left[0].Topic == "" {
+					t.Errorf("%d deleted, left %v, %v", deleted, left, err)
+				}
+				if calls > 4 {
+					t.Errorf("%d calls to a shop that does not answer", calls)
+				}
+				if len(r.shop.Subscriptions()) != c.left || len(r.state.Names(subscriptionMarks)) != 1 {
+					t.Error("what is left is forgotten")
+				}
+			})
+		})
+	}
+}
