@@ -56,22 +56,27 @@ func (r *reader) cover(p *Product) {
 // of the product and of each variant. Weight and image ids do not count:
 // current bodies have no weight, and GraphQL does not number every image.
 func (p *Product) hasEveryField() bool {
-	if !(p.Title.Present() && p.BodyHTML.Present() && p.Vendor.Present() && p.ProductType.Present() &&
-		p.Handle.Present() && p.Tags.Present() && p.Status.Present() && p.Options.Present() &&
-		p.Images.Present() && p.PublishedAt.Present() && p.UpdatedAt.Present() && p.Variants.Present()) {
+	if lacks(p, ProductFields) || !p.Variants.Present() {
 		return false
 	}
 	if slices.ContainsFunc(p.Options.Value(), func(o Option) bool { return o.Values == nil }) {
 		return false
 	}
-	for i := range p.Variants.Value() {
-		v := &p.Variants.Value()[i]
-		if !(v.Title.Present() && v.SKU.Present() && v.Barcode.Present() && v.Price.Present() &&
-			v.CompareAtPrice.Present() && v.Position.Present() && v.Option1.Present() &&
-			v.InventoryItemID.Present() && v.InventoryQuantity.Present() &&
-			v.InventoryPolicy.Present() && v.Taxable.Present()) {
+	variants := p.Variants.Value()
+	for i := range variants {
+		if lacks(&variants[i], VariantFields) {
 			return false
 		}
 	}
 	return true
+}
+
+// lacks reports whether of lacks a field that whole webhook bodies carry.
+func lacks[T any](of *T, fields []Kept[T]) bool {
+	for i := range fields {
+		if fields[i].Carried && !fields[i].At(of).Present() {
+			return true
+		}
+	}
+	return false
 }
