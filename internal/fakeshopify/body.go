@@ -232,7 +232,7 @@ func (s *Shop) inventoryItemBody(v *Variant, at time.Time) []byte {
 	w.strOrNull("sku", v.SKU)
 	w.local("created_at", v.CreatedAt, s.opt.Zone)
 	w.local("updated_at", at, s.opt.Zone)
-	w.bool("requires_shipping", true)
+	w.bool("requires_shipping", v.RequiresShipping)
 	for _, k := range [...]string{"cost", "country_code_of_origin", "province_code_of_origin", "harmonized_system_code"} {
 		w.null(k)
 	}

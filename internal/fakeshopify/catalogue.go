@@ -41,8 +41,7 @@ func (c *catalogue) product(n int, big bool, created time.Time) *Product {
 		Status:      StatusActive,
 		CreatedAt:   created,
 		UpdatedAt:   created,
-		Category: &Category{GID: "gid://shopify/TaxonomyCategory/" + kind.category, Name: kind.name,
-			FullName: kind.root + " > " + kind.name},
+		Category:    kind.taxonomy(),
 	}
 	p.Handle = c.handle(title)
 	switch x := r.IntN(20); {
@@ -64,6 +63,13 @@ func (c *catalogue) product(n int, big bool, created time.Time) *Product {
 	}
 	if r.IntN(15) == 0 {
 		p.TemplateSuffix = ptr("gift")
+	}
+	// What has nothing of its own to draw follows from the id: a seed keeps its shop.
+	if p.ID%5 == 0 {
+		p.SEO.Title = ptr(p.Title + " | " + p.Vendor)
+	}
+	if p.ID%7 == 0 {
+		p.SEO.Description = ptr(sentences[p.ID%int64(len(sentences))])
 	}
 	p.Tags = c.tags(r.IntN(6))
 	if !c.lean {
@@ -210,7 +216,7 @@ func (c *catalogue) variant(p *Product, values []string, big bool, at time.Time)
 	r := c.rand
 	v := Variant{
 		ID: c.ids.next(idVariant, big), InventoryItemID: c.ids.next(idItem, big),
-		Options: values, InventoryPolicy: "deny", Taxable: r.IntN(10) > 0, Tracked: true,
+		Options: values, InventoryPolicy: "deny", Taxable: r.IntN(10) > 0,
 		Price: c.priceBeside(p), CreatedAt: at, UpdatedAt: at,
 		Weight: float64(r.IntN(3000)), WeightUnit: "GRAMS",
 	}
@@ -234,6 +240,11 @@ func (c *catalogue) variant(p *Product, values []string, big bool, at time.Time)
 	}
 	if len(p.Images) > 0 && r.IntN(2) == 0 {
 		v.ImageID = ptr(pick(r, p.Images).ID)
+	}
+	// Some products are downloads or services, some variants are not counted.
+	v.RequiresShipping = p.ID%13 != 0
+	if v.Tracked = v.RequiresShipping && v.ID%29 != 0; !v.Tracked {
+		v.Available = [locations]int{}
 	}
 	return v
 }

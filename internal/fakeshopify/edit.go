@@ -44,7 +44,8 @@ func (s *Shop) create(variants int, edit func(*Product)) *Product {
 // UpdateProduct lets edit change a copy of the product and stores it. Variants,
 // options and images with id 0 get ids; times, titles of variants and option
 // values follow by themselves. It fires products/update, and
-// inventory_items/update for variants whose SKU or weight changed. It reports
+// inventory_items/update for variants whose SKU, weight, tracking or shipping
+// changed. It reports
 // false when there is no such product.
 func (s *Shop) UpdateProduct(id int64, edit func(*Product)) (Product, bool) {
 	s.mu.Lock()
@@ -121,7 +122,8 @@ func (s *Shop) adopt(p, old *Product, at time.Time) (items []int) {
 			continue
 		}
 		v.UpdatedAt = at
-		if !ptrEqual(v.SKU, w.SKU) || v.Weight != w.Weight || v.WeightUnit != w.WeightUnit || v.Tracked != w.Tracked {
+		if !ptrEqual(v.SKU, w.SKU) || v.Weight != w.Weight || v.WeightUnit != w.WeightUnit ||
+			v.Tracked != w.Tracked || v.RequiresShipping != w.RequiresShipping {
 			items = append(items, i)
 		}
 	}

@@ -2,6 +2,7 @@ package fakeshopify
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -278,6 +279,46 @@ func TestTheAPIShowsWhatTheWebhookShows(t *testing.T) {
 	})
 	r := ask(t, s, fmt.Sprintf(`{product(id:%q){tags status updatedAt variants(first:1){nodes{price compareAtPrice inventoryQuantity inventoryItem{measurement{weight{value unit}} inventoryLevels(first:2){nodes{quantities(names:["available"]){quantity}}}}}}}}`, gid("Product", id)), nil)
 	want := `{"product":{"tags":["Apple","zebra"],"status":"UNLISTED","updatedAt":"2026-11-23T12:00:00Z","variants":{"nodes":[{"price":"25.00","compareAtPrice":"9.90","inventoryQuantity":-3,"inventoryItem":{"measurement":{"weight":{"value":1.25,"unit":"KILOGRAMS"}},"inventoryLevels":{"nodes":[{"quantities":[{"quantity":-5}]},{"quantities":[{"quantity":2}]}]}}}]}}}`
+	if string(r.Data) != want {
+		t.Errorf("%s\nwant %s", r.Data, want)
+	}
+}
+
+// The inventory item's fields and SEO are in no body of products/update; category and
+// template are.
+func TestWhatIsSoldHowIsShownWhereShopifyShowsIt(t *testing.T) {
+	at, rec := epoch, &receiver{}
+	s := apiShop(Options{Seed: 4, Products: 1, Now: func() time.Time { return at }, Target: "https://receiver.example",
+		Client: &http.Client{Transport: rec}, Topics: []string{TopicUpdate, TopicInventoryItem}})
+	id := s.IDs()[0]
+	s.UpdateProduct(id, func(p *Product) { p.Variants[0].Tracked, p.Variants[0].RequiresShipping = true, true })
+	s.DrainAll(t.Context())
+	at = at.Add(time.Hour)
+	rec.got = nil
+	after, _ := s.UpdateProduct(id, func(p *Product) {
+		p.SEO = SEO{Title: ptr("For <search>")}
+		p.TemplateSuffix, p.Category = ptr("wide"), &Category{"gid://shopify/TaxonomyCategory/sg-4-17", "Balls", "Sports > Balls"}
+		p.Variants[0].Tracked, p.Variants[0].RequiresShipping = false, false
+	})
+	s.DrainAll(t.Context())
+	if !after.UpdatedAt.Equal(at.Truncate(time.Second)) || len(rec.got) != 2 {
+		t.Fatalf("updated at %v, %d deliveries", after.UpdatedAt, len(rec.got))
+	}
+	product, item := rec.got[0].body, rec.got[1].body
+	for body, want := range map[string]string{
+		product: `"category":{"admin_graphql_api_id":"gid:\/\/shopify\/TaxonomyCategory\/sg-4-17","name":"Balls","full_name":"Sports \u003e Balls"}`,
+		item:    `"tracked":false`,
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in %s", want, body)
+		}
+	}
+	if !strings.Contains(product, `"template_suffix":"wide"`) || !strings.Contains(item, `"requires_shipping":false`) ||
+		strings.Contains(product, "tracked") || strings.Contains(product, "requires_shipping") || strings.Contains(product, "search") {
+		t.Errorf("%s\n%s", product, item)
+	}
+	r := ask(t, s, fmt.Sprintf(`{product(id:%q){templateSuffix category{id fullName name} seo{title description} variants(first:1){nodes{inventoryItem{tracked requiresShipping}}}}}`, gid("Product", id)), nil)
+	want := `{"product":{"templateSuffix":"wide","category":{"id":"gid://shopify/TaxonomyCategory/sg-4-17","fullName":"Sports \u003e Balls","name":"Balls"},"seo":{"title":"For \u003csearch\u003e","description":null},"variants":{"nodes":[{"inventoryItem":{"tracked":false,"requiresShipping":false}}]}}}`
 	if string(r.Data) != want {
 		t.Errorf("%s\nwant %s", r.Data, want)
 	}

@@ -33,6 +33,7 @@ type Product struct {
 	Status         string
 	TemplateSuffix *string
 	Category       *Category
+	SEO            SEO
 	PublishedAt    *time.Time
 	CreatedAt      time.Time
 	UpdatedAt      time.Time // whole seconds
@@ -60,10 +61,12 @@ type Variant struct {
 	CompareAtPrice  *string
 	InventoryPolicy string // deny or continue
 	Taxable         bool
-	Tracked         bool
-	ImageID         *int64 // an Image.ID of the product
-	Weight          float64
-	WeightUnit      string // GRAMS, KILOGRAMS, OUNCES, POUNDS
+	// Tracked and RequiresShipping are of the inventory item: webhook bodies of
+	// products do not carry them.
+	Tracked, RequiresShipping bool
+	ImageID                   *int64 // an Image.ID of the product
+	Weight                    float64
+	WeightUnit                string // GRAMS, KILOGRAMS, OUNCES, POUNDS
 	// Available is the stock at each of the shop's locations; the total is
 	// their sum and may be negative.
 	Available [locations]int
@@ -113,11 +116,15 @@ type Category struct {
 	FullName string
 }
 
+// SEO is what search engines are shown in place of title and description.
+type SEO struct{ Title, Description *string }
+
 func (p *Product) clone() *Product {
 	c := *p
 	c.BodyHTML = ptrClone(p.BodyHTML)
 	c.TemplateSuffix = ptrClone(p.TemplateSuffix)
 	c.Category = ptrClone(p.Category)
+	c.SEO = SEO{ptrClone(p.SEO.Title), ptrClone(p.SEO.Description)}
 	c.PublishedAt = ptrClone(p.PublishedAt)
 	c.Tags = slices.Clone(p.Tags)
 	c.Options = slices.Clone(p.Options)
@@ -142,8 +149,8 @@ func (v *Variant) equal(w *Variant) bool {
 	return v.ID == w.ID && v.InventoryItemID == w.InventoryItemID && v.Title == w.Title &&
 		slices.Equal(v.Options, w.Options) && ptrEqual(v.SKU, w.SKU) && ptrEqual(v.Barcode, w.Barcode) &&
 		v.Price == w.Price && ptrEqual(v.CompareAtPrice, w.CompareAtPrice) &&
-		v.InventoryPolicy == w.InventoryPolicy && v.Taxable == w.Taxable && v.Tracked == w.Tracked &&
-		ptrEqual(v.ImageID, w.ImageID) && v.Weight == w.Weight && v.WeightUnit == w.WeightUnit &&
+		v.InventoryPolicy == w.InventoryPolicy && v.Taxable == w.Taxable &&
+		v.Tracked == w.Tracked && v.RequiresShipping == w.RequiresShipping && ptrEqual(v.ImageID, w.ImageID) && v.Weight == w.Weight && v.WeightUnit == w.WeightUnit &&
 		v.Available == w.Available
 }
 

@@ -94,7 +94,7 @@ func TestTheActualCostNeverExceedsTheRequestedOne(t *testing.T) {
 		n := rapid.SampledFrom([]int{0, 1, 2, 3, 10, 30, 31, 250})
 		deep := ""
 		if rapid.Bool().Draw(rt, "deep") {
-			deep = fmt.Sprintf("media(first:%d){nodes{id preview{image{url}}}} options{optionValues{name}} category{name}", n.Draw(rt, "media"))
+			deep = fmt.Sprintf("media(first:%d){nodes{id preview{image{url}}}} options{optionValues{name}} category{name} seo{title description}", n.Draw(rt, "media"))
 		}
 		query := fmt.Sprintf(`{products(%s:%d,sortKey:%s){nodes{id variants(first:%d){edges{node{id inventoryItem{measurement{weight{value}}} selectedOptions{name}}}} %s}} shop{plan{shopifyPlus}}}`,
 			rapid.SampledFrom([]string{"first", "last"}).Draw(rt, "side"), n.Draw(rt, "products"),

@@ -7,7 +7,7 @@ import (
 
 // Edit says what RandomEdit did.
 type Edit struct {
-	Kind      string // price, stock, title, tags, description, status, image, variant-new, variant-gone, product-new, product-gone, sku, weight
+	Kind      string // price, stock, title, tags, description, status, image, variant-new, variant-gone, product-new, product-gone, sku, weight, seo, category, template, item
 	ProductID int64
 }
 
@@ -15,7 +15,7 @@ var editKinds = []struct {
 	kind   string
 	weight int
 }{
-	{"price", 24}, {"stock", 30}, {"title", 8}, {"tags", 8}, {"description", 5}, {"status", 5}, {"image", 5},
+	{"price", 20}, {"seo", 1}, {"category", 1}, {"template", 1}, {"item", 1}, {"stock", 30}, {"title", 8}, {"tags", 8}, {"description", 5}, {"status", 5}, {"image", 5},
 	{"variant-new", 4}, {"variant-gone", 3}, {"product-new", 4}, {"product-gone", 2}, {"sku", 4}, {"weight", 2},
 }
 
@@ -124,6 +124,36 @@ func (s *Shop) change(kind string, p *Product) {
 		}
 	case "weight":
 		v.Weight, v.WeightUnit = float64(1+r.IntN(4000)), "GRAMS"
+	default:
+		s.changeRare(kind, p, v)
+	}
+}
+
+// changeRare edits what a merchant seldom does; v is a variant of p.
+func (s *Shop) changeRare(kind string, p *Product, v *Variant) {
+	r := s.editRand
+	switch kind {
+	case "seo":
+		p.SEO = SEO{Title: ptr(p.Title + " " + strconv.Itoa(r.IntN(1000)))}
+		if r.IntN(2) == 0 {
+			p.SEO.Description = ptr(pick(r, sentences))
+		}
+	case "category":
+		if p.Category = nil; r.IntN(4) > 0 {
+			p.Category = pick(r, kinds).taxonomy()
+		}
+	case "template":
+		if p.TemplateSuffix == nil {
+			p.TemplateSuffix = ptr(pick(r, []string{"gift", "preorder", "wide"}))
+		} else {
+			p.TemplateSuffix = nil
+		}
+	case "item":
+		if r.IntN(2) == 0 {
+			v.RequiresShipping = !v.RequiresShipping
+		} else if v.Tracked = !v.Tracked; !v.Tracked {
+			v.Available = [locations]int{}
+		}
 	}
 }
 

@@ -143,6 +143,8 @@ func (e *exec) productField(p *Product, f *fieldGroup) (any, *gqlError) {
 			return nil, nil
 		}
 		return object{"TaxonomyCategory", members{{"id", p.Category.GID}, {"name", p.Category.Name}, {"fullName", p.Category.FullName}}}, nil
+	case "seo":
+		return object{"SEO", members{{"title", orNull(p.SEO.Title)}, {"description", orNull(p.SEO.Description)}}}, nil
 	case "createdAt":
 		return utc(p.CreatedAt), nil
 	case "updatedAt":

@@ -95,7 +95,7 @@ func (e *exec) itemField(r itemRef, f *fieldGroup) (any, *gqlError) {
 	case "tracked":
 		return v.Tracked, nil
 	case "requiresShipping":
-		return true, nil
+		return v.RequiresShipping, nil
 	case "duplicateSkuCount":
 		return 0, nil
 	case "measurement":

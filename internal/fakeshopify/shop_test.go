@@ -223,7 +223,7 @@ func TestALargeProductHas100VariantsInFullAndAllNamed(t *testing.T) {
 func TestTheCatalogueIsUsable(t *testing.T) {
 	s := New(Options{Seed: 3, Products: 2000, Now: fixed(epoch)})
 	handles, ids := make(map[string]bool), make(map[int64]bool)
-	var big, hundred, huge, multi int
+	var big, hundred, huge, multi, untracked, digital, seo int
 	last := int64(0)
 	for _, p := range s.Snapshot() {
 		if p.ID <= last {
@@ -236,6 +236,9 @@ func TestTheCatalogueIsUsable(t *testing.T) {
 		handles[p.Handle] = true
 		if p.ID > 1<<53 {
 			big++
+		}
+		if p.SEO != (SEO{}) {
+			seo++
 		}
 		if len(p.Options) > 1 {
 			multi++
@@ -258,10 +261,22 @@ func TestTheCatalogueIsUsable(t *testing.T) {
 			if len(v.Options) != len(p.Options) {
 				t.Fatal("a variant without a value for each option")
 			}
+			if !v.Tracked {
+				untracked++
+			}
+			if !v.RequiresShipping {
+				digital++
+			}
+			if !v.Tracked && v.Quantity() != 0 {
+				t.Fatal("stock of a variant that is not tracked")
+			}
 		}
 		if p.UpdatedAt.After(epoch) || p.UpdatedAt.Nanosecond() != 0 {
 			t.Errorf("updated at %v", p.UpdatedAt)
 		}
+	}
+	if untracked <= digital || digital == 0 || untracked > len(ids)/6 || seo == 0 || seo == 2000 {
+		t.Errorf("of %d variants %d not tracked, %d not shipped; %d products with words for searches", len(ids)/2, untracked, digital, seo)
 	}
 	if big == 0 || hundred == 0 || huge != 1 || multi < 500 {
 		t.Errorf("big ids %d, over 100 variants %d, 2048 variants %d, several options %d", big, hundred, huge, multi)

@@ -6,6 +6,10 @@ type kind struct {
 	nouns, sizes         []string
 }
 
+func (k kind) taxonomy() *Category {
+	return &Category{GID: "gid://shopify/TaxonomyCategory/" + k.category, Name: k.name, FullName: k.root + " > " + k.name}
+}
+
 var (
 	clothes = []string{"XS", "S", "M", "L", "XL", "XXL"}
 	kinds   = []kind{
