@@ -212,7 +212,7 @@ func (t *tx) inventory(shop string, itemID int64) (verdict, error) {
 		}, nil
 	}
 	// A row that is left out but need not be is of a shop that was removed and added again.
-	if sel := t.s.selectionOf(shop); asInt(row[1]) == 0 && (sel.ByContent() || !sel.Selects(asInt(row[0]), nil, "", "")) {
+	if sel := t.s.selectionOf(shop); asInt(row[1]) == 0 && (sel.ByContent() || !sel.Selects(&catalog.Product{ID: asInt(row[0])})) {
 		return verdict{outcome: Ignored, reason: notSelected}, nil
 	}
 	return verdict{

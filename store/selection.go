@@ -111,21 +111,22 @@ func (t *tx) judge(shop string, sel catalog.Selection) (judged, error) {
 		missing[id] = true
 	}
 	err := t.each(`
-		SELECT id, external_id, status, shopify_status, selected, vendor, product_type, tags
-		FROM products WHERE shop = ?`, 8, func(row []driver.Value) error {
+		SELECT id, external_id, status, shopify_status, selected, vendor, product_type, tags, published_at
+		FROM products WHERE shop = ?`, 9, func(row []driver.Value) error {
 		tags, err := jsonField[[]string](row[7])
 		if err != nil {
 			return fmt.Errorf("column tags: %w", err)
 		}
-		id, vendor, kind := asInt(row[1]), asText(row[5]), asText(row[6])
+		p := &catalog.Product{ID: asInt(row[1]), Status: field[string](row[3]), Vendor: field[string](row[5]),
+			ProductType: field[string](row[6]), Tags: tags, PublishedAt: field[int64](row[8])}
 		for field, counts := range j.values {
-			for _, value := range field.Values(tags.Value(), vendor, kind) {
+			for _, value := range field.Values(p) {
 				counts[value]++
 			}
 		}
-		delete(missing, id)
-		selected := sel.Selects(id, tags.Value(), vendor, kind)
-		c := turn{asInt(row[0]), id, asText(row[2]), statusOf(selected, &catalog.Product{Status: field[string](row[3])}), selected}
+		delete(missing, p.ID)
+		selected := sel.Selects(p)
+		c := turn{asInt(row[0]), p.ID, asText(row[2]), statusOf(selected, p), selected}
 		j.count(c)
 		if selected != (asInt(row[4]) != 0) {
 			j.turns = append(j.turns, c)
@@ -172,7 +173,7 @@ func (j *judged) want(shop string, before, sel catalog.Selection, missing map[in
 		return nil
 	}
 	for _, id := range sel.Include {
-		if missing[id] && sel.Selects(id, nil, "", "") {
+		if missing[id] && sel.Selects(&catalog.Product{ID: id}) {
 			want(WantProduct, id, "it was selected")
 		}
 	}

@@ -141,6 +141,30 @@ func TestSelectionSurvivesARestartAndAFailedWrite(t *testing.T) {
 	b.want(upsertOf(product(5, "v1", 10_000, "1")), Applied)
 }
 
+func TestTheRulePublishedFollowsTheDateOfPublication(t *testing.T) {
+	b := open(t)
+	for id := range int64(2) {
+		p := product(id+1, "v1", 10_000, "1")
+		if p.PublishedAt = catalog.Of(int64(5_000)); id == 1 {
+			p.PublishedAt = catalog.Null[int64]()
+		}
+		b.want(upsertOf(p), Applied)
+	}
+	e := b.selection(catalog.Selection{Mode: catalog.SelectRules, Rules: []catalog.Rule{{Field: catalog.RulePublished, Value: "true"}}})
+	if e.Deactivated != 1 || b.product(1).Status != "ACTIVE" || b.product(2).Status != "INACTIVE" {
+		t.Errorf("effect %+v; %s and %s", e, b.product(1).Status, b.product(2).Status)
+	}
+	for i, at := range []catalog.Field[int64]{catalog.Of(int64(15_000)), catalog.Null[int64]()} {
+		id := int64(2 - i)
+		p := product(id, "v2", 20_000, "1")
+		p.PublishedAt = at
+		b.want(upsertOf(p), Applied)
+	}
+	if b.product(1).Status != "INACTIVE" || b.product(2).Status != "ACTIVE" {
+		t.Errorf("published the other way round: %s and %s", b.product(1).Status, b.product(2).Status)
+	}
+}
+
 func TestAPreviewTellsWhatASelectionDoesAndChangesNothing(t *testing.T) {
 	b := open(t)
 	for id := range int64(10) {

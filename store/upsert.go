@@ -27,7 +27,7 @@ func (t *tx) look(m *matter) error {
 	m.open = t.s.settings.open[productKey{m.shop, m.id}]
 	sel := t.s.selectionOf(m.shop)
 	m.byRules = sel.ByContent()
-	m.leftOut = !m.h.selected && !m.byRules && !sel.Selects(m.id, nil, "", "")
+	m.leftOut = !m.h.selected && !m.byRules && !sel.Selects(&catalog.Product{ID: m.id})
 	if m.p == nil && !m.o.authoritative || m.p != nil && m.h.id == 0 && !t.rows.isNew(m.id) {
 		if err := t.lookElsewhere(m); err != nil {
 			return err

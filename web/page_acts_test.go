@@ -108,7 +108,7 @@ func TestASelectionThatLeavesMuchOutIsAskedAbout(t *testing.T) {
 	status, page := r.post(selectionPath, form)
 	elements, text := checkPage(t, page)
 	for _, want := range []string{
-		"3 of 3 ACTIVE products would become INACTIVE. Go on?", `No stored product has the vendor "acme suply"; there is `, "(3).",
+		"3 of 3 ACTIVE products would become INACTIVE. Go on?", `No stored product fits vendor=acme suply; there is `, "(3).",
 		"Not stored, so leaving them out changes nothing now: 99.", "The whole shop would be read once", "keeps its row",
 	} {
 		if !strings.Contains(text, want) {
@@ -199,7 +199,7 @@ func TestAWrongSelectionIsNamedAndKeptInTheForm(t *testing.T) {
 		"words for ids":  {url.Values{"mode": {"include"}, "include": {"shirt"}}, `"shirt" is not a product's id`},
 		"negative":       {url.Values{"mode": {"all"}, "exclude": {"-4"}}, `"-4" is not a product's id`},
 		"no rule":        {url.Values{"mode": {"rules"}}, "write at least one"},
-		"a broken rule":  {url.Values{"mode": {"rules"}, "rules": {"colour=red"}}, "looks at tag, vendor or type"},
+		"a broken rule":  {url.Values{"mode": {"rules"}, "rules": {"colour=red"}}, "looks at tag, vendor, type or published"},
 		"an unknown one": {url.Values{"mode": {"some"}}, "Choose which products are kept."},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -191,7 +191,7 @@ func selectionRemarks(sel catalog.Selection, e store.SelectionEffect) (list []st
 		return nil
 	}
 	for _, u := range e.Unmatched {
-		words := fmt.Sprintf("No stored product has the %s %q", u.Field, u.Value)
+		words := fmt.Sprintf("No stored product fits %s=%s", u.Field, u.Value)
 		var near []string
 		for _, v := range u.Near {
 			near = append(near, fmt.Sprintf("%q (%s)", v.Value, number(int64(v.Products))))

@@ -38,7 +38,8 @@ func (w *world) differences() ([]string, error) {
 	for _, p := range w.shop.Snapshot() {
 		row, there := rows[p.ID]
 		delete(rows, p.ID)
-		switch selected := sel.Selects(p.ID, p.Tags, p.Vendor, p.ProductType); {
+		looked := catalog.Product{ID: p.ID, Tags: catalog.Of(p.Tags), Vendor: catalog.Of(p.Vendor), ProductType: catalog.Of(p.ProductType)}
+		switch selected := sel.Selects(&looked); {
 		case !selected && there && row.Status != "INACTIVE":
 			found = append(found, fmt.Sprintf("product %d is not selected and is %s", p.ID, row.Status))
 		case !selected:

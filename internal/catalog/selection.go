@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -45,14 +46,16 @@ const (
 	RuleTag    RuleField = "tag"
 	RuleVendor RuleField = "vendor"
 	RuleType   RuleField = "type"
+	// RulePublished is true of what is published on the online store.
+	RulePublished RuleField = "published"
 )
 
-// ParseRule reads "tag=x", "vendor=x" or "type=x".
+// ParseRule reads "tag=x", "vendor=x", "type=x" or "published=true".
 func ParseRule(s string) (Rule, error) {
 	field, value, ok := strings.Cut(s, "=")
 	r := Rule{Field: RuleField(strings.ToLower(strings.TrimSpace(field))), Value: strings.TrimSpace(value)}
 	if !ok || r.Value == "" {
-		return Rule{}, fmt.Errorf("%q is not a rule; write tag=x, vendor=x or type=x", s)
+		return Rule{}, fmt.Errorf("%q is not a rule; write tag=x, vendor=x, type=x or published=true", s)
 	}
 	return r, r.validate()
 }
@@ -80,8 +83,13 @@ func (r Rule) validate() error {
 	switch r.Field {
 	case RuleTag, RuleVendor, RuleType:
 		return nil
+	case RulePublished:
+		if r.Equals("true") || r.Equals("false") {
+			return nil
+		}
+		return fmt.Errorf("a product is published or it is not; write published=true or published=false, not published=%s", r.Value)
 	}
-	return fmt.Errorf("a rule can't look at %q; it looks at tag, vendor or type", r.Field)
+	return fmt.Errorf("a rule can't look at %q; it looks at tag, vendor, type or published", r.Field)
 }
 
 // ParseSelection reads the JSON form and checks it.
@@ -125,22 +133,19 @@ func (s Selection) Validate() error {
 // ByContent reports whether the product's fields decide, besides its id.
 func (s Selection) ByContent() bool { return s.Mode == SelectRules }
 
-// Selects reports whether a product with these fields is selected.
-func (s Selection) Selects(id int64, tags []string, vendor, productType string) bool {
-	if slices.Contains(s.Exclude, id) {
+// Selects reports whether the product is selected, a field that is absent or null
+// being empty.
+func (s Selection) Selects(p *Product) bool {
+	if slices.Contains(s.Exclude, p.ID) {
 		return false
 	}
 	switch s.Mode {
 	case SelectInclude:
-		return slices.Contains(s.Include, id)
+		return slices.Contains(s.Include, p.ID)
 	case SelectRules:
-		return slices.ContainsFunc(s.Rules, func(r Rule) bool { return r.matches(tags, vendor, productType) })
+		return slices.ContainsFunc(s.Rules, func(r Rule) bool { return slices.ContainsFunc(r.Field.Values(p), r.Equals) })
 	}
 	return true
-}
-
-func (r Rule) matches(tags []string, vendor, productType string) bool {
-	return slices.ContainsFunc(r.Field.Values(tags, vendor, productType), r.Equals)
 }
 
 // Equals reports whether a field's value is the rule's: upper and lower case are
@@ -149,24 +154,39 @@ func (r Rule) Equals(value string) bool {
 	return strings.EqualFold(strings.TrimSpace(value), strings.TrimSpace(r.Value))
 }
 
-// Values returns what the field of a product holds.
-func (f RuleField) Values(tags []string, vendor, productType string) []string {
+// cell is the field of a product.
+func (f RuleField) cell(p *Product) Cell {
 	switch f {
 	case RuleTag:
-		return tags
+		return &p.Tags
 	case RuleVendor:
-		return []string{vendor}
+		return &p.Vendor
+	case RulePublished:
+		return &p.PublishedAt
 	}
-	return []string{productType}
+	return &p.ProductType
+}
+
+// Values returns what the field of a product holds, a time being "true".
+func (f RuleField) Values(p *Product) []string {
+	switch c := f.cell(p).(type) {
+	case *Field[[]string]:
+		return c.Value()
+	case *Field[string]:
+		return []string{c.Value()}
+	}
+	_, published := p.PublishedAt.Get()
+	return []string{strconv.FormatBool(published)}
 }
 
 // Judge reports whether the product is selected, and whether that can be
 // known: rules can't be judged on a payload that lacks the fields they look at.
 func (s Selection) Judge(p *Product) (selected, known bool) {
-	if s.ByContent() && !slices.Contains(s.Exclude, p.ID) && !(p.Tags.Present() && p.Vendor.Present() && p.ProductType.Present()) {
+	absent := func(r Rule) bool { return !r.Field.cell(p).Present() }
+	if s.ByContent() && !slices.Contains(s.Exclude, p.ID) && slices.ContainsFunc(s.Rules, absent) {
 		return false, false
 	}
-	return s.Selects(p.ID, p.Tags.Value(), p.Vendor.Value(), p.ProductType.Value()), true
+	return s.Selects(p), true
 }
 
 // String says the selection in words.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestSelectionSelects(t *testing.T) {
-	shirt := &Product{ID: 7, Tags: Of([]string{"Summer", "new"}), Vendor: Of("Acme "), ProductType: Of("Shirts")}
+	shirt := &Product{ID: 7, Tags: Of([]string{"Summer", "new"}), Vendor: Of("Acme "), ProductType: Of("Shirts"), PublishedAt: Of(int64(1000))}
 	for _, tc := range []struct {
 		name string
 		s    Selection
@@ -24,6 +24,8 @@ func TestSelectionSelects(t *testing.T) {
 		{"a vendor rule matches without regard to case and outer spaces", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, " ACME "}}}, true},
 		{"a type rule matches without regard to case and outer spaces", Selection{Mode: SelectRules, Rules: []Rule{{RuleType, "sHirts "}}}, true},
 		{"a vendor rule matches whole vendors only", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "acm"}}}, false},
+		{"a published rule matches what has a date of publication", Selection{Mode: SelectRules, Rules: []Rule{{RulePublished, "True"}}}, true},
+		{"a published=false rule matches what has none", Selection{Mode: SelectRules, Rules: []Rule{{RulePublished, "false"}}}, false},
 		{"one matching rule is enough", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "other"}, {RuleType, "shirts"}}}, true},
 		{"an excluded product stays out though a rule matches", Selection{Mode: SelectRules, Rules: []Rule{{RuleVendor, "acme"}}, Exclude: []int64{7}}, false},
 	} {
@@ -44,6 +46,13 @@ func TestRulesCannotJudgeABodyWithoutTheirFields(t *testing.T) {
 	if _, known := s.Judge(&Product{ID: 7, Vendor: Of("Acme"), ProductType: Of("")}); known {
 		t.Error("a body without tags was judged by a tag rule")
 	}
+	published := Selection{Mode: SelectRules, Rules: []Rule{{RulePublished, "true"}}}
+	if _, known := published.Judge(&Product{ID: 7}); known {
+		t.Error("a body without published_at was judged by a published rule")
+	}
+	if selected, known := published.Judge(&Product{ID: 7, PublishedAt: Null[int64]()}); !known || selected {
+		t.Error("published_at null is published, or cannot be judged without tags")
+	}
 	s.Exclude = []int64{7}
 	if selected, known := s.Judge(&Product{ID: 7}); !known || selected {
 		t.Error("an excluded id needs no fields to be judged")
@@ -51,13 +60,13 @@ func TestRulesCannotJudgeABodyWithoutTheirFields(t *testing.T) {
 }
 
 func TestParseRule(t *testing.T) {
-	for in, want := range map[string]Rule{"tag=a=b": {RuleTag, "a=b"}, " Vendor = Acme ": {RuleVendor, "Acme"}, "type=Shirts": {RuleType, "Shirts"}} {
+	for in, want := range map[string]Rule{"tag=a=b": {RuleTag, "a=b"}, " Vendor = Acme ": {RuleVendor, "Acme"}, "type=Shirts": {RuleType, "Shirts"}, "Published=true": {RulePublished, "true"}} {
 		got, err := ParseRule(in)
 		if err != nil || got != want {
 			t.Errorf("ParseRule(%q) = %v, %v", in, got, err)
 		}
 	}
-	for _, in := range []string{"", "tag", "tag=", "price=3", "=x"} {
+	for _, in := range []string{"", "tag", "tag=", "price=3", "=x", "published=yes"} {
 		if got, err := ParseRule(in); err == nil {
 			t.Errorf("ParseRule(%q) = %v, want an error", in, got)
 		}

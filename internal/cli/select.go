@@ -16,7 +16,7 @@ type selectCommand struct {
 	All     bool     `xor:"mode" help:"Every product."`
 	Include *string  `xor:"mode" placeholder:"IDS" help:"Only these product ids; an empty list means none."`
 	Exclude string   `placeholder:"IDS" help:"Not these product ids; alone, all but these."`
-	Rule    []string `xor:"mode" sep:"none" placeholder:"RULE" help:"Products that match tag=x, vendor=x or type=x; several rules: at least one."`
+	Rule    []string `xor:"mode" sep:"none" placeholder:"RULE" help:"Products that match tag=x, vendor=x, type=x or published=true; several rules: at least one."`
 	DryRun  bool     `help:"Tell what would change, and change nothing."`
 	Yes     bool     `help:"Do not ask when many products would become INACTIVE."`
 }

@@ -182,7 +182,7 @@ func (r *runRig) wants(sel catalog.Selection) map[int64]string {
 	for _, id := range r.shop.IDs() {
 		p, err := r.api.Product(r.t.Context(), testShop, limiter.WebhookRefetch, id)
 		r.check(err)
-		if !sel.Selects(id, p.Tags.Value(), p.Vendor.Value(), p.ProductType.Value()) {
+		if !sel.Selects(p) {
 			continue
 		}
 		status := "INACTIVE"
