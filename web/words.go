@@ -153,8 +153,6 @@ var works = map[string]string{
 	string(store.WantInventoryItem): "Fetch the product of a stock change",
 	string(store.WantUninstalled):   "Ask whether the app is still installed",
 	string(store.WantScopes):        "Read the app's permissions",
-	string(store.WantBulk):          "Look at a bulk export",
-	string(store.WantSync):          "Read the whole catalogue",
 }
 
 func jobWords(kind string, labels map[string]string) string {

@@ -53,7 +53,7 @@ func TestEveryOutcomeClassAndTopicHasWords(t *testing.T) {
 			t.Errorf("topic %s has no words", topic)
 		}
 	}
-	for _, kind := range []store.WantedKind{store.WantProduct, store.WantInventoryItem, store.WantUninstalled, store.WantScopes, store.WantBulk, store.WantSync} {
+	for _, kind := range []store.WantedKind{store.WantProduct, store.WantInventoryItem, store.WantUninstalled, store.WantScopes} {
 		if got := jobWords(string(kind), nil); got == strings.ReplaceAll(string(kind), "_", " ") {
 			t.Errorf("kind %s has no words", kind)
 		}

@@ -72,7 +72,6 @@ type Appliance struct {
 	set       *metrics.Set
 	telemetry *telemetry.Recorder
 	intake    *webhook.Intake
-	wants     *wants
 	limiter   *limiter.Limiter
 	breaker   *breaker.Breaker
 	client    *shopify.Client
@@ -193,11 +192,10 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.openOutbound(); err != nil {
 		return err
 	}
-	a.wants = newWants(a.store, a.queue, a.log)
 	a.intake = webhook.New(webhook.Options{
 		Catalogue: a.store, Queue: a.queue, Telemetry: a.telemetry, Metrics: a.set, Logger: a.log,
 		MaxBody: s.MaxBody, TrustedProxies: s.TrustedProxies,
-		ShopTime: a.client.Now, Wanted: a.wants.add, Heard: a.store.Heard, Redact: a.redact, Proven: proven, Proved: proved,
+		ShopTime: a.client.Now, Wanted: a.syncer.Wanted, Heard: a.store.Heard, Redact: a.redact, Proven: proven, Proved: proved,
 	})
 	if err := a.loadShops(ctx); err != nil {
 		return err

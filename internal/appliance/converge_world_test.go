@@ -200,15 +200,13 @@ func (w *world) begin() error {
 		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, Folder: spills, Changed: w.shopChanged,
 		PublicURL: func() string { return s.PublicURL }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
 	})
-	w.wants = newWants(w.store, w.queue, w.log)
-	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.wants.add, Heard: w.store.Heard})
+	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.syncer.Wanted, Heard: w.store.Heard})
 	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
 		return err
 	}
 	work, cancel := context.WithCancel(context.Background())
 	workers := []func() error{
 		func() error { return w.intake.Run(work) },
-		func() error { w.wants.run(work); return nil },
 		func() error { return w.syncer.Run(work) },
 	}
 	if w.served {

@@ -15,7 +15,7 @@ func (a *Appliance) webOptions() web.Options {
 	o := web.Options{
 		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
-		Settings: s.Describe, Wanted: a.wants.add,
+		Settings: s.Describe, Wanted: a.syncer.Wanted,
 		Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge,
 		Admit: admit.Options{
 			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: s.AdminHosts, Demo: a.opt.Demo,

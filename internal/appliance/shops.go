@@ -262,7 +262,7 @@ func (s shops) Select(ctx context.Context, shop string, sel catalog.Selection) (
 		s.a.unmirrored.Store(true)
 	}
 	for _, w := range effect.Wanted {
-		s.a.wants.add(w)
+		s.a.syncer.Wanted(w)
 	}
 	return effect, err
 }

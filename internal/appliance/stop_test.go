@@ -13,7 +13,6 @@ import (
 
 	"stockroom/internal/config"
 	"stockroom/internal/state"
-	"stockroom/internal/syncer"
 	"stockroom/queue"
 	"stockroom/store"
 
@@ -49,10 +48,7 @@ func TestAJobThatHearsNothingIsSaidAndHoldsUpNoStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, stop := a.Work(t.Context())
-		job := syncer.JobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 1})
-		if _, _, err := a.queue.Enqueue(t.Context(), job); err != nil {
-			t.Fatal(err)
-		}
+		a.syncer.Wanted(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 1})
 		time.Sleep(time.Minute)
 		if codes := a.says("", time.Now()); !way.called.Load() || slices.Contains(codes, "stuck") {
 			t.Fatalf("called %v, %v", way.called.Load(), codes)

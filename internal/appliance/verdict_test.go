@@ -73,7 +73,7 @@ func (p *plant) want(t *testing.T, id int64) {
 	if err := p.store.Want(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	p.wants.enqueue(t.Context(), []store.Wanted{w})
+	p.syncer.Wanted(w)
 }
 
 // job waits until the fetch of a product was tried and came to rest, and returns

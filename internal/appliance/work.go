@@ -13,7 +13,6 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	workers, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	work, wctx := errgroup.WithContext(workers)
 	work.Go(func() error { return a.intake.Run(wctx) })
-	work.Go(func() error { a.wants.run(wctx); return nil })
 	work.Go(func() error { return a.syncer.Run(wctx) })
 	work.Go(func() error { a.limiterRest(wctx); return nil })
 	work.Go(func() error { a.upkeep(wctx); return nil })

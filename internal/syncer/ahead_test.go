@@ -85,7 +85,7 @@ func TestARefusedFetchIsReadAgainByItself(t *testing.T) {
 			t.Fatalf("%+v, %v", row, err)
 		}
 		r.refreshProof(t.Context(), testShop)
-		_, _, err := r.queue.Enqueue(t.Context(), JobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
+		_, _, err := r.queue.Enqueue(t.Context(), jobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
 		r.check(err)
 		r.fetches(time.Minute)
 		jobs := r.jobs()

@@ -31,7 +31,7 @@ func (r *runRig) letters() int { return r.queue.Stats().Kinds[store.DeliveryJob]
 // TestAReadAnswersADeadLetter holds which dead letters are resolved by what.
 func TestAReadAnswersADeadLetter(t *testing.T) {
 	fetch := func(r *runRig, id int64) {
-		_, _, err := r.queue.Enqueue(r.t.Context(), JobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
+		_, _, err := r.queue.Enqueue(r.t.Context(), jobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
 		r.check(err)
 		r.fetches(time.Minute)
 	}

@@ -98,7 +98,7 @@ func TestARunPaysForWhatWasBeforeIt(t *testing.T) {
 				time.Sleep(time.Minute)
 				began := time.Now()
 				r.check(r.owe(testShop, "test", began.Add(-tt.before)))
-				r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, At: store.MillisOf(began.Add(-tt.before))})
+				r.wantFull(store.Wanted{Shop: testShop, Kind: store.WantSync, At: store.MillisOf(began.Add(-tt.before))})
 				time.Sleep(time.Minute)
 				run := store.SyncRun{Shop: testShop, StartedAt: store.MillisOf(began), Proven: tt.proven}
 				r.settle(t.Context(), testShop, tt.run, run)
@@ -130,8 +130,8 @@ func TestAFullSyncAnswersOneLoss(t *testing.T) {
 		}
 		began := time.Now()
 		first, second := wish(began.Add(-time.Second)), wish(began.Add(time.Second))
-		r.Asked(first)
-		r.Asked(wish(began.Add(-time.Minute)))
+		r.wantFull(first)
+		r.wantFull(wish(began.Add(-time.Minute)))
 		if w, _ := r.lossOf(testShop); w.At != first.At {
 			t.Errorf("an older wish takes the place of a newer one: %v", w.At)
 		}
@@ -145,7 +145,7 @@ func TestAFullSyncAnswersOneLoss(t *testing.T) {
 		}
 		news := func(point string) error {
 			if point == "before commit" {
-				r.Asked(second)
+				r.wantFull(second)
 			}
 			return nil
 		}

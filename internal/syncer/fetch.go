@@ -70,9 +70,7 @@ func (s *Syncer) fetchOwner(ctx context.Context, t task, started time.Time) erro
 		if err := s.o.Store.Want(ctx, w); err != nil {
 			return fmt.Errorf("want product %d: %w", id, err)
 		}
-		if _, _, err := s.o.Queue.Enqueue(ctx, JobOf(w)); err != nil {
-			return fmt.Errorf("queue the fetch of product %d: %w", id, err)
-		}
+		s.Wanted(w)
 	}
 	if err := s.o.Store.WantedDone(ctx, store.Wanted{Shop: t.Shop, Kind: store.WantInventoryItem, ID: t.ID}, started); err != nil {
 		return err

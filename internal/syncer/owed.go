@@ -120,35 +120,15 @@ func (s *Syncer) lossOf(shop string) (store.Wanted, bool) {
 	return w, ok
 }
 
-// Asked takes wanted work that is no job of the queue: full syncs, and news of
-// a bulk operation.
-func (s *Syncer) Asked(list ...store.Wanted) {
-	for _, w := range list {
-		switch w.Kind {
-		case store.WantSync:
-			s.mu.Lock()
-			if old, ok := s.losses[w.Shop]; !ok || w.At > old.At {
-				s.losses[w.Shop] = w
-			}
-			s.mu.Unlock()
-			s.keeperOf(w.Shop).poke()
-		case store.WantBulk:
-			s.progress.lookAgain(w.Shop)
-		}
+// wantFull has the shop's keeper make a full sync because a loss or a selection
+// asks for it. Its row in the catalogue stays until one was made.
+func (s *Syncer) wantFull(w store.Wanted) {
+	s.mu.Lock()
+	if old, ok := s.losses[w.Shop]; !ok || w.At > old.At {
+		s.losses[w.Shop] = w
 	}
-}
-
-// passOn is the worker of a job that only brings a wish: the row of the wish
-// itself is what counts.
-func (s *Syncer) passOn(kind store.WantedKind) func(ctx context.Context, t task, started time.Time) error {
-	return func(ctx context.Context, t task, started time.Time) error {
-		w := store.Wanted{Shop: t.Shop, Kind: kind, ID: t.ID}
-		if kind == store.WantBulk {
-			s.Asked(w)
-			return s.o.Store.WantedDone(ctx, w, started)
-		}
-		return s.loadWanted(ctx)
-	}
+	s.mu.Unlock()
+	s.keeperOf(w.Shop).poke()
 }
 
 // loadWanted reads which full syncs are wanted, before anybody can ask how the
@@ -158,7 +138,11 @@ func (s *Syncer) loadWanted(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read wanted syncs: %w", err)
 	}
-	s.Asked(list...)
+	for _, w := range list {
+		if w.Kind == store.WantSync {
+			s.wantFull(w)
+		}
+	}
 	return nil
 }
 

@@ -152,7 +152,7 @@ func (r *run) escalate(ctx context.Context, n int) error {
 	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
 		return fmt.Errorf("want a full sync: %w", err)
 	}
-	r.s.Asked(w)
+	r.s.wantFull(w)
 	r.row.Error = fmt.Sprintf("%d products may differ; a full sync follows in place of reading them one by one", n)
 	return nil
 }

@@ -218,8 +218,8 @@ func TestAProductThatCannotBeReadIsLeftToTheQueue(t *testing.T) {
 		if err != nil || len(list) != 1 || list[0].ID != poison {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if r.queue.Stats().Kinds[string(store.WantProduct)].Waiting == 0 {
-			t.Errorf("%+v", r.queue.Stats())
+		if len(r.wanted) != 1 || (<-r.wanted).ID != poison {
+			t.Errorf("%d pieces of work are passed on", len(r.wanted))
 		}
 		r.o.API = r.api
 		run, err = r.reconcile(false)
@@ -294,7 +294,7 @@ func TestAProvenRunMendsDeadLetters(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 3, Products: 5})
 		r.synced()
 		w := store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: r.shop.IDs()[0], Reason: "test"}
-		_, _, err := r.queue.Enqueue(t.Context(), JobOf(w))
+		_, _, err := r.queue.Enqueue(t.Context(), jobOf(w))
 		r.check(err)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()

@@ -58,6 +58,13 @@ func (c credentials) SetToken(shop string, t shopify.Token) error {
 func newRig(t *testing.T, o fakeshopify.Options) *rig {
 	t.Helper()
 	r := openRig(t, o)
+	r.runs()
+	return r
+}
+
+// runs lets the syncer run until the test ends.
+func (r *rig) runs() {
+	t := r.t
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.Run(ctx) }()
@@ -67,7 +74,6 @@ func newRig(t *testing.T, o fakeshopify.Options) *rig {
 			t.Error(err)
 		}
 	})
-	return r
 }
 
 // openRig is a rig whose syncer does nothing by itself.
@@ -122,7 +128,7 @@ func (r *rig) want(kind store.WantedKind, id int64) {
 		r.t.Fatal(err)
 	}
 	time.Sleep(2 * time.Millisecond) // what is wanted while a fetch runs stays wanted
-	if _, _, err := r.queue.Enqueue(r.t.Context(), JobOf(w)); err != nil {
+	if _, _, err := r.queue.Enqueue(r.t.Context(), jobOf(w)); err != nil {
 		r.t.Fatal(err)
 	}
 }

@@ -129,9 +129,7 @@ func (r *run) owe(ctx context.Context, id int64, why string) error {
 	if err := r.ask(ctx, func(ctx context.Context) error { return r.s.o.Store.Want(ctx, w) }); err != nil {
 		return fmt.Errorf("want product %d: %w", id, err)
 	}
-	if _, _, err := r.s.o.Queue.Enqueue(ctx, JobOf(w)); err != nil && ctx.Err() == nil {
-		r.s.log.Debug("a job can't be queued now; it is made from the catalogue later", "shop", r.shop, "error", err.Error())
-	}
+	r.s.Wanted(w)
 	r.add(&r.owed, 1)
 	return nil
 }

@@ -286,7 +286,7 @@ func TestALossIsFollowedByAFullSync(t *testing.T) {
 		if err := r.o.Store.Want(t.Context(), w); err != nil {
 			t.Fatal(err)
 		}
-		r.Asked(w)
+		r.wantFull(w)
 		if _, known := r.Staleness(testShop, time.Now()); known {
 			t.Error("the copy's age is known in spite of a loss")
 		}
@@ -427,7 +427,7 @@ func TestARunThatProvesNothingIsNotDone(t *testing.T) {
 			if err := r.o.Store.Want(t.Context(), w); err != nil {
 				t.Fatal(err)
 			}
-			r.Asked(w)
+			r.wantFull(w)
 		}},
 		{"a comparison after a gap", scheduleReconcile, func(t *testing.T, r *scheduleRig) {
 			if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
@@ -502,7 +502,7 @@ func TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
 		ahead := time.Now().Add(24 * time.Hour)
-		r.Asked(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(ahead)})
+		r.wantFull(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(ahead)})
 		if err := r.owe(testShop, "webhook subscriptions were missing", ahead); err != nil {
 			t.Fatal(err)
 		}

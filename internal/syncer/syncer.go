@@ -85,7 +85,8 @@ type Syncer struct {
 	checkSubs    func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
 	progress     progress
 	began        time.Time
-	works        atomic.Bool // Run runs
+	works        atomic.Bool       // Run runs
+	wanted       chan store.Wanted // to be passed on
 
 	subscribing shopLocks // one check of a shop's subscriptions at a time
 
@@ -122,7 +123,7 @@ func New(o Options) *Syncer {
 		o.Syncs = 4
 	}
 	s := &Syncer{
-		o: o, log: o.Logger, poke: make(chan struct{}, 1), slots: make(chan struct{}, o.Syncs), shopsChanged: make(chan struct{}, 1), began: time.Now(),
+		o: o, log: o.Logger, poke: make(chan struct{}, 1), slots: make(chan struct{}, o.Syncs), shopsChanged: make(chan struct{}, 1), began: time.Now(), wanted: make(chan store.Wanted, 1024),
 		keepers: map[string]*keeper{}, losses: map[string]store.Wanted{}, unfinished: map[string]store.SyncRun{},
 		proofs: map[string]proof{}, subscriptions: map[string]Subscriptions{},
 	}
@@ -147,16 +148,14 @@ const (
 	jobMost  = 5 * time.Minute // any other job, of a few calls and rows
 )
 
-// workers are the kinds that are worked. A job of WantSync or WantBulk only
-// passes the word on: the wish for a full sync stays a row until one was made.
+// workers are the kinds of jobs. Full syncs, and news of bulk operations, are none:
+// they go to the keepers.
 func (s *Syncer) workers() []worker {
 	return []worker{
 		{store.WantProduct, "refetch", s.o.Workers, readMost, false, s.fetchProduct},
 		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, jobMost, false, s.fetchOwner},
 		{store.WantUninstalled, "confirm_uninstall", 1, jobMost, true, s.confirmUninstalled},
 		{store.WantScopes, "check_scopes", 1, jobMost, true, s.checkScopes},
-		{store.WantSync, "ask_sync", 1, jobMost, true, s.passOn(store.WantSync)},
-		{store.WantBulk, "ask_bulk", 1, jobMost, true, s.passOn(store.WantBulk)},
 	}
 }
 
@@ -177,14 +176,13 @@ func (s *Syncer) Run(ctx context.Context) error {
 	for _, w := range s.workers() {
 		g.Go(func() error { return s.o.Queue.Work(ctx, string(w.kind), w.parallel, w.most, s.handler(w)) })
 	}
-	g.Go(func() error {
-		s.probe(ctx)
-		return nil
-	})
-	g.Go(func() error {
-		s.keep(ctx)
-		return nil
-	})
+	feed := feeder{s: s}
+	for _, do := range []func(context.Context){feed.run, s.probe, s.keep} {
+		g.Go(func() error {
+			do(ctx)
+			return nil
+		})
+	}
 	return g.Wait()
 }
 
