@@ -198,7 +198,7 @@ func (w *world) begin() error {
 	w.opt = Options{Settings: s, Table: w.table}
 	w.syncer = syncer.New(syncer.Options{
 		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, Folder: spills, Changed: w.shopChanged,
-		PublicURL: func() string { return s.PublicURL }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
+		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
 	})
 	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.syncer.Wanted, Heard: w.store.Heard})
 	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {

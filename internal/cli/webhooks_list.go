@@ -27,7 +27,7 @@ type webhooksRegisterCommand struct {
 // Help says what is needed and what is left alone.
 func (webhooksRegisterCommand) Help() string {
 	return "Needs --public-url, the address at which Shopify reaches the server. Creates the subscriptions that are missing, moves those that " +
-		"lead to an address that was ours, and replaces those that leave out fields or products. Subscriptions that lead elsewhere are never " +
+		"Stockroom made for another address, and replaces those that leave out fields or products. Subscriptions that lead elsewhere are never " +
 		"touched. A running server with --public-url does the same by itself every five minutes."
 }
 

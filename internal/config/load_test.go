@@ -258,6 +258,23 @@ func TestUsualValuesAreAccepted(t *testing.T) {
 	}
 }
 
+// TestThePublicURLHasOneForm holds that it compares with what Shopify lists.
+func TestThePublicURLHasOneForm(t *testing.T) {
+	for text, want := range map[string]string{
+		"https://Stock.Example:443/Shop/": "https://stock.example/Shop", "https://stock.example:8443": "https://stock.example:8443",
+		"https://stock.example/": "https://stock.example", "HTTPS://[2001:DB8::1]:443": "https://[2001:db8::1]",
+	} {
+		if s := mustLoad(t, sources(map[string]string{"public-url": text}, nil, nil)); s.PublicURL != want {
+			t.Errorf("%s is read as %s, want %s", text, s.PublicURL, want)
+		}
+	}
+	for _, text := range []string{"http://10.0.0.1:8080", "http://localhost.example", "ftp://x.example"} {
+		if _, err := config.Load(sources(map[string]string{"public-url": text, "api-base": "http://127.0.0.1:9090"}, nil, nil)); err == nil {
+			t.Errorf("%s is accepted", text)
+		}
+	}
+}
+
 func TestVariablesOfOthersAreNoErrors(t *testing.T) {
 	mustLoad(t, sources(nil, []string{
 		"STOCKROOM_TORTURE=1", "STOCKROOM_TORTURE_MINUTES=12", "STOCKROOM_SEED=7", "STOCKROOM_TOKEN=x", "STOCKROOM_TEST_CHILD=1", "PATH=/bin", "SHOPIFY_CLI_TTY=1",

@@ -203,8 +203,13 @@ func readPublicURL(_ Setting, text string) (any, error) {
 	if text == "" {
 		return text, nil
 	}
-	_, err := baseURL(text)
-	return strings.TrimRight(text, "/"), err
+	u, err := baseURL(text)
+	if err != nil {
+		return text, err
+	}
+	// In one form, so that it compares with what Shopify lists.
+	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 // baseURL parses an address to which paths are appended. Its errors do not

@@ -88,22 +88,23 @@ func enumTopic(header string) string {
 	return strings.ToUpper(strings.ReplaceAll(header, "/", "_"))
 }
 
-// Subscribe makes a subscription and returns its id. taken says that there is
-// one for this topic and address already: list them to find it.
-func (c *Client) Subscribe(ctx context.Context, name string, class limiter.Class, topic, uri string) (id string, taken bool, err error) {
+// Subscribe makes a subscription and returns its id.
+func (c *Client) Subscribe(ctx context.Context, name string, class limiter.Class, topic, uri string) (string, error) {
 	var out struct {
 		Create *subscriptionPayload `json:"webhookSubscriptionCreate"`
 	}
 	vars := map[string]any{"topic": enumTopic(topic), "subscription": map[string]any{"uri": uri, "format": "JSON"}}
 	if err := c.mutate(ctx, name, class, "SubscriptionCreate", vars, &out); err != nil {
-		return "", false, err
+		return "", err
 	}
-	id, err = out.Create.result(name, "SubscriptionCreate")
+	return out.Create.result(name, "SubscriptionCreate")
+}
+
+// IsTaken reports whether Shopify refused a subscription because there is one for
+// its topic and address already: list them to find it.
+func IsTaken(err error) bool {
 	var e *Error
-	if errors.As(err, &e) && strings.Contains(e.Message, "has already been taken") {
-		return "", true, nil
-	}
-	return id, false, err
+	return errors.As(err, &e) && e.Kind == KindRefused && strings.Contains(e.Message, "has already been taken")
 }
 
 // MoveSubscription gives a subscription another address.

@@ -462,7 +462,7 @@ func outcomeOf(run store.SyncRun, err error) string {
 
 func beHostile(t *testing.T, cases []hostileCase) {
 	r := newRunRig(t, fakeshopify.Options{Seed: cases[0].seed, Products: 30, MaxVariants: 4, Large: -1, Huge: -1})
-	r.o.PublicURL = func() string { return "https://stock.example" }
+	r.o.PublicURL = "https://stock.example"
 	r.synced()
 	for i, c := range cases {
 		r.shop.UpdateProduct(r.shop.IDs()[i%30], func(p *fakeshopify.Product) { p.Title = fmt.Sprint("new ", i) })

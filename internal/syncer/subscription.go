@@ -13,9 +13,9 @@ import (
 )
 
 // checkSubscriptions compares the wanted subscriptions with those that a shop
-// lists; with fix it creates the missing ones, moves those that point to an
-// address that was ours, and replaces those that leave something out. It never
-// touches an address that is not ours.
+// lists; with fix it creates the missing ones, moves ours that lead elsewhere,
+// and replaces those that leave something out. It never touches one that is not
+// ours.
 //
 // healed reports that one that had been there was missing or led elsewhere, so
 // that deliveries may have been lost. That a comparison is owed is noted in
@@ -27,54 +27,30 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 		return Subscriptions{}, false, err
 	}
 	defer s.subscribing.unlock(shop)
-	c := subscriptionCheck{
-		s: s, shop: shop, rec: s.subscriptionRecord(shop), done: map[string]string{}, retried: map[string]bool{},
-	}
-	if s.o.PublicURL != nil {
-		c.url = s.o.PublicURL()
-	}
-	var problem trouble
-	if c.base, problem = parseBase(c.url); c.base != nil {
-		c.rec.addBase(c.url)
-	}
-	if err = c.run(ctx, fix && c.base != nil); err == nil {
+	c := subscriptionCheck{s: s, shop: shop, base: s.o.PublicURL, rec: s.subscriptionRecord(shop), done: map[string]string{}}
+	if err = c.run(ctx, fix && c.base != ""); err == nil {
 		err = c.settle()
 	}
-	if err != nil {
-		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
+	if err == nil {
+		out = c.report(time.Now())
+		c.noteSince(&out)
 	}
-	out = c.report(time.Now(), problem)
-	if err := c.since(&out); err != nil {
+	if err = errors.Join(err, s.saveSubscriptionRecord(shop, c.rec)); err != nil {
 		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
 	}
 	return out, c.healed, nil
-}
-
-// since notes since when news of changed products comes.
-func (c *subscriptionCheck) since(out *Subscriptions) error {
-	switch serves, now := servesChanges(out.Wanted); {
-	case !serves:
-		c.rec.Since = time.Time{}
-	case now || c.rec.Since.IsZero():
-		c.rec.Since = out.CheckedAt
-	}
-	out.Since = c.rec.Since
-	return c.save()
 }
 
 // subscriptionCheck is one comparison of one shop.
 type subscriptionCheck struct {
 	s       *Syncer
 	shop    string
-	url     string   // where we are, as it was set
-	base    *address // the same; nil: not known
+	base    string // where we are, "" when that is not known
 	rec     subscriptionRecord
 	plan    subscriptionPlan
 	done    map[string]string // what this check did, by topic: created or moved
-	retried map[string]bool   // topics whose move went wrong, so that the list is read again
 	unheard error             // why the journal could not be asked
 	again   bool              // the list has changed under us
-	doubt   bool              // and what vanished from it may have been away for a while
 	healed  bool
 }
 
@@ -83,53 +59,47 @@ const rounds = 3
 
 func (c *subscriptionCheck) run(ctx context.Context, fix bool) error {
 	for range rounds {
-		listed, err := c.s.o.API.Subscriptions(ctx, c.shop, limiter.Reconcile)
-		if err != nil {
+		if err := c.look(ctx); err != nil {
 			return err
 		}
-		c.rec.adopt(listed)
-		c.plan = planSubscriptions(c.base, listed, c.rec, nil)
-		if c.plan.asksJournal() {
-			heard, err := c.s.o.Store.LastByTopic(ctx, c.shop)
-			if err != nil && ctx.Err() != nil {
-				return err
-			}
-			c.unheard = err
-			c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
-		}
-		c.missed()
 		c.plan.note(&c.rec)
-		if !fix || !c.plan.work() {
-			return c.save()
-		}
 		c.again = false
-		if err := c.mend(ctx); err != nil {
-			return errors.Join(err, c.save())
+		if !fix || len(c.plan.surplus) == 0 && !c.plan.has(createSub, moveSub, replaceSub) {
+			return nil
 		}
-		if err := c.save(); err != nil || !c.again {
+		if err := c.mend(ctx); err != nil || !c.again {
 			return err
 		}
 	}
 	return nil
 }
 
-// missed takes a topic of products that was never served for one that was, where
-// the copy is proven already: what changed since then was not delivered either.
-func (c *subscriptionCheck) missed() {
-	if c.s.proofOf(c.shop).IDs == 0 {
-		return // the first sync is still to come
+// look plans by what the shop lists and, where one is missing, by what delivers.
+func (c *subscriptionCheck) look(ctx context.Context) error {
+	listed, err := c.s.o.API.Subscriptions(ctx, c.shop, limiter.Reconcile)
+	if err != nil {
+		return err
 	}
+	c.rec.adopt(c.base, listed)
+	c.plan = planSubscriptions(c.base, listed, c.rec, nil)
+	if c.plan.has(createSub) {
+		heard, err := c.s.o.Store.LastByTopic(ctx, c.shop)
+		if err != nil && ctx.Err() != nil {
+			return err
+		}
+		c.unheard = err
+		c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
+	}
+	proven := c.s.proofOf(c.shop).IDs != 0
 	for i := range c.plan.steps {
-		if s := &c.plan.steps[i]; carriesChanges(s.topic) {
-			s.known = true
+		step := &c.plan.steps[i]
+		// Where the copy is proven, what changed since then was not delivered either.
+		step.known = step.known || proven && carriesChanges(step.topic)
+		if c.unheard != nil && step.do == createSub && !c.rec.Topics[step.topic].Listed {
+			step.do = keepSub // it may be in the app's configuration file
 		}
 	}
-}
-
-// unsure reports whether a topic without a subscription may have one all the
-// same, in the app's configuration file.
-func (c *subscriptionCheck) unsure(step subscriptionStep) bool {
-	return step.do == createSub && !c.rec.Topics[step.topic].Listed && c.unheard != nil
+	return nil
 }
 
 // mend does what the plan says. What is about to be asked for is noted first,
@@ -138,90 +108,83 @@ func (c *subscriptionCheck) unsure(step subscriptionStep) bool {
 func (c *subscriptionCheck) mend(ctx context.Context) error {
 	owed := c.rec.Healing
 	for _, step := range c.plan.steps {
-		if step.do != keepSub && !c.unsure(step) {
-			c.rec.ask(step.topic, time.Now())
+		if step.do != keepSub {
+			c.rec.ask(step)
 			c.rec.Healing = c.rec.Healing || step.known
 		}
 	}
-	if err := c.save(); err != nil {
+	if err := c.s.saveSubscriptionRecord(c.shop, c.rec); err != nil {
 		return err
 	}
-	for _, step := range c.plan.steps {
-		if c.unsure(step) {
-			continue
-		}
-		if err := c.take(ctx, step); err != nil {
-			return err
+	for i := range c.plan.steps {
+		if step := &c.plan.steps[i]; step.do != keepSub {
+			if err := c.take(ctx, step); err != nil {
+				return err
+			}
 		}
 	}
-	c.rec.Healing = owed || c.healed || c.doubt
+	c.rec.Healing = owed || c.healed
 	for _, sub := range c.plan.surplus {
-		if err := c.s.o.API.Unsubscribe(ctx, c.shop, limiter.Reconcile, sub.ID); err != nil && stops(err) {
+		if err := c.delete(ctx, sub.ID); err != nil {
 			return err
 		}
-		c.plan.forget(sub.ID)
+		c.plan.others = slices.DeleteFunc(c.plan.others, func(s Subscription) bool { return s.ID == sub.ID })
 		c.s.log.Info("a surplus webhook subscription of ours is deleted", "shop", c.shop, "topic", sub.Topic, "address", sub.URI)
 	}
 	return nil
 }
 
 // take makes one step. It returns the errors that concern all further steps.
-func (c *subscriptionCheck) take(ctx context.Context, step subscriptionStep) error {
-	api, class := c.s.o.API, limiter.Reconcile
+func (c *subscriptionCheck) take(ctx context.Context, step *subscriptionStep) error {
+	id, state := step.have.ID, subCreated
 	var err error
-	id, state := step.have.ID, subMoved
-	switch step.do {
-	case keepSub:
-		return nil
-	case createSub:
-		state = subCreated
+	if step.do == moveSub {
+		state = subMoved
+		err = c.s.o.API.MoveSubscription(ctx, c.shop, limiter.Reconcile, id, step.uri)
+	} else {
 		id, err = c.create(ctx, step)
-	case moveSub:
-		err = api.MoveSubscription(ctx, c.shop, class, step.have.ID, step.uri)
-	case replaceSub:
-		// The new one first, so that no delivery falls between the two. Where
-		// Shopify takes them for the same, the old one has to go before.
-		state = subCreated
-		var taken bool
-		if id, taken, err = api.Subscribe(ctx, c.shop, class, step.topic, step.uri); err == nil {
-			err = api.Unsubscribe(ctx, c.shop, class, step.have.ID)
-			if err != nil && !stops(err) {
-				err = nil // gone already
-			}
-			if err == nil && taken {
-				id, err = c.create(ctx, step)
-			}
-		}
 	}
-	switch {
+	switch changed := step.do == moveSub || shopify.IsTaken(err); {
 	case err != nil && stops(err):
 		return err
-	case err != nil && step.do == moveSub && c.done[step.topic] == "" && !c.retried[step.topic]:
-		c.retried[step.topic], c.again, c.doubt = true, true, c.doubt || step.known // gone or taken meanwhile: the list tells
-		c.rec.refuse(step, err)
-		return nil
 	case err != nil:
+		// A list that has changed under us tells: it is gone, or somebody made it at the
+		// same time. What vanished from it may have been away for a while.
+		c.again, c.healed = c.again || changed, c.healed || changed && step.known
 		c.rec.refuse(step, err)
-		c.rec.unask(step.topic)
 		c.s.log.Warn("a webhook subscription is refused", "shop", c.shop, "topic", step.topic, "error", err.Error())
-		return nil
-	case id == "":
-		c.again, c.doubt = true, c.doubt || step.known // somebody made it at the same time: the list has its id
-		c.rec.refuse(step, errTaken())                 // unless it is one that the API does not list
 		return nil
 	}
 	c.done[step.topic] = state
-	c.rec.made(step.topic, id, step.uri, step.do != moveSub)
-	c.plan.mended(step.topic, id, state)
+	c.rec.Ours[id] = step.uri
+	c.rec.Topics[step.topic] = topicRecord{ID: id, URI: step.uri, Listed: true}
+	step.have.ID, step.have.URI, step.state, step.do = id, step.uri, state, keepSub
 	c.healed = c.healed || step.known
 	c.s.log.Info("webhook subscription "+state, "shop", c.shop, "topic", step.topic, "address", step.uri, "was_there_before", step.known)
 	return nil
 }
 
-// create subscribes a topic; "" when somebody else just did.
-func (c *subscriptionCheck) create(ctx context.Context, step subscriptionStep) (string, error) {
-	id, _, err := c.s.o.API.Subscribe(ctx, c.shop, limiter.Reconcile, step.topic, step.uri)
-	return id, err
+// create subscribes a topic; where that replaces another, the new one is made
+// first, so that no delivery falls between the two. Where Shopify takes them for
+// the same, the old one has to go before.
+func (c *subscriptionCheck) create(ctx context.Context, step *subscriptionStep) (string, error) {
+	id, err := c.s.o.API.Subscribe(ctx, c.shop, limiter.Reconcile, step.topic, step.uri)
+	taken := shopify.IsTaken(err)
+	if step.do != replaceSub || err != nil && !taken {
+		return id, err
+	}
+	if err := c.delete(ctx, step.have.ID); err != nil || !taken {
+		return id, err
+	}
+	return c.s.o.API.Subscribe(ctx, c.shop, limiter.Reconcile, step.topic, step.uri)
+}
+
+// delete deletes a subscription. That it is gone already is no error.
+func (c *subscriptionCheck) delete(ctx context.Context, id string) error {
+	if err := c.s.o.API.Unsubscribe(ctx, c.shop, limiter.Reconcile, id); err != nil && stops(err) {
+		return err
+	}
+	return nil
 }
 
 // settle notes the comparison that a healing calls for, also the one of an
@@ -230,15 +193,11 @@ func (c *subscriptionCheck) settle() error {
 	if !c.rec.Healing {
 		return nil
 	}
-	if err := c.s.owe(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now()); err != nil {
-		return err
+	err := c.s.owe(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now())
+	if err == nil {
+		c.healed, c.rec.Healing = true, false
 	}
-	c.healed, c.rec.Healing = true, false
-	return c.save()
-}
-
-func (c *subscriptionCheck) save() error {
-	return c.s.saveSubscriptionRecord(c.shop, c.rec)
+	return err
 }
 
 // stops reports whether an error concerns more than the one topic.
@@ -250,59 +209,43 @@ func stops(err error) bool {
 	return true
 }
 
-// scopeRefused reports whether a topic was refused because the app lacks the
-// scope for it. Shopify says so by ACCESS_DENIED, or in a mutation's userErrors.
-func scopeRefused(err error) bool {
-	var e *shopify.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	text := strings.ToLower(e.Message)
-	return e.Kind == shopify.KindScope || e.Kind == shopify.KindRefused && (strings.Contains(text, "scope") || strings.Contains(text, "permission"))
-}
-
 // report says how things stand after the check.
-func (c *subscriptionCheck) report(now time.Time, problem trouble) Subscriptions {
-	out := Subscriptions{CheckedAt: now.UTC(), Present: true, Others: slices.Clone(c.plan.others)}
+func (c *subscriptionCheck) report(now time.Time) Subscriptions {
+	out := Subscriptions{CheckedAt: now.UTC(), Others: c.plan.others}
 	known := c.knownByDeliveries()
-	var refused []Subscription
-	var why []refusal
 	for _, step := range c.plan.steps {
-		if did := c.done[step.topic]; did != "" && step.state == subPresent {
-			step.state = did
-		}
-		if was := c.rec.Topics[step.topic]; known && step.state == subMissing && !was.Listed {
-			step.state = subUnheard
-		}
+		was := c.rec.Topics[step.topic]
 		sub := Subscription{
-			Topic: step.topic, URI: step.shown, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic),
+			Topic: step.topic, URI: step.have.URI, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic),
 		}
-		if r := c.rec.Topics[step.topic].Refused; r.URI == step.uri && (!sub.serves() || sub.State == subUnheard) {
-			sub.Reason = r.Reason
+		switch did := c.done[step.topic]; {
+		case did != "" && step.state == subPresent:
+			sub.State = did
+		case known && step.state == subMissing && !was.Listed:
+			sub.State = subUnheard
+		}
+		if was.Refused.URI == step.uri && (!sub.serves() || sub.State == subUnheard) {
+			sub.Reason = was.Refused.Reason
 			// Without the scope for stock its topics are not wanted.
-			sub.Needed = sub.Needed && !(r.Scope && strings.HasPrefix(step.topic, "inventory_"))
-			if r.Reason != "" && sub.Needed && !sub.serves() {
-				refused, why = append(refused, sub), append(why, r)
-			}
+			sub.Needed = sub.Needed && !(was.Refused.Scope && strings.HasPrefix(step.topic, "inventory_"))
 		}
 		out.Wanted = append(out.Wanted, sub)
-		out.Present = out.Present && (sub.serves() || !sub.Needed)
 	}
-	if out.Present {
-		return out
+	if out.Present = len(out.Missing()) == 0; !out.Present {
+		out.Error, out.Next = c.whyMissing(out.Wanted)
 	}
-	switch {
-	case c.base == nil:
-	case len(refused) > 0:
-		problem = c.refusedWords(refused, why[0])
-	case c.unheard != nil:
-		problem = trouble{"The journal of deliveries can't be read now, so nothing new is subscribed.", triedAgain}
-	default:
-		problem.step = "Press Register on the page Shops, or run stockroom webhooks register " + c.shop +
-			". A running server does the same every 5 minutes."
-	}
-	out.Error, out.Next = problem.what, problem.step
 	return out
+}
+
+// noteSince notes since when news of changed products comes.
+func (c *subscriptionCheck) noteSince(out *Subscriptions) {
+	switch serves, now := servesChanges(out.Wanted); {
+	case !serves:
+		c.rec.Since = time.Time{}
+	case now || c.rec.Since.IsZero():
+		c.rec.Since = out.CheckedAt
+	}
+	out.Since = c.rec.Since
 }
 
 // knownByDeliveries reports whether news of products came without a subscription
@@ -315,36 +258,85 @@ func (c *subscriptionCheck) knownByDeliveries() bool {
 	})
 }
 
-// refusedWords says why Shopify makes no subscription, and what to do. All of one
-// check are refused for the same reason, or nearly so: the first one is said, and
-// each keeps its own.
-func (c *subscriptionCheck) refusedWords(list []Subscription, r refusal) trouble {
+const triedAgain = "It is tried again every 5 minutes."
+
+// whyMissing says why needed subscriptions are not there, and what to do. All
+// that Shopify refuses in one check are refused for the same reason, or nearly so:
+// that of the first is said, and each keeps its own.
+func (c *subscriptionCheck) whyMissing(wanted []Subscription) (what, next string) {
 	var topics []string
-	for _, sub := range list {
-		topics = append(topics, sub.Topic)
+	for _, sub := range wanted {
+		if sub.Needed && !sub.serves() && sub.Reason != "" {
+			topics = append(topics, sub.Topic)
+		}
 	}
+	switch {
+	case c.base == "":
+		return "Stockroom does not know its public address, so it can't subscribe.",
+			"Start it with --public-url https://YOUR-HOST. Where the app's own configuration subscribes, the first delivery shows it."
+	case len(topics) == 0 && c.unheard != nil:
+		return "The journal of deliveries can't be read now, so nothing new is subscribed.", triedAgain
+	case len(topics) == 0:
+		return "", "Press Register on the page Shops, or run stockroom webhooks register " + c.shop +
+			". A running server does the same every 5 minutes."
+	}
+	r := c.rec.Topics[topics[0]].Refused
 	names, reason := strings.Join(topics, ", "), strings.TrimRight(r.Reason, ".")+"."
 	switch {
 	case r.Address:
-		return trouble{"Shopify refuses the address " + c.url + ": " + reason,
-			"Start Stockroom with another --public-url: an https address of your own that leads to this server."}
+		return "Shopify refuses the address " + c.base + ": " + reason,
+			"Start Stockroom with another --public-url: an https address of your own that leads to this server."
 	case r.Scope:
-		return trouble{"Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason, triedAgain}
+		return "Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason, triedAgain
 	}
-	return trouble{"Shopify refuses the subscriptions " + names + ": " + reason, triedAgain}
+	return "Shopify refuses the subscriptions " + names + ": " + reason, triedAgain
 }
-
-const triedAgain = "It is tried again every 5 minutes."
 
 // sentence says an error to a person.
 func sentence(err error) string {
-	text := err.Error()
-	var e *shopify.Error
-	if errors.As(err, &e) {
-		text = e.Words()
+	return strings.TrimSuffix(wordsOf(err), ".") + "."
+}
+
+// unsubscribeDeadline bounds how long a person who removes a shop waits for it.
+const unsubscribeDeadline = 15 * time.Second
+
+// Unsubscribe deletes a shop's webhook subscriptions that lead here or
+// were made by us; those of others stay. left are those that could not be deleted,
+// and err says why. When the shop can't even be asked, left is what was last known.
+func (s *Syncer) Unsubscribe(ctx context.Context, shop string) (deleted int, left []Subscription, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, unsubscribeDeadline, errDeadline)
+	defer cancel()
+	if err := s.subscribing.lock(ctx, shop); err != nil {
+		return 0, nil, err
 	}
-	if strings.HasSuffix(text, ".") {
-		return text
+	defer s.subscribing.unlock(shop)
+	rec := s.subscriptionRecord(shop)
+	listed, err := s.o.API.Subscriptions(ctx, shop, limiter.Reconcile)
+	if err != nil {
+		for _, topic := range wantedTopics {
+			if t := rec.Topics[topic]; t.Listed {
+				left = append(left, Subscription{Topic: topic, URI: t.URI, ID: t.ID})
+			}
+		}
+		return 0, left, err
 	}
-	return text + "."
+	for _, sub := range listed {
+		if !leadsHere(s.o.PublicURL, sub.URI) && !rec.names(sub) {
+			continue
+		}
+		failed := err
+		if failed == nil || !stops(failed) {
+			failed = s.o.API.Unsubscribe(ctx, shop, limiter.Reconcile, sub.ID)
+		}
+		if failed != nil {
+			err = failed
+			left = append(left, Subscription{Topic: sub.Topic, URI: sub.URI, ID: sub.ID})
+			continue
+		}
+		deleted++
+	}
+	if len(left) == 0 {
+		err = s.o.State.Delete(subscriptionMarks, shop) // of another connection it is learnt again
+	}
+	return deleted, left, err
 }

@@ -115,8 +115,8 @@ func TestALostAnswerLosesNoComparison(t *testing.T) {
 		if !got.Present || !healed || !r.owesComparison() || len(r.ours("products/update")) != 1 {
 			t.Errorf("healed %v: %+v", healed, got)
 		}
-		if rec := r.subscriptionRecord(testShop); len(rec.Made) != len(wantedTopics) {
-			t.Errorf("made by us: %q", rec.Made)
+		if rec := r.subscriptionRecord(testShop); len(rec.Ours) != len(wantedTopics) {
+			t.Errorf("made by us: %v", rec.Ours)
 		}
 	})
 }
@@ -180,7 +180,7 @@ func TestAShopThatCannotBeAskedIsLeftAsItWas(t *testing.T) {
 		if err := r.state.Put(subscriptionMarks, testShop, []byte("{")); err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := r.check(true); !got.Present { // a record that can't be read is learnt anew
+		if got, _ := r.check(true); !got.Present { // a record that can't be read is learnt again
 			t.Errorf("%+v", got)
 		}
 	})
@@ -283,12 +283,12 @@ func playSubscriptions(t *testing.T, events []subEvent) error {
 		case "filter":
 			r.shop.Resubscribe(some.ID, func(s *fakeshopify.Subscription) { s.Filter = "status:active" })
 		case "double":
-			r.shop.Subscribe(e.topic, r.base+"/webhooks/shopify/by-hand")
+			r.shop.Subscribe(e.topic, r.o.PublicURL+"/webhooks/shopify/by-hand")
 		case "foreign":
 			uri := fmt.Sprintf("https://feed-%d.example/hooks", i)
 			foreign[r.shop.Subscribe(e.topic, uri)] = uri
 		case "move":
-			r.base = e.base
+			r.o.PublicURL = e.base
 		case "restart":
 			r.Syncer = New(r.o)
 		}

@@ -18,12 +18,11 @@ func TestANewPublicAddressTakesItsSubscriptionsAlong(t *testing.T) {
 		r.check(true)
 		was := r.ours("products/update")[0].ID
 		foreign := r.shop.Subscribe("products/update", "https://feed.example/hooks/products/update")
-		r.base = "https://New.Example:443/shop/"
+		r.o.PublicURL = "https://new.example/shop"
 		if got, _ := r.check(false); got.Present || len(unlike(got, subWrongAddress)) > 0 {
 			t.Errorf("not seen: %+v", got)
 		}
 		got, healed := r.check(true)
-		r.base = "https://new.example/shop"
 		if !got.Present || !healed || !r.owesComparison() || len(unlike(got, subMoved)) > 0 {
 			t.Errorf("healed %v: %+v", healed, got)
 		}
@@ -35,27 +34,83 @@ func TestANewPublicAddressTakesItsSubscriptionsAlong(t *testing.T) {
 			t.Errorf("others: %+v", got.Others)
 		}
 		r.paid()
-		r.base = ourBase // and back
+		r.o.PublicURL = ourBase // and back
 		if got, healed := r.check(true); !got.Present || !healed || len(r.ours("products/update")) != 1 || r.ours("products/update")[0].ID != was {
 			t.Errorf("back: healed %v, %+v", healed, got)
 		}
 	})
 }
 
-// TestALostRecordStillFindsOldAddresses: the path tells an earlier Stockroom's
-// subscription, as after a tunnel that got another name.
-func TestALostRecordStillFindsOldAddresses(t *testing.T) {
+// TestWithoutARecordOnlyWhatLeadsHereIsOurs: the record is what tells our old
+// subscriptions from those of another Stockroom.
+func TestWithoutARecordOnlyWhatLeadsHereIsOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		old := r.shop.Subscribe("products/update", "https://old-tunnel.example/webhooks/shopify/products")
-		level := r.shop.Subscribe("inventory_levels/update", "https://old-tunnel.example/webhooks/shopify/products")
-		other := r.shop.Subscribe("products/delete", "https://feed.example/webhooks/shopify/products/deleted")
-		got, healed := r.check(true)
-		if !got.Present || healed || r.ours("products/update")[0].ID != old || r.ours("inventory_levels/update")[0].ID != level {
-			t.Errorf("healed %v: %+v", healed, got)
+		r.check(true)
+		if err := r.state.Delete(subscriptionMarks, testShop); err != nil {
+			t.Fatal(err)
 		}
-		if len(got.Others) != 1 || !strings.HasSuffix(got.Others[0].ID, fmt.Sprint(other)) || r.ours("products/delete")[0].ID == other {
-			t.Errorf("%+v", got.Others)
+		a := r.spoil()
+		if got, healed := r.check(true); !got.Present || healed || len(unlike(got, subPresent)) > 0 || len(a.calls) != 1 {
+			t.Errorf("at the same address: healed %v, %q: %+v", healed, a.calls, got)
+		}
+		r.o.PublicURL = "https://new.example" // those were learnt again
+		if got, _ := r.check(true); !got.Present || len(unlike(got, subMoved)) > 0 {
+			t.Errorf("moved: %+v", got)
+		}
+		if err := r.state.Delete(subscriptionMarks, testShop); err != nil {
+			t.Fatal(err)
+		}
+		r.o.PublicURL = ourBase
+		got, _ := r.check(true)
+		if !got.Present || len(unlike(got, subCreated)) > 0 || len(got.Others) != len(wantedTopics) || got.Others[0].State != subElsewhere {
+			t.Errorf("at another address: %+v", got)
+		}
+	})
+}
+
+// TestAMoveWhoseAnswerIsLostIsKnown also when the address changes once more
+// before the next check.
+func TestAMoveWhoseAnswerIsLostIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSubRig(t, fakeshopify.Options{})
+		r.check(true)
+		was := r.ours("products/create")[0].ID
+		r.o.PublicURL = "https://second.example"
+		a := r.spoil()
+		a.after = func(call string) error {
+			if call == "move" {
+				return &shopify.Error{Kind: shopify.KindTimeout}
+			}
+			return nil
+		}
+		if _, _, err := r.checkSubscriptions(t.Context(), testShop, true); err == nil {
+			t.Fatal("no answer was lost")
+		}
+		a.after = nil
+		r.o.PublicURL = "https://third.example"
+		got, healed := r.check(true)
+		if have := r.ours("products/create"); !got.Present || !healed || len(unlike(got, subMoved)) > 0 || len(got.Others) > 0 || len(have) != 1 || have[0].ID != was {
+			t.Errorf("healed %v: %+v, %+v", healed, got, have)
+		}
+	})
+}
+
+// TestWhatEarlierVersionsRememberedStillHolds: their record has what served each
+// topic, and further keys.
+func TestWhatEarlierVersionsRememberedStillHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSubRig(t, fakeshopify.Options{})
+		id := r.shop.Subscribe("products/update", "https://old.example/webhooks/shopify/products")
+		text := fmt.Sprintf(`{"topics":{"products/update":{"id":"gid://shopify/WebhookSubscription/%d",`+
+			`"uri":"https://old.example/webhooks/shopify/products","listed":true,"asked":"2026-11-23T12:00:00Z"}},`+
+			`"bases":["https://old.example"],"made":["x"],"foreign":["y"]}`, id)
+		if err := r.state.Put(subscriptionMarks, testShop, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, healed := r.check(true)
+		if have := r.ours("products/update"); !got.Present || !healed || unlike(got, subCreated)["products/update"] != subMoved || len(have) != 1 || have[0].ID != id {
+			t.Errorf("healed %v: %+v, %+v", healed, got, have)
 		}
 	})
 }
@@ -92,33 +147,47 @@ func TestForeignSubscriptionsAreNeverTouched(t *testing.T) {
 	})
 }
 
-// TestTwoStockroomsOnOneAppLeaveEachOtherAlone: the second takes over once, as
-// after a move; the first makes its own, and from then on both stand.
+// TestTwoStockroomsOnOneAppLeaveEachOtherAlone: each makes its own, also one that
+// has the other's record, as a copy of its data dir has. That one takes them over
+// once, as after a move; the first makes its own, and from then on both stand.
 func TestTwoStockroomsOnOneAppLeaveEachOtherAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a := newSubRig(t, fakeshopify.Options{})
-		a.check(true)
-		b := newSubRig(t, fakeshopify.Options{})
-		b.shop, b.o.API, b.base = a.shop, a.o.API, "https://second.example"
-		if got, _ := b.check(true); !got.Present || len(unlike(got, subMoved)) > 0 {
-			t.Errorf("%+v", got)
+	for _, copied := range []bool{false, true} {
+		t.Run(fmt.Sprint("copied ", copied), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { twoStockrooms(t, copied) })
+		})
+	}
+}
+
+func twoStockrooms(t *testing.T, copied bool) {
+	a := newSubRig(t, fakeshopify.Options{})
+	a.check(true)
+	b := newSubRig(t, fakeshopify.Options{})
+	b.shop, b.o.API, b.o.PublicURL = a.shop, a.o.API, "https://second.example"
+	first, second := subPresent, subCreated
+	if copied {
+		first, second = subCreated, subMoved
+		if err := b.saveSubscriptionRecord(testShop, a.subscriptionRecord(testShop)); err != nil {
+			t.Fatal(err)
 		}
-		if got, healed := a.check(true); !got.Present || !healed || len(unlike(got, subCreated)) > 0 {
-			t.Errorf("healed %v: %+v", healed, got)
-		}
-		for range 3 {
-			for _, r := range []*subRig{b, a} {
-				if got, healed := r.check(true); !got.Present || healed || len(unlike(got, subPresent)) > 0 || len(got.Others) != len(wantedTopics) {
-					t.Errorf("%s: healed %v, %+v", r.base, healed, got)
-				}
+	}
+	if got, _ := b.check(true); !got.Present || len(unlike(got, second)) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if got, healed := a.check(true); !got.Present || healed != copied || len(unlike(got, first)) > 0 {
+		t.Errorf("healed %v: %+v", healed, got)
+	}
+	for range 3 {
+		for _, r := range []*subRig{b, a} {
+			if got, healed := r.check(true); !got.Present || healed || len(unlike(got, subPresent)) > 0 || len(got.Others) != len(wantedTopics) {
+				t.Errorf("%s: healed %v, %+v", r.o.PublicURL, healed, got)
 			}
 		}
-		// Also when one of them loses its own.
-		a.shop.Unsubscribe(a.ours("products/update")[0].ID)
-		if got, healed := a.check(true); !got.Present || !healed || len(a.ours("products/update")) != 1 || len(b.ours("products/update")) != 1 {
-			t.Errorf("healed %v, %+v", healed, got)
-		}
-	})
+	}
+	// Also when one of them loses its own.
+	a.shop.Unsubscribe(a.ours("products/update")[0].ID)
+	if got, healed := a.check(true); !got.Present || !healed || len(a.ours("products/update")) != 1 || len(b.ours("products/update")) != 1 {
+		t.Errorf("healed %v, %+v", healed, got)
+	}
 }
 
 func TestWhatLeavesSomethingOutIsReplaced(t *testing.T) {
@@ -169,7 +238,7 @@ func TestASurplusOneIsDeletedOnlyWhenItIsOurs(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		rec := r.subscriptionRecord(testShop)
-		rec.Made = append(rec.Made, got.Others[0].ID) // as if we had made it
+		rec.Ours[got.Others[0].ID] = got.Others[0].URI // as if we had made it
 		if err := r.saveSubscriptionRecord(testShop, rec); err != nil {
 			t.Fatal(err)
 		}
@@ -185,7 +254,7 @@ func TestAHandMadeOneBelowOurPathServes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
 		for _, topic := range wantedTopics {
-			r.shop.Subscribe(topic, "https://Stock.Example:443/webhooks/shopify/products")
+			r.shop.Subscribe(topic, ourBase+"/webhooks/shopify/products")
 		}
 		a := r.spoil()
 		if got, healed := r.check(true); !got.Present || healed || len(unlike(got, subPresent)) > 0 || len(a.calls) != 1 {
@@ -197,20 +266,15 @@ func TestAHandMadeOneBelowOurPathServes(t *testing.T) {
 func TestWithoutAPublicAddressNothingIsMade(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		for base, words := range map[string]string{
-			"": "--public-url https://YOUR-HOST", "http://stock.example": "https only", "stock.example": "no address", "ftp://x": "no address",
-		} {
-			r.base = base
-			got, healed := r.check(true)
-			if got.Present || healed || !strings.Contains(got.Error+got.Next, words) || len(r.shop.Subscriptions()) > 0 {
-				t.Errorf("%q: %+v", base, got)
-			}
+		r.o.PublicURL = ""
+		got, healed := r.check(true)
+		if got.Present || healed || !strings.Contains(got.Next, "--public-url https://YOUR-HOST") || len(r.shop.Subscriptions()) > 0 {
+			t.Errorf("%+v", got)
 		}
-		// What is there is believed.
-		r.base = ""
-		for _, topic := range wantedTopics {
-			r.shop.Subscribe(topic, ourBase+HookPath(topic))
-		}
+		// What was made before is believed.
+		r.o.PublicURL = ourBase
+		r.check(true)
+		r.o.PublicURL = ""
 		if got, _ := r.check(true); !got.Present || got.Error != "" || len(unlike(got, subPresent)) > 0 {
 			t.Errorf("%+v", got)
 		}
@@ -218,41 +282,16 @@ func TestWithoutAPublicAddressNothingIsMade(t *testing.T) {
 		if got, _ := r.check(true); got.Present || unlike(got, subPresent)["products/update"] != subMissing {
 			t.Errorf("%+v", got)
 		}
-		r.base = ourBase
+		r.o.PublicURL = ourBase
 		if got, healed := r.check(true); !got.Present || !healed {
 			t.Errorf("healed %v: %+v", healed, got)
 		}
 	})
 }
 
-func TestLoopbackMayBePlainHTTP(t *testing.T) {
-	for base, ok := range map[string]bool{
-		"http://127.0.0.1:8080": true, "http://localhost:8080": true, "http://[::1]:8080": true, "http://127.0.0.1": true,
-		"http://10.0.0.1:8080": false, "http://localhost.example": false, "https://x.example/a/": true,
-	} {
-		if _, problem := parseBase(base); (problem == trouble{}) != ok {
-			t.Errorf("%s: %+v", base, problem)
-		}
-	}
-	a, _ := parseBase("http://127.0.0.1:8080")
-	for uri, want := range map[string]bool{
-		"http://127.0.0.1:8080/webhooks/shopify/products": true, "http://127.0.0.1:8080/webhooks/shopify": false,
-		"https://127.0.0.1:8080/webhooks/shopify/products": false, "http://127.0.0.1/webhooks/shopify/products": false, "pubsub://a:b": false,
-	} {
-		if a.leadsTo(uri) != want {
-			t.Errorf("%s leads to %+v: %v", uri, a, !want)
-		}
-	}
-	var nowhere *address
-	if nowhere.leadsTo("https://stock.example/webhooks/shopify/products") {
-		t.Error("an unknown place is led to")
-	}
-}
-
 // TestAPlanIsKeptWhateverTheOrderOfTheList: Shopify promises none.
 func TestAPlanIsKeptWhateverTheOrderOfTheList(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	base, _ := parseBase(ourBase)
 	sub := func(id, topic, uri string) shopify.Subscription {
 		return shopify.Subscription{ID: id, Topic: topic, URI: uri, Format: "JSON", CreatedAt: at}
 	}
@@ -262,9 +301,9 @@ func TestAPlanIsKeptWhateverTheOrderOfTheList(t *testing.T) {
 		sub("3", "products/update", ourBase+"/webhooks/shopify/products"),
 		sub("4", "products/update", "https://feed.example/x"),
 	}
-	rec := subscriptionRecord{Topics: map[string]topicRecord{}, Made: []string{"2", "4"}}
+	rec := subscriptionRecord{Topics: map[string]topicRecord{}, Ours: map[string]string{"2": ourBase + "/webhooks/shopify/other", "4": ourBase}}
 	for range 24 {
-		p := planSubscriptions(base, list, rec, nil)
+		p := planSubscriptions(ourBase, list, rec, nil)
 		if s := p.steps[1]; s.do != keepSub || s.have.ID != "3" || len(p.others) != 3 || len(p.surplus) != 1 || p.surplus[0].ID != "2" {
 			t.Errorf("%+v, surplus %+v", s, p.surplus)
 		}

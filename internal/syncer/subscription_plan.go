@@ -2,8 +2,6 @@ package syncer
 
 import (
 	"context"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -16,7 +14,7 @@ import (
 // SubscriptionAPI is what it takes to keep a shop's webhook subscriptions.
 type SubscriptionAPI interface {
 	Subscriptions(ctx context.Context, shop string, class limiter.Class) ([]shopify.Subscription, error)
-	Subscribe(ctx context.Context, shop string, class limiter.Class, topic, uri string) (id string, taken bool, err error)
+	Subscribe(ctx context.Context, shop string, class limiter.Class, topic, uri string) (id string, err error)
 	MoveSubscription(ctx context.Context, shop string, class limiter.Class, id, uri string) error
 	Unsubscribe(ctx context.Context, shop string, class limiter.Class, id string) error
 }
@@ -117,68 +115,9 @@ func HookPath(topic string) string {
 	return hookRoot + strings.ReplaceAll(topic, "/", "_")
 }
 
-// address is where something is reached, in a form that compares.
-type address struct {
-	scheme, host string // host with its port, without the scheme's usual one
-	path         string
-}
-
-// parseAddress reads an http address; false for others, such as pubsub://.
-func parseAddress(uri string) (address, bool) {
-	u, err := url.Parse(strings.TrimSpace(uri))
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return address{}, false
-	}
-	a := address{u.Scheme, strings.ToLower(u.Hostname()), u.Path}
-	if strings.Contains(a.host, ":") {
-		a.host = "[" + a.host + "]"
-	}
-	if p := u.Port(); p != "" && !(u.Scheme == "https" && p == "443") && !(u.Scheme == "http" && p == "80") {
-		a.host += ":" + p
-	}
-	return a, true
-}
-
-// trouble is what is wrong and what to do about it, in sentences.
-type trouble struct{ what, step string }
-
-// noPublicURL: nobody has said where Shopify reaches us.
-var noPublicURL = trouble{"Stockroom does not know its public address, so it can't subscribe.",
-	"Start it with --public-url https://YOUR-HOST. Where the app's own configuration subscribes, the first delivery shows it."}
-
-// parseBase reads our public URL; nil with what is wrong with it.
-func parseBase(base string) (*address, trouble) {
-	if base == "" {
-		return nil, noPublicURL
-	}
-	got, ok := parseAddress(base)
-	if !ok {
-		return nil, trouble{"The public address " + base + " is no address that Shopify can reach.",
-			"Start Stockroom with --public-url https://YOUR-HOST."}
-	}
-	got.path = strings.TrimRight(got.path, "/")
-	if got.scheme != "https" && !loopback(got.host) {
-		return nil, trouble{"Shopify delivers to https only.", "Start Stockroom with --public-url https://" + got.host + got.path + "."}
-	}
-	return &got, trouble{}
-}
-
-func loopback(host string) bool {
-	u := url.URL{Host: host}
-	ip, err := netip.ParseAddr(u.Hostname())
-	return u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// leadsTo reports whether uri is below the webhook path of the address a.
-func (a *address) leadsTo(uri string) bool {
-	u, ok := parseAddress(uri)
-	return a != nil && ok && u.scheme == a.scheme && u.host == a.host && strings.HasPrefix(u.path, a.path+hookRoot)
-}
-
-// alike reports whether uri looks like an address that a Stockroom subscribed.
-func alike(topic, uri string) bool {
-	u, ok := parseAddress(uri)
-	return ok && (strings.HasSuffix(u.path, HookPath(topic)) || strings.HasSuffix(u.path, productsHook))
+// leadsHere reports whether uri begins with exactly our base address.
+func leadsHere(base, uri string) bool {
+	return base != "" && strings.HasPrefix(uri, base+hookRoot)
 }
 
 // whole reports whether a subscription brings every change with every field.
@@ -201,7 +140,6 @@ type subscriptionStep struct {
 	uri   string // where it should lead, "" when that is not known
 	do    subscriptionDo
 	have  shopify.Subscription // that is kept, moved or replaced
-	shown string               // where it leads now
 	state string
 	known bool // it had been there before
 }
@@ -230,134 +168,99 @@ func heardTopics(last map[string]int64, now time.Time) map[string]bool {
 
 // planSubscriptions decides what becomes of each wanted topic. It is pure.
 //
+// Ours is what begins with our base address, and what the record names. All else
+// is somebody else's and is left alone.
+//
 // What the API does not list may be in the app's configuration file. Such a one
 // is known by its deliveries: a topic that was never seen in the list, was not
 // made by us and still delivers. One that had been in the list has vanished:
 // Shopify deletes after 8 failures (shopify.dev/docs/apps/build/webhooks/verify-deliveries).
-func planSubscriptions(base *address, listed []shopify.Subscription, rec subscriptionRecord, heard map[string]bool) subscriptionPlan {
+func planSubscriptions(base string, listed []shopify.Subscription, rec subscriptionRecord, heard map[string]bool) subscriptionPlan {
 	var p subscriptionPlan
 	for _, topic := range wantedTopics {
-		step := subscriptionStep{topic: topic, known: rec.Topics[topic].known()}
-		if base != nil {
-			step.uri = base.scheme + "://" + base.host + base.path + HookPath(topic)
+		was := rec.Topics[topic]
+		step := subscriptionStep{topic: topic, state: subMissing, do: createSub, known: was.known()}
+		if base != "" {
+			step.uri = base + HookPath(topic)
 		}
-		var rest []shopify.Subscription
-		step.choose(base, listed, rec, heard, &rest)
+		if heard[topic] && !was.Listed {
+			step.state, step.do = subByDeliveries, keepSub
+		}
+		step.choose(base, listed, rec)
 		p.steps = append(p.steps, step)
-		p.judgeRest(base, step, rest, rec)
 	}
 	for _, sub := range listed {
-		if !slices.Contains(wantedTopics[:], sub.Topic) && !base.leadsTo(sub.URI) {
-			p.others = append(p.others, Subscription{Topic: sub.Topic, URI: sub.URI, ID: sub.ID, State: subElsewhere})
-		}
+		p.judgeOther(base, sub, rec)
 	}
 	return p
 }
 
-// choose finds the subscription that serves the topic, or could; the others of
-// the topic are the rest.
-func (step *subscriptionStep) choose(base *address, listed []shopify.Subscription, rec subscriptionRecord, heard map[string]bool, rest *[]shopify.Subscription) {
-	best, bestRank := -1, 0
-	for i, sub := range listed {
-		if sub.Topic != step.topic {
+// choose finds the subscription that serves the topic best.
+func (step *subscriptionStep) choose(base string, listed []shopify.Subscription, rec subscriptionRecord) {
+	best := 0
+	for _, sub := range listed {
+		rank := step.rank(base, sub, rec)
+		if rank <= best {
 			continue
 		}
-		*rest = append(*rest, sub)
-		if rank := step.rank(base, sub, rec); rank > bestRank {
-			best, bestRank = i, rank
+		best, step.have = rank, sub
+		switch {
+		case rank >= rankHere:
+			step.state, step.do = subPresent, keepSub
+		case rank == rankPartial:
+			step.state, step.do = subIncomplete, replaceSub
+		case whole(sub):
+			step.state, step.do = subWrongAddress, moveSub
+		default:
+			step.state, step.do = subWrongAddress, replaceSub
 		}
-	}
-	if best < 0 {
-		step.state, step.do = subMissing, createSub
-		if heard[step.topic] && !rec.Topics[step.topic].Listed {
-			step.state, step.do = subByDeliveries, keepSub
-		}
-		return
-	}
-	step.have, step.shown = listed[best], listed[best].URI
-	*rest = slices.DeleteFunc(*rest, func(s shopify.Subscription) bool { return s.ID == step.have.ID })
-	switch {
-	case bestRank >= rankHere:
-		step.state = subPresent
-	case bestRank == rankPartial:
-		step.state, step.do = subIncomplete, replaceSub
-	case whole(step.have):
-		step.state, step.do = subWrongAddress, moveSub
-	default:
-		step.state, step.do = subWrongAddress, replaceSub
 	}
 }
 
 // The ranks of a subscription of a topic; 0 is somebody else's.
 const (
-	rankAlike   = iota + 1 // it looks like ours
-	rankFormer             // it leads to an address that was ours
+	rankFormer  = iota + 1 // it leads to where we were
 	rankPartial            // it leads here, but leaves something out
 	rankHere               // it leads here
 	rankExact              // and to the very path
 )
 
-func (step *subscriptionStep) rank(base *address, sub shopify.Subscription, rec subscriptionRecord) int {
-	here := base.leadsTo(sub.URI)
-	if base == nil {
-		here = alike(sub.Topic, sub.URI) || rec.former(sub.URI) // where we are is not known, so it is believed
-	}
+func (step *subscriptionStep) rank(base string, sub shopify.Subscription, rec subscriptionRecord) int {
+	named := rec.names(sub)
+	here := leadsHere(base, sub.URI) || base == "" && named // where we are is not known, so the record is believed
 	switch {
-	case here && whole(sub) && sub.URI == step.uri:
-		return rankExact
-	case here && whole(sub):
-		return rankHere
-	case here:
-		return rankPartial
-	case rec.foreign(base, sub):
+	case sub.Topic != step.topic || !here && !named:
 		return 0
-	case rec.former(sub.URI):
+	case !here:
 		return rankFormer
-	case alike(sub.Topic, sub.URI):
-		return rankAlike
+	case !whole(sub):
+		return rankPartial
+	case sub.URI != step.uri:
+		return rankHere
 	}
-	return 0
+	return rankExact
 }
 
-// judgeRest names what else there is of a topic. What serves nobody and was made
-// by us is deleted, once the topic is served.
-func (p *subscriptionPlan) judgeRest(base *address, step subscriptionStep, rest []shopify.Subscription, rec subscriptionRecord) {
-	for _, sub := range rest {
-		other := Subscription{Topic: sub.Topic, URI: sub.URI, ID: sub.ID, State: subElsewhere}
-		switch {
-		case rec.foreign(base, sub):
-		case base.leadsTo(sub.URI):
-			other.State = subDuplicate
-		case rec.former(sub.URI):
-			other.State = subWrongAddress
-		}
-		p.others = append(p.others, other)
-		if other.State != subElsewhere && step.state == subPresent && slices.Contains(rec.Made, sub.ID) {
-			p.surplus = append(p.surplus, sub)
-		}
+// judgeOther says what a subscription is that serves no wanted topic. One that
+// was made by us is deleted, once the topic is served by another.
+func (p *subscriptionPlan) judgeOther(base string, sub shopify.Subscription, rec subscriptionRecord) {
+	at := slices.IndexFunc(p.steps, func(s subscriptionStep) bool { return s.topic == sub.Topic })
+	other := Subscription{Topic: sub.Topic, URI: sub.URI, ID: sub.ID, State: subElsewhere}
+	switch here := leadsHere(base, sub.URI); {
+	case at < 0 && here, at >= 0 && p.steps[at].have.ID == sub.ID:
+		return
+	case here:
+		other.State = subDuplicate
+	case at >= 0 && rec.names(sub):
+		other.State = subWrongAddress
 	}
-}
-
-// work reports whether there is anything to mend.
-func (p *subscriptionPlan) work() bool {
-	return len(p.surplus) > 0 || slices.ContainsFunc(p.steps, func(s subscriptionStep) bool { return s.do != keepSub })
-}
-
-// asksJournal reports whether it matters which topics deliver.
-func (p *subscriptionPlan) asksJournal() bool {
-	return slices.ContainsFunc(p.steps, func(s subscriptionStep) bool { return s.do == createSub })
-}
-
-// mended notes what became of a topic.
-func (p *subscriptionPlan) mended(topic, id, state string) {
-	for i := range p.steps {
-		if s := &p.steps[i]; s.topic == topic {
-			s.have.ID, s.shown, s.state, s.do = id, s.uri, state, keepSub
-		}
+	p.others = append(p.others, other)
+	if at >= 0 && p.steps[at].state == subPresent && rec.Ours[sub.ID] == sub.URI {
+		p.surplus = append(p.surplus, sub)
 	}
 }
 
-// forget drops a subscription that is deleted.
-func (p *subscriptionPlan) forget(id string) {
-	p.others = slices.DeleteFunc(p.others, func(s Subscription) bool { return s.ID == id })
+// has reports whether a step of the plan does this.
+func (p *subscriptionPlan) has(what ...subscriptionDo) bool {
+	return slices.ContainsFunc(p.steps, func(s subscriptionStep) bool { return slices.Contains(what, s.do) })
 }

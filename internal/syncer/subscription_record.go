@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,11 +22,9 @@ const subscriptionMarks = "subscriptions"
 // those of others.
 type subscriptionRecord struct {
 	Topics map[string]topicRecord `json:"topics"`
-	Bases  []string               `json:"bases"` // the public URLs we had, the present one last
-	Made   []string               `json:"made"`  // ids of those we made that are still listed
-	// Foreign are those that look like ours but serve another Stockroom on the
-	// same app: they are left alone.
-	Foreign []string `json:"foreign,omitempty"`
+	// Ours are the listed ones that we made or moved, by id: where we made them
+	// lead. One that leads elsewhere was moved by somebody who needs it.
+	Ours map[string]string `json:"ours"`
 	// Healing: a comparison is owed as soon as what is missing is there again.
 	Healing bool `json:"healing,omitempty"`
 	// Since is since when news of changed products is known to be subscribed to;
@@ -35,11 +34,11 @@ type subscriptionRecord struct {
 
 // topicRecord is what is remembered of a topic.
 type topicRecord struct {
-	ID     string    `json:"id,omitempty"`     // of the one that served us last
-	URI    string    `json:"uri,omitempty"`    // where it led
-	Listed bool      `json:"listed,omitempty"` // one that led to us was listed, or made by us
-	Heard  bool      `json:"heard,omitempty"`  // it delivered without being listed
-	Asked  time.Time `json:"asked,omitzero"`   // when a creation was asked for whose answer is not known
+	ID     string `json:"id,omitempty"`     // of the one that served us last
+	URI    string `json:"uri,omitempty"`    // where it led
+	Listed bool   `json:"listed,omitempty"` // one that led to us was listed, or made by us
+	Heard  bool   `json:"heard,omitempty"`  // it delivered without being listed
+	Asked  string `json:"asked,omitempty"`  // where one was to lead that was asked for and whose answer is not known
 
 	Refused refusal `json:"refused,omitzero"`
 }
@@ -52,115 +51,65 @@ type refusal struct {
 	Scope   bool   `json:"scope,omitempty"`   // the app lacks a permission
 }
 
-// errTaken says what Shopify says where there is such a subscription.
-func errTaken() error {
-	return &shopify.Error{
-		Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken",
-	}
-}
-
 // addressField is how Shopify names the address in its errors, whatever we call
 // it (shopify.dev/docs/api/admin-graphql/latest/mutations/webhookSubscriptionCreate).
 const addressField = "webhookSubscription.callbackUrl: "
 
 // refuse notes why a step was refused.
-func (r *subscriptionRecord) refuse(step subscriptionStep, err error) {
+func (r *subscriptionRecord) refuse(step *subscriptionStep, err error) {
 	t := r.Topics[step.topic]
-	t.Refused = refusal{Reason: err.Error(), URI: step.uri, Scope: scopeRefused(err)}
+	t.Asked, t.Refused = "", refusal{Reason: wordsOf(err), URI: step.uri, Scope: scopeRefused(err)}
 	var e *shopify.Error
-	if errors.As(err, &e) {
-		t.Refused.Reason = e.Words()
-		if e.Kind == shopify.KindRefused && e.Message != "" {
-			t.Refused.Reason, t.Refused.Address = strings.CutPrefix(e.Message, addressField)
-		}
+	if errors.As(err, &e) && e.Kind == shopify.KindRefused && e.Message != "" {
+		t.Refused.Reason, t.Refused.Address = strings.CutPrefix(e.Message, addressField)
 	}
 	r.Topics[step.topic] = t
+}
+
+// scopeRefused reports whether a topic was refused because the app lacks the
+// scope for it. Shopify says so by ACCESS_DENIED, or in a mutation's userErrors.
+func scopeRefused(err error) bool {
+	var e *shopify.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	text := strings.ToLower(e.Message)
+	return e.Kind == shopify.KindScope || e.Kind == shopify.KindRefused && (strings.Contains(text, "scope") || strings.Contains(text, "permission"))
 }
 
 // known reports whether the topic had been served before.
 func (t topicRecord) known() bool { return t.Listed || t.Heard }
 
-const (
-	mostBases   = 10  // former public URLs that are remembered
-	mostForeign = 200 // subscriptions of others that are remembered
-)
-
-// addBase notes where we are now.
-func (r *subscriptionRecord) addBase(base string) {
-	if n := len(r.Bases); n > 0 && r.Bases[n-1] == base {
-		return
-	}
-	r.Bases = append(slices.DeleteFunc(r.Bases, func(b string) bool { return b == base }), base)
-	if n := len(r.Bases) - mostBases; n > 0 {
-		r.Bases = r.Bases[n:]
-	}
-}
-
-// former reports whether uri leads to an address that is or was ours.
-func (r *subscriptionRecord) former(uri string) bool {
-	return slices.ContainsFunc(r.Bases, func(base string) bool {
-		a, _ := parseBase(base)
-		return a.leadsTo(uri)
-	})
-}
-
-// foreign reports whether a subscription that leads elsewhere is not ours to
-// move. One that we had brought here and that leads to a place that was never
-// ours was moved by somebody who needs it: two Stockrooms on one app would else
-// move it to and fro.
-func (r *subscriptionRecord) foreign(base *address, sub shopify.Subscription) bool {
-	if base.leadsTo(sub.URI) || r.former(sub.URI) {
-		return false
-	}
+// names reports whether a subscription is one that we made or that served us last,
+// and still leads where it led then.
+func (r *subscriptionRecord) names(sub shopify.Subscription) bool {
 	t := r.Topics[sub.Topic]
-	return t.ID == sub.ID && base.leadsTo(t.URI) || slices.Contains(r.Foreign, sub.ID)
+	return r.Ours[sub.ID] == sub.URI || t.ID == sub.ID && t.URI == sub.URI
 }
 
-// clockSlack is how far Shopify's clock may be behind ours.
-const clockSlack = 5 * time.Minute
-
-// adopt takes those for ours that were made after we had asked for them and
-// lead where we asked for, and forgets ids that are gone.
-func (r *subscriptionRecord) adopt(listed []shopify.Subscription) {
-	gone := func(id string) bool {
+// adopt takes those for ours that lead to the very address at which we subscribe
+// or asked to, and forgets ids that are gone.
+func (r *subscriptionRecord) adopt(base string, listed []shopify.Subscription) {
+	maps.DeleteFunc(r.Ours, func(id, _ string) bool {
 		return !slices.ContainsFunc(listed, func(s shopify.Subscription) bool { return s.ID == id })
-	}
-	r.Made, r.Foreign = slices.DeleteFunc(r.Made, gone), slices.DeleteFunc(r.Foreign, gone)
+	})
 	for _, s := range listed {
-		t := r.Topics[s.Topic]
-		if t.Asked.IsZero() || !whole(s) || !r.former(s.URI) || s.CreatedAt.Before(t.Asked.Add(-clockSlack)) {
-			continue
+		if whole(s) && (base != "" && s.URI == base+HookPath(s.Topic) || s.URI == r.Topics[s.Topic].Asked) {
+			r.Ours[s.ID] = s.URI
 		}
-		r.made(s.Topic, s.ID, s.URI, true)
 	}
 }
 
-func (r *subscriptionRecord) ask(topic string, now time.Time) {
-	t := r.Topics[topic]
-	t.Asked = now.UTC()
-	r.Topics[topic] = t
-}
-
-func (r *subscriptionRecord) unask(topic string) {
-	t := r.Topics[topic]
-	t.Asked = time.Time{}
-	r.Topics[topic] = t
-}
-
-// made notes a subscription that serves the topic now; ours: it was created by
-// us, not only moved.
-func (r *subscriptionRecord) made(topic, id, uri string, ours bool) {
-	r.Topics[topic] = topicRecord{ID: id, URI: uri, Listed: true}
-	if ours && !slices.Contains(r.Made, id) {
-		r.Made = append(r.Made, id)
-	}
+// ask notes what is about to be asked for.
+func (r *subscriptionRecord) ask(step subscriptionStep) {
+	t := r.Topics[step.topic]
+	t.Asked = step.uri
+	r.Topics[step.topic] = t
 }
 
 // note remembers what a plan saw.
 func (p *subscriptionPlan) note(r *subscriptionRecord) {
-	served := map[string]bool{}
 	for _, s := range p.steps {
-		served[s.topic] = s.state == subPresent && s.uri != ""
 		t := r.Topics[s.topic]
 		switch s.state {
 		case subPresent, subIncomplete:
@@ -172,12 +121,6 @@ func (p *subscriptionPlan) note(r *subscriptionRecord) {
 		}
 		r.Topics[s.topic] = t
 	}
-	// What looks like ours beside one that serves us is another Stockroom's.
-	for _, o := range p.others {
-		if served[o.Topic] && o.State == subElsewhere && alike(o.Topic, o.URI) && !slices.Contains(r.Foreign, o.ID) && len(r.Foreign) < mostForeign {
-			r.Foreign = append(r.Foreign, o.ID)
-		}
-	}
 }
 
 // subscriptionRecord reads what is remembered; nothing when it can't be read.
@@ -185,12 +128,15 @@ func (s *Syncer) subscriptionRecord(shop string) subscriptionRecord {
 	var r subscriptionRecord
 	if text, ok := s.o.State.Get(subscriptionMarks, shop); ok {
 		if err := json.Unmarshal(text, &r); err != nil {
-			s.log.Warn("what is remembered of a shop's subscriptions can't be read; it is learnt anew", "shop", shop, "error", err.Error())
+			s.log.Warn("what is remembered of a shop's subscriptions can't be read; it is learnt again", "shop", shop, "error", err.Error())
 			r = subscriptionRecord{}
 		}
 	}
 	if r.Topics == nil {
 		r.Topics = map[string]topicRecord{}
+	}
+	if r.Ours == nil {
+		r.Ours = map[string]string{}
 	}
 	return r
 }

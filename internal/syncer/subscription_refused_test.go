@@ -1,7 +1,6 @@
 package syncer
 
 import (
-	"context"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -9,7 +8,6 @@ import (
 
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
-	"stockroom/limiter"
 )
 
 // reasons are those of the wanted topics that have one.
@@ -26,7 +24,7 @@ func reasons(s Subscriptions) map[string]string {
 func TestWhyShopifyRefusesIsKeptUntilItDoesNot(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		r.base = "https://my-shop.myshopify.com"
+		r.o.PublicURL = "https://my-shop.myshopify.com"
 		const reason = "Address cannot be a Shopify or an internal domain"
 		got, _ := r.check(true)
 		if got.Present || got.Error != "Shopify refuses the address https://my-shop.myshopify.com: "+reason+"." ||
@@ -38,7 +36,7 @@ func TestWhyShopifyRefusesIsKeptUntilItDoesNot(t *testing.T) {
 		if again, _ := r.check(false); again.Error != got.Error || again.Next != got.Next || reasons(again)["products/update"] != reason {
 			t.Errorf("looked at: %+v", again)
 		}
-		r.base = ourBase
+		r.o.PublicURL = ourBase
 		if got, _ := r.check(false); got.Error != "" || len(reasons(got)) > 0 || !strings.Contains(got.Next, "Press Register") {
 			t.Errorf("another address: %+v", got)
 		}
@@ -54,7 +52,7 @@ func TestAnAddressThatIsTakenAndNotListedIsToldOf(t *testing.T) {
 		a := r.spoil()
 		a.before = func(call string) error {
 			if call == "create products/update" {
-				return errTaken()
+				return &shopify.Error{Kind: shopify.KindRefused, Message: addressField + "Address for this topic has already been taken"}
 			}
 			return nil
 		}
@@ -63,19 +61,7 @@ func TestAnAddressThatIsTakenAndNotListedIsToldOf(t *testing.T) {
 			!strings.Contains(got.Next, "another --public-url") {
 			t.Errorf("%+v", got)
 		}
-		taken := takenAPI{r.spoil()}
-		r.o.API = taken
-		if got, _ := r.check(true); got.Present || !strings.Contains(got.Error, "already been taken") {
-			t.Errorf("said by the client: %+v", got)
-		}
 	})
-}
-
-// takenAPI answers as the client does where Shopify says that there is one.
-type takenAPI struct{ *spoilt }
-
-func (a takenAPI) Subscribe(context.Context, string, limiter.Class, string, string) (string, bool, error) {
-	return "", true, nil
 }
 
 func TestAPermissionThatLacksIsNoFaultOfTheAddress(t *testing.T) {
@@ -134,7 +120,7 @@ func TestWhatCarriesNoProductIsNotNeeded(t *testing.T) {
 func TestAShopOfTheConfigurationFileIsKnownByItsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		r.base = ""
+		r.o.PublicURL = ""
 		if got, _ := r.check(true); got.Present || !strings.Contains(got.Error, "does not know its public address") || !strings.Contains(got.Next, "--public-url") {
 			t.Errorf("before the first delivery: %+v", got)
 		}
@@ -162,11 +148,11 @@ func TestAShopOfTheConfigurationFileIsKnownByItsDeliveries(t *testing.T) {
 		}
 		// The same where Shopify refuses what is to be made beside it.
 		r.heard("products/update", "w-2", time.Now())
-		r.base = "https://my-shop.myshopify.com"
+		r.o.PublicURL = "https://my-shop.myshopify.com"
 		known("refused")
 		// One that the API had listed is missed all the same.
 		r.shop.Subscribe("products/delete", ourBase+"/webhooks/shopify/products")
-		r.base = ourBase
+		r.o.PublicURL = ourBase
 		r.check(false)
 		r.shop.Unsubscribe(r.ours("products/delete")[0].ID)
 		if got, _ := r.check(false); got.Present {

@@ -22,15 +22,12 @@ import (
 const ourBase = "https://stock.example"
 
 // subRig is a rig with a public address.
-type subRig struct {
-	*rig
-	base string
-}
+type subRig struct{ *rig }
 
 func newSubRig(t *testing.T, o fakeshopify.Options) *subRig {
 	t.Helper()
-	r := &subRig{openRig(t, o), ourBase}
-	r.o.PublicURL = func() string { return r.base }
+	r := &subRig{openRig(t, o)}
+	r.o.PublicURL = ourBase
 	return r
 }
 
@@ -58,7 +55,7 @@ func unlike(s Subscriptions, want string) map[string]string {
 // ours are the listed subscriptions of the topic that lead to us.
 func (r *subRig) ours(topic string) (list []fakeshopify.Subscription) {
 	for _, s := range r.shop.Subscriptions() {
-		if s.Topic == topic && !s.App && strings.HasPrefix(s.Address, r.base+"/") {
+		if s.Topic == topic && !s.App && strings.HasPrefix(s.Address, r.o.PublicURL+"/") {
 			list = append(list, s)
 		}
 	}
@@ -121,12 +118,9 @@ func (a *spoilt) Subscriptions(ctx context.Context, shop string, class limiter.C
 	return list, err
 }
 
-func (a *spoilt) Subscribe(ctx context.Context, shop string, class limiter.Class, topic, uri string) (id string, taken bool, err error) {
-	err = a.wrap("create "+topic, func() error { id, taken, err = a.API.Subscribe(ctx, shop, class, topic, uri); return err })
-	if err != nil {
-		return "", false, err
-	}
-	return id, taken, nil
+func (a *spoilt) Subscribe(ctx context.Context, shop string, class limiter.Class, topic, uri string) (id string, err error) {
+	err = a.wrap("create "+topic, func() error { id, err = a.API.Subscribe(ctx, shop, class, topic, uri); return err })
+	return id, err
 }
 
 func (a *spoilt) MoveSubscription(ctx context.Context, shop string, class limiter.Class, id, uri string) error {

@@ -63,9 +63,9 @@ type Options struct {
 	Room func(more int64) (why string)
 	// Syncs is how many runs are made at a time, over all shops. Default 4.
 	Syncs int
-	// PublicURL, when set, is where Shopify reaches our public listener, "" when
-	// that is not known. Without it nothing is subscribed.
-	PublicURL func() string
+	// PublicURL is where Shopify reaches our public listener, as the settings
+	// normalise it; "" when that is not known. Without it nothing is subscribed.
+	PublicURL string
 	// Manual: only what somebody asks for is done; nothing by schedule.
 	Manual bool
 	// Changed, when set, is told when a shop was paused, resumed or found to be

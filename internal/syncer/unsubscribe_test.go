@@ -14,7 +14,7 @@ func TestARemovedShopIsUnsubscribedFromOursAndOnlyThose(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
 		r.check(true)
 		n := len(r.shop.Subscriptions())
-		r.base = "https://moved.example" // those of before were ours, too
+		r.o.PublicURL = "https://moved.example" // those of before were ours, too
 		r.shop.Subscribe("products/update", "https://other.example/hooks")
 		deleted, left, err := r.Unsubscribe(t.Context(), testShop)
 		if err != nil || deleted != n || n == 0 || len(left) != 0 {
