@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"math"
 	"net/http"
 	"strconv"
 
@@ -35,40 +36,39 @@ type JobList struct {
 	Next *string `json:"next"`
 }
 
-func (s *Server) apiJobs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+func (s *Server) apiJobs(r *http.Request, _ httprouter.Params) (any, error) {
 	f, err := jobFilter(r)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	after, limit, err := page(r, 100, 1000)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	q := r.URL.Query()
 	order := q.Get("order")
 	if order != "" && order != "oldest" && order != "newest" {
-		return answer.Refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
+		return nil, answer.Refuse(http.StatusBadRequest, "Unknown order", "order is oldest or newest.")
 	}
 	withData, err := yesOrNo(r, "data")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f.After, f.Limit, f.NewestFirst = uint64(after), limit, order == "newest"
 	jobs, next, err := s.o.Queue.List(r.Context(), f)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	views := make([]Job, 0, len(jobs))
 	for _, j := range jobs {
 		if withData {
-			whole, err := s.o.Queue.Get(r.Context(), j.ID)
-			if err == nil {
+			if whole, err := s.o.Queue.Get(r.Context(), j.ID); err == nil {
 				j = whole
 			}
 		}
 		views = append(views, viewJob(j))
 	}
-	return writeJSON(w, http.StatusOK, JobList{views, cursor(int64(next))})
+	return JobList{views, cursor(int64(next))}, nil
 }
 
 func jobID(p httprouter.Params) (uint64, error) {
@@ -79,82 +79,61 @@ func jobID(p httprouter.Params) (uint64, error) {
 	return id, nil
 }
 
-func (s *Server) apiJob(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiJob(r *http.Request, p httprouter.Params) (any, error) {
 	id, err := jobID(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	j, err := s.o.Queue.Get(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, viewJob(j))
-}
-
-func (s *Server) apiRetry(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	return s.actOnJob(w, r, p, "retried", s.o.Queue.Retry)
-}
-
-func (s *Server) apiDiscard(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	return s.actOnJob(w, r, p, "discarded", s.o.Queue.Discard)
+	return viewJob(j), err
 }
 
 // actOnJob does something to one job and answers how many were changed: 0 when
-// it was in hand, due already or the same click came twice.
-func (s *Server) actOnJob(w http.ResponseWriter, r *http.Request, p httprouter.Params, done string,
-	act func(context.Context, ...uint64) (int, error)) error {
-	id, err := jobID(p)
-	if err != nil {
-		return err
-	}
-	n, err := act(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		if _, err := s.o.Queue.Get(r.Context(), id); err != nil {
-			return err
+// it was leased, due already or the same click came twice.
+func (s *Server) actOnJob(done string, act func(context.Context, ...uint64) (int, error)) jsonView {
+	return func(r *http.Request, p httprouter.Params) (any, error) {
+		id, err := jobID(p)
+		if err != nil {
+			return nil, err
 		}
+		n, err := act(r.Context(), id)
+		if n == 0 && err == nil {
+			_, err = s.o.Queue.Get(r.Context(), id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		s.audit.Info("job "+done, "id", id, "changed", n)
+		return map[string]int{done: n}, nil
 	}
-	s.audit.Info("job "+done, "id", id, "changed", n)
-	return writeJSON(w, http.StatusOK, map[string]int{done: n})
-}
-
-func (s *Server) apiRetryAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "retried", s.o.Queue.RetryAll)
-}
-
-func (s *Server) apiDiscardAll(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	return s.actOnAll(w, r, "discarded", s.o.Queue.DiscardAll)
 }
 
 // actOnAll does something to every job of a filter, the dead ones without a
 // state. With up_to it does so to jobs up to that id only: those that the
 // caller has seen.
-func (s *Server) actOnAll(w http.ResponseWriter, r *http.Request, done string,
-	act func(context.Context, queue.Filter, func(queue.Job) bool) (int, error)) error {
-	f, err := jobFilter(r)
-	if err != nil {
-		return err
-	}
-	if f.State == queue.Leased {
-		return answer.Refuse(http.StatusBadRequest, "Jobs in hand", "A job that is being worked on can't be changed; state is waiting or dead.")
-	}
-	meant := func(queue.Job) bool { return true }
-	if text := r.URL.Query().Get("up_to"); text != "" {
-		last, err := strconv.ParseUint(text, 10, 64)
+func (s *Server) actOnAll(done string, act func(context.Context, queue.Filter, func(queue.Job) bool) (int, error)) jsonView {
+	return func(r *http.Request, _ httprouter.Params) (any, error) {
+		f, err := jobFilter(r)
 		if err != nil {
-			return answer.Refuse(http.StatusBadRequest, "Not a job's id",
-				"up_to is the id of the newest job that is meant.")
+			return nil, err
 		}
-		meant = func(j queue.Job) bool { return j.ID <= last }
+		if f.State == queue.Leased {
+			return nil, answer.Refuse(http.StatusBadRequest, "Jobs in hand",
+				"A job that is being worked on can't be changed; state is waiting or dead.")
+		}
+		last := uint64(math.MaxUint64)
+		if text := r.URL.Query().Get("up_to"); text != "" {
+			if last, err = strconv.ParseUint(text, 10, 64); err != nil {
+				return nil, answer.Refuse(http.StatusBadRequest, "Not a job's id", "up_to is the id of the newest job that is meant.")
+			}
+		}
+		n, err := act(r.Context(), f, func(j queue.Job) bool { return j.ID <= last })
+		if err != nil {
+			return nil, err
+		}
+		s.audit.Info("jobs "+done, "changed", n)
+		return map[string]int{done: n}, nil
 	}
-	n, err := act(r.Context(), f, meant)
-	if err != nil {
-		return err
-	}
-	s.audit.Info("jobs "+done, "changed", n)
-	return writeJSON(w, http.StatusOK, map[string]int{done: n})
 }
 
 // page reads after (a cursor that is a number) and limit.

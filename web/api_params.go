@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	_ "embed"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -99,4 +100,15 @@ func onlyKnown(known []string, serve endpoint) endpoint {
 		}
 		return serve(w, r, p)
 	}
+}
+
+// openAPI describes every path below /api/v1. A test holds the handlers to it.
+//
+//go:embed openapi.json
+var openAPI []byte
+
+func (s *Server) apiDescription(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+	w.Header().Set("Cache-Control", "no-cache") // nothing in it is secret
+	answer.Document(w, http.StatusOK, openAPI)
+	return nil
 }

@@ -18,12 +18,9 @@ type ShopList struct {
 	Shops []status.Connection `json:"shops"`
 }
 
-func (s *Server) apiShops(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+func (s *Server) apiShops(r *http.Request, _ httprouter.Params) (any, error) {
 	views, err := s.o.Shops.List(r.Context())
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, ShopList{views})
+	return ShopList{views}, err
 }
 
 // shopName reads the shop of the path.
@@ -81,10 +78,10 @@ func (s *Server) ofKnownShop(serve endpoint) endpoint {
 	}
 }
 
-func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiPutShop(r *http.Request, p httprouter.Params) (any, error) {
 	name, err := shopName(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body := struct {
 		Check          bool   `json:"check"`
@@ -95,51 +92,45 @@ func (s *Server) apiPutShop(w http.ResponseWriter, r *http.Request, p httprouter
 		AccessToken    string `json:"access_token"`
 	}{Check: true}
 	if err := answer.ReadJSON(r, &body); err != nil {
-		return err
+		return nil, err
 	}
 	found, err := s.connect(r.Context(), AddShop{
 		Shop: name, Check: body.Check, MerchantID: body.MerchantID, APIKey: body.APIKey, Secret: config.NewSecret(body.Secret),
 		PreviousSecret: config.NewSecret(body.PreviousSecret), AccessToken: config.NewSecret(body.AccessToken),
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	view, err := s.knownShop(r, p)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, Connected{view, found})
+	return Connected{view, found}, err
 }
 
-func (s *Server) apiDeleteShop(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiDeleteShop(r *http.Request, p httprouter.Params) (any, error) {
 	shop, err := shopName(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	purge, err := yesOrNo(r, "purge")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	dry, err := yesOrNo(r, "dry_run")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	done, err := s.o.Shops.Remove(r.Context(), shop, purge, dry)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !dry {
 		s.logRemoved("shop removed", purge, done)
 	}
-	return writeJSON(w, http.StatusOK, done)
+	return done, nil
 }
 
-func (s *Server) apiSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiSelection(r *http.Request, p httprouter.Params) (any, error) {
 	shop, err := s.knownShop(r, p)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, selectionOf(shop.Selection))
+	return selectionOf(shop.Selection), err
 }
 
 // selectionOf names the mode of the zero selection.
@@ -158,70 +149,78 @@ type Selected struct {
 	Remarks []string `json:"remarks"`
 }
 
-func (s *Server) apiPutSelection(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiPutSelection(r *http.Request, p httprouter.Params) (any, error) {
 	shop, err := s.knownShop(r, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var sel catalog.Selection
 	if err := answer.ReadJSON(r, &sel); err != nil {
-		return err
+		return nil, err
 	}
 	sel = selectionOf(sel)
 	if err := sel.Validate(); err != nil {
-		return answer.Refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
+		return nil, answer.Refuse(http.StatusBadRequest, "Not a selection", err.Error()+".")
 	}
 	dry, err := yesOrNo(r, "dry_run")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	yes, err := yesOrNo(r, "yes")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var effect store.SelectionEffect
 	if dry || !yes {
 		if effect, err = s.o.Store.PreviewSelection(r.Context(), shop.Shop, sel); err != nil {
-			return err
+			return nil, err
 		}
 		if effect.Drastic() && !dry {
-			return answer.Refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+
+			return nil, answer.Refuse(http.StatusConflict, "Please confirm", wouldLeaveOut(effect)+
 				". Nothing was changed; add yes=true to the query to do it, or dry_run=true to see more.")
 		}
 	}
 	if !dry {
 		if effect, err = s.o.Shops.Select(r.Context(), shop.Shop, sel); err != nil {
-			return err
+			return nil, err
 		}
 		s.audit.Info("selection changed", "shop", shop.Shop, "activated", effect.Activated, "deactivated", effect.Deactivated)
 	}
-	return writeJSON(w, http.StatusOK, Selected{sel, effect, effect.Drastic(), selectionRemarks(sel, effect)})
+	return Selected{sel, effect, effect.Drastic(), selectionRemarks(sel, effect)}, nil
 }
 
 // apiCircuit holds the calls to a shop back, lets them go, or has the next try
 // made now.
-func (s *Server) apiCircuit(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiCircuit(r *http.Request, p httprouter.Params) (any, error) {
 	shop, err := s.knownShop(r, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var body struct {
 		Hold Hold `json:"hold"`
 	}
 	if err := answer.ReadJSON(r, &body); err != nil {
-		return err
+		return nil, err
 	}
 	switch body.Hold {
 	case HoldOpen, HoldClosed, HoldAuto, HoldTry:
 	default:
-		return answer.Refuse(http.StatusBadRequest, "Unknown decision", "hold is open (no calls), closed (all calls), auto or try (the next try now).")
+		return nil, answer.Refuse(http.StatusBadRequest, "Unknown decision", "hold is open (no calls), closed (all calls), auto or try (the next try now).")
 	}
+	if err := s.hold("calls to Shopify decided by hand", shop.Shop, body.Hold); err != nil {
+		return nil, err
+	}
+	return s.account(r.Context()).Shop(shop.Shop).Calls, nil
+}
+
+// hold decides about the calls to a shop; line is what the log says of it.
+func (s *Server) hold(line, shop string, h Hold) error {
 	if s.o.Outbound == nil {
 		return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
 	}
-	if err := s.o.Outbound.Hold(shop.Shop, body.Hold); err != nil {
-		return err
+	err := s.o.Outbound.Hold(shop, h)
+	if err == nil {
+		s.audit.Info(line, "shop", shop, "hold", string(h))
 	}
-	s.audit.Info("calls to Shopify decided by hand", "shop", shop.Shop, "hold", string(body.Hold))
-	return writeJSON(w, http.StatusOK, s.account(r.Context()).Shop(shop.Shop).Calls)
+	return err
 }

@@ -77,7 +77,7 @@ type shopStatus struct {
 	MetricsLabel string        `json:"metrics_label"` // its label in /metrics, "other" when it shares one
 }
 
-func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+func (s *Server) apiStatus(r *http.Request, _ httprouter.Params) (any, error) {
 	a := s.account(r.Context())
 	v := statusView{
 		Version: s.o.Version, StartedAt: s.o.Started, Now: a.Now, Demo: s.o.Admit.Demo,
@@ -107,7 +107,7 @@ func (s *Server) apiStatus(w http.ResponseWriter, r *http.Request, _ httprouter.
 		v.Shops = append(v.Shops, view)
 	}
 	v.AsOf = optional(a.AsOf())
-	return writeJSON(w, http.StatusOK, v)
+	return v, nil
 }
 
 // account reads how everything stands.
@@ -131,9 +131,9 @@ func selectionWords(sel catalog.Selection) string {
 
 // apiSendSample sends a signed sample delivery: only the server knows the
 // secret that signs it.
-func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+func (s *Server) apiSendSample(r *http.Request, _ httprouter.Params) (any, error) {
 	if s.o.SendSample == nil {
-		return answer.Refuse(http.StatusConflict, "Not listening", "A sample is sent while stockroom serve runs.")
+		return nil, answer.Refuse(http.StatusConflict, "Not listening", "A sample is sent while stockroom serve runs.")
 	}
 	var body struct {
 		Shop  string `json:"shop"`
@@ -142,23 +142,20 @@ func (s *Server) apiSendSample(w http.ResponseWriter, r *http.Request, _ httprou
 		Bytes []byte `json:"body_base64"` // instead of body, for one that is not UTF-8
 	}
 	if err := answer.ReadJSON(r, &body); err != nil {
-		return err
+		return nil, err
 	}
 	sent, err := s.o.SendSample(r.Context(), Sample{Shop: body.Shop, Topic: body.Topic, Body: append([]byte(body.Body), body.Bytes...)})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sent.Answer = dataOf(sent.Answer) // a proxy may answer with a page
 	s.audit.Info("sample sent", "shop", sent.Shop, "topic", sent.Topic, "status", sent.Status, "level", sent.Level)
-	return writeJSON(w, http.StatusOK, sent)
+	return sent, nil
 }
 
-func (s *Server) apiAcknowledge(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiAcknowledge(r *http.Request, p httprouter.Params) (any, error) {
 	n, err := s.acknowledge(r, p)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, map[string]int{"acknowledged": n})
+	return map[string]int{"acknowledged": n}, err
 }
 
 func (s *Server) acknowledgeAction(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

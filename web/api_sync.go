@@ -100,22 +100,19 @@ func runKind(text string) (store.RunKind, error) {
 	return "", answer.Refuse(http.StatusBadRequest, "Unknown kind", "kind is full, incremental or reconcile.")
 }
 
-func (s *Server) apiSyncs(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+func (s *Server) apiSyncs(r *http.Request, _ httprouter.Params) (any, error) {
 	before, limit, err := page(r, 50, 1000)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	f := store.RunFilter{Shop: r.URL.Query().Get("shop"), Before: before, Limit: limit}
 	if text := r.URL.Query().Get("kind"); text != "" {
 		if f.Kind, err = runKind(text); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	runs, next, err := s.runs(r.Context(), f)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, RunList{runs, cursor(next)})
+	return RunList{runs, cursor(next)}, err
 }
 
 // run reads the run of the path.
@@ -131,57 +128,53 @@ func (s *Server) run(r *http.Request, p httprouter.Params) (store.SyncRun, error
 	return run, err
 }
 
-func (s *Server) apiSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiSync(r *http.Request, p httprouter.Params) (any, error) {
 	run, err := s.run(r, p)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, s.viewRun(run, time.Now()))
+	return s.viewRun(run, time.Now()), err
 }
 
-func (s *Server) apiDrift(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiDrift(r *http.Request, p httprouter.Params) (any, error) {
 	run, err := s.run(r, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	after, limit, err := page(r, 100, 1000)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	list, next, err := s.drift(r.Context(), run.ID, after, limit)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, DriftList{list, cursor(next)})
+	return DriftList{list, cursor(next)}, err
 }
 
-// comparing returns the shop of the path and what compares it.
-func (s *Server) comparing(r *http.Request, p httprouter.Params) (string, Syncs, error) {
+// comparing returns the shop of the path where there is one who compares it.
+func (s *Server) comparing(r *http.Request, p httprouter.Params) (string, error) {
 	shop, err := s.knownShop(r, p)
-	if err != nil {
-		return "", nil, err
+	if err == nil && s.o.Syncs == nil {
+		err = nothingCompared()
 	}
-	if s.o.Syncs == nil {
-		return "", nil, answer.Refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
-	}
-	return shop.Shop, s.o.Syncs, nil
+	return shop.Shop, err
 }
 
-func (s *Server) apiSyncStatus(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, _, err := s.comparing(r, p)
+func nothingCompared() *answer.Refusal {
+	return answer.Refuse(http.StatusConflict, "Nothing is compared",
+		"This server does not compare its copy with Shopify; stockroom serve does.")
+}
+
+func (s *Server) apiSyncStatus(r *http.Request, p httprouter.Params) (any, error) {
+	shop, err := s.comparing(r, p)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have := s.account(r.Context()).Shop(shop)
 	if have == nil || have.Sync == nil {
-		return answer.Refuse(http.StatusConflict, "Nothing is compared", "This server does not compare its copy with Shopify; stockroom serve does.")
+		return nil, nothingCompared()
 	}
-	return writeJSON(w, http.StatusOK, have.Sync)
+	return have.Sync, nil
 }
 
 // apiStartSync begins a run or joins the one that runs, and answers with it.
 func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, syncs, err := s.comparing(r, p)
+	shop, err := s.comparing(r, p)
 	if err != nil {
 		return err
 	}
@@ -197,9 +190,10 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 		return err
 	}
 	if body.DryRun && kind != store.RunReconcile {
-		return answer.Refuse(http.StatusBadRequest, "No dry run of this", "Only a reconcile can be run dry: it compares and tells, and changes nothing.")
+		return answer.Refuse(http.StatusBadRequest, "No dry run of this",
+			"Only a reconcile can be run dry: it compares and tells, and changes nothing.")
 	}
-	id, err := syncs.Start(r.Context(), shop, kind, body.DryRun)
+	id, err := s.start(r.Context(), "sync asked for", shop, kind, body.DryRun)
 	if err != nil {
 		return err
 	}
@@ -207,51 +201,62 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 	if err != nil {
 		return err
 	}
-	s.audit.Info("sync asked for", "shop", shop, "kind", string(kind), "dry_run", body.DryRun, "run", id)
 	w.Header().Set("Location", "/api/v1/syncs/"+strconv.FormatInt(id, 10))
 	return writeJSON(w, http.StatusAccepted, s.viewRun(run, time.Now()))
 }
 
-func (s *Server) apiCancelSync(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, syncs, err := s.comparing(r, p)
-	if err != nil {
-		return err
+// start begins a run or joins the one that runs; line is what the log says of it.
+func (s *Server) start(ctx context.Context, line, shop string, kind store.RunKind, dry bool) (int64, error) {
+	id, err := s.o.Syncs.Start(ctx, shop, kind, dry)
+	if err == nil {
+		s.audit.Info(line, "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)
 	}
-	was := syncs.Cancel(shop)
+	return id, err
+}
+
+func (s *Server) apiCancelSync(r *http.Request, p httprouter.Params) (any, error) {
+	shop, err := s.comparing(r, p)
+	if err != nil {
+		return nil, err
+	}
+	was := s.o.Syncs.Cancel(shop)
 	s.audit.Info("sync cancelled", "shop", shop, "was_running", was)
-	return writeJSON(w, http.StatusOK, map[string]any{"shop": shop, "cancelled": was})
+	return map[string]any{"shop": shop, "cancelled": was}, nil
 }
 
 // apiSubscriptions asks the shop which webhook subscriptions there are. It
 // changes none.
-func (s *Server) apiSubscriptions(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	return s.checkSubscriptions(w, r, p, false)
+func (s *Server) apiSubscriptions(r *http.Request, p httprouter.Params) (any, error) {
+	shop, err := s.comparing(r, p)
+	if err != nil {
+		return nil, err
+	}
+	got, err := s.o.Syncs.CheckSubscriptions(r.Context(), shop, false)
+	return got, outboundRefusal(err)
 }
 
-// apiRegister creates the subscriptions that are missing and mends those that
-// lead to a wrong address.
-func (s *Server) apiRegister(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+func (s *Server) apiRegister(r *http.Request, p httprouter.Params) (any, error) {
+	return s.register(r, p, "subscriptions registered")
+}
+
+// register creates the subscriptions that are missing and mends those that lead to
+// a wrong address; line is what the log says of it.
+func (s *Server) register(r *http.Request, p httprouter.Params, line string) (got status.Subscriptions, err error) {
+	shop, err := s.comparing(r, p)
+	if err != nil {
+		return got, err
+	}
 	if s.o.PublicURL == "" {
-		return &answer.Refusal{Status: http.StatusConflict, Title: noPublicAddress, Code: answer.CodeNoPublicAddress, Detail: "Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again."}
+		return got, &answer.Refusal{
+			Status: http.StatusConflict, Title: "No public address", Code: answer.CodeNoPublicAddress,
+			Detail: "Stockroom does not know where Shopify reaches it. " +
+				"Start stockroom serve with --public-url https://YOUR-HOST and try again.",
+		}
 	}
-	return s.checkSubscriptions(w, r, p, true)
-}
-
-const noPublicAddress = "No public address"
-
-func (s *Server) checkSubscriptions(w http.ResponseWriter, r *http.Request, p httprouter.Params, fix bool) error {
-	shop, syncs, err := s.comparing(r, p)
-	if err != nil {
-		return err
+	if got, err = s.o.Syncs.CheckSubscriptions(r.Context(), shop, true); err == nil {
+		s.audit.Info(line, "shop", shop, "present", got.Present)
 	}
-	got, err := syncs.CheckSubscriptions(r.Context(), shop, fix)
-	if err != nil {
-		return outboundRefusal(err)
-	}
-	if fix {
-		s.audit.Info("subscriptions registered", "shop", shop, "present", got.Present)
-	}
-	return writeJSON(w, http.StatusOK, got)
+	return got, outboundRefusal(err)
 }
 
 // outboundRefusal turns an error of a call to Shopify into an answer. Others
@@ -280,4 +285,17 @@ func outboundRefusal(err error) error {
 		r.RetryAfter = max(1, int(time.Until(e.RetryAt).Seconds()+0.5))
 	}
 	return r
+}
+
+// Syncs is how comparisons with the shop are started and ended. nil in Options:
+// nothing is compared. Errors that a person can mend are a *answer.Refusal.
+type Syncs interface {
+	// Start begins a run at once, or joins the one of its kind that runs or
+	// waits; the run's id is found in the list of runs.
+	Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (run int64, err error)
+	// Cancel ends the shop's run. It reports whether there was one.
+	Cancel(shop string) bool
+	// CheckSubscriptions compares the wanted subscriptions with those present;
+	// with fix it creates and mends them.
+	CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error)
 }

@@ -100,12 +100,12 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 }
 
 // apiSettings lists the settings in force here, secrets hidden.
-func (s *Server) apiSettings(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
+func (s *Server) apiSettings(_ *http.Request, _ httprouter.Params) (any, error) {
 	var list []config.Setting
 	if s.o.Settings != nil {
 		list = s.o.Settings()
 	}
-	return writeJSON(w, http.StatusOK, map[string]any{"settings": list})
+	return map[string]any{"settings": list}, nil
 }
 
 // checkNames name what would not be known by its code.
@@ -123,4 +123,24 @@ func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httproute
 	}
 	s.doctor.run(r.Context(), s.o.Doctor)
 	return sayAndGo(w, "/settings", "/settings", saying("checked", 1))
+}
+
+// Finding is what the doctor says about one thing.
+type Finding struct {
+	Check string `json:"check"` // what was looked at, such as "token"
+	Shop  string `json:"shop,omitempty"`
+	Level string `json:"level"` // ok, warn or fail
+	Text  string `json:"text"`
+	Fix   string `json:"fix,omitempty"` // what to do, for warn and fail
+	// Cause sorts failures for the exit code: integrity, unreachable or "".
+	Cause string `json:"cause,omitempty"`
+}
+
+// apiDoctor is a POST because it spends a shop's points.
+func (s *Server) apiDoctor(r *http.Request, _ httprouter.Params) (any, error) {
+	var list []Finding
+	if s.o.Doctor != nil {
+		list = s.o.Doctor(r.Context())
+	}
+	return map[string]any{"findings": list}, nil
 }

@@ -182,41 +182,27 @@ func (s *Server) circuitAction(w http.ResponseWriter, r *http.Request, p httprou
 	if err != nil {
 		return err
 	}
-	if s.o.Outbound == nil {
-		return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
-	}
 	hold := Hold(r.FormValue("hold"))
 	said, known := map[Hold]string{HoldOpen: "held", HoldAuto: "allowed", HoldTry: "tried"}[hold]
 	if !known {
 		return answer.Refuse(http.StatusBadRequest, "Unknown decision",
 			"Calls can be held back, allowed again or tried now.")
 	}
-	if err := s.o.Outbound.Hold(shop.Shop, hold); err != nil {
+	if err := s.hold("calls to Shopify decided on the page", shop.Shop, hold); err != nil {
 		return err
 	}
-	s.audit.Info("calls to Shopify decided on the page", "shop", shop.Shop, "hold", string(hold))
 	return sayAndGo(w, r.FormValue("back"), "/shops", saying(said, 1))
 }
 
 // registerAction creates the subscriptions that are missing; those that are
 // there stay as they are, so a second click changes nothing.
 func (s *Server) registerAction(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
-	shop, syncs, err := s.comparing(r, p)
+	got, err := s.register(r, p, "subscriptions registered on the page")
 	if err != nil {
 		return err
 	}
-	if s.o.PublicURL == "" {
-		return answer.Refuse(http.StatusConflict, noPublicAddress,
-			"Stockroom does not know where Shopify reaches it. Start stockroom serve with --public-url https://YOUR-HOST and try again.")
-	}
-	got, err := syncs.CheckSubscriptions(r.Context(), shop, true)
-	if err != nil {
-		return outboundRefusal(err)
-	}
-	s.audit.Info("subscriptions registered on the page", "shop", shop, "present", got.Present)
 	if !got.Present {
-		return answer.Refuse(http.StatusConflict, "Not every subscription could be made",
-			sentences(got.Error, got.Next))
+		return answer.Refuse(http.StatusConflict, "Not every subscription could be made", sentences(got.Error, got.Next))
 	}
 	return sayAndGo(w, r.FormValue("back"), "/shops", saying("registered", 1))
 }

@@ -137,7 +137,7 @@ func resultWords(run Run) string {
 // startSync begins a run or leads to the one that runs already.
 func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	p := httprouter.Params{{Key: "shop", Value: r.FormValue("shop")}}
-	shop, syncs, err := s.comparing(r, p)
+	shop, err := s.comparing(r, p)
 	if err != nil {
 		return err
 	}
@@ -155,7 +155,7 @@ func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.
 	if err != nil {
 		return err
 	}
-	id, err := syncs.Start(r.Context(), shop, kind, dry)
+	id, err := s.start(r.Context(), "sync asked for on the page", shop, kind, dry)
 	if err != nil {
 		return outboundRefusal(err)
 	}
@@ -163,7 +163,6 @@ func (s *Server) startSync(w http.ResponseWriter, r *http.Request, _ httprouter.
 	if len(before) > 0 && id <= before[0].ID {
 		said = saying("joined", 1)
 	}
-	s.audit.Info("sync asked for on the page", "shop", shop, "kind", string(kind), "dry_run", dry, "run", id)
 	return sayAndGo(w, "/syncs/"+strconv.FormatInt(id, 10), "/syncs", said)
 }
 
@@ -175,12 +174,10 @@ func (s *Server) cancelSync(w http.ResponseWriter, r *http.Request, p httprouter
 	}
 	said := saying("not-running", 1)
 	if s.o.Syncs != nil && run.State == store.RunRunning {
-		st := s.o.Status.Sync(run.Shop, time.Now())
-		if st != nil && st.Running != nil && st.Running.ID == run.ID {
-			if s.o.Syncs.Cancel(run.Shop) {
-				s.audit.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
-				said = saying("cancelled", 1)
-			}
+		made := running(s.o.Status.Sync(run.Shop, time.Now()))
+		if made != nil && made.ID == run.ID && s.o.Syncs.Cancel(run.Shop) {
+			s.audit.Info("sync cancelled on the page", "shop", run.Shop, "run", run.ID)
+			said = saying("cancelled", 1)
 		}
 	}
 	return sayAndGo(w, "/syncs/"+strconv.FormatInt(run.ID, 10), "/syncs", said)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"runtime/debug"
-	"slices"
 	"strings"
 
 	"github.com/julienschmidt/httprouter"
@@ -26,50 +25,141 @@ const (
 // endpoint answers one request or returns the error to be told.
 type endpoint func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error
 
+// jsonView answers a request of the API with a value that is written as JSON.
+type jsonView func(r *http.Request, p httprouter.Params) (any, error)
+
+// inJSON is the endpoint of a view.
+func inJSON(read jsonView) endpoint { return inJSONWith(http.StatusOK, read) }
+
+func inJSONWith(status int, read jsonView) endpoint {
+	return func(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
+		v, err := read(r, p)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, status, v)
+	}
+}
+
 // route is one line of the routing table.
 type route struct {
 	method, path string
 	serve        endpoint
 }
 
-// adminRoutes is everything the admin listener answers. Each subject keeps its
-// own lines beside its handlers.
+// adminRoutes is everything the admin listener answers.
 func (s *Server) adminRoutes() []route {
-	return slices.Concat(s.pageRoutes(), s.accountRoutes(), s.apiRoutes(), s.syncRoutes(), s.feedRoutes())
-}
-
-// apiRoutes are the parts of the API without a file of their own.
-func (s *Server) apiRoutes() []route {
-	const v1 = "/api/v1/"
-	return []route{
+	table := []route{
+		{http.MethodGet, "/assets/:name", s.asset},
+		{http.MethodGet, "/events", s.events},
 		{http.MethodGet, "/healthz", s.healthz},
 		{http.MethodGet, "/readyz", s.readyz},
 		{http.MethodGet, "/metrics", s.allMetrics},
 		{http.MethodGet, "/metrics/shopify", s.shopifyMetrics},
+	}
+	for _, line := range s.pageRoutes() {
+		table = append(table, route{line.method, line.path, s.asPage(line.serve)})
+	}
+	for _, line := range s.apiRoutes() {
+		table = append(table, route{line.method, apiRoot + line.path, line.serve})
+	}
+	return table
+}
 
-		{http.MethodGet, v1 + "status", s.apiStatus},
-		{http.MethodPost, v1 + "notices/:id/acknowledge", s.apiAcknowledge},
-		{http.MethodGet, v1 + "shops", s.apiShops},
-		{http.MethodPut, v1 + "shops/:shop", s.apiPutShop},
-		{http.MethodDelete, v1 + "shops/:shop", s.apiDeleteShop},
-		{http.MethodGet, v1 + "shops/:shop/selection", s.apiSelection},
-		{http.MethodPut, v1 + "shops/:shop/selection", s.apiPutSelection},
-		{http.MethodPost, v1 + "shops/:shop/circuit", s.apiCircuit},
-		{http.MethodGet, v1 + "jobs", s.apiJobs},
-		{http.MethodGet, v1 + "jobs/:id", s.apiJob},
-		{http.MethodPost, v1 + "jobs/:id/retry", s.apiRetry},
-		{http.MethodPost, v1 + "jobs/:id/discard", s.apiDiscard},
-		{http.MethodPost, v1 + "jobs-retry", s.apiRetryAll},
-		{http.MethodPost, v1 + "jobs-discard", s.apiDiscardAll},
-		{http.MethodGet, v1 + "products", s.ofKnownShop(s.apiProducts)},
-		{http.MethodGet, v1 + "products/:shop/:id", s.apiProduct},
-		{http.MethodGet, v1 + "products-export", s.ofKnownShop(s.apiExport)},
-		{http.MethodGet, v1 + "explain/:shop/:id", s.apiExplain},
-		{http.MethodGet, v1 + "deliveries", s.apiDeliveries},
-		{http.MethodGet, v1 + "rejected", s.apiRejected},
-		{http.MethodPost, v1 + "doctor", s.apiDoctor},
-		{http.MethodGet, v1 + "settings", s.apiSettings},
-		{http.MethodPost, samplePath, s.apiSendSample},
+// pageRoutes are the pages and what their buttons do. Each button is a POST that
+// redirects to a page.
+func (s *Server) pageRoutes() []route {
+	return []route{
+		{http.MethodGet, "/", s.overviewPage},
+		{http.MethodPost, "/notices/:id/acknowledge", s.acknowledgeAction},
+		{http.MethodGet, "/products", s.productsPage},
+		{http.MethodGet, "/products/:shop/:id", s.productPage},
+		{http.MethodPost, "/products/:shop/:id/read", s.readAgain},
+		{http.MethodGet, "/updates", s.updatesPage},
+		{http.MethodGet, "/jobs", s.jobsPage},
+		{http.MethodGet, "/jobs/:id", s.jobPage},
+		{http.MethodGet, "/jobs/:id/:action", s.discardPage},
+		{http.MethodPost, "/jobs/:id/:action", s.jobAction},
+		{http.MethodGet, "/syncs", s.syncsPage},
+		{http.MethodPost, "/syncs", s.startSync},
+		{http.MethodGet, "/syncs/:id", s.syncPage},
+		{http.MethodPost, "/syncs/:id/cancel", s.cancelSync},
+		{http.MethodGet, "/shops", s.shopsPage},
+		{http.MethodPost, "/shops", s.connectAction},
+		{http.MethodGet, "/shops/:shop/selection", s.selectionPage},
+		{http.MethodPost, "/shops/:shop/selection", s.saveSelection},
+		{http.MethodGet, "/shops/:shop/remove", s.removePage},
+		{http.MethodPost, "/shops/:shop/remove", s.removeAction},
+		{http.MethodPost, "/shops/:shop/circuit", s.circuitAction},
+		{http.MethodPost, "/shops/:shop/subscriptions", s.registerAction},
+		{http.MethodGet, "/settings", s.settingsPage},
+		{http.MethodPost, "/settings/check", s.checkAction},
+
+		{http.MethodGet, "/setup", s.setupPage},
+		{http.MethodPost, "/setup", s.setUp},
+		{http.MethodGet, "/login", s.loginPage},
+		{http.MethodPost, "/login", s.loginForm},
+		{http.MethodPost, "/logout", s.logOut},
+		{http.MethodGet, "/account", notToReaders(s.accountPage)},
+		{http.MethodPost, "/account/password", s.changePassword},
+		{http.MethodPost, "/account/sessions/:id/end", s.endSession},
+		{http.MethodPost, "/account/sessions-end", s.endSessions},
+		{http.MethodPost, "/account/tokens/:name/remove", s.removeToken},
+	}
+}
+
+// apiRoutes are the API, below apiRoot.
+func (s *Server) apiRoutes() []route {
+	return []route{
+		{http.MethodGet, "openapi.json", s.apiDescription},
+		{http.MethodGet, "status", inJSON(s.apiStatus)},
+		{http.MethodPost, "notices/:id/acknowledge", inJSON(s.apiAcknowledge)},
+		{http.MethodGet, "settings", inJSON(s.apiSettings)},
+		{http.MethodPost, "doctor", inJSON(s.apiDoctor)},
+		{http.MethodPost, strings.TrimPrefix(samplePath, apiRoot), inJSON(s.apiSendSample)},
+
+		{http.MethodGet, "shops", inJSON(s.apiShops)},
+		{http.MethodPut, "shops/:shop", inJSON(s.apiPutShop)},
+		{http.MethodDelete, "shops/:shop", inJSON(s.apiDeleteShop)},
+		{http.MethodGet, "shops/:shop/selection", inJSON(s.apiSelection)},
+		{http.MethodPut, "shops/:shop/selection", inJSON(s.apiPutSelection)},
+		{http.MethodPost, "shops/:shop/circuit", inJSON(s.apiCircuit)},
+		{http.MethodGet, "shops/:shop/sync", inJSON(s.apiSyncStatus)},
+		{http.MethodPost, "shops/:shop/sync", s.apiStartSync},
+		{http.MethodPost, "shops/:shop/sync/cancel", inJSON(s.apiCancelSync)},
+		{http.MethodGet, "shops/:shop/subscriptions", inJSON(s.apiSubscriptions)},
+		{http.MethodPost, "shops/:shop/subscriptions", inJSON(s.apiRegister)},
+
+		{http.MethodGet, "products", s.ofKnownShop(s.apiProducts)},
+		{http.MethodGet, "products/:shop/:id", s.apiProduct},
+		{http.MethodGet, "products-export", s.ofKnownShop(s.apiExport)},
+		{http.MethodGet, "explain/:shop/:id", s.apiExplain},
+		{http.MethodGet, "deliveries", s.apiDeliveries},
+		{http.MethodGet, "rejected", s.apiRejected},
+		{http.MethodGet, "changes", s.apiChanges},
+
+		{http.MethodGet, "jobs", inJSON(s.apiJobs)},
+		{http.MethodGet, "jobs/:id", inJSON(s.apiJob)},
+		{http.MethodPost, "jobs/:id/retry", inJSON(s.actOnJob("retried", s.o.Queue.Retry))},
+		{http.MethodPost, "jobs/:id/discard", inJSON(s.actOnJob("discarded", s.o.Queue.Discard))},
+		{http.MethodPost, "jobs-retry", inJSON(s.actOnAll("retried", s.o.Queue.RetryAll))},
+		{http.MethodPost, "jobs-discard", inJSON(s.actOnAll("discarded", s.o.Queue.DiscardAll))},
+
+		{http.MethodGet, "syncs", inJSON(s.apiSyncs)},
+		{http.MethodGet, "syncs/:id", inJSON(s.apiSync)},
+		{http.MethodGet, "syncs/:id/drift", inJSON(s.apiDrift)},
+
+		{http.MethodGet, "password", notToReaders(inJSON(s.apiPassword))},
+		{http.MethodPut, "password", ownerOnly(inJSON(s.apiPutPassword))},
+		{http.MethodDelete, "password", ownerOnly(inJSON(s.apiDeletePassword))},
+		{http.MethodPost, "password-link", ownerOnly(inJSONWith(http.StatusCreated, s.apiSetupLink))},
+		{http.MethodPost, "login-link", ownerOnly(inJSONWith(http.StatusCreated, s.apiLoginLink))},
+		{http.MethodGet, "tokens", notToReaders(inJSON(s.apiTokens))},
+		{http.MethodPost, "tokens", inJSONWith(http.StatusCreated, s.apiAddToken)},
+		{http.MethodDelete, "tokens/:name", inJSON(s.apiRemoveToken)},
+		{http.MethodGet, "sessions", notToReaders(inJSON(s.apiSessions))},
+		{http.MethodDelete, "sessions", inJSON(s.apiEndSessions)},
+		{http.MethodDelete, "sessions/:id", inJSON(s.apiEndSession)},
 	}
 }
 
