@@ -45,7 +45,7 @@ func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httproute
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, ProductList{page.Products, orNull(page.Next), orNull(page.Prev)})
+	return answer.JSON(w, http.StatusOK, ProductList{page.Products, orNull(page.Next), orNull(page.Prev)})
 }
 
 // orNull is null for "".
@@ -78,7 +78,7 @@ func (s *Server) apiProduct(w http.ResponseWriter, r *http.Request, p httprouter
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, row)
+	return answer.JSON(w, http.StatusOK, row)
 }
 
 func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -90,7 +90,7 @@ func (s *Server) apiExplain(w http.ResponseWriter, r *http.Request, p httprouter
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, e)
+	return answer.JSON(w, http.StatusOK, e)
 }
 
 func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -106,7 +106,7 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, struct {
+	return answer.JSON(w, http.StatusOK, struct {
 		Deliveries []store.DeliveryRow `json:"deliveries"`
 		Next       *string             `json:"next"`
 		Prev       *string             `json:"prev"`
@@ -114,7 +114,7 @@ func (s *Server) apiDeliveries(w http.ResponseWriter, r *http.Request, _ httprou
 }
 
 func (s *Server) apiRejected(w http.ResponseWriter, _ *http.Request, _ httprouter.Params) error {
-	return writeJSON(w, http.StatusOK, map[string]any{"rejected": s.o.Rejected()})
+	return answer.JSON(w, http.StatusOK, map[string]any{"rejected": s.o.Rejected()})
 }
 
 // deliveryFilter reads which deliveries are asked for; at names the parameter that

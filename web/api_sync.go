@@ -202,7 +202,7 @@ func (s *Server) apiStartSync(w http.ResponseWriter, r *http.Request, p httprout
 		return err
 	}
 	w.Header().Set("Location", "/api/v1/syncs/"+strconv.FormatInt(id, 10))
-	return writeJSON(w, http.StatusAccepted, s.viewRun(run, time.Now()))
+	return answer.JSON(w, http.StatusAccepted, s.viewRun(run, time.Now()))
 }
 
 // start begins a run or joins the one that runs; line is what the log says of it.

@@ -7,6 +7,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/internal/admit"
+	"stockroom/internal/answer"
 	"stockroom/internal/status"
 )
 
@@ -21,7 +22,7 @@ func (s *Server) healthz(w http.ResponseWriter, _ *http.Request, _ httprouter.Pa
 // degraded names shops and files.
 func (s *Server) publicReadyz(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	code, ready := s.ready(w, r)
-	return writeJSON(w, code, map[string]string{"status": ready.Status})
+	return answer.JSON(w, code, map[string]string{"status": ready.Status})
 }
 
 // readyz is 200 while the catalogue or the retry queue can make a delivery
@@ -31,7 +32,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request, p httprouter.Par
 		return s.publicReadyz(w, r, p)
 	}
 	code, ready := s.ready(w, r)
-	return writeJSON(w, code, ready)
+	return answer.JSON(w, code, ready)
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) (code int, ready status.Readiness) {

@@ -42,8 +42,3 @@ func refusalOf(err error) (r *answer.Refusal, unexpected bool) {
 	}
 	return answer.Refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."), true
 }
-
-// writeJSON answers with v, its times in one form.
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	return answer.JSON(w, status, inForm(v))
-}

@@ -37,7 +37,7 @@ func inJSONWith(status int, read jsonView) endpoint {
 		if err != nil {
 			return err
 		}
-		return writeJSON(w, status, v)
+		return answer.JSON(w, status, v)
 	}
 }
 

@@ -4,6 +4,7 @@
 // Promises:
 //   - A Refusal says in one plain sentence what is wrong and what to do. Programs go by
 //     its status and its code, which do not change; its words may.
+//   - Instants are in UTC and in milliseconds, and a list is never null.
 //   - A document is encoded before its first byte is sent: a value that can't be
 //     encoded becomes an error and no half answer.
 //   - A client that has a document already gets 304 and no body.

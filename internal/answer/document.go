@@ -1,23 +1,35 @@
 package answer
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 )
 
 // JSON answers with v as JSON, which no cache keeps.
 func JSON(w http.ResponseWriter, status int, v any) error {
-	var b bytes.Buffer
-	if err := json.NewEncoder(&b).Encode(v); err != nil {
+	body, err := Encode(v)
+	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	Document(w, status, b.Bytes())
+	Document(w, status, append(body, '\n'))
 	return nil
+}
+
+// Encode writes v as every answer shows it: as encoding/json does, but instants are in
+// UTC and in milliseconds, whatever clock they were read from, and a list without
+// members is empty and never null.
+func Encode(v any) ([]byte, error) {
+	instants := json.MarshalFunc(func(t time.Time) ([]byte, error) {
+		return t.UTC().Truncate(time.Millisecond).MarshalJSON()
+	})
+	return json.Marshal(v, jsonv1.DefaultOptionsV1(), json.FormatNilSliceAsNull(false), json.WithMarshalers(instants))
 }
 
 // Document answers with a JSON document, or with 304 when the client has it.
