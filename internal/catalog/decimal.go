@@ -15,88 +15,43 @@ const maxDecimal = 1000
 // when s is no decimal number, is longer than 1,000 bytes or has an exponent
 // beyond 1,000. It works on the text alone and never through a float.
 func CanonicalDecimal(s string) (string, bool) {
-	d, ok := parseDecimal(s)
-	if !ok {
+	if len(s) > maxDecimal {
 		return "", false
 	}
-	if d.plain {
-		return s[d.from:d.to], true
+	from, exponent := 0, 0
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		from = 1
 	}
-	return string(d.append(make([]byte, 0, len(d.whole)+len(d.fraction)+8))), true
-}
-
-// decimal is the number sign whole.fraction * 10^exponent, trimmed: whole has
-// no leading zeros and, when exponent is 0, fraction no trailing ones.
-type decimal struct {
-	negative        bool
-	whole, fraction string
-	exponent        int
-	// plain says that the text from..to is canonical already.
-	plain    bool
-	from, to int
-}
-
-func parseDecimal(s string) (decimal, bool) {
-	var d decimal
-	if len(s) == 0 || len(s) > maxDecimal {
-		return d, false
+	point := skipDigits(s, from)
+	fraction, end := point, point
+	if point < len(s) && s[point] == '.' {
+		fraction = point + 1
+		end = skipDigits(s, fraction)
 	}
-	i := 0
-	if s[0] == '-' || s[0] == '+' {
-		d.negative = s[0] == '-'
-		i = 1
+	if point-from+end-fraction == 0 {
+		return "", false
 	}
-	start := i
-	i = skipDigits(s, i)
-	d.whole = s[start:i]
-	if i < len(s) && s[i] == '.' {
-		point := i + 1
-		i = skipDigits(s, point)
-		d.fraction = s[point:i]
-	}
-	if len(d.whole)+len(d.fraction) == 0 {
-		return d, false
-	}
-	mantissaEnd := i
-	if i < len(s) && (s[i] == 'e' || s[i] == 'E') {
-		exponent, err := strconv.Atoi(s[i+1:])
-		if err != nil || exponent > maxDecimal || exponent < -maxDecimal {
-			return d, false
+	if end < len(s) {
+		var err error
+		exponent, err = strconv.Atoi(s[end+1:])
+		if s[end]|0x20 != 'e' || err != nil || exponent > maxDecimal || exponent < -maxDecimal {
+			return "", false
 		}
-		d.exponent = exponent
-		i = len(s)
 	}
-	if i != len(s) {
-		return d, false
+	if from > 0 || point == 0 || exponent != 0 {
+		return spell(s[0] == '-', s[from:point], s[fraction:end], exponent), true
 	}
-	trimmed := strings.TrimLeft(d.whole, "0")
-	zeros := len(d.whole) - len(trimmed)
-	d.whole = trimmed
-	kept := strings.TrimRight(d.fraction, "0")
-	mantissaEnd -= len(d.fraction) - len(kept)
-	d.fraction = kept
-	if d.exponent != 0 {
-		return d, true
+	// As prices are written: a part of the text is canonical.
+	for from < point-1 && s[from] == '0' {
+		from++
 	}
-	// What is left of the text is canonical unless a sign stands apart from
-	// the digits or a zero has to stay before the point.
-	switch {
-	case d.whole != "" && d.fraction == "":
-		d.to = start + zeros + len(d.whole)
-	case d.whole != "":
-		d.to = mantissaEnd
-	default:
-		return d, true
+	for end > fraction && s[end-1] == '0' {
+		end--
 	}
-	d.from = start + zeros
-	if d.negative {
-		if zeros > 0 {
-			return d, true
-		}
-		d.from--
+	if end == fraction {
+		end = point
 	}
-	d.plain = true
-	return d, true
+	return s[from:end], true
 }
 
 func skipDigits(s string, i int) int {
@@ -106,48 +61,22 @@ func skipDigits(s string, i int) int {
 	return i
 }
 
-// append writes the canonical text of d.
-func (d decimal) append(dst []byte) []byte {
-	// All digits in a row, with the point moved by the exponent.
-	digit := func(i int) byte {
-		if i < len(d.whole) {
-			return d.whole[i]
-		}
-		return d.fraction[i-len(d.whole)]
+// spell writes the number whole.fraction * 10^exponent.
+func spell(negative bool, whole, fraction string, exponent int) string {
+	digits, point := whole+fraction, len(whole)+exponent
+	if point < 0 {
+		digits, point = strings.Repeat("0", -point)+digits, 0
 	}
-	first, last := 0, len(d.whole)+len(d.fraction)
-	point := len(d.whole) + d.exponent
-	for first < last && digit(first) == '0' {
-		first++
+	digits += strings.Repeat("0", max(0, point-len(digits)))
+	text := strings.TrimLeft(digits[:point], "0")
+	if text == "" {
+		text = "0"
 	}
-	for last > first && digit(last-1) == '0' {
-		last--
+	if fraction = strings.TrimRight(digits[point:], "0"); fraction != "" {
+		text += "." + fraction
 	}
-	if first == last {
-		return append(dst, '0')
+	if negative && text != "0" {
+		return "-" + text
 	}
-	if d.negative {
-		dst = append(dst, '-')
-	}
-	if point <= first {
-		dst = append(dst, '0')
-	}
-	for i := first; i < point; i++ {
-		if i < last {
-			dst = append(dst, digit(i))
-		} else {
-			dst = append(dst, '0')
-		}
-	}
-	if point < last {
-		dst = append(dst, '.')
-	}
-	for i := point; i < last; i++ {
-		if i < first {
-			dst = append(dst, '0')
-		} else {
-			dst = append(dst, digit(i))
-		}
-	}
-	return dst
+	return text
 }

@@ -42,7 +42,7 @@ func (r *reader) decimalField(field string) Field[string] {
 		return Field[string]{}
 	}
 	s := r.keep(raw)
-	if _, ok := parseDecimal(s); !ok {
+	if _, ok := CanonicalDecimal(s); !ok {
 		r.malformed(field, "is not a decimal number")
 		return Field[string]{}
 	}
