@@ -33,17 +33,7 @@ func (p *Product) Diff(other *Product) []FieldDiff {
 	if p.ID != other.ID {
 		d.add("id", strconv.FormatInt(p.ID, 10), strconv.FormatInt(other.ID, 10))
 	}
-	d.text("title", p.Title, other.Title)
-	d.text("body_html", p.BodyHTML, other.BodyHTML)
-	d.text("vendor", p.Vendor, other.Vendor)
-	d.text("product_type", p.ProductType, other.ProductType)
-	d.text("handle", p.Handle, other.Handle)
-	d.tags(p.Tags, other.Tags)
-	d.lower("status", p.Status, other.Status)
-	d.options(p.Options, other.Options)
-	d.images(p.Images, other.Images)
-	d.time("published_at", p.PublishedAt, other.PublishedAt)
-	d.time("created_at", p.CreatedAt, other.CreatedAt)
+	compareFields(&d, p, other, ProductFields)
 	d.variants(p, other)
 	return d.found
 }
@@ -61,79 +51,68 @@ func (d *differ) add(path, older, newer string) {
 	d.found = append(d.found, FieldDiff{Path: path, Old: older, New: newer})
 }
 
-func both[T any](a, b Field[T]) bool { return a.Present() && b.Present() }
-
-func (d *differ) text(path string, a, b Field[string]) {
-	if both(a, b) && a.Value() != b.Value() {
-		d.add(path, a.Value(), b.Value())
+func compareFields[T any](d *differ, a, b *T, fields []Kept[T]) {
+	for i := range fields {
+		if k := &fields[i]; k.Hashed {
+			d.cell(k.Name, k.Form, k.At(a), k.At(b))
+		}
 	}
 }
 
-func (d *differ) lower(path string, a, b Field[string]) {
-	if !both(a, b) {
+func (d *differ) cell(path string, form Form, older, newer Cell) {
+	if a, ok := older.(*Field[string]); ok && a.value == newer.(*Field[string]).value {
+		return // as most are
+	}
+	if !older.Present() || !newer.Present() {
 		return
 	}
-	if older, newer := lowerASCII(a.Value()), lowerASCII(b.Value()); older != newer {
-		d.add(path, older, newer)
+	switch a := older.(type) {
+	case *Field[string]:
+		b := newer.(*Field[string])
+		if x, y := form.canonical(a.value), form.canonical(b.value); x != y {
+			d.add(path, x, y)
+		}
+	case *Field[int64]:
+		if b := newer.(*Field[int64]); *a != *b {
+			d.add(path, intText(a, form), intText(b, form))
+		}
+	case *Field[bool]:
+		if b := newer.(*Field[bool]); *a != *b {
+			d.add(path, boolText(a), boolText(b))
+		}
+	case *Field[[]string]:
+		d.tags(path, a.value, newer.(*Field[[]string]).value)
+	case *Field[[]Option]:
+		compareLists(d, path, a.value, newer.(*Field[[]Option]).value, optionPosition, d.option)
+	case *Field[[]Image]:
+		compareLists(d, path, a.value, newer.(*Field[[]Image]).value, imagePosition, d.image)
 	}
 }
 
-func (d *differ) decimal(path string, a, b Field[string]) {
-	if !both(a, b) {
+func intText(f *Field[int64], form Form) string {
+	switch {
+	case f.state != fieldValue:
+		return ""
+	case form == Instant:
+		return time.UnixMilli(f.value).UTC().Format(time.RFC3339Nano)
+	}
+	return strconv.FormatInt(f.value, 10)
+}
+
+func boolText(f *Field[bool]) string {
+	if f.state != fieldValue {
+		return ""
+	}
+	return strconv.FormatBool(f.value)
+}
+
+func (d *differ) tags(path string, a, b []string) {
+	if slices.Equal(a, b) {
 		return
 	}
-	if older, newer := canonicalPrice(a.Value()), canonicalPrice(b.Value()); older != newer {
-		d.add(path, older, newer)
-	}
-}
-
-func (d *differ) int(path string, a, b Field[int64]) {
-	if both(a, b) && a != b {
-		d.add(path, intText(a), intText(b))
-	}
-}
-
-func intText(f Field[int64]) string {
-	if n, ok := f.Get(); ok {
-		return strconv.FormatInt(n, 10)
-	}
-	return ""
-}
-
-func (d *differ) time(path string, a, b Field[int64]) {
-	if both(a, b) && a != b {
-		d.add(path, timeText(a), timeText(b))
-	}
-}
-
-func timeText(f Field[int64]) string {
-	if ms, ok := f.Get(); ok {
-		return time.UnixMilli(ms).UTC().Format(time.RFC3339Nano)
-	}
-	return ""
-}
-
-func (d *differ) bool(path string, a, b Field[bool]) {
-	if both(a, b) && a != b {
-		d.add(path, boolText(a), boolText(b))
-	}
-}
-
-func boolText(f Field[bool]) string {
-	if v, ok := f.Get(); ok {
-		return strconv.FormatBool(v)
-	}
-	return ""
-}
-
-func (d *differ) tags(a, b Field[[]string]) {
-	if !both(a, b) {
-		return
-	}
-	older := appendTagSet(make([]string, 0, len(a.Value())), a.Value())
-	newer := appendTagSet(make([]string, 0, len(b.Value())), b.Value())
+	older, newer := appendTagSet(nil, a), appendTagSet(nil, b)
 	if !slices.Equal(older, newer) {
-		d.add("tags", listText(older), listText(newer))
+		d.add(path, listText(older), listText(newer))
 	}
 }
 
@@ -152,68 +131,41 @@ func listText(list []string) string {
 	return string(b)
 }
 
-// inOrder returns list in the order that compare asks for, equal elements as
-// they stand. It copies only a list that is not in order yet.
-func inOrder[T any](list []T, compare func(a, b T) int) []T {
-	if slices.IsSortedFunc(list, compare) {
-		return list
-	}
-	list = slices.Clone(list)
-	slices.SortStableFunc(list, compare)
-	return list
-}
-
-func (d *differ) options(a, b Field[[]Option]) {
-	if !both(a, b) {
-		return
-	}
-	byPosition := func(x, y Option) int { return compareInt(x.Position, y.Position) }
-	older, newer := inOrder(a.Value(), byPosition), inOrder(b.Value(), byPosition)
+// compareLists compares what stands at the same place in the order of key.
+func compareLists[T any](d *differ, path string, a, b []T, key func(*T) int64, compare func(path string, a, b *T)) {
+	older, newer := inOrder(a, key), inOrder(b, key)
 	for i := range max(len(older), len(newer)) {
-		path := "options[" + strconv.Itoa(i+1) + "]"
+		at := path + "[" + strconv.Itoa(i+1) + "]"
 		switch {
 		case i >= len(older):
-			d.add(path, missing, present)
-			continue
+			d.add(at, missing, present)
 		case i >= len(newer):
-			d.add(path, present, missing)
-			continue
-		}
-		if older[i].Name != newer[i].Name {
-			d.add(path+".name", older[i].Name, newer[i].Name)
-		}
-		if !slices.Equal(older[i].Values, newer[i].Values) {
-			d.add(path+".values", listText(older[i].Values), listText(newer[i].Values))
+			d.add(at, present, missing)
+		default:
+			compare(at, &older[i], &newer[i])
 		}
 	}
 }
 
-func (d *differ) images(a, b Field[[]Image]) {
-	if !both(a, b) {
-		return
+func (d *differ) option(path string, a, b *Option) {
+	if a.Name != b.Name {
+		d.add(path+".name", a.Name, b.Name)
 	}
-	byPosition := func(x, y Image) int { return compareInt(x.Position, y.Position) }
-	older, newer := inOrder(a.Value(), byPosition), inOrder(b.Value(), byPosition)
-	for i := range max(len(older), len(newer)) {
-		path := "images[" + strconv.Itoa(i+1) + "]"
-		switch {
-		case i >= len(older):
-			d.add(path, missing, present)
-			continue
-		case i >= len(newer):
-			d.add(path, present, missing)
-			continue
-		}
-		if older[i].Src != newer[i].Src {
-			d.add(path+".src", older[i].Src, newer[i].Src)
-		}
-		if x, y := altText(older[i]), altText(newer[i]); x != y {
-			d.add(path+".alt", x, y)
-		}
+	if !slices.Equal(a.Values, b.Values) {
+		d.add(path+".values", listText(a.Values), listText(b.Values))
 	}
 }
 
-func altText(m Image) string {
+func (d *differ) image(path string, a, b *Image) {
+	if a.Src != b.Src {
+		d.add(path+".src", a.Src, b.Src)
+	}
+	if x, y := altText(a), altText(b); x != y {
+		d.add(path+".alt", x, y)
+	}
+}
+
+func altText(m *Image) string {
 	if m.Alt == nil {
 		return ""
 	}
@@ -221,11 +173,10 @@ func altText(m Image) string {
 }
 
 func (d *differ) variants(p, other *Product) {
-	if !both(p.Variants, other.Variants) {
+	if !p.Variants.Present() || !other.Variants.Present() {
 		return
 	}
-	byID := func(x, y Variant) int { return compareInt(x.ID, y.ID) }
-	older, newer := inOrder(p.Variants.Value(), byID), inOrder(other.Variants.Value(), byID)
+	older, newer := inOrder(p.Variants.value, variantID), inOrder(other.Variants.value, variantID)
 	for len(older) > 0 || len(newer) > 0 {
 		switch {
 		case len(newer) == 0 || len(older) > 0 && older[0].ID < newer[0].ID:
@@ -239,7 +190,9 @@ func (d *differ) variants(p, other *Product) {
 			}
 			newer = newer[1:]
 		default:
-			d.variant(&older[0], &newer[0])
+			d.in = older[0].ID
+			compareFields(d, &older[0], &newer[0], VariantFields)
+			d.in = 0
 			older, newer = older[1:], newer[1:]
 		}
 	}
@@ -252,22 +205,3 @@ func (p *Product) listsAll() bool {
 }
 
 func variantPath(id int64) string { return "variants[" + strconv.FormatInt(id, 10) + "]" }
-
-func (d *differ) variant(a, b *Variant) {
-	d.in = a.ID
-	d.text("title", a.Title, b.Title)
-	d.text("sku", a.SKU, b.SKU)
-	d.text("barcode", a.Barcode, b.Barcode)
-	d.decimal("price", a.Price, b.Price)
-	d.decimal("compare_at_price", a.CompareAtPrice, b.CompareAtPrice)
-	d.int("position", a.Position, b.Position)
-	d.text("option1", a.Option1, b.Option1)
-	d.text("option2", a.Option2, b.Option2)
-	d.text("option3", a.Option3, b.Option3)
-	d.int("inventory_item_id", a.InventoryItemID, b.InventoryItemID)
-	d.int("inventory_quantity", a.InventoryQuantity, b.InventoryQuantity)
-	d.lower("inventory_policy", a.InventoryPolicy, b.InventoryPolicy)
-	d.bool("taxable", a.Taxable, b.Taxable)
-	d.time("created_at", a.CreatedAt, b.CreatedAt)
-	d.in = 0
-}

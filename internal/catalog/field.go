@@ -43,3 +43,5 @@ func (f Field[T]) Or(old Field[T]) Field[T] {
 	}
 	return f
 }
+
+func (f *Field[T]) set(to Cell) { *f = *to.(*Field[T]) }

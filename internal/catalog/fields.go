@@ -10,6 +10,7 @@ package catalog
 type Cell interface {
 	Present() bool
 	IsNull() bool
+	set(to Cell) // one of the same type
 }
 
 // Form says how two values of a field are compared, and shown in a difference.
@@ -30,6 +31,8 @@ type Kept[T any] struct {
 	Form   Form
 	// Hashed: it is part of the content. See ContentHash for what is not, and why.
 	Hashed bool
+	// Later: it was added when hashes were stored already. See ContentHash.
+	Later bool
 	// Carried: a whole webhook body has it, so a body without it is a reduced one.
 	Carried bool
 }

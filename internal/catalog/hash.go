@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"slices"
+	"sort"
 	"sync"
 )
 
@@ -34,6 +35,11 @@ const hashVersion = "stockroom content 1\n"
 // and images, image sizes and the links between images and variants, since
 // GraphQL does not number every image. Positions of options and images count by
 // their order alone, because GraphQL media have no number.
+//
+// Fields marked Later stand behind everything else, each with its name and what it
+// belongs to, and only when it has a value: so a hash that was stored before the
+// field was known stays right until the field says something. They cannot be taken
+// for other content, since what stands before them says itself where it ends.
 func (p *Product) ContentHash() Hash {
 	e := encoders.Get().(*encoder)
 	e.buf = append(e.buf[:0], hashVersion...)
@@ -47,7 +53,6 @@ func (p *Product) ContentHash() Hash {
 type encoder struct {
 	buf   []byte
 	texts []string
-	order []int32
 }
 
 var encoders = sync.Pool{New: func() any { return new(encoder) }}
@@ -56,56 +61,127 @@ func (e *encoder) release() {
 	const large = 64 << 10
 	e.buf = recycle(e.buf[:0], large)
 	e.texts = recycle(e.texts, 256)
-	e.order = recycle(e.order, 4096)
 	encoders.Put(e)
+}
+
+// The fields that are hashed, and those of them that came later.
+var (
+	productContent, productLater = contentOf(ProductFields)
+	variantContent, variantLater = contentOf(VariantFields)
+)
+
+func contentOf[T any](fields []Kept[T]) (first, later []Kept[T]) {
+	for _, k := range fields {
+		switch {
+		case k.Hashed && k.Later:
+			later = append(later, k)
+		case k.Hashed:
+			first = append(first, k)
+		}
+	}
+	return first, later
 }
 
 func (e *encoder) product(p *Product) {
 	e.int(p.ID)
-	e.textField(p.Title)
-	e.textField(p.BodyHTML)
-	e.textField(p.Vendor)
-	e.textField(p.ProductType)
-	e.textField(p.Handle)
-	e.tags(p.Tags)
-	e.lowerField(p.Status)
-	e.optionList(p.Options)
-	e.imageList(p.Images)
-	e.intField(p.PublishedAt)
-	e.intField(p.CreatedAt)
-	list := p.Variants.Value()
-	order := e.sorted(len(list), func(a, b int32) int { return compareInt(list[a].ID, list[b].ID) })
+	encode(e, p, productContent)
+	list := inOrder(p.Variants.value, variantID)
 	e.count(len(list))
-	for _, i := range order {
-		e.variant(&list[i])
+	for i := range list {
+		e.int(list[i].ID)
+		encode(e, &list[i], variantContent)
+	}
+	for i := range list {
+		encodeLater(e, "variant", list[i].ID, &list[i], variantLater)
+	}
+	encodeLater(e, "product", p.ID, p, productLater)
+}
+
+func encode[T any](e *encoder, of *T, fields []Kept[T]) {
+	for i := range fields {
+		e.cell(fields[i].At(of), fields[i].Form)
 	}
 }
 
-func (e *encoder) variant(v *Variant) {
-	e.int(v.ID)
-	e.textField(v.Title)
-	e.textField(v.SKU)
-	e.textField(v.Barcode)
-	e.decimalField(v.Price)
-	e.decimalField(v.CompareAtPrice)
-	e.intField(v.Position)
-	e.textField(v.Option1)
-	e.textField(v.Option2)
-	e.textField(v.Option3)
-	e.intField(v.InventoryItemID)
-	e.intField(v.InventoryQuantity)
-	e.lowerField(v.InventoryPolicy)
-	e.boolField(v.Taxable)
-	e.intField(v.CreatedAt)
+// encodeLater writes those of the fields that have a value: what it is of, by its
+// id, the field's name, the value.
+func encodeLater[T any](e *encoder, what string, id int64, of *T, fields []Kept[T]) {
+	for i := range fields {
+		before := len(e.buf)
+		e.text(what)
+		e.int(id)
+		e.text(fields[i].Name)
+		value := len(e.buf)
+		if e.cell(fields[i].At(of), fields[i].Form); len(e.buf) == value+1 && e.buf[value] == markNone {
+			e.buf = e.buf[:before]
+		}
+	}
 }
 
-func (e *encoder) tags(f Field[[]string]) {
-	e.texts = appendTagSet(e.texts[:0], f.Value())
-	e.count(len(e.texts))
-	for _, tag := range e.texts {
-		e.text(tag)
+// cell writes a value. Of every type, no value is the one byte markNone, and no
+// value is written like that. Most cells are texts and numbers, which a comparison
+// each finds sooner than a type switch.
+func (e *encoder) cell(c Cell, form Form) {
+	if f, ok := c.(*Field[string]); ok && form == Exact {
+		e.text(f.value)
+	} else if ok {
+		if form == Decimal && f.value != "" {
+			e.buf = append(e.buf, markValue)
+		}
+		e.text(form.canonical(f.value))
+	} else if f, ok := c.(*Field[int64]); ok {
+		if f.state != fieldValue {
+			e.buf = append(e.buf, markNone)
+			return
+		}
+		e.buf = binary.AppendVarint(append(e.buf, markValue), f.value)
+	} else {
+		e.other(c)
 	}
-	e.texts = drop(e.texts)
+}
+
+func (e *encoder) other(c Cell) {
+	switch f := c.(type) {
+	case *Field[bool]:
+		switch {
+		case f.state != fieldValue:
+			e.buf = append(e.buf, markNone)
+		case f.value:
+			e.buf = append(e.buf, markValue, 1)
+		default:
+			e.buf = append(e.buf, markValue, 0)
+		}
+	case *Field[[]string]:
+		e.texts = appendTagSet(e.texts[:0], f.value)
+		e.list(e.texts)
+		e.texts = drop(e.texts)
+	case *Field[[]Option]:
+		e.count(len(f.value))
+		for _, o := range inOrder(f.value, optionPosition) {
+			e.text(o.Name)
+			e.list(o.Values)
+		}
+	case *Field[[]Image]:
+		e.count(len(f.value))
+		for _, m := range inOrder(f.value, imagePosition) {
+			e.text(m.Src)
+			e.text(altText(&m))
+		}
+	}
+}
+
+// canonical returns the one text that all equal ones have in this form. What is no
+// decimal number, which no decoder lets through, stands for itself.
+func (f Form) canonical(s string) string {
+	switch f {
+	case Lower:
+		return lowerASCII(s)
+	case Decimal:
+		if text, ok := CanonicalDecimal(s); ok {
+			return text
+		}
+	}
+	return s
 }
 
 // appendTagSet appends the canonical set of tags: trimmed, sorted, each once.
@@ -119,52 +195,22 @@ func appendTagSet(dst, tags []string) []string {
 	return slices.Compact(dst)
 }
 
-func (e *encoder) optionList(f Field[[]Option]) {
-	list := f.Value()
-	order := e.sorted(len(list), func(a, b int32) int { return compareInt(list[a].Position, list[b].Position) })
-	e.count(len(list))
-	for _, i := range order {
-		e.text(list[i].Name)
-		e.count(len(list[i].Values))
-		for _, value := range list[i].Values {
-			e.text(value)
+// What lists are ordered by.
+func variantID(v *Variant) int64     { return v.ID }
+func optionPosition(o *Option) int64 { return o.Position }
+func imagePosition(m *Image) int64   { return m.Position }
+
+// inOrder returns list in the order of key, equal elements as they stand. It
+// copies only a list that is not in order yet.
+func inOrder[T any](list []T, key func(*T) int64) []T {
+	for i := 1; i < len(list); i++ {
+		if key(&list[i]) < key(&list[i-1]) {
+			list := slices.Clone(list)
+			sort.SliceStable(list, func(i, j int) bool { return key(&list[i]) < key(&list[j]) })
+			return list
 		}
 	}
-}
-
-func (e *encoder) imageList(f Field[[]Image]) {
-	list := f.Value()
-	order := e.sorted(len(list), func(a, b int32) int { return compareInt(list[a].Position, list[b].Position) })
-	e.count(len(list))
-	for _, i := range order {
-		e.text(list[i].Src)
-		if list[i].Alt != nil {
-			e.text(*list[i].Alt)
-		} else {
-			e.text("")
-		}
-	}
-}
-
-// sorted returns 0..n-1 in the order that compare asks for, equal ones as they
-// stand. It is valid until the next call.
-func (e *encoder) sorted(n int, compare func(a, b int32) int) []int32 {
-	e.order = e.order[:0]
-	for i := range n {
-		e.order = append(e.order, int32(i))
-	}
-	slices.SortStableFunc(e.order, compare)
-	return e.order
-}
-
-func compareInt(a, b int64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
+	return list
 }
 
 // Marks before values that may be missing.
@@ -177,62 +223,13 @@ func (e *encoder) count(n int) { e.buf = binary.AppendUvarint(e.buf, uint64(n)) 
 
 func (e *encoder) int(n int64) { e.buf = binary.AppendVarint(e.buf, n) }
 
-// text needs no mark: an empty text is no text.
 func (e *encoder) text(s string) {
-	e.count(len(s))
-	e.buf = append(e.buf, s...)
+	e.buf = append(binary.AppendUvarint(e.buf, uint64(len(s))), s...)
 }
 
-func (e *encoder) textField(f Field[string]) { e.text(f.Value()) }
-
-func (e *encoder) lowerField(f Field[string]) {
-	s := f.Value()
-	e.count(len(s))
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		e.buf = append(e.buf, c)
+func (e *encoder) list(texts []string) {
+	e.count(len(texts))
+	for _, s := range texts {
+		e.text(s)
 	}
-}
-
-func (e *encoder) intField(f Field[int64]) {
-	n, ok := f.Get()
-	if !ok {
-		e.buf = append(e.buf, markNone)
-		return
-	}
-	e.buf = append(e.buf, markValue)
-	e.int(n)
-}
-
-func (e *encoder) boolField(f Field[bool]) {
-	switch v, ok := f.Get(); {
-	case !ok:
-		e.buf = append(e.buf, markNone)
-	case v:
-		e.buf = append(e.buf, markValue, 1)
-	default:
-		e.buf = append(e.buf, markValue, 0)
-	}
-}
-
-func (e *encoder) decimalField(f Field[string]) {
-	s := f.Value()
-	if s == "" {
-		e.buf = append(e.buf, markNone)
-		return
-	}
-	e.buf = append(e.buf, markValue)
-	e.text(canonicalPrice(s))
-}
-
-// canonicalPrice returns the canonical text of a price. What is no decimal
-// number, which no decoder lets through, stands for itself.
-func canonicalPrice(s string) string {
-	if text, ok := CanonicalDecimal(s); ok {
-		return text
-	}
-	return s
 }

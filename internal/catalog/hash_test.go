@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"reflect"
 	"slices"
 	"strings"
@@ -138,6 +139,57 @@ func TestValuesCannotPoseAsTheirNeighbours(t *testing.T) {
 			t.Errorf("hash %q", h)
 		}
 	}
+}
+
+func TestALaterFieldIsHashedOnceItHasAValue(t *testing.T) {
+	_, later := contentOf([]Kept[Product]{
+		{Name: "text", At: func(p *Product) Cell { return &p.Title }, Hashed: true, Later: true},
+		{Name: "shown only", At: func(p *Product) Cell { return &p.Vendor }, Later: true},
+		{Name: "decimal", At: func(p *Product) Cell { return &p.Handle }, Form: Decimal, Hashed: true, Later: true},
+		{Name: "instant", At: func(p *Product) Cell { return &p.PublishedAt }, Form: Instant, Hashed: true, Later: true},
+		{Name: "list", At: func(p *Product) Cell { return &p.Tags }, Hashed: true, Later: true},
+		{Name: "options", At: func(p *Product) Cell { return &p.Options }, Hashed: true, Later: true},
+		{Name: "images", At: func(p *Product) Cell { return &p.Images }, Hashed: true, Later: true},
+	})
+	_, flag := contentOf([]Kept[Variant]{{Name: "text", At: func(v *Variant) Cell { return &v.Taxable }, Hashed: true, Later: true}})
+	added := func(p Product, v Variant) string {
+		var e encoder
+		encodeLater(&e, "variant", 1, &v, flag)
+		encodeLater(&e, "product", 1, &p, later)
+		return string(e.buf)
+	}
+	for i, p := range []Product{{}, {Vendor: Of("v")}, {Title: Of(""), Handle: Of(""), Tags: Of([]string{}), Options: Of([]Option{}), Images: Of([]Image{})},
+		{Title: Null[string](), Handle: Null[string](), PublishedAt: Null[int64](), Tags: Null[[]string](), Options: Null[[]Option](), Images: Null[[]Image]()}} {
+		if got := added(p, Variant{Taxable: Null[bool]()}); got != "" {
+			t.Errorf("product %d without a value adds %q", i, got)
+		}
+	}
+	seen := map[string]bool{"": true}
+	for i, got := range []string{added(Product{Title: Of("1")}, Variant{}), added(Product{Handle: Of("1")}, Variant{}), added(Product{Handle: Of("0")}, Variant{}),
+		added(Product{PublishedAt: Of(int64(0))}, Variant{}), added(Product{PublishedAt: Of(int64(1))}, Variant{}), added(Product{Tags: Of([]string{"1"})}, Variant{}),
+		added(Product{Options: Of([]Option{{}})}, Variant{}), added(Product{Images: Of([]Image{{}})}, Variant{}), added(Product{Title: Of("1"), Handle: Of("1")}, Variant{}),
+		added(Product{}, Variant{Taxable: Of(false)}), added(Product{}, Variant{Taxable: Of(true)}), added(Product{Title: Of("\x00")}, Variant{})} {
+		if seen[got] {
+			t.Errorf("value %d adds %q as another one does", i, got)
+		}
+		seen[got] = true
+	}
+}
+
+// TestWhatIsHashedSaysWhereItEnds: so what a later field adds behind it is never
+// other content.
+func TestWhatIsHashedSaysWhereItEnds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a := drawProduct.Draw(t, "a")
+		b := Merge(nil, a)
+		mutate(t, b)
+		var short, long encoder
+		short.product(a)
+		long.product(b)
+		if !bytes.Equal(short.buf, long.buf) && (bytes.HasPrefix(long.buf, short.buf) || bytes.HasPrefix(short.buf, long.buf)) {
+			t.Fatalf("%q begins like %q", long.buf, short.buf)
+		}
+	})
 }
 
 // TestTheHashOfAProductStaysTheSameForGood pins the encoding. When it has to

@@ -18,29 +18,13 @@ func Merge(old, in *Product) *Product {
 	if in == nil {
 		in = &Product{Coverage: old.Coverage, VariantsComplete: old.VariantsComplete}
 	}
-	id := in.ID
-	if id == 0 {
-		id = old.ID
+	p := *in
+	if p.ID == 0 {
+		p.ID = old.ID
 	}
-	p := &Product{
-		ID:               id,
-		Title:            in.Title.Or(old.Title),
-		BodyHTML:         in.BodyHTML.Or(old.BodyHTML),
-		Vendor:           in.Vendor.Or(old.Vendor),
-		ProductType:      in.ProductType.Or(old.ProductType),
-		Handle:           in.Handle.Or(old.Handle),
-		Tags:             cloneField(in.Tags.Or(old.Tags)),
-		Status:           in.Status.Or(old.Status),
-		Options:          cloneField(in.Options.Or(old.Options)),
-		Images:           cloneField(in.Images.Or(old.Images)),
-		PublishedAt:      in.PublishedAt.Or(old.PublishedAt),
-		CreatedAt:        in.CreatedAt.Or(old.CreatedAt),
-		UpdatedAt:        in.UpdatedAt.Or(old.UpdatedAt),
-		Variants:         mergeVariants(old, in),
-		Named:            cloneField(in.Named.Or(old.Named)),
-		Coverage:         in.Coverage,
-		VariantsComplete: in.VariantsComplete,
-	}
+	keepAbsent(&p, old, ProductFields)
+	p.Variants, p.Named = mergeVariants(old, in), cloneField(in.Named.Or(old.Named))
+	p.Tags, p.Options, p.Images = cloneField(p.Tags), cloneField(p.Options), cloneField(p.Images)
 	for i := range p.Options.value {
 		o := &p.Options.value[i]
 		if o.Values == nil {
@@ -56,7 +40,16 @@ func Merge(old, in *Product) *Product {
 			m.Alt = &alt
 		}
 	}
-	return p
+	return &p
+}
+
+// keepAbsent gives into the fields of old that it lacks.
+func keepAbsent[T any](into, old *T, fields []Kept[T]) {
+	for i := range fields {
+		if cell := fields[i].At(into); !cell.Present() {
+			cell.set(fields[i].At(old))
+		}
+	}
 }
 
 // valuesOf returns the values that list has of an option.
@@ -85,19 +78,25 @@ func mergeVariants(old, in *Product) Field[[]Variant] {
 		}
 		return in.Variants.Or(old.Variants)
 	}
-	byID := indexVariants(older)
-	merged := make([]Variant, 0, max(len(older), len(newer)))
-	for i := range newer {
-		v := newer[i]
-		if at, ok := byID.find(v.ID); ok {
-			v = mergeVariant(&older[at], &newer[i])
-			byID.kept[at] = true
+	var byID map[int64]int // made for the first one that stands elsewhere than before
+	kept := make([]bool, len(older))
+	merged := append(make([]Variant, 0, max(len(older), len(newer))), newer...)
+	for i := range merged {
+		at, found := i, i < len(older) && older[i].ID == merged[i].ID
+		if !found {
+			if byID == nil {
+				byID = indexesByID(older)
+			}
+			at, found = byID[merged[i].ID]
 		}
-		merged = append(merged, v)
+		if found {
+			keepAbsent(&merged[i], &older[at], VariantFields)
+			kept[at] = true
+		}
 	}
 	if !in.VariantsComplete {
 		for i := range older {
-			if !byID.kept[i] {
+			if !kept[i] {
 				merged = append(merged, older[i])
 			}
 		}
@@ -105,58 +104,10 @@ func mergeVariants(old, in *Product) Field[[]Variant] {
 	return Of(merged)
 }
 
-func mergeVariant(old, in *Variant) Variant {
-	return Variant{
-		ID:                in.ID,
-		Title:             in.Title.Or(old.Title),
-		SKU:               in.SKU.Or(old.SKU),
-		Barcode:           in.Barcode.Or(old.Barcode),
-		Price:             in.Price.Or(old.Price),
-		CompareAtPrice:    in.CompareAtPrice.Or(old.CompareAtPrice),
-		Position:          in.Position.Or(old.Position),
-		Option1:           in.Option1.Or(old.Option1),
-		Option2:           in.Option2.Or(old.Option2),
-		Option3:           in.Option3.Or(old.Option3),
-		InventoryItemID:   in.InventoryItemID.Or(old.InventoryItemID),
-		InventoryQuantity: in.InventoryQuantity.Or(old.InventoryQuantity),
-		InventoryPolicy:   in.InventoryPolicy.Or(old.InventoryPolicy),
-		Taxable:           in.Taxable.Or(old.Taxable),
-		WeightGrams:       in.WeightGrams.Or(old.WeightGrams),
-		ImageID:           in.ImageID.Or(old.ImageID),
-		CreatedAt:         in.CreatedAt.Or(old.CreatedAt),
-		UpdatedAt:         in.UpdatedAt.Or(old.UpdatedAt),
+func indexesByID(list []Variant) map[int64]int {
+	byID := make(map[int64]int, len(list))
+	for i := range list {
+		byID[list[i].ID] = i
 	}
-}
-
-// variantIndex finds variants by id: by looking along a short list, through a
-// map in a long one.
-type variantIndex struct {
-	list []Variant
-	byID map[int64]int
-	kept []bool // by position in list, for the caller
-}
-
-func indexVariants(list []Variant) variantIndex {
-	const short = 16
-	x := variantIndex{list: list, kept: make([]bool, len(list))}
-	if len(list) > short {
-		x.byID = make(map[int64]int, len(list))
-		for i := range list {
-			x.byID[list[i].ID] = i
-		}
-	}
-	return x
-}
-
-func (x *variantIndex) find(id int64) (int, bool) {
-	if x.byID != nil {
-		i, ok := x.byID[id]
-		return i, ok
-	}
-	for i := range x.list {
-		if x.list[i].ID == id {
-			return i, true
-		}
-	}
-	return 0, false
+	return byID
 }
