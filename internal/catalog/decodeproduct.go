@@ -1,5 +1,7 @@
 package catalog
 
+import "cmp"
+
 // product reads the rest of a product body.
 func (r *reader) product() *Product {
 	p := new(Product)
@@ -8,49 +10,50 @@ func (r *reader) product() *Product {
 	var of owners
 	gids := false
 	for r.more() {
-		switch name := r.name(); string(name) {
+		name := r.name()
+		seen |= evidenceOf(name)
+		switch string(name) {
 		case "id":
 			is.id = r.topID()
 		case "admin_graphql_api_id":
 			is.gid = r.gidField("Product")
 		case "title":
-			p.Title, seen = r.textField("title"), seen|ofContent
+			p.Title = r.textField("title")
 		case "body_html":
-			p.BodyHTML, seen = r.textField("body_html"), seen|ofContent
+			p.BodyHTML = r.textField("body_html")
 		case "vendor":
-			p.Vendor, seen = r.textField("vendor"), seen|ofProduct
+			p.Vendor = r.textField("vendor")
 		case "product_type":
-			p.ProductType, seen = r.textField("product_type"), seen|ofProduct
+			p.ProductType = r.textField("product_type")
 		case "handle":
-			p.Handle, seen = r.textField("handle"), seen|ofContent
+			p.Handle = r.textField("handle")
 		case "tags":
-			p.Tags, seen = r.tagsField(), seen|ofContent
+			p.Tags = r.tagsField()
 		case "status":
-			p.Status, seen = r.lowerField("status"), seen|ofStatus
+			p.Status = r.lowerField("status")
 		case "published_at":
-			p.PublishedAt, seen = r.timeField("published_at"), seen|ofContent
+			p.PublishedAt = r.timeField("published_at")
 		case "created_at":
-			p.CreatedAt, seen = r.timeField("created_at"), seen|ofTimes
+			p.CreatedAt = r.timeField("created_at")
 		case "updated_at":
-			p.UpdatedAt, seen = r.timeField("updated_at"), seen|ofTimes
+			p.UpdatedAt = r.timeField("updated_at")
 		case "options":
-			p.Options, seen = r.optionsField(), seen|ofProduct
+			p.Options = listField(r, &r.options, maxItems, "options", (*reader).option)
 		case "images":
-			p.Images, seen = r.imagesField(), seen|ofProduct
+			p.Images = listField(r, &r.images, maxItems, "images", (*reader).image)
 		case "variants":
 			of = owners{} // of a list given twice the last one counts
-			p.Variants, seen = r.variantsField(&of), seen|ofProduct
+			p.Variants = r.variantsField(&of)
 		case "variant_gids":
-			p.Named, seen, gids = r.namedField("variant_gids"), seen|ofProduct, true
+			p.Named, gids = r.namedField("variant_gids"), true
 		case "variant_ids":
 			// The older spelling gives way to the newer one.
-			if seen |= ofProduct; gids {
+			if gids {
 				r.value()
 			} else {
 				p.Named = r.namedField("variant_ids")
 			}
 		default:
-			seen |= evidenceOf(name)
 			r.value()
 		}
 	}
@@ -94,40 +97,39 @@ func (o *owners) add(id int64) {
 	}
 }
 
+// listField reads a list or null. It grows in scratch; element reads one entry of
+// it, whose place counts from 1.
+func listField[T any](r *reader, scratch *[]T, most int, field string, element func(r *reader, entry *T, place int)) Field[[]T] {
+	enter, null := r.list(field)
+	if null {
+		return Null[[]T]()
+	}
+	list := drop(*scratch)
+	for enter && r.more() && r.atMost(most, field, len(list)) {
+		list = append(list, *new(T))
+		element(r, &list[len(list)-1], len(list))
+	}
+	own := take(list)
+	*scratch = drop(list)
+	return Of(own)
+}
+
 // variantsField reads the variants carried in full. A list with an entry that
 // names no variant, as a reduced body may have it, can't be used: it counts as
 // absent.
 func (r *reader) variantsField(of *owners) Field[[]Variant] {
-	const field = "variants"
-	r.variants = drop(r.variants)
-	enter, null := r.list(field)
-	if null {
-		return Null[[]Variant]()
-	}
-	if !enter {
-		return Field[[]Variant]{}
-	}
-	usable := true
-	for r.more() {
-		if !r.element(field) || !r.atMost(maxVariants, field, len(r.variants)) {
-			break
+	list := listField(r, &r.variants, maxVariants, "variants", func(r *reader, v *Variant, _ int) { r.variant(v, of) })
+	for i := range list.value {
+		if list.value[i].ID == 0 {
+			return Field[[]Variant]{}
 		}
-		r.variants = append(r.variants, Variant{})
-		v := &r.variants[len(r.variants)-1]
-		r.variant(v, of)
-		usable = usable && v.ID != 0
 	}
-	list := take(r.variants)
-	r.variants = drop(r.variants)
-	if !usable || r.err != nil {
-		return Field[[]Variant]{}
-	}
-	return Of(list)
+	return list
 }
 
-// variant reads the members of one variant, whose object is open.
 func (r *reader) variant(v *Variant, of *owners) {
 	var is resourceID
+	r.element("variants")
 	for r.more() {
 		switch string(r.name()) {
 		case "id":
@@ -183,24 +185,10 @@ func (r *reader) variant(v *Variant, of *owners) {
 // id or both, and perhaps updated_at; or bare ids and global ids. Every entry
 // has to name a variant, since the list decides what may be removed.
 func (r *reader) namedField(field string) Field[[]VariantRef] {
-	r.named = drop(r.named)
-	enter, null := r.list(field)
-	if null {
-		return Null[[]VariantRef]()
-	}
-	if !enter {
-		return Field[[]VariantRef]{}
-	}
-	for r.more() && r.bounded(field, len(r.named)) {
-		r.named = append(r.named, r.namedEntry(field))
-	}
-	list := take(r.named)
-	r.named = drop(r.named)
-	return Of(list)
+	return listField(r, &r.named, maxItems, field, func(r *reader, ref *VariantRef, _ int) { r.namedEntry(ref, field) })
 }
 
-func (r *reader) namedEntry(field string) VariantRef {
-	var ref VariantRef
+func (r *reader) namedEntry(ref *VariantRef, field string) {
 	var is resourceID
 	switch r.peek() {
 	case '{':
@@ -226,46 +214,25 @@ func (r *reader) namedEntry(field string) VariantRef {
 		r.malformed(field, "has an entry without id")
 	}
 	ref.ID = r.settle(is, "ProductVariant")
-	return ref
 }
 
-func (r *reader) optionsField() Field[[]Option] {
-	const field = "options"
-	r.options = drop(r.options)
-	enter, null := r.list(field)
-	if null {
-		return Null[[]Option]()
-	}
-	if !enter {
-		return Field[[]Option]{}
-	}
+func (r *reader) option(o *Option, place int) {
+	o.Position = int64(place)
+	r.element("options")
 	for r.more() {
-		if !r.element(field) || !r.bounded(field, len(r.options)) {
-			break
+		switch string(r.name()) {
+		case "id":
+			o.ID = r.idField("options.id").Value()
+		case "name":
+			o.Name = r.textField("options.name").Value()
+		case "position":
+			o.Position = cmp.Or(r.intField("options.position").Value(), int64(place))
+		case "values":
+			o.Values = r.valuesField()
+		default:
+			r.value()
 		}
-		var o Option
-		for r.more() {
-			switch string(r.name()) {
-			case "id":
-				o.ID = r.idField("options.id").Value()
-			case "name":
-				o.Name = r.textField("options.name").Value()
-			case "position":
-				o.Position = r.intField("options.position").Value()
-			case "values":
-				o.Values = r.valuesField()
-			default:
-				r.value()
-			}
-		}
-		if o.Position == 0 {
-			o.Position = int64(len(r.options) + 1)
-		}
-		r.options = append(r.options, o)
 	}
-	list := take(r.options)
-	r.options = drop(r.options)
-	return Of(list)
 }
 
 func (r *reader) valuesField() []string {
@@ -280,40 +247,15 @@ func (r *reader) valuesField() []string {
 	return r.takeTexts()
 }
 
-func (r *reader) imagesField() Field[[]Image] {
-	const field = "images"
-	r.images = drop(r.images)
-	enter, null := r.list(field)
-	if null {
-		return Null[[]Image]()
-	}
-	if !enter {
-		return Field[[]Image]{}
-	}
-	for r.more() {
-		if !r.element(field) || !r.bounded(field, len(r.images)) {
-			break
-		}
-		m := r.image()
-		if m.Position == 0 {
-			m.Position = int64(len(r.images) + 1)
-		}
-		r.images = append(r.images, m)
-	}
-	list := take(r.images)
-	r.images = drop(r.images)
-	return Of(list)
-}
-
-// image reads the members of one image, whose object is open.
-func (r *reader) image() Image {
-	var m Image
+func (r *reader) image(m *Image, place int) {
+	m.Position = int64(place)
+	r.element("images")
 	for r.more() {
 		switch string(r.name()) {
 		case "id":
 			m.ID = r.idField("images.id").Value()
 		case "position":
-			m.Position = r.intField("images.position").Value()
+			m.Position = cmp.Or(r.intField("images.position").Value(), int64(place))
 		case "src":
 			m.Src = r.textField("images.src").Value()
 		case "alt":
@@ -330,7 +272,6 @@ func (r *reader) image() Image {
 			r.value()
 		}
 	}
-	return m
 }
 
 func (r *reader) idsField(field string) []int64 {

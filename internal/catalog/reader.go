@@ -165,13 +165,11 @@ func (r *reader) list(field string) (enter, null bool) {
 }
 
 // element enters the object that is a list's next element.
-func (r *reader) element(field string) bool {
+func (r *reader) element(field string) {
 	if r.peek() != '{' {
 		r.malformed(field, "is not a list of objects")
-		return false
 	}
 	r.open()
-	return true
 }
 
 // bounded reports whether a list of n may take one more element.
