@@ -275,7 +275,7 @@ func (t *tx) insertDelivery(d Delivery, e *entry) error {
 		                        version_at, outcome, duration_us, error, dedupe)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.id, d.Shop, d.Topic, orNull(d.WebhookID), orNull(d.EventID), orNull(e.externalID),
-		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), arg(e.version),
+		d.ReceivedAt.UnixMilli(), timeOrNull(d.TriggeredAt), arg(&e.version),
 		string(e.outcome), time.Since(d.ReceivedAt).Microseconds(), orNull(e.reason), d.Dedupe)
 }
 

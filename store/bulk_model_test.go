@@ -205,12 +205,12 @@ func checkModel(rt *rapid.T, b *bench, m *bulkModel, run SyncRun) {
 		if !p.stored {
 			continue
 		}
-		if *row.Title != "Shirt "+p.version || *row.ShopifyUpdatedAt != Millis(p.second*1000) || int64(len(row.Variants)) != p.second {
-			rt.Fatalf("product %d is %s of %d with %d variants, want %s of %d", id, *row.Title, *row.ShopifyUpdatedAt, len(row.Variants), p.version, p.second*1000)
+		if row.Title.Value() != "Shirt "+p.version || Millis(row.UpdatedAt.Value()) != Millis(p.second*1000) || int64(len(row.Variants)) != p.second {
+			rt.Fatalf("product %d is %s of %d with %d variants, want %s of %d", id, row.Title.Value(), Millis(row.UpdatedAt.Value()), len(row.Variants), p.version, p.second*1000)
 		}
 		for _, v := range row.Variants {
-			if *v.Price != p.version+"1" {
-				rt.Fatalf("product %d of %s has a variant of %s", id, p.version, *v.Price)
+			if v.Price.Value() != p.version+"1" {
+				rt.Fatalf("product %d of %s has a variant of %s", id, p.version, v.Price.Value())
 			}
 		}
 	}

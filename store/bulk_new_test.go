@@ -22,7 +22,7 @@ func TestABulkBatchOfNewIDsTakesNoneOfAnotherShop(t *testing.T) {
 			}
 		}
 	}
-	if list := b.products(anotherShop); len(list) != 1 || *list[0].Title != "Shirt theirs" {
+	if list := b.products(anotherShop); len(list) != 1 || list[0].Title.Value() != "Shirt theirs" {
 		t.Errorf("the other shop has %+v", list)
 	}
 }

@@ -169,7 +169,7 @@ func TestAProductTwiceInOneBatchEndsInItsNewerVersion(t *testing.T) {
 	b.putBulk(bulkRead(run), run,
 		product(1, "v1", 10_000, "1", "2"), product(2, "v1", 10_000, "1"), newer)
 	b.title(1, "Shirt v2")
-	if p := b.product(1); len(p.Variants) != 1 || *p.Variants[0].Price != "3" {
+	if p := b.product(1); len(p.Variants) != 1 || p.Variants[0].Price.Value() != "3" {
 		t.Errorf("variants %+v", p.Variants)
 	}
 	if got := b.run(run.ID); got.Added != 2 || got.Changed != 0 {

@@ -48,10 +48,10 @@ func TestALongWALIsCutWhenItIsQuiet(t *testing.T) {
 			t.Error("something was written meanwhile")
 		}
 	}
-	title := b.product(1).Title
+	title := b.product(1).Title.Value()
 	b.reopen(smallWAL)
-	if got := b.product(1).Title; *got != *title {
-		t.Errorf("title %q after the cut, want %q", *got, *title)
+	if got := b.product(1).Title.Value(); got != title {
+		t.Errorf("title %q after the cut, want %q", got, title)
 	}
 }
 

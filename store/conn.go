@@ -17,7 +17,9 @@ type conn struct {
 	dc    driver.Conn
 	db    *database
 	stmts map[string]*stmt
-	many  map[manyKey]string // texts of statements of many rows
+	// Texts of statements that are put together.
+	many    map[manyKey]string
+	updates map[updateKey]string
 }
 
 type stmt struct {
@@ -30,7 +32,7 @@ func (d *database) connect(ctx context.Context, query url.Values) (*conn, error)
 	if err != nil {
 		return nil, err
 	}
-	return &conn{dc: dc, db: d, stmts: make(map[string]*stmt), many: make(map[manyKey]string)}, nil
+	return &conn{dc: dc, db: d, stmts: map[string]*stmt{}, many: map[manyKey]string{}, updates: map[updateKey]string{}}, nil
 }
 
 func (c *conn) close() error {

@@ -137,7 +137,7 @@ func TestAnOpenDifferenceEndsWithWhatItIsAbout(t *testing.T) {
 			b.want(upsertOf(product(1, "v9", time.Now().AddDate(71, 0, 0).UnixMilli(), "1")), Applied)
 		},
 		"the shop catches up": func(b *bench) {
-			at := *b.product(1).ShopifyUpdatedAt
+			at := Millis(b.product(1).UpdatedAt.Value())
 			b.fetched(Read{Started: soon()}, product(1, "from nowhere", int64(at), "1"))
 		},
 		"it is deleted": func(b *bench) { b.want(deleteOf(1), Applied) },

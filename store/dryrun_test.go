@@ -164,7 +164,7 @@ func TestADryRunReportsWhatIsDamaged(t *testing.T) {
 					t.Errorf("the repair reports %q, want %q", got, want)
 				}
 				row := b.product(1)
-				if row.Status != "ACTIVE" || *row.Title != "Shirt v" || *row.Variants[0].ImageID != 72 || !b.fits(1) {
+				if row.Status != "ACTIVE" || row.Title.Value() != "Shirt v" || row.Variants[0].ImageID.Value() != 72 || !b.fits(1) {
 					t.Errorf("it was not mended: %+v", row)
 				}
 			})

@@ -96,12 +96,12 @@ func checkNewest(rt *rapid.T, b *bench, events []event) {
 		rt.Fatal(err)
 	}
 	want := last.change.Product
-	if *row.Title != want.Title.Value() || *row.ShopifyUpdatedAt != Millis(last.updated) {
-		rt.Fatalf("stored %s of %d, newest is %s of %d", *row.Title, *row.ShopifyUpdatedAt, want.Title.Value(), last.updated)
+	if row.Title.Value() != want.Title.Value() || Millis(row.UpdatedAt.Value()) != Millis(last.updated) {
+		rt.Fatalf("stored %s of %d, newest is %s of %d", row.Title.Value(), Millis(row.UpdatedAt.Value()), want.Title.Value(), last.updated)
 	}
 	var got, wanted []string
 	for _, v := range row.Variants {
-		got = append(got, fmt.Sprint(v.ExternalID, *v.Price))
+		got = append(got, fmt.Sprint(v.ExternalID, v.Price.Value()))
 	}
 	for _, v := range want.Variants.Value() {
 		wanted = append(wanted, fmt.Sprint(v.ID, v.Price.Value()))

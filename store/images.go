@@ -12,21 +12,26 @@ const unorderedImages = "the order of its images is not known"
 
 // whollyCarried reports whether a payload says everything that is kept of a
 // product, so that the stored row adds nothing to it.
-func whollyCarried(p *catalog.Product) bool {
-	return p.Coverage == catalog.Complete && !p.ImagesUnordered && p.Images.Present() && numbered(p) &&
-		!anyVariantPartial(p)
+func whollyCarried(p *catalog.Product) bool { return !p.ImagesUnordered && numbered(p) && !partial(p) }
+
+// partial reports whether a payload lacks a part of the content, or whole variants;
+// include_fields can cause that.
+func partial(p *catalog.Product) bool {
+	if p.Coverage != catalog.Complete || lacks(p, catalog.ProductFields) {
+		return true
+	}
+	variants := p.Variants.Value()
+	for i := range variants {
+		if lacks(&variants[i], catalog.VariantFields) {
+			return true
+		}
+	}
+	return false
 }
 
-// anyVariantPartial reports whether a carried variant lacks a field that
-// webhooks carry; include_fields can cause that.
-func anyVariantPartial(p *catalog.Product) bool {
-	for i := range p.Variants.Value() {
-		v := &p.Variants.Value()[i]
-		if !v.Title.Present() || !v.SKU.Present() || !v.Barcode.Present() || !v.Price.Present() ||
-			!v.CompareAtPrice.Present() || !v.Position.Present() || !v.Option1.Present() ||
-			!v.Option2.Present() || !v.Option3.Present() || !v.InventoryItemID.Present() ||
-			!v.InventoryQuantity.Present() || !v.InventoryPolicy.Present() || !v.Taxable.Present() ||
-			!v.ImageID.Present() || !v.CreatedAt.Present() || !v.UpdatedAt.Present() {
+func lacks[T any](of *T, fields []catalog.Kept[T]) bool {
+	for i := range fields {
+		if fields[i].Hashed && !fields[i].At(of).Present() {
 			return true
 		}
 	}
@@ -54,7 +59,7 @@ func missingPart(p *catalog.Product) string {
 // ImagesUnordered of the result says that the order of its images is a guess.
 func whole(old, p *catalog.Product) *catalog.Product {
 	full := p
-	if p.Coverage != catalog.Complete || !p.Images.Present() || anyVariantPartial(p) {
+	if partial(p) {
 		full = catalog.Merge(old, p)
 	}
 	if !p.ImagesUnordered && numbered(p) {

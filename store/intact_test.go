@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,12 +42,13 @@ func TestAReadOfEveryFieldMendsWhatTheHashHides(t *testing.T) {
 				t.Fatal(err)
 			}
 			after := b.product(7)
-			if after.Title == nil || *after.Title != *before.Title || after.Status != before.Status || after.Tags != before.Tags || len(after.Variants) != len(before.Variants) {
+			if after.Title.Value() != before.Title.Value() || after.Status != before.Status || !slices.Equal(after.Tags.Value(), before.Tags.Value()) ||
+				len(after.Variants) != len(before.Variants) {
 				t.Fatalf("after the read %+v, before the damage %+v", after, before)
 			}
 			for i, v := range after.Variants {
-				if *v.Price != *before.Variants[i].Price || v.ExternalID != before.Variants[i].ExternalID {
-					t.Errorf("variant %d: price %s, before the damage %s", v.ExternalID, *v.Price, *before.Variants[i].Price)
+				if v.Price.Value() != before.Variants[i].Price.Value() || v.ExternalID != before.Variants[i].ExternalID {
+					t.Errorf("variant %d: price %s, before the damage %s", v.ExternalID, v.Price.Value(), before.Variants[i].Price.Value())
 				}
 			}
 			drift, err := b.s.Drift(t.Context(), run.ID, 0, 10)

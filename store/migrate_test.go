@@ -45,12 +45,12 @@ func firstFile(t *testing.T) string {
 		INSERT INTO products (id, shop, merchant_id, external_id, status, shopify_status, selected, shopify_updated_at, content_hash,
 		                      synced_at, source, published_at, shopify_created_at, title, vendor, product_type, handle, tags, options, images, body_html)
 		VALUES (3, ?, 'm1', 7, 'ACTIVE', 'active', 1, 10000, ?, 5, 'webhook', 1000, 1000, 'Shirt v1', 'Acme', 'Shirts', 'shirt', ?, ?, ?, '<p>soft</p>')`,
-		testShop, p.ContentHash().String(), tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images))
+		testShop, p.ContentHash().String(), arg(&p.Tags), arg(&p.Options), arg(&p.Images))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range p.Variants.Value() {
-		if _, err := db.Exec(insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		if _, err := db.Exec(insertOneVariant(),
 			appendVariant(nil, 3, &p.Variants.Value()[i])...); err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 	b.reopen()
 	t.Cleanup(func() { b.s.Close() })
 	row := b.product(7)
-	if row.ID != 3 || *row.Title != "Shirt v1" || len(row.Variants) != 2 || *row.Variants[1].Price != "2" {
+	if row.ID != 3 || row.Title.Value() != "Shirt v1" || len(row.Variants) != 2 || row.Variants[1].Price.Value() != "2" {
 		t.Errorf("product %+v", row)
 	}
 	b.want(upsertOf(product(8, "v1", 10_000, "1")), Stale)

@@ -21,8 +21,10 @@ const (
 
 // MarshalJSON implements json.Marshaler. It never fails: one odd time must not
 // cost the answer that it is in.
-func (m Millis) MarshalJSON() ([]byte, error) {
-	return min(max(m, firstMillis), lastMillis).Time().UTC().MarshalJSON()
+func (m Millis) MarshalJSON() ([]byte, error) { return m.appendJSON(nil), nil }
+
+func (m Millis) appendJSON(b []byte) []byte {
+	return min(max(m, firstMillis), lastMillis).Time().UTC().AppendFormat(b, `"`+time.RFC3339Nano+`"`)
 }
 
 // UnmarshalJSON implements json.Unmarshaler. As with time.Time, null changes

@@ -120,7 +120,7 @@ func TestSameContentTriggeredLaterInItsSecondStands(t *testing.T) {
 	}
 	b.title(1, "Shirt v1")
 	p, err := b.s.Product(t.Context(), testShop, 1)
-	if err != nil || len(p.Variants) == 0 || *p.Variants[0].ShopifyUpdatedAt != 23_000 {
+	if err != nil || len(p.Variants) == 0 || Millis(p.Variants[0].UpdatedAt.Value()) != 23_000 {
 		t.Errorf("product %+v, %v: want the variant's time of the later one", p, err)
 	}
 }
@@ -243,7 +243,7 @@ func TestInventoryWantsOneFetchOfTheOwner(t *testing.T) {
 	if len(got) != 2 || got[WantProduct] != 1 || got[WantInventoryItem] != 999 {
 		t.Errorf("wanted %v", got)
 	}
-	if q := *b.product(1).Variants[0].InventoryQuantity; q != 3 {
+	if q := b.product(1).Variants[0].InventoryQuantity.Value(); q != 3 {
 		t.Errorf("quantity %d, want the old total", q)
 	}
 }

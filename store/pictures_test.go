@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -41,16 +40,12 @@ func picturedRead(updated int64) *catalog.Product {
 func (b *bench) showsPictures(want ...any) {
 	b.t.Helper()
 	row := b.product(1)
-	var images []catalog.Image
-	if err := json.Unmarshal([]byte(row.Images), &images); err != nil {
-		b.t.Fatal(err)
-	}
 	var got []any
-	for _, m := range images {
+	for _, m := range row.Images.Value() {
 		got = append(got, m.ID, m.VariantIDs)
 	}
-	if id := row.Variants[0].ImageID; id != nil {
-		got = append(got, *id)
+	if id, ok := row.Variants[0].ImageID.Get(); ok {
+		got = append(got, id)
 	}
 	none := []int64(nil)
 	for i, v := range want {

@@ -79,8 +79,8 @@ func TestStockOfAShopThatWasAddedAgainIsFetched(t *testing.T) {
 	if err := b.s.PutShop(t.Context(), Shop{Shop: testShop}); err != nil {
 		t.Fatal(err)
 	}
-	item := b.product(1).Variants[0].InventoryItemID
-	b.want(catalog.Change{Kind: catalog.Inventory, ID: *item}, Applied)
+	item := b.product(1).Variants[0].InventoryItemID.Value()
+	b.want(catalog.Change{Kind: catalog.Inventory, ID: item}, Applied)
 	if w := b.wanted(); len(w) != 1 || w[0].ID != 1 || w[0].Kind != WantProduct {
 		t.Errorf("wanted %v", w)
 	}

@@ -6,11 +6,9 @@ import (
 )
 
 const (
-	productArgs = 25
-	variantArgs = 20
-	changeArgs  = 6
-	seenArgs    = 3
-	bufferRows  = 64 // most rows of one statement
+	changeArgs = 6
+	seenArgs   = 3
+	bufferRows = 64 // most rows of one statement
 )
 
 // rowBuffer holds back the rows of a bulk transaction that nothing reads before
@@ -30,8 +28,8 @@ type rowBuffer struct {
 func newRowBuffer() *rowBuffer {
 	return &rowBuffer{
 		made:     make(map[int64]bool),
-		products: make([]any, 0, (bufferRows+8)*productArgs),
-		variants: make([]any, 0, (4*bufferRows+100)*variantArgs),
+		products: make([]any, 0, (bufferRows+8)*productArgs()),
+		variants: make([]any, 0, (4*bufferRows+100)*variantArgs()),
 		changes:  make([]any, 0, (4*bufferRows+8)*changeArgs),
 	}
 }
@@ -47,10 +45,10 @@ func (t *tx) flush() error {
 	if b == nil {
 		return nil
 	}
-	if err := t.insertMany(insertProduct, productArgs, b.products); err != nil {
+	if err := t.insertMany(insertProduct(), productArgs(), b.products); err != nil {
 		return fmt.Errorf("insert products: %w", err)
 	}
-	if err := t.insertMany(insertVariant, variantArgs, b.variants); err != nil {
+	if err := t.insertMany(insertVariant(), variantArgs(), b.variants); err != nil {
 		return fmt.Errorf("insert variants: %w", err)
 	}
 	if err := t.insertMany(insertChange, changeArgs, b.changes); err != nil {
@@ -71,7 +69,7 @@ func (t *tx) written(id int64) error {
 
 // full reports whether the buffer holds enough rows for whole statements.
 func (b *rowBuffer) full() bool {
-	return len(b.variants) >= 4*bufferRows*variantArgs || len(b.changes) >= 4*bufferRows*changeArgs || len(b.products) >= bufferRows*productArgs
+	return len(b.variants) >= 4*bufferRows*variantArgs() || len(b.changes) >= 4*bufferRows*changeArgs || len(b.products) >= bufferRows*productArgs()
 }
 
 // nextProduct numbers a new product whose row is held back, as AUTOINCREMENT
@@ -102,7 +100,7 @@ func (t *tx) insertMany(insert string, width int, args []any) error {
 		}
 		sql, ok := t.conn.many[manyKey{insert, rows}]
 		if !ok {
-			one := "(?" + strings.Repeat(", ?", width-1) + ")"
+			one := marks(width)
 			sql = strings.Replace(insert, "INSERT", "INSERT OR FAIL", 1) + one + strings.Repeat(", "+one, rows-1)
 			t.conn.many[manyKey{insert, rows}] = sql
 		}

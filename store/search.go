@@ -33,16 +33,10 @@ type SearchFilter struct {
 	Brief  bool   // leave out body_html
 }
 
-// FoundProduct is one product of a list, without its variants.
-type FoundProduct struct {
-	ProductRow
-	VariantCount int64 `json:"variant_count"`
-}
-
 // SearchPage is one page of products, by shop and internal id. Products that
 // are inserted between two pages never move others: each appears once.
 type SearchPage struct {
-	Products []FoundProduct
+	Products []ProductRow
 	Next     string // cursor of the page behind, "" at the end
 	Prev     string // cursor of the page before, "" at the beginning
 }
@@ -295,9 +289,9 @@ func (r reading) byKey(f SearchFilter, from *place, backward bool) ([]place, err
 }
 
 // found loads the products of a page.
-func (r reading) found(places []place, brief bool) ([]FoundProduct, error) {
-	products := make([]FoundProduct, 0, len(places))
-	columns := productRowColumns
+func (r reading) found(places []place, brief bool) ([]ProductRow, error) {
+	products := make([]ProductRow, 0, len(places))
+	columns := productRowColumns()
 	if brief {
 		columns = strings.Replace(columns, "body_html", "NULL", 1)
 	}
@@ -309,11 +303,11 @@ func (r reading) found(places []place, brief bool) ([]FoundProduct, error) {
 		if err != nil {
 			return nil, classify(fmt.Errorf("read product: %w", err))
 		}
-		f := FoundProduct{ProductRow: row}
-		if err := r.tx.QueryRowContext(r.ctx, `SELECT count(*) FROM variants WHERE product_id = ?`, p.id).Scan(&f.VariantCount); err != nil {
+		err = r.tx.QueryRowContext(r.ctx, `SELECT count(*) FROM variants WHERE product_id = ?`, p.id).Scan(&row.VariantCount)
+		if err != nil {
 			return nil, classify(fmt.Errorf("count variants: %w", err))
 		}
-		products = append(products, f)
+		products = append(products, row)
 	}
 	return products, nil
 }

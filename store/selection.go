@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -113,20 +114,20 @@ func (t *tx) judge(shop string, sel catalog.Selection) (judged, error) {
 	err := t.each(`
 		SELECT id, external_id, status, shopify_status, selected, vendor, product_type, tags, published_at
 		FROM products WHERE shop = ?`, 9, func(row []driver.Value) error {
-		tags, err := jsonField[[]string](row[7])
+		p := catalog.Product{ID: asInt(row[1])}
+		err := errors.Join(setCell(&p.Status, row[3]), setCell(&p.Vendor, row[5]), setCell(&p.ProductType, row[6]),
+			setCell(&p.Tags, row[7]), setCell(&p.PublishedAt, row[8]))
 		if err != nil {
 			return fmt.Errorf("column tags: %w", err)
 		}
-		p := &catalog.Product{ID: asInt(row[1]), Status: field[string](row[3]), Vendor: field[string](row[5]),
-			ProductType: field[string](row[6]), Tags: tags, PublishedAt: field[int64](row[8])}
 		for field, counts := range j.values {
-			for _, value := range field.Values(p) {
+			for _, value := range field.Values(&p) {
 				counts[value]++
 			}
 		}
 		delete(missing, p.ID)
-		selected := sel.Selects(p)
-		c := turn{asInt(row[0]), p.ID, asText(row[2]), statusOf(selected, p), selected}
+		selected := sel.Selects(&p)
+		c := turn{asInt(row[0]), p.ID, asText(row[2]), statusOf(selected, &p), selected}
 		j.count(c)
 		if selected != (asInt(row[4]) != 0) {
 			j.turns = append(j.turns, c)

@@ -115,8 +115,8 @@ func TestDraftsAreInactiveButKeptCurrent(t *testing.T) {
 			p := product(1, "v2", 20_000, "1")
 			p.Status = catalog.Of(status)
 			b.want(upsertOf(p), Applied)
-			if row := b.product(1); row.Status != "INACTIVE" || *row.Title != "Shirt v2" {
-				t.Errorf("%s %s", row.Status, *row.Title)
+			if row := b.product(1); row.Status != "INACTIVE" || row.Title.Value() != "Shirt v2" {
+				t.Errorf("%s %s", row.Status, row.Title.Value())
 			}
 		})
 	}

@@ -136,7 +136,7 @@ func (b *bench) product(id int64) ProductRow {
 // products returns the products of a shop, without their variants.
 func (b *bench) products(shop string) []ProductRow {
 	b.t.Helper()
-	list, err := query(context.Background(), b.s, scanProduct, `SELECT `+productRowColumns+` FROM products WHERE shop = ? ORDER BY id`, shop)
+	list, err := query(context.Background(), b.s, scanProduct, `SELECT `+productRowColumns()+` FROM products WHERE shop = ? ORDER BY id`, shop)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (b *bench) absent(id int64) {
 
 func (b *bench) title(id int64, want string) {
 	b.t.Helper()
-	if got := *b.product(id).Title; got != want {
+	if got := b.product(id).Title.Value(); got != want {
 		b.t.Fatalf("title %q, want %q", got, want)
 	}
 }

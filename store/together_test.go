@@ -105,13 +105,13 @@ func TestNoReaderEverSeesHalfAnEdit(t *testing.T) {
 		}
 		var sum int64
 		for _, v := range row.Variants {
-			n, err := strconv.ParseInt(*v.Price, 10, 64)
+			n, err := strconv.ParseInt(v.Price.Value(), 10, 64)
 			if err != nil {
 				return "", 0, 0, err
 			}
 			sum += n
 		}
-		return *row.Title, len(row.Variants), sum, nil
+		return row.Title.Value(), len(row.Variants), sum, nil
 	})
 	other, err := sql.Open("sqlite", dsn(b.path, url.Values{"mode": {"ro"}}))
 	if err != nil {
@@ -136,7 +136,7 @@ func TestNoReaderEverSeesHalfAnEdit(t *testing.T) {
 		list, err := variants(context.Background(), b.s, 1)
 		var sum int64
 		for _, v := range list {
-			n, err := strconv.ParseInt(*v.Price, 10, 64)
+			n, err := strconv.ParseInt(v.Price.Value(), 10, 64)
 			if err != nil {
 				return "", 0, 0, err
 			}

@@ -241,7 +241,7 @@ func (t *tx) learn(m *matter, v *verdict) error {
 		return err
 	}
 	if v.fed {
-		err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, imagesArg(v.full.Images), m.h.id)
+		err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, arg(&v.full.Images), m.h.id)
 		if err != nil {
 			return err
 		}
@@ -299,23 +299,25 @@ func (t *tx) confirmed(m *matter) error {
 
 // load reads a stored product with its variants, every field present.
 func (t *tx) load(id int64) (*catalog.Product, error) {
-	var row [productColumnCount]driver.Value
-	found, err := t.one(`SELECT `+productColumns+` FROM products WHERE id = ?`, row[:], id)
+	row := make([]driver.Value, len(catalog.ProductFields)+1)
+	found, err := t.one(`SELECT `+productColumns()+`, external_id FROM products WHERE id = ?`, row, id)
 	if err != nil {
 		return nil, fmt.Errorf("read product: %w", err)
 	}
 	if !found {
 		return nil, fmt.Errorf("read product %d: %w", id, ErrNotFound)
 	}
-	p, err := productFromRow(row[:])
-	if err != nil {
+	p := &catalog.Product{ID: asInt(row[len(row)-1]), Coverage: catalog.Complete, VariantsComplete: true}
+	if err := readFields(p, catalog.ProductFields, row); err != nil {
 		return nil, err
 	}
 	var variants []catalog.Variant
-	err = t.each(`SELECT `+variantColumns+` FROM variants WHERE product_id = ? ORDER BY external_id`, variantColumnCount,
-		func(row []driver.Value) error {
-			variants = append(variants, variantFromRow(row))
-			return nil
+	err = t.each(`SELECT `+variantColumns()+`, external_id FROM variants WHERE product_id = ? ORDER BY external_id`,
+		len(catalog.VariantFields)+1, func(row []driver.Value) error {
+			v := catalog.Variant{ID: asInt(row[len(row)-1])}
+			err := readFields(&v, catalog.VariantFields, row)
+			variants = append(variants, v)
+			return err
 		}, id)
 	if err != nil {
 		return nil, fmt.Errorf("read variants: %w", err)

@@ -25,8 +25,8 @@ func TestVariantsKeepTheirIDsAndMissingOnesGo(t *testing.T) {
 	if len(after) != 3 || after[100].ID != before[0].ID || after[101].ID != before[1].ID {
 		t.Errorf("variants %v after %v", after, before)
 	}
-	if *after[101].Price != "2.50" || *after[150].Price != "9" {
-		t.Errorf("prices %v %v", *after[101].Price, *after[150].Price)
+	if after[101].Price.Value() != "2.50" || after[150].Price.Value() != "9" {
+		t.Errorf("prices %v %v", after[101].Price.Value(), after[150].Price.Value())
 	}
 }
 
@@ -40,8 +40,8 @@ func TestATruncatedBodyRemovesNothingAndWantsOneFetch(t *testing.T) {
 		b.want(upsertOf(p), Applied)
 	}
 	row := b.product(1)
-	if len(row.Variants) != 3 || *row.Variants[0].Price != "7" || *row.Title != "Shirt v2" {
-		t.Errorf("%d variants, first price %s", len(row.Variants), *row.Variants[0].Price)
+	if len(row.Variants) != 3 || row.Variants[0].Price.Value() != "7" || row.Title.Value() != "Shirt v2" {
+		t.Errorf("%d variants, first price %s", len(row.Variants), row.Variants[0].Price.Value())
 	}
 	if w := b.wanted(); len(w) != 1 {
 		t.Errorf("wanted %v", w)
@@ -54,15 +54,15 @@ func TestAnAbsentFieldKeepsItsValueAndNullClearsIt(t *testing.T) {
 	p := &catalog.Product{ID: 1, UpdatedAt: catalog.Of[int64](20_000), Vendor: catalog.Null[string](), Coverage: catalog.Partial}
 	b.want(upsertOf(p), Applied)
 	row := b.product(1)
-	if *row.Title != "Shirt v1" || row.Vendor != nil || len(row.Variants) != 1 {
-		t.Errorf("title %v vendor %v, %d variants", *row.Title, row.Vendor, len(row.Variants))
+	if row.Title.Value() != "Shirt v1" || !row.Vendor.IsNull() || len(row.Variants) != 1 {
+		t.Errorf("title %v vendor %v, %d variants", row.Title.Value(), row.Vendor, len(row.Variants))
 	}
 	v := catalog.Variant{ID: 100, SKU: catalog.Null[string](), Price: catalog.Of("5")}
 	p = &catalog.Product{ID: 1, UpdatedAt: catalog.Of[int64](30_000), Variants: catalog.Of([]catalog.Variant{v}), VariantsComplete: true, Coverage: catalog.Partial}
 	b.want(upsertOf(p), Applied)
 	got := b.product(1).Variants[0]
-	if got.SKU != nil || *got.Price != "5" || *got.Option1 != "S" {
-		t.Errorf("sku %v price %s option %v", got.SKU, *got.Price, got.Option1)
+	if !got.SKU.IsNull() || got.Price.Value() != "5" || got.Option1.Value() != "S" {
+		t.Errorf("sku %v price %s option %v", got.SKU, got.Price.Value(), got.Option1)
 	}
 }
 
@@ -73,8 +73,8 @@ func TestWeightOutlivesWebhooksThatCarryNone(t *testing.T) {
 	b.want(upsertOf(p), Applied)
 	b.want(upsertOf(product(1, "v2", 20_000, "2")), Applied)
 	got := b.product(1).Variants[0]
-	if got.WeightGrams == nil || *got.WeightGrams != 250 || *got.Price != "2" {
-		t.Errorf("weight %v price %s", got.WeightGrams, *got.Price)
+	if got.WeightGrams.Value() != 250 || got.Price.Value() != "2" {
+		t.Errorf("weight %v price %s", got.WeightGrams, got.Price.Value())
 	}
 }
 
@@ -101,8 +101,8 @@ func TestAProductAndItsVariantsChangeTogether(t *testing.T) {
 			b.fail(nil)
 			b.reopen()
 			row := b.product(1)
-			if *row.Title != "Shirt v1" || len(row.Variants) != 2 || *row.Variants[0].Price != "1" {
-				t.Errorf("title %s, %d variants", *row.Title, len(row.Variants))
+			if row.Title.Value() != "Shirt v1" || len(row.Variants) != 2 || row.Variants[0].Price.Value() != "1" {
+				t.Errorf("title %s, %d variants", row.Title.Value(), len(row.Variants))
 			}
 			if got := b.kinds(seq); len(got) != 0 {
 				t.Errorf("the feed has %v of a change that was rolled back", got)
@@ -132,8 +132,8 @@ func TestAProductAndItsVariantsChangeTogether(t *testing.T) {
 			t.Errorf("sent again: %s, want duplicate", res.Outcome)
 		}
 		row := b.product(1)
-		if *row.Title != "Shirt v2" || len(row.Variants) != 3 {
-			t.Errorf("title %s, %d variants", *row.Title, len(row.Variants))
+		if row.Title.Value() != "Shirt v2" || len(row.Variants) != 3 {
+			t.Errorf("title %s, %d variants", row.Title.Value(), len(row.Variants))
 		}
 		b.kinds(0)
 	})
@@ -240,8 +240,8 @@ func TestNoReaderSeesAMixtureOfVersions(t *testing.T) {
 					t.Errorf("a reader saw %d variants", len(row.Variants))
 				}
 				for _, v := range row.Variants {
-					if "Shirt "+*v.Price != *row.Title {
-						t.Errorf("a reader saw price %s under %s", *v.Price, *row.Title)
+					if "Shirt "+v.Price.Value() != row.Title.Value() {
+						t.Errorf("a reader saw price %s under %s", v.Price.Value(), row.Title.Value())
 						return
 					}
 				}
@@ -280,7 +280,7 @@ func TestWeightsComeWithReadsOfTheSameVersion(t *testing.T) {
 		if got := b.kinds(seq); len(got) != step.feed {
 			t.Errorf("%d g: feed %v", step.grams, got)
 		}
-		if got := b.product(1).Variants[0].WeightGrams; got == nil || *got != step.grams {
+		if got := b.product(1).Variants[0].WeightGrams.Value(); got != step.grams {
 			t.Errorf("%d g: stored %v", step.grams, got)
 		}
 	}

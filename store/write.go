@@ -3,6 +3,9 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"stockroom/internal/catalog"
 )
@@ -24,8 +27,9 @@ func statusOf(selected bool, p *catalog.Product) string {
 // insertProductAs writes a product under a given internal id, or the next one
 // when id is nil.
 func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, selected bool, hash string) error {
-	args := append(make([]any, 0, productArgs), id, shop, orNull(t.s.merchantOf(shop)), p.ID)
-	rowID, err := t.putProduct(t.appendProduct(args, p, &o, selected, hash))
+	args := append(make([]any, 0, productArgs()), id, shop, orNull(t.s.merchantOf(shop)), p.ID)
+	args = t.appendNoted(args, p, &o, selected, hash)
+	rowID, err := t.putProduct(appendFields(args, p, catalog.ProductFields))
 	if err != nil {
 		return fmt.Errorf("insert product: %w", err)
 	}
@@ -46,24 +50,43 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 	return t.fail("after change feed")
 }
 
-// written are the columns of a product that every version brings.
-const written = `status, shopify_status, selected, shopify_updated_at, triggered_ns, content_hash, synced_at, read_at,
-	source, source_ref, delivery_id, published_at, shopify_created_at, title, vendor, product_type, handle, tags,
-	options, images, body_html`
+// noted are the columns of a product that every version brings, beside what is kept
+// of it.
+const noted = `status, selected, triggered_ns, content_hash, synced_at, read_at, source, source_ref, delivery_id`
 
-func (t *tx) appendProduct(args []any, p *catalog.Product, o *origin, selected bool, hash string) []any {
-	return append(args,
-		statusOf(selected, p), arg(p.Status), bit(selected), arg(p.UpdatedAt), orNull(o.triggered), hash, t.now, o.readAt(),
-		o.source, orNull(o.ref), orNull(o.delivery), arg(p.PublishedAt), arg(p.CreatedAt), arg(p.Title), arg(p.Vendor),
-		arg(p.ProductType), arg(p.Handle), tagsArg(p.Tags), optionsArg(p.Options), imagesArg(p.Images), arg(p.BodyHTML))
+func (t *tx) appendNoted(args []any, p *catalog.Product, o *origin, selected bool, hash string) []any {
+	return append(args, statusOf(selected, p), bit(selected), orNull(o.triggered), hash, t.now, o.readAt(),
+		o.source, orNull(o.ref), orNull(o.delivery))
 }
 
-const insertProduct = `INSERT INTO products (id, shop, merchant_id, external_id, ` + written + `) VALUES `
+const (
+	productHead = `id, shop, merchant_id, external_id, ` + noted
+	variantHead = `product_id, external_id, row_hash`
+)
+
+// An INSERT of a product and of a variant up to its values, and with those of one
+// row; productArgs and variantArgs are how many values a row has.
+var (
+	insertProduct = sync.OnceValue(func() string {
+		return `INSERT INTO products (` + productHead + `, ` + productColumns() + `) VALUES `
+	})
+	insertVariant = sync.OnceValue(func() string {
+		return `INSERT INTO variants (` + variantHead + `, ` + variantColumns() + `) VALUES `
+	})
+	insertOneProduct = sync.OnceValue(func() string { return insertProduct() + marks(productArgs()) })
+	insertOneVariant = sync.OnceValue(func() string { return insertVariant() + marks(variantArgs()) })
+)
+
+func productArgs() int { return 13 + len(catalog.ProductFields) }
+func variantArgs() int { return 3 + len(catalog.VariantFields) }
+
+// marks are the places of a row's values in a statement.
+func marks(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
 
 // putProduct writes a product's row, or holds it back, and returns its number.
 func (t *tx) putProduct(args []any) (int64, error) {
 	if t.rows == nil {
-		return t.insert(insertProduct+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, args...)
+		return t.insert(insertOneProduct(), args...)
 	}
 	id, err := t.nextProduct()
 	if err != nil {
@@ -83,10 +106,8 @@ func (t *tx) update(m *matter, v *verdict) error {
 			return err
 		}
 	}
-	args := t.appendProduct(make([]any, 0, productArgs), v.full, &m.o, m.selected, m.hash)
-	err := t.do("update product", `
-		UPDATE products SET (`+written+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?`,
-		append(args, m.h.id)...)
+	args := t.appendNoted(make([]any, 0, productArgs()), v.full, &m.o, m.selected, m.hash)
+	err := setFields(t, `UPDATE products SET (`+noted, args, v.full, catalog.ProductFields, nil, m.h.id)
 	if err != nil {
 		return err
 	}
@@ -126,10 +147,14 @@ func (t *tx) turned(shop string, id int64, before, after, cause string) error {
 // adds new ones and, only when the payload is known to carry all, removes those
 // it does not name. A variant that stays keeps its internal id.
 func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
-	type stored struct{ id, hash int64 }
+	type stored struct {
+		id, hash int64
+		keys     []driver.Value
+	}
 	have := make(map[int64]stored, len(p.Variants.Value()))
-	err := t.each(`SELECT external_id, id, row_hash FROM variants WHERE product_id = ?`, 3, func(row []driver.Value) error {
-		have[asInt(row[0])] = stored{id: asInt(row[1]), hash: asInt(row[2])}
+	const all = `SELECT external_id, id, row_hash, sku, inventory_item_id, barcode FROM variants WHERE product_id = ?`
+	err := t.each(all, 3+len(variantKeys), func(row []driver.Value) error {
+		have[asInt(row[0])] = stored{id: asInt(row[1]), hash: asInt(row[2]), keys: slices.Clone(row[3:])}
 		return nil
 	}, productID)
 	if err != nil {
@@ -153,8 +178,8 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 		switch {
 		case !ok:
 			err = t.insertVariant(productID, v)
-		case old.hash != rowHash(v):
-			err = t.updateVariant(old.id, v)
+		default:
+			err = t.updateVariant(old.id, old.hash, old.keys, v)
 		}
 		if err != nil {
 			return err
@@ -172,42 +197,62 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 	return nil
 }
 
-// The columns of a variant that have an index, and the others. SQLite rewrites the
-// entries of an index whenever its column is set.
-const (
-	variantKeys = `sku, inventory_item_id, barcode`
-	variantRest = `row_hash, position, inventory_quantity, title, price, compare_at_price, option1, option2, option3,
-		inventory_policy, taxable, image_id, shopify_created_at, shopify_updated_at`
-	insertVariant = `
-		INSERT INTO variants (product_id, external_id, ` + variantKeys + `, ` + variantRest + `, weight_grams) VALUES `
-)
-
 func (t *tx) insertVariant(productID int64, v *catalog.Variant) error {
-	return t.do("insert variant", insertVariant+`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		appendVariant(make([]any, 0, variantArgs), productID, v)...)
+	return t.do("insert variant", insertOneVariant(), appendVariant(make([]any, 0, variantArgs()), productID, v)...)
 }
 
 func appendVariant(args []any, productID int64, v *catalog.Variant) []any {
-	return append(args,
-		productID, v.ID, arg(v.SKU), arg(v.InventoryItemID), arg(v.Barcode),
-		rowHash(v), arg(v.Position), arg(v.InventoryQuantity), arg(v.Title), arg(v.Price), arg(v.CompareAtPrice),
-		arg(v.Option1), arg(v.Option2), arg(v.Option3), arg(v.InventoryPolicy), flag(v.Taxable), arg(v.ImageID),
-		arg(v.CreatedAt), arg(v.UpdatedAt), arg(v.WeightGrams))
+	return appendFields(append(args, productID, v.ID, rowHash(v)), v, catalog.VariantFields)
 }
 
-// updateVariant writes a variant's fields. The indexed ones have a statement of
-// their own that does nothing when they are unchanged. A weight that is absent
-// keeps the stored one.
-func (t *tx) updateVariant(id int64, v *catalog.Variant) error {
-	args := appendVariant(make([]any, 0, variantArgs+2), id, v)
-	keys, rest := args[2:5], args[5:]
-	err := t.do("update variant", `
-		UPDATE variants SET (`+variantRest+`) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?),
-		       weight_grams = iif(?16, ?15, weight_grams) WHERE id = ?17`, append(rest, bit(v.WeightGrams.Present()), id)...)
-	if err != nil {
-		return err
+// updateVariant writes a variant over its row, unless the row was last written from
+// the same values.
+func (t *tx) updateVariant(id, hash int64, keys []driver.Value, v *catalog.Variant) error {
+	is := rowHash(v)
+	if is == hash {
+		return nil
 	}
-	return t.do("update variant's keys", `
-		UPDATE variants SET (`+variantKeys+`) = (?1, ?2, ?3)
-		WHERE id = ?4 AND (`+variantKeys+`) IS NOT (?1, ?2, ?3)`, keys[0], keys[1], keys[2], id)
+	args := append(make([]any, 0, variantArgs()), is)
+	return setFields(t, `UPDATE variants SET (row_hash`, args, v, catalog.VariantFields, keys, id)
+}
+
+// variantKeys are the fields of a variant that have an index. SQLite rewrites an
+// index's entries whenever its column is set, so they are set only when they change.
+var variantKeys = []string{"sku", "inventory_item_id", "barcode"}
+
+// setFields writes the fields that are carried over a row: an absent one keeps its
+// stored value. update is the statement up to the columns of args, keys are the
+// stored values of variantKeys, nil for a product.
+func setFields[T any](t *tx, update string, args []any, of *T, fields []catalog.Kept[T], keys []driver.Value, id int64) error {
+	key := updateKey{update: update}
+	for i := range fields {
+		c := fields[i].At(of)
+		if !c.Present() {
+			continue
+		}
+		value := arg(c)
+		if at := slices.Index(variantKeys, fields[i].Name); at >= 0 && keys != nil && keys[at] == value {
+			continue
+		}
+		key.fields |= 1 << i
+		args = append(args, value)
+	}
+	text, ok := t.conn.updates[key]
+	if !ok {
+		text = update
+		for i := range fields {
+			if key.fields&(1<<i) != 0 {
+				text += ", " + fields[i].ColumnName()
+			}
+		}
+		text += ") = " + marks(len(args)) + " WHERE id = ?"
+		t.conn.updates[key] = text
+	}
+	return t.do("update row", text, append(args, id)...)
+}
+
+// updateKey names an UPDATE of some fields.
+type updateKey struct {
+	update string
+	fields uint64
 }

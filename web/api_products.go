@@ -16,9 +16,9 @@ const maxQuery = 400
 
 // ProductList is a page of the API's list of products.
 type ProductList struct {
-	Products []store.FoundProduct `json:"products"`
-	Next     *string              `json:"next"`
-	Prev     *string              `json:"prev"`
+	Products []store.ProductRow `json:"products"`
+	Next     *string            `json:"next"`
+	Prev     *string            `json:"prev"`
 }
 
 func (s *Server) apiProducts(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {

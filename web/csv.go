@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -82,19 +81,11 @@ func csvRecord(out io.Writer, cells []string) error {
 }
 
 func csvLines(p *store.ProductRow) ([]map[string]string, error) {
-	var tags []string
-	var options []catalog.Option
-	var images []catalog.Image
-	for _, column := range []struct {
-		name string
-		text store.RawJSON
-		into any
-	}{{"tags", p.Tags, &tags}, {"options", p.Options, &options}, {"images", p.Images, &images}} {
-		if err := json.Unmarshal([]byte(column.text), column.into); err != nil {
-			return nil, fmt.Errorf("column %s: %w", column.name, err)
-		}
+	if column := p.Unreadable(); column != "" {
+		return nil, fmt.Errorf("column %s can't be read", column)
 	}
-	handle := text(p.Handle)
+	images := p.Images.Value()
+	handle := p.Handle.Value()
 	if handle == "" {
 		handle = strconv.FormatInt(p.ExternalID, 10)
 	}
@@ -103,10 +94,10 @@ func csvLines(p *store.ProductRow) ([]map[string]string, error) {
 		lines[i] = map[string]string{"Handle": handle}
 	}
 	first := lines[0]
-	first["Title"], first["Body (HTML)"], first["Vendor"], first["Type"] = text(p.Title), text(p.BodyHTML), text(p.Vendor), text(p.ProductType)
-	first["Tags"], first["Status"] = strings.Join(tags, ", "), text(p.ShopifyStatus)
-	first["Published"] = strconv.FormatBool(p.PublishedAt != nil)
-	for i, o := range options {
+	first["Title"], first["Body (HTML)"], first["Vendor"], first["Type"] = p.Title.Value(), p.BodyHTML.Value(), p.Vendor.Value(), p.ProductType.Value()
+	first["Tags"], first["Status"] = strings.Join(p.Tags.Value(), ", "), p.Product.Status.Value()
+	first["Published"] = strconv.FormatBool(!p.PublishedAt.IsNull())
+	for i, o := range p.Options.Value() {
 		if i < 3 {
 			first[fmt.Sprintf("Option%d Name", i+1)] = o.Name
 		}
@@ -124,16 +115,16 @@ func csvLines(p *store.ProductRow) ([]map[string]string, error) {
 }
 
 func csvVariant(line map[string]string, v *store.VariantRow, images []catalog.Image) {
-	line["Option1 Value"], line["Option2 Value"], line["Option3 Value"] = text(v.Option1), text(v.Option2), text(v.Option3)
-	line["Variant SKU"], line["Variant Barcode"] = text(v.SKU), text(v.Barcode)
-	line["Variant Price"], line["Variant Compare At Price"] = text(v.Price), text(v.CompareAtPrice)
+	line["Option1 Value"], line["Option2 Value"], line["Option3 Value"] = v.Option1.Value(), v.Option2.Value(), v.Option3.Value()
+	line["Variant SKU"], line["Variant Barcode"] = v.SKU.Value(), v.Barcode.Value()
+	line["Variant Price"], line["Variant Compare At Price"] = v.Price.Value(), v.CompareAtPrice.Value()
 	line["Variant Grams"], line["Variant Inventory Qty"] = whole(v.WeightGrams), whole(v.InventoryQuantity)
-	line["Variant Inventory Policy"] = strings.ToLower(text(v.InventoryPolicy))
-	if v.Taxable != nil {
-		line["Variant Taxable"] = strconv.FormatBool(*v.Taxable)
+	line["Variant Inventory Policy"] = strings.ToLower(v.InventoryPolicy.Value())
+	if taxable, ok := v.Taxable.Get(); ok {
+		line["Variant Taxable"] = strconv.FormatBool(taxable)
 	}
 	for _, m := range images {
-		if slices.Contains(m.VariantIDs, v.ExternalID) || v.ImageID != nil && m.ID == *v.ImageID {
+		if slices.Contains(m.VariantIDs, v.ExternalID) || v.ImageID == catalog.Of(m.ID) {
 			line["Variant Image"] = m.Src
 		}
 	}
@@ -146,11 +137,11 @@ func text(s *string) string {
 	return *s
 }
 
-func whole(n *int64) string {
-	if n == nil {
-		return ""
+func whole(f catalog.Field[int64]) string {
+	if n, ok := f.Get(); ok {
+		return strconv.FormatInt(n, 10)
 	}
-	return strconv.FormatInt(*n, 10)
+	return ""
 }
 
 // guardedCell puts an apostrophe before a cell that a spreadsheet would evaluate:

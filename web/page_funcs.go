@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"stockroom/internal/catalog"
 	"stockroom/internal/status"
 	"stockroom/store"
 )
@@ -36,7 +35,6 @@ func pageFuncs() template.FuncMap {
 		"name":      productName,
 		"titleOf":   titleOf,
 		"stateOf":   stateOf,
-		"tagsOf":    func(raw store.RawJSON) string { return strings.Join(jsonList[string](raw), ", ") },
 		"optionsOf": optionsOf,
 		// shops
 		"shop":            shortShop,
@@ -92,9 +90,9 @@ func timeOf(v any) time.Time {
 }
 
 // optionsOf names a product's options.
-func optionsOf(raw store.RawJSON) string {
+func optionsOf(p *store.ProductRow) string {
 	var names []string
-	for _, o := range jsonList[catalog.Option](raw) {
+	for _, o := range p.Options.Value() {
 		names = append(names, o.Name)
 	}
 	return strings.Join(names, " / ")

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +28,8 @@ type productView struct {
 	Title    string
 	Path     string
 	Story    [][]part // what wrote it, what was ignored since and why
+	Facts    []shown[store.ProductRow]
+	Columns  []shown[store.VariantRow]
 	Variants []store.VariantRow
 	pager        // of the variants
 	From, To int // the first and the last that are listed, counted from 1
@@ -36,6 +37,40 @@ type productView struct {
 	More     int // images that are not listed
 	History  []listRow
 	All      string // path of all deliveries
+}
+
+// shown is a field as the page of a product shows it.
+type shown[R any] struct {
+	Label   string
+	of      func(*R) string
+	Unknown string // what stands for "", "none" when empty
+	Class   string
+}
+
+func (s shown[R]) Of(row *R) string { return s.of(row) }
+
+// productFacts are what the page shows of a product where it has a value.
+var productFacts = []shown[store.ProductRow]{
+	{Label: "Vendor", of: func(p *store.ProductRow) string { return p.Vendor.Value() }},
+	{Label: "Type", of: func(p *store.ProductRow) string { return p.ProductType.Value() }},
+	{Label: "Tags", of: func(p *store.ProductRow) string { return strings.Join(p.Tags.Value(), ", ") }},
+	{Label: "Handle", of: func(p *store.ProductRow) string { return p.Handle.Value() }},
+}
+
+// variantColumns are what the page shows of each variant, behind its title.
+var variantColumns = []shown[store.VariantRow]{
+	{Label: "SKU", of: func(v *store.VariantRow) string { return v.SKU.Value() }},
+	{Label: "Barcode", of: func(v *store.VariantRow) string { return v.Barcode.Value() }},
+	{Label: "Price", Class: "num", of: func(v *store.VariantRow) string { return v.Price.Value() }},
+	{Label: "Compare at", Class: "num", of: func(v *store.VariantRow) string { return v.CompareAtPrice.Value() }},
+	{Label: "In stock", Class: "num", of: stockOf, Unknown: "not known"},
+}
+
+func stockOf(v *store.VariantRow) string {
+	if n, known := v.InventoryQuantity.Get(); known {
+		return number(n)
+	}
+	return ""
 }
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
@@ -50,14 +85,14 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httproute
 	now := time.Now()
 	v := productView{
 		Explanation: e, marked: marked{moodIdle, "Not stored"}, Title: productName(id), Path: productPath(shop, id),
-		Story: storyOf(now, e), History: historyOf(now, e), All: updatesOf(shop, id),
+		Facts: productFacts, Columns: variantColumns, Story: storyOf(now, e), History: historyOf(now, e), All: updatesOf(shop, id),
 	}
 	if e.DeletedAt != nil {
 		v.Label = "Deleted"
 	}
 	if e.Product != nil {
 		v.Title, v.marked = titleOf(e.Product), stateOf(e.Product)
-		v.Images = jsonList[catalog.Image](e.Product.Images)
+		v.Images = e.Product.Images.Value()
 		v.More = max(0, len(v.Images)-imagesListed)
 		v.Images = linkable(v.Images[:len(v.Images)-v.More])
 		v.turnTo(r.URL.Query().Get("variants"))
@@ -90,14 +125,6 @@ func linkable(images []catalog.Image) []catalog.Image {
 	})
 }
 
-// jsonList reads a JSON column; what can't be read is empty.
-func jsonList[T any](raw store.RawJSON) (list []T) {
-	if err := json.Unmarshal([]byte(raw), &list); err != nil {
-		return nil
-	}
-	return list
-}
-
 // storyOf tells in sentences what wrote a product, what was ignored since and
 // why, and what happens next.
 func storyOf(now time.Time, e store.Explanation) [][]part {
@@ -114,8 +141,8 @@ func storyOf(now time.Time, e store.Explanation) [][]part {
 			by = "a product update from Shopify (" + small(arrival(e.WrittenBy.Topic)) + ")"
 		}
 		when("This state was stored", p.SyncedAt, " by "+by)
-		if p.ShopifyUpdatedAt != nil {
-			when("Shopify's own version of it was changed", *p.ShopifyUpdatedAt, "")
+		if at, known := p.UpdatedAt.Get(); known {
+			when("Shopify's own version of it was changed", store.Millis(at), "")
 		}
 		if !p.Selected {
 			tell("The selection leaves this product out, or its shop was removed; it stays as it was then, whatever updates come")

@@ -20,7 +20,7 @@ type productsView struct {
 	pager
 	States   []option
 	Shops    []option
-	Products []store.FoundProduct
+	Products []store.ProductRow
 	Narrowed bool   // something was searched or filtered
 	Export   string // path of the CSV export
 }
@@ -86,7 +86,7 @@ func turned(u *url.URL, cursor string) string {
 }
 
 // titleOf is what a product is called, or its id in words.
-func titleOf(p *store.ProductRow) string { return cmp.Or(text(p.Title), productName(p.ExternalID)) }
+func titleOf(p *store.ProductRow) string { return cmp.Or(p.Title.Value(), productName(p.ExternalID)) }
 
 // stateOf says whether a product is active and, if not, why.
 func stateOf(p *store.ProductRow) marked {
@@ -96,7 +96,7 @@ func stateOf(p *store.ProductRow) marked {
 	case p.Status == "ACTIVE":
 		return marked{moodGood, "Active"}
 	}
-	switch s := text(p.ShopifyStatus); s {
+	switch s := p.Product.Status.Value(); s {
 	case "draft", "archived", "unlisted":
 		return marked{moodIdle, capital(s) + " in Shopify"}
 	case "":

@@ -175,15 +175,15 @@ func productWords(p *store.ProductRow) string {
 	case !p.Selected:
 		state = "not selected"
 	case p.Status != "ACTIVE":
-		state = cmp.Or(text(p.ShopifyStatus), "inactive")
+		state = cmp.Or(p.Product.Status.Value(), "inactive")
 	}
 	words := state + ", " + count(int64(len(p.Variants)), "variant")
 	price := ""
 	for i, v := range p.Variants {
-		if i > 0 && text(v.Price) != price {
+		if i > 0 && v.Price.Value() != price {
 			return words + ", several prices"
 		}
-		price = text(v.Price)
+		price = v.Price.Value()
 	}
 	if price != "" {
 		words += ", " + price

@@ -273,13 +273,15 @@ func TestAQueuedDeliveryIsReadAsTheIntakeWritesIt(t *testing.T) {
 }
 
 func TestManyVariantsDoNotHideTheirPrices(t *testing.T) {
-	price, other := "5.00", "6.00"
+	priced := func(price string) store.VariantRow {
+		return store.VariantRow{Variant: catalog.Variant{Price: catalog.Of(price)}}
+	}
 	for _, tt := range []struct {
 		row  store.ProductRow
 		want string
 	}{
-		{store.ProductRow{Status: "ACTIVE", Selected: true, Variants: []store.VariantRow{{Price: &price}, {Price: &price}}}, "active, 2 variants, 5.00"},
-		{store.ProductRow{Status: "ACTIVE", Selected: true, Variants: []store.VariantRow{{Price: &price}, {Price: &other}}}, "active, 2 variants, several prices"},
+		{store.ProductRow{Status: "ACTIVE", Selected: true, Variants: []store.VariantRow{priced("5.00"), priced("5.00")}}, "active, 2 variants, 5.00"},
+		{store.ProductRow{Status: "ACTIVE", Selected: true, Variants: []store.VariantRow{priced("5.00"), priced("6.00")}}, "active, 2 variants, several prices"},
 		{store.ProductRow{Status: "INACTIVE", Variants: []store.VariantRow{{}}}, "not selected, 1 variant"},
 		{store.ProductRow{Status: "INACTIVE", Selected: true}, "inactive, 0 variants"},
 	} {

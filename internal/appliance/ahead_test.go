@@ -63,7 +63,7 @@ func TestABodyThatIsNotAppliedIsAnsweredByARead(t *testing.T) {
 				r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "a real edit" })
 				time.Sleep(5 * time.Second)
 				row, err := r.store.Product(t.Context(), gapShop, id)
-				if err != nil || *row.Title != "a real edit" {
+				if err != nil || row.Title.Value() != "a real edit" {
 					t.Errorf("%+v, %v", row, err)
 				}
 			})

@@ -76,37 +76,29 @@ func unlike(row store.ProductRow, p fakeshopify.Product) (found []string, err er
 		status = "ACTIVE"
 	}
 	differ("status", row.Status, status)
-	differ("shopify_status", row.ShopifyStatus, p.Status)
-	differ("title", row.Title, p.Title)
-	differ("body_html", orEmpty(row.BodyHTML), orEmpty(p.BodyHTML)) // the API shows null as an empty text
-	differ("vendor", row.Vendor, p.Vendor)
-	differ("product_type", row.ProductType, p.ProductType)
-	differ("handle", row.Handle, p.Handle)
-	differ("shopify_updated_at", row.ShopifyUpdatedAt, store.MillisOf(p.UpdatedAt))
-	differ("shopify_created_at", row.ShopifyCreatedAt, store.MillisOf(p.CreatedAt))
+	differ("shopify_status", valueOf(row.Product.Status), p.Status)
+	differ("title", valueOf(row.Title), p.Title)
+	differ("body_html", row.BodyHTML.Value(), orEmpty(p.BodyHTML)) // the API shows null as an empty text
+	differ("vendor", valueOf(row.Vendor), p.Vendor)
+	differ("product_type", valueOf(row.ProductType), p.ProductType)
+	differ("handle", valueOf(row.Handle), p.Handle)
+	differ("shopify_updated_at", instant(row.UpdatedAt), store.MillisOf(p.UpdatedAt))
+	differ("shopify_created_at", instant(row.CreatedAt), store.MillisOf(p.CreatedAt))
 	var published *store.Millis
 	if p.PublishedAt != nil {
 		at := store.MillisOf(*p.PublishedAt)
 		published = &at
 	}
-	differ("published_at", row.PublishedAt, published)
+	differ("published_at", instant(row.PublishedAt), published)
 
-	var tags []string
-	var options []catalog.Option
-	var images []catalog.Image
-	for text, to := range map[store.RawJSON]any{row.Tags: &tags, row.Options: &options, row.Images: &images} {
-		if e := json.Unmarshal([]byte(text), to); e != nil {
-			return nil, fmt.Errorf("product %d: %w", p.ID, e)
-		}
-	}
-	differ("tags", sorted(tags), sorted(p.Tags))
+	differ("tags", sorted(row.Tags.Value()), sorted(p.Tags))
 	type axis struct {
 		ID     int64
 		Name   string
 		Values []string
 	}
 	var haveAxes, wantAxes []axis
-	for _, o := range options {
+	for _, o := range row.Options.Value() {
 		haveAxes = append(haveAxes, axis{o.ID, o.Name, o.Values})
 	}
 	for _, o := range p.Options {
@@ -119,7 +111,7 @@ func unlike(row store.ProductRow, p fakeshopify.Product) (found []string, err er
 		Width, Height int64
 	}
 	var haveImages, wantImages []image
-	for _, m := range images {
+	for _, m := range row.Images.Value() {
 		haveImages = append(haveImages, image{m.Src, m.Alt, m.Width, m.Height})
 	}
 	for _, m := range p.Images {
@@ -130,20 +122,31 @@ func unlike(row store.ProductRow, p fakeshopify.Product) (found []string, err er
 		return append(found, fmt.Sprintf("%d variants, in the shop %d", len(row.Variants), len(p.Variants))), err
 	}
 	variants := slices.Clone(row.Variants)
-	slices.SortFunc(variants, func(a, b store.VariantRow) int { return int(*a.Position - *b.Position) })
+	slices.SortFunc(variants, func(a, b store.VariantRow) int { return int(a.Position.Value() - b.Position.Value()) })
 	for i, v := range p.Variants {
 		have, options := variants[i], [3]*string{}
 		for n := range v.Options {
 			options[n] = &v.Options[n]
 		}
 		differ(fmt.Sprintf("variants[%d]", i),
-			[]any{have.ExternalID, have.Title, have.SKU, have.Barcode, decimal(have.Price), decimal(have.CompareAtPrice), have.Position, have.Option1, have.Option2, have.Option3,
-				have.InventoryItemID, have.InventoryQuantity, have.InventoryPolicy, have.Taxable, have.ShopifyCreatedAt, have.ShopifyUpdatedAt},
+			[]any{have.ExternalID, valueOf(have.Title), valueOf(have.SKU), valueOf(have.Barcode), decimal(valueOf(have.Price)), decimal(valueOf(have.CompareAtPrice)),
+				valueOf(have.Position), valueOf(have.Option1), valueOf(have.Option2), valueOf(have.Option3), valueOf(have.InventoryItemID), valueOf(have.InventoryQuantity),
+				valueOf(have.InventoryPolicy), valueOf(have.Taxable), instant(have.CreatedAt), instant(have.UpdatedAt)},
 			[]any{v.ID, v.Title, v.SKU, v.Barcode, decimal(&v.Price), decimal(v.CompareAtPrice), i + 1, options[0], options[1], options[2],
 				v.InventoryItemID, v.Quantity(), v.InventoryPolicy, v.Taxable, store.MillisOf(v.CreatedAt), store.MillisOf(v.UpdatedAt)})
 	}
 	return found, err
 }
+
+// valueOf is a field's value, nil for none.
+func valueOf[T any](f catalog.Field[T]) *T {
+	if v, ok := f.Get(); ok {
+		return &v
+	}
+	return nil
+}
+
+func instant(f catalog.Field[int64]) *store.Millis { return (*store.Millis)(valueOf(f)) }
 
 func orEmpty(s *string) string {
 	if s == nil {

@@ -1,5 +1,7 @@
 package catalog
 
+import "github.com/go-json-experiment/json"
+
 // Field is one field of a payload in one of three states: absent (the zero
 // value), null, or a value. The difference between absent and null is what
 // keeps a reduced body from erasing what an earlier one told us: an absent
@@ -22,6 +24,20 @@ func Of[T any](v T) Field[T] { return Field[T]{value: v, state: fieldValue} }
 
 // Null returns a field that is present and null.
 func Null[T any]() Field[T] { return Field[T]{state: fieldNull} }
+
+// UnmarshalJSON implements json.Unmarshaler; null is a null field.
+func (f *Field[T]) UnmarshalJSON(text []byte) error {
+	*f = Null[T]()
+	if string(text) == "null" {
+		return nil
+	}
+	var v T
+	if err := json.Unmarshal(text, &v); err != nil {
+		return err
+	}
+	*f = Of(v)
+	return nil
+}
 
 // Present reports whether the payload named the field, null included.
 func (f Field[T]) Present() bool { return f.state != fieldAbsent }

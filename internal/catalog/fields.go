@@ -1,5 +1,7 @@
 package catalog
 
+import "cmp"
+
 // Fields are the fields that are kept of a product or of a variant, in one table
 // each. Everything that goes through all of them is derived from it: content hash,
 // differences, merging, coverage, columns, rows of CSV and views of the API. A new
@@ -36,6 +38,9 @@ type Kept[T any] struct {
 	// Carried: a whole webhook body has it, so a body without it is a reduced one.
 	Carried bool
 }
+
+// ColumnName is its name in tables and in the API.
+func (k *Kept[T]) ColumnName() string { return cmp.Or(k.Column, k.Name) }
 
 // ProductFields are in the order in which ContentHash takes them; the variants come
 // behind them.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -39,10 +40,7 @@ func (c productsListCommand) Run(e *env) error {
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "ID\tSTATUS\tTITLE\tSHOP\tSYNCED")
 		for _, p := range out.Products {
-			title := "-"
-			if p.Title != nil {
-				title = printable(*p.Title)
-			}
+			title := cmp.Or(printable(p.Title.Value()), "-")
 			fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", p.ExternalID, p.Status, title, p.Shop, ago(p.SyncedAt.Time(), time.Now()))
 		}
 		if err := w.Flush(); err != nil {
@@ -93,8 +91,8 @@ func (c explainCommand) Run(e *env) error {
 func explain(w io.Writer, x store.Explanation, now time.Time) error {
 	p := x.Product
 	switch {
-	case p != nil && p.Title != nil:
-		fmt.Fprintf(w, "%s (%d in %s)\n", printable(*p.Title), x.ExternalID, x.Shop)
+	case p != nil && p.Title.Value() != "":
+		fmt.Fprintf(w, "%s (%d in %s)\n", printable(p.Title.Value()), x.ExternalID, x.Shop)
 	default:
 		fmt.Fprintf(w, "Product %d in %s\n", x.ExternalID, x.Shop)
 	}
@@ -105,8 +103,8 @@ func explain(w io.Writer, x store.Explanation, now time.Time) error {
 			fmt.Fprintf(w, " %s (delivery %d)", *x.WrittenBy.WebhookID, x.WrittenBy.ID)
 		}
 		fmt.Fprintf(w, ", %s.\n", ago(p.SyncedAt.Time(), now))
-		if p.ShopifyUpdatedAt != nil {
-			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", p.ShopifyUpdatedAt.Time().UTC().Format(time.RFC3339))
+		if at, known := p.UpdatedAt.Get(); known {
+			fmt.Fprintf(w, "  Its version is Shopify's of %s.\n", time.UnixMilli(at).UTC().Format(time.RFC3339))
 		}
 		if !p.Selected {
 			fmt.Fprintln(w, "  It is not selected, or its shop was removed, so it stays as it was then.")

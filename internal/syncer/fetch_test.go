@@ -53,7 +53,7 @@ func TestAFetchOvertakenWithinItsSecondIsMadeAgain(t *testing.T) {
 		r.want(store.WantProduct, id)
 		time.Sleep(5 * time.Minute)
 		row, err := r.store.Product(t.Context(), testShop, id)
-		if err != nil || row.Title == nil || *row.Title != "edited while it was read" {
+		if err != nil || row.Title.Value() != "edited while it was read" {
 			t.Errorf("stored %v, %v", row.Title, err)
 		}
 		if n := reads.Load(); n < 2 {

@@ -1,14 +1,12 @@
 package syncer
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 )
 
@@ -19,8 +17,7 @@ func (r *runRig) pictures(numbered bool) (stored, shop []string) {
 	for _, p := range r.shop.Snapshot() {
 		row, err := r.store.Product(r.t.Context(), testShop, p.ID)
 		r.check(err)
-		var images []catalog.Image
-		r.check(json.Unmarshal([]byte(row.Images), &images))
+		images := row.Images.Value()
 		for i, m := range p.Images {
 			var variants []int64
 			for _, v := range p.Variants {
@@ -35,7 +32,11 @@ func (r *runRig) pictures(numbered bool) (stored, shop []string) {
 		}
 		for i, v := range row.Variants {
 			shop = append(shop, number(p.Variants[i].ImageID))
-			stored = append(stored, number(v.ImageID))
+			var image *int64
+			if id, ok := v.ImageID.Get(); ok {
+				image = &id
+			}
+			stored = append(stored, number(image))
 		}
 	}
 	return stored, shop
@@ -80,8 +81,8 @@ func TestPicturesAreKnownFromTheFirstReadAndSurviveAStockChange(t *testing.T) {
 		r.check(err)
 		for _, p := range r.shop.Snapshot() {
 			row, err := r.store.Product(t.Context(), testShop, p.ID)
-			if r.check(err); row.Source == "webhook" || *row.Variants[0].InventoryQuantity != int64(p.Variants[0].Quantity()) {
-				t.Fatalf("product %d was not read again: from %s, stock %d", p.ID, row.Source, *row.Variants[0].InventoryQuantity)
+			if r.check(err); row.Source == "webhook" || row.Variants[0].InventoryQuantity.Value() != int64(p.Variants[0].Quantity()) {
+				t.Fatalf("product %d was not read again: from %s, stock %d", p.ID, row.Source, row.Variants[0].InventoryQuantity.Value())
 			}
 		}
 		same("after the stock change", true)
