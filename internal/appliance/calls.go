@@ -9,7 +9,6 @@ import (
 	"stockroom/internal/shopify"
 	"stockroom/internal/status"
 	"stockroom/internal/syncer"
-	"stockroom/store"
 	"stockroom/web"
 )
 
@@ -93,10 +92,6 @@ func (o outbound) Hold(shop string, h web.Hold) error {
 		return nil
 	}
 	// What was put off until the circuit's next try need not wait for it.
-	for _, kind := range []store.WantedKind{store.WantProduct, store.WantInventoryItem, store.WantUninstalled, store.WantScopes} {
-		if _, err := o.a.queue.Wake(ctx, string(kind)); err != nil {
-			return err
-		}
-	}
+	o.a.syncer.WakeJobs(ctx, shop)
 	return nil
 }

@@ -413,14 +413,12 @@ func (w *world) reconcileOnce() (store.SyncRun, error) {
 			return before, err
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		began, err := w.syncer.Start(ctx, convergeShop, store.RunReconcile, false)
+		id, _ := w.syncer.Start(ctx, convergeShop, store.RunReconcile, false)
 		cancel()
-		if began {
+		if id != 0 {
 			break
 		}
-		if err != nil {
-			time.Sleep(5 * time.Second)
-		}
+		time.Sleep(5 * time.Second)
 	}
 	for {
 		run, err := newest()

@@ -125,8 +125,8 @@ func TestTheDoctorStopsAskingForASyncThatHasHealed(t *testing.T) {
 			if len(p.notices()) == 0 {
 				t.Error("the page says nothing of the loss")
 			}
-			if began, err := p.syncer.Start(t.Context(), testShop, store.RunFull, false); err != nil || !began {
-				t.Fatalf("began %v, %v", began, err)
+			if id, err := p.syncer.Start(t.Context(), testShop, store.RunFull, false); err != nil || id == 0 {
+				t.Fatalf("began as %d, %v", id, err)
 			}
 			tick := time.NewTicker(20 * time.Millisecond)
 			defer tick.Stop()

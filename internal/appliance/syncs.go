@@ -10,7 +10,6 @@ import (
 	"stockroom/internal/state"
 	"stockroom/internal/status"
 	"stockroom/internal/syncer"
-	"stockroom/internal/uptime"
 	"stockroom/store"
 	"stockroom/web"
 )
@@ -28,37 +27,23 @@ func (s syncs) Start(ctx context.Context, shop string, kind store.RunKind, dryRu
 	}
 	wait, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	asked := time.Now()
-	began, err := s.a.syncer.Start(wait, shop, kind, dryRun)
+	id, err := s.a.syncer.Start(wait, shop, kind, dryRun)
 	var paused *syncer.PausedError
 	switch {
 	case errors.Is(err, state.ErrUnknownShop):
 		return 0, shops(s).declared(err)
 	case errors.As(err, &paused):
 		return 0, &answer.Refusal{Status: http.StatusConflict, Title: "The shop is paused", Detail: "Nothing can be read now: " + paused.Words + "."}
-	case err != nil:
-		return 0, err
-	case !began:
-		return 0, &answer.Refusal{Status: http.StatusConflict, Title: "Another sync runs", Code: answer.CodeSyncRuns, RetryAfter: 10,
+	case errors.Is(err, syncer.ErrOtherRuns):
+		return 0, &answer.Refusal{
+			Status: http.StatusConflict, Title: "Another sync runs", Code: answer.CodeSyncRuns, RetryAfter: 10,
 			Detail: "Another sync of this shop runs; this one begins after it. Follow it in the list of syncs, or cancel the one that runs."}
+	case errors.Is(err, syncer.ErrNotBegun):
+		return 0, &answer.Refusal{
+			Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
+			Detail: "The sync was asked for but has not begun yet; the list of syncs shows it when it does."}
 	}
-	for {
-		if st := s.a.syncer.Status(shop, time.Now()); st.Running != nil && st.Running.Kind == kind {
-			return st.Running.ID, nil
-		}
-		// It may have ended already.
-		runs, err := s.a.store.Runs(ctx, store.RunFilter{Shop: shop, Kind: kind, Limit: 1})
-		if err != nil {
-			return 0, err
-		}
-		if len(runs) > 0 && max(runs[0].StartedAt, runs[0].FinishedAt) >= store.MillisOf(asked) {
-			return runs[0].ID, nil
-		}
-		if !uptime.Sleep(wait, 20*time.Millisecond) {
-			return 0, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "The sync can't begin", Code: answer.CodeSyncNotBegun, RetryAfter: 10,
-				Detail: "The sync was asked for but has not begun yet; the list of syncs shows it when it does."}
-		}
-	}
+	return id, err
 }
 
 func notWorking() error {

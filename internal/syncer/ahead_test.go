@@ -92,7 +92,7 @@ func TestARefusedFetchIsReadAgainByItself(t *testing.T) {
 		if len(jobs) != 1 || jobs[0].Attempts != 0 || (time.Until(jobs[0].DueAt)-9*time.Minute).Abs() > time.Minute {
 			t.Fatalf("jobs: %+v", jobs)
 		}
-		if _, owed := r.owed(testShop); owed {
+		if _, owed := r.comparisonWanted(testShop); owed {
 			t.Fatal("a comparison is owed before there is anything new")
 		}
 		r.fetches(10 * time.Minute)
@@ -103,7 +103,7 @@ func TestARefusedFetchIsReadAgainByItself(t *testing.T) {
 			t.Errorf("%d open differences", n)
 		}
 		r.same()
-		if _, owed := r.owed(testShop); !owed {
+		if _, owed := r.comparisonWanted(testShop); !owed {
 			t.Error("no comparison is owed, so nothing says that the copy is in step again")
 		}
 	})

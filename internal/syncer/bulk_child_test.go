@@ -192,7 +192,7 @@ func TestFullSyncProcess(t *testing.T) {
 	var run store.SyncRun
 	if left := r.left(); left == nil && len(ended) > 0 {
 		run = ended[0] // the process before died at its very end
-	} else if run, err = r.runFull(t.Context(), testShop, "test", left); err != nil {
+	} else if run, err = r.makeFull(t.Context(), left); err != nil {
 		t.Fatal(err)
 	}
 	out, err := json.Marshal(childResult{run, time.Since(begun).Seconds(), peakKiB()})

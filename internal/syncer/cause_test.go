@@ -87,22 +87,22 @@ func TestWithoutAServerOnlyWhatIsAskedForIsMade(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		r.stop()
 		left := store.SyncRun{ID: 7, Shop: testShop, Kind: store.RunFull, State: store.RunRunning}
-		r.unfinished[testShop] = left
 		k := r.keeperOf(testShop)
+		k.unfinished = &left
 		r.o.State = openStateAgain(t, r.dir)
 		for _, manual := range []bool{true, false} {
 			r.o.Manual = manual
-			if j, _ := k.next(t.Context(), time.Now()); (j == nil) != manual {
+			if j, _ := k.next(time.Now()); (j == nil) != manual {
 				t.Errorf("manual %v: %+v is made though nobody asked", manual, j)
 			}
 		}
 		r.o.Manual = true
-		k.asked = &asked{name: scheduleReconcile, dryRun: true, begun: make(chan struct{})}
-		if j, _ := k.next(t.Context(), time.Now()); j == nil || j.name != scheduleReconcile || !j.dryRun {
+		k.asked = plan(scheduleReconcile, "", true)
+		if j, _ := k.next(time.Now()); j == nil || j.name != scheduleReconcile || !j.dryRun {
 			t.Errorf("asked for a comparison: %+v", j)
 		}
-		k.asked = &asked{name: scheduleFull, begun: make(chan struct{})}
-		if j, _ := k.next(t.Context(), time.Now()); j == nil || j.resume == nil || j.resume.ID != 7 {
+		k.asked = plan(scheduleFull, "", false)
+		if j, _ := k.next(time.Now()); j == nil || j.resume == nil || j.resume.ID != 7 {
 			t.Errorf("asked for a full sync: %+v", j)
 		}
 	})
@@ -137,10 +137,10 @@ func TestAShopThatIsPausedMeanwhileIsNamedAsTheReason(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		began, err := r.Start(ctx, testShop, store.RunReconcile, true)
+		id, err := r.Start(ctx, testShop, store.RunReconcile, true)
 		var paused *PausedError
-		if began || !errors.As(err, &paused) || !strings.Contains(err.Error(), "client secret") {
-			t.Errorf("began %v, %v", began, err)
+		if id != 0 || !errors.As(err, &paused) || !strings.Contains(err.Error(), "client secret") {
+			t.Errorf("began as %d, %v", id, err)
 		}
 	})
 }

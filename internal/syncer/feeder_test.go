@@ -60,7 +60,7 @@ func TestARowWhoseNoticeWasDroppedIsFound(t *testing.T) {
 			}
 		}
 		time.Sleep(wantedLook + time.Second)
-		if _, wanted := r.lossOf(testShop); !wanted || !r.stored(r.shop.IDs()[1]) {
+		if _, wanted := r.fullWanted(); !wanted || !r.stored(r.shop.IDs()[1]) {
 			t.Errorf("a full sync is wanted: %v; %+v", wanted, r.jobs())
 		}
 	})
@@ -84,7 +84,7 @@ func TestWhatIsForTheKeeperIsNoJob(t *testing.T) {
 			r.Wanted(w)
 		}
 		synctest.Wait()
-		if w, wanted := r.lossOf(testShop); !wanted || w.Reason != "the selection changed" {
+		if w, wanted := r.fullWanted(); !wanted || w.Reason != "the selection changed" {
 			t.Errorf("the keeper makes no full sync: %+v", w)
 		}
 		select {
@@ -124,7 +124,7 @@ func TestJobsOfAnEarlierVersionGo(t *testing.T) {
 		if jobs := r.jobs(); len(jobs) != 0 {
 			t.Errorf("left: %+v", jobs)
 		}
-		if w, wanted := r.lossOf(testShop); !wanted || w.Reason != full.Reason {
+		if w, wanted := r.fullWanted(); !wanted || w.Reason != full.Reason {
 			t.Errorf("the full sync is not wanted any more: %+v", w)
 		}
 	})

@@ -37,24 +37,24 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 	return nil
 }
 
-// nothingLeft owes a shop a comparison once everything was brought that the
-// newest one had to leave: only a comparison shows that the copy is in step again.
+// nothingLeft wants a comparison once everything was brought that the newest one
+// had to leave: only a comparison shows that the copy is in step again.
 func (s *Syncer) nothingLeft(ctx context.Context, shop string) {
-	if !s.proofOf(shop).left {
+	if k := s.keeperOf(shop); !get(k, &k.proof).left {
 		return
 	}
 	if n, _ := s.o.Store.OpenDifferences(shop); n > 0 {
 		return
 	}
-	if _, owed := s.owed(shop); owed {
+	if _, wanted := s.comparisonWanted(shop); wanted {
 		return
 	}
 	wants, err := s.o.Store.WantsProducts(ctx, shop)
 	if err != nil || wants {
 		return // the next fetch looks again, and so does the next comparison by schedule
 	}
-	if err := s.owe(shop, "what the last comparison left open was read since", time.Now()); err != nil {
-		s.log.Warn("that a comparison is owed can't be noted", "shop", shop, "error", err.Error())
+	if err := s.wantComparison(shop, "what the last comparison left open was read since", time.Now()); err != nil {
+		s.log.Warn("that a comparison is wanted can't be noted", "shop", shop, "error", err.Error())
 	}
 }
 

@@ -13,7 +13,6 @@ import (
 	"stockroom/internal/bulk"
 	"stockroom/internal/catalog"
 	"stockroom/internal/shopify"
-	"stockroom/limiter"
 	"stockroom/store"
 )
 
@@ -25,30 +24,13 @@ const mostDoubtful = 5000
 // how many wanted ones are read before the list of them is read anew.
 const sweepAt = 1000
 
-// runFull reads every field of every product by a bulk operation and, once the
-// result is proven to be whole, removes what the shop does not have. resume is a
-// run that an earlier process left, nil for none.
-func (s *Syncer) runFull(ctx context.Context, shop, trigger string, resume *store.SyncRun) (store.SyncRun, error) {
-	row := store.SyncRun{Shop: shop, Kind: store.RunFull, Trigger: trigger, Phase: phaseWaiting}
-	if resume != nil {
-		row = *resume
-	}
-	r, ctx, err := s.begin(ctx, row, limiter.Bulk, "bulk_sync")
-	if err != nil {
-		return store.SyncRun{}, err
-	}
-	row, err = r.end(ctx, r.full(ctx, resume != nil))
-	if row.State != store.RunRunning {
-		r.clear(ctx)
-	}
-	return row, err
-}
-
-func (r *run) full(ctx context.Context, resumed bool) error {
+// full reads every field of every product by a bulk operation and, once the result
+// is proven to be whole, removes what the shop does not have.
+func (r *run) full(ctx context.Context) error {
 	if r.row.Expected == 0 {
 		r.recount(ctx)
 	}
-	op, err := r.export(ctx, resumed)
+	op, err := r.export(ctx)
 	if err != nil {
 		return err
 	}
@@ -397,9 +379,7 @@ func (r *run) clear(ctx context.Context) {
 	if err := r.s.o.Folder.Remove(spillName(r.row.ID)); err != nil {
 		r.s.log.Warn("a temporary file can't be removed", "shop", r.shop, "error", err.Error())
 	}
-	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastSave)
-	defer cancel()
-	if err := r.s.o.Store.ForgetSeen(late, r.row.ID); err != nil {
+	if err := r.s.o.Store.ForgetSeen(ctx, r.row.ID); err != nil {
 		r.s.log.Debug("what a sync has seen is dropped later", "shop", r.shop, "error", err.Error())
 	}
 }

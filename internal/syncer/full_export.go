@@ -18,9 +18,9 @@ var errForgotten = errors.New("the bulk operation is not known to Shopify any mo
 
 // export has Shopify write all products into a file and returns when the
 // operation has ended, whichever way.
-func (r *run) export(ctx context.Context, resumed bool) (shopify.BulkOperation, error) {
+func (r *run) export(ctx context.Context) (shopify.BulkOperation, error) {
 	if r.row.Operation == "" {
-		if err := r.startExport(ctx, resumed); err != nil {
+		if err := r.startExport(ctx, r.resumed); err != nil {
 			return shopify.BulkOperation{}, err
 		}
 	}
@@ -44,19 +44,8 @@ func (r *run) export(ctx context.Context, resumed bool) (shopify.BulkOperation, 
 			r.mu.Unlock()
 			return op, nil
 		}
-		back := lend(ctx, wait)
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-nudge:
-		case <-ctx.Done():
-		}
-		t.Stop()
-		if err := back(ctx); err != nil {
+		if err := r.rest(ctx, nudge, wait); err != nil {
 			return op, err
-		}
-		if ctx.Err() != nil {
-			return op, context.Cause(ctx)
 		}
 	}
 }

@@ -209,7 +209,7 @@ func TestAStoppedSyncGoesOn(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %d", point, nth), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					r := newRunRig(t, fakeshopify.Options{Seed: 23, Products: 230, MaxVariants: 2, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Shuffle: nth == 3}}})
-					run, err := r.runFull(r.stopAt(t.Context(), point, nth), testShop, "test", nil)
+					run, err := r.makeFull(r.stopAt(t.Context(), point, nth), nil)
 					if err == nil {
 						t.Skipf("there is no %d. time: %+v", nth, run)
 					}
@@ -230,7 +230,7 @@ func (r *runRig) resumed(t *testing.T, stopped store.SyncRun) {
 	if left == nil {
 		run, err = r.full()
 	} else {
-		if run, err = r.runFull(t.Context(), testShop, "test", left); run.ID != left.ID {
+		if run, err = r.makeFull(t.Context(), left); run.ID != left.ID {
 			t.Errorf("another run: %d, %d", run.ID, left.ID)
 		}
 	}
@@ -271,7 +271,7 @@ func TestASyncStoppedAtAnyInstantGoesOn(t *testing.T) {
 						}
 						return nil
 					}
-					_, err := r.runFull(ctx, testShop, "test", resume)
+					_, err := r.makeFull(ctx, resume)
 					cancel()
 					if err == nil {
 						r.same()
@@ -283,7 +283,7 @@ func TestASyncStoppedAtAnyInstantGoesOn(t *testing.T) {
 					r.restart()
 					resume = r.left()
 				}
-				run, err := r.runFull(t.Context(), testShop, "test", resume)
+				run, err := r.makeFull(t.Context(), resume)
 				if err != nil || !run.Proven {
 					t.Errorf("%+v, %v", run, err)
 				}
@@ -299,7 +299,7 @@ func TestACancelledSyncEndsAtShopifyToo(t *testing.T) {
 		r.shop.FailBulk(fakeshopify.BulkFault{Stall: true})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Minute, func() { cancel(errCancelled) })
-		run, err := r.runFull(ctx, testShop, "test", nil)
+		run, err := r.makeFull(ctx, nil)
 		if !errors.Is(err, errCancelled) || run.State != store.RunCancelled || run.FinishedAt == 0 {
 			t.Errorf("%+v, %v", run, err)
 		}

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -57,7 +58,7 @@ func TestAShopThatIsHeldSaysWhyAndUntilWhen(t *testing.T) {
 					t.Errorf("held %v for %v: %q", held, left, why)
 				}
 				for _, name := range []string{scheduleFull, scheduleReconcile, scheduleIncremental, scheduleSubscriptions} {
-					if at, reason := r.NextRun(testShop, name, now); name != scheduleReconcile && name != scheduleFull && (at.Before(until) || reason != why) {
+					if at, reason := r.nextRunOf(name, now); name != scheduleReconcile && name != scheduleFull && (at.Before(until) || reason != why) {
 						t.Errorf("%s is made at %v because of %q, the shop is asked at %v", name, at, reason, until)
 					}
 				}
@@ -96,7 +97,7 @@ func TestWhatAPersonHoldsStaysHeld(t *testing.T) {
 		if !held || !until.IsZero() || why != "calls to Shopify are held back by hand" {
 			t.Errorf("held %v until %v: %q", held, until, why)
 		}
-		if at, reason := r.NextRun(testShop, scheduleIncremental, time.Now()); !at.IsZero() || reason != why {
+		if at, reason := r.nextRunOf(scheduleIncremental, time.Now()); !at.IsZero() || reason != why {
 			t.Errorf("made at %v because of %q", at, reason)
 		}
 		if err := r.state.SetPause(testShop, state.Pause{Reason: state.PauseOperator, Since: time.Now()}); err != nil {
@@ -132,14 +133,14 @@ func TestAFirstReadThatFailsSaysWhyAndWhenItIsTriedAgain(t *testing.T) {
 				tt.fail(r.shop)
 				began := time.Now()
 				k := r.keeperOf(testShop)
-				j, _ := k.next(t.Context(), time.Now())
+				j, _ := k.next(time.Now())
 				if j == nil || j.name != scheduleFull {
 					t.Fatalf("the first run: %+v", j)
 				}
 				k.do(t.Context(), j)
 				check := func(fails int) {
 					t.Helper()
-					f := r.FirstRead(testShop, time.Now())
+					f := r.keeperOf(testShop).firstRead(time.Now())
 					if f.Done || !strings.HasPrefix(f.Words, tt.words) || f.Cause != tt.cause || f.Expected != tt.expected || f.Fails != fails {
 						t.Errorf("%+v", f)
 					}
@@ -150,7 +151,7 @@ func TestAFirstReadThatFailsSaysWhyAndWhenItIsTriedAgain(t *testing.T) {
 						t.Errorf("the schedule says %q", run.Error)
 					}
 					for _, name := range []string{scheduleReconcile, scheduleIncremental} {
-						if at, why := r.NextRun(testShop, name, time.Now()); !at.IsZero() || why == "" {
+						if at, why := r.nextRunOf(name, time.Now()); !at.IsZero() || why == "" {
 							t.Errorf("%s is said to be made at %v, %q", name, at, why)
 						}
 					}
@@ -164,15 +165,22 @@ func TestAFirstReadThatFailsSaysWhyAndWhenItIsTriedAgain(t *testing.T) {
 				check(0)
 				r.shop.Heal()
 				time.Sleep(time.Minute)
-				j, at := r.keeperOf(testShop).next(t.Context(), time.Now())
+				j, at := r.keeperOf(testShop).next(time.Now())
 				if j == nil || j.name != scheduleFull || at.After(time.Now()) {
 					t.Fatalf("a minute later: %+v at %v", j, at)
 				}
 				r.keeperOf(testShop).do(t.Context(), j)
-				if f := r.FirstRead(testShop, time.Now()); !f.Done || f.Words != "" || f.Cause != "" {
+				if f := r.keeperOf(testShop).firstRead(time.Now()); !f.Done || f.Words != "" || f.Cause != "" {
 					t.Errorf("healed: %+v", f)
 				}
 			})
 		})
 	}
+}
+
+// nextRunOf is when a schedule's next run begins.
+func (s *Syncer) nextRunOf(name string, now time.Time) (at time.Time, why string) {
+	all := append(s.schedules(testShop), schedule{name: scheduleSubscriptions, every: subscriptionsEvery})
+	i := slices.IndexFunc(all, func(sc schedule) bool { return sc.name == name })
+	return s.keeperOf(testShop).nextRun(all[i], now)
 }

@@ -49,7 +49,7 @@ func TestAProofOfAClockThatWasAheadIsOutlived(t *testing.T) {
 func (r *runRig) why() string {
 	r.t.Helper()
 	r.mu.Lock()
-	r.subscriptions[testShop] = Subscriptions{CheckedAt: time.Now(), Present: true}
+	r.keeperOf(testShop).subscriptions = Subscriptions{CheckedAt: time.Now(), Present: true}
 	r.mu.Unlock()
 	r.refreshProof(r.t.Context(), testShop)
 	return against(r.Status(testShop, time.Now()), time.Now())
@@ -120,7 +120,7 @@ func TestADifferenceThatIsKnownIsNotInStep(t *testing.T) {
 		{"a comparison that a stop cut short", func(r *runRig) {
 			ctx, cancel := context.WithCancel(r.t.Context())
 			r.o.API = stopsAtFetch{r.api, cancel}
-			if _, err := r.runReconcile(ctx, testShop, "test", false); err == nil {
+			if _, err := r.makeRun(ctx, testShop, plan(scheduleReconcile, "test", false)); err == nil {
 				r.t.Error("it went well")
 			}
 			r.restart()
@@ -144,7 +144,7 @@ func TestADifferenceThatIsKnownIsNotInStep(t *testing.T) {
 				if err != nil || run.ProvenAt == 0 {
 					t.Fatalf("%+v, %v", run, err)
 				}
-				r.settle(t.Context(), testShop, scheduleReconcile, run)
+				r.keeperOf(testShop).forgetAnswered(t.Context(), scheduleReconcile, run)
 				if why := r.why(); why != "" {
 					t.Errorf("after the repair: %s", why)
 				}
@@ -231,7 +231,7 @@ func TestAFullSyncDuringWhichTheClockWasPutBackProvesNothing(t *testing.T) {
 		made, ctx, err := r.begin(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, Trigger: "test", Phase: phaseWaiting}, limiter.Bulk, "bulk_sync")
 		r.check(err)
 		made.beganWall += 60_000
-		row, err := made.end(ctx, made.full(ctx, false))
+		row, err := made.end(ctx, made.full(ctx))
 		if err != nil || row.Proven || row.ProvenAt != 0 || row.Added != 5 {
 			t.Errorf("%+v, %v", row, err)
 		}

@@ -420,15 +420,15 @@ type hostileCase struct {
 // a person sees, "" for success.
 var hostileRuns = map[string]func(r *runRig, ctx context.Context) string{
 	"full": func(r *runRig, ctx context.Context) string {
-		run, err := r.runFull(ctx, testShop, "test", nil)
+		run, err := r.makeFull(ctx, nil)
 		return outcomeOf(run, err)
 	},
 	"comparison": func(r *runRig, ctx context.Context) string {
-		run, err := r.runReconcile(ctx, testShop, "test", false)
+		run, err := r.makeRun(ctx, testShop, plan(scheduleReconcile, "test", false))
 		return outcomeOf(run, err)
 	},
 	"incremental": func(r *runRig, ctx context.Context) string {
-		run, err := r.runIncremental(ctx, testShop, "test")
+		run, err := r.makeRun(ctx, testShop, plan(scheduleIncremental, "test", false))
 		return outcomeOf(run, err)
 	},
 	"subscriptions": func(r *runRig, ctx context.Context) string {

@@ -10,7 +10,6 @@ import (
 
 	"stockroom/internal/catalog"
 	"stockroom/internal/shopify"
-	"stockroom/limiter"
 	"stockroom/store"
 )
 
@@ -25,19 +24,9 @@ const mostChanges = 20_000
 // errNothingProven is why an incremental can't begin.
 var errNothingProven = errors.New("there is no full sync yet whose changes could be followed")
 
-// runIncremental reads what changed since the copy was last shown to be right, or
+// incremental reads what changed since the copy was last shown to be right, or
 // since the last incremental: changed products by their time, deletions from
 // the shop's events. It proves nothing: it can't see what it is not told.
-func (s *Syncer) runIncremental(ctx context.Context, shop, trigger string) (store.SyncRun, error) {
-	r, ctx, err := s.begin(ctx, store.SyncRun{
-		Shop: shop, Kind: store.RunIncremental, Trigger: trigger, Phase: phaseListing,
-	}, limiter.Reconcile, "incremental")
-	if err != nil {
-		return store.SyncRun{}, err
-	}
-	return r.end(ctx, r.incremental(ctx))
-}
-
 func (r *run) incremental(ctx context.Context) error {
 	since, err := r.since(ctx)
 	if err != nil {

@@ -19,8 +19,8 @@ func TestNobodyJoinsARunThatEnds(t *testing.T) {
 		made := runs.count(scheduleReconcile)
 		ask := func(want int) {
 			t.Helper()
-			if began, err := r.Start(t.Context(), testShop, store.RunReconcile, false); !began || err != nil {
-				t.Fatalf("%v, %v", began, err)
+			if id, err := r.Start(t.Context(), testShop, store.RunReconcile, false); id == 0 || err != nil {
+				t.Fatalf("%d, %v", id, err)
 			}
 			synctest.Wait()
 			if n := runs.count(scheduleReconcile) - made; n != want {
@@ -40,7 +40,7 @@ func TestARunEndsForThoseWhoAskBeforeItIsStored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Products: 5})
 		r.synced()
-		k, j := r.keeperOf(testShop), &job{}
+		k, j := r.keeperOf(testShop), plan("", "", false)
 		k.running = j
 		if _, err := r.reconcile(true); err != nil || !j.ends {
 			t.Errorf("%v, ends: %v", err, j.ends)

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -8,13 +9,6 @@ import (
 
 	"stockroom/store"
 )
-
-// runner makes the runs; tests put their own in its place.
-type runner interface {
-	full(ctx context.Context, shop, trigger string, resume *store.SyncRun) (store.SyncRun, error)
-	incremental(ctx context.Context, shop, trigger string) (store.SyncRun, error)
-	reconcile(ctx context.Context, shop, trigger string, dryRun bool) (store.SyncRun, error)
-}
 
 // keeper makes one shop's runs, one at a time: what somebody asked for, what a
 // gap or a loss makes necessary, and what is due by schedule.
@@ -24,33 +18,36 @@ type keeper struct {
 	wake chan struct{}
 
 	mu      sync.Mutex
-	asked   *asked // by a person; nil for none
-	running *job   // nil for none
+	asked   *planned // by a person; nil for none
+	running *planned // nil for none
 	cancel  context.CancelCauseFunc
 	fails   map[string]int // in a row, by schedule
-	held    time.Time      // nothing runs by itself before: somebody has cancelled a run
+	quiet   time.Time      // nothing runs automatically before: somebody has cancelled a run
+
+	fullWanted    *store.Wanted  // by a loss or a selection; nil for none
+	unfinished    *store.SyncRun // a full sync that the last process left; nil for none
+	proof         proof
+	subscriptions Subscriptions
 }
 
-// job is one run to be made.
-type job struct {
+// planned is one run to be made.
+type planned struct {
 	name    string // of its schedule
 	trigger string // why, in words
 	dryRun  bool
 	resume  *store.SyncRun
-	asked   *asked
+	begun   chan struct{} // closed when the run has begun as the row id
+	id      int64
 	// ends: it does nothing more, so nobody may join it. Guarded by the keeper's mu.
 	ends bool
 }
 
-// asked is a run that somebody waits for.
-type asked struct {
-	name   string
-	dryRun bool
-	begun  chan struct{} // closed when its run begins
+func plan(name, trigger string, dryRun bool) *planned {
+	return &planned{name: name, trigger: trigger, dryRun: dryRun, begun: make(chan struct{})}
 }
 
-// cancelHolds is for how long nothing runs by itself after a person has
-// cancelled a run.
+// cancelHolds is how long nothing runs automatically after a person has cancelled
+// a run.
 const cancelHolds = time.Hour
 
 // errCancelled is the cause of a run's end that a person wanted.
@@ -61,8 +58,8 @@ func (s *Syncer) keep(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	stops := map[string]context.CancelFunc{}
-	s.lookForGap(time.Now())
-	for {
+	for ctx.Err() == nil {
+		s.lookForGap(time.Now()) // the machine may have slept
 		connected := map[string]bool{}
 		for _, shop := range s.o.State.Shops() {
 			connected[shop.Domain] = true
@@ -81,19 +78,34 @@ func (s *Syncer) keep(ctx context.Context) {
 			if !connected[shop] {
 				stop()
 				delete(stops, shop)
-				s.dropKeeper(shop)
+				s.mu.Lock()
+				delete(s.keepers, shop)
+				s.mu.Unlock()
 			}
 		}
-		t := time.NewTimer(time.Minute)
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-s.shopsChanged:
-		case <-t.C:
-			s.lookForGap(time.Now()) // the machine may have slept
-		}
-		t.Stop()
+		await(ctx, s.shopsChanged, time.Minute)
+	}
+}
+
+// ShopsChanged looks at once which shops are connected.
+func (s *Syncer) ShopsChanged() { wake(s.shopsChanged) }
+
+// wake ends what waits for c, now or next.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// await waits for d, until it is woken or until ctx ends.
+func await(ctx context.Context, woken <-chan struct{}, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-woken:
+	case <-t.C:
 	}
 }
 
@@ -103,145 +115,103 @@ func (s *Syncer) keeperOf(shop string) *keeper {
 	defer s.mu.Unlock()
 	k := s.keepers[shop]
 	if k == nil {
-		k = &keeper{s: s, shop: shop, wake: make(chan struct{}, 1), fails: map[string]int{}}
+		k = &keeper{s: s, shop: shop, wake: make(chan struct{}, 1), fails: map[string]int{}, proof: proof{remote: -1}}
 		s.keepers[shop] = k
 	}
 	return k
 }
 
-func (s *Syncer) dropKeeper(shop string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.keepers, shop)
-	delete(s.proofs, shop)
-	delete(s.subscriptions, shop)
+// set changes a keeper, and get reads what it knows.
+func (k *keeper) set(change func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	change()
 }
 
-func (s *Syncer) wakeKeepers() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range s.keepers {
-		k.poke()
-	}
-}
-
-func (k *keeper) poke() {
-	select {
-	case k.wake <- struct{}{}:
-	default:
-	}
+func get[T any](k *keeper, of *T) T {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return *of
 }
 
 // run makes the shop's runs until ctx ends.
 func (k *keeper) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		j, at := k.next(ctx, time.Now())
-		if wait := time.Until(at); j == nil || wait > 0 {
+		p, at := k.next(time.Now())
+		if wait := time.Until(at); p == nil || wait > 0 {
 			// A minute at most: a clock that is put back must not stretch the wait.
-			t := time.NewTimer(min(max(wait, time.Millisecond), time.Minute))
-			select {
-			case <-ctx.Done():
-			case <-k.wake:
-			case <-t.C:
-			}
-			t.Stop()
+			await(ctx, k.wake, min(max(wait, time.Millisecond), time.Minute))
 			continue
 		}
-		rctx, sl, err := k.s.takeSlot(ctx)
+		rctx, place, err := k.s.takePlace(ctx)
 		if err != nil {
 			return
 		}
-		k.do(rctx, j)
-		sl.give()
+		k.do(rctx, p)
+		place.give()
 	}
 }
 
 // next is the run to be made next and when; nil: nothing for now.
-func (k *keeper) next(ctx context.Context, now time.Time) (*job, time.Time) {
+func (k *keeper) next(now time.Time) (*planned, time.Time) {
 	shop, ok := k.s.o.State.Shop(k.shop)
 	if !ok || shop.Pause.Paused() {
 		return nil, now.Add(time.Minute)
 	}
-	k.mu.Lock()
-	a, held := k.asked, k.held
-	k.mu.Unlock()
-	run, unfinished := k.s.unfinishedOf(k.shop)
+	asked, quiet, left := get(k, &k.asked), get(k, &k.quiet), get(k, &k.unfinished)
 	switch {
-	case a != nil && !(unfinished && a.name == scheduleFull):
-		return &job{name: a.name, trigger: "asked for by hand", dryRun: a.dryRun, asked: a}, now
-	case unfinished && (a != nil || !k.s.o.Manual):
-		return &job{name: scheduleFull, trigger: run.Trigger, resume: &run, asked: a}, k.notBefore(scheduleFull, now)
+	case asked != nil && (left == nil || asked.name != scheduleFull):
+		return asked, now
+	case left != nil && (asked != nil || !k.s.o.Manual):
+		p := plan(scheduleFull, left.Trigger, false)
+		if asked != nil {
+			p = asked
+		}
+		p.resume = left
+		return p, k.notBefore(scheduleFull, now)
 	case k.s.o.Manual:
 		return nil, now.Add(time.Minute)
-	case held.After(now):
-		return nil, held
+	case quiet.After(now):
+		return nil, quiet
 	}
-	if w, ok := k.s.lossOf(k.shop); ok {
+	if w := get(k, &k.fullWanted); w != nil {
 		at := k.notBefore(scheduleFull, now)
 		if later := (w.At + 1).Time(); at.Before(later) && now.Add(time.Second).After(later) {
 			at = later // what is asked for in the millisecond of a run's beginning is not answered by it
 		}
-		return &job{name: scheduleFull, trigger: w.Reason}, at
+		return plan(scheduleFull, w.Reason, false), at
 	}
-	first := k.s.firstIsDue(k.shop)
-	if reason, ok := k.s.owed(k.shop); ok && !first {
-		return &job{name: scheduleReconcile, trigger: reason}, k.notBefore(scheduleReconcile, now)
+	if w, ok := k.s.comparisonWanted(k.shop); ok && !k.firstIsDue() {
+		return plan(scheduleReconcile, w.Why, false), k.notBefore(scheduleReconcile, now)
 	}
-	var found *job
-	var when time.Time
+	return k.nextBySchedule(now)
+}
+
+// nextBySchedule is the run that is due first; of those that are due now, the most
+// urgent one.
+func (k *keeper) nextBySchedule(now time.Time) (next *planned, when time.Time) {
 	for _, sc := range k.s.schedules(k.shop) {
-		if sc.every <= 0 {
+		if sc.every <= 0 || sc.name != scheduleFull && k.firstIsDue() {
 			continue
 		}
-		at := k.dueAt(sc, now)
-		if first && sc.name != scheduleFull {
-			continue
-		}
-		if found == nil || at.Before(when) && when.After(now) {
-			found, when = &job{name: sc.name, trigger: k.why(sc.name)}, at
+		if at := k.dueAt(sc, now); next == nil || at.Before(when) && when.After(now) {
+			next, when = plan(sc.name, "by schedule", false), at
+			if sc.name == scheduleFull && k.lastOf(sc.name).started.IsZero() {
+				next.trigger = "the first sync of this shop"
+			}
 		}
 	}
-	if found == nil {
+	if next == nil {
 		return nil, now.Add(time.Minute)
 	}
-	return found, when
-}
-
-func (k *keeper) why(name string) string {
-	if name == scheduleFull && k.s.lastOf(k.shop, name, 0).started.IsZero() {
-		return "the first sync of this shop"
-	}
-	return "by schedule"
-}
-
-func (k *keeper) dueAt(sc schedule, now time.Time) time.Time {
-	k.mu.Lock()
-	fails := k.fails[sc.name]
-	k.mu.Unlock()
-	return due(k.shop, sc, k.s.lastOf(k.shop, sc.name, fails), now)
-}
-
-// notBefore is when a run that is needed at once may begin: after a failure not
-// before its backoff.
-func (k *keeper) notBefore(name string, now time.Time) time.Time {
-	k.mu.Lock()
-	fails := k.fails[name]
-	k.mu.Unlock()
-	if fails == 0 {
-		return now
-	}
-	l := k.s.lastOf(k.shop, name, fails)
-	if l.failed.IsZero() {
-		return now
-	}
-	return due(k.shop, schedule{name: name}, l, now)
+	return next, when
 }
 
 // do makes one run.
-func (k *keeper) do(ctx context.Context, j *job) {
+func (k *keeper) do(ctx context.Context, p *planned) {
 	deadline := 48 * time.Hour
 	for _, sc := range k.s.schedules(k.shop) {
-		if sc.name == j.name {
+		if sc.name == p.name {
 			deadline = sc.deadline
 		}
 	}
@@ -249,66 +219,64 @@ func (k *keeper) do(ctx context.Context, j *job) {
 	defer end()
 	rctx, cancel := context.WithCancelCause(rctx)
 	defer cancel(nil)
-	k.mu.Lock()
-	k.running, k.cancel = j, cancel
-	if k.asked == j.asked {
-		k.asked = nil
-	}
-	k.mu.Unlock()
-	defer func() {
-		k.mu.Lock()
-		k.running, k.cancel = nil, nil
-		k.mu.Unlock()
-	}()
-	if j.asked != nil {
-		close(j.asked.begun)
-	}
+	k.set(func() {
+		k.running, k.cancel = p, cancel
+		if k.asked == p {
+			k.asked = nil
+		}
+		if p.resume != nil {
+			k.unfinished = nil
+		}
+	})
+	defer k.set(func() { k.running, k.cancel = nil, nil })
 
 	started := time.Now()
-	if !j.dryRun {
-		k.note("begin", k.s.o.State.RunStarted(k.shop, j.name, started))
+	if !p.dryRun {
+		k.note("begin", k.s.o.State.RunStarted(k.shop, p.name, started))
 	}
-	run, err := k.make(rctx, j)
+	run, err := k.s.makes(rctx, k.shop, p)
 	if ctx.Err() != nil {
 		return // the process ends; it goes on at the next start
 	}
 	k.s.refreshProof(context.WithoutCancel(ctx), k.shop)
-	if err == nil && !j.dryRun {
-		k.s.judgeDeliveries(context.WithoutCancel(ctx), k.shop, run)
-	}
-	if j.dryRun {
-		if err != nil {
-			k.s.log.Warn("a comparison failed", "shop", k.shop, "error", err.Error())
-		}
-		return
-	}
-	if err == nil && !run.Proven && j.name != scheduleIncremental {
-		err = errNothingShown
-	}
-	words := ""
-	if err != nil {
-		words = run.Error
-		if words == "" {
-			words = err.Error()
-		}
-	}
-	k.note("end", k.s.o.State.RunFinished(k.shop, j.name, time.Now(), words))
-	k.mu.Lock()
 	switch {
-	case errors.Is(err, errCancelled):
-		k.held = time.Now().Add(cancelHolds)
+	case !p.dryRun:
+		k.conclude(ctx, p, started, run, err)
 	case err != nil:
-		k.fails[j.name]++
-	default:
-		k.fails[j.name], k.held = 0, time.Time{}
+		k.s.log.Warn("a comparison failed", "shop", k.shop, "error", err.Error())
 	}
-	k.mu.Unlock()
+}
+
+// conclude notes how a run ended that is no dry run.
+func (k *keeper) conclude(ctx context.Context, p *planned, started time.Time, run store.SyncRun, err error) {
+	log := k.s.log.With("shop", k.shop, "kind", p.name)
+	words := ""
+	if err == nil {
+		k.s.judgeDeliveries(context.WithoutCancel(ctx), k.shop, run)
+		if !run.Proven && p.name != scheduleIncremental {
+			err = errNothingShown
+		}
+	}
 	if err != nil {
-		k.s.log.Warn("a sync failed; it is tried again by itself", "shop", k.shop, "kind", j.name, "error", words)
+		words = cmp.Or(run.Error, err.Error())
+	}
+	k.note("end", k.s.o.State.RunFinished(k.shop, p.name, time.Now(), words))
+	k.set(func() {
+		switch {
+		case errors.Is(err, errCancelled):
+			k.quiet = time.Now().Add(cancelHolds)
+		case err != nil:
+			k.fails[p.name]++
+		default:
+			k.fails[p.name], k.quiet = 0, time.Time{}
+		}
+	})
+	if err != nil {
+		log.Warn("a sync failed; it is tried again automatically", "error", words)
 		return
 	}
-	k.s.settle(ctx, k.shop, j.name, run)
-	k.s.log.Info("synced", "shop", k.shop, "kind", j.name, "trigger", j.trigger, "added", run.Added, "changed", run.Changed, "removed", run.Removed,
+	k.forgetAnswered(ctx, p.name, run)
+	log.Info("synced", "trigger", p.trigger, "added", run.Added, "changed", run.Changed, "removed", run.Removed,
 		"points", run.Points, "took", time.Since(started).Round(time.Millisecond).String())
 }
 
@@ -319,75 +287,72 @@ var errNothingShown = errors.New("what it read was not complete, so it proves no
 // errDeadline is the cause of a run's end that took too long.
 var errDeadline = errors.New("it took longer than a run may")
 
-func (k *keeper) make(ctx context.Context, j *job) (store.SyncRun, error) {
-	switch j.name {
-	case scheduleFull:
-		return k.s.runner.full(ctx, k.shop, j.trigger, j.resume)
-	case scheduleReconcile:
-		return k.s.runner.reconcile(ctx, k.shop, j.trigger, j.dryRun)
-	}
-	return k.s.runner.incremental(ctx, k.shop, j.trigger)
-}
-
 func (k *keeper) note(what string, err error) {
 	if err != nil {
-		k.s.log.Warn("a run can't be noted in state.db; after a restart it may be made again", "shop", k.shop, "which", what, "error", err.Error())
+		k.s.log.Warn("a run can't be noted in state.db; after a restart it may be made again",
+			"shop", k.shop, "which", what, "error", err.Error())
 	}
 }
 
-// Start begins a run at once, or joins the one of its kind that runs or waits.
-// It returns when the run has begun, or with began false when another one is in
-// the way when ctx ends; then it begins after that.
-func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (began bool, err error) {
+// Why a run that was asked for has not begun yet. It begins later.
+var (
+	ErrOtherRuns = errors.New("another sync of the shop runs")
+	ErrNotBegun  = errors.New("the sync has not begun yet")
+)
+
+// Start begins a run at once, or joins the one of its kind that runs or waits,
+// and returns its id. When it has not begun as ctx ends, the error is ErrOtherRuns,
+// ErrNotBegun or a *PausedError.
+func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dryRun bool) (id int64, err error) {
 	if err := s.TryNow(ctx, shop); err != nil { // a person asks, so the shop is really asked
-		if have, _ := s.o.State.Shop(shop); have.Pause.Paused() {
-			err = &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
+		return 0, cmp.Or(s.pausedNow(shop), err)
+	}
+	k, p := s.keeperOf(shop), plan(scheduleOf(kind), "asked for by hand", dryRun)
+	same := func(have *planned) bool { return have != nil && have.name == p.name && have.dryRun == dryRun }
+	k.set(func() {
+		switch {
+		case same(k.running) && !k.running.ends:
+			p = k.running
+		case same(k.asked):
+			p = k.asked
+		default:
+			k.asked = p // who asks later has thought again
 		}
-		return false, err
-	}
-	k := s.keeperOf(shop)
-	name := scheduleOf(kind)
-	k.mu.Lock()
-	if j := k.running; j != nil && j.name == name && j.dryRun == dryRun && !j.ends {
-		k.mu.Unlock()
-		return true, nil
-	}
-	a := k.asked
-	if a == nil || a.name != name || a.dryRun != dryRun {
-		a = &asked{name: name, dryRun: dryRun, begun: make(chan struct{})}
-		k.asked = a // who asks later has thought again
-	}
-	k.mu.Unlock()
-	k.poke()
+	})
+	wake(k.wake)
 	select {
-	case <-a.begun:
-		return true, nil
+	case <-p.begun:
+		return p.id, nil
 	case <-ctx.Done():
-		if have, _ := s.o.State.Shop(shop); have.Pause.Paused() { // meanwhile
-			return false, &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
-		}
-		return false, nil
 	}
+	if running := get(k, &k.running); running != nil && running != p {
+		err = ErrOtherRuns
+	} else {
+		err = ErrNotBegun
+	}
+	return 0, cmp.Or(s.pausedNow(shop), err)
 }
 
-// ends notes that a shop's run is about to be told as ended.
+// begins notes the id of a shop's run when its row is stored, and ends that the run
+// is about to be shown as ended.
+func (s *Syncer) begins(shop string, id int64) {
+	k := s.keeperOf(shop)
+	k.set(func() {
+		if p := k.running; p != nil && p.id == 0 {
+			p.id = id
+			close(p.begun)
+		}
+	})
+}
+
 func (s *Syncer) ends(shop string) {
 	k := s.keeperOf(shop)
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.running != nil {
-		k.running.ends = true
-	}
+	k.set(func() {
+		if k.running != nil {
+			k.running.ends = true
+		}
+	})
 }
-
-// PausedError says that a shop's calls wait.
-type PausedError struct {
-	Words string
-	Until time.Time // zero: a person ends it
-}
-
-// Error returns the words.
-func (e *PausedError) Error() string { return e.Words }
 
 // Cancel ends the shop's run, or drops the one that waits. It reports whether
 // there was one.
@@ -395,11 +360,9 @@ func (s *Syncer) Cancel(shop string) bool {
 	k := s.keeperOf(shop)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	was := k.asked != nil
-	k.asked = nil
-	if k.cancel != nil {
+	was := k.asked != nil || k.cancel != nil
+	if k.asked = nil; k.cancel != nil {
 		k.cancel(errCancelled)
-		was = true
 	}
 	return was
 }

@@ -17,7 +17,7 @@ import (
 func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e *shopify.Error) state.Pause {
 	now := time.Now()
 	p := state.Pause{
-		Reason: state.PauseToken, Detail: e.Message, Words: e.Words(), Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+		Reason: state.PauseToken, Detail: e.Message, Words: e.Words(), Since: now, NextProbe: now.Add(probeEvery),
 	}
 	switch why {
 	case shopify.ForScope:
@@ -26,11 +26,11 @@ func (s *Syncer) pause(ctx context.Context, shop string, why shopify.PauseFor, e
 			p.Detail = e.Scope
 		}
 	case shopify.ForFrozen:
-		p.Reason, p.NextProbe = state.PauseFrozen, now.Add(s.o.SlowProbeEvery)
+		p.Reason, p.NextProbe = state.PauseFrozen, now.Add(slowProbeEvery)
 	case shopify.ForInstall:
-		p.Reason, p.NextProbe = state.PauseUninstalled, now.Add(s.o.SlowProbeEvery)
+		p.Reason, p.NextProbe = state.PauseUninstalled, now.Add(slowProbeEvery)
 	case shopify.ForMove:
-		p.Reason, p.Detail, p.NextProbe = state.PauseMoved, e.Moved, now.Add(s.o.SlowProbeEvery)
+		p.Reason, p.Detail, p.NextProbe = state.PauseMoved, e.Moved, now.Add(slowProbeEvery)
 	}
 	s.setPause(ctx, shop, p)
 	return p
@@ -55,15 +55,15 @@ func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
 		s.log.Info("a shop goes on", "shop", shop, "was", string(before.Pause.Reason))
 	}
 	s.o.Changed(ctx, shop)
-	s.tick()
-	s.wakeKeepers()
+	wake(s.poke)
+	wake(s.keeperOf(shop).wake)
 }
 
 // pausedUntil is when the jobs of a paused shop look again: just after the shop
 // was asked.
 func (s *Syncer) pausedUntil(p state.Pause, now time.Time) time.Time {
 	if p.NextProbe.IsZero() { // a person ends it
-		return now.Add(s.o.ProbeEvery)
+		return now.Add(probeEvery)
 	}
 	if p.NextProbe.Before(now) {
 		return now.Add(time.Minute)
@@ -98,14 +98,7 @@ func (s *Syncer) CredentialsChanged(ctx context.Context, shop string) {
 			s.log.Warn("a paused shop can't be asked earlier", "shop", shop, "error", err.Error())
 		}
 	}
-	s.tick()
-}
-
-func (s *Syncer) tick() {
-	select {
-	case s.poke <- struct{}{}:
-	default:
-	}
+	wake(s.poke)
 }
 
 // probeLook is how often the pauses are looked through at least.
@@ -114,7 +107,7 @@ const probeLook = time.Minute
 // probe asks paused shops again when their time has come, and at the start:
 // what the environment declares may have changed.
 func (s *Syncer) probe(ctx context.Context) {
-	for start := true; ; start = false {
+	for start := true; ctx.Err() == nil; start = false {
 		now, next := time.Now(), time.Now().Add(probeLook)
 		for _, shop := range s.o.State.Shops() {
 			p := shop.Pause
@@ -127,22 +120,11 @@ func (s *Syncer) probe(ctx context.Context) {
 				}
 				continue
 			}
-			if err := s.ask(ctx, shop); err != nil {
-				if ctx.Err() != nil {
-					return
-				}
+			if err := s.ask(ctx, shop); err != nil && ctx.Err() == nil {
 				s.log.Debug("a paused shop can't go on yet", "shop", shop.Domain, "error", err.Error())
 			}
 		}
-		t := time.NewTimer(max(time.Until(next), time.Second))
-		select {
-		case <-ctx.Done():
-			t.Stop()
-			return
-		case <-s.poke:
-		case <-t.C:
-		}
-		t.Stop()
+		await(ctx, s.poke, max(time.Until(next), time.Second))
 	}
 }
 
@@ -154,10 +136,8 @@ func (s *Syncer) ask(ctx context.Context, shop state.Shop) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if s.o.Telemetry != nil && err == nil {
-		s.o.Telemetry.Duration(shop.Domain, "probe", time.Since(started))
-	}
 	if err == nil {
+		s.o.Telemetry.Duration(shop.Domain, "probe", time.Since(started))
 		s.judgeAccess(ctx, shop.Domain, access)
 		return nil
 	}
@@ -171,7 +151,7 @@ func (s *Syncer) ask(ctx context.Context, shop state.Shop) error {
 		return &PausedError{Words: pauseWords(p), Until: p.NextProbe}
 	}
 	p := shop.Pause // no news
-	p.NextProbe = time.Now().Add(s.o.ProbeEvery)
+	p.NextProbe = time.Now().Add(probeEvery)
 	s.setPause(ctx, shop.Domain, p)
 	return err
 }
@@ -183,7 +163,7 @@ func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access)
 		now, scopes := time.Now(), strings.Join(missing, ", ")
 		s.setPause(ctx, shop, state.Pause{
 			Reason: state.PauseScope, Detail: scopes, Words: shopify.Lacks(missing),
-			Since: now, NextProbe: now.Add(s.o.ProbeEvery),
+			Since: now, NextProbe: now.Add(probeEvery),
 		})
 		return
 	}
@@ -201,7 +181,7 @@ func (s *Syncer) judgeAccess(ctx context.Context, shop string, a shopify.Access)
 		return
 	}
 	s.setPause(ctx, shop, state.Pause{})
-	s.wakeJobs(ctx, shop)
+	s.WakeJobs(ctx, shop)
 }
 
 // checkScopes reads the granted scopes after app/scopes_update.
@@ -228,7 +208,7 @@ func (s *Syncer) confirmUninstalled(ctx context.Context, t task, started time.Ti
 			return fmt.Errorf("note that the app is gone: %w", err)
 		}
 		s.setPause(ctx, t.Shop, state.Pause{
-			Reason: state.PauseUninstalled, Words: "the app was uninstalled", Since: now, NextProbe: now.Add(s.o.SlowProbeEvery),
+			Reason: state.PauseUninstalled, Words: "the app was uninstalled", Since: now, NextProbe: now.Add(slowProbeEvery),
 		})
 	default:
 		if err != nil {
@@ -239,4 +219,75 @@ func (s *Syncer) confirmUninstalled(ctx context.Context, t task, started time.Ti
 		return fmt.Errorf("forget that the app was to be looked for: %w", err)
 	}
 	return nil
+}
+
+// PausedError says that a shop's calls wait.
+type PausedError struct {
+	Words string
+	Until time.Time // zero: a person ends it
+}
+
+// Error returns the words.
+func (e *PausedError) Error() string { return e.Words }
+
+// pausedNow is a *PausedError while a shop is paused, nil otherwise.
+func (s *Syncer) pausedNow(shop string) error {
+	if have, _ := s.o.State.Shop(shop); have.Pause.Paused() {
+		return &PausedError{Words: pauseWords(have.Pause), Until: have.Pause.NextProbe}
+	}
+	return nil
+}
+
+// Held says why nothing is read from a shop now and until when; a zero instant:
+// until a person says so. It asks nobody.
+func (s *Syncer) Held(shop string, now time.Time) (why string, until time.Time, held bool) {
+	have, ok := s.o.State.Shop(shop)
+	if !ok {
+		return "", time.Time{}, false
+	}
+	if p := have.Pause; p.Paused() {
+		if until = p.NextProbe; !until.IsZero() && until.Before(now) {
+			until = now
+		}
+		return pauseWords(p), until, true
+	}
+	if e := s.o.API.Held(shop, now); e != nil {
+		return e.Words(), e.RetryAt, true
+	}
+	return "", time.Time{}, false
+}
+
+// TryNow asks a shop that is held at once, whatever the instant that it waits
+// for. Its error says why the shop still can't go on: a *PausedError, or what the
+// question ran into. A pause by hand, and calls held back by hand, stay.
+func (s *Syncer) TryNow(ctx context.Context, shop string) error {
+	have, ok := s.o.State.Shop(shop)
+	if !ok {
+		return state.ErrUnknownShop
+	}
+	k := s.keeperOf(shop)
+	k.set(func() { k.quiet = time.Time{} })
+	s.o.API.TryNow(shop)
+	if p := have.Pause; p.Paused() && p.Reason != state.PauseOperator {
+		if err := s.ask(ctx, have); err != nil {
+			return err
+		}
+	}
+	if err := s.pausedNow(shop); err != nil {
+		return err
+	}
+	s.progress.lookAgain(shop)
+	s.WakeJobs(ctx, shop)
+	wake(k.wake)
+	return nil
+}
+
+// WakeJobs has the jobs look again that were put off.
+func (s *Syncer) WakeJobs(ctx context.Context, shop string) {
+	for _, w := range s.workers() {
+		if _, err := s.o.Queue.Wake(ctx, string(w.kind)); err != nil && ctx.Err() == nil {
+			s.log.Warn("jobs of a shop that goes on can't be woken; they come automatically",
+				"shop", shop, "kind", string(w.kind), "error", err.Error())
+		}
+	}
 }

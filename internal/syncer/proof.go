@@ -9,7 +9,7 @@ import (
 	"stockroom/store"
 )
 
-// proof is what is known of how a shop's copy stands; kept in memory, read anew
+// proof is what is known of how a shop's copy stands; kept in memory, read again
 // after each run.
 type proof struct {
 	store.Proof
@@ -29,7 +29,7 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 		s.log.Debug("when the copy was proven can't be read now", "shop", shop, "error", err.Error())
 		return
 	}
-	// Each kind by itself: incrementals are many, and prove nothing.
+	// Each kind alone: incrementals are many, and prove nothing.
 	full, err := s.o.Store.Runs(ctx, store.RunFilter{Shop: shop, Kind: store.RunFull, Limit: 10})
 	if err == nil {
 		var compared []store.SyncRun
@@ -57,29 +57,17 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 			p.compared = &r
 		}
 	}
-	s.mu.Lock()
-	s.proofs[shop] = p
-	s.mu.Unlock()
-}
-
-func (s *Syncer) proofOf(shop string) proof {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p, ok := s.proofs[shop]; ok {
-		return p
-	}
-	return proof{remote: -1}
+	k := s.keeperOf(shop)
+	k.set(func() { k.proof = p })
 }
 
 // Staleness is how long ago the copy was last shown to equal the shop's; known
 // is false when it never was, when a loss was found since, and when the clock is
 // before the proof.
 func (s *Syncer) Staleness(shop string, now time.Time) (d time.Duration, known bool) {
-	if _, lost := s.lossOf(shop); lost {
-		return 0, false
-	}
-	p := s.proofOf(shop)
-	if p.IDs == 0 {
+	k := s.keeperOf(shop)
+	p := get(k, &k.proof)
+	if get(k, &k.fullWanted) != nil || p.IDs == 0 {
 		return 0, false
 	}
 	d = now.Sub(time.UnixMilli(p.IDs))
@@ -91,7 +79,8 @@ func (s *Syncer) Staleness(shop string, now time.Time) (d time.Duration, known b
 func (s *Syncer) ProvenFieldsSince(at time.Time) bool {
 	shops := s.o.State.Shops()
 	for _, shop := range shops {
-		if _, lost := s.lossOf(shop.Domain); lost || s.proofOf(shop.Domain).Fields <= at.UnixMilli() {
+		k := s.keeperOf(shop.Domain)
+		if get(k, &k.fullWanted) != nil || get(k, &k.proof).Fields <= at.UnixMilli() {
 			return false
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"stockroom/internal/catalog"
-	"stockroom/limiter"
 	"stockroom/store"
 )
 
@@ -15,19 +14,9 @@ import (
 // beyond a tenth of the catalogue, a full sync costs less.
 const fewest = 5000
 
-// runReconcile compares ids, times and variant counts of the whole catalogue
+// reconcile compares ids, times and variant counts of the whole catalogue
 // with what is stored, reads what differs and removes what the shop has no more.
 // A dry run only reports.
-func (s *Syncer) runReconcile(ctx context.Context, shop, trigger string, dryRun bool) (store.SyncRun, error) {
-	r, ctx, err := s.begin(ctx, store.SyncRun{
-		Shop: shop, Kind: store.RunReconcile, Trigger: trigger, DryRun: dryRun, Phase: phaseListing,
-	}, limiter.Reconcile, "reconcile")
-	if err != nil {
-		return store.SyncRun{}, err
-	}
-	return r.end(ctx, r.reconcile(ctx))
-}
-
 func (r *run) reconcile(ctx context.Context) error {
 	listed, complete, err := r.list(ctx)
 	if err != nil {

@@ -29,7 +29,7 @@ func BenchmarkReconcileInStep(b *testing.B) {
 	for b.Loop() {
 		runtime.GC()
 		before := cpuTime(b)
-		run, err := r.runReconcile(context.Background(), testShop, "test", false)
+		run, err := r.makeRun(context.Background(), testShop, plan(scheduleReconcile, "test", false))
 		if err != nil || run.ProvenAt == 0 || run.Changed+run.Added+run.Removed > 0 {
 			b.Fatalf("%+v, %v", run, err)
 		}

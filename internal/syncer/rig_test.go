@@ -162,3 +162,12 @@ func folderAt(t testing.TB, dir string) *folder.Folder {
 	t.Cleanup(func() { _ = f.Close() })
 	return f
 }
+
+// fullWanted is the wish for a full sync; false for none.
+func (s *Syncer) fullWanted() (w store.Wanted, ok bool) {
+	k := s.keeperOf(testShop)
+	if p := get(k, &k.fullWanted); p != nil {
+		return *p, true
+	}
+	return w, false
+}

@@ -153,6 +153,7 @@ type run struct {
 	beganWall int64     // the same by the other one, Unix milliseconds
 	meter     *shopify.Meter
 	mayRemove bool // the app's rights were looked at
+	resumed   bool // an earlier process began it
 
 	mu        sync.Mutex // guards what follows; fetches run side by side
 	row       store.SyncRun
@@ -167,6 +168,28 @@ type run struct {
 
 // errRemoved ends a run whose shop was removed.
 var errRemoved = errors.New("the shop was removed")
+
+// makeRun makes one run of a shop. One that an earlier process left is taken up.
+func (s *Syncer) makeRun(ctx context.Context, shop string, p *planned) (store.SyncRun, error) {
+	row := store.SyncRun{Shop: shop, Kind: store.RunReconcile, Trigger: p.trigger, DryRun: p.dryRun, Phase: phaseListing}
+	class, operation, make := limiter.Reconcile, p.name, (*run).reconcile
+	switch p.name {
+	case scheduleFull:
+		row.Kind, row.Phase = store.RunFull, phaseWaiting
+		class, operation, make = limiter.Bulk, "bulk_sync", (*run).full
+		if p.resume != nil {
+			row = *p.resume
+		}
+	case scheduleIncremental:
+		row.Kind, make = store.RunIncremental, (*run).incremental
+	}
+	r, ctx, err := s.begin(ctx, row, class, operation)
+	if err != nil {
+		return store.SyncRun{}, err
+	}
+	r.resumed = p.resume != nil
+	return r.end(ctx, make(r, ctx))
+}
 
 // begin writes the run's row, or takes up one that an earlier process left.
 func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Class, operation string) (*run, context.Context, error) {
@@ -188,6 +211,7 @@ func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Cla
 	r.began = time.Now()
 	r.beganWall = r.began.UnixMilli()
 	s.progress.set(r.row, time.Now())
+	s.begins(r.shop, r.row.ID)
 	return r, shopify.WithMeter(ctx, r.meter), nil
 }
 
@@ -271,7 +295,7 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 	}
 	if n, _ := r.s.progress.differ(r.shop); err != nil && n > 0 {
 		// What is known to differ is not in step, whatever was proven before.
-		if e := r.s.owe(r.shop, brokenOff(n), time.Now()); e != nil {
+		if e := r.s.wantComparison(r.shop, brokenOff(n), time.Now()); e != nil {
 			r.s.log.Warn("that products differ can't be noted", "shop", r.shop, "error", e.Error())
 		}
 	}
@@ -302,10 +326,17 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 			r.s.log.Debug("a bulk operation can't be cancelled", "shop", r.shop, "error", e.Error())
 		}
 	}
-	r.measure(err)
+	if err == nil {
+		r.s.o.Telemetry.Duration(r.shop, r.operation, time.Since(r.started))
+	} else if !errors.Is(err, errCancelled) {
+		r.s.count(r.shop, r.operation, err)
+	}
 	if e := r.save(late); e != nil {
 		r.s.log.Warn("how a sync ended can't be stored; it is made again", "shop", r.shop, "error", e.Error())
 		return r.now(), errors.Join(err, e)
+	}
+	if r.row.Kind == store.RunFull {
+		r.clear(late)
 	}
 	if row, e := r.s.o.Store.Run(late, r.now().ID); e == nil {
 		return row, err
@@ -323,18 +354,6 @@ func brokenOff(differ int) string {
 		return "1 product was found to differ from the shop's and was not read"
 	}
 	return fmt.Sprintf("%d products were found to differ from the shop's and not all of them were read", differ)
-}
-
-func (r *run) measure(err error) {
-	switch {
-	case err == nil:
-		if r.s.o.Telemetry != nil {
-			r.s.o.Telemetry.Duration(r.shop, r.operation, time.Since(r.started))
-		}
-	case errors.Is(err, errCancelled):
-	default:
-		r.s.count(r.shop, r.operation, err)
-	}
 }
 
 // wordsOf says in a part of a sentence which step failed.

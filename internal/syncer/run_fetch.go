@@ -173,7 +173,7 @@ func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Pro
 func (r *run) each(ctx context.Context, ids []int64, do func(ctx context.Context, id int64) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(r.s.o.Workers, len(ids)) {
+	for range min(readsAtOnce, len(ids)) {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1

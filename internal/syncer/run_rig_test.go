@@ -123,15 +123,22 @@ func (r *runRig) restart() {
 }
 
 func (r *runRig) full() (store.SyncRun, error) {
-	return r.runFull(r.t.Context(), testShop, "test", nil)
+	return r.makeFull(r.t.Context(), nil)
+}
+
+// makeFull makes a full sync, or takes up one that was left.
+func (r *runRig) makeFull(ctx context.Context, left *store.SyncRun) (store.SyncRun, error) {
+	p := plan(scheduleFull, "test", false)
+	p.resume = left
+	return r.makeRun(ctx, testShop, p)
 }
 
 func (r *runRig) reconcile(dry bool) (store.SyncRun, error) {
-	return r.runReconcile(r.t.Context(), testShop, "test", dry)
+	return r.makeRun(r.t.Context(), testShop, plan(scheduleReconcile, "test", dry))
 }
 
 func (r *runRig) incremental() (store.SyncRun, error) {
-	return r.runIncremental(r.t.Context(), testShop, "test")
+	return r.makeRun(r.t.Context(), testShop, plan(scheduleIncremental, "test", false))
 }
 
 // synced makes a full sync that has to go well.

@@ -125,18 +125,70 @@ func (r *run) waitFor(ctx context.Context, failed error, until time.Time) error 
 func (r *run) wait(ctx context.Context, why, cause string, until time.Time) error {
 	r.s.progress.wait(r.shop, why, cause, until)
 	defer r.s.progress.wait(r.shop, "", "", time.Time{})
-	wait := max(time.Until(until), shortest)
-	back := lend(ctx, wait)
-	t := time.NewTimer(wait)
-	defer t.Stop()
+	return r.rest(ctx, r.s.progress.nudge(r.shop), max(time.Until(until), shortest))
+}
+
+// rest waits for d or until there is news. When that is long another shop's run has
+// the place meanwhile, and may keep it longer.
+func (r *run) rest(ctx context.Context, news <-chan struct{}, d time.Duration) error {
+	place, _ := ctx.Value(placeKey{}).(*place)
+	if d < lendAfter || place == nil {
+		await(ctx, news, d)
+		return context.Cause(ctx)
+	}
+	place.give()
+	if await(ctx, news, d); ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
+	defer r.s.progress.wait(r.shop, "", "", time.Time{})
+	return place.take(ctx)
+}
+
+// lendAfter is the shortest wait during which another shop's run takes the place
+// of one that waits.
+const lendAfter = 10 * time.Second
+
+// place is a run's place among those that are made at a time.
+type place struct {
+	all  chan struct{}
+	turn chan struct{} // one of the run's requests at a time takes or gives
+	held bool
+}
+
+type placeKey struct{}
+
+// takePlace waits for a place. The context is for the run that has it.
+func (s *Syncer) takePlace(ctx context.Context) (context.Context, *place, error) {
+	p := &place{all: s.places, turn: make(chan struct{}, 1)}
+	return context.WithValue(ctx, placeKey{}, p), p, p.take(ctx)
+}
+
+func (p *place) take(ctx context.Context) error {
 	select {
-	case <-r.s.progress.nudge(r.shop):
-		return back(ctx)
-	case <-t.C:
-		r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
-		return back(ctx)
+	case p.turn <- struct{}{}:
+		defer func() { <-p.turn }()
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+	if p.held {
+		return nil
+	}
+	select {
+	case p.all <- struct{}{}:
+		p.held = true
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (p *place) give() {
+	p.turn <- struct{}{}
+	defer func() { <-p.turn }()
+	if p.held {
+		<-p.all
+		p.held = false
 	}
 }
 

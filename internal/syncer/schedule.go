@@ -66,7 +66,7 @@ func scheduleOf(kind store.RunKind) string {
 type last struct {
 	started time.Time // of the newest run that went well, zero for none
 	failed  time.Time // end, or beginning, of a newer run that did not; zero for none
-	fails   int       // in a row, at least 1 when failed is set
+	fails   int       // in a row since the process began
 }
 
 // due is when a schedule's next run begins. It depends on what is stored only,
@@ -80,10 +80,7 @@ func due(shop string, sc schedule, l last, now time.Time) time.Time {
 		l.failed = time.Time{}
 	}
 	if !l.failed.IsZero() {
-		wait := longestRetry
-		if n := min(l.fails, 10); n >= 1 {
-			wait = min(firstRetry<<(n-1), longestRetry)
-		}
+		wait := min(firstRetry<<(min(max(l.fails, 1), 10)-1), longestRetry)
 		if sc.every > 0 {
 			wait = min(wait, max(sc.every, firstRetry))
 		}
@@ -117,21 +114,17 @@ func late(sc schedule, lastSuccess, since, now time.Time) bool {
 
 // lastOf reads how a schedule's runs went from state.db. fails is kept in
 // memory only: after a restart the first retry comes soon again.
-func (s *Syncer) lastOf(shop, name string, fails int) last {
-	var l last
-	take := func(r state.Run) {
-		if r.OK && r.Started.After(l.started) {
-			l.started = r.Started
+func (k *keeper) lastOf(name string) (l last) {
+	k.set(func() { l.fails = k.fails[name] })
+	r, _ := k.s.o.State.Run(k.shop, name)
+	full, _ := k.s.o.State.Run(k.shop, scheduleFull) // which stands for the others too
+	for _, run := range []state.Run{r, full} {
+		if run.OK {
+			l.started = latest(l.started, run.Started)
 		}
 	}
-	r, _ := s.o.State.Run(shop, name)
-	take(r)
 	if !r.LastSuccess.IsZero() && l.started.IsZero() {
 		l.started = r.LastSuccess
-	}
-	if name != scheduleFull {
-		full, _ := s.o.State.Run(shop, scheduleFull)
-		take(full)
 	}
 	if !r.OK && !r.Started.IsZero() {
 		at := r.Finished
@@ -139,8 +132,61 @@ func (s *Syncer) lastOf(shop, name string, fails int) last {
 			at = r.Started // the process ended during it
 		}
 		if at.After(l.started) {
-			l.failed, l.fails = at, max(fails, 1)
+			l.failed = at
 		}
 	}
 	return l
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+func (k *keeper) dueAt(sc schedule, now time.Time) time.Time {
+	return due(k.shop, sc, k.lastOf(sc.name), now)
+}
+
+// notBefore is when a run that is needed at once may begin: after a failure not
+// before its backoff.
+func (k *keeper) notBefore(name string, now time.Time) time.Time {
+	l := k.lastOf(name)
+	if l.fails == 0 || l.failed.IsZero() {
+		return now
+	}
+	return due(k.shop, schedule{name: name}, l, now)
+}
+
+// firstIsDue reports whether a shop still waits for its first full sync.
+func (k *keeper) firstIsDue() bool {
+	return k.s.o.FullSyncEvery > 0 && k.lastOf(scheduleFull).started.IsZero() && !get(k, &k.proof).read
+}
+
+// nextRun is when a schedule's next run begins, as it stands now: a zero instant
+// means that it waits for a person, or for the first full sync of the shop, and
+// why says what it waits for. Of a shop that is held it is when the shop is asked
+// again.
+func (k *keeper) nextRun(sc schedule, now time.Time) (at time.Time, why string) {
+	if sc.every <= 0 {
+		return time.Time{}, "it is not made automatically"
+	}
+	at = k.dueAt(sc, now)
+	if why, until, held := k.s.Held(k.shop, now); held {
+		if until.IsZero() {
+			return until, why
+		}
+		return latest(at, until), why
+	}
+	if sc.name == scheduleSubscriptions {
+		return latest(at, now), ""
+	}
+	if quiet := get(k, &k.quiet); quiet.After(now) {
+		at, why = latest(at, quiet), "a sync was cancelled by hand, so none begins by itself for a while"
+	}
+	if sc.name != scheduleFull && k.firstIsDue() {
+		return time.Time{}, "the first full sync of the shop comes before it"
+	}
+	return latest(at, now), why
 }

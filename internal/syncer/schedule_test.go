@@ -26,6 +26,7 @@ type fakeRunner struct {
 	takes  time.Duration
 	fail   error
 	proves bool
+	begins func(shop string, id int64)
 }
 
 type madeRun struct {
@@ -41,16 +42,17 @@ func (f *fakeRunner) list() []madeRun {
 	return slices.Clone(f.made)
 }
 
-func (f *fakeRunner) run(ctx context.Context, name, shop, trigger string, dry bool) (store.SyncRun, error) {
+func (f *fakeRunner) run(ctx context.Context, shop string, p *planned) (store.SyncRun, error) {
 	f.mu.Lock()
 	f.under++
 	if f.under > 1 {
 		f.t.Error("two runs of one shop at a time")
 	}
 	started := time.Now()
-	f.made = append(f.made, madeRun{name, trigger, started, dry})
+	f.made = append(f.made, madeRun{p.name, p.trigger, started, p.dryRun})
 	takes, fail := f.takes, f.fail
 	f.mu.Unlock()
+	f.begins(shop, int64(len(f.list())))
 	defer func() {
 		f.mu.Lock()
 		f.under--
@@ -65,18 +67,6 @@ func (f *fakeRunner) run(ctx context.Context, name, shop, trigger string, dry bo
 	case <-t.C:
 	}
 	return run, fail
-}
-
-func (f *fakeRunner) full(ctx context.Context, shop, trigger string, _ *store.SyncRun) (store.SyncRun, error) {
-	return f.run(ctx, scheduleFull, shop, trigger, false)
-}
-
-func (f *fakeRunner) incremental(ctx context.Context, shop, trigger string) (store.SyncRun, error) {
-	return f.run(ctx, scheduleIncremental, shop, trigger, false)
-}
-
-func (f *fakeRunner) reconcile(ctx context.Context, shop, trigger string, dry bool) (store.SyncRun, error) {
-	return f.run(ctx, scheduleReconcile, shop, trigger, dry)
 }
 
 func (f *fakeRunner) count(name string) (n int) {
@@ -129,7 +119,7 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 	}
 	r := &scheduleRig{dir: dir, runs: runs}
 	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, Queue: jobs, Folder: folderAt(t, t.TempDir()), ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
-	r.runner = runs
+	runs.begins, r.makes = r.begins, runs.run
 	r.checkSubs = func(context.Context, string, bool) (Subscriptions, bool, error) {
 		return Subscriptions{CheckedAt: time.Now(), Present: true}, false, nil
 	}
@@ -232,7 +222,7 @@ func TestAGapLongerThanShopifyRepeatsDeliveriesIsFilled(t *testing.T) {
 		if len(runs.list()) == 0 || runs.list()[0].name != scheduleReconcile || runs.list()[0].trigger != "Stockroom was off for 6 hours, longer than Shopify repeats deliveries" {
 			t.Fatalf("runs after the gap: %+v, want a comparison that names it first", runs.list())
 		}
-		if _, owed := r.owed(testShop); owed {
+		if _, owed := r.comparisonWanted(testShop); owed {
 			t.Error("still owed after the comparison")
 		}
 	})
@@ -267,11 +257,11 @@ func TestARunThatProvesNothingPaysNothing(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
 		runs.set(func(f *fakeRunner) { f.proves = false })
-		if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
+		if err := r.wantComparison(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second)
-		if _, owed := r.owed(testShop); !owed {
+		if _, owed := r.comparisonWanted(testShop); !owed {
 			t.Error("a comparison that was not proven paid for the gap")
 		}
 	})
@@ -329,15 +319,15 @@ func TestARunAskedForTwiceIsMadeOnce(t *testing.T) {
 		r := newScheduleRig(t, t.TempDir(), runs)
 		time.Sleep(time.Minute)
 		for range 3 {
-			if began, err := r.Start(t.Context(), testShop, store.RunReconcile, true); !began || err != nil {
-				t.Fatalf("began %v, %v", began, err)
+			if id, err := r.Start(t.Context(), testShop, store.RunReconcile, true); id == 0 || err != nil {
+				t.Fatalf("began as %d, %v", id, err)
 			}
 		}
 		// Another kind has to wait.
 		wait, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if began, err := r.Start(wait, testShop, store.RunFull, false); began || err != nil {
-			t.Fatalf("a full sync beside a comparison: began %v, %v", began, err)
+		if id, err := r.Start(wait, testShop, store.RunFull, false); id != 0 || !errors.Is(err, ErrOtherRuns) {
+			t.Fatalf("a full sync beside a comparison: began as %d, %v", id, err)
 		}
 		time.Sleep(time.Minute)
 		if n := runs.count(scheduleReconcile); n != 1 || runs.count(scheduleFull) != 2 {
@@ -399,7 +389,7 @@ func TestAGapBeforeTheFirstSyncIsFilledByIt(t *testing.T) {
 		runs := &fakeRunner{t: t, takes: time.Second, proves: true, fail: errors.New("the export failed")}
 		r := newScheduleRig(t, dir, runs)
 		time.Sleep(10 * time.Second)
-		if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
+		if err := r.wantComparison(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(5 * time.Minute)
@@ -408,7 +398,7 @@ func TestAGapBeforeTheFirstSyncIsFilledByIt(t *testing.T) {
 		if n := runs.count(scheduleReconcile); n != 0 {
 			t.Errorf("%d comparisons before there was anything to compare: %+v", n, runs.list())
 		}
-		if _, owed := r.owed(testShop); owed || runs.count(scheduleFull) < 2 {
+		if _, owed := r.comparisonWanted(testShop); owed || runs.count(scheduleFull) < 2 {
 			t.Errorf("still owed after the first full sync: %+v", runs.list())
 		}
 	})
@@ -430,7 +420,7 @@ func TestARunThatProvesNothingIsNotDone(t *testing.T) {
 			r.wantFull(w)
 		}},
 		{"a comparison after a gap", scheduleReconcile, func(t *testing.T, r *scheduleRig) {
-			if err := r.owe(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
+			if err := r.wantComparison(testShop, "webhook subscriptions were missing", time.Now()); err != nil {
 				t.Fatal(err)
 			}
 		}},
@@ -503,15 +493,15 @@ func TestWhatIsOwedUnderAClockThatWasAheadIsPaidOnce(t *testing.T) {
 		time.Sleep(time.Minute)
 		ahead := time.Now().Add(24 * time.Hour)
 		r.wantFull(store.Wanted{Shop: testShop, Kind: store.WantSync, Reason: "products.db lost changes", At: store.MillisOf(ahead)})
-		if err := r.owe(testShop, "webhook subscriptions were missing", ahead); err != nil {
+		if err := r.wantComparison(testShop, "webhook subscriptions were missing", ahead); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
 		if full, compared := runs.count(scheduleFull), runs.count(scheduleReconcile); full < 2 || full > 3 || compared > 2 {
 			t.Errorf("%d full syncs and %d comparisons", full, compared)
 		}
-		_, owed := r.owed(testShop)
-		if _, lost := r.lossOf(testShop); owed || lost {
+		_, owed := r.comparisonWanted(testShop)
+		if _, lost := r.fullWanted(); owed || lost {
 			t.Errorf("owed %v, lost %v", owed, lost)
 		}
 	})

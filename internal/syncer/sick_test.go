@@ -161,8 +161,8 @@ func TestASyncThatAPersonAsksForAsksAPausedShop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 3})
 		r.setPause(t.Context(), testShop, state.Pause{Reason: state.PauseFrozen, Words: "frozen", Since: time.Now(), NextProbe: time.Now().Add(time.Hour)})
-		if began, err := r.Start(t.Context(), testShop, store.RunReconcile, false); err != nil || !began {
-			t.Errorf("%v, %v", began, err)
+		if id, err := r.Start(t.Context(), testShop, store.RunReconcile, false); err != nil || id == 0 {
+			t.Errorf("%d, %v", id, err)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package syncer
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +60,12 @@ const statusMost = time.Second
 
 // Status tells how a shop's copy stands. It asks nobody.
 func (s *Syncer) Status(shop string, now time.Time) Status {
-	p := s.proofOf(shop)
-	st := Status{Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run, First: s.FirstRead(shop, now)}
+	k := s.keeperOf(shop)
+	p := get(k, &k.proof)
+	st := Status{
+		Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run,
+		First: k.firstRead(now), Schedules: k.scheduleStatus(now), Subscriptions: get(k, &k.subscriptions),
+	}
 	if p.IDs > 0 {
 		st.ProvenIDs = time.UnixMilli(p.IDs)
 	}
@@ -75,42 +78,37 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 		st.Waits, st.WaitsUntil = s.progress.waits(shop)
 		st.Differ, st.DifferSince = s.progress.differ(shop)
 	}
-	if w, lost := s.lossOf(shop); lost {
+	if w := get(k, &k.fullWanted); w != nil {
 		st.Loss = w.Reason
 	}
-	st.Owed, _ = s.owed(shop)
-	s.mu.Lock()
-	st.Subscriptions = s.subscriptions[shop]
-	s.mu.Unlock()
-	st.Schedules = s.scheduleStatus(shop, now)
+	w, _ := s.comparisonWanted(shop)
+	st.Owed = w.Why
 	ctx, cancel := context.WithTimeout(context.Background(), statusMost)
 	defer cancel()
 	st.Deliveries, st.Unread = s.Deliveries(ctx, shop, now)
 	return st
 }
 
-func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
-	have, _ := s.o.State.Shop(shop)
-	k := s.keeperOf(shop)
-	k.mu.Lock()
-	running := ""
-	if k.running != nil {
-		running = k.running.name
-	}
-	k.mu.Unlock()
+func (k *keeper) scheduleStatus(now time.Time) (list []ScheduleStatus) {
+	have, _ := k.s.o.State.Shop(k.shop)
+	running := get(k, &k.running)
 	since := have.AddedAt
-	if s.began.After(since) && have.AddedAt.IsZero() {
-		since = s.began
+	if since.IsZero() {
+		since = k.s.began
 	}
-	var list []ScheduleStatus
-	for _, sc := range append(s.schedules(shop), schedule{name: scheduleSubscriptions, every: s.subscriptionsEvery()}) {
-		r, _ := s.o.State.Run(shop, sc.name)
+	full, _ := k.s.o.State.Run(k.shop, scheduleFull)
+	for _, sc := range append(k.s.schedules(k.shop), schedule{name: scheduleSubscriptions, every: subscriptionsEvery}) {
+		r, _ := k.s.o.State.Run(k.shop, sc.name)
+		served := r.LastSuccess
+		if sc.name != scheduleSubscriptions { // a full sync serves the comparisons too
+			served = latest(served, full.LastSuccess)
+		}
 		st := ScheduleStatus{
 			Name: sc.name, Every: sc.every.Seconds(), LastStart: r.Started, LastSuccess: r.LastSuccess, LastError: r.Error,
-			Running: running == sc.name, Late: late(sc, s.successOf(shop, sc.name, r.LastSuccess), since, now),
+			Running: running != nil && running.name == sc.name, Late: late(sc, served, since, now),
 		}
 		if sc.every > 0 && !st.Running {
-			st.Next, st.Held = s.NextRun(shop, sc.name, now)
+			st.Next, st.Held = k.nextRun(sc, now)
 			st.Held = strings.TrimRight(st.Held, ".")
 		}
 		list = append(list, st)
@@ -118,27 +116,45 @@ func (s *Syncer) scheduleStatus(shop string, now time.Time) []ScheduleStatus {
 	return list
 }
 
-// successOf is when a schedule's purpose was last served: a full sync serves the
-// comparisons too.
-func (s *Syncer) successOf(shop, name string, own time.Time) time.Time {
-	if name == scheduleSubscriptions {
-		return own
+// FirstRead is how the first full sync of a shop stands.
+type FirstRead struct {
+	Done bool // every product was read once, proven or not
+	// Failed is when the last try ended that failed, zero for none; Words and
+	// Cause say why, as the run's row does. Fails is how many did in a row since
+	// the process started.
+	Failed       time.Time
+	Words, Cause string
+	Fails        int
+	Next         time.Time // of the next try, zero when it waits for a person
+	Held         string    // why it has to wait for longer than after a failure, "" for nothing
+	Expected     int64     // products that the shop counted, -1 when not known
+}
+
+func (k *keeper) firstRead(now time.Time) FirstRead {
+	p, l := get(k, &k.proof), k.lastOf(scheduleFull)
+	f := FirstRead{Done: p.read || !l.started.IsZero(), Expected: p.remote, Fails: l.fails}
+	if f.Done {
+		return f
 	}
-	full, _ := s.o.State.Run(shop, scheduleFull)
-	return slices.MaxFunc([]time.Time{own, full.LastSuccess}, time.Time.Compare)
+	if r, ok := k.s.o.State.Run(k.shop, scheduleFull); ok && !r.OK && !r.Finished.IsZero() {
+		f.Failed, f.Words = r.Finished, r.Error
+		if run := p.full; run != nil && run.State == store.RunFailed {
+			f.Words, f.Cause = run.Error, run.Cause
+		}
+	}
+	f.Next, f.Held = k.nextRun(schedule{name: scheduleFull, every: k.s.o.FullSyncEvery}, now)
+	return f
 }
 
 // SubscriptionsKnown is how long a check of subscriptions says how they are.
 const SubscriptionsKnown = 3*subscriptionsEvery + time.Minute
-
-func (s *Syncer) subscriptionsEvery() time.Duration { return subscriptionsEvery }
 
 // watchSubscriptions compares wanted and present subscriptions at the start and
 // every few minutes; each healing is followed by a comparison, for what was
 // changed meanwhile was not delivered.
 func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
 	for {
-		wait := s.subscriptionsEvery()
+		wait := subscriptionsEvery
 		if have, ok := s.o.State.Shop(shop); ok && !have.Pause.Paused() {
 			if _, err := s.CheckSubscriptions(ctx, shop, true); err != nil && ctx.Err() == nil {
 				s.log.Debug("subscriptions can't be checked now", "shop", shop, "error", err.Error())
@@ -171,7 +187,7 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 		sub.Error = "The check of the subscriptions took too long."
 	}
 	if healed {
-		s.keeperOf(shop).poke() // a comparison is owed now
+		wake(s.keeperOf(shop).wake) // a comparison is wanted now
 	}
 	if fix {
 		words := sub.Error
@@ -182,10 +198,9 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", e.Error())
 		}
 	}
-	s.mu.Lock()
 	if err == nil || !sub.CheckedAt.IsZero() {
-		s.subscriptions[shop] = sub
+		k := s.keeperOf(shop)
+		k.set(func() { k.subscriptions = sub })
 	}
-	s.mu.Unlock()
 	return sub, err
 }

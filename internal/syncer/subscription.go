@@ -90,7 +90,8 @@ func (c *subscriptionCheck) look(ctx context.Context) error {
 		c.unheard = err
 		c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
 	}
-	proven := c.s.proofOf(c.shop).IDs != 0
+	k := c.s.keeperOf(c.shop)
+	proven := get(k, &k.proof).IDs != 0
 	for i := range c.plan.steps {
 		step := &c.plan.steps[i]
 		// Where the copy is proven, what changed since then was not delivered either.
@@ -193,7 +194,7 @@ func (c *subscriptionCheck) settle() error {
 	if !c.rec.Healing {
 		return nil
 	}
-	err := c.s.owe(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now())
+	err := c.s.wantComparison(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now())
 	if err == nil {
 		c.healed, c.rec.Healing = true, false
 	}

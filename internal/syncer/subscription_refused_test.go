@@ -32,7 +32,7 @@ func TestWhyShopifyRefusesIsKeptUntilItDoesNot(t *testing.T) {
 			t.Fatalf("%+v", got)
 		}
 		// Looking asks for nothing, and a restart forgets nothing.
-		r.subscriptions = map[string]Subscriptions{}
+		r.keeperOf(testShop).subscriptions = Subscriptions{}
 		if again, _ := r.check(false); again.Error != got.Error || again.Next != got.Next || reasons(again)["products/update"] != reason {
 			t.Errorf("looked at: %+v", again)
 		}
@@ -141,7 +141,7 @@ func TestAShopOfTheConfigurationFileIsKnownByItsDeliveries(t *testing.T) {
 		}
 		known("after it")
 		time.Sleep(heardFor + time.Hour) // nothing is edited
-		r.subscriptions = map[string]Subscriptions{}
+		r.keeperOf(testShop).subscriptions = Subscriptions{}
 		got, _ := r.check(true)
 		if !got.Present || unlike(got, "")["products/update"] != subUnheard {
 			t.Errorf("after a month without an edit: %+v", got)

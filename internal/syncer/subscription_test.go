@@ -77,7 +77,7 @@ func (r *subRig) heard(topic, webhookID string, at time.Time) {
 }
 
 func (r *subRig) owesComparison() bool {
-	_, ok := r.owed(testShop)
+	_, ok := r.comparisonWanted(testShop)
 	return ok
 }
 

@@ -3,6 +3,7 @@ package syncer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -34,22 +35,29 @@ type API interface {
 	SubscriptionAPI
 }
 
+// CatalogueAPI is what the runs ask a shop about the whole of its catalogue.
+type CatalogueAPI interface {
+	Changed(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Listed, error)
+	IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error)
+	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
+	Existing(ctx context.Context, shop string, class limiter.Class, ids []int64) ([]int64, error)
+	Deletions(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Deletion, error)
+	RunBulk(ctx context.Context, shop string, class limiter.Class, query string, grouped bool) (string, error)
+	Bulk(ctx context.Context, shop string, class limiter.Class, id string) (b shopify.BulkOperation, found bool, err error)
+	Bulks(ctx context.Context, shop string, class limiter.Class, status string) ([]shopify.BulkOperation, error)
+	CancelBulk(ctx context.Context, shop string, class limiter.Class, id string) error
+	Download(ctx context.Context, shop, address string, offset, most int64) (*shopify.Download, error)
+	Seen(shop string) shopify.Seen
+}
+
 // Options are the syncer's parts and settings.
 type Options struct {
 	API       API
 	Store     *store.Store
 	State     *state.Store
 	Queue     *queue.Queue
-	Telemetry *telemetry.Recorder // nil: none
-	Logger    *slog.Logger        // nil: none
-	// Workers is how many product fetches run at a time. Default 4.
-	Workers int
-	// ProbeEvery is how long a shop stays paused for a token or scope before it
-	// is asked again. Default 15 min.
-	ProbeEvery time.Duration
-	// SlowProbeEvery is the same for a frozen shop and one without the app.
-	// Default 1 h.
-	SlowProbeEvery time.Duration
+	Telemetry *telemetry.Recorder
+	Logger    *slog.Logger // nil: none
 	// ReconcileEvery is how often the copy is compared with the shop, and
 	// FullSyncEvery how often every field is read. 0: never by itself.
 	ReconcileEvery, FullSyncEvery time.Duration
@@ -61,8 +69,6 @@ type Options struct {
 	// Room says why so many bytes more can't be written now while deliveries keep
 	// what they need, "" that they can. Nil: they always can.
 	Room func(more int64) (why string)
-	// Syncs is how many runs are made at a time, over all shops. Default 4.
-	Syncs int
 	// PublicURL is where Shopify reaches our public listener, as the settings
 	// normalise it; "" when that is not known. Without it nothing is subscribed.
 	PublicURL string
@@ -77,39 +83,27 @@ type Options struct {
 type Syncer struct {
 	o    Options
 	log  *slog.Logger
-	poke chan struct{}
-	// slots bounds the runs that are made at a time.
-	slots        chan struct{}
+	poke chan struct{} // a token: look which shops are paused
+	// places bounds the runs that are made at a time.
+	places       chan struct{}
 	shopsChanged chan struct{} // a token: look which shops there are
-	runner       runner
-	checkSubs    func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
-	progress     progress
-	began        time.Time
-	works        atomic.Bool       // Run runs
-	wanted       chan store.Wanted // to be passed on
+	// makes makes a run, and checkSubs a check; tests put their own in their place.
+	makes     func(ctx context.Context, shop string, p *planned) (store.SyncRun, error)
+	checkSubs func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
+	progress  progress
+	began     time.Time
+	works     atomic.Bool       // Run runs
+	wanted    chan store.Wanted // to be passed on
 
 	subscribing shopLocks // one check of a shop's subscriptions at a time
 
-	mu            sync.Mutex
-	keepers       map[string]*keeper
-	losses        map[string]store.Wanted  // full syncs that a loss or a selection asks for
-	unfinished    map[string]store.SyncRun // full syncs that the last process left
-	proofs        map[string]proof
-	subscriptions map[string]Subscriptions
-	absence       [2]time.Time // when nobody listened last: from and to
+	mu      sync.Mutex
+	keepers map[string]*keeper
+	absence [2]time.Time // when nobody listened last: from and to
 }
 
 // New makes a syncer; Run starts it.
 func New(o Options) *Syncer {
-	if o.Workers <= 0 {
-		o.Workers = 4
-	}
-	if o.ProbeEvery <= 0 {
-		o.ProbeEvery = 15 * time.Minute
-	}
-	if o.SlowProbeEvery <= 0 {
-		o.SlowProbeEvery = time.Hour
-	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -119,16 +113,71 @@ func New(o Options) *Syncer {
 	if o.Room == nil {
 		o.Room = func(int64) string { return "" }
 	}
-	if o.Syncs <= 0 {
-		o.Syncs = 4
-	}
 	s := &Syncer{
-		o: o, log: o.Logger, poke: make(chan struct{}, 1), slots: make(chan struct{}, o.Syncs), shopsChanged: make(chan struct{}, 1), began: time.Now(), wanted: make(chan store.Wanted, 1024),
-		keepers: map[string]*keeper{}, losses: map[string]store.Wanted{}, unfinished: map[string]store.SyncRun{},
-		proofs: map[string]proof{}, subscriptions: map[string]Subscriptions{},
+		o: o, log: o.Logger, poke: make(chan struct{}, 1), places: make(chan struct{}, runsAtOnce),
+		shopsChanged: make(chan struct{}, 1), began: time.Now(), wanted: make(chan store.Wanted, 1024),
+		keepers: map[string]*keeper{},
 	}
-	s.runner, s.checkSubs = runs{s}, s.checkSubscriptions
+	s.makes, s.checkSubs = s.makeRun, s.checkSubscriptions
 	return s
+}
+
+const (
+	readsAtOnce = 4 // products that are read at a time, by jobs and by a run
+	runsAtOnce  = 4 // over all shops
+	// probeEvery is how long a shop stays paused for a token or scope before it is
+	// asked again, and slowProbeEvery a frozen shop and one without the app.
+	probeEvery     = 15 * time.Minute
+	slowProbeEvery = time.Hour
+)
+
+// Load reads what is stored about syncs, before anybody can ask how a copy
+// stands: wanted full syncs, proofs, and runs that the last process left. Those
+// of full syncs are taken up; the others begin again.
+func (s *Syncer) Load(ctx context.Context) error {
+	left, err := s.o.Store.RunningRuns(ctx)
+	if err != nil {
+		return fmt.Errorf("read the runs that were left: %w", err)
+	}
+	var kept []store.SyncRun
+	for _, run := range left {
+		k := s.keeperOf(run.Shop)
+		if run.Kind == store.RunFull && !run.DryRun && get(k, &k.unfinished) == nil {
+			kept = append(kept, run)
+			k.set(func() { k.unfinished = &run })
+		} else if err := s.endLeft(ctx, run); err != nil {
+			return err
+		}
+	}
+	s.dropSpills(kept)
+	for _, shop := range s.o.State.Shops() {
+		s.refreshProof(ctx, shop.Domain)
+	}
+	list, err := s.o.Store.WantedList(ctx)
+	if err != nil {
+		return fmt.Errorf("read wanted syncs: %w", err)
+	}
+	for _, w := range list {
+		if w.Kind == store.WantSync {
+			s.wantFull(w)
+		}
+	}
+	return nil
+}
+
+// endLeft ends a run that the last process left and that is not taken up.
+func (s *Syncer) endLeft(ctx context.Context, run store.SyncRun) error {
+	if run.Kind != store.RunFull && !run.DryRun && (run.Phase == phaseRepairing || run.Phase == phaseRemoving) {
+		if err := s.wantComparison(run.Shop, brokenOff(0), time.Now()); err != nil {
+			return err
+		}
+	}
+	run.State, run.Phase, run.Error = store.RunFailed, "", "Stockroom was stopped during it"
+	run.FinishedAt = store.MillisOf(time.Now())
+	if err := s.o.Store.SaveRun(ctx, run); err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("end the runs that were left: %w", err)
+	}
+	return nil
 }
 
 // worker is one kind of job.
@@ -152,20 +201,11 @@ const (
 // they go to the keepers.
 func (s *Syncer) workers() []worker {
 	return []worker{
-		{store.WantProduct, "refetch", s.o.Workers, readMost, false, s.fetchProduct},
-		{store.WantInventoryItem, "refetch_inventory", s.o.Workers, jobMost, false, s.fetchOwner},
+		{store.WantProduct, "refetch", readsAtOnce, readMost, false, s.fetchProduct},
+		{store.WantInventoryItem, "refetch_inventory", readsAtOnce, jobMost, false, s.fetchOwner},
 		{store.WantUninstalled, "confirm_uninstall", 1, jobMost, true, s.confirmUninstalled},
 		{store.WantScopes, "check_scopes", 1, jobMost, true, s.checkScopes},
 	}
-}
-
-// kinds are the kinds that wait while a shop is paused.
-func (s *Syncer) kinds() []string {
-	var list []string
-	for _, w := range s.workers() {
-		list = append(list, string(w.kind))
-	}
-	return list
 }
 
 // Run works until ctx ends.
@@ -218,9 +258,7 @@ const catalogueWait = 5 * time.Second
 // outcome turns what a worker returned into what the queue does.
 func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Time, err error) error {
 	if err == nil {
-		if s.o.Telemetry != nil {
-			s.o.Telemetry.Duration(t.Shop, w.operation, time.Since(started))
-		}
+		s.o.Telemetry.Duration(t.Shop, w.operation, time.Since(started))
 		return nil
 	}
 	if ctx.Err() != nil {
@@ -246,7 +284,7 @@ func (s *Syncer) outcome(ctx context.Context, w worker, t task, started time.Tim
 		return queue.Snooze(s.retryAt(e, time.Now()), e.Words())
 	case shopify.Pause:
 		if v.Pause == shopify.ForOneThing {
-			return queue.Snooze(time.Now().Add(s.o.ProbeEvery), e.Words())
+			return queue.Snooze(time.Now().Add(probeEvery), e.Words())
 		}
 		p := s.pause(ctx, t.Shop, v.Pause, e)
 		return queue.Snooze(s.pausedUntil(p, time.Now()), pauseWords(p))
@@ -271,9 +309,6 @@ func (s *Syncer) retryAt(e *shopify.Error, now time.Time) time.Time {
 
 // count notes a failed operation. One that was never sent is no failure.
 func (s *Syncer) count(shop, operation string, err error) {
-	if s.o.Telemetry == nil {
-		return
-	}
 	typ := telemetry.ErrInternal
 	switch shopify.KindOf(err) {
 	case shopify.KindOpen, shopify.KindBudget, shopify.KindCancelled:

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// oneSlot is a syncer that makes one run at a time, and a run of a shop.
-func oneSlot(t *testing.T) (*Syncer, *run, context.Context, *slot) {
+// onePlace is a syncer that makes one run at a time, and a run of a shop.
+func onePlace(t *testing.T) (*Syncer, *run, context.Context, *place) {
 	t.Helper()
-	s := &Syncer{slots: make(chan struct{}, 1)}
-	ctx, sl, err := s.takeSlot(t.Context())
+	s := &Syncer{places: make(chan struct{}, 1)}
+	ctx, sl, err := s.takePlace(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -21,7 +21,7 @@ func oneSlot(t *testing.T) (*Syncer, *run, context.Context, *slot) {
 
 func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, r, ctx, sl := oneSlot(t)
+		s, r, ctx, sl := onePlace(t)
 		began, ended := time.Now(), make(chan time.Duration, 2)
 		for range 2 { // two of its requests wait at a time
 			go func() {
@@ -33,7 +33,7 @@ func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 		}
 		synctest.Wait()
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, other, err := s.takeSlot(short)
+		_, other, err := s.takePlace(short)
 		cancel()
 		if err != nil {
 			t.Fatalf("another shop waits for one that waits: %v", err)
@@ -48,7 +48,7 @@ func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 				t.Errorf("it went on after %v", took)
 			}
 		}
-		if sl.give(); len(s.slots) != 0 {
+		if sl.give(); len(s.places) != 0 {
 			t.Error("a place was taken twice")
 		}
 		sl.give() // and is not given twice
@@ -57,10 +57,10 @@ func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {
 
 func TestAShortWaitKeepsItsPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, r, ctx, sl := oneSlot(t)
+		s, r, ctx, sl := onePlace(t)
 		go func() { _ = r.wait(ctx, "points", "", time.Now().Add(lendAfter-time.Second)) }()
 		synctest.Wait()
-		if len(s.slots) != 1 {
+		if len(s.places) != 1 {
 			t.Error("the place was given away")
 		}
 		sl.give()
@@ -69,12 +69,12 @@ func TestAShortWaitKeepsItsPlace(t *testing.T) {
 
 func TestARunThatIsCancelledWaitsForNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, r, ctx, sl := oneSlot(t)
+		s, r, ctx, sl := onePlace(t)
 		ctx, cancel := context.WithCancelCause(ctx)
 		ended := make(chan error, 1)
 		go func() { ended <- r.wait(ctx, "points", "", time.Now().Add(time.Minute)) }()
 		synctest.Wait()
-		_, other, err := s.takeSlot(t.Context())
+		_, other, err := s.takePlace(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -84,7 +84,7 @@ func TestARunThatIsCancelledWaitsForNoPlace(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		sl.give()
-		if len(s.slots) != 1 {
+		if len(s.places) != 1 {
 			t.Error("it gave back the place of another shop")
 		}
 		other.give()

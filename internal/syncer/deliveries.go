@@ -132,9 +132,8 @@ func (s *Syncer) expected(shop string) func(change time.Time) bool {
 // listeningSince is since when changed products are known to be subscribed to,
 // zero when they are not known to be.
 func (s *Syncer) listeningSince(shop string) time.Time {
-	s.mu.Lock()
-	sub := s.subscriptions[shop]
-	s.mu.Unlock()
+	k := s.keeperOf(shop)
+	sub := get(k, &k.subscriptions)
 	if sub.CheckedAt.IsZero() {
 		return s.subscriptionRecord(shop).Since
 	}
