@@ -23,16 +23,12 @@ type listedNode struct {
 	VariantsCount *countNode `json:"variantsCount"`
 }
 
-type listedPage struct {
-	Products connection[listedNode] `json:"products"`
-}
-
 // Changed lists the products that changed at or after since (to the second), the
 // longest unchanged first: the next page of a walk. Cursors are good for one run
 // only: keep an instant between runs, and overlap.
 func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Listed, error) {
 	// Without the quotes Shopify splits the time at its colons and finds others.
-	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'", "first": largestPage}
+	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'"}
 	return c.listed(ctx, name, class, "ProductsChanged", vars, w)
 }
 
@@ -45,19 +41,19 @@ func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from
 	if to > 0 {
 		query += fmt.Sprintf(" AND id:<%d", to)
 	}
-	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query, "first": largestPage}, w)
+	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query}, w)
 }
 
 // DeepestPage is how many objects Shopify pages through in one listing.
 const DeepestPage = 25_000
 
 func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, w *Walk) ([]Listed, error) {
-	var out listedPage
-	if err := c.read(ctx, name, class, w.page(c.queries[query], vars), &out); err != nil {
+	nodes, err := page[listedNode](ctx, c, name, class, query, vars, largestPage, w)
+	if err != nil {
 		return nil, err
 	}
 	var list []Listed
-	for _, n := range out.Products.Nodes {
+	for _, n := range nodes {
 		id, err := parseGID("Product", n.ID)
 		if err != nil {
 			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
@@ -68,7 +64,7 @@ func (c *Client) listed(ctx context.Context, name string, class limiter.Class, q
 		}
 		list = append(list, l)
 	}
-	return list, turn(w, name, query, largestPage, out.Products)
+	return list, nil
 }
 
 // Count returns how many products the shop has. exact is false when Shopify only
@@ -133,23 +129,19 @@ type Deletion struct {
 // Deletions lists the products deleted at or after since, the oldest first:
 // the next page of a walk. Shopify keeps events for a year.
 func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Deletion, error) {
-	vars := map[string]any{
-		"query": "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'",
-		"first": largestPage,
+	type event struct {
+		Action      string    `json:"action"`
+		CreatedAt   time.Time `json:"createdAt"`
+		SubjectID   string    `json:"subjectId"`
+		SubjectType string    `json:"subjectType"`
 	}
-	var out struct {
-		Events connection[struct {
-			Action      string    `json:"action"`
-			CreatedAt   time.Time `json:"createdAt"`
-			SubjectID   string    `json:"subjectId"`
-			SubjectType string    `json:"subjectType"`
-		}] `json:"events"`
-	}
-	if err := c.read(ctx, name, class, w.page(c.queries["Deletions"], vars), &out); err != nil {
+	query := "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'"
+	nodes, err := page[event](ctx, c, name, class, "Deletions", map[string]any{"query": query}, largestPage, w)
+	if err != nil {
 		return nil, err
 	}
 	var list []Deletion
-	for _, n := range out.Events.Nodes {
+	for _, n := range nodes {
 		// The search is not the proof: what it finds says itself what it is.
 		if n.Action != "destroy" || n.SubjectType != "PRODUCT" {
 			continue
@@ -160,5 +152,5 @@ func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class
 		}
 		list = append(list, Deletion{id, n.CreatedAt})
 	}
-	return list, turn(w, name, "Deletions", largestPage, out.Events)
+	return list, nil
 }

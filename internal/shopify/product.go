@@ -94,49 +94,43 @@ func (c *Client) productOnce(ctx context.Context, name string, class limiter.Cla
 	}
 	if variants.More() || media.More() {
 		// An edit in the second of the last one would not show in updatedAt.
-		if fresh := catalog.SameSecond - c.age(name, n.UpdatedAt); fresh > 0 {
+		if fresh := catalog.SameSecond - c.Now(name).Sub(n.UpdatedAt); fresh > 0 {
 			return n, false, pause(ctx, name, min(fresh, catalog.SameSecond))
 		}
 	}
-	for variants.More() {
+	same, err := further(ctx, c, name, class, "ProductVariants", map[string]any{"id": vars["id"], "variants": size.more}, size.more, &variants, n, &n.Variants)
+	if same && err == nil {
+		same, err = further(ctx, c, name, class, "ProductMedia", map[string]any{"id": vars["id"], "media": size.media}, size.media, &media, n, &n.Media)
+	}
+	return n, same && err == nil && complete(n), err
+}
+
+// further reads the rest of a product's variants or media into list. same is
+// false when the product has changed meanwhile.
+func further[T any](
+	ctx context.Context, c *Client, name string, class limiter.Class, query string, vars map[string]any, first int,
+	w *Walk, n *productNode, list *connection[T],
+) (same bool, err error) {
+	for w.More() {
 		var next struct {
 			Product *struct {
-				UpdatedAt time.Time               `json:"updatedAt"`
-				Variants  connection[variantNode] `json:"variants"`
+				UpdatedAt time.Time     `json:"updatedAt"`
+				Page      connection[T] `json:"page"`
 			} `json:"product"`
 		}
-		vars := map[string]any{"id": catalog.GID("Product", id), "variants": size.more}
-		if err := c.readOn(ctx, name, class, variants.page(c.queries["ProductVariants"], vars), &next); err != nil {
-			return nil, false, err
+		if err := c.readOn(ctx, name, class, w.page(c.queries[query], vars), &next); err != nil {
+			return false, err
 		}
-		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Variants.Nodes) == 0 {
-			return n, false, nil
+		p := next.Product
+		if p == nil || !p.UpdatedAt.Equal(n.UpdatedAt) || len(p.Page.Nodes) == 0 {
+			return false, nil
 		}
-		n.Variants.Nodes = append(n.Variants.Nodes, next.Product.Variants.Nodes...)
-		if err := turn(&variants, name, "ProductVariants", size.more, next.Product.Variants); err != nil {
-			return nil, false, err
-		}
-	}
-	for media.More() {
-		var next struct {
-			Product *struct {
-				UpdatedAt time.Time             `json:"updatedAt"`
-				Media     connection[mediaNode] `json:"media"`
-			} `json:"product"`
-		}
-		vars := map[string]any{"id": catalog.GID("Product", id), "media": size.media}
-		if err := c.readOn(ctx, name, class, media.page(c.queries["ProductMedia"], vars), &next); err != nil {
-			return nil, false, err
-		}
-		if next.Product == nil || !next.Product.UpdatedAt.Equal(n.UpdatedAt) || len(next.Product.Media.Nodes) == 0 {
-			return n, false, nil
-		}
-		n.Media.Nodes = append(n.Media.Nodes, next.Product.Media.Nodes...)
-		if err := turn(&media, name, "ProductMedia", size.media, next.Product.Media); err != nil {
-			return nil, false, err
+		list.Nodes = append(list.Nodes, p.Page.Nodes...)
+		if err := turn(w, name, query, first, p.Page); err != nil {
+			return false, err
 		}
 	}
-	return n, complete(n), nil
+	return true, nil
 }
 
 // patience bounds the wait for points between two pages of a product.
@@ -170,9 +164,6 @@ func complete(n *productNode) bool {
 	}
 	return n.VariantsCount.Precision == "EXACT" && n.VariantsCount.Count == len(ids)
 }
-
-// age is how long ago something happened by the shop's clock.
-func (c *Client) age(name string, at time.Time) time.Duration { return c.Now(name).Sub(at) }
 
 func pause(ctx context.Context, name string, d time.Duration) error {
 	if !uptime.Sleep(ctx, d) {

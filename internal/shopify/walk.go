@@ -1,6 +1,11 @@
 package shopify
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+
+	"stockroom/limiter"
+)
 
 const (
 	// MostProducts is how many products a shop may have: what a listing collects
@@ -79,4 +84,18 @@ func (w *Walk) Turn(shop, op string, n, first int, more bool, after string) erro
 // turn is Turn for a page as it was read.
 func turn[T any](w *Walk, shop, op string, first int, page connection[T]) error {
 	return w.Turn(shop, op, len(page.Nodes), first, page.PageInfo.HasNextPage, page.PageInfo.EndCursor)
+}
+
+// page reads the next page of the one list that a query asks for, at most first
+// entries.
+func page[T any](ctx context.Context, c *Client, name string, class limiter.Class, query string, vars map[string]any, first int, w *Walk) ([]T, error) {
+	vars["first"] = first
+	var out map[string]connection[T]
+	if err := c.read(ctx, name, class, w.page(c.queries[query], vars), &out); err != nil {
+		return nil, err
+	}
+	for _, list := range out {
+		return list.Nodes, turn(w, name, query, first, list)
+	}
+	return nil, &Error{Kind: KindUnreadable, Shop: name, Op: query, Message: "there is no list in it"}
 }

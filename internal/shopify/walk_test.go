@@ -39,9 +39,9 @@ func endless(cursor func(n int) string, nodes func(n int) int) http.RoundTripper
 		case strings.HasPrefix(q, "query Subscriptions"):
 			data = `{"webhookSubscriptions":` + page(`{"id":"gid://shopify/WebhookSubscription/ID"}`) + `}`
 		case strings.HasPrefix(q, "query ProductVariants"):
-			data = `{"product":{` + at + `,"variants":` + page(`{"id":"gid://shopify/ProductVariant/ID"}`) + `}}`
+			data = `{"product":{` + at + `,"page":` + page(`{"id":"gid://shopify/ProductVariant/ID"}`) + `}}`
 		case strings.HasPrefix(q, "query ProductMedia"):
-			data = `{"product":{` + at + `,"media":` + page(`{"alt":"ID"}`) + `}}`
+			data = `{"product":{` + at + `,"page":` + page(`{"alt":"ID"}`) + `}}`
 		case strings.HasPrefix(q, "query Product(") && strings.Contains(string(body), "Product/1\""):
 			data = `{"product":{"id":"gid://shopify/Product/1",` + at + `,"variants":` + page(`{"id":"gid://shopify/ProductVariant/ID"}`) + `,"media":` + last + `}}`
 		case strings.HasPrefix(q, "query Product("):
