@@ -1,6 +1,7 @@
 package shopify
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"net"
@@ -54,24 +55,12 @@ type Options struct {
 }
 
 func (o *Options) defaults() {
-	if o.Timeout <= 0 {
-		o.Timeout = 30 * time.Second
-	}
-	if o.MaxBody <= 0 {
-		o.MaxBody = 6 << 20
-	}
-	if o.MaxDownload <= 0 {
-		o.MaxDownload = 64 << 30
-	}
-	if o.Stall <= 0 {
-		o.Stall = time.Minute
-	}
-	if o.Tries <= 0 {
-		o.Tries = 3
-	}
-	if o.RetryBase <= 0 {
-		o.RetryBase = 100 * time.Millisecond
-	}
+	o.Timeout = cmp.Or(o.Timeout, 30*time.Second)
+	o.MaxBody = cmp.Or(o.MaxBody, 6<<20)
+	o.MaxDownload = cmp.Or(o.MaxDownload, 64<<30)
+	o.Stall = cmp.Or(o.Stall, time.Minute)
+	o.Tries = cmp.Or(o.Tries, 3)
+	o.RetryBase = cmp.Or(o.RetryBase, 100*time.Millisecond)
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

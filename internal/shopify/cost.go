@@ -1,10 +1,13 @@
 package shopify
 
 import (
-	"encoding/json"
+	"context"
 	"math"
+	"sync/atomic"
 
 	"github.com/vektah/gqlparser/v2/ast"
+
+	"stockroom/limiter"
 )
 
 // The bound of a query's cost, taken from its text and variables alone. Shopify
@@ -121,17 +124,10 @@ func (c costing) value(f *ast.Field, name string) any {
 
 func (c costing) number(f *ast.Field, name string) int {
 	switch v := c.value(f, name).(type) {
-	case int:
+	case int: // of a variable
 		return v
-	case int64:
+	case int64: // of the text
 		return int(v)
-	case float64:
-		return int(v)
-	case json.Number:
-		n, err := v.Int64()
-		if err == nil {
-			return int(n)
-		}
 	case nil:
 		return 0
 	}
@@ -139,11 +135,40 @@ func (c costing) number(f *ast.Field, name string) int {
 }
 
 func (c costing) length(f *ast.Field, name string) int {
-	switch v := c.value(f, name).(type) {
-	case []any:
-		return len(v)
-	case []string:
+	if v, ok := c.value(f, name).([]string); ok {
 		return len(v)
 	}
 	return largestPage
+}
+
+// Meter counts what the calls of one piece of work cost. It is safe for
+// concurrent use.
+type Meter struct{ calls, points atomic.Int64 }
+
+// Calls is how many requests were sent to the API, tries and probes included,
+// tokens and downloads not.
+func (m *Meter) Calls() int64 { return m.calls.Load() }
+
+// Points is what they cost: what Shopify said, or where it said nothing what
+// the call can have cost at most.
+func (m *Meter) Points() int64 { return m.points.Load() }
+
+type meterKey struct{}
+
+// WithMeter returns a context whose calls are counted by m as well.
+func WithMeter(ctx context.Context, m *Meter) context.Context {
+	return context.WithValue(ctx, meterKey{}, m)
+}
+
+// meterCall counts a call that was charged points, or limiter.Unknown.
+func meterCall(ctx context.Context, charged, atMost int) {
+	m, ok := ctx.Value(meterKey{}).(*Meter)
+	if !ok {
+		return
+	}
+	if charged == limiter.Unknown {
+		charged = atMost
+	}
+	m.calls.Add(1)
+	m.points.Add(int64(charged))
 }

@@ -2,7 +2,7 @@
 // owns the chain every call goes through.
 //
 //	Client.read        a few tries in this process, for reads only
-//	  Client.Call      one try; a second one after a 401, with a new token
+//	  Client.call      one try; a second one after a 401, with a new token
 //	    breaker.Allow  open: *Error of KindOpen, with the time of the next try
 //	      limiter.Wait by the bound of the query's cost; too long: KindBudget
 //	        http.Client

@@ -7,8 +7,8 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -30,12 +30,6 @@ const (
 	DownloadChanged
 )
 
-// String names the kind.
-func (k DownloadKind) String() string {
-	return map[DownloadKind]string{DownloadExpired: "expired", DownloadBroken: "broken", DownloadRefused: "refused",
-		DownloadTooLarge: "too-large", DownloadChanged: "changed"}[k]
-}
-
 // DownloadError is a download that did not succeed. It never holds the address:
 // whoever has that can read the file.
 type DownloadError struct {
@@ -45,21 +39,10 @@ type DownloadError struct {
 }
 
 func (e *DownloadError) Error() string {
-	s := "shopify download: "
-	switch e.Kind {
-	case DownloadExpired:
-		s += "the address has expired"
-	case DownloadBroken:
-		s += "the download broke off"
-	case DownloadRefused:
-		s += "the download was refused"
-	case DownloadTooLarge:
-		s += "the file is longer than it can be"
-	case DownloadChanged:
-		s += "the file is another one than before"
-	default:
-		s += "failed"
-	}
+	s := "shopify download: " + map[DownloadKind]string{
+		DownloadExpired: "the address has expired", DownloadBroken: "the download broke off", DownloadRefused: "the download was refused",
+		DownloadTooLarge: "the file is longer than it can be", DownloadChanged: "the file is another one than before",
+	}[e.Kind]
 	if e.Status != 0 && e.Status/100 != 2 {
 		s += fmt.Sprintf(" (status %d)", e.Status)
 	}
@@ -174,11 +157,7 @@ func (b *downloadBody) begin(res *http.Response, offset, most int64) (*Download,
 		if !ok || from != offset || of >= 0 && to != of-1 || res.ContentLength >= 0 && res.ContentLength != to-from+1 {
 			return fail(DownloadBroken, "it is another part than was asked for")
 		}
-		total = of
-		if total < 0 {
-			total = -1
-		}
-		b.at = offset
+		total, b.at = of, offset
 	case s == http.StatusRequestedRangeNotSatisfiable:
 		_, _, of, ok := parseContentRange(res.Header.Get("Content-Range"))
 		if !ok || of < 0 || of > offset {
@@ -205,29 +184,30 @@ func (b *downloadBody) begin(res *http.Response, offset, most int64) (*Download,
 	return &Download{Body: b, Total: total}, nil
 }
 
+var contentRange = regexp.MustCompile(`^bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)$`)
+
 // parseContentRange reads "bytes 5-9/10", "bytes 5-9/*" and "bytes */10". of is
 // -1 for a size that is not told.
 func parseContentRange(s string) (from, to, of int64, ok bool) {
-	s, ok = strings.CutPrefix(s, "bytes ")
-	part, size, found := strings.Cut(s, "/")
-	if !ok || !found {
+	found := contentRange.FindStringSubmatch(s)
+	if found == nil {
 		return 0, 0, 0, false
 	}
-	of = -1
-	if size != "*" {
-		n, err := strconv.ParseInt(size, 10, 64)
-		if err != nil || n < 0 {
-			return 0, 0, 0, false
+	var n [3]int64 // -1 for what is not there
+	for i, digits := range found[1:] {
+		n[i] = -1
+		if digits != "" && digits != "*" {
+			var err error
+			if n[i], err = strconv.ParseInt(digits, 10, 64); err != nil {
+				return 0, 0, 0, false
+			}
 		}
-		of = n
 	}
-	if part == "*" {
+	from, to, of = n[0], n[1], n[2]
+	if from < 0 {
 		return 0, 0, of, of >= 0
 	}
-	a, z, found := strings.Cut(part, "-")
-	from, err1 := strconv.ParseInt(a, 10, 64)
-	to, err2 := strconv.ParseInt(z, 10, 64)
-	return from, to, of, found && err1 == nil && err2 == nil && from >= 0 && to >= from && (of < 0 || to < of)
+	return from, to, of, to >= from && (of < 0 || to < of)
 }
 
 // downloadBody is an answer's body that knows where it is and how long it may

@@ -1,12 +1,67 @@
 package shopify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 )
+
+// Kind says what became of a call that did not succeed. The set is closed.
+type Kind uint8
+
+// The kinds, with what Shopify sends for each (shopify.dev/docs/api/usage/response-codes
+// and shopify.dev/docs/api/admin-graphql, status and error codes).
+const (
+	KindServer      Kind = iota + 1 // 5xx, 408, INTERNAL_SERVER_ERROR
+	KindTimeout                     // no whole answer within Options.Timeout
+	KindNetwork                     // refused, reset, no such host, TLS
+	KindUnreadable                  // HTML, broken or unexpected JSON, a body above Options.MaxBody
+	KindThrottled                   // THROTTLED with status 200, 429, 430
+	KindBusy                        // OPERATION_IN_PROGRESS: too many bulk operations at once
+	KindToken                       // 401, or the token endpoint refuses the credentials
+	KindScope                       // 403, ACCESS_DENIED
+	KindPartial                     // data beside errors of another kind
+	KindFrozen                      // 402, 423, SHOP_INACTIVE
+	KindUninstalled                 // the token endpoint says that the app is not installed
+	KindMoved                       // a redirect to another shop's name: the shop was renamed
+	KindRefused                     // userErrors, other 4xx and redirects, errors of the document
+	KindTooDear                     // MAX_COST_EXCEEDED
+	KindChanging                    // the product kept changing while its pages were read
+	KindOpen                        // not sent: the circuit is open
+	KindBudget                      // not sent: the points are not there in time
+	KindCancelled                   // the caller's context ended
+	KindLocal                       // not sent: our own state can't be used
+)
+
+// kinds are the names of the kinds in logs and metrics, and what each says to a
+// person where that does not depend on the call.
+var kinds = map[Kind]struct{ name, words string }{
+	KindServer:      {"server", "Shopify has a fault"},
+	KindTimeout:     {"timeout", "Shopify did not answer in time"},
+	KindNetwork:     {"network", ""},
+	KindUnreadable:  {"unreadable", "the answer can't be read"},
+	KindThrottled:   {"throttled", "Shopify asks us to slow down"},
+	KindBusy:        {"busy", "other bulk operations are running"},
+	KindToken:       {"token", ""},
+	KindScope:       {"scope", "an access scope is missing"},
+	KindPartial:     {"partial", "Shopify answered only in part"},
+	KindFrozen:      {"frozen", "Shopify has frozen the shop"},
+	KindUninstalled: {"uninstalled", "the app is not installed on the shop"},
+	KindMoved:       {"moved", ""},
+	KindRefused:     {"refused", "Shopify refused the request"},
+	KindTooDear:     {"too-dear", "the query costs more than Shopify allows"},
+	KindChanging:    {"changing", "the product changed while it was read"},
+	KindOpen:        {"open", "calls to Shopify failed several times"},
+	KindBudget:      {"budget", "the shop's budget of points is used up"},
+	KindCancelled:   {"cancelled", "the call was cut short"},
+	KindLocal:       {"local", "the call could not be made"},
+}
+
+// String names the kind.
+func (k Kind) String() string { return kinds[k].name }
 
 // Error is a call that did not succeed. It never holds a token or a secret.
 type Error struct {
@@ -89,10 +144,20 @@ func (e *Error) Words() string {
 // addScope is how an app comes to a scope.
 const addScope = "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
 
+// tokenRefusals are what the token endpoint says of credentials by its code, and
+// what to do about it.
+var tokenRefusals = map[string]struct{ words, step string }{
+	"invalid_client":              {"Shopify does not accept the app's client secret", "copy the client secret" + fromDashboard},
+	"application_cannot_be_found": {"Shopify knows no app with this client id", "copy the client id" + fromDashboard},
+	"shop_not_permitted": {"Shopify gives this app no token for the shop, because they belong to different organizations",
+		"make the app in the organization that the shop belongs to"},
+}
+
+const fromDashboard = " again from the app's settings in Shopify's Dev Dashboard"
+
 // step is what a person has to do, a part of a sentence, where Shopify lets the
 // app in only after it; "" elsewhere.
 func (e *Error) step() string {
-	const dashboard = " again from the app's settings in Shopify's Dev Dashboard"
 	switch {
 	case e.Kind == KindUninstalled, e.Granted:
 		return "release a version of the app in Shopify's Dev Dashboard and install it on the shop"
@@ -105,85 +170,37 @@ func (e *Error) step() string {
 	case e.Op != EndpointToken:
 		return "copy it again from the app's page in the shop's admin"
 	}
-	switch e.Code {
-	case "invalid_client":
-		return "copy the client secret" + dashboard
-	case "application_cannot_be_found":
-		return "copy the client id" + dashboard
-	case "shop_not_permitted":
-		return "make the app in the organization that the shop belongs to"
-	}
-	return "copy both" + dashboard
+	return cmp.Or(tokenRefusals[e.Code].step, "copy both"+fromDashboard)
 }
 
 func (e *Error) words() string {
-	shop := e.Shop
-	if shop == "" {
-		shop = "the shop"
-	}
-	switch e.Kind {
-	case KindServer:
-		return "Shopify has a fault" + e.status()
-	case KindTimeout:
-		if e.Unsent {
-			return "no connection to " + shop + " in time"
-		}
-		return "Shopify did not answer in time"
-	case KindNetwork:
-		if e.Unsent {
-			return "no connection to " + shop
-		}
+	shop, words := cmp.Or(e.Shop, "the shop"), kinds[e.Kind].words
+	switch {
+	case e.Kind == KindServer, e.Kind == KindFrozen:
+		return words + e.status()
+	case e.Kind == KindTimeout && e.Unsent:
+		return "no connection to " + shop + " in time"
+	case e.Kind == KindNetwork && e.Unsent:
+		return "no connection to " + shop
+	case e.Kind == KindNetwork:
 		return "the connection to " + shop + " broke off"
-	case KindUnreadable:
-		return "the answer can't be read"
-	case KindThrottled:
-		return "Shopify asks us to slow down"
-	case KindBusy:
-		return "other bulk operations are running"
-	case KindToken:
+	case e.Kind == KindToken:
 		return e.tokenWords()
-	case KindScope:
-		if e.Scope != "" {
-			return "the access scope " + e.Scope + " is missing"
-		}
-		return "an access scope is missing"
-	case KindPartial:
-		return "Shopify answered only in part"
-	case KindFrozen:
-		return "Shopify has frozen the shop" + e.status()
-	case KindUninstalled:
-		return "the app is not installed on the shop"
-	case KindMoved:
+	case e.Kind == KindScope && e.Scope != "":
+		return "the access scope " + e.Scope + " is missing"
+	case e.Kind == KindMoved:
 		return fmt.Sprintf("the shop has another name now, %s; follow it with stockroom shop add %s, "+
 			"then stockroom shop remove %s", e.Moved, e.Moved, shop)
-	case KindRefused:
-		if e.Status == http.StatusNotFound {
-			return "there is no such shop at Shopify" + e.status()
-		}
-		return "Shopify refused the request"
-	case KindTooDear:
-		return "the query costs more than Shopify allows"
-	case KindChanging:
-		return "the product changed while it was read"
-	case KindOpen:
-		if e.RetryAt.IsZero() {
-			return "calls to Shopify are held back by hand"
-		}
-		return "calls to Shopify failed several times"
-	case KindBudget:
-		switch e.Code {
-		case askedToWait:
-			return "Shopify asked us to wait"
-		case notTold:
-			return "how many calls the shop allows now is not known yet"
-		}
-		return "the shop's budget of points is used up"
-	case KindCancelled:
-		return "the call was cut short"
-	case KindLocal:
-		return "the call could not be made"
+	case e.Kind == KindRefused && e.Status == http.StatusNotFound:
+		return "there is no such shop at Shopify" + e.status()
+	case e.Kind == KindOpen && e.RetryAt.IsZero():
+		return "calls to Shopify are held back by hand"
+	case e.Kind == KindBudget && e.Code == askedToWait:
+		return "Shopify asked us to wait"
+	case e.Kind == KindBudget && e.Code == notTold:
+		return "how many calls the shop allows now is not known yet"
 	}
-	return "the call failed"
+	return cmp.Or(words, "the call failed")
 }
 
 // status is the answer's HTTP status in brackets, "" when it says nothing.
@@ -204,14 +221,8 @@ func (e *Error) tokenWords() string {
 		return "Shopify does not accept the access that it gave the app itself"
 	case e.Op != EndpointToken:
 		return "Shopify does not accept the access token"
-	case e.Code == "invalid_client":
-		return "Shopify does not accept the app's client secret"
-	case e.Code == "application_cannot_be_found":
-		return "Shopify knows no app with this client id"
-	case e.Code == "shop_not_permitted":
-		return "Shopify gives this app no token for the shop, because they belong to different organizations"
 	}
-	return "Shopify does not accept the app's client id and secret"
+	return cmp.Or(tokenRefusals[e.Code].words, "Shopify does not accept the app's client id and secret")
 }
 
 // KindOf returns the kind of an error of this package, 0 for any other.

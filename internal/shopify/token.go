@@ -15,21 +15,61 @@ import (
 	"stockroom/internal/config"
 )
 
+// ErrNoShop is returned by Credentials for a shop that is not connected.
+var ErrNoShop = errors.New("the shop is not connected")
+
+// Credentials are kept by somebody else: the client asks for them at each call,
+// so that a change counts at once.
+type Credentials interface {
+	// App returns what the shop's app is known by, or ErrNoShop.
+	App(shop string) (App, error)
+	// Token returns the cached token of the client-credentials grant; false when
+	// there is none, it has expired, or it belongs to other credentials.
+	Token(shop string, now time.Time) (Token, bool)
+	// SetToken caches a token durably, so that a restart does not ask again.
+	SetToken(shop string, t Token) error
+	// DropToken forgets the cached token: Shopify refused it.
+	DropToken(shop string) error
+}
+
+// App is an app's credentials for one shop.
+type App struct {
+	ClientID    string
+	Secret      config.Secret
+	AccessToken config.Secret // static; unset: tokens are asked for with the other two
+}
+
+// Token is an access token that Shopify gave for client id and secret.
+type Token struct {
+	Value      config.Secret
+	Scopes     []string
+	ObtainedAt time.Time
+	ExpiresAt  time.Time
+}
+
 // tokenBox lets one call at a time ask for a shop's token; the others wait for
 // what it gets.
 type tokenBox struct {
-	turn chan struct{} // holds one while nobody asks
+	turn chan struct{} // holds one while somebody asks
 	// kept is the last token, for when it could not be cached durably. Owned by
 	// who holds turn.
 	kept    Token
 	keptFor App
 }
 
-func newTokenBox() *tokenBox {
-	b := &tokenBox{turn: make(chan struct{}, 1)}
-	b.turn <- struct{}{}
-	return b
+func newTokenBox() *tokenBox { return &tokenBox{turn: make(chan struct{}, 1)} }
+
+// lock waits until nobody else asks; false: ctx ended before.
+func (b *tokenBox) lock(ctx context.Context) bool {
+	select {
+	case b.turn <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
+
+func (b *tokenBox) unlock() { <-b.turn }
 
 // renewBefore is how long before its end a token is renewed: a tenth of its
 // life, five minutes at most.
@@ -54,12 +94,10 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken}
 	}
 	box := c.shop(name).token
-	select {
-	case <-box.turn:
-	case <-ctx.Done():
+	if !box.lock(ctx) {
 		return config.Secret{}, false, cancelled(name, EndpointToken, ctx)
 	}
-	defer func() { box.turn <- struct{}{} }()
+	defer box.unlock()
 
 	now := time.Now()
 	have, ok := c.o.Credentials.Token(name, now)
@@ -92,12 +130,10 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 // dropToken forgets a token that Shopify refused.
 func (c *Client) dropToken(ctx context.Context, name string, refused config.Secret) {
 	box := c.shop(name).token
-	select {
-	case <-box.turn:
-	case <-ctx.Done():
+	if !box.lock(ctx) {
 		return
 	}
-	defer func() { box.turn <- struct{}{} }()
+	defer box.unlock()
 	if box.kept.Value.Equal(refused) {
 		box.kept = Token{}
 	}

@@ -52,7 +52,7 @@ func TestTheVerdictTable(t *testing.T) {
 	if got := Judge(errors.New("disk")); got != (Verdict{Unspent, breaker.Ignored, Retry, NoPause}) {
 		t.Errorf("an error from elsewhere: got %+v", got)
 	}
-	if len(kindNames) != int(KindLocal) {
-		t.Errorf("%d kinds have a name, there are %d", len(kindNames), KindLocal)
+	if len(kinds) != int(KindLocal) {
+		t.Errorf("%d kinds have a name, there are %d", len(kinds), KindLocal)
 	}
 }

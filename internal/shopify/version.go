@@ -2,7 +2,6 @@ package shopify
 
 import (
 	"net/http"
-	"strconv"
 	"time"
 )
 
@@ -78,27 +77,15 @@ func (c *Client) notice(name string, h http.Header, sent, now time.Time) {
 	}
 }
 
-// SupportEnds is when a version stops being served: a year after its release,
-// on the 16th day of that month at 15:00 UTC
-// (shopify.dev/docs/api/usage/versioning). False for what is no version.
-func SupportEnds(version string) (time.Time, bool) {
-	if len(version) != len("2026-10") || version[4] != '-' {
-		return time.Time{}, false
-	}
-	year, err1 := strconv.Atoi(version[:4])
-	month, err2 := strconv.Atoi(version[5:])
-	if err1 != nil || err2 != nil || month < 1 || month > 10 || month%3 != 1 {
-		return time.Time{}, false
-	}
-	return time.Date(year+1, time.Month(month), 16, 15, 0, 0, 0, time.UTC), true
-}
-
 // DaysLeft is how many whole days a version will still be served, 0 when it is
-// not any more. False for what is no version.
+// not any more. False for what is no version. It is served until a year after its
+// release, on the 16th day of that month at 15:00 UTC
+// (shopify.dev/docs/api/usage/versioning).
 func DaysLeft(version string, now time.Time) (int, bool) {
-	end, ok := SupportEnds(version)
-	if !ok {
+	released, err := time.Parse("2006-01", version)
+	if err != nil || released.Month()%3 != 1 {
 		return 0, false
 	}
+	end := released.AddDate(1, 0, 15).Add(15 * time.Hour)
 	return max(0, int(end.Sub(now)/(24*time.Hour))), true
 }
