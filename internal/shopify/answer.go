@@ -61,34 +61,44 @@ type costBlock struct {
 	throttle  *limiter.ThrottleStatus
 }
 
-func parseCost(extensions json.RawMessage) costBlock {
-	out := costBlock{actual: limiter.Unknown}
+// readExtensions reads what stands beside the data: what the call cost, and what
+// Shopify did not understand of a search. What does not fit is as if not told.
+func readExtensions(text json.RawMessage) (cost costBlock, warning string) {
 	var ext struct {
-		Cost json.RawMessage `json:"cost"`
+		Cost struct {
+			Requested float64 `json:"requestedQueryCost"`
+			Actual    float64 `json:"actualQueryCost"`
+			Throttle  struct {
+				Maximum   float64 `json:"maximumAvailable"`
+				Available float64 `json:"currentlyAvailable"`
+				Restore   float64 `json:"restoreRate"`
+			} `json:"throttleStatus"`
+		} `json:"cost"`
+		Search []struct {
+			Warnings []struct {
+				Field   string `json:"field"`
+				Message string `json:"message"`
+			} `json:"warnings"`
+		} `json:"search"`
 	}
-	var cost struct {
-		Requested *float64        `json:"requestedQueryCost"`
-		Actual    *float64        `json:"actualQueryCost"`
-		Throttle  json.RawMessage `json:"throttleStatus"`
+	ext.Cost.Actual, ext.Cost.Throttle.Available = math.NaN(), math.NaN()
+	_ = json.Unmarshal(text, &ext) // a member of another type stays as it is, the others are read
+	cost.actual = limiter.Unknown
+	if n := ext.Cost.Requested; n >= 0 && n < math.MaxInt32 {
+		cost.requested = int(math.Ceil(n))
 	}
-	if json.Unmarshal(extensions, &ext) != nil || json.Unmarshal(ext.Cost, &cost) != nil {
-		return out
+	if n := ext.Cost.Actual; n >= 0 && n < math.MaxInt32 {
+		cost.actual = int(math.Ceil(n))
 	}
-	if cost.Requested != nil && *cost.Requested >= 0 && *cost.Requested < math.MaxInt32 {
-		out.requested = int(math.Ceil(*cost.Requested))
+	if st := ext.Cost.Throttle; !math.IsNaN(st.Available) && st.Maximum > 0 && st.Restore > 0 {
+		cost.throttle = &limiter.ThrottleStatus{MaximumAvailable: st.Maximum, CurrentlyAvailable: st.Available, RestoreRate: st.Restore}
 	}
-	if cost.Actual != nil && *cost.Actual >= 0 && *cost.Actual < math.MaxInt32 {
-		out.actual = int(math.Ceil(*cost.Actual))
+	for _, search := range ext.Search {
+		for _, w := range search.Warnings {
+			return cost, clip(w.Field + " " + w.Message)
+		}
 	}
-	var st struct {
-		Maximum   *float64 `json:"maximumAvailable"`
-		Available *float64 `json:"currentlyAvailable"`
-		Restore   *float64 `json:"restoreRate"`
-	}
-	if json.Unmarshal(cost.Throttle, &st) == nil && st.Maximum != nil && st.Available != nil && st.Restore != nil && *st.Maximum > 0 && *st.Restore > 0 {
-		out.throttle = &limiter.ThrottleStatus{MaximumAvailable: *st.Maximum, CurrentlyAvailable: *st.Available, RestoreRate: *st.Restore}
-	}
-	return out
+	return cost, ""
 }
 
 // graphError is one entry of errors.
@@ -115,10 +125,7 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 	if !crowded(body) {
 		jsonErr = json.Unmarshal(body, &in)
 	}
-	cost := costBlock{actual: limiter.Unknown}
-	if jsonErr == nil {
-		cost = parseCost(in.Extensions)
-	}
+	cost, warning := readExtensions(in.Extensions)
 	if res.StatusCode != http.StatusOK {
 		if res.StatusCode/100 == 3 {
 			redirected(e, res.Header.Get("Location"))
@@ -152,7 +159,7 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		}
 		return cost, e
 	}
-	if warning := searchWarning(in.Extensions); warning != "" {
+	if warning != "" {
 		e.Kind, e.Message = KindRefused, "it did not understand the search: "+warning
 		return cost, e
 	}
@@ -288,26 +295,6 @@ func messageOf(errs json.RawMessage) string {
 	var object map[string]any
 	if json.Unmarshal(errs, &object) == nil && len(object) > 0 {
 		return clip(string(errs))
-	}
-	return ""
-}
-
-func searchWarning(extensions json.RawMessage) string {
-	var ext struct {
-		Search []struct {
-			Warnings []struct {
-				Field   string `json:"field"`
-				Message string `json:"message"`
-			} `json:"warnings"`
-		} `json:"search"`
-	}
-	if json.Unmarshal(extensions, &ext) != nil {
-		return ""
-	}
-	for _, s := range ext.Search {
-		for _, w := range s.Warnings {
-			return clip(w.Field + " " + w.Message)
-		}
 	}
 	return ""
 }

@@ -156,13 +156,14 @@ func TestACostBlockIsReadHoweverItIsWritten(t *testing.T) {
 		{`{"cost":{"requestedQueryCost":10,"actualQueryCost":null,"throttleStatus":null}}`, 10, limiter.Unknown, nil},
 		{`{"cost":{"requestedQueryCost":10,"actualQueryCost":3,"throttleStatus":{"maximumAvailable":"4000"}}}`, 10, 3, nil},
 		{`{"cost":{"requestedQueryCost":10,"actualQueryCost":3,"throttleStatus":{"maximumAvailable":4000,"currentlyAvailable":1}}}`, 10, 3, nil},
+		{`{"cost":{"requestedQueryCost":10,"actualQueryCost":"3","throttleStatus":{"maximumAvailable":4000,"currentlyAvailable":"1","restoreRate":200}}}`, 10, limiter.Unknown, nil},
 		{`{"cost":"none"}`, 0, limiter.Unknown, nil},
 		{`{"cost":{"requestedQueryCost":-1,"actualQueryCost":-1}}`, 0, limiter.Unknown, nil},
 		{`"none"`, 0, limiter.Unknown, nil},
 		{`{}`, 0, limiter.Unknown, nil},
 		{``, 0, limiter.Unknown, nil},
 	} {
-		got := parseCost([]byte(tt.text))
+		got, _ := readExtensions([]byte(tt.text))
 		same := got.throttle == nil && tt.throttle == nil || got.throttle != nil && tt.throttle != nil && *got.throttle == *tt.throttle
 		if got.requested != tt.requested || got.actual != tt.actual || !same {
 			t.Errorf("%s: got %+v", tt.text, got)
