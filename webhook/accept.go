@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/errgroup"
 
 	"stockroom/internal/catalog"
 	"stockroom/internal/telemetry"
@@ -14,7 +18,12 @@ import (
 	"stockroom/store"
 )
 
-const outcomeIgnored = store.Ignored
+// How long after its arrival a delivery may wait for the catalogue, and for the queue
+// after it.
+const (
+	catalogueBudget = 3 * time.Second
+	queueBudget     = 4300 * time.Millisecond
+)
 
 // accept makes an authentic delivery durable: in the catalogue, else in the
 // queue, else not at all.
@@ -25,7 +34,7 @@ func (in *Intake) accept(req *request, shop Shop, topic catalog.Topic) (receipt,
 	if err != nil {
 		return in.bury(ctx, req, about(topic, change, req.envelope.Body), err)
 	}
-	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(in.opt.CatalogueBudget))
+	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(catalogueBudget))
 	defer cancel()
 	if change.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
 		if err := in.opt.Redact(ctx, req.shop); err != nil {
@@ -135,7 +144,7 @@ const unconfirmed = "Not confirmed to be on disk"
 func (in *Intake) enqueue(req *request, product int64, cause error) (receipt, *rejection) {
 	payload, err := req.envelope.Encode()
 	if err == nil {
-		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(in.opt.QueueBudget))
+		ctx, cancel := context.WithDeadline(context.WithoutCancel(req.http.Context()), req.arrived.Add(queueBudget))
 		defer cancel()
 		job := queue.NewJob{Kind: store.DeliveryJob, Labels: req.envelope.labels(product), Payload: payload}
 		switch c := store.CauseOf(cause); {
@@ -166,7 +175,7 @@ func (in *Intake) enqueue(req *request, product int64, cause error) (receipt, *r
 // seen one delivery could otherwise fill the disk with it. The product that it
 // is about is read from the shop, which answers the letter; 0 for none.
 func (in *Intake) bury(ctx context.Context, req *request, product int64, cause error) (receipt, *rejection) {
-	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(in.opt.QueueBudget))
+	ctx, cancel := context.WithDeadline(ctx, req.arrived.Add(queueBudget))
 	defer cancel()
 	outcome, class := sentence(cause)
 	unnamed := req.envelope
@@ -269,4 +278,114 @@ func errorType(err error) telemetry.ErrorType {
 		return telemetry.ErrClosed
 	}
 	return telemetry.ErrInternal
+}
+
+const buriedKept = 4096
+
+// buried remembers the newest dead letters by body, so that the same body sent
+// again does not make another one. It is in memory only: what it forgets costs
+// one dead letter more, never one less.
+type buried struct {
+	mu  sync.Mutex
+	ids *lru.LRU[int64, uint64] // de-duplication key without the webhook id, to job id
+}
+
+func (b *buried) add(body int64, id uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ids.Add(body, id)
+}
+
+// stillThere reports whether the queue still keeps the body's dead letter;
+// somebody may have discarded it since.
+func (b *buried) stillThere(ctx context.Context, q Queue, body int64) bool {
+	b.mu.Lock()
+	id, ok := b.ids.Get(body)
+	b.mu.Unlock()
+	if !ok {
+		return false
+	}
+	_, err := q.Get(ctx, id)
+	return err == nil
+}
+
+const (
+	workers     = 16
+	snoozeFor   = 5 * time.Second // while the catalogue is unavailable; a probe that commits wakes the jobs earlier
+	applyBudget = 10 * time.Second
+	workMost    = time.Minute // for one of them in all
+)
+
+// Run works the queued deliveries and watches over the catalogue until ctx
+// ends.
+func (in *Intake) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		in.gate.run(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		// While the catalogue can't be written the jobs just wait; leasing them
+		// would only move them about.
+		for in.gate.waitOpen(ctx) {
+			if err := in.gate.whileOpen(ctx, func(ctx context.Context) error {
+				return in.opt.Queue.Work(ctx, store.DeliveryJob, workers, workMost, in.work)
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// work applies one queued delivery. While the catalogue is unavailable it
+// spends no attempt.
+func (in *Intake) work(ctx context.Context, j queue.Job) error {
+	e, err := DecodeEnvelope(j.Payload)
+	if err != nil {
+		return queue.Permanent(err, queue.ClassPoison)
+	}
+	if err := in.gate.err(); err != nil {
+		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
+	}
+	topic, _ := catalog.ParseTopic(e.Topic)
+	shop, known := in.directory.Load().shops[e.Shop]
+	if shop.Removed && !topic.Compliance() {
+		in.lines.Info("a delivery that waited is dropped, as its shop was removed", "shop", e.Shop, "topic", e.Topic)
+		return nil
+	}
+	c, err := in.decode(e, topic)
+	if err != nil {
+		return in.dead(ctx, e, about(topic, c, e.Body), err)
+	}
+	working := ctx
+	ctx, cancel := context.WithTimeout(working, applyBudget)
+	defer cancel()
+	if known && c.Kind == catalog.ShopRedact && (shop.Removed || shop.Uninstalled) && in.opt.Redact != nil {
+		return in.opt.Redact(ctx, e.Shop)
+	}
+	res, err := in.opt.Catalogue.Apply(ctx, e.delivery(), c)
+	switch {
+	case err == nil:
+		if res.Wanted != nil {
+			in.opt.Wanted(*res.Wanted)
+		}
+		return nil
+	case errors.Is(err, store.ErrOtherShop):
+		return in.dead(ctx, e, c.ID, store.ErrOtherShop)
+	case working.Err() != nil:
+		return err // cut off by a stop or a closed gate, which says nothing of the catalogue
+	case errors.Is(err, store.ErrUnavailable):
+		in.gate.close(err)
+		return queue.Snooze(time.Now().Add(snoozeFor), words(err))
+	}
+	return err
+}
+
+// dead says that a queued delivery can never be applied.
+func (in *Intake) dead(ctx context.Context, e Envelope, product int64, cause error) error {
+	in.note(ctx, e, product, cause)
+	_, class := sentence(cause)
+	return queue.Permanent(cause, class)
 }

@@ -16,6 +16,8 @@ import (
 )
 
 const (
+	bodiesInFlight = 4 // largest bodies that are held in memory at one time, or as much of smaller ones
+
 	bodyFirst    = 16 << 10               // most bytes held for a body before any of it has come
 	bodyLeast    = 4 << 10                // of memory, even for the smallest
 	bodyTime     = 5 * time.Second        // for a whole body; Shopify gives up then (shopify.dev, verify deliveries)

@@ -95,7 +95,8 @@ func TestDeclaredLengthTakesNoMemory(t *testing.T) {
 func TestStalledBodiesKeepNoSignedDeliveryOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const large, small = 12, 60 // bodies that hold 4 MiB and 64 KiB
-		b := newBench(func(o *Options) { o.BytesInFlight = large*4<<20 + small*64<<10 })
+		b := newBench(nil)
+		b.bodies.free = large*4<<20 + small*64<<10
 		var stalled []<-chan *httptest.ResponseRecorder
 		for range large {
 			stalled = append(stalled, stall(b, 8<<20, 3<<20))
@@ -128,7 +129,8 @@ func TestStalledBodiesKeepNoSignedDeliveryOut(t *testing.T) {
 
 func TestMemoryOfEveryBodyIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(func(o *Options) { o.MaxBody = 1 << 20; o.BytesInFlight = 2 << 20 })
+		b := newBench(func(o *Options) { o.MaxBody = 1 << 20 })
+		b.bodies.free = 2 << 20
 		chunked := func(size int) *http.Request {
 			body := append(update(1), bytes.Repeat([]byte(" "), size)...)
 			r := signed(body)

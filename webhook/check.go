@@ -84,7 +84,7 @@ func (in *Intake) handle(w http.ResponseWriter, req *request) (receipt, *rejecti
 		return receipt{}, rej
 	}
 	if !known {
-		return receipt{success: true, ignored: true, outcome: outcomeIgnored, reason: "the topic is not one Stockroom uses"}, nil
+		return receipt{success: true, ignored: true, outcome: store.Ignored, reason: "the topic is not one Stockroom uses"}, nil
 	}
 
 	req.envelope = Envelope{

@@ -1,7 +1,9 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -44,13 +46,6 @@ type Options struct {
 	Logger    *slog.Logger
 	// MaxBody is the largest accepted body in bytes; 0 means 8 MiB.
 	MaxBody int64
-	// BytesInFlight bounds the bodies held in memory at a time; 0 means four
-	// times MaxBody.
-	BytesInFlight int64
-	// CatalogueBudget is how long after its arrival a delivery may wait for the
-	// catalogue; 0 means 3 s. QueueBudget is the same for the queue after it; 0
-	// means 4.3 s.
-	CatalogueBudget, QueueBudget time.Duration
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies admit.Proxies
 	// ShopTime is the time by a shop's own clock. A body that is dated well after
@@ -91,24 +86,9 @@ type Intake struct {
 
 // New returns an intake with an empty directory.
 func New(o Options) *Intake {
-	if o.MaxBody <= 0 {
-		o.MaxBody = 8 << 20
-	}
-	if o.BytesInFlight <= 0 {
-		o.BytesInFlight = 4 * o.MaxBody
-	}
-	if o.CatalogueBudget <= 0 {
-		o.CatalogueBudget = 3 * time.Second
-	}
-	if o.QueueBudget <= 0 {
-		o.QueueBudget = 4300 * time.Millisecond
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Metrics == nil {
-		o.Metrics = metrics.NewSet()
-	}
+	o.MaxBody = cmp.Or(o.MaxBody, 8<<20)
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Metrics = cmp.Or(o.Metrics, metrics.NewSet())
 	if o.Telemetry == nil {
 		o.Telemetry = telemetry.New(o.Metrics)
 	}
@@ -130,9 +110,9 @@ func New(o Options) *Intake {
 		counts:  newCounts(o.Metrics),
 		looks:   rate.NewLimiter(1, 1),
 		senders: newSenders(),
-		bodies:  newBodies(o.BytesInFlight),
+		bodies:  newBodies(bodiesInFlight * o.MaxBody),
 		gate:    newGate(o.Catalogue, o.Queue, lines),
-		buried:  newBuried(),
+		buried:  &buried{ids: newList[int64, uint64](buriedKept)},
 	}
 	in.directory.Store(NewDirectory(nil, nil))
 	return in
@@ -203,12 +183,10 @@ func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	took := time.Since(req.arrived)
 	in.counts.accepted[a.outcome].Inc()
 	in.opt.Telemetry.Webhook(req.shop, catalog.Topic(req.topic).Label(), a.success, took)
-	body := a.body()
-	h := w.Header()
-	h["Content-Type"] = jsonType
+	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write([]byte(body)) // durable already; a client that left gets it again as a duplicate
-	log := in.lines              // whoever has seen one delivery can send it again
+	_, _ = w.Write([]byte(a.body())) // durable already; a client that left gets it again as a duplicate
+	log := in.lines                  // whoever has seen one delivery can send it again
 	if a.outcome == store.Applied {
 		log = in.log
 	}
@@ -248,4 +226,29 @@ func (in *Intake) refuse(w http.ResponseWriter, req *request, rej rejection) {
 	rej.write(w)
 	in.lines.Warn("webhook refused", "reason", string(told.reason), "status", rej.status,
 		"address", entry.Address, "shop", entry.Shop, "topic", entry.Topic, "detail", told.detail)
+}
+
+// counts are the counters that have to reconcile: received = accepted +
+// rejected, each request counted once, at its answer.
+type counts struct {
+	received  *metrics.Counter
+	accepted  map[store.Outcome]*metrics.Counter
+	rejected  map[Reason]*metrics.Counter
+	oldSecret *metrics.Counter
+}
+
+func newCounts(set *metrics.Set) counts {
+	c := counts{
+		received:  set.NewCounter("stockroom_webhooks_received_total"),
+		accepted:  make(map[store.Outcome]*metrics.Counter),
+		rejected:  make(map[Reason]*metrics.Counter),
+		oldSecret: set.NewCounter("stockroom_webhooks_old_secret_total"),
+	}
+	for _, o := range store.Outcomes() {
+		c.accepted[o] = set.NewCounter(fmt.Sprintf(`stockroom_deliveries_total{outcome=%q}`, string(o)))
+	}
+	for _, r := range Reasons() {
+		c.rejected[r] = set.NewCounter(fmt.Sprintf(`stockroom_webhooks_rejected_total{reason=%q}`, string(r)))
+	}
+	return c
 }

@@ -42,11 +42,13 @@ type senders struct {
 }
 
 func newSenders() *senders {
-	return &senders{failures: newList[*rate.Limiter](), proven: newList[time.Time]()}
+	return &senders{
+		failures: newList[netip.Prefix, *rate.Limiter](sendersKept), proven: newList[netip.Prefix, time.Time](sendersKept),
+	}
 }
 
-func newList[V any]() *lru.LRU[netip.Prefix, V] {
-	list, err := lru.NewLRU[netip.Prefix, V](sendersKept, nil)
+func newList[K comparable, V any](size int) *lru.LRU[K, V] {
+	list, err := lru.NewLRU[K, V](size, nil)
 	if err != nil {
 		panic(err) // only for a size below one
 	}

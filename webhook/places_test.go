@@ -159,9 +159,9 @@ func TestStrangersThatRenewTheirBodiesKeepNoKnownSenderOut(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBench(func(o *Options) {
-					o.BytesInFlight = budget
 					o.Proved = func(r *http.Request) bool { return name == "from its own address" && r.RemoteAddr != address(0) }
 				})
+				b.bodies.free = budget
 				want(t, b.send(signed(update(1))), 200, success)
 				stop := make(chan struct{})
 				codes := make(chan int, connections*100)
@@ -222,7 +222,8 @@ func TestStrangersThatRenewTheirBodiesKeepNoKnownSenderOut(t *testing.T) {
 
 func TestNoBodyWaitsLongerThanItsTimeForMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench(func(o *Options) { o.MaxBody, o.BytesInFlight = 1<<20, 1<<20 })
+		b := newBench(func(o *Options) { o.MaxBody = 1 << 20 })
+		b.bodies.free = 1 << 20
 		first, body := arriving("192.0.2.7:1", 1<<20)
 		w := begin(b, first, body.pipe)
 		go body.send(1<<20-1, 1, 0)

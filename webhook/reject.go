@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -87,29 +88,24 @@ const rejectedKept = 100
 
 // rejectedList keeps the newest refusals in memory.
 type rejectedList struct {
-	mu   sync.Mutex
-	ring [rejectedKept]Rejected
-	next int
-	n    int
+	mu  sync.Mutex
+	all []Rejected // the newest last
 }
 
 func (l *rejectedList) add(r Rejected) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ring[l.next] = r
-	l.next = (l.next + 1) % rejectedKept
-	l.n = min(l.n+1, rejectedKept)
+	l.all = append(l.all, r)
+	l.all = slices.Delete(l.all, 0, max(0, len(l.all)-rejectedKept))
 }
 
 // list returns the refusals, newest first.
 func (l *rejectedList) list() []Rejected {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	out := make([]Rejected, 0, l.n)
-	for i := 1; i <= l.n; i++ {
-		out = append(out, l.ring[(l.next-i+rejectedKept)%rejectedKept])
-	}
-	return out
+	list := slices.Clone(l.all)
+	slices.Reverse(list)
+	return list
 }
 
 // clip bounds text from a header before it is logged or shown.
