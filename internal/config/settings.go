@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -146,3 +147,30 @@ func loopbackAddress(hostport string) bool {
 	host, _, err := net.SplitHostPort(hostport)
 	return err == nil && loopbackHost(host)
 }
+
+// Command writes a command line that a person can paste: the program as it was
+// called, the words, and the data dir where the command would not find it.
+func (s Settings) Command(words string) string {
+	words = ShellQuote(cmp.Or(s.Program, "stockroom")) + " " + words
+	data, _ := named("data")
+	usual, err := filepath.Abs(data.Default)
+	if s.DataDir == "" || err == nil && s.DataDir == usual {
+		return words
+	}
+	return words + " --data " + ShellQuote(s.DataDir)
+}
+
+// ConnectWords are what connects a shop anew, for Command: with a placeholder
+// where a person has to fill something in.
+func ConnectWords(shop string) string { return "shop add " + shop + " --api-key CLIENT_ID" }
+
+// Exit codes of every command.
+const (
+	ExitOK          = 0 // it worked
+	ExitFailed      = 1 // it did not work, and no code below says why
+	ExitUsage       = 2 // the command line makes no sense
+	ExitConfig      = 3 // a setting is wrong or missing
+	ExitData        = 4 // the data dir can't be used, or another process holds its lock
+	ExitIntegrity   = 5 // a store or a backup is damaged
+	ExitUnreachable = 6 // Shopify can't be reached
+)
