@@ -1,7 +1,9 @@
 package status
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,29 +20,11 @@ const (
 
 // Label is the word beside the mark: state is never told by colour alone.
 func (m Mood) Label() string {
-	switch m {
-	case Good:
-		return "All well"
-	case Idle:
-		return "Ready"
-	case Wait:
-		return "Waiting"
-	}
-	return "Needs attention"
+	return cmp.Or(map[Mood]string{Good: "All well", Idle: "Ready", Wait: "Waiting"}[m], "Needs attention")
 }
 
 // Weight orders moods by how much they need a person.
-func (m Mood) Weight() int {
-	switch m {
-	case Bad:
-		return 3
-	case Wait:
-		return 2
-	case Idle:
-		return 1
-	}
-	return 0
-}
+func (m Mood) Weight() int { return slices.Index([]Mood{Good, Idle, Wait, Bad}, m) }
 
 // Line is one thing that is so: a sentence, what happens next and, where
 // something has to be typed, the command; a row gives the words of it only.

@@ -134,9 +134,7 @@ func (r *Reader) Ready(ctx context.Context, now time.Time) Readiness {
 // facts are all that an account is made of.
 func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 	f := r.files(ctx, now)
-	if r.o.Strangers != nil {
-		f.Strangers = r.o.Strangers()
-	}
+	f.Strangers = told(r.o.Strangers)
 	f.Shops, f.OtherDead, f.ShopsErr = r.shops(ctx, now)
 	for _, s := range f.Shops {
 		if s.Last.After(f.Last) {
@@ -149,18 +147,17 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 // files are the facts that are no shop's.
 func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
-	f.Catalogue = r.catalogue()
-	f.Queue = r.queue(ctx, now)
-	if r.o.Space != nil {
-		f.Space = r.o.Space()
-	}
-	if r.o.Taken != nil {
-		f.Taken = r.o.Taken()
-	}
-	if r.o.Notices != nil {
-		f.Notices = r.o.Notices()
-	}
+	f.Catalogue, f.Queue = r.catalogue(), r.queue(ctx, now)
+	f.Space, f.Taken, f.Notices = told(r.o.Space), told(r.o.Taken), told(r.o.Notices)
 	return f
+}
+
+// told is what somebody tells, nothing where there is nobody.
+func told[T any](by func() T) (v T) {
+	if by != nil {
+		v = by()
+	}
+	return v
 }
 
 // catalogue is whether products.db takes changes.
@@ -194,19 +191,11 @@ func (r *Reader) shops(ctx context.Context, now time.Time) (shops []Shop, otherD
 	}
 	shops = make([]Shop, 0, len(list))
 	for _, c := range list {
-		s := Shop{Connection: c, Last: r.o.Store.LastDelivery(c.Shop), Jobs: byShop[c.Shop], JobsErr: jobsErr}
-		if r.o.Calls != nil {
-			v := r.o.Calls(c.Shop, now)
-			s.Calls = &v
-		}
-		if r.o.Sync != nil {
-			v := r.o.Sync(c.Shop, now)
-			s.Sync = &v
-			waitForPoints(&s, now)
-			if first := v.Raw.First; !first.Done && !first.Failed.IsZero() {
-				if counts, err := r.o.Store.CountShop(ctx, c.Shop); err == nil {
-					s.Local = counts.Products
-				}
+		s := r.standing(c, now)
+		s.Last, s.Jobs, s.JobsErr = r.o.Store.LastDelivery(c.Shop), byShop[c.Shop], jobsErr
+		if s.Sync != nil && !s.Sync.Raw.First.Done && !s.Sync.Raw.First.Failed.IsZero() {
+			if counts, err := r.o.Store.CountShop(ctx, c.Shop); err == nil {
+				s.Local = counts.Products
 			}
 		}
 		if r.o.Refused != nil {
@@ -218,6 +207,19 @@ func (r *Reader) shops(ctx context.Context, now time.Time) (shops []Shop, otherD
 		shops = append(shops, s)
 	}
 	return shops, otherDead, nil
+}
+
+// standing is a shop with how its runs and the calls to it stand.
+func (r *Reader) standing(c Connection, now time.Time) Shop {
+	s := Shop{Connection: c}
+	if r.o.Calls != nil {
+		s.Calls = new(r.o.Calls(c.Shop, now))
+	}
+	if r.o.Sync != nil {
+		s.Sync = new(r.o.Sync(c.Shop, now))
+		waitForPoints(&s, now)
+	}
+	return s
 }
 
 // shortWait is not worth telling of.
@@ -244,16 +246,5 @@ func waitForPoints(s *Shop, now time.Time) {
 // Sync is how the runs of one shop stand, without what the account judges; nil
 // when nothing is compared.
 func (r *Reader) Sync(shop string, now time.Time) *Sync {
-	if r.o.Sync == nil {
-		return nil
-	}
-	s := Shop{}
-	v := r.o.Sync(shop, now)
-	s.Sync = &v
-	if r.o.Calls != nil {
-		c := r.o.Calls(shop, now)
-		s.Calls = &c
-	}
-	waitForPoints(&s, now)
-	return s.Sync
+	return r.standing(Connection{Shop: shop}, now).Sync
 }

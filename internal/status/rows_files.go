@@ -27,10 +27,8 @@ func (f *Facts) storedWords() string {
 		return tried + repeatWords
 	case f.Queue.Updates == 0:
 		return tried + "Whatever arrives meanwhile is kept in the retry queue."
-	case f.Queue.Updates == 1:
-		return tried + "1 update is kept in the retry queue meanwhile."
 	}
-	return tried + Number(int64(f.Queue.Updates)) + " updates are kept in the retry queue meanwhile."
+	return tried + plural(f.Queue.Updates, "1 update is", "updates are") + " kept in the retry queue meanwhile."
 }
 
 func nothingStored(f *Facts) (Line, bool) {

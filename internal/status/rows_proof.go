@@ -114,10 +114,8 @@ func unproven(f *Facts, s *Shop) (Line, bool) {
 	}
 	why := "was not complete"
 	switch n := c.Added + c.Changed + c.Removed; {
-	case c.DryRun && n == 1:
-		why = "changed nothing and found that 1 product differs from the shop's"
-	case c.DryRun && n > 1:
-		why = "changed nothing and found that " + Number(n) + " products differ from the shop's"
+	case c.DryRun && n > 0:
+		why = "changed nothing and found that " + plural(n, "1 product differs", "products differ") + " from the shop's"
 	case c.Error != "":
 		why = "left something open: " + clause(c.Error)
 	}

@@ -7,7 +7,7 @@ func dead(f *Facts, s *Shop) (Line, bool) {
 	if n == 0 {
 		return no()
 	}
-	return yes(say(need(n)+" a look; everything else that arrived is stored."),
+	return yes(say(plural(n, "1 item needs", "items need")+" a look; everything else that arrived is stored."),
 		say("Kept whole until you retry or discard them", say(" on the page Waiting and failed."), repaired(f, s)))
 }
 
@@ -17,10 +17,8 @@ func misfits(_ *Facts, s *Shop) (Line, bool) {
 	if s.Jobs.Misfits == 0 {
 		return no()
 	}
-	text := "1 delivery does not fit the topic or the shop that it came with; nothing of it was stored."
-	if s.Jobs.Misfits > 1 {
-		text = Number(int64(s.Jobs.Misfits)) + " deliveries do not fit the topic or the shop that they came with; nothing of them was stored."
-	}
+	text := plural(s.Jobs.Misfits, "1 delivery does not fit the topic or the shop that it came with; nothing of it was stored.",
+		"deliveries do not fit the topic or the shop that they came with; nothing of them was stored.")
 	return yes(say(text), say("A product that such a delivery names is read from the shop, and then it goes from the page Waiting and failed. Discard there what stays."))
 }
 
@@ -29,7 +27,7 @@ func deadOther(f *Facts) (Line, bool) {
 	if f.OtherDead == 0 {
 		return no()
 	}
-	return yes(say(need(f.OtherDead)+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
+	return yes(say(plural(f.OtherDead, "1 item needs", "items need")+" a look; everything else that arrived is stored."), say("Kept whole until you retry or discard them on the page Waiting and failed."))
 }
 
 func stuckJobs(f *Facts) (Line, bool) {
@@ -38,13 +36,6 @@ func stuckJobs(f *Facts) (Line, bool) {
 	}
 	return yes(say("A job of the kind "+f.Queue.StuckKind+" does not end, since ", clock(f.Queue.StuckSince), "."),
 		say("Restart Stockroom. What the job was to do is kept, and tried again then. Please report it: it is a fault in Stockroom."))
-}
-
-func need(n int) string {
-	if n == 1 {
-		return "1 item needs"
-	}
-	return Number(int64(n)) + " items need"
 }
 
 // repaired says when a comparison sets the products right, whatever becomes of
@@ -72,26 +63,16 @@ func disputed(_ *Facts, s *Shop) (Line, bool) {
 	if s.Disputed == 0 {
 		return no()
 	}
-	return yes(say(products(s.Disputed)+" in the shop another content than the newer one that is stored here, since ", clock(s.DisputedSince), "."),
+	return yes(say(plural(s.Disputed, "1 product shows", "products show")+" in the shop another content than the newer one that is stored here, since ", clock(s.DisputedSince), "."),
 		say("They are read again; what two reads ten minutes apart show is taken over."))
-}
-
-func products(n int) string {
-	if n == 1 {
-		return "1 product shows"
-	}
-	return Number(int64(n)) + " products show"
 }
 
 func updatesWait(f *Facts, s *Shop) (Line, bool) {
 	if s.Jobs.Updates == 0 {
 		return no()
 	}
-	text := "1 product update waits to be stored; everything else that arrived is stored."
-	if s.Jobs.Updates > 1 {
-		text = Number(int64(s.Jobs.Updates)) + " product updates wait to be stored; everything else that arrived is stored."
-	}
-	return yes(say(text), nextTry(f))
+	wait := plural(s.Jobs.Updates, "1 product update waits", "product updates wait")
+	return yes(say(wait+" to be stored; everything else that arrived is stored."), nextTry(f))
 }
 
 func nextTry(f *Facts) Words {
@@ -110,10 +91,7 @@ func readsFail(f *Facts, s *Shop) (Line, bool) {
 	if s.Jobs.Failed == 0 {
 		return no()
 	}
-	text := "1 changed product could not be read: "
-	if s.Jobs.Failed > 1 {
-		text = Number(int64(s.Jobs.Failed)) + " changed products could not be read: "
-	}
+	text := Count(int64(s.Jobs.Failed), "changed product") + " could not be read: "
 	return yes(say(text+clause(s.Jobs.LastError)+"."), say("Next try ", ahead(s.Jobs.Retry), "."))
 }
 
@@ -127,10 +105,7 @@ func reading(f *Facts, s *Shop) (Line, bool) {
 	if n == 0 || f.Now.Sub(since) < damping {
 		return no()
 	}
-	text := "1 known change is being read from the shop"
-	if n > 1 {
-		text = Number(int64(n)) + " known changes are being read from the shop"
-	}
+	text := plural(n, "1 known change is", "known changes are") + " being read from the shop"
 	next := say("Nothing is to be done.")
 	switch {
 	case s.Calls.Wait(f.Now):

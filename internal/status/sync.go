@@ -52,11 +52,7 @@ type (
 
 // MissingWords counts those that are needed and missing.
 func MissingWords(s Subscriptions) string {
-	n := int64(len(s.Missing()))
-	if n == 1 {
-		return "1 subscription is missing"
-	}
-	return Number(n) + " subscriptions are missing"
+	return plural(len(s.Missing()), "1 subscription is", "subscriptions are") + " missing"
 }
 
 // Next is what is done next for a shop; false for nothing.

@@ -115,11 +115,14 @@ func Span(d time.Duration) string {
 }
 
 // Count says a number of things; the plural takes an s.
-func Count(n int64, thing string) string {
+func Count(n int64, thing string) string { return plural(n, "1 "+thing, thing+"s") }
+
+// plural says one, or the number before many.
+func plural[N int | int64](n N, one, many string) string {
 	if n == 1 {
-		return "1 " + thing
+		return one
 	}
-	return Number(n) + " " + thing + "s"
+	return Number(int64(n)) + " " + many
 }
 
 // Number writes an integer with commas.
