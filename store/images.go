@@ -14,28 +14,10 @@ const unorderedImages = "the order of its images is not known"
 // product, so that the stored row adds nothing to it.
 func whollyCarried(p *catalog.Product) bool { return !p.ImagesUnordered && numbered(p) && !partial(p) }
 
-// partial reports whether a payload lacks a part of the content, or whole variants;
+// partial reports whether a payload lacks a field that whole webhook bodies carry;
 // include_fields can cause that.
 func partial(p *catalog.Product) bool {
-	if p.Coverage != catalog.Complete || lacks(p, catalog.ProductFields) {
-		return true
-	}
-	variants := p.Variants.Value()
-	for i := range variants {
-		if lacks(&variants[i], catalog.VariantFields) {
-			return true
-		}
-	}
-	return false
-}
-
-func lacks[T any](of *T, fields []catalog.Kept[T]) bool {
-	for i := range fields {
-		if fields[i].Hashed && !fields[i].At(of).Present() {
-			return true
-		}
-	}
-	return false
+	return p.Coverage != catalog.Complete || !p.Images.Present() || p.LacksVariantFields()
 }
 
 // missingPart says what makes a fetch necessary because the payload does not carry

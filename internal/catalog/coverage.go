@@ -52,23 +52,23 @@ func (r *reader) cover(p *Product) {
 	}
 }
 
-// hasEveryField reports whether the payload named every field that is kept,
-// of the product and of each variant. Weight and image ids do not count:
-// current bodies have no weight, and GraphQL does not number every image.
+// hasEveryField reports whether the payload named every field that whole bodies
+// carry, of the product and of each variant.
 func (p *Product) hasEveryField() bool {
-	if lacks(p, ProductFields) || !p.Variants.Present() {
-		return false
-	}
-	if slices.ContainsFunc(p.Options.Value(), func(o Option) bool { return o.Values == nil }) {
-		return false
-	}
-	variants := p.Variants.Value()
-	for i := range variants {
-		if lacks(&variants[i], VariantFields) {
-			return false
+	return !lacks(p, ProductFields) && p.Variants.Present() && !p.LacksVariantFields() &&
+		!slices.ContainsFunc(p.Options.value, func(o Option) bool { return o.Values == nil })
+}
+
+// LacksVariantFields reports whether a variant lacks a field that whole bodies
+// carry. Reads of the shop count as complete even then: Shopify's API has no id of
+// an image for some.
+func (p *Product) LacksVariantFields() bool {
+	for i := range p.Variants.value {
+		if lacks(&p.Variants.value[i], VariantFields) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // lacks reports whether of lacks a field that whole webhook bodies carry.

@@ -236,7 +236,8 @@ func TestOptionsAndImagesWithoutAPositionAreGivenTheirPlace(t *testing.T) {
 			"handle":"cup","tags":"","status":"active","body_html":null,"published_at":null,"options":`+options+`,
 			"images":[{"src":"a"},{"src":"b"}],"variants":[{"id":44013,"title":"S / red","price":"9","option1":"S","option2":"red",
 			"option3":null,"sku":"","barcode":null,"compare_at_price":null,"position":1,"inventory_item_id":44014,
-			"inventory_quantity":0,"inventory_policy":"deny","taxable":true,"image_id":null}]}`)
+			"inventory_quantity":0,"inventory_policy":"deny","taxable":true,"image_id":null,"created_at":null,"updated_at":null}],
+			"created_at":null}`)
 	}
 	whole := body(`[{"id":44011,"name":"Size","position":1,"values":["S"]},{"id":44012,"name":"Colour","position":2,"values":["red"]}]`)
 	p := body(`[{"id":44011,"name":"Size"},{"id":44012,"name":"Colour"}]`)

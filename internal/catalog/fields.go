@@ -55,7 +55,7 @@ var ProductFields = []Kept[Product]{
 	{Name: "options", At: func(p *Product) Cell { return &p.Options }, Hashed: true, Carried: true},
 	{Name: "images", At: func(p *Product) Cell { return &p.Images }, Hashed: true, Carried: true},
 	{Name: "published_at", At: func(p *Product) Cell { return &p.PublishedAt }, Form: Instant, Hashed: true, Carried: true},
-	{Name: "created_at", Column: "shopify_created_at", At: func(p *Product) Cell { return &p.CreatedAt }, Form: Instant, Hashed: true},
+	{Name: "created_at", Column: "shopify_created_at", At: func(p *Product) Cell { return &p.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
 	{Name: "updated_at", Column: "shopify_updated_at", At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Carried: true},
 }
 
@@ -68,14 +68,14 @@ var VariantFields = []Kept[Variant]{
 	{Name: "compare_at_price", At: func(v *Variant) Cell { return &v.CompareAtPrice }, Form: Decimal, Hashed: true, Carried: true},
 	{Name: "position", At: func(v *Variant) Cell { return &v.Position }, Hashed: true, Carried: true},
 	{Name: "option1", At: func(v *Variant) Cell { return &v.Option1 }, Hashed: true, Carried: true},
-	{Name: "option2", At: func(v *Variant) Cell { return &v.Option2 }, Hashed: true},
-	{Name: "option3", At: func(v *Variant) Cell { return &v.Option3 }, Hashed: true},
+	{Name: "option2", At: func(v *Variant) Cell { return &v.Option2 }, Hashed: true, Carried: true},
+	{Name: "option3", At: func(v *Variant) Cell { return &v.Option3 }, Hashed: true, Carried: true},
 	{Name: "inventory_item_id", At: func(v *Variant) Cell { return &v.InventoryItemID }, Hashed: true, Carried: true},
 	{Name: "inventory_quantity", At: func(v *Variant) Cell { return &v.InventoryQuantity }, Hashed: true, Carried: true},
 	{Name: "inventory_policy", At: func(v *Variant) Cell { return &v.InventoryPolicy }, Form: Lower, Hashed: true, Carried: true},
 	{Name: "taxable", At: func(v *Variant) Cell { return &v.Taxable }, Hashed: true, Carried: true},
 	{Name: "weight_grams", At: func(v *Variant) Cell { return &v.WeightGrams }},
-	{Name: "image_id", At: func(v *Variant) Cell { return &v.ImageID }},
-	{Name: "created_at", Column: "shopify_created_at", At: func(v *Variant) Cell { return &v.CreatedAt }, Form: Instant, Hashed: true},
-	{Name: "updated_at", Column: "shopify_updated_at", At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant},
+	{Name: "image_id", At: func(v *Variant) Cell { return &v.ImageID }, Carried: true},
+	{Name: "created_at", Column: "shopify_created_at", At: func(v *Variant) Cell { return &v.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
+	{Name: "updated_at", Column: "shopify_updated_at", At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant, Carried: true},
 }

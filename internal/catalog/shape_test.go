@@ -194,10 +194,11 @@ func TestNoticesAreReadExactly(t *testing.T) {
 }
 
 func TestCoverageSaysWhatABodyAllows(t *testing.T) {
-	full := `"title":"t","handle":"h","vendor":"v","product_type":"p","status":"active","tags":"","options":[],"images":[],"updated_at":null,"body_html":null,"published_at":null`
+	full := `"title":"t","handle":"h","vendor":"v","product_type":"p","status":"active","tags":"","options":[],"images":[],"updated_at":null,"body_html":null,"published_at":null,"created_at":null`
 	variant := func(id string) string {
 		return `{"id":` + id + `,"title":null,"sku":null,"barcode":null,"price":"1","compare_at_price":null,"position":1,"option1":null,` +
-			`"inventory_item_id":null,"inventory_quantity":0,"inventory_policy":"deny","taxable":true}`
+			`"option2":null,"option3":null,"inventory_item_id":null,"inventory_quantity":0,"inventory_policy":"deny","taxable":true,` +
+			`"image_id":null,"created_at":null,"updated_at":null}`
 	}
 	var hundred, ninetyNine []string
 	for i := range 100 {
@@ -228,6 +229,10 @@ func TestCoverageSaysWhatABodyAllows(t *testing.T) {
 		{"null variants", full + `,"variants":null`, Partial, false},
 		{"a missing title", `"handle":"h","variants":[` + variant("5") + `]`, Partial, true},
 		{"a missing body_html", strings.Replace(full, `"body_html"`, `"x"`, 1) + `,"variants":[` + variant("5") + `]`, Partial, true},
+		{"a missing created_at", strings.Replace(full, `"created_at"`, `"x"`, 1) + `,"variants":[` + variant("5") + `]`, Partial, true},
+		{"a variant without its second option", full + `,"variants":[` + strings.Replace(variant("5"), `"option2"`, `"x"`, 1) + `]`, Partial, true},
+		{"a variant without its image", full + `,"variants":[` + strings.Replace(variant("5"), `"image_id"`, `"x"`, 1) + `]`, Partial, true},
+		{"a variant without its time", full + `,"variants":[` + strings.Replace(variant("5"), `"updated_at"`, `"x"`, 1) + `]`, Partial, true},
 		{"a variant reduced to its id", full + `,"variants":[{"id":5}]`, Partial, true},
 		{"truncated and partial", `"title":"t","variants":[` + variant("5") + `],"variant_ids":[5,6]`, Truncated, false},
 		{"a variant without id", full + `,"variants":[{"sku":"s"}]`, Partial, false},
