@@ -596,7 +596,7 @@ func productBody(id int64, version, variants int) []byte {
 			b.WriteByte(',')
 		}
 		v := id*10000 + int64(i) + 1
-		fmt.Fprintf(&b, `{"id":%d,"product_id":%d,"title":"S%d","sku":"SKU-%d-%d","barcode":null,"price":"%d.90","compare_at_price":null,"position":%d,"option1":"S%d",`+
+		fmt.Fprintf(&b, `{"id":%d,"product_id":%d,"title":"S%d","sku":"SKU-%d-%d","barcode":null,"price":"%d.90","compare_at_price":null,"position":%d,"option1":"S%d","option2":null,"option3":null,"image_id":null,`+
 			`"inventory_item_id":%d,"inventory_quantity":%d,"inventory_policy":"deny","taxable":true,"created_at":"2026-01-01T00:00:00Z","updated_at":%q}`,
 			v, id, i, id, i, 10+version%90, i+1, i, v, version, at)
 	}

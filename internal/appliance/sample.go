@@ -114,7 +114,8 @@ func sampleBody(topic, shop string, now time.Time) ([]byte, error) {
 			"options": []any{map[string]any{"id": sampleID, "name": "Title", "position": 1, "values": []string{"Default Title"}}}, "images": []any{},
 			"variants": []any{map[string]any{"id": sampleID, "product_id": sampleID, "title": "Default Title", "sku": "STOCKROOM-TEST", "barcode": nil, "price": "0.00",
 				"compare_at_price": nil, "inventory_item_id": sampleID, "inventory_quantity": 0,
-				"position": 1, "option1": "Default Title", "inventory_policy": "deny", "taxable": true, "created_at": at, "updated_at": at}},
+				"position": 1, "option1": "Default Title", "option2": nil, "option3": nil, "image_id": nil,
+				"inventory_policy": "deny", "taxable": true, "created_at": at, "updated_at": at}},
 		}
 	case catalog.InventoryLevelsDisconnect:
 		v = map[string]any{"inventory_item_id": sampleID, "location_id": sampleID}

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 	"stockroom/web"
 )
@@ -221,5 +222,17 @@ func TestTheDoctorLooksAtSubscriptionsAndTheWayOfDeliveries(t *testing.T) {
 	counts, err := p.store.CountShop(t.Context(), testShop)
 	if err != nil || counts.Products != 0 {
 		t.Errorf("the doctor stored %d products: %v", counts.Products, err)
+	}
+}
+
+// A sample that lacks a field would be taken for a reduced one, and the product
+// that is not there be asked for.
+func TestTheSampleProductIsWhole(t *testing.T) {
+	body, err := sampleBody("products/update", "a.myshopify.com", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := catalog.Decode(catalog.ProductsUpdate, body); err != nil || c.Product.Coverage != catalog.Complete {
+		t.Fatalf("%+v, %v", c.Product, err)
 	}
 }
