@@ -7,7 +7,7 @@ import (
 )
 
 // A change is judged here, by what was read before, and carried out elsewhere.
-// Order is by the body's updated_at, to the second (catalog/order.go): a delivery
+// Order is by the body's updated_at, to the second (catalog/product.go): a delivery
 // that is older than what is stored is stale. Two contents of one second are
 // decided by a fetch; until then the one triggered later stands. A read of the
 // shop is placed the same way, and besides by when it began: it speaks for

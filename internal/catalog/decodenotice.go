@@ -139,7 +139,7 @@ func (r *reader) globalID(at *places, resource string) int64 {
 	if text == "" {
 		return 0
 	}
-	got, id, ok := parseGID([]byte(text))
+	got, id, ok := ParseGID([]byte(text))
 	if !ok || string(got) != resource {
 		r.mismatch("the admin_graphql_api_id does not name a " + resource)
 		return 0

@@ -1,5 +1,12 @@
 package catalog
 
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
 // Product is one Shopify product as a payload carried it: a webhook body, a
 // GraphQL node or a joined set of bulk lines. Times are Unix milliseconds in
 // UTC; text is kept byte for byte as Shopify sent it.
@@ -110,4 +117,64 @@ type Image struct {
 	Width      int64   `json:"width,omitempty"`
 	Height     int64   `json:"height,omitempty"`
 	VariantIDs []int64 `json:"variant_ids,omitempty"`
+}
+
+// Versions of a product are told apart by their updated_at, to the second. That
+// is its resolution, and it can be later than the instant of the edit: a real
+// delivery that was triggered at 10:45:17.912 carried 10:45:18 (shopify.md 1.6).
+// Deliveries come in any order (shopify.dev/docs/apps/build/webhooks). So two
+// versions of one second are normal, and no time tells which is the last of them:
+// only a read of the shop does, one that begins when no edit can carry that second
+// any more.
+
+// SameSecond is how long after its updated_at an edit may carry the same one.
+const SameSecond = 2 * time.Second
+
+// Second returns the second of a version, by which it is ordered. version is its
+// updated_at in Unix milliseconds.
+func Second(version int64) int64 { return version / 1000 }
+
+// ShowsLast reports whether a read of the shop that began at read, Unix
+// milliseconds of our clock, shows the last version of a second. ahead is how far
+// our clock may be ahead of the shop's.
+func ShowsLast(read, version int64, ahead time.Duration) bool {
+	return read-ahead.Milliseconds() >= Second(version)*1000+SameSecond.Milliseconds()
+}
+
+// ImageFile returns which file an image's address names: its path, without host
+// and query. Webhooks and GraphQL number images differently and write the
+// address with another version behind it; the file is what they have in common.
+func ImageFile(src string) string {
+	if _, rest, ok := strings.Cut(src, "://"); ok {
+		src = rest
+	}
+	if slash := strings.IndexByte(src, '/'); slash > 0 {
+		src = src[slash:]
+	}
+	if end := strings.IndexAny(src, "?#"); end >= 0 {
+		src = src[:end]
+	}
+	return src
+}
+
+// ParseProductID reads a product's id as people copy it: Shopify's number, the
+// global id, or the address of the product's page in the shop's admin.
+func ParseProductID(text string) (int64, error) {
+	word, _, _ := strings.Cut(strings.TrimSpace(text), "?")
+	parts := strings.Split(word, "/")
+	number := word
+	for i, part := range parts[1:] {
+		if before := parts[i]; before == "Product" || before == "products" {
+			number = part
+			break
+		}
+	}
+	id, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || id <= 0 {
+		if r := []rune(text); len(r) > 60 {
+			text = string(r[:60]) + "..."
+		}
+		return 0, fmt.Errorf("%q is not a product's id; it is Shopify's number, as in the address of its page in the shop's admin", text)
+	}
+	return id, nil
 }

@@ -143,9 +143,9 @@ func (r *reader) gidField(resource string) int64 {
 	case 'n':
 		return 0
 	case '"':
-		got, id, ok := parseGID(raw[1 : len(raw)-1])
+		got, id, ok := ParseGID(raw[1 : len(raw)-1])
 		if !ok {
-			got, id, ok = parseGID(r.unquote(raw)) // escaped in some unusual way
+			got, id, ok = ParseGID(r.unquote(raw)) // escaped in some unusual way
 		}
 		if !ok || string(got) != resource {
 			r.mismatch("an admin_graphql_api_id does not name a " + resource)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 )
 
 // parseInt reads a whole number without exponent or fraction that fits an
@@ -35,10 +37,10 @@ func parseInt(b []byte) (int64, bool) {
 	return int64(n), true
 }
 
-// parseGID splits gid://shopify/TYPE/NUMBER. A query after the number, as
+// ParseGID splits gid://shopify/TYPE/NUMBER. A query after the number, as
 // inventory levels have it, is left aside. Slashes may be written \/ as they
 // are in the JSON that Shopify sends, which saves undoing that first.
-func parseGID(b []byte) (resource []byte, id int64, ok bool) {
+func ParseGID(b []byte) (resource []byte, id int64, ok bool) {
 	for _, want := range []byte("gid://shopify/") {
 		if want == '/' && len(b) > 1 && b[0] == '\\' {
 			b = b[1:]
@@ -169,4 +171,13 @@ func lowerASCII(s string) string {
 		}
 	}
 	return s
+}
+
+// Capital writes the first letter large.
+func Capital(s string) string {
+	r, n := utf8.DecodeRuneInString(s)
+	if n == 0 {
+		return s
+	}
+	return string(unicode.ToUpper(r)) + s[n:]
 }

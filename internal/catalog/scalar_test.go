@@ -108,9 +108,9 @@ func TestGlobalIDs(t *testing.T) {
 		{"gid://shopify/Product", "", 0}, {"gid://shopify//1", "", 0}, {"gid://other/Product/1", "", 0}, {"", "", 0},
 		{"gid://shopify/Product/1/2", "", 0}, {"gid://shopify/Product/9223372036854775808", "", 0}, {`gid:\\//shopify/Product/1`, "", 0},
 	} {
-		resource, id, ok := parseGID([]byte(c.gid))
+		resource, id, ok := ParseGID([]byte(c.gid))
 		if ok != (c.id != 0) || id != c.id || string(resource) != c.resource {
-			t.Errorf("parseGID(%q) = %q, %d, %t", c.gid, resource, id, ok)
+			t.Errorf("ParseGID(%q) = %q, %d, %t", c.gid, resource, id, ok)
 		}
 	}
 }

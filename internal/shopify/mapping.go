@@ -3,7 +3,6 @@ package shopify
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -12,13 +11,8 @@ import (
 
 // parseGID reads gid://shopify/Kind/123.
 func parseGID(kind, s string) (int64, error) {
-	rest, ok := strings.CutPrefix(s, "gid://shopify/"+kind+"/")
-	if !ok {
-		return 0, fmt.Errorf("%q is no id of a %s", clip(s), kind)
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	id, err := strconv.ParseInt(rest, 10, 64)
-	if err != nil || id <= 0 {
+	resource, id, ok := catalog.ParseGID([]byte(s))
+	if !ok || string(resource) != kind {
 		return 0, fmt.Errorf("%q is no id of a %s", clip(s), kind)
 	}
 	return id, nil
@@ -186,15 +180,9 @@ func variantOf(n *variantNode) (catalog.Variant, error) {
 			v.ImageID = catalog.Of(image)
 		}
 	}
-	for i, o := range n.SelectedOptions {
-		switch i {
-		case 0:
-			v.Option1 = catalog.Of(o.Value)
-		case 1:
-			v.Option2 = catalog.Of(o.Value)
-		case 2:
-			v.Option3 = catalog.Of(o.Value)
-		}
+	options := [...]*catalog.Field[string]{&v.Option1, &v.Option2, &v.Option3}
+	for i, o := range n.SelectedOptions[:min(len(n.SelectedOptions), len(options))] {
+		*options[i] = catalog.Of(o.Value)
 	}
 	if w := n.InventoryItem.Measurement.Weight; w != nil {
 		if g, ok := grams(w.Value, w.Unit); ok {
