@@ -38,8 +38,12 @@ const ExportedHeader = "Stockroom-Products"
 func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	q := r.URL.Query()
 	shop, format := q.Get("shop"), q.Get("format")
-	raw, err := yesOrNo(r, "raw")
-	if err != nil {
+	form := csvForm{old: q.Get("columns") == "old"}
+	if columns := q.Get("columns"); columns != "" && columns != "new" && !form.old {
+		return answer.Refuse(http.StatusBadRequest, "Unknown columns", "columns is new or old: which names the columns of a csv have.")
+	}
+	var err error
+	if form.raw, err = yesOrNo(r, "raw"); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -78,7 +82,7 @@ func (s *Server) apiExport(w http.ResponseWriter, r *http.Request, _ httprouter.
 	var end func() error
 	switch format {
 	case "csv":
-		put, end = csvProducts(out, raw)
+		put, end = csvProducts(out, form)
 	case "json":
 		put, end = jsonProducts(out)
 	default:

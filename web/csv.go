@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -13,29 +14,126 @@ import (
 	"stockroom/store"
 )
 
-// csvColumns are the columns of Shopify's product CSV that we know something
-// about, in Shopify's order (help.shopify.com, "Using CSV files to import and
-// export products").
-var csvColumns = []string{
-	"Handle", "Title", "Body (HTML)", "Vendor", "Type", "Tags", "Published",
-	"Option1 Name", "Option1 Value", "Option2 Name", "Option2 Value", "Option3 Name", "Option3 Value",
-	"Variant SKU", "Variant Grams", "Variant Inventory Qty", "Variant Inventory Policy",
-	"Variant Price", "Variant Compare At Price", "Variant Taxable", "Variant Barcode",
-	"Image Src", "Image Position", "Image Alt Text", "Variant Image", "Status",
+// csvColumn is a column of Shopify's product CSV: its name of 2026, the one of before,
+// and what stands in a line.
+type csvColumn struct {
+	name, old string
+	of        func(l csvLine) string
+	upper     bool // under its name of 2026 Shopify writes the value in capitals
+}
+
+// csvLine is one line of a product: the first has the product's own fields, each may
+// have a variant and an image. What a line does not have is empty, never nil.
+type csvLine struct {
+	handle string
+	p      *store.ProductRow
+	v      *store.VariantRow
+	image  catalog.Image
+	shown  string // address of the variant's image
+}
+
+// csvColumns are the columns that we know something about, in Shopify's order
+// (help.shopify.com, "Using CSV files to import and export products").
+var csvColumns = []csvColumn{
+	{name: "Title", old: "Title", of: func(l csvLine) string { return l.p.Title.Value() }},
+	{name: "URL handle", old: "Handle", of: func(l csvLine) string { return l.handle }},
+	{name: "Description", old: "Body (HTML)", of: func(l csvLine) string { return l.p.BodyHTML.Value() }},
+	{name: "Vendor", old: "Vendor", of: func(l csvLine) string { return l.p.Vendor.Value() }},
+	{name: "Type", old: "Type", of: func(l csvLine) string { return l.p.ProductType.Value() }},
+	{name: "Tags", old: "Tags", of: func(l csvLine) string { return strings.Join(l.p.Tags.Value(), ", ") }},
+	{name: "Published on online store", old: "Published", upper: true, of: published},
+	{name: "Status", old: "Status", of: func(l csvLine) string { return l.p.Product.Status.Value() }},
+	{name: "SKU", old: "Variant SKU", of: func(l csvLine) string { return l.v.SKU.Value() }},
+	{name: "Barcode", old: "Variant Barcode", of: func(l csvLine) string { return l.v.Barcode.Value() }},
+	{name: "Option1 name", old: "Option1 Name", of: func(l csvLine) string { return optionName(l.p, 0) }},
+	{name: "Option1 value", old: "Option1 Value", of: func(l csvLine) string { return l.v.Option1.Value() }},
+	{name: "Option2 name", old: "Option2 Name", of: func(l csvLine) string { return optionName(l.p, 1) }},
+	{name: "Option2 value", old: "Option2 Value", of: func(l csvLine) string { return l.v.Option2.Value() }},
+	{name: "Option3 name", old: "Option3 Name", of: func(l csvLine) string { return optionName(l.p, 2) }},
+	{name: "Option3 value", old: "Option3 Value", of: func(l csvLine) string { return l.v.Option3.Value() }},
+	{name: "Price", old: "Variant Price", of: func(l csvLine) string { return l.v.Price.Value() }},
+	{name: "Compare-at price", old: "Variant Compare At Price",
+		of: func(l csvLine) string { return l.v.CompareAtPrice.Value() }},
+	{name: "Charge tax", old: "Variant Taxable", upper: true, of: func(l csvLine) string { return known(l.v.Taxable) }},
+	{name: "Inventory quantity", old: "Variant Inventory Qty",
+		of: func(l csvLine) string { return known(l.v.InventoryQuantity) }},
+	{name: "Continue selling when out of stock", old: "Variant Inventory Policy", upper: true, of: soldOut},
+	{name: "Weight value (grams)", old: "Variant Grams", of: func(l csvLine) string { return known(l.v.WeightGrams) }},
+	{name: "Product image URL", old: "Image Src", of: func(l csvLine) string { return l.image.Src }},
+	{name: "Image position", old: "Image Position", of: imagePosition},
+	{name: "Image alt text", old: "Image Alt Text", of: func(l csvLine) string { return text(l.image.Alt) }},
+	{name: "Variant image URL", old: "Variant Image", of: func(l csvLine) string { return l.shown }},
+}
+
+// known is a value in words, "" where there is none.
+func known[T any](f catalog.Field[T]) string {
+	if v, ok := f.Get(); ok {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+func published(l csvLine) string {
+	if !l.p.PublishedAt.Present() {
+		return "" // not the first line
+	}
+	return strconv.FormatBool(!l.p.PublishedAt.IsNull())
+}
+
+func optionName(p *store.ProductRow, n int) string {
+	if options := p.Options.Value(); n < len(options) {
+		return options[n].Name
+	}
+	return ""
+}
+
+// soldOut is "deny" or "continue".
+func soldOut(l csvLine) string { return strings.ToLower(l.v.InventoryPolicy.Value()) }
+
+func imagePosition(l csvLine) string {
+	if l.image.Src == "" {
+		return ""
+	}
+	return strconv.FormatInt(l.image.Position, 10)
+}
+
+// csvForm is how a CSV is written: with the column names of before 2026, and raw,
+// without an apostrophe in front of cells that a spreadsheet would take for a formula.
+type csvForm struct{ old, raw bool }
+
+func (f csvForm) name(c *csvColumn) string {
+	if f.old {
+		return c.old
+	}
+	return c.name
+}
+
+func (f csvForm) cell(c *csvColumn, l csvLine) string {
+	cell := c.of(l)
+	if c.upper && !f.old {
+		cell = strings.ToUpper(cell)
+	}
+	if f.raw {
+		return cell
+	}
+	return guardedCell(cell)
 }
 
 // csvProducts writes products the way Shopify does: the first line of a product
 // has its fields, each further line one more variant, image or both under the
-// same handle. Unless raw, a cell that a spreadsheet would take for a formula
-// gets an apostrophe in front.
-func csvProducts(out io.Writer, raw bool) (put func(*store.ProductRow) error, end func() error) {
+// same handle.
+func csvProducts(out io.Writer, f csvForm) (put func(*store.ProductRow) error, end func() error) {
+	record := make([]string, len(csvColumns))
 	begun := false
 	begin := func() error {
 		if begun {
 			return nil
 		}
 		begun = true
-		return csvRecord(out, csvColumns)
+		for i := range csvColumns {
+			record[i] = f.name(&csvColumns[i])
+		}
+		return csvRecord(out, record)
 	}
 	put = func(p *store.ProductRow) error {
 		if err := begin(); err != nil {
@@ -46,12 +144,8 @@ func csvProducts(out io.Writer, raw bool) (put func(*store.ProductRow) error, en
 			return fmt.Errorf("product %d: %w", p.ExternalID, err)
 		}
 		for _, line := range lines {
-			record := make([]string, len(csvColumns))
-			for i, column := range csvColumns {
-				record[i] = line[column]
-				if !raw {
-					record[i] = guardedCell(record[i])
-				}
+			for i := range csvColumns {
+				record[i] = f.cell(&csvColumns[i], line)
 			}
 			if err := csvRecord(out, record); err != nil {
 				return err
@@ -80,54 +174,31 @@ func csvRecord(out io.Writer, cells []string) error {
 	return err
 }
 
-func csvLines(p *store.ProductRow) ([]map[string]string, error) {
+func csvLines(p *store.ProductRow) ([]csvLine, error) {
 	if column := p.Unreadable(); column != "" {
 		return nil, fmt.Errorf("column %s can't be read", column)
 	}
 	images := p.Images.Value()
-	handle := p.Handle.Value()
-	if handle == "" {
-		handle = strconv.FormatInt(p.ExternalID, 10)
-	}
-	lines := make([]map[string]string, max(1, len(p.Variants), len(images)))
+	handle := cmp.Or(p.Handle.Value(), strconv.FormatInt(p.ExternalID, 10))
+	lines := make([]csvLine, max(1, len(p.Variants), len(images)))
+	none := csvLine{handle: handle, p: &store.ProductRow{}, v: &store.VariantRow{}}
 	for i := range lines {
-		lines[i] = map[string]string{"Handle": handle}
+		lines[i] = none
 	}
-	first := lines[0]
-	first["Title"], first["Body (HTML)"], first["Vendor"], first["Type"] = p.Title.Value(), p.BodyHTML.Value(), p.Vendor.Value(), p.ProductType.Value()
-	first["Tags"], first["Status"] = strings.Join(p.Tags.Value(), ", "), p.Product.Status.Value()
-	first["Published"] = strconv.FormatBool(!p.PublishedAt.IsNull())
-	for i, o := range p.Options.Value() {
-		if i < 3 {
-			first[fmt.Sprintf("Option%d Name", i+1)] = o.Name
-		}
-	}
+	lines[0].p = p
 	for i, m := range images {
-		lines[i]["Image Src"], lines[i]["Image Position"] = m.Src, strconv.FormatInt(m.Position, 10)
-		if m.Alt != nil {
-			lines[i]["Image Alt Text"] = *m.Alt
-		}
+		lines[i].image = m
 	}
 	for i := range p.Variants {
-		csvVariant(lines[i], &p.Variants[i], images)
-	}
-	return lines, nil
-}
-
-func csvVariant(line map[string]string, v *store.VariantRow, images []catalog.Image) {
-	line["Option1 Value"], line["Option2 Value"], line["Option3 Value"] = v.Option1.Value(), v.Option2.Value(), v.Option3.Value()
-	line["Variant SKU"], line["Variant Barcode"] = v.SKU.Value(), v.Barcode.Value()
-	line["Variant Price"], line["Variant Compare At Price"] = v.Price.Value(), v.CompareAtPrice.Value()
-	line["Variant Grams"], line["Variant Inventory Qty"] = whole(v.WeightGrams), whole(v.InventoryQuantity)
-	line["Variant Inventory Policy"] = strings.ToLower(v.InventoryPolicy.Value())
-	if taxable, ok := v.Taxable.Get(); ok {
-		line["Variant Taxable"] = strconv.FormatBool(taxable)
-	}
-	for _, m := range images {
-		if slices.Contains(m.VariantIDs, v.ExternalID) || v.ImageID == catalog.Of(m.ID) {
-			line["Variant Image"] = m.Src
+		v := &p.Variants[i]
+		lines[i].v = v
+		for _, m := range images {
+			if slices.Contains(m.VariantIDs, v.ExternalID) || v.ImageID == catalog.Of(m.ID) {
+				lines[i].shown = m.Src
+			}
 		}
 	}
+	return lines, nil
 }
 
 func text(s *string) string {
@@ -135,13 +206,6 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func whole(f catalog.Field[int64]) string {
-	if n, ok := f.Get(); ok {
-		return strconv.FormatInt(n, 10)
-	}
-	return ""
 }
 
 // guardedCell puts an apostrophe before a cell that a spreadsheet would evaluate:

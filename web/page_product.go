@@ -85,7 +85,8 @@ func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httproute
 	now := time.Now()
 	v := productView{
 		Explanation: e, marked: marked{moodIdle, "Not stored"}, Title: productName(id), Path: productPath(shop, id),
-		Facts: productFacts, Columns: variantColumns, Story: storyOf(now, e), History: historyOf(now, e), All: updatesOf(shop, id),
+		Facts: productFacts, Columns: variantColumns,
+		Story: storyOf(now, e), History: historyOf(now, e), All: updatesOf(shop, id),
 	}
 	if e.DeletedAt != nil {
 		v.Label = "Deleted"

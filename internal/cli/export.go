@@ -17,11 +17,12 @@ import (
 )
 
 type productsExportCommand struct {
-	File   string `arg:"" optional:"" help:"File to write; without it standard output."`
-	Format string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
-	Shop   string `type:"shop" placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
-	Raw    bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
-	Force  bool   `help:"Replace FILE when it is there, once the export is whole."`
+	File    string `arg:"" optional:"" help:"File to write; without it standard output."`
+	Format  string `enum:"ndjson,csv,json,sqlite" default:"ndjson" help:"ndjson, csv (Shopify's product CSV), json or sqlite."`
+	Shop    string `type:"shop" placeholder:"SHOP" help:"Only products of this shop; not with sqlite."`
+	Columns string `enum:"new,old" default:"new" help:"csv: new (Shopify's column names of 2026) or old (those of before, as Handle and Variant SKU)."`
+	Raw     bool   `help:"csv: leave text that a spreadsheet would take for a formula as it is."`
+	Force   bool   `help:"Replace FILE when it is there, once the export is whole."`
 }
 
 func (c productsExportCommand) Run(e *env) error {
@@ -34,6 +35,9 @@ func (c productsExportCommand) Run(e *env) error {
 		}
 	}
 	params := map[string]string{"format": c.Format, "shop": c.Shop}
+	if c.Format == "csv" {
+		params["columns"] = c.Columns
+	}
 	if c.Raw {
 		params["raw"] = "true"
 	}
