@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -271,9 +270,10 @@ func (v *VariantRow) UnmarshalJSON(text []byte) error {
 
 // Unreadable returns the column that is damaged, "" for none.
 func (p *ProductRow) Unreadable() string {
-	i := slices.IndexFunc(catalog.ProductFields, func(k catalog.Kept[catalog.Product]) bool { return !k.At(&p.Product).Present() })
-	if i < 0 {
-		return ""
+	for _, k := range catalog.ProductFields {
+		if !k.At(&p.Product).Present() {
+			return k.ColumnName()
+		}
 	}
-	return catalog.ProductFields[i].ColumnName()
+	return ""
 }

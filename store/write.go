@@ -149,12 +149,12 @@ func (t *tx) turned(shop string, id int64, before, after, cause string) error {
 func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 	type stored struct {
 		id, hash int64
-		keys     []driver.Value
+		keys     [3]driver.Value
 	}
 	have := make(map[int64]stored, len(p.Variants.Value()))
 	const all = `SELECT external_id, id, row_hash, sku, inventory_item_id, barcode FROM variants WHERE product_id = ?`
 	err := t.each(all, 3+len(variantKeys), func(row []driver.Value) error {
-		have[asInt(row[0])] = stored{id: asInt(row[1]), hash: asInt(row[2]), keys: slices.Clone(row[3:])}
+		have[asInt(row[0])] = stored{id: asInt(row[1]), hash: asInt(row[2]), keys: [3]driver.Value(row[3:])}
 		return nil
 	}, productID)
 	if err != nil {
@@ -179,7 +179,7 @@ func (t *tx) updateVariants(productID int64, p, full *catalog.Product) error {
 		case !ok:
 			err = t.insertVariant(productID, v)
 		default:
-			err = t.updateVariant(old.id, old.hash, old.keys, v)
+			err = t.updateVariant(old.id, old.hash, old.keys[:], v)
 		}
 		if err != nil {
 			return err
@@ -223,7 +223,9 @@ var variantKeys = []string{"sku", "inventory_item_id", "barcode"}
 // setFields writes the fields that are carried over a row: an absent one keeps its
 // stored value. update is the statement up to the columns of args, keys are the
 // stored values of variantKeys, nil for a product.
-func setFields[T any](t *tx, update string, args []any, of *T, fields []catalog.Kept[T], keys []driver.Value, id int64) error {
+func setFields[T any](
+	t *tx, update string, args []any, of *T, fields []catalog.Kept[T], keys []driver.Value, id int64,
+) error {
 	key := updateKey{update: update}
 	for i := range fields {
 		c := fields[i].At(of)
