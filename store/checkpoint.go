@@ -33,7 +33,7 @@ func (l walLimits) withDefaults() walLimits {
 // checkpointer copies the WAL back into the database on a connection of its
 // own, beside the writer, so that a commit never waits for it. What the writer
 // added meanwhile is small; the writer copies that last bit itself when
-// nothing waits, after which SQLite starts the WAL anew.
+// nothing waits, after which SQLite starts the WAL from its beginning again.
 func (s *Store) checkpointer() {
 	idle := time.NewTicker(s.opt.wal.idle)
 	defer idle.Stop()

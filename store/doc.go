@@ -37,7 +37,7 @@
 // Repeats. Webhook id, topic and shop are not signed, so one delivery can be sent
 // again without end. The same body that ends alike within a day is counted in the
 // journal row of the first, of which the newest 16,384 are remembered; the work that
-// it asks for is told of once a minute at most. Whose a product is that deliveries
+// it asks for is reported once a minute at most. Whose a product is that deliveries
 // brought under two shops is decided by the first read that shows it.
 //
 // When the file can't be written (locked, full, read-only, an I/O error) a
@@ -47,11 +47,11 @@
 // renamed, never deleted, and replaced by a fresh one that takes over every
 // product of the old one whose content hash still fits.
 //
-// Files are what was opened. Before each commit, again before anybody is told of it,
+// Files are what was opened. Before each commit, again before anybody hears of it,
 // and once a second the folder and the names of the three files are looked at. One
 // that was moved, removed or replaced fails every write with CauseLost: nothing is
 // renamed or removed then and SQLite opens nothing by path, until the names lead to
-// the same files again or the process is started anew. A log that lost its name is
+// the same files again or the process is started again. A log that lost its name is
 // copied into the database. A file that was cut is damage.
 //
 // Units: times are Unix milliseconds in UTC (Millis, in JSON RFC 3339), except

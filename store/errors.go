@@ -3,6 +3,8 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"syscall"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -113,4 +115,16 @@ func CauseOf(err error) Cause {
 		return u.Cause
 	}
 	return ""
+}
+
+// CauseOfFile maps an error of the operating system to a cause, of any file, not
+// only of products.db.
+func CauseOfFile(err error) Cause {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
+		return CauseFull
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return CauseReadOnly
+	}
+	return CauseIO
 }

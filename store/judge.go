@@ -61,7 +61,7 @@ type verdict struct {
 	p, full     *catalog.Product // what is written
 	distrust    bool             // every variant is written, whatever its row hash says
 	retriggered bool             // the stored content was triggered again later in its second
-	fed         bool             // learn: it is told in the change feed, and the images are written
+	fed         bool             // learn: it is reported in the change feed, and the images are written
 
 	drift   DriftKind // how the copy differed from what was read, "" for not
 	diff    []catalog.FieldDiff

@@ -162,7 +162,7 @@ func (s *Store) prepareConn(c *conn) error {
 // startWALAnew makes sure, after a failed sync, that no commit is written behind
 // frames that may not be on disk: the kernel holds them for written and never
 // writes them again, and a power cut would take with them all that follows. They
-// are copied into the database, which is synced, and the WAL starts anew. While
+// are copied into the database, which is synced, and the WAL starts again. While
 // a reader of another program is in the WAL that can't be done.
 func (s *Store) startWALAnew(c *conn) error {
 	if !s.unsynced {
@@ -170,10 +170,10 @@ func (s *Store) startWALAnew(c *conn) error {
 	}
 	var row [3]driver.Value
 	if _, err := c.one(`PRAGMA wal_checkpoint(TRUNCATE)`, row[:]); err != nil {
-		return classify(fmt.Errorf("start the write-ahead log anew: %w", err))
+		return classify(fmt.Errorf("start the write-ahead log again: %w", err))
 	}
 	if asInt(row[0]) != 0 {
-		return &UnavailableError{Cause: CauseIO, Err: errors.New("a sync failed, and another program's reader keeps the write-ahead log from being started anew")}
+		return &UnavailableError{Cause: CauseIO, Err: errors.New("a sync failed, and another program's reader keeps the write-ahead log from being started again")}
 	}
 	s.unsynced = false
 	return nil
@@ -271,7 +271,7 @@ func migrate(c *conn) error {
 	if int(have) == len(names) {
 		return nil
 	}
-	// A step may make a table anew; dropping the old one must not reach the rows
+	// A step may make a table again; dropping the old one must not reach the rows
 	// that refer to it. Inside a transaction the switch would do nothing.
 	if err := c.script("PRAGMA foreign_keys = OFF"); err != nil {
 		return classify(fmt.Errorf("before migrations: %w", err))

@@ -11,8 +11,8 @@ import (
 
 const (
 	repeatsKept  = 16_384         // journal rows that are remembered
-	repeatsDay   = 24 * time.Hour // for how long a row counts repeats, so that old rows end
-	askAgainWait = time.Minute    // how long nobody is told again of work that a row asked for
+	repeatsDay   = 24 * time.Hour // how long a row counts repeats, so that old rows end
+	askAgainWait = time.Minute    // how long no one hears again of work that a row asked for
 )
 
 // repeats are the newest rows of their kind, by key; only the writer uses rows.

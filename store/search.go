@@ -359,3 +359,21 @@ func (s *Store) Keys(ctx context.Context, shop string, after ProductKey, limit i
 	}, `SELECT s.shop, s.id, (SELECT external_id FROM products WHERE id = s.id) FROM product_search s
 	    WHERE `+where+` ORDER BY s.shop, s.id LIMIT ?`, append(args, limit)...)
 }
+
+// ItemOwner is the product that an inventory item belongs to.
+type ItemOwner struct {
+	ExternalID int64 // Shopify's id of the product
+	Title      string
+}
+
+const itemOwner = `SELECT p.external_id, coalesce(p.title, '') FROM variants v JOIN products p ON p.id = v.product_id
+	WHERE v.inventory_item_id = ? AND p.shop = ? LIMIT 1`
+
+// OwnerOfItem returns the product of a shop that has a variant with this inventory
+// item; ErrNotFound when none has.
+func (s *Store) OwnerOfItem(ctx context.Context, shop string, item int64) (ItemOwner, error) {
+	return queryOne(ctx, s, func(scan func(...any) error) (o ItemOwner, err error) {
+		err = scan(&o.ExternalID, &o.Title)
+		return o, err
+	}, itemOwner, item, shop)
+}

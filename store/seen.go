@@ -117,7 +117,7 @@ func (t *tx) mark(run int64, list []seen, sum *tally) error {
 }
 
 // markNew does so at once when the run has seen none of them before. A product
-// that is listed twice makes it fail, and then each is stored by itself.
+// that is listed twice makes it fail, and then each is stored alone.
 func (t *tx) markNew(run int64, list []seen, sum *tally) (done bool, err error) {
 	args := make([]any, 0, len(list)*seenArgs)
 	from, to := int64(math.MaxInt64), int64(0)

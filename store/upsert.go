@@ -273,8 +273,8 @@ func (t *tx) unpass(shop string, id int64) error {
 	return t.do("forget passed over version", `DELETE FROM passed_over WHERE shop = ? AND external_id = ?`, shop, id)
 }
 
-// readAgain is for how long after its time a version that a read confirms is
-// noted as read anew. Later reads say nothing more of it.
+// readAgain is how long after its time a version that a read confirms is
+// noted as read again. Later reads say nothing more of it.
 const readAgain = 24 * 60 * 60 * 1000
 
 // reread notes that a read of the shop showed the stored version. An edit of the

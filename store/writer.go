@@ -38,7 +38,7 @@ type tx struct {
 	seq      int64
 	delivery int64
 	repeats  []repeat // written or counted; remembered from the commit on
-	shops    []string // whose products were written; their activity is told from the commit on
+	shops    []string // whose products were written; their activity is reported from the commit on
 
 	rows       *rowBuffer // rows held back for the end of a bulk transaction, nil outside of one
 	noneWanted bool       // known: the shop of a bulk transaction has no wanted fetch
@@ -247,7 +247,7 @@ func (s *Store) tryGroup(group []*request) (committed bool, err error) {
 	for _, shop := range t.shops {
 		s.activity.changed(shop, t.now)
 	}
-	// Nobody is told of a commit into a file that is gone.
+	// Nobody hears of a commit into a file that is gone.
 	if err := s.check(before); err != nil {
 		return false, err
 	}

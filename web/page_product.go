@@ -232,7 +232,7 @@ func historyOf(now time.Time, e store.Explanation) []listRow {
 	return rows[:min(len(rows), historyShown)]
 }
 
-// readAgain asks for a product anew. A second click is the same wish.
+// readAgain asks for a product again. A second click is the same wish.
 func (s *Server) readAgain(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	shop, err := s.knownShop(r, p)
 	if err != nil {
