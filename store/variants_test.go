@@ -285,3 +285,19 @@ func TestWeightsComeWithReadsOfTheSameVersion(t *testing.T) {
 		}
 	}
 }
+
+// A body can be whole for its coverage and still lack a field that the content hash
+// has: it keeps its stored value, and the hash is that of the row.
+func TestAWholeBodyWithoutACreationTimeKeepsTheStoredOne(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	p := product(1, "v2", 20_000, "1")
+	p.CreatedAt = catalog.Field[int64]{}
+	b.want(upsertOf(p), Applied)
+	if row := b.product(1); row.CreatedAt != catalog.Of[int64](1000) || row.Title.Value() != "Shirt v2" {
+		t.Errorf("created %v, title %s", row.CreatedAt, row.Title.Value())
+	}
+	if !b.fits(1) {
+		t.Error("the content hash does not fit the row")
+	}
+}

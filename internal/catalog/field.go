@@ -25,10 +25,12 @@ func Of[T any](v T) Field[T] { return Field[T]{value: v, state: fieldValue} }
 // Null returns a field that is present and null.
 func Null[T any]() Field[T] { return Field[T]{state: fieldNull} }
 
-// UnmarshalJSON implements json.Unmarshaler; null is a null field.
+// UnmarshalJSON implements json.Unmarshaler; null is a null field, and what can't be
+// read leaves it absent.
 func (f *Field[T]) UnmarshalJSON(text []byte) error {
-	*f = Null[T]()
+	*f = Field[T]{}
 	if string(text) == "null" {
+		*f = Null[T]()
 		return nil
 	}
 	var v T
