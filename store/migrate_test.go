@@ -66,6 +66,9 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 	if row.ID != 3 || row.Title.Value() != "Shirt v1" || len(row.Variants) != 2 || row.Variants[1].Price.Value() != "2" {
 		t.Errorf("product %+v", row)
 	}
+	if rows, err := b.query(`SELECT sum(price) FROM catalogue`); err != nil || rows[1][0] != 3.0 {
+		t.Errorf("the view: %v, %v", rows, err)
+	}
 	b.want(upsertOf(product(8, "v1", 10_000, "1")), Stale)
 	b.want(upsertOf(product(9, "v1", 10_000, "1")), Applied)
 	if id := b.product(9).ID; id != 901 {

@@ -1,0 +1,23 @@
+-- What a person asks SQL: one row per variant, with prices that sort and compare as
+-- numbers, ids in both of Shopify's forms and a time that can be read.
+CREATE VIEW catalogue AS
+SELECT p.shop,
+       p.external_id                                                          AS product_id,
+       v.external_id                                                          AS variant_id,
+       p.title,
+       v.title                                                                AS variant_title,
+       v.sku,
+       v.barcode,
+       CAST(v.price AS REAL)                                                  AS price,
+       CAST(v.compare_at_price AS REAL)                                       AS compare_at_price,
+       v.inventory_quantity                                                   AS stock,
+       p.status,
+       p.shopify_status,
+       p.published_at IS NOT NULL                                             AS published,
+       p.handle,
+       p.vendor,
+       p.product_type,
+       'gid://shopify/Product/' || p.external_id                              AS product_gid,
+       'gid://shopify/ProductVariant/' || v.external_id                       AS variant_gid,
+       strftime('%Y-%m-%dT%H:%M:%SZ', p.shopify_updated_at / 1000, 'unixepoch') AS updated_at
+FROM products p JOIN variants v ON v.product_id = p.id;
