@@ -242,3 +242,15 @@ func digits(s string) bool {
 	}
 	return s != ""
 }
+
+// CSVLine writes one line of CSV that a spreadsheet evaluates nothing of, unless raw.
+func CSVLine(out io.Writer, cells []string, raw bool) error {
+	if raw {
+		return csvRecord(out, cells)
+	}
+	guarded := make([]string, len(cells))
+	for i, cell := range cells {
+		guarded[i] = guardedCell(cell)
+	}
+	return csvRecord(out, guarded)
+}

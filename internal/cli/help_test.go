@@ -50,7 +50,7 @@ func TestEveryCommandHasExamplesThatParse(t *testing.T) {
 			if !strings.HasPrefix(line, path) {
 				t.Errorf("%s: %s is an example of something else", path, example)
 			}
-			if err := check(strings.Fields(line)); err != nil {
+			if err := check(block{language: "sh", lines: []string{line}}.commandLines()[0]); err != nil {
 				t.Errorf("%s: %v", example, err)
 			}
 		}

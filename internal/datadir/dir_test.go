@@ -295,6 +295,20 @@ func TestWithoutADirThereIsNoServer(t *testing.T) {
 	}
 }
 
+func TestADirOfAnotherUserIsSaidWithWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Chmod(dir, 0o700) })
+	if _, err := os.ReadDir(dir); err == nil {
+		t.Skip("skipped: this user may read everything")
+	}
+	if _, err := datadir.ReadAdmin(dir); err == nil || !strings.Contains(err.Error(), "run this as the user that runs Stockroom (sudo -u USER)") {
+		t.Error(err)
+	}
+}
+
 func TestTheTokenIsNotPrinted(t *testing.T) {
 	a := datadir.Admin{URL: "http://127.0.0.1:1", Token: "hunter2", PID: 7}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%d"} {
