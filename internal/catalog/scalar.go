@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -73,88 +74,20 @@ func GID(resource string, id int64) string {
 // a fraction, and returns Unix milliseconds in UTC. Digits beyond the
 // millisecond are cut off, toward the past.
 func parseTime(b []byte) (int64, bool) {
-	const shortest = len("2006-01-02T15:04:05Z")
-	if len(b) < shortest || b[4] != '-' || b[7] != '-' || b[10]|0x20 != 't' || b[13] != ':' || b[16] != ':' {
+	n := len(b)
+	if n < len("2006-01-02T15:04:05Z") {
 		return 0, false
 	}
-	year, ok1 := digits(b[0:4])
-	month, ok2 := digits(b[5:7])
-	day, ok3 := digits(b[8:10])
-	hour, ok4 := digits(b[11:13])
-	minute, ok5 := digits(b[14:16])
-	second, ok6 := digits(b[17:19])
-	if !(ok1 && ok2 && ok3 && ok4 && ok5 && ok6) || month < 1 || month > 12 || day < 1 ||
-		day > daysIn(year, month) || hour > 23 || minute > 59 || second > 59 {
+	// Package time takes an hour of one digit, a comma and any offset.
+	if b[13] != ':' || b[19] == ',' || b[n-3] == ':' && (string(b[n-5:n-3]) > "23" || string(b[n-2:]) > "59") {
 		return 0, false
 	}
-	rest := b[19:]
-	var milli int64
-	if rest[0] == '.' {
-		i := 1
-		for scale := int64(100); i < len(rest) && rest[i] >= '0' && rest[i] <= '9'; i++ {
-			milli += int64(rest[i]-'0') * scale
-			scale /= 10
-		}
-		if i == 1 {
-			return 0, false
-		}
-		rest = rest[i:]
+	if b[10] == 't' || b[n-1] == 'z' {
+		b = bytes.ToUpper(b)
 	}
-	var offset int64 // seconds east of UTC
-	switch {
-	case len(rest) == 1 && rest[0]|0x20 == 'z':
-	case len(rest) == 6 && (rest[0] == '+' || rest[0] == '-') && rest[3] == ':':
-		h, ok1 := digits(rest[1:3])
-		m, ok2 := digits(rest[4:6])
-		if !ok1 || !ok2 || h > 23 || m > 59 {
-			return 0, false
-		}
-		offset = h*3600 + m*60
-		if rest[0] == '-' {
-			offset = -offset
-		}
-	default:
-		return 0, false
-	}
-	seconds := daysSinceEpoch(year, month, day)*86400 + hour*3600 + minute*60 + second - offset
-	return seconds*1000 + milli, true
-}
-
-func digits(b []byte) (int64, bool) {
-	var n int64
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + int64(c-'0')
-	}
-	return n, true
-}
-
-func daysIn(year, month int64) int64 {
-	switch month {
-	case 4, 6, 9, 11:
-		return 30
-	case 2:
-		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
-			return 29
-		}
-		return 28
-	}
-	return 31
-}
-
-// daysSinceEpoch counts days from 1970-01-01 in the proleptic Gregorian
-// calendar. Years are counted from March, so the leap day is a year's last.
-func daysSinceEpoch(year, month, day int64) int64 {
-	if month <= 2 {
-		year--
-		month += 12
-	}
-	yearDay := (153*(month-3)+2)/5 + day - 1
-	const cycles = 400 // keeps every division below on positive numbers
-	year += 400 * cycles
-	return year*365 + year/4 - year/100 + year/400 + yearDay - cycles*146097 - 719468
+	var t time.Time
+	err := t.UnmarshalText(b)
+	return t.UnixMilli(), err == nil
 }
 
 // lowerASCII returns s in lower case, without a copy when it is so already.
