@@ -33,7 +33,7 @@ type Read struct {
 	// it whole.
 	Doubtful bool
 	// Progress, when set, says how far the run is once the first n products of a
-	// PutBulk are stored: its Offset, Spilled, Mark, Read, Objects and Bytes. Then
+	// PutBulk are stored: its Offset, Mark, Read, Objects and Bytes. Then
 	// each transaction of a long call saves how far it came, so that what a run
 	// has seen and its mark always agree. Nil: the last one alone saves the run's.
 	Progress func(n int) (SyncRun, error)

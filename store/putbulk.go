@@ -18,7 +18,7 @@ const (
 
 // PutBulk stores products of a bulk result as PutFetched does, and notes in the
 // same transaction that the run (r.Run, or run.ID) has seen them and how far it
-// is: run's Offset, Spilled, Mark, Read, Objects and Bytes. A product that can't be
+// is: run's Offset, Mark, Read, Objects and Bytes. A product that can't be
 // applied rolls back alone, its Result has Err, and it is not seen. The run's
 // counter Doubtful counts the products for which a fetch is then wanted.
 //
@@ -117,9 +117,9 @@ func (t *tx) putBulk(b *bulkPut) (int, error) {
 		return 0, err
 	}
 	return next, t.do("save how far the run is", `
-		UPDATE sync_runs SET byte_offset = ?, spilled = ?, mark = ?, read = ?, objects = ?, bytes = ?
+		UPDATE sync_runs SET byte_offset = ?, mark = ?, read = ?, objects = ?, bytes = ?
 		WHERE id = ? AND objects <= ?`,
-		run.Offset, run.Spilled, run.Mark, run.Read, run.Objects, run.Bytes, b.read.Run, run.Objects)
+		run.Offset, run.Mark, run.Read, run.Objects, run.Bytes, b.read.Run, run.Objects)
 }
 
 func (t *tx) prepareBulk(b *bulkPut) error {

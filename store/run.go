@@ -67,12 +67,11 @@ type SyncRun struct {
 	Calls  int64 `json:"calls"`
 
 	Operation string `json:"operation,omitempty"` // global id of its bulk operation
-	// Offset and Spilled are how far a bulk result is safe: every line before
-	// byte Offset is applied or in the first Spilled bytes of the spill file.
-	Offset  int64 `json:"-"`
-	Spilled int64 `json:"-"`
-	// Mark is what the reader of the result needs to go on there; the store does
-	// not look at it.
+	// Offset is how far a bulk result is safe: every line before that byte is
+	// applied or in the run's sort file.
+	Offset int64 `json:"-"`
+	// Mark is what the reader of the result needs to continue there; the store
+	// does not look at it.
 	Mark string `json:"-"`
 }
 

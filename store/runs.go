@@ -19,7 +19,7 @@ func (s *Store) StartRun(ctx context.Context, run SyncRun) (SyncRun, error) {
 			INSERT INTO sync_runs (shop, kind, reason, dry_run, state, phase, started_at, finished_at, proven, proven_at, error,
 			                       expected, read, objects, objects_total, bytes, bytes_total, points, calls,
 			                       operation, byte_offset, spilled, mark, cause)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?)`,
 			append([]any{run.Shop, string(run.Kind), run.Trigger, bit(run.DryRun), string(run.State), run.Phase, int64(run.StartedAt)}, savedOf(run)...)...)
 		if err != nil {
 			return fmt.Errorf("write sync run: %w", err)
@@ -42,7 +42,7 @@ func (s *Store) SaveRun(ctx context.Context, run SyncRun) error {
 		res, err := t.exec(`
 			UPDATE sync_runs SET state = ?, phase = ?, finished_at = ?, proven = ?, proven_at = ?, error = ?,
 			       expected = ?, read = ?, objects = ?, objects_total = ?, bytes = ?, bytes_total = ?, points = ?, calls = ?,
-			       operation = ?, byte_offset = ?, spilled = ?, mark = ?, cause = ?
+			       operation = ?, byte_offset = ?, mark = ?, cause = ?
 			WHERE id = ?`,
 			append(append([]any{string(run.State), run.Phase}, savedOf(run)...), run.ID)...)
 		if err != nil {
@@ -60,7 +60,7 @@ func (s *Store) SaveRun(ctx context.Context, run SyncRun) error {
 func savedOf(r SyncRun) []any {
 	return []any{
 		int64(r.FinishedAt), bit(r.Proven), int64(r.ProvenAt), r.Error, r.Expected, r.Read, r.Objects, r.ObjectsTotal,
-		r.Bytes, r.BytesTotal, r.Points, r.Calls, r.Operation, r.Offset, r.Spilled, r.Mark, r.Cause,
+		r.Bytes, r.BytesTotal, r.Points, r.Calls, r.Operation, r.Offset, r.Mark, r.Cause,
 	}
 }
 
@@ -73,13 +73,13 @@ func bit(b bool) int64 {
 
 const runColumns = `id, shop, kind, reason, dry_run, state, phase, started_at, finished_at, proven, proven_at, error,
 	expected, read, objects, objects_total, bytes, bytes_total, added, changed, removed, unchanged, ignored, doubtful,
-	points, calls, operation, byte_offset, spilled, mark, cause`
+	points, calls, operation, byte_offset, mark, cause`
 
 func scanRun(scan func(...any) error) (SyncRun, error) {
 	var r SyncRun
 	err := scan(&r.ID, &r.Shop, &r.Kind, &r.Trigger, &r.DryRun, &r.State, &r.Phase, &r.StartedAt, &r.FinishedAt, &r.Proven, &r.ProvenAt,
 		&r.Error, &r.Expected, &r.Read, &r.Objects, &r.ObjectsTotal, &r.Bytes, &r.BytesTotal, &r.Added, &r.Changed, &r.Removed,
-		&r.Unchanged, &r.Ignored, &r.Doubtful, &r.Points, &r.Calls, &r.Operation, &r.Offset, &r.Spilled, &r.Mark, &r.Cause)
+		&r.Unchanged, &r.Ignored, &r.Doubtful, &r.Points, &r.Calls, &r.Operation, &r.Offset, &r.Mark, &r.Cause)
 	return r, err
 }
 

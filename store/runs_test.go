@@ -52,7 +52,7 @@ func TestARunIsReadBackAsItWasSaved(t *testing.T) {
 	}
 	want.State, want.Phase, want.FinishedAt, want.Proven, want.ProvenAt, want.Error = RunFailed, "reading", 1, true, 2, "why"
 	want.Expected, want.Read, want.Objects, want.ObjectsTotal, want.Bytes, want.BytesTotal = 3, 4, 5, 6, 7, 8
-	want.Points, want.Calls, want.Operation, want.Offset, want.Spilled, want.Mark, want.Cause = 9, 10, "gid://x/1", 11, 12, "m", "network"
+	want.Points, want.Calls, want.Operation, want.Offset, want.Mark, want.Cause = 9, 10, "gid://x/1", 11, "m", "network"
 	saved := want
 	saved.Added, saved.Unchanged, saved.Shop = 55, 55, "other"
 	if err := b.s.SaveRun(t.Context(), saved); err != nil {

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,10 +17,11 @@ import (
 
 // join reads a stream to its end and returns how many groups it gave and the
 // most bytes of heap in use that were seen.
-func join(t testing.TB, o Options, in io.Reader, watch func()) (groups int, s Stats) {
+func join(t testing.TB, in io.Reader, watch func()) (groups int, s Stats) {
 	t.Helper()
-	o.Children = func([]byte) (int, error) { return bulktest.Each - 1, nil }
-	j, err := NewJoiner(o)
+	dir := openFolder(t, t.TempDir())
+	defer dir.Close()
+	j, err := NewJoiner(Options{Folder: dir, File: "sorted", Children: func([]byte) (int, error) { return bulktest.Each - 1, nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +60,7 @@ func join(t testing.TB, o Options, in io.Reader, watch func()) (groups int, s St
 			t.Fatal(err)
 		}
 	}
-	if err := j.End(); err != nil {
-		t.Fatal(err)
-	}
+	j.End()
 	drain()
 	return groups, j.Stats()
 }
@@ -80,7 +78,7 @@ func TestMemoryStaysBoundedWhateverTheOrder(t *testing.T) {
 			var m runtime.MemStats
 			runtime.ReadMemStats(&m)
 			base, most := m.HeapAlloc, uint64(0)
-			groups, s := join(t, Options{Spill: spillAt(filepath.Join(t.TempDir(), "spill")), Memory: 4 << 20}, bulktest.New(lines, bulktest.Order(how)), func() {
+			groups, s := join(t, bulktest.New(lines, bulktest.Order(how)), func() {
 				runtime.ReadMemStats(&m)
 				most = max(most, m.HeapAlloc)
 			})
@@ -140,7 +138,7 @@ func TestJoinAStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := time.Now()
-	groups, s := join(t, Options{Spill: spillAt(filepath.Join(t.TempDir(), "spill"))}, bulktest.New(lines, bulktest.Order(how)), nil)
+	groups, s := join(t, bulktest.New(lines, bulktest.Order(how)), nil)
 	took := time.Since(begun)
 	if groups != lines/bulktest.Each || s.Check(-1, int64(lines), int64(groups)) != nil {
 		t.Fatalf("%d groups, %+v", groups, s)

@@ -1,11 +1,6 @@
 package bulk
 
-import (
-	"bytes"
-	"cmp"
-	"hash/maphash"
-	"slices"
-)
+import "bytes"
 
 // Group is a root with its children. It is the caller's to keep.
 type Group struct {
@@ -19,8 +14,8 @@ type Group struct {
 	// the file is the order in which Shopify holds them.
 	Contiguous bool
 	// Late: a line of this root came after its group was handed out. It is
-	// told once more with neither root nor children: read the root in another
-	// way.
+	// reported once more with neither root nor children: read the root in
+	// another way.
 	Late bool
 }
 
@@ -33,134 +28,54 @@ func (g Group) Size() int {
 	return n
 }
 
-// line is a line that waits, with its place in the file.
+// line is a line with its place in the file.
 type line struct {
-	data       []byte
-	start, end int64 // end: where the next line begins
-	hash       uint64
-	root       bool
+	data []byte
+	at   int64
+	id   string
+	root bool
 }
 
-// lineCost is what a line takes in memory beyond its bytes, and groupCost a
-// group, rounded up: headers, growth of slices, size classes of the allocator.
-const (
-	lineCost  = 112
-	groupCost = 256
-)
-
-func costOf(n int) int64 { return int64(n) + int64(n)/8 + lineCost }
-
-type groupState uint8
-
-const (
-	pending groupState = iota
-	ready
-	gone
-)
-
-// group collects the lines of a root.
-type group struct {
-	id       int64
-	lines    []line // in the order of the file
-	children int    // of lines
-	want     int    // children, -1 when nobody knows
-	cost     int64
-	state    groupState
+// run is a root with the children that follow it directly, and what it says of
+// their number. No lines: there is none.
+type run struct {
+	id    int64
+	lines []line
+	size  int64
+	want  int // children, -1 when that is not known
+	bad   int64
 }
 
-func (g *group) first() int64 { return g.lines[0].start }
+// lineOverhead is what a line takes in memory beyond its bytes, rounded up.
+const lineOverhead = 112
 
-// full reports whether there are as many distinct children as the root said.
-func (g *group) full(ids *identity) bool {
-	return g.want >= 0 && g.children >= g.want && ids.distinct(g.lines) >= g.want
+// add appends a line to the run when it is of its root and there is room.
+func (r *run) add(root int64, l line) bool {
+	size := r.size + int64(len(l.data)) + lineOverhead
+	if r.id != root || root == 0 || size > maxGroup && len(r.lines) > 0 {
+		return false
+	}
+	l.data = bytes.Clone(l.data)
+	r.lines = append(r.lines, l)
+	r.size = size
+	return true
 }
 
 // assemble turns lines, in the order of the file, into a group, and says how
-// many were there twice.
-func assemble(id int64, lines []line, ids *identity) (g Group, twice int64) {
-	g = Group{ID: id, Contiguous: lines[0].root}
-	copies := ids.copies(lines)
-	g.Children = make([][]byte, 0, len(lines))
-	for i := range lines {
-		if i > 0 && lines[i].start != lines[i-1].end {
-			g.Contiguous = false
-		}
+// many are there twice.
+func assemble(id int64, lines []line) (g Group, twice int64) {
+	g = Group{ID: id, Children: make([][]byte, 0, len(lines))}
+	seen := make(map[string]bool, len(lines))
+	for _, l := range lines {
 		switch {
-		case copies != nil && copies[i]:
+		case seen[l.id]:
 			twice++
-		case lines[i].root:
-			g.Root = lines[i].data
+		case l.root:
+			g.Root = l.data
 		default:
-			g.Children = append(g.Children, lines[i].data)
+			g.Children = append(g.Children, l.data)
 		}
-	}
-	if g.Root == nil {
-		g.Contiguous = false
+		seen[l.id] = true
 	}
 	return g, twice
-}
-
-// identity finds copies of an object among lines.
-type identity struct {
-	seed  maphash.Seed
-	order []int32
-}
-
-func (d *identity) hash(id []byte) uint64 { return maphash.Bytes(d.seed, id) }
-
-// distinct counts the different children among lines.
-func (d *identity) distinct(lines []line) int {
-	n := 0
-	copies := d.copies(lines)
-	for i := range lines {
-		if !lines[i].root && (copies == nil || !copies[i]) {
-			n++
-		}
-	}
-	return n
-}
-
-// copies marks every line whose object came before it; nil when none did.
-func (d *identity) copies(lines []line) []bool {
-	const few = 24
-	if len(lines) <= few {
-		var marks []bool
-		for i := 1; i < len(lines); i++ {
-			for k := range i {
-				if lines[i].hash == lines[k].hash && sameObject(&lines[i], &lines[k]) {
-					if marks == nil {
-						marks = make([]bool, len(lines))
-					}
-					marks[i] = true
-					break
-				}
-			}
-		}
-		return marks
-	}
-	d.order = d.order[:0]
-	for i := range lines {
-		d.order = append(d.order, int32(i))
-	}
-	slices.SortFunc(d.order, func(a, b int32) int {
-		return cmp.Or(cmp.Compare(lines[a].hash, lines[b].hash), cmp.Compare(a, b))
-	})
-	var marks []bool
-	for i := 1; i < len(d.order); i++ {
-		a, b := &lines[d.order[i-1]], &lines[d.order[i]]
-		if a.hash == b.hash && sameObject(a, b) {
-			if marks == nil {
-				marks = make([]bool, len(lines))
-			}
-			marks[d.order[i]] = true
-		}
-	}
-	return marks
-}
-
-// sameObject compares the ids themselves, since hashes may agree by accident.
-func sameObject(a, b *line) bool {
-	x, _, _ := scanLine(a.data)
-	y, _, _ := scanLine(b.data)
-	return bytes.Equal(plainID(x, nil), plainID(y, nil))
 }

@@ -4,407 +4,256 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"hash/maphash"
-	"slices"
+
+	"stockroom/internal/folder"
 )
 
-// Options are a joiner's settings.
+const (
+	// rootPrefix is what the ids of roots begin with.
+	rootPrefix = "gid://shopify/Product/"
+	// maxLine is the most bytes of a line; a longer one is a bad line.
+	maxLine = 4 << 20
+	// maxGroup is the most bytes of a group, with what its lines take in memory;
+	// lines beyond it are left out and counted as bad ones.
+	maxGroup = 16 << 20
+)
+
+// Options are a joiner's settings. All but Resume and Seen are required.
 type Options struct {
-	// Memory is how many bytes of lines wait in memory, what they cost beside
-	// their text included. Default 32 MiB.
-	Memory int64
-	// Spill is the file that takes lines when the memory is full. Required.
-	Spill Spill
-	// Root is what the ids of roots begin with. Default gid://shopify/Product/.
-	Root string
+	// Folder and File are where the sort file is made when a line needs it. The
+	// name is kept for it, and so is the one with "-journal" behind it.
+	Folder *folder.Folder
+	File   string
 	// Children says how many children a root has by its own line, -1 when that
-	// is not known: then its group is handed out at the end. Required.
+	// is not known: then its group is handed out at the end.
 	Children func(root []byte) (int, error)
-	// Resume is the mark of an earlier joiner of the same file. The zero value:
-	// from the beginning.
+	// Resume is the mark of an earlier joiner of the same result. The zero
+	// value: from the beginning.
 	Resume Mark
 	// Seen are the roots that were handed out under that mark, in any order.
 	Seen []int64
-	// MaxLine is the most bytes of a line; a longer one is a bad line. Default
-	// 4 MiB.
-	MaxLine int
-	// MaxGroup is the most bytes of a group; what is beyond is left out, and
-	// counted as bad lines. Default 16 MiB.
-	MaxGroup int64
-	// SpillEvery is after how many bytes of input a line that waits is moved to
-	// the spill file although there is room, so that little is read twice after
-	// a crash. Default 64 MiB.
-	SpillEvery int64
-	// noSync leaves fsync out, for tests that only kill processes. Default
-	// false.
-	noSync bool
 }
-
-func (o *Options) defaults() error {
-	if o.Spill.Open == nil || o.Spill.Make == nil || o.Children == nil {
-		return errors.New("bulk: a joiner needs a spill file and a count of children")
-	}
-	if o.Memory <= 0 {
-		o.Memory = 32 << 20
-	}
-	if o.Root == "" {
-		o.Root = "gid://shopify/Product/"
-	}
-	if o.MaxLine <= 0 {
-		o.MaxLine = 4 << 20
-	}
-	if o.MaxGroup <= 0 {
-		o.MaxGroup = 16 << 20
-	}
-	if o.SpillEvery <= 0 {
-		o.SpillEvery = 64 << 20
-	}
-	return nil
-}
-
-// mostLate is how many late roots wait in memory and stand in a mark.
-const mostLate = 500
 
 // Joiner joins lines into groups. It belongs to one goroutine.
 type Joiner struct {
-	o   Options
-	ids identity
-	err error // once set, nothing works any more
+	children func(root []byte) (int, error)
+	err      error // once set, nothing works any more
 
 	// The line that is being read.
-	start   int64  // where it begins
+	chunk   []byte // what was fed and not yet read
+	start   int64  // where the line begins
 	partial []byte // of it, when its end has not come
-	length  int64  // of it so far, more than len(partial) when it is too long
+	length  int64  // of partial, more than len(partial) when it is too long
 
-	groups  map[int64]*group // pending
-	order   []*group         // by the start of their first line; those gone are dropped from the front
-	queue   []*group         // ready, to be handed out
-	last    *group           // full, but the next line may belong to it
-	used    int64            // bytes of the lines that wait, those ready not counted
-	cleared int64            // where the input was when all of them went to the spill file
-	before  idSet            // roots handed out under Options.Resume
-	emitted idSet            // and since
-	late    idSet            // roots with lines that came late, in memory
-	lates   []int64          // the same, in order of coming
-
-	spill *spillFile
-	ended bool
-	merge *merger
-
-	mark  Mark // its counts are kept here
-	whole bool // the last line is whole
-	space [64]byte
+	run    run
+	out    map[int64]bool // roots handed out directly, and those of Options.Seen
+	sorter *sorter
+	ended  bool
+	whole  bool // the last line is whole
+	mark   Mark // of all lines before the run
 }
 
-// NewJoiner makes a joiner. With a mark it takes up the spill file, ErrSpill
-// when that is not possible.
+// NewJoiner makes a joiner. With a mark it continues with the sort file,
+// ErrSortFile when that is not possible.
 func NewJoiner(o Options) (*Joiner, error) {
-	if err := o.defaults(); err != nil {
-		return nil, err
-	}
-	spill, err := openSpill(o.Spill, o.Resume.Spilled, o.noSync)
-	if err != nil {
-		return nil, err
+	if o.Folder == nil || o.File == "" || o.Children == nil {
+		return nil, errors.New("bulk: a joiner needs a place for its sort file and a count of children")
 	}
 	j := &Joiner{
-		o: o, ids: identity{seed: maphash.MakeSeed()}, start: o.Resume.Offset, groups: map[int64]*group{},
-		spill: spill, mark: o.Resume, whole: true,
+		children: o.Children, start: o.Resume.Offset, mark: o.Resume, whole: true,
+		out: make(map[int64]bool, len(o.Seen)), sorter: &sorter{dir: o.Folder, name: o.File},
 	}
 	for _, id := range o.Seen {
-		if id > 0 {
-			j.before.add(id)
-		}
+		j.out[id] = true
 	}
-	j.mark.Late, j.mark.Cuts = nil, slices.Clone(o.Resume.Cuts)
-	if n := len(j.mark.Cuts); o.Resume.Spilled > 0 && (n == 0 || j.mark.Cuts[n-1].Spilled < o.Resume.Spilled) {
-		j.mark.Cuts = append(j.mark.Cuts, Cut{o.Resume.Spilled, o.Resume.Offset})
+	if o.Resume.Sorted > 0 {
+		return j, j.sorter.open()
 	}
-	for _, id := range o.Resume.Late {
-		j.noteLate(id)
-	}
-	j.o.Seen = nil
-	return j, j.err
+	return j, nil
 }
 
-// Feed takes the next bytes of the result, cut anywhere. It keeps nothing of
-// chunk. Call Next until it has no more before the next Feed.
+// Feed takes the next bytes of the result, cut anywhere. Call Next until it has
+// no more before the next Feed, and leave chunk as it is until then.
 func (j *Joiner) Feed(chunk []byte) error {
-	if j.err == nil && j.ended {
-		j.err = errors.New("bulk: fed after the end")
+	if j.err == nil && (j.ended || len(j.chunk) > 0) {
+		j.err = errors.New("bulk: fed after the end or before the last bytes were read")
 	}
-	for len(chunk) > 0 && j.err == nil {
-		i := bytes.IndexByte(chunk, '\n')
-		if i < 0 {
-			j.keep(chunk)
+	j.chunk = chunk
+	return j.err
+}
+
+// End says that the input is over. What a last line without newline says
+// counts.
+func (j *Joiner) End() { j.ended = true }
+
+// Next hands out a group; ok is false when more has to be fed first. After End it
+// continues with those in the sort file, by ascending id.
+func (j *Joiner) Next() (g Group, ok bool, err error) {
+	for j.err == nil && !ok {
+		text, more := j.line()
+		if !more {
 			break
 		}
-		text := chunk[:i]
-		if j.length > 0 {
-			j.keep(text)
-			text = j.partial
-		} else {
-			j.length = int64(i)
-		}
-		j.line(text, j.length, j.start+j.length+1)
-		j.whole = true
-		chunk = chunk[i+1:]
+		g, ok = j.read(text, j.start+j.length+1)
 	}
-	return j.err
+	if j.err == nil && !ok && j.ended {
+		g, ok = j.rest()
+	}
+	if j.err != nil {
+		return Group{}, false, j.err
+	}
+	return g, ok, nil
+}
+
+// line is the next line that was fed to its end, or the beginning of it when it
+// is too long. Its length is in j.length.
+func (j *Joiner) line() (text []byte, ok bool) {
+	i := bytes.IndexByte(j.chunk, '\n')
+	if i < 0 {
+		j.keep(j.chunk)
+		j.chunk = nil
+		return nil, false
+	}
+	text, j.chunk = j.chunk[:i], j.chunk[i+1:]
+	if j.length == 0 {
+		j.length = int64(i)
+		return text, true
+	}
+	j.keep(text)
+	return j.partial, true
 }
 
 // keep holds part of a line until its end comes.
 func (j *Joiner) keep(part []byte) {
 	j.length += int64(len(part))
-	if room := j.o.MaxLine + 1 - len(j.partial); room > 0 {
+	if room := maxLine + 1 - len(j.partial); room > 0 {
 		j.partial = append(j.partial, part[:min(room, len(part))]...)
 	}
 }
 
-// line takes a whole line, of which text is the beginning when it is too long.
-func (j *Joiner) line(text []byte, length, end int64) {
-	start := j.start
-	j.start, j.length = end, 0
+// read takes the line that begins at j.start. It hands out the run before it when
+// that is whole and the line is not part of it.
+func (j *Joiner) read(text []byte, end int64) (g Group, ok bool) {
+	if j.start == 0 {
+		text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	}
+	if text = bytes.Trim(text, " \t\r"); len(text) > 0 {
+		l, root, sound := parse(text)
+		l.at, sound = j.start, sound && j.length <= maxLine
+		if !sound || !j.run.add(root, l) {
+			g, ok = j.finish()
+			j.begin(root, l, sound)
+		}
+	}
+	j.start, j.length, j.partial = end, 0, j.partial[:0]
 	if cap(j.partial) > 1<<20 {
 		j.partial = nil
 	}
-	j.partial = j.partial[:0]
-	again := start < j.o.Resume.Read // counted before the restart
-	if start == 0 {
-		text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	}
-	text = bytes.Trim(text, " \t\r")
-	if len(text) == 0 {
-		return
-	}
-	if !again {
-		j.mark.Lines++
-	}
-	id, parent, ok := []byte(nil), []byte(nil), false
-	if length <= int64(j.o.MaxLine) {
-		id, parent, ok = scanLine(text)
-	}
-	if id = plainID(id, j.space[:0]); !ok || len(id) == 0 {
-		j.bad(again)
-		return
-	}
-	hash := j.ids.hash(id)
-	isRoot, of := parent == nil, id
-	if !isRoot {
-		of = plainID(parent, j.space[:0])
-	}
-	root, ok := number(of, j.o.Root)
-	switch {
-	case !ok && isRoot:
-		j.bad(again)
-	case !ok:
-		if !again {
-			j.mark.Orphans++
-		}
-	case j.before.has(root) || j.emitted.has(root):
-		if j.before.has(root) && again {
-			return // it is in the group that was handed out then
-		}
-		j.mark.LateLines++
-		j.noteLate(root)
-	default:
-		j.add(root, line{data: text, start: start, end: end, hash: hash, root: isRoot}, again)
-	}
+	return g, ok
 }
 
-func (j *Joiner) bad(again bool) {
-	if !again {
-		j.mark.BadLines++
-	}
-}
-
-// add puts a line into its group.
-func (j *Joiner) add(root int64, l line, again bool) {
-	if j.last != nil && j.last.id != root {
-		j.finish()
-	}
-	g := j.groups[root]
-	if g == nil {
-		g = &group{id: root, want: -1, cost: groupCost}
-		j.used += groupCost
-		j.groups[root] = g
-		j.order = append(j.order, g)
-	}
-	l.data = bytes.Clone(l.data)
-	g.lines = append(g.lines, l)
-	cost := costOf(len(l.data))
-	g.cost += cost
-	j.used += cost
+// parse finds the root that a line belongs to, 0 when it is a child of something
+// else. A line that is not sound is none.
+func parse(text []byte) (l line, root int64, sound bool) {
+	var space [128]byte
+	id, parent, sound := scanLine(text)
+	of := plainID(id, space[:0])
+	l = line{data: text, id: string(of), root: parent == nil}
 	if !l.root {
-		g.children++
-	} else if g.want < 0 {
-		n, err := j.o.Children(l.data)
+		of = plainID(parent, space[:0])
+	}
+	root, known := number(of, rootPrefix)
+	if !known {
+		root = 0
+	}
+	return l, root, sound && l.id != "" && (known || !l.root)
+}
+
+// begin takes a line that does not belong to a run: it begins one or goes into
+// the sort file.
+func (j *Joiner) begin(root int64, l line, sound bool) {
+	switch {
+	case sound && l.root && !j.out[root]:
+		want, err := j.children(l.data)
+		j.run = run{id: root, want: want}
 		if err != nil {
-			j.bad(again)
-			n = -1
+			j.run.want, j.run.bad = -1, 1
 		}
-		g.want = n
-	}
-	if j.last == nil && g.full(&j.ids) {
-		j.last = g
-	}
-	if j.used > j.o.Memory || l.end-max(j.pin(), j.cleared) > j.o.SpillEvery || g.cost > j.o.MaxGroup {
-		j.spillPending()
-	}
-}
-
-// finish makes the full group ready.
-func (j *Joiner) finish() {
-	if g := j.last; g != nil {
-		j.last = nil
-		j.ready(g)
-	}
-}
-
-func (j *Joiner) ready(g *group) {
-	delete(j.groups, g.id)
-	j.used -= g.cost
-	g.state = ready
-	j.emitted.add(g.id)
-	j.queue = append(j.queue, g)
-}
-
-// noteLate keeps the root of a late line.
-func (j *Joiner) noteLate(root int64) {
-	if j.late.has(root) {
+		j.run.add(root, l)
 		return
+	case !sound:
+		j.mark.BadLines++
+	case root == 0:
+		j.mark.Orphans++
+	default:
+		j.put(root, l)
 	}
-	j.late.add(root)
-	j.lates = append(j.lates, root)
-	if len(j.lates) > mostLate && j.err == nil {
-		j.err = j.writeSegment(nil)
-	}
+	j.mark.Lines++
 }
 
-// spillPending moves what waits to the spill file.
-func (j *Joiner) spillPending() {
-	j.finish()
-	if len(j.groups) == 0 || j.err != nil {
-		return
-	}
-	list := make([]*group, 0, len(j.groups))
-	for _, g := range j.groups {
-		list = append(list, g)
-	}
-	if j.err = j.writeSegment(list); j.err != nil {
-		return
-	}
-	for _, g := range list {
-		g.drop()
-	}
-	j.groups = map[int64]*group{}
-	j.used, j.cleared = 0, j.start
+func (j *Joiner) put(root int64, l line) {
+	share, err := j.sorter.put(root, l)
+	j.mark.Sorted++
+	j.mark.Sum += share
+	j.err = cmp.Or(j.err, err)
 }
 
-// drop forgets a group that is safe elsewhere.
-func (g *group) drop() { g.state, g.lines = gone, nil }
-
-// writeSegment writes groups and the late roots.
-func (j *Joiner) writeSegment(list []*group) error {
-	slices.Sort(j.lates)
-	slices.SortFunc(list, func(a, b *group) int { return cmp.Compare(a.id, b.id) })
-	lates := j.lates
-	err := j.spill.append(func(put func(byte, int64, line) error) error {
-		late := func(below int64) error {
-			for len(lates) > 0 && lates[0] < below {
-				if err := put(kindLate, lates[0], line{}); err != nil {
-					return err
-				}
-				lates = lates[1:]
-			}
-			return nil
-		}
-		for _, g := range list {
-			if err := late(g.id); err != nil {
-				return err
-			}
-			for _, l := range g.lines {
-				kind := byte(kindChild)
-				if l.root {
-					kind = kindRoot
-				}
-				if err := put(kind, g.id, l); err != nil {
-					return err
-				}
-			}
-		}
-		return late(1<<63 - 1)
-	})
-	if err != nil {
-		return err
+// finish ends the run. It is a group when it is whole; otherwise its lines wait
+// in the sort file for the others.
+func (j *Joiner) finish() (g Group, ok bool) {
+	r := j.run
+	j.run = run{}
+	j.mark.Lines += int64(len(r.lines))
+	j.mark.BadLines += r.bad
+	if g, twice := assemble(r.id, r.lines); len(r.lines) > 0 && r.want >= 0 && len(g.Children) >= r.want {
+		g.Contiguous = true
+		j.out[r.id] = true
+		j.count(g, twice)
+		return g, true
 	}
-	j.lates, j.late = nil, idSet{}
-	return nil
+	for _, l := range r.lines {
+		j.put(r.id, l)
+	}
+	return Group{}, false
 }
 
-// pin is the first byte that is needed again after a crash.
-func (j *Joiner) pin() int64 {
-	n := 0
-	for n < len(j.order) && j.order[n].state == gone {
-		j.order[n] = nil
-		n++
-	}
-	j.order = j.order[n:]
-	if len(j.order) == 0 {
-		j.order = nil
-		return j.start
-	}
-	return j.order[0].first()
-}
-
-// End says that the input is over. What a last line without newline says
-// counts.
-func (j *Joiner) End() error {
-	if j.err != nil || j.ended {
-		return j.err
-	}
+// rest hands out what is left at the end.
+func (j *Joiner) rest() (g Group, ok bool) {
 	if j.length > 0 {
 		bad := j.mark.BadLines
-		j.line(j.partial, j.length, j.start+j.length)
+		g, ok = j.read(j.partial, j.start+j.length)
 		j.whole = j.mark.BadLines == bad
 	}
-	j.finish()
-	j.ended = true
-	if j.err == nil && len(j.spill.segments) > 0 {
-		// All in one place: then nothing holds the mark back.
-		if j.spillPending(); j.err == nil && len(j.lates) > 0 {
-			j.err = j.writeSegment(nil)
-		}
+	if !ok && j.err == nil {
+		g, ok = j.finish()
 	}
-	return j.err
+	if ok || j.err != nil || j.mark.Sorted == 0 {
+		return g, ok
+	}
+	if j.sorter.rows == nil {
+		j.err = j.sorter.walk(j.mark)
+	}
+	if j.err == nil {
+		g, ok, j.err = j.sorted()
+	}
+	return g, ok
 }
 
-// Next hands out a group; ok is false when none is ready. After End it goes on
-// to those that are not full, and what is left of them, by ascending id.
-func (j *Joiner) Next() (g Group, ok bool, err error) {
-	switch {
-	case j.err != nil:
-		return g, false, j.err
-	case len(j.queue) > 0:
-		from := j.queue[0]
-		j.queue[0] = nil
-		if j.queue = j.queue[1:]; len(j.queue) == 0 {
-			j.queue = nil
-		}
-		g, twice := assemble(from.id, from.lines, &j.ids)
-		from.drop()
-		j.count(g, twice)
-		return g, true, nil
-	case !j.ended:
-		return g, false, nil
-	case j.merge == nil:
-		if j.merge, j.err = j.newMerger(); j.err != nil {
-			return g, false, j.err
-		}
+// sorted hands out all that is in the sort file of the next root.
+func (j *Joiner) sorted() (g Group, ok bool, err error) {
+	root, lines, n, err := j.sorter.next()
+	if err != nil || n == 0 {
+		return Group{}, false, err
 	}
-	if g, ok, j.err = j.merge.next(); j.err != nil {
-		return Group{}, false, j.err
+	j.mark.Walked = root
+	if j.out[root] {
+		j.mark.LateLines += n
+		return Group{ID: root, Late: true}, true, nil
 	}
-	return g, ok, nil
+	g, twice := assemble(root, lines)
+	j.mark.BadLines += n - int64(len(lines))
+	j.count(g, twice)
+	return g, true, nil
 }
 
 // count counts a group that is handed out.
@@ -420,27 +269,37 @@ func (j *Joiner) count(g Group, twice int64) {
 }
 
 // Mark is good for all groups that were handed out so far, and not for the next
-// one.
+// one, once Commit was called after it.
 func (j *Joiner) Mark() Mark {
 	m := j.mark
-	m.Offset, m.Spilled, m.Read = j.pin(), j.spill.size, max(j.start, j.o.Resume.Read)
-	m.Late, m.Cuts = slices.Clone(j.lates), slices.Clone(m.Cuts)
-	if j.merge != nil {
-		m.Late = slices.DeleteFunc(m.Late, func(id int64) bool { return id <= j.mark.Merged })
+	m.Offset = j.start
+	if len(j.run.lines) > 0 {
+		m.Offset = j.run.lines[0].at
 	}
 	return m
 }
 
+// Commit has the sort file on the disk, with all lines before the mark's Offset
+// that wait for others.
+func (j *Joiner) Commit() error {
+	if j.err == nil {
+		j.err = j.sorter.commit()
+	}
+	return j.err
+}
+
 // Stats are the counts so far.
 func (j *Joiner) Stats() Stats {
+	m := j.mark
 	return Stats{
-		Lines: j.mark.Lines, Objects: j.mark.Objects, Roots: j.mark.Roots, Orphans: j.mark.Orphans, Late: j.mark.LateLines,
-		Duplicates: j.mark.Duplicates, BadLines: j.mark.BadLines, Bytes: j.start + j.length, LastWhole: j.whole && j.length == 0,
+		Lines: m.Lines + int64(len(j.run.lines)), Objects: m.Objects, Roots: m.Roots, Orphans: m.Orphans,
+		Late: m.LateLines, Duplicates: m.Duplicates, BadLines: m.BadLines + j.run.bad, Bytes: j.start + j.length,
+		LastWhole: j.whole && j.length == 0,
 	}
 }
 
-// Close closes the spill file and leaves it where it is.
+// Close closes the sort file and leaves it where it is.
 func (j *Joiner) Close() error {
 	j.err = cmp.Or(j.err, errors.New("bulk: the joiner is closed"))
-	return j.spill.close()
+	return j.sorter.close()
 }

@@ -3,17 +3,16 @@ package bulk
 import (
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
 )
 
 // TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce: whatever the order of the
-// lines, the cuts, the memory and the moments of death, what was saved in the
+// lines, the cuts and the moments of death, what was saved in the
 // end is what the file says, each group once.
 func TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastFolder(t)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -23,14 +22,10 @@ func TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce(t *testing.T) {
 		lines := arrange(r, list, how)
 		noise := rapid.Bool().Draw(rt, "noise")
 		data := file(r, lines, noise)
-		o := Options{
-			Memory:     rapid.SampledFrom([]int64{900, 3000, 20_000, 1 << 20}).Draw(rt, "memory"),
-			SpillEvery: rapid.SampledFrom([]int64{600, 2000, 1 << 20}).Draw(rt, "spill every"),
-		}
 		most := rapid.SampledFrom([]int{1, 7, 300, 1 << 20}).Draw(rt, "chunk")
 		kills := rapid.IntRange(0, 6).Draw(rt, "kills")
 		saves := rapid.IntRange(1, 20).Draw(rt, "saves")
-		d := newDisk(filepath.Join(dir, fmt.Sprint(n)))
+		d := newDisk(dir, fmt.Sprint(n))
 		chunk := func() int { return 1 + r.IntN(most) }
 		var s Stats
 		for done := false; !done; {
@@ -39,7 +34,7 @@ func TestAnyOrderAnyChunksAnyKillsGiveEveryGroupOnce(t *testing.T) {
 				kills--
 				life = r.IntN(len(list) + 2*len(data)/min(most, len(data)+1) + 2)
 			}
-			s, done = d.process(rt, o, data, chunk, func() bool { return r.IntN(saves) == 0 }, func() bool { life--; return life < 0 })
+			s, done = d.process(rt, data, chunk, func() bool { return r.IntN(saves) == 0 }, func() bool { life--; return life < 0 })
 		}
 		want := truthOf(lines)
 		d.check(rt, want)
@@ -83,7 +78,7 @@ func checkContiguous(t fataler, d *disk, lines []object) {
 // that say a wrong number of children, every child is in its group or its root
 // is called late.
 func TestCopiesAndFalseCountsLoseNothing(t *testing.T) {
-	dir := t.TempDir()
+	dir := fastFolder(t)
 	n := 0
 	rapid.Check(t, func(rt *rapid.T) {
 		n++
@@ -105,9 +100,7 @@ func TestCopiesAndFalseCountsLoseNothing(t *testing.T) {
 		}
 		lines := arrange(r, list, rapid.SampledFrom([]layout{grouped, ungrouped, shuffled}).Draw(rt, "layout"))
 		data := file(r, lines, true)
-		o := Options{Memory: rapid.SampledFrom([]int64{900, 3000, 1 << 20}).Draw(rt, "memory"),
-			SpillEvery: rapid.SampledFrom([]int64{5000, 1 << 20}).Draw(rt, "spill every")}
-		d := newDisk(filepath.Join(dir, fmt.Sprint(n)))
+		d := newDisk(dir, fmt.Sprint(n))
 		kills := rapid.IntRange(0, 6).Draw(rt, "kills")
 		most := rapid.SampledFrom([]int{50, 1000, 1 << 20}).Draw(rt, "chunk")
 		var s Stats
@@ -117,7 +110,7 @@ func TestCopiesAndFalseCountsLoseNothing(t *testing.T) {
 				kills--
 				life = r.IntN(len(list) + 2*len(data)/most + 2)
 			}
-			s, done = d.process(rt, o, data, func() int { return 1 + r.IntN(most) }, func() bool { return r.IntN(3) == 0 }, func() bool { life--; return life < 0 })
+			s, done = d.process(rt, data, func() int { return 1 + r.IntN(most) }, func() bool { return r.IntN(3) == 0 }, func() bool { life--; return life < 0 })
 		}
 		want := truthOf(lines)
 		d.check(rt, want)

@@ -4,39 +4,26 @@ import "fmt"
 
 // Mark is how far a result is safe. Save it, as JSON, in the transaction that
 // saves what was made of the groups handed out so far; save all of it: the
-// counts and the late roots cannot be found again. It is good for the one file
-// it was taken of. The zero value is the beginning.
+// counts cannot be found again. It is good for the one file it was taken of. The
+// zero value is the beginning.
 type Mark struct {
-	// Offset is where to go on reading. Every line before it is in a group that
-	// was handed out or in the first Spilled bytes of the spill file.
-	Offset  int64 `json:"offset"`
-	Spilled int64 `json:"spilled,omitempty"`
-	// Read is the start of the first line that was not read. Lines between
-	// Offset and Read will be read a second time.
-	Read int64 `json:"read"`
-	// Merged is the largest root that was handed out by the merge at the end.
-	Merged int64 `json:"merged,omitempty"`
+	// Offset is where to continue reading. Every line before it is in a group
+	// that was handed out or in the sort file, no line behind it was handed out.
+	Offset int64 `json:"offset"`
+	// Sorted is how many lines before Offset are in the sort file, and Sum the
+	// sum of their checksums.
+	Sorted int64 `json:"sorted,omitempty"`
+	Sum    int64 `json:"sum,omitempty"`
+	// Walked is the largest root that was handed out of the sort file.
+	Walked int64 `json:"walked,omitempty"`
 
-	Lines      int64 `json:"lines"`   // before Read
+	Lines      int64 `json:"lines"`   // before Offset
 	Objects    int64 `json:"objects"` // of the groups handed out
 	Roots      int64 `json:"roots"`
 	Orphans    int64 `json:"orphans,omitempty"`
 	LateLines  int64 `json:"late_lines,omitempty"`
 	Duplicates int64 `json:"duplicates,omitempty"`
 	BadLines   int64 `json:"bad_lines,omitempty"`
-
-	// Cuts are the restarts, one for each size the spill file had at them.
-	Cuts []Cut `json:"cuts,omitempty"`
-	// Late are roots handed out before a further line of theirs came, at most
-	// 500; more are in the spill file.
-	Late []int64 `json:"late,omitempty"`
-}
-
-// Cut says that what the first Spilled bytes of the spill file hold of lines at
-// Offset and later is void: a restart read these lines again.
-type Cut struct {
-	Spilled int64 `json:"spilled"`
-	Offset  int64 `json:"offset"`
 }
 
 // Stats are the counts of a whole result, over restarts too.
@@ -50,8 +37,7 @@ type Stats struct {
 	// that was there, or one child more than its root counted: Objects may be
 	// short of it.
 	Late int64
-	// Duplicates are lines of an object that its group had already. After a
-	// restart some may be counted twice.
+	// Duplicates are lines of an object that its group had already.
 	Duplicates int64
 	BadLines   int64 // no JSON object with an id, or too long
 	Bytes      int64 // read, from the beginning of the file

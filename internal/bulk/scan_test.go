@@ -3,7 +3,6 @@ package bulk
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -94,32 +93,34 @@ func FuzzScanLine(f *testing.F) {
 				t.Fatalf("%q is refused", line)
 			}
 		}
-		j, err := NewJoiner(Options{Spill: spillAt(filepath.Join(t.TempDir(), "s")), Memory: 1 << 20, Children: counted})
+		dir := fastFolder(t)
+		j, err := NewJoiner(Options{Folder: dir, File: "sorted", Children: counted})
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer j.Close()
-		cut = min(max(cut, 0), len(line))
-		if err := j.Feed(line[:cut]); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.Feed(line[cut:]); err != nil {
-			t.Fatal(err)
-		}
-		if err := j.End(); err != nil {
-			t.Fatal(err)
-		}
 		n := 0
-		for {
-			_, more, err := j.Next()
-			if err != nil {
+		drain := func() {
+			for {
+				_, more, err := j.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !more {
+					return
+				}
+				n++
+			}
+		}
+		cut = min(max(cut, 0), len(line))
+		for _, part := range [][]byte{line[:cut], line[cut:]} {
+			if err := j.Feed(part); err != nil {
 				t.Fatal(err)
 			}
-			if !more {
-				break
-			}
-			n++
+			drain()
 		}
+		j.End()
+		drain()
 		if s := j.Stats(); s.Bytes != int64(len(line)) || int64(n) > s.Lines || s.Roots > s.Objects || s.Objects > s.Lines {
 			t.Fatalf("%q: %+v", line, s)
 		}

@@ -2,23 +2,17 @@ package bulk
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // readAll joins a file in one go.
-func readAll(t *testing.T, o Options, data []byte) ([]Group, Stats) {
+func readAll(t *testing.T, data []byte) ([]Group, Stats) {
 	t.Helper()
-	if o.Spill.Open == nil {
-		o.Spill = spillAt(filepath.Join(t.TempDir(), "spill"))
-	}
-	o.Children, o.noSync = counted, true
-	j, err := NewJoiner(o)
+	dir := fastFolder(t)
+	j, err := NewJoiner(Options{Folder: dir, File: "sorted", Children: counted})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,9 +38,7 @@ func readAll(t *testing.T, o Options, data []byte) ([]Group, Stats) {
 		data = data[n:]
 		drain()
 	}
-	if err := j.End(); err != nil {
-		t.Fatal(err)
-	}
+	j.End()
 	drain()
 	return list, j.Stats()
 }
@@ -61,7 +53,7 @@ func TestATruncatedFileIsNeverTakenForWhole(t *testing.T) {
 			data := file(r, lines, false)
 			want := truthOf(lines)
 			check := func(s Stats, size int) error { return s.Check(int64(size), want.objects, int64(len(want.roots))) }
-			if _, s := readAll(t, Options{}, data); check(s, len(data)) != nil {
+			if _, s := readAll(t, data); check(s, len(data)) != nil {
 				t.Fatalf("whole: %v", check(s, len(data)))
 			}
 			var cuts []int
@@ -75,7 +67,7 @@ func TestATruncatedFileIsNeverTakenForWhole(t *testing.T) {
 				cuts = append(cuts, r.IntN(len(data)-1))
 			}
 			for _, n := range cuts {
-				_, s := readAll(t, Options{}, data[:n])
+				_, s := readAll(t, data[:n])
 				if check(s, len(data)) == nil {
 					t.Errorf("cut at %d of %d: taken for whole", n, len(data))
 				}
@@ -87,7 +79,7 @@ func TestATruncatedFileIsNeverTakenForWhole(t *testing.T) {
 			all := bytes.SplitAfter(data, []byte("\n"))
 			for i := range all[:len(all)-1] {
 				without := bytes.Join(append(append([][]byte{}, all[:i]...), all[i+1:]...), nil)
-				if _, s := readAll(t, Options{}, without); check(s, len(without)) == nil {
+				if _, s := readAll(t, without); check(s, len(without)) == nil {
 					t.Errorf("without line %d: taken for whole", i)
 				}
 			}
@@ -101,17 +93,17 @@ func TestALastLineWithoutItsEndCounts(t *testing.T) {
 	lines := arrange(r, catalogue(r, 5, 3, nil), grouped)
 	data := bytes.TrimSuffix(file(r, lines, false), []byte("\n"))
 	want := truthOf(lines)
-	if _, s := readAll(t, Options{}, data); s.Check(int64(len(data)), want.objects, 5) != nil {
+	if _, s := readAll(t, data); s.Check(int64(len(data)), want.objects, 5) != nil {
 		t.Errorf("%+v: %v", s, s.Check(int64(len(data)), want.objects, 5))
 	}
-	if _, s := readAll(t, Options{}, data[:len(data)-1]); s.LastWhole || s.BadLines != 1 {
+	if _, s := readAll(t, data[:len(data)-1]); s.LastWhole || s.BadLines != 1 {
 		t.Errorf("without its brace: %+v", s)
 	}
 }
 
 func TestLinesThatAreNoneAreCountedAndPassedOver(t *testing.T) {
 	good := `{"id":"gid://shopify/Product/7","count":1}` + "\n" + `{"id":"gid://shopify/ProductVariant/70","__parentId":"gid://shopify/Product/7"}` + "\n"
-	long := `{"id":"gid://shopify/ProductVariant/71","x":"` + strings.Repeat("x", 5000) + `"}` + "\n"
+	long := `{"id":"gid://shopify/ProductVariant/71","x":"` + strings.Repeat("x", maxLine) + `"}` + "\n"
 	for _, tt := range []struct {
 		name, before string
 		want         Stats
@@ -127,7 +119,7 @@ func TestLinesThatAreNoneAreCountedAndPassedOver(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			data := []byte(tt.before + good)
-			list, s := readAll(t, Options{MaxLine: 4000}, data)
+			list, s := readAll(t, data)
 			tt.want.Bytes, tt.want.LastWhole = int64(len(data)), true
 			if s != tt.want {
 				t.Errorf("%+v, want %+v", s, tt.want)
@@ -148,114 +140,12 @@ func TestLinesThatAreNoneAreCountedAndPassedOver(t *testing.T) {
 func TestAGroupWithoutBoundIsCutShort(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"id":"gid://shopify/Product/7","count":5000}` + "\n")
+	title := strings.Repeat("x", 6000)
 	for i := range 5000 {
-		fmt.Fprintf(&b, `{"id":"gid://shopify/ProductVariant/%d","__parentId":"gid://shopify/Product/7"}`+"\n", 100+i)
+		fmt.Fprintf(&b, `{"id":"gid://shopify/ProductVariant/%d","title":"%s","__parentId":"gid://shopify/Product/7"}`+"\n", 100+i, title)
 	}
-	list, s := readAll(t, Options{MaxGroup: 100_000}, []byte(b.String()))
-	if len(list) != 1 || list[0].Root == nil || len(list[0].Children) > 700 || s.BadLines != int64(5000-len(list[0].Children)) || s.Check(-1, 5001, 1) == nil {
+	list, s := readAll(t, []byte(b.String()))
+	if len(list) != 1 || list[0].Root == nil || list[0].Size() > maxGroup || s.BadLines != int64(5000-len(list[0].Children)) || s.Check(-1, 5001, 1) == nil {
 		t.Errorf("%d groups, %+v", len(list), s)
-	}
-}
-
-// TestADamagedSpillFileIsAnErrorNeverAWrongGroup flips and cuts the file between
-// two runs.
-func TestADamagedSpillFileIsAnErrorNeverAWrongGroup(t *testing.T) {
-	dir := t.TempDir()
-	r := rand.New(rand.NewPCG(9, 9))
-	lines := arrange(r, catalogue(r, 60, 6, nil), shuffled)
-	data := file(r, lines, false)
-	path := filepath.Join(dir, "spill")
-	o := Options{Spill: spillAt(path), Memory: 6000, Children: counted}
-	j, err := NewJoiner(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := j.Feed(data[:len(data)*2/3]); err != nil {
-		t.Fatal(err)
-	}
-	var seen []int64
-	for {
-		g, ok, err := j.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !ok {
-			break
-		}
-		seen = append(seen, g.ID)
-	}
-	m := j.Mark()
-	j.Close()
-	if m.Spilled == 0 || m.Offset == 0 {
-		t.Fatalf("nothing was spilled: %+v", m)
-	}
-	sound, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := truthOf(lines)
-	run := func() (int, error) {
-		o := o
-		o.Resume, o.Seen, o.noSync = m, seen, true
-		j, err := NewJoiner(o)
-		if err != nil {
-			return 0, err
-		}
-		defer j.Close()
-		n := len(seen)
-		if err := j.Feed(data[m.Offset:]); err != nil {
-			return 0, err
-		}
-		ended := false
-		for {
-			g, ok, err := j.Next()
-			if err != nil {
-				return 0, err
-			}
-			if !ok && ended {
-				return n, j.Stats().Check(int64(len(data)), want.objects, int64(len(want.roots)))
-			}
-			if !ok {
-				if err := j.End(); err != nil {
-					return 0, err
-				}
-				ended = true
-				continue
-			}
-			n++
-			if want.roots[g.ID] != string(g.Root) || len(g.Children) != len(want.children[g.ID]) {
-				t.Fatalf("root %d is wrong", g.ID)
-			}
-		}
-	}
-	if n, err := run(); err != nil || n != len(want.roots) {
-		t.Fatalf("sound: %d groups, %v", n, err)
-	}
-	for i := range 150 {
-		bad := bytes.Clone(sound)
-		switch i % 3 {
-		case 0:
-			bad[r.IntN(int(m.Spilled))] ^= byte(1 << r.IntN(8))
-		case 1:
-			bad = bad[:r.IntN(int(m.Spilled))]
-		case 2:
-			at := r.IntN(int(m.Spilled))
-			clear(bad[at:min(at+1+r.IntN(64), int(m.Spilled))])
-			if bytes.Equal(bad, sound) {
-				continue
-			}
-		}
-		if err := os.WriteFile(path, bad, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if n, err := run(); !errors.Is(err, ErrSpill) {
-			t.Errorf("damage %d: %d groups, %v", i, n, err)
-		}
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := run(); !errors.Is(err, ErrSpill) {
-		t.Errorf("without the file: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package bulk
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"stockroom/internal/folder"
 )
 
 const prefix = "gid://shopify/Product/"
@@ -169,24 +172,43 @@ func truthOf(lines []object) truth {
 	return t
 }
 
-// disk is what survives a kill: what was saved, and the spill file.
+// disk is what survives a kill: what was saved, and the sort file.
 type disk struct {
-	spill  string
+	dir    *folder.Folder
+	file   string
 	mark   []byte
 	groups map[int64]Group
 	late   map[int64]bool
 }
 
-// spillAt is a spill file at a path.
-func spillAt(path string) Spill {
-	return Spill{
-		Open: func() (*os.File, error) { return os.OpenFile(path, os.O_RDWR, 0) },
-		Make: func() (*os.File, error) { return os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600) },
+func openFolder(t fataler, path string) *folder.Folder {
+	t.Helper()
+	dir, err := folder.Open(path)
+	if err != nil {
+		t.Fatalf("%v", err)
 	}
+	return dir
 }
 
-func newDisk(spill string) *disk {
-	return &disk{spill: spill, mark: []byte("{}"), groups: map[int64]Group{}, late: map[int64]bool{}}
+// fastFolder is one in memory where there is such a place: only processes die here,
+// and syncing takes most of the time elsewhere.
+func fastFolder(t *testing.T) *folder.Folder {
+	t.Helper()
+	path, err := os.MkdirTemp("/dev/shm", "stockroom-bulk-")
+	if err != nil {
+		path = t.TempDir()
+	}
+	dir := openFolder(t, path)
+	t.Cleanup(func() {
+		if err := errors.Join(dir.Close(), os.RemoveAll(path)); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func newDisk(dir *folder.Folder, file string) *disk {
+	return &disk{dir: dir, file: file, mark: []byte("{}"), groups: map[int64]Group{}, late: map[int64]bool{}}
 }
 
 // problem is what a test found; it is returned so that rapid can shrink.
@@ -200,18 +222,15 @@ var _ fataler = (*testing.T)(nil)
 // process is one life of a joiner. It reads data from where the disk says and
 // saves after every save groups; it is killed when stop says so, and reports
 // whether it came to the end.
-func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save func() bool, stop func() bool) (Stats, bool) {
+func (d *disk) process(t fataler, data []byte, chunk func() int, save func() bool, stop func() bool) (Stats, bool) {
 	t.Helper()
 	var m Mark
 	if err := json.Unmarshal(d.mark, &m); err != nil {
 		t.Fatalf("mark: %v", err)
 	}
-	o.Spill, o.Resume, o.noSync = spillAt(d.spill), m, true
+	o := Options{Folder: d.dir, File: d.file, Children: counted, Resume: m}
 	for id := range d.groups {
 		o.Seen = append(o.Seen, id)
-	}
-	if o.Children == nil {
-		o.Children = counted
 	}
 	j, err := NewJoiner(o)
 	if err != nil {
@@ -221,7 +240,10 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 	var unsaved []Group
 	commit := func() {
 		m := j.Mark()
-		if m.Offset > m.Read || m.Read > int64(len(data)) || m.Offset < 0 {
+		if err := j.Commit(); err != nil {
+			t.Fatalf("commit: %v", err)
+		}
+		if m.Offset > int64(len(data)) || m.Offset < 0 {
 			t.Fatalf("mark %+v of %d bytes", m, len(data))
 		}
 		d.mark, err = json.Marshal(m)
@@ -264,11 +286,11 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 		if err := j.Feed(part); err != nil {
 			t.Fatalf("feed: %v", err)
 		}
-		clear(part) // nothing of it may be kept
 		rest = rest[n:]
 		if !drain() {
 			return Stats{}, false
 		}
+		clear(part) // nothing of it may be kept
 		if save() {
 			commit()
 		}
@@ -276,9 +298,7 @@ func (d *disk) process(t fataler, o Options, data []byte, chunk func() int, save
 			return Stats{}, false
 		}
 	}
-	if err := j.End(); err != nil {
-		t.Fatalf("end: %v", err)
-	}
+	j.End()
 	if save() {
 		commit()
 	}

@@ -33,7 +33,7 @@ func layers() map[string]layer {
 		"answer":      {level: 0},
 		"boltfile":    {level: 1, imports: []string{"folder"}},
 		"breaker":     {level: 2, imports: []string{"boltfile", "uptime"}},
-		"bulk":        {level: 0, tests: []string{"fakeshopify"}},
+		"bulk":        {level: 1, imports: []string{"folder"}},
 		"catalog":     {level: 0, tests: []string{"fakeshopify"}},
 		"config":      {level: 0},
 		"datadir":     {level: 1, imports: []string{"folder"}},

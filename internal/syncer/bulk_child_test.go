@@ -43,8 +43,6 @@ type lineIndex struct {
 	lines int
 	at    []int64
 	size  int64
-	// memory is that of the process that reads it. 0: as it is by default.
-	memory int64
 }
 
 const indexEvery = 1000
@@ -185,7 +183,6 @@ func TestFullSyncProcess(t *testing.T) {
 		ID: "gid://shopify/BulkOperation/1", Status: "COMPLETED", Objects: int64(job.Lines), Roots: int64(job.Lines / bulktest.Each),
 		FileSize: job.Size, URL: job.URL + job.Name, Query: shopify.BulkProductsQuery(),
 	}}
-	r.o.BulkMemory = job.Memory
 	begun := time.Now()
 	ended, err := r.store.Runs(t.Context(), store.RunFilter{Shop: testShop, Limit: 1})
 	r.check(err)
@@ -202,7 +199,7 @@ func TestFullSyncProcess(t *testing.T) {
 
 // child starts the other process.
 func (x *lineIndex) child(srv *lineServer, dir string) (*exec.Cmd, *bytes.Buffer, error) {
-	job, err := json.Marshal(childJob{Dir: dir, URL: srv.URL, Name: x.name(), Size: x.size, Lines: x.lines, Memory: x.memory})
+	job, err := json.Marshal(childJob{Dir: dir, URL: srv.URL, Name: x.name(), Size: x.size, Lines: x.lines})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,7 @@ import (
 // random moments and takes the run up again, until it comes to its end. The copy
 // is then the same, row for row, and the run is proven at its first reading.
 func TestAFullSyncKilledAtAnyMomentEndsAsAnUndisturbedOne(t *testing.T) {
-	lines, kills := 30_000, 5
+	lines, kills := 60_000, 5
 	if raceEnabled {
 		lines, kills = 5000, 2
 	}
@@ -33,7 +33,6 @@ func killFullSync(t *testing.T, order bulktest.Order, lines, kills int) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	srv, x := newLineServer(t, order, lines)
-	x.memory = x.size / 16 // so that much of it is spilled
 	calm := filepath.Join(t.TempDir(), "calm")
 	whole := x.finish(t, srv, calm)
 	products, variants, want := content(t, calm)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,7 +117,7 @@ func (r *run) readWhole(ctx context.Context, op shopify.BulkOperation) (doubtful
 			}
 			err = fmt.Errorf("%w: %s; nothing was removed", errUnproven, strings.TrimPrefix(err.Error(), "bulk: "))
 		}
-		if try == 2 || !errors.Is(err, errUnproven) && !errors.Is(err, bulk.ErrSpill) {
+		if try == 2 || !errors.Is(err, errUnproven) && !errors.Is(err, bulk.ErrSortFile) {
 			return doubtful, err
 		}
 		r.aside("the first reading", err)
@@ -145,11 +144,11 @@ func sizeOf(op shopify.BulkOperation) int64 {
 
 // rewind goes back to the beginning of the result. What was stored stays.
 func (r *run) rewind(ctx context.Context) error {
-	if err := r.s.o.Folder.Remove(spillName(r.row.ID)); err != nil {
-		return fmt.Errorf("remove the spill file: %w", err)
+	if err := r.s.dropSorted(func(run int64) bool { return run == r.row.ID }); err != nil {
+		return fmt.Errorf("remove the sort file: %w", err)
 	}
 	r.mu.Lock()
-	r.row.Offset, r.row.Spilled, r.row.Mark = 0, 0, ""
+	r.row.Offset, r.row.Mark = 0, ""
 	r.row.Read, r.row.Objects, r.row.Bytes = 0, 0, 0
 	r.mu.Unlock()
 	return r.save(ctx)
@@ -349,34 +348,13 @@ func (r *run) grouped() bool {
 	return !not
 }
 
-// spill is where the lines go that wait for others.
-func (r *run) spill() bulk.Spill {
-	dir, name := r.s.o.Folder, spillName(r.row.ID)
-	return bulk.Spill{
-		Open: func() (*os.File, error) { return dir.Open(name, os.O_RDWR) },
-		Make: func() (*os.File, error) {
-			if err := errors.Join(dir.Check(), dir.Remove(name)); err != nil {
-				return nil, err
-			}
-			f, err := dir.Create(name)
-			if err != nil {
-				return nil, err
-			}
-			if err := dir.Sync(); err != nil {
-				return nil, errors.Join(err, f.Close())
-			}
-			return f, nil
-		},
-	}
-}
-
-const spillPrefix, spillSuffix = "sync-", ".spill"
-
-func spillName(run int64) string { return spillPrefix + strconv.FormatInt(run, 10) + spillSuffix }
+// sortPrefix begins the names of the files in which results are sorted, with the
+// run's id behind it; versions until 2026 had another extension.
+const sortPrefix = "sync-"
 
 // clear drops what only the run itself needed.
 func (r *run) clear(ctx context.Context) {
-	if err := r.s.o.Folder.Remove(spillName(r.row.ID)); err != nil {
+	if err := r.s.dropSorted(func(run int64) bool { return run == r.row.ID }); err != nil {
 		r.s.log.Warn("a temporary file can't be removed", "shop", r.shop, "error", err.Error())
 	}
 	if err := r.s.o.Store.ForgetSeen(ctx, r.row.ID); err != nil {
@@ -384,19 +362,15 @@ func (r *run) clear(ctx context.Context) {
 	}
 }
 
-// dropSpills removes the temporary files of runs that nobody will take up.
-func (s *Syncer) dropSpills(keep []store.SyncRun) {
+// dropSorted removes the temporary files of those runs that drop names.
+func (s *Syncer) dropSorted(drop func(run int64) bool) error {
 	names, err := s.o.Folder.Names()
-	if err != nil {
-		s.log.Warn("temporary files of earlier syncs can't be looked for", "error", err.Error())
-	}
 	for _, name := range names {
-		if !strings.HasPrefix(name, spillPrefix) || !strings.HasSuffix(name, spillSuffix) ||
-			slices.ContainsFunc(keep, func(run store.SyncRun) bool { return name == spillName(run.ID) }) {
-			continue
-		}
-		if err := s.o.Folder.Remove(name); err != nil {
-			s.log.Warn("a temporary file of an earlier sync can't be removed", "error", err.Error())
+		of, ext, _ := strings.Cut(strings.TrimPrefix(name, sortPrefix), ".")
+		run, bad := strconv.ParseInt(of, 10, 64)
+		if bad == nil && name == sortPrefix+of+"."+ext && slices.Contains([]string{"db", "db-journal", "spill"}, ext) && drop(run) {
+			err = errors.Join(err, s.o.Folder.Remove(name))
 		}
 	}
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/internal/bulk"
 	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
@@ -438,14 +439,38 @@ func TestAFullSyncKeepsToTheSelection(t *testing.T) {
 	}
 }
 
-func TestSpillFilesOfNobodyGo(t *testing.T) {
+// TestARunOfAVersionWithAnotherMarkReadsItsResultAgain: that one kept lines in
+// sync-ID.spill.
+func TestARunOfAVersionWithAnotherMarkReadsItsResultAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 23, Products: 230, MaxVariants: 2, API: fakeshopify.APIOptions{Bulk: fakeshopify.BulkOptions{Shuffle: true}}})
+		run, err := r.makeFull(r.stopAt(t.Context(), "before bulk mark", 2), nil)
+		left := r.left()
+		if err == nil || left == nil || left.Mark == "" {
+			t.Fatalf("%+v, %v", run, err)
+		}
+		left.Mark = `{"bulk":{"offset":900,"spilled":700,"read":1200,"lines":9,"objects":0,"roots":0,"cuts":[{"spilled":9,"offset":1}],"late":[5]}}`
+		var m resultMark
+		if err := m.parse(left.Mark); !errors.Is(err, bulk.ErrSortFile) {
+			t.Errorf("the mark was read: %v", err)
+		}
+		r.check(r.store.SaveRun(t.Context(), *left))
+		r.check(writeFile(r.dir, fmt.Sprintf("sync-%d.spill", left.ID)))
+		r.resumed(t, run)
+		if got := filesLike(t, r.dir, "sync-"); len(got) > 0 {
+			t.Errorf("%v stay", got)
+		}
+	})
+}
+
+func TestSortFilesOfNobodyGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 1, Products: 3})
-		for _, name := range []string{"sync-7.spill", "sync-8.spill", "sync-x.txt"} {
+		for _, name := range []string{"sync-7.spill", "sync-7.db", "sync-7.db-journal", "sync-8.db", "sync-8.db-journal", "sync-x.db", "sync-7.txt"} {
 			r.check(writeFile(r.dir, name))
 		}
-		r.dropSpills([]store.SyncRun{{ID: 8}})
-		if got := filesLike(t, r.dir, "sync-"); fmt.Sprint(got) != "[sync-8.spill sync-x.txt]" {
+		r.check(r.dropSorted(func(run int64) bool { return run != 8 }))
+		if got := filesLike(t, r.dir, "sync-"); fmt.Sprint(got) != "[sync-7.txt sync-8.db sync-8.db-journal sync-x.db]" {
 			t.Error(got)
 		}
 	})

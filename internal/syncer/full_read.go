@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"stockroom/internal/bulk"
@@ -21,6 +23,9 @@ const (
 	chunk = 256 << 10
 	// batchBytes is how many bytes of lines are put together at most.
 	batchBytes = 4 << 20
+	// mostAgain is how many bytes are read again after a crash at most, where
+	// no product is whole for so long.
+	mostAgain = 16 << 20
 	// bytesPerLine is what a line of a result takes at most, on average, where
 	// Shopify does not tell the size of the file.
 	bytesPerLine = 1 << 20
@@ -87,9 +92,7 @@ func (r *run) readResult(ctx context.Context, op shopify.BulkOperation, url stri
 			return bulk.Stats{}, d.mark.Doubtful, err
 		}
 	}
-	if err := d.j.End(); err != nil {
-		return bulk.Stats{}, d.mark.Doubtful, err
-	}
+	d.j.End()
 	if err := d.drain(ctx); err != nil {
 		return bulk.Stats{}, d.mark.Doubtful, err
 	}
@@ -107,8 +110,8 @@ func (d *reader) open(ctx context.Context) error {
 	r := d.r
 	var seen []int64
 	if r.row.Mark != "" {
-		if err := json.Unmarshal([]byte(r.row.Mark), &d.mark); err != nil {
-			return fmt.Errorf("read the run's mark: %w", errors.Join(bulk.ErrSpill, err))
+		if err := d.mark.parse(r.row.Mark); err != nil {
+			return err
 		}
 		err := r.ask(ctx, func(ctx context.Context) (err error) {
 			seen, err = r.s.o.Store.SeenIDs(ctx, r.row.ID)
@@ -121,7 +124,7 @@ func (d *reader) open(ctx context.Context) error {
 	}
 	var err error
 	d.j, err = bulk.NewJoiner(bulk.Options{
-		Spill: r.spill(), Memory: r.s.o.BulkMemory, Resume: d.mark.Bulk, Seen: seen,
+		Folder: r.s.o.Folder, File: sortPrefix + strconv.FormatInt(r.row.ID, 10) + ".db", Resume: d.mark.Bulk, Seen: seen,
 		Children: func(root []byte) (int, error) {
 			n, _, err := shopify.BulkRoot(root)
 			return n, err
@@ -185,13 +188,16 @@ func (d *reader) flush(ctx context.Context) error {
 	}
 	r := d.r
 	d.mark.Bulk = d.j.Mark()
+	if err := d.j.Commit(); err != nil {
+		return err
+	}
 	now, err := d.mark.progress()
 	if err != nil {
 		return err
 	}
 	bytes := d.j.Stats().Bytes
 	r.show(func(row *store.SyncRun) {
-		row.Offset, row.Spilled, row.Mark = now.Offset, now.Spilled, now.Mark
+		row.Offset, row.Mark = now.Offset, now.Mark
 		row.Read, row.Objects, row.Bytes = now.Read, now.Objects, bytes
 	})
 	read, row, marks, doubtful := d.read, r.now(), d.marks, d.mark.Doubtful
@@ -233,11 +239,22 @@ func (d *reader) settle() error {
 	return nil
 }
 
+// parse reads a mark. One of a version that kept other fields is of no use, nor is
+// the file that it speaks of.
+func (m *resultMark) parse(text string) error {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(m); err != nil {
+		return fmt.Errorf("read the run's mark: %w: %w", bulk.ErrSortFile, err)
+	}
+	return nil
+}
+
 // progress is the mark in the fields of a run's row.
 func (m resultMark) progress() (store.SyncRun, error) {
 	text, err := json.Marshal(m)
 	return store.SyncRun{
-		Offset: m.Bulk.Offset, Spilled: m.Bulk.Spilled, Mark: string(text), Read: m.Bulk.Roots, Objects: m.Bulk.Objects, Bytes: m.Bulk.Read,
+		Offset: m.Bulk.Offset, Mark: string(text), Read: m.Bulk.Roots, Objects: m.Bulk.Objects, Bytes: m.Bulk.Offset,
 	}, err
 }
 
@@ -298,12 +315,13 @@ func (d *reader) downloadOnce(ctx context.Context, op shopify.BulkOperation, url
 	if !told {
 		size = (min(op.Objects, 1<<20) + 1) * bytesPerLine
 	}
-	// What is still to come may all have to go to the disk.
+	// What is still to come may all have to go to the disk, and in the sort file
+	// a line takes somewhat more.
 	room := func() error {
 		if !told {
 			return d.r.room(chunk)
 		}
-		return d.r.room(max(size-d.at, 0))
+		return d.r.room(max(size-d.at, 0) * 3 / 2)
 	}
 	if err := room(); err != nil {
 		return err
@@ -326,15 +344,15 @@ func (d *reader) downloadOnce(ctx context.Context, op shopify.BulkOperation, url
 		if err := d.j.Feed(buf[:n]); err != nil {
 			return err
 		}
+		if err := d.drain(ctx); err != nil {
+			return err
+		}
 		if st := d.j.Stats(); st.Lines > 2*op.Objects+linesBeyond || st.Roots > shopify.MostProducts {
 			return &shopify.DownloadError{Kind: shopify.DownloadTooLarge,
 				Err: fmt.Errorf("it has more than %d lines where Shopify counts %d", st.Lines, op.Objects)}
 		}
-		if err := d.drain(ctx); err != nil {
-			return err
-		}
-		if d.j.Mark().Spilled > d.mark.Bulk.Spilled {
-			// Mixed lines may be long in the spill file before a product is whole.
+		if d.at-d.mark.Bulk.Offset > mostAgain {
+			// Mixed lines may be long in the sort file before a product is whole.
 			if err := d.flush(ctx); err != nil {
 				return err
 			}

@@ -63,9 +63,6 @@ type Options struct {
 	ReconcileEvery, FullSyncEvery time.Duration
 	// Folder takes the temporary files of full syncs.
 	Folder *folder.Folder
-	// BulkMemory is how many bytes of a bulk result wait in memory before they go
-	// to such a file. Default 32 MiB.
-	BulkMemory int64
 	// Room says why so many bytes more can't be written now while deliveries keep
 	// what they need, "" that they can. Nil: they always can.
 	Room func(more int64) (why string)
@@ -139,17 +136,19 @@ func (s *Syncer) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the runs that were left: %w", err)
 	}
-	var kept []store.SyncRun
+	kept := map[int64]bool{}
 	for _, run := range left {
 		k := s.keeperOf(run.Shop)
 		if run.Kind == store.RunFull && !run.DryRun && get(k, &k.unfinished) == nil {
-			kept = append(kept, run)
+			kept[run.ID] = true
 			k.set(func() { k.unfinished = &run })
 		} else if err := s.endLeft(ctx, run); err != nil {
 			return err
 		}
 	}
-	s.dropSpills(kept)
+	if err := s.dropSorted(func(run int64) bool { return !kept[run] }); err != nil {
+		s.log.Warn("a temporary file of an earlier sync can't be removed", "error", err.Error())
+	}
 	for _, shop := range s.o.State.Shops() {
 		s.refreshProof(ctx, shop.Domain)
 	}
