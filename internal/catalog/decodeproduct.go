@@ -99,7 +99,9 @@ func (o *owners) add(id int64) {
 
 // listField reads a list or null. It grows in scratch; element reads one entry of
 // it, whose place counts from 1.
-func listField[T any](r *reader, scratch *[]T, most int, field string, element func(r *reader, entry *T, place int)) Field[[]T] {
+func listField[T any](
+	r *reader, scratch *[]T, most int, field string, element func(r *reader, entry *T, place int),
+) Field[[]T] {
 	enter, null := r.list(field)
 	if null {
 		return Null[[]T]()

@@ -19,7 +19,7 @@ const (
 	ofDataRequest                      // customers/data_request
 	ofRedact                           // customers/redact
 	ofOther                            // resources we have no topic for
-	ofUnknown                          // nobody knows: a new field, or a resource we have no topic for
+	ofUnknown                          // not known: a new field, or a resource we have no topic for
 )
 
 // foreignToProduct is what a product body has no reason to carry.

@@ -174,7 +174,8 @@ func ParseProductID(text string) (int64, error) {
 		if r := []rune(text); len(r) > 60 {
 			text = string(r[:60]) + "..."
 		}
-		return 0, fmt.Errorf("%q is not a product's id; it is Shopify's number, as in the address of its page in the shop's admin", text)
+		return 0, fmt.Errorf(
+			"%q is not a product's id; it is Shopify's number, as in the address of its page in the shop's admin", text)
 	}
 	return id, nil
 }

@@ -83,7 +83,7 @@ func (r *reader) idField(field string) Field[int64] {
 
 // gramsField reads a weight in whole grams or null. A fraction of a gram has
 // no place in the column, so such a value counts as not sent rather than being
-// rounded behind everybody's back.
+// rounded without a word.
 func (r *reader) gramsField(field string) Field[int64] {
 	raw := r.value()
 	switch kindOf(raw) {
