@@ -66,8 +66,8 @@ func (e *encoder) release() {
 
 // The fields that are hashed, and those of them that came later.
 var (
-	productContent, productLater = contentOf(ProductFields)
-	variantContent, variantLater = contentOf(VariantFields)
+	productContent = sync.OnceValues(func() (first, later []Kept[Product]) { return contentOf(ProductFields) })
+	variantContent = sync.OnceValues(func() (first, later []Kept[Variant]) { return contentOf(VariantFields) })
 )
 
 func contentOf[T any](fields []Kept[T]) (first, later []Kept[T]) {
@@ -83,18 +83,20 @@ func contentOf[T any](fields []Kept[T]) (first, later []Kept[T]) {
 }
 
 func (e *encoder) product(p *Product) {
+	first, later := productContent()
+	firstOfVariant, laterOfVariant := variantContent()
 	e.int(p.ID)
-	encode(e, p, productContent)
+	encode(e, p, first)
 	list := inOrder(p.Variants.value, variantID)
 	e.count(len(list))
 	for i := range list {
 		e.int(list[i].ID)
-		encode(e, &list[i], variantContent)
+		encode(e, &list[i], firstOfVariant)
 	}
 	for i := range list {
-		encodeLater(e, "variant", list[i].ID, &list[i], variantLater)
+		encodeLater(e, "variant", list[i].ID, &list[i], laterOfVariant)
 	}
-	encodeLater(e, "product", p.ID, p, productLater)
+	encodeLater(e, "product", p.ID, p, later)
 }
 
 func encode[T any](e *encoder, of *T, fields []Kept[T]) {
