@@ -23,10 +23,14 @@ const longestValue = 32 << 20
 // errNotOneSelect is of a statement that is not run.
 var errNotOneSelect = errors.New("this is not one SELECT statement; only that is run here, as it changes nothing")
 
-// Query runs a person's SELECT statement on a database, whether it is in use or not, and hands over the rows as they are read. A row's values are nil,
-// int64, float64, string or []byte; the slice is used again for the next row. Nothing
-// can be written: the connection, the statement and what it may do only read.
-func Query(ctx context.Context, path, statement string, take func(columns []string, rows iter.Seq2[[]any, error]) error) (err error) {
+// Rows are what a query finds, row by row, or why there are no more. A row's values
+// are nil, int64, float64, string or []byte; the slice is used again for the next row.
+type Rows = iter.Seq2[[]any, error]
+
+// Query runs a person's SELECT statement on a database, whether it is in use or not,
+// and hands over the rows as they are read. Nothing can be written: the connection,
+// the statement and what it may do only read.
+func Query(ctx context.Context, path, statement string, take func(columns []string, rows Rows) error) (err error) {
 	f, err := folder.Open(filepath.Dir(path))
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +18,7 @@ import (
 // query runs a statement on the bench's file, and returns the rows behind the columns.
 func (b *bench) query(statement string) (all [][]any, err error) {
 	b.t.Helper()
-	err = Query(b.t.Context(), b.path, statement, func(columns []string, rows iter.Seq2[[]any, error]) error {
+	err = Query(b.t.Context(), b.path, statement, func(columns []string, rows Rows) error {
 		var head []any
 		for _, c := range columns {
 			head = append(head, c)
@@ -76,8 +75,8 @@ func TestTheCatalogueIsOneRowPerVariantWithNumbers(t *testing.T) {
 		"shop": testShop, "product_id": p.ID, "variant_id": v.ID, "title": p.Title.Value(), "variant_title": v.Title.Value(),
 		"sku": v.SKU.Value(), "barcode": nil, "price": 1.0, "compare_at_price": nil, "stock": v.InventoryQuantity.Value(),
 		"status": "ACTIVE", "shopify_status": "active", "published": int64(1), "handle": "shirt", "vendor": "Acme",
-		"product_type": "Shirts", "product_gid": "gid://shopify/Product/788032119674292922", "updated_at": "2026-11-23T12:00:00Z",
-		"variant_gid": "gid://shopify/ProductVariant/788032119674292923",
+		"product_type": "Shirts", "product_gid": "gid://shopify/Product/788032119674292922",
+		"updated_at": "2026-11-23T12:00:00Z", "variant_gid": "gid://shopify/ProductVariant/788032119674292923",
 	}
 	if d := cmp.Diff(want, row); d != "" {
 		t.Error(d)
@@ -113,11 +112,11 @@ func TestAQueryOnlyReads(t *testing.T) {
 	elsewhere := filepath.Join(t.TempDir(), "made.db")
 	for _, statement := range []string{
 		`DELETE FROM products`, `INSERT INTO products (id) VALUES (99) RETURNING id`, `UPDATE variants SET price = '1'`,
-		`WITH gone AS (SELECT 1) DELETE FROM products`, `DROP VIEW catalogue`, `CREATE TEMP TABLE x (y)`, `CREATE TABLE x (y)`,
-		`ATTACH '` + elsewhere + `' AS made`, `VACUUM INTO '` + elsewhere + `'`, `VACUUM`, `BEGIN IMMEDIATE`, `SAVEPOINT x`,
-		`PRAGMA query_only = OFF`, `PRAGMA user_version = 99`, `PRAGMA writable_schema = ON`, `PRAGMA wal_checkpoint(TRUNCATE)`,
-		`SELECT * FROM pragma_wal_checkpoint`, `SELECT load_extension('x')`, `SELECT 1; DELETE FROM products`, `SELECT 1; SELECT 2`,
-		`SELECT 1) UNION SELECT * FROM (SELECT 2`, ``, `-- nothing`, `;`,
+		`WITH gone AS (SELECT 1) DELETE FROM products`, `DROP VIEW catalogue`, `CREATE TEMP TABLE x (y)`,
+		`CREATE TABLE x (y)`, `ATTACH '` + elsewhere + `' AS made`, `VACUUM INTO '` + elsewhere + `'`, `VACUUM`, `BEGIN IMMEDIATE`, `SAVEPOINT x`,
+		`PRAGMA query_only = OFF`, `PRAGMA user_version = 99`, `PRAGMA writable_schema = ON`,
+		`PRAGMA wal_checkpoint(TRUNCATE)`, `SELECT * FROM pragma_wal_checkpoint`, `SELECT load_extension('x')`, `SELECT 1; DELETE FROM products`,
+		`SELECT 1; SELECT 2`, `SELECT 1) UNION SELECT * FROM (SELECT 2`, ``, `-- nothing`, `;`,
 	} {
 		if rows, err := b.query(statement); err == nil || rows != nil {
 			t.Errorf("%s: %v, %v", statement, rows, err)
@@ -126,7 +125,8 @@ func TestAQueryOnlyReads(t *testing.T) {
 	if _, err := os.Lstat(elsewhere); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file was made: %v", err)
 	}
-	if rows, err := b.query(`SELECT count(*), (SELECT count(*) FROM sqlite_temp_schema) FROM products;`); err != nil || rows[1][0] != int64(4) || rows[1][1] != int64(0) {
+	rows, err := b.query(`SELECT count(*), (SELECT count(*) FROM sqlite_temp_schema) FROM products;`)
+	if err != nil || rows[1][0] != int64(4) || rows[1][1] != int64(0) {
 		t.Errorf("%v, %v", rows, err)
 	}
 }
@@ -157,7 +157,9 @@ func TestEachBarAgainstWritingHoldsAlone(t *testing.T) {
 	if err := readsOnly(conn, `SELECT 1`); err != nil {
 		t.Fatal(err)
 	}
-	for _, statement := range []string{`DELETE FROM products`, `CREATE TEMP TABLE x (y)`, `PRAGMA user_version = 99`, `ATTACH ':memory:' AS x`, `VACUUM`} {
+	for _, statement := range []string{
+		`DELETE FROM products`, `CREATE TEMP TABLE x (y)`, `PRAGMA user_version = 99`, `ATTACH ':memory:' AS x`, `VACUUM`,
+	} {
 		if _, err := conn.ExecContext(t.Context(), statement); err == nil {
 			t.Errorf("the authorizer let through %s", statement)
 		}
@@ -166,15 +168,17 @@ func TestEachBarAgainstWritingHoldsAlone(t *testing.T) {
 
 func TestWhatIsWrongWithAQueryIsSaidPlainly(t *testing.T) {
 	b := sold(t)
+	const notOne = `run the query: this is not one SELECT statement; only that is run here, as it changes nothing`
+	const shows = `; SELECT * FROM catalogue LIMIT 1 shows the columns there are`
 	for statement, want := range map[string]string{
-		`SELECT pice FROM catalogue`:  `run the query: no such column: pice; SELECT * FROM catalogue LIMIT 1 shows the columns there are`,
+		`SELECT pice FROM catalogue`:  `run the query: no such column: pice` + shows,
 		`SELEC 1`:                     `run the query: near "SELEC": syntax error`,
 		`SELECT json('{')`:            `run the query: malformed JSON`,
-		`SELECT 1; SELECT 2`:          `run the query: this is not one SELECT statement; only that is run here, as it changes nothing`,
+		`SELECT 1; SELECT 2`:          notOne,
 		`SELECT zeroblob(1000000000)`: `run the query: string or blob too big (18)`,
 		`SELECT load_extension('x')`:  `run the query: not authorized to use function: load_extension`,
-		`EXPLAIN SELECT 1`:            `run the query: this is not one SELECT statement; only that is run here, as it changes nothing`,
-		`ATTACH 'x' AS y`:             `run the query: this is not one SELECT statement; only that is run here, as it changes nothing`,
+		`EXPLAIN SELECT 1`:            notOne,
+		`ATTACH 'x' AS y`:             notOne,
 	} {
 		if _, err := b.query(statement); err == nil || err.Error() != want {
 			t.Errorf("%s: %v", statement, err)
@@ -186,7 +190,7 @@ func TestRowsOfAQueryComeWhileItRunsAndItEnds(t *testing.T) {
 	b := sold(t)
 	const endless = `WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n`
 	ctx, cancel := context.WithCancel(t.Context())
-	err := Query(ctx, b.path, endless, func(_ []string, rows iter.Seq2[[]any, error]) error {
+	err := Query(ctx, b.path, endless, func(_ []string, rows Rows) error {
 		for row, err := range rows {
 			if err != nil {
 				return err

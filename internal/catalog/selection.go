@@ -87,7 +87,7 @@ func (r Rule) validate() error {
 		if r.Equals("true") || r.Equals("false") {
 			return nil
 		}
-		return fmt.Errorf("a product is published or it is not; write published=true or published=false, not published=%s", r.Value)
+		return fmt.Errorf("write published=true or published=false, not published=%s", r.Value)
 	}
 	return fmt.Errorf("a rule can't look at %q; it looks at tag, vendor, type or published", r.Field)
 }

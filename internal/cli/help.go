@@ -200,8 +200,8 @@ func manuals() map[string]manual {
 		"products get":    {"", []string{"stockroom products get my-shop.myshopify.com 632910392", "stockroom products get my-shop.myshopify.com gid://shopify/Product/632910392"}},
 		"products export": {"", []string{"stockroom products export products.ndjson", "stockroom products export products.csv --format csv", "stockroom products export copy.db --format sqlite"}},
 		"sql": {"", []string{
-			`stockroom sql "SELECT title, variant_title, price FROM catalogue ORDER BY price DESC LIMIT 10"`,
-			`stockroom sql --csv "SELECT sku, stock FROM catalogue WHERE status = 'ACTIVE' AND stock <= 0"`,
+			`stockroom sql "SELECT title, price FROM catalogue ORDER BY price DESC LIMIT 10"`,
+			`stockroom sql --csv "SELECT sku, stock FROM catalogue WHERE stock <= 0"`,
 		}},
 		"explain":        {"", []string{"stockroom explain my-shop.myshopify.com 632910392", "stockroom explain my-shop.myshopify.com 632910392 --json"}},
 		"sync":           {ofCalls, []string{"stockroom sync", "stockroom sync my-shop.myshopify.com --full"}},

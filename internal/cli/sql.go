@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"stockroom/internal/config"
@@ -43,13 +43,14 @@ func (c sqlCommand) Run(e *env) error {
 	write := writeTable
 	switch {
 	case strings.TrimSpace(c.Query) == "":
-		return withCode(config.ExitUsage, errors.New(`there is no query; write one in quotes, such as "SELECT title, price FROM catalogue"`))
+		return withCode(config.ExitUsage,
+			errors.New(`there is no query; write one in quotes, such as "SELECT title, price FROM catalogue"`))
 	case c.Timeout <= 0:
 		return withCode(config.ExitUsage, errors.New("--timeout is how long the query may take, such as 1m"))
 	case c.CSV && e.json:
 		return withCode(config.ExitUsage, errors.New("--csv and --json do not go together; choose one"))
 	case c.CSV:
-		write = func(w io.Writer, columns []string, rows iter.Seq2[[]any, error]) error {
+		write = func(w io.Writer, columns []string, rows store.Rows) error {
 			return writeCSV(w, columns, rows, c.Raw)
 		}
 	case e.json:
@@ -60,11 +61,11 @@ func (c sqlCommand) Run(e *env) error {
 		ctx, cancel := context.WithTimeout(e.ctx, c.Timeout)
 		defer cancel()
 		out := bufio.NewWriter(e.Stdout)
-		err := store.Query(ctx, filepath.Join(cl.dir, datadir.ProductsFile), c.Query, func(columns []string, rows iter.Seq2[[]any, error]) error {
-			return write(out, columns, rows)
-		})
+		take := func(columns []string, rows store.Rows) error { return write(out, columns, rows) }
+		err := store.Query(ctx, filepath.Join(cl.dir, datadir.ProductsFile), c.Query, take)
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) && err != nil {
-			err = fmt.Errorf("the query was ended after %s; ask for less, or give it more time with --timeout", c.Timeout)
+			err = fmt.Errorf(
+				"the query was ended after %s; ask for less, or give it more time with --timeout", c.Timeout)
 		}
 		return errors.Join(err, out.Flush())
 	})
@@ -74,7 +75,7 @@ func (c sqlCommand) Run(e *env) error {
 // columns have by then.
 const tableLines = 1000
 
-func writeTable(out io.Writer, columns []string, rows iter.Seq2[[]any, error]) error {
+func writeTable(out io.Writer, columns []string, rows store.Rows) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	line := slices.Clone(columns)
 	n := 0
@@ -101,7 +102,7 @@ func writeTable(out io.Writer, columns []string, rows iter.Seq2[[]any, error]) e
 	return w.Flush()
 }
 
-func writeCSV(out io.Writer, columns []string, rows iter.Seq2[[]any, error], raw bool) error {
+func writeCSV(out io.Writer, columns []string, rows store.Rows, raw bool) error {
 	line := slices.Clone(columns)
 	err := web.CSVLine(out, line, raw)
 	for row, failed := range rows {
@@ -117,7 +118,7 @@ func writeCSV(out io.Writer, columns []string, rows iter.Seq2[[]any, error], raw
 }
 
 // writeJSON writes an array of objects, with numbers as the API has them.
-func writeJSON(out io.Writer, columns []string, rows iter.Seq2[[]any, error]) error {
+func writeJSON(out io.Writer, columns []string, rows store.Rows) error {
 	for i, name := range columns {
 		if slices.Contains(columns[:i], name) {
 			return fmt.Errorf("write JSON: two columns are called %s; give one another name with AS", name)
@@ -128,25 +129,13 @@ func writeJSON(out io.Writer, columns []string, rows iter.Seq2[[]any, error]) er
 	for row, failed := range rows {
 		err = errors.Join(err, failed, w.WriteToken(jsontext.BeginObject))
 		for i := 0; i < len(columns) && err == nil; i++ {
-			err = errors.Join(w.WriteToken(jsontext.String(columns[i])), w.WriteToken(jsonToken(row[i])))
+			err = errors.Join(w.WriteToken(jsontext.String(columns[i])), json.MarshalEncode(w, row[i]))
 		}
 		if err = errors.Join(err, w.WriteToken(jsontext.EndObject)); err != nil {
 			return err
 		}
 	}
 	return errors.Join(err, w.WriteToken(jsontext.EndArray))
-}
-
-func jsonToken(v any) jsontext.Token {
-	switch v := v.(type) {
-	case nil:
-		return jsontext.Null
-	case int64:
-		return jsontext.Int(v)
-	case float64:
-		return jsontext.Float(v)
-	}
-	return jsontext.String(asText(v, ""))
 }
 
 // asText is a value of a row as text; bytes are in hexadecimal.

@@ -79,7 +79,8 @@ func ReadAdmin(path string) (Admin, error) {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
 		return Admin{}, ErrNoServer
 	case errors.Is(err, fs.ErrPermission):
-		err = fmt.Errorf("look for a running server: %w; run this as the user that runs Stockroom (sudo -u USER), or name another data dir with --data", err)
+		err = fmt.Errorf("look for a running server: %w; "+
+			"run this as the user that runs Stockroom (sudo -u USER), or name another data dir with --data", err)
 	case err != nil && !errors.Is(err, ErrNoServer):
 		err = fmt.Errorf("look for a running server: %w", err)
 	}
