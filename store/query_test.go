@@ -113,9 +113,11 @@ func TestAQueryOnlyReads(t *testing.T) {
 	for _, statement := range []string{
 		`DELETE FROM products`, `INSERT INTO products (id) VALUES (99) RETURNING id`, `UPDATE variants SET price = '1'`,
 		`WITH gone AS (SELECT 1) DELETE FROM products`, `DROP VIEW catalogue`, `CREATE TEMP TABLE x (y)`,
-		`CREATE TABLE x (y)`, `ATTACH '` + elsewhere + `' AS made`, `VACUUM INTO '` + elsewhere + `'`, `VACUUM`, `BEGIN IMMEDIATE`, `SAVEPOINT x`,
+		`CREATE TABLE x (y)`, `ATTACH '` + elsewhere + `' AS made`, `VACUUM INTO '` + elsewhere + `'`,
+		`VACUUM`, `BEGIN IMMEDIATE`, `SAVEPOINT x`,
 		`PRAGMA query_only = OFF`, `PRAGMA user_version = 99`, `PRAGMA writable_schema = ON`,
-		`PRAGMA wal_checkpoint(TRUNCATE)`, `SELECT * FROM pragma_wal_checkpoint`, `SELECT load_extension('x')`, `SELECT 1; DELETE FROM products`,
+		`PRAGMA wal_checkpoint(TRUNCATE)`, `SELECT * FROM pragma_wal_checkpoint`,
+		`SELECT load_extension('x')`, `SELECT 1; DELETE FROM products`,
 		`SELECT 1; SELECT 2`, `SELECT 1) UNION SELECT * FROM (SELECT 2`, ``, `-- nothing`, `;`,
 	} {
 		if rows, err := b.query(statement); err == nil || rows != nil {
