@@ -39,9 +39,11 @@ func benchLimiter(b *testing.B, o Options, shops []string) *Limiter {
 		wg.Go(func() {
 			for _, name := range part {
 				l.Snapshot(name)
-				s, t := l.shop(name, 0)
+				l.mu.Lock()
+				s, t := l.shop(name)
 				s.log.expire(t + s.log.span)
-				s.mu.Unlock()
+				s.probed = -never // nobody answers it
+				l.mu.Unlock()
 				benchCall(l, name)
 			}
 		})
@@ -53,11 +55,11 @@ func benchLimiter(b *testing.B, o Options, shops []string) *Limiter {
 
 // benchCall is what a real call does: its points, and the answer that came.
 func benchCall(l *Limiter, shop string) bool {
-	g, err := l.Wait(context.Background(), shop, Bulk, 2)
+	g, err := l.Acquire(context.Background(), Call{Shop: shop, Class: Bulk, Cost: 2})
 	if err != nil {
 		return false
 	}
-	g.SettleAt(time.Now(), 1, nil)
+	g.Settle(Answer{Actual: 1})
 	return true
 }
 

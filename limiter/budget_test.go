@@ -1,7 +1,6 @@
 package limiter
 
 import (
-	"errors"
 	"math"
 	"testing"
 	"testing/synctest"
@@ -23,19 +22,19 @@ func TestABudget(t *testing.T) {
 		}
 		until(time.Second)
 		// lowered, and somebody else spends
-		grab(t, l, Bulk, 50).SettleAt(time.Now(), 50, &ThrottleStatus{1000, 20, 50})
+		grab(t, l, Bulk, 50).Settle(Answer{Actual: 50, Status: &ThrottleStatus{1000, 20, 50}})
 		if !only(l, Bulk, 20) {
 			t.Error("did not follow")
 		}
 		until(2 * time.Second)
-		if _, err := l.Wait(t.Context(), shopA, Bulk, 1001); !errors.Is(err, ErrCostAboveBudget) {
+		if _, err := l.Acquire(t.Context(), Call{Shop: shopA, Class: Bulk, Cost: 1001}); !tooDear(err) {
 			t.Errorf("got %v", err)
 		}
 	}))
 	t.Run("stays when an answer has no numbers or wrong ones", learnt(full, func(t *testing.T, l *Limiter) {
 		nan := math.NaN()
 		for _, st := range []*ThrottleStatus{nil, {}, {-1, 5, 50}, {1000, 1000, 0}, {nan, nan, nan}, {1e300, 1e300, 1e300}} {
-			grab(t, l, Bulk, 10).SettleAt(epoch, 10, st)
+			grab(t, l, Bulk, 10).Settle(Answer{Actual: 10, Status: st})
 		}
 		if !only(l, Bulk, 940) {
 			t.Error("the bucket is not 1000 - 6 x 10")
@@ -43,8 +42,8 @@ func TestABudget(t *testing.T) {
 	}))
 	t.Run("counts answers that overtook each other once", learnt(full, func(t *testing.T, l *Limiter) {
 		slow, quick := grab(t, l, Bulk, 100), grab(t, l, Bulk, 100)
-		quick.SettleAt(epoch, 100, nil)
-		slow.SettleAt(epoch, 100, &ThrottleStatus{1000, 900, 50}) // taken before the quick one
+		quick.Settle(Answer{Actual: 100})
+		slow.Settle(Answer{Actual: 100, Status: &ThrottleStatus{1000, 900, 50}}) // taken before the quick one
 		if !only(l, Bulk, 800) {
 			t.Error("believed an answer that did not know of the other call")
 		}
@@ -67,7 +66,7 @@ func TestABudget(t *testing.T) {
 		g := grab(t, l, Bulk, 10)
 		c := ask(l, shopA, Bulk, 10)
 		until(12 * time.Second)
-		g.SettleAt(time.Now(), 10, &ThrottleStatus{1000, 3, 50}) // the other client was busy
+		g.Settle(Answer{Actual: 10, Status: &ThrottleStatus{1000, 3, 50}}) // the other client was busy
 		<-c.done
 		if d := c.at.Sub(at(12 * time.Second)); d != 140*time.Millisecond || c.err != nil {
 			t.Errorf("second call after %v (%v), want 140ms", d, c.err)
@@ -75,9 +74,9 @@ func TestABudget(t *testing.T) {
 	}))
 	more := ThrottleStatus{4000, 4000, 200}
 	t.Run("that was lowered leaves the window what it held", learnt(more, func(t *testing.T, l *Limiter) {
-		grab(t, l, Bulk, 4000).SettleAt(epoch, 4000, nil)
+		grab(t, l, Bulk, 4000).Settle(Answer{Actual: 4000})
 		until(20 * time.Second)
-		grab(t, l, Bulk, 4000).SettleAt(time.Now(), 4000, &ThrottleStatus{1000, 500, 50})
+		grab(t, l, Bulk, 4000).Settle(Answer{Actual: 4000, Status: &ThrottleStatus{1000, 500, 50}})
 		if !spend(l, Bulk, 500) {
 			t.Error("the shop has 500 points and we stand still")
 		}
@@ -86,12 +85,12 @@ func TestABudget(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			db, m := openDB(t), newMachine()
 			l := openLimiter(t, db, Options{Uptime: m.uptime})
-			g, err := l.Probe(shopA, 1)
+			g, err := probe(l)
 			if err != nil {
 				t.Fatal(err)
 			}
 			l.settled()
-			g.SettleAt(time.Now(), 1, &ThrottleStatus{1000, 999, 50})
+			g.Settle(Answer{Actual: 1, Status: &ThrottleStatus{1000, 999, 50}})
 			l.settled()
 			l.crash()
 			l = openLimiter(t, db, Options{Uptime: m.uptime})
@@ -110,16 +109,14 @@ func TestLearntCosts(t *testing.T) {
 		want  int
 	}{{100, 1, 100}, {80, 7, 100}, {167, 1, 167}, {90, 3, 167}, {95, 1, 167}, {60, 4, 95}} {
 		for range step.times {
-			if err := l.Learn("products/250", step.ask); err != nil {
-				t.Fatal(err)
-			}
+			l.ask("products/250", step.ask)
 		}
 		if got := l.Bound("products/250", 50); got != step.want {
 			t.Errorf("after %d x %d: bound %d, want %d", step.times, step.ask, got, step.want)
 		}
 	}
-	if err := l.Learn("products/250", 2_000_000); err != nil || l.Bound("products/250", 50) != 500 {
-		t.Errorf("one wrong number makes a query cost %d, %v", l.Bound("products/250", 50), err)
+	if l.ask("products/250", 2_000_000); l.Bound("products/250", 50) != 500 {
+		t.Errorf("one wrong number makes a query cost %d", l.Bound("products/250", 50))
 	}
 	if l.Bound("unknown", 42) != 42 {
 		t.Error("the computed bound is not used")
@@ -147,11 +144,12 @@ func TestWhatTheShopSaysIsBelievedWithinReason(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, Options{MaxPenalty: 15 * time.Minute}, func(t *testing.T, l *Limiter) {
 				first, g := grab(t, l, Bulk, 20), grab(t, l, Bulk, 20)
-				first.SettleAt(time.Now(), 20, &ThrottleStatus{1000, 900, 50})
-				g.SettleAt(time.Now(), tt.actual, tt.status)
+				first.Settle(Answer{Actual: 20, Status: &ThrottleStatus{1000, 900, 50}})
+				a := Answer{Actual: tt.actual, Status: tt.status}
 				if tt.until > 0 {
-					g.PenaltyAt(time.Now(), at(tt.until))
+					a.Until = at(tt.until)
 				}
+				g.Settle(a)
 				until(most)
 				if !spend(l, Bulk, 50) {
 					t.Error("no call goes out")

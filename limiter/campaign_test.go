@@ -16,7 +16,7 @@ import (
 
 // campaign is one shop under saturation, in a bubble: workers that always want
 // the next call, a shop that answers late, and everything that goes wrong. The
-// workers go through Wait, as every call of the program does.
+// workers go through Acquire, as every call of the program does.
 type campaign struct {
 	t     *testing.T
 	opts  Options
@@ -77,7 +77,7 @@ func spread(rng *rand.Rand, lo, hi time.Duration) time.Duration {
 	return lo + time.Duration(rng.Int64N(int64(hi-lo)))
 }
 
-// open starts a process: a probe when one is wanted, then the workers.
+// open starts a process with its workers.
 func (c *campaign) open() {
 	lim, err := Open(c.db, c.opts)
 	if err != nil {
@@ -87,21 +87,6 @@ func (c *campaign) open() {
 	l := &life{seed: c.rng.Uint64()}
 	l.Context, l.end = context.WithCancel(context.Background())
 	c.lim, c.life = lim, l
-	probe := c.hire(l)
-	for lim.NeedsProbe(shopA) {
-		g, err := lim.Probe(shopA, 1)
-		if err == nil && c.rng.IntN(3) == 0 {
-			g.Cancel() // no connection: it never left
-			continue
-		}
-		if err == nil {
-			l.wg.Go(func() {
-				probe.cost, probe.actual = 1, 1
-				probe.fly(g)
-			})
-		}
-		break
-	}
 	for range 8 {
 		l.wg.Go(c.hire(l).work)
 	}
@@ -164,8 +149,15 @@ func (w *worker) work() {
 		if w.rng.IntN(100) == 0 {
 			ctx, cancel = context.WithTimeout(w.l, spread(w.rng, time.Millisecond, 10*time.Second))
 		}
-		g, err := w.c.lim.Wait(ctx, shopA, Class(w.rng.IntN(3)), w.cost)
+		g, err := w.c.lim.Acquire(ctx, Call{Shop: shopA, Class: Class(w.rng.IntN(3)), Cost: w.cost})
 		cancel()
+		if err == nil && g.Probe {
+			w.cost, w.actual = 1, 1
+			if w.rng.IntN(3) == 0 {
+				g.Settle(Answer{Actual: Unsent}) // no connection: it never left
+				continue
+			}
+		}
 		if err == nil {
 			w.fly(g)
 			continue
@@ -219,7 +211,7 @@ func (w *worker) fly(g *Grant) {
 		return
 	}
 	if early { // our own ctx ended before it left
-		g.CancelAt(time.Now())
+		g.Settle(Answer{Actual: Unsent})
 		return
 	}
 	c.mu.Lock()
@@ -251,10 +243,11 @@ func (w *worker) fly(g *Grant) {
 		c.known = max(c.known, seen)
 		c.mu.Unlock()
 	}
-	g.SettleAt(time.Now(), actual, status)
+	a := Answer{Actual: actual, Status: status}
 	if !admitted {
-		g.PenaltyAt(time.Now(), time.Now().Add(time.Second))
+		a.Until = time.Now().Add(time.Second)
 	}
+	g.Settle(a)
 }
 
 // arrive is the call reaching the shop. It reports whether the shop took it; a

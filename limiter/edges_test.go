@@ -42,7 +42,7 @@ func TestALoweredBudgetHoldsForOneWindow(t *testing.T) {
 		teach(t, l, ThrottleStatus{4000, 4000, 200}) // 16,000 points a window
 		say := func(d time.Duration, size, rate float64) {
 			until(d)
-			grab(t, l, Bulk, 10).SettleAt(time.Now(), 10, &ThrottleStatus{size, size, rate})
+			grab(t, l, Bulk, 10).Settle(Answer{Actual: 10, Status: &ThrottleStatus{size, size, rate}})
 		}
 		want := func(d time.Duration, budget int) {
 			t.Helper()
@@ -107,10 +107,10 @@ func TestASlowAnswerBoundsTheBucketWithinWhatItSays(t *testing.T) {
 				slow := grab(t, l, Bulk, 10)
 				if c.others > 0 {
 					until(9 * time.Second)
-					grab(t, l, Bulk, c.others).SettleAt(time.Now(), c.others, nil)
+					grab(t, l, Bulk, c.others).Settle(Answer{Actual: c.others})
 				}
 				until(11 * time.Second)
-				slow.SettleAt(time.Now(), 10, &ThrottleStatus{1000, c.said, 50})
+				slow.Settle(Answer{Actual: 10, Status: &ThrottleStatus{1000, c.said, 50}})
 				if s, _ := l.Snapshot(shopA); s.Server.CurrentlyAvailable != c.want {
 					t.Errorf("%v points are there, want %v", s.Server.CurrentlyAvailable, c.want)
 				}
@@ -123,7 +123,7 @@ func TestAnAnswerWithoutACostIsNoNews(t *testing.T) {
 	bubble(t, Options{}, func(t *testing.T, l *Limiter) {
 		teach(t, l, ThrottleStatus{1000, 1000, 50})
 		until(11 * time.Second)
-		grab(t, l, Bulk, 10).SettleAt(at(12*time.Second), Unknown, nil)
+		grab(t, l, Bulk, 10).Settle(Answer{Actual: Unknown})
 		until(12 * time.Second)
 		grab(t, l, Bulk, 10)
 		for i := 1; i <= 2; i++ { // one more per StaleAfter, each counted from the one before
@@ -149,23 +149,23 @@ func TestAPenaltyIsOnDisk(t *testing.T) {
 		left time.Duration
 	}{
 		{"the longer of two counts", func(_ *Limiter, _ *hooked, g *Grant) {
-			g.PenaltyAt(epoch, at(30*time.Second))
-			g.PenaltyAt(epoch, at(2*time.Second))
+			g.Settle(Answer{Until: at(30 * time.Second)})
+			g.Settle(Answer{Until: at(2 * time.Second)})
 		}, 30 * time.Second},
 		{"until it is lifted", func(l *Limiter, _ *hooked, g *Grant) {
-			g.PenaltyAt(epoch, at(30*time.Second))
+			g.Settle(Answer{Until: at(30 * time.Second)})
 			l.settled()
 			l.Lift(shopA)
 		}, 0},
 		{"though it came during a write", func(l *Limiter, db *hooked, g *Grant) {
 			during := func() {
 				db.before.Store(nil)
-				g.PenaltyAt(epoch, at(30*time.Second))
+				g.Settle(Answer{Until: at(30 * time.Second)})
 			}
 			db.before.Store(&during)
-			g.s.mu.Lock()
+			l.mu.Lock()
 			g.s.request(0)
-			g.s.mu.Unlock()
+			l.mu.Unlock()
 		}, 30 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAPenaltyIsOnDisk(t *testing.T) {
 
 func TestLiftLetsTheQueueGo(t *testing.T) {
 	bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
-		grab(t, l, Bulk, 1).PenaltyAt(epoch, at(20*time.Second))
+		grab(t, l, Bulk, 1).Settle(Answer{Until: at(20 * time.Second)})
 		c := ask(l, shopA, Bulk, 1)
 		until(time.Second)
 		if l.Lift(shopA); !c.over() || c.err != nil {
@@ -207,12 +207,10 @@ func TestWhatCannotBeWrittenIsTold(t *testing.T) {
 		l.Snapshot(shopA)
 		l.settled()
 		db.down.Store(true)
-		if _, err := l.Probe(shopA, 10); !errors.Is(err, syscall.EIO) || !l.NeedsProbe(shopA) {
-			t.Errorf("a probe that did not go out: %v, another is wanted: %v", err, l.NeedsProbe(shopA))
+		if _, err := probe(l); !errors.Is(err, syscall.EIO) || !l.wantsProbe() {
+			t.Errorf("a probe that did not go out: %v, another is wanted: %v", err, l.wantsProbe())
 		}
-		for name, err := range map[string]error{
-			"learn": l.Learn("products/250", 10), "forget": l.Forget("b.myshopify.com"), "close": l.Close(),
-		} {
+		for name, err := range map[string]error{"forget": l.Forget("b.myshopify.com"), "close": l.Close()} {
 			if !errors.Is(err, syscall.EIO) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -230,12 +228,12 @@ func TestAProbeWaitsForARecordOfItsOwn(t *testing.T) {
 		next := make(chan struct{})
 		hold := func() { <-next }
 		db.before.Store(&hold)
-		s, _ := l.shop(shopA, 0)
-		s.request(0)
-		s.mu.Unlock()
+		l.mu.Lock()
+		l.shops[shopA].request(0)
+		l.mu.Unlock()
 		synctest.Wait() // it is written now, without the probe
 		gone := make(chan error, 1)
-		go func() { _, err := l.Probe(shopA, 1); gone <- err }()
+		go func() { _, err := l.Acquire(t.Context(), Call{Shop: shopA, Cost: 1}); gone <- err }()
 		for probed := false; !probed; {
 			synctest.Wait()
 			select {
@@ -255,14 +253,12 @@ func TestAProbeWaitsForARecordOfItsOwn(t *testing.T) {
 func TestAQueryThatKeepsItsCostKeepsItsBound(t *testing.T) {
 	l := openLimiter(t, openDB(t), Options{})
 	for i, ask := range []int{100, 80, 80, 80, 80, 80, 80, 80, 100, 80} {
-		if err := l.Learn("products/250", ask); err != nil || l.Bound("products/250", 50) != 100 {
-			t.Fatalf("answer %d: %v, bound %d", i, err, l.Bound("products/250", 50))
+		if l.ask("products/250", ask); l.Bound("products/250", 50) != 100 {
+			t.Fatalf("answer %d: bound %d", i, l.Bound("products/250", 50))
 		}
 	}
 	for i := range maxQueries {
-		if err := l.Learn(fmt.Sprint("query ", i), 7); err != nil {
-			t.Fatal(err)
-		}
+		l.ask(fmt.Sprint("query ", i), 7)
 	}
 	if l.Bound("query 0", 5) != 7 || l.Bound(fmt.Sprint("query ", maxQueries-1), 5) != 5 {
 		t.Error("what is remembered of queries has no bound, or a wrong one")
@@ -280,7 +276,7 @@ func TestTheQueue(t *testing.T) {
 			if bulk.err != nil || !spend(l, Bulk, 40) {
 				t.Fatal(bulk.err)
 			}
-			bulk.grant.SettleAt(time.Now(), 40, nil)
+			bulk.grant.Settle(Answer{Actual: 40})
 			until(100 * time.Second)
 			first, second, bulk := ask(l, shopA, Reconcile, 40), ask(l, shopA, Reconcile, 40), ask(l, shopA, Bulk, 40)
 			until(2 * time.Minute)
@@ -311,7 +307,7 @@ func TestTheQueue(t *testing.T) {
 				ask(l, shopA, Bulk, 80)
 				short, cancel := context.WithTimeout(ctx, 10*time.Second)
 				defer cancel()
-				_, err := l.Wait(short, shopA, Bulk, 80)
+				_, err := l.Acquire(short, Call{Shop: shopA, Class: Bulk, Cost: 80})
 				var we *WaitError
 				if !errors.As(err, &we) || !time.Now().Equal(at(40*time.Second)) || !we.Next.Equal(at(time.Minute)) {
 					t.Errorf("%v at %v", err, time.Since(epoch))
@@ -325,7 +321,7 @@ func TestTheQueue(t *testing.T) {
 			g := grab(t, l, Bulk, 40)
 			c := ask(l, shopA, Bulk, 40)
 			until(3 * time.Second)
-			if g.SettleAt(time.Now(), 0, nil); !c.over() || c.err != nil {
+			if g.Settle(Answer{Actual: 0}); !c.over() || c.err != nil {
 				t.Errorf("gave up: %v", c.err)
 			}
 		})
@@ -337,17 +333,17 @@ func TestAProbeCountsForOneWindowOverARestart(t *testing.T) {
 		db, m := openDB(t), newMachine()
 		l := openLimiter(t, db, Options{Uptime: m.uptime})
 		until(0)
-		if _, err := l.Probe(shopA, 1); err != nil {
+		if _, err := probe(l); err != nil {
 			t.Fatal(err)
 		}
 		l.crash()
 		until(30 * time.Second)
 		l = openLimiter(t, db, Options{Uptime: m.uptime})
 		until(time.Minute - 1)
-		early := l.NeedsProbe(shopA)
+		early := l.wantsProbe()
 		until(time.Minute)
-		if early || !l.NeedsProbe(shopA) {
-			t.Errorf("another is wanted a window after the last: %v, early: %v", l.NeedsProbe(shopA), early)
+		if early || !l.wantsProbe() {
+			t.Errorf("another is wanted a window after the last: %v, early: %v", l.wantsProbe(), early)
 		}
 	})
 }
@@ -356,16 +352,15 @@ func TestNoProbeGoesOutDuringAPenalty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := openLimiter(t, openDB(t), Options{})
 		until(0)
-		g, err := l.Probe(shopA, 1)
+		g, err := probe(l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.PenaltyAt(epoch, at(20*time.Second))
-		g.SettleAt(epoch, 0, nil)
+		g.Settle(Answer{Until: at(20 * time.Second)})
 		until(20*time.Second - 1)
-		early := l.NeedsProbe(shopA)
+		early := l.wantsProbe()
 		until(20 * time.Second)
-		if early || !l.NeedsProbe(shopA) {
+		if early || !l.wantsProbe() {
 			t.Error("a probe is not wanted from the end of the penalty on")
 		}
 	})

@@ -25,18 +25,19 @@ func TestAFreshShopIsAsFreeAsItsProbesAnswerSays(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				l := openLimiter(t, openDB(t), Options{Fixed: c.fixed})
 				until(0)
-				if !l.NeedsProbe(shopA) == !c.fixed {
+				if !l.wantsProbe() == !c.fixed {
 					t.Fatal("a probe is wanted exactly where it can teach something")
 				}
 				if !c.fixed {
-					g, err := l.Probe(shopA, 1)
+					g, err := probe(l)
 					if err != nil {
 						t.Fatal(err)
 					}
-					g.SettleAt(epoch, 1, c.said)
-				} else if _, err := l.Probe(shopA, 1); err == nil {
+					g.Settle(Answer{Actual: 1, Status: c.said})
+				} else if _, err := probe(l); err == nil {
 					t.Error("a probe left in spite of the fixed budget")
 				}
+				l.mute()
 				if got := most(l); got != c.want {
 					t.Errorf("%d points to be had at once, want %d", got, c.want)
 				}
@@ -64,11 +65,11 @@ func TestAProbeThatCostNothingIsFollowedByAnother(t *testing.T) {
 		end   func(g *Grant)
 		again bool
 	}{
-		{"it never left", func(g *Grant) { g.CancelAt(at(time.Second)) }, true},
-		{"the shop turned it away", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), 0, nil) }, true},
-		{"it may have left", func(g *Grant) { g.Sent(); g.CancelAt(at(time.Second)) }, false},
-		{"its answer does not tell the cost", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), Unknown, nil) }, false},
-		{"its answer teaches", func(g *Grant) { g.Sent(); g.SettleAt(at(time.Second), 0, &ThrottleStatus{2000, 2000, 100}) }, false},
+		{"it never left", func(g *Grant) { g.Settle(Answer{Actual: Unsent}) }, true},
+		{"the shop turned it away", func(g *Grant) { g.Settle(Answer{Actual: 0}) }, true},
+		{"it may have left", func(g *Grant) { g.Settle(Answer{Actual: Unknown}) }, false},
+		{"its answer does not tell the cost", func(g *Grant) { g.Settle(Answer{Actual: Unknown}) }, false},
+		{"its answer teaches", func(g *Grant) { g.Settle(Answer{Actual: 0, Status: &ThrottleStatus{2000, 2000, 100}}) }, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -78,12 +79,12 @@ func TestAProbeThatCostNothingIsFollowedByAnother(t *testing.T) {
 				before, _ := l.Snapshot(shopA)
 				until(time.Second)
 				for range 3 {
-					g, err := l.Probe(shopA, 7)
+					g, err := probe(l)
 					if err != nil {
 						t.Fatal(err)
 					}
 					c.end(g)
-					if l.NeedsProbe(shopA) != c.again {
+					if l.wantsProbe() != c.again {
 						t.Fatalf("another probe: %v, want %v", !c.again, c.again)
 					}
 					if !c.again {
@@ -96,7 +97,7 @@ func TestAProbeThatCostNothingIsFollowedByAnother(t *testing.T) {
 				l.settled()
 				l.crash()
 				until(2 * time.Second)
-				if l = openLimiter(t, db, Options{Uptime: m.uptime}); !l.NeedsProbe(shopA) {
+				if l = openLimiter(t, db, Options{Uptime: m.uptime}); !l.wantsProbe() {
 					t.Error("after a restart a probe that cost nothing counts")
 				}
 			})

@@ -2,10 +2,8 @@ package limiter
 
 import (
 	"fmt"
-	"hash/maphash"
 	"math"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -13,16 +11,8 @@ import (
 	"stockroom/internal/uptime"
 )
 
-// shards spread the shop map; a write copies one shard, a read takes no lock.
-const shards = 256
-
-type shard struct {
-	mu sync.Mutex // held to change shops
-	m  atomic.Pointer[map[string]*shop]
-}
-
-// DB is where the state is kept: a *bolt.DB, or what stands before one that may
-// be exchanged for another after damage. Whoever exchanges it calls Buckets
+// DB is where the state is kept: what stands before a *bolt.DB and mends it, or
+// refuses, after a write that failed. Whoever exchanges the file calls Buckets
 // first, so that the new one is ready.
 type DB interface {
 	Update(fn func(*bolt.Tx) error) error
@@ -48,32 +38,34 @@ type Limiter struct {
 	db   DB
 	opts Options
 	base time.Time // tick 0
-	seed maphash.Seed
 
 	// start is read before tick 0, so that no record looks too old.
 	start uptime.Reading
 
-	closed atomic.Bool
-	shards [shards]shard
-	lease  flusher
-	costs  costs
+	io sync.Mutex     // held around every write, before mu
+	wg sync.WaitGroup // of the flusher
+
+	mu       sync.Mutex // held for a decision, never around a write; owns all that follows
+	closed   bool
+	shops    map[string]*shop
+	costs    map[string]*queryCost
+	unsaved  bool    // a cost changed that is not on disk
+	stale    []*shop // whose records have to be written
+	flushing bool
 }
 
 // Open makes a limiter whose state lives in db, in buckets of its own. db stays
 // the caller's: close it after the limiter.
 func Open(db DB, opts Options) (*Limiter, error) {
-	l := &Limiter{db: db, opts: opts.withDefaults(), seed: maphash.MakeSeed()}
+	l := &Limiter{db: db, opts: opts.withDefaults(), shops: map[string]*shop{}, costs: map[string]*queryCost{}}
 	l.start = l.opts.Uptime.Read()
 	l.base = time.Now()
 	l.start.Wall = l.base.UnixNano()
-	for i := range l.shards {
-		l.shards[i].m.Store(&map[string]*shop{})
-	}
 	err := db.Update(func(tx *bolt.Tx) error {
 		if err := Buckets(tx); err != nil {
 			return err
 		}
-		return l.costs.load(tx.Bucket(rootBucket).Bucket(costsBucket))
+		return loadCosts(tx.Bucket(rootBucket).Bucket(costsBucket), l.costs)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("limiter: open: %w", err)
@@ -88,90 +80,101 @@ func (l *Limiter) tick(now time.Time) int64 {
 	return min(max(int64(now.Sub(l.base)), -far), far)
 }
 
-func (l *Limiter) shardOf(name string) *shard { return &l.shards[maphash.String(l.seed, name)%shards] }
-
-// shop finds a shop, loading or making it at tick t, and returns it locked and
-// entered. nil when the limiter is closed.
-func (l *Limiter) shop(name string, t int64) (*shop, int64) {
-	sh := l.shardOf(name)
-	for {
-		if l.closed.Load() {
-			return nil, 0
-		}
-		s := (*sh.m.Load())[name]
-		if s == nil {
-			s = l.admit(sh, name, t)
-		}
-		s.mu.Lock()
-		if !s.dead {
-			return s, s.enter(t)
-		}
-		s.mu.Unlock()
+// shop finds a shop, loading or making it, and enters the present: t. nil when
+// the limiter is closed. Needs l.mu.
+func (l *Limiter) shop(name string) (s *shop, t int64) {
+	if l.closed {
+		return nil, 0
 	}
-}
-
-// admit puts a shop in the map, as disk remembers it.
-func (l *Limiter) admit(sh *shard, name string, t int64) *shop {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	old := *sh.m.Load()
-	if s := old[name]; s != nil {
-		return s
-	}
-	s := &shop{name: name, l: l, last: t, answer: never, learned: never, probed: never, assumed: never}
-	s.log.span = int64(l.opts.Window)
-	s.mu.Lock()
-	if s.load(t) {
-		s.request(0) // after all of it is there: what is written now is what a crash leaves
-	}
-	s.mu.Unlock()
-	m := make(map[string]*shop, len(old)+1)
-	for k, v := range old {
-		m[k] = v
-	}
-	m[name] = s
-	sh.m.Store(&m)
-	return s
-}
-
-// drop takes a dead shop out of the map.
-func (l *Limiter) drop(s *shop) {
-	sh := l.shardOf(s.name)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	old := *sh.m.Load()
-	if old[s.name] != s {
-		return
-	}
-	m := make(map[string]*shop, len(old))
-	for k, v := range old {
-		if v != s {
-			m[k] = v
+	t = l.tick(time.Now())
+	if s = l.shops[name]; s == nil {
+		s = newShop(l, name, t)
+		l.shops[name] = s
+		if s.load(t) {
+			s.request(0)
 		}
 	}
-	sh.m.Store(&m)
-}
-
-// all lists the shops in memory.
-func (l *Limiter) all() []*shop {
-	var list []*shop
-	for i := range l.shards {
-		for _, s := range *l.shards[i].m.Load() {
-			list = append(list, s)
-		}
-	}
-	return list
+	return s, s.enter(t)
 }
 
 // Lift ends a shop's penalty: a person wants it asked now.
 func (l *Limiter) Lift(shop string) {
-	now := time.Now()
-	if s, t := l.shop(shop, l.tick(now)); s != nil {
-		defer s.mu.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s, t := l.shop(shop); s != nil {
 		if s.penalty > t {
 			s.penalty = t
 			s.request(0)
 		}
 		s.pump(t)
 	}
+}
+
+// Compact writes the shops that nobody used for two windows to disk, returns
+// their leases and drops them from memory; they come back when they are asked
+// for. Call it now and then.
+func (l *Limiter) Compact() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.tick(time.Now())
+	for _, s := range l.shops {
+		if s.unused() && t-s.last >= 2*s.log.span {
+			s.enter(t)
+			s.resting = true
+			s.request(0)
+		}
+	}
+}
+
+// Forget drops a shop from memory and disk: it was removed. Whoever waits gets
+// ErrClosed. Added again, it starts with a spent window.
+func (l *Limiter) Forget(name string) error {
+	l.io.Lock()
+	defer l.io.Unlock()
+	l.mu.Lock()
+	if s := l.shops[name]; s != nil {
+		s.failAll(ErrClosed)
+		delete(l.shops, name)
+	}
+	l.mu.Unlock()
+	err := l.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(rootBucket).Bucket(shopsBucket).Delete([]byte(name))
+	})
+	if err != nil {
+		return fmt.Errorf("limiter: forget: %w", err)
+	}
+	return nil
+}
+
+// Close fails whoever waits with ErrClosed, returns the unspent leases and writes
+// every shop's record. Grants still under way count as spent.
+func (l *Limiter) Close() error {
+	if !l.stop() {
+		return nil
+	}
+	l.mu.Lock()
+	batch := make([]*shop, 0, len(l.shops))
+	for _, s := range l.shops {
+		s.enter(l.tick(time.Now()))
+		batch = append(batch, s)
+	}
+	l.mu.Unlock()
+	if err := l.write(batch); err != nil {
+		return fmt.Errorf("limiter: close: %w", err)
+	}
+	return nil
+}
+
+// stop grants nothing more and waits for the writes under way. It reports
+// whether the limiter was open.
+func (l *Limiter) stop() bool {
+	l.mu.Lock()
+	open := !l.closed
+	l.closed = true
+	for _, s := range l.shops {
+		s.failAll(ErrClosed)
+	}
+	l.mu.Unlock()
+	l.wg.Wait()
+	return open
 }

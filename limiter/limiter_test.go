@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -71,34 +72,62 @@ func openLimiter(t testing.TB, db DB, o Options) *Limiter {
 }
 
 // crash drops a limiter as kill -9 does: nothing more is written.
-func (l *Limiter) crash() {
-	if l.closed.Swap(true) {
-		return
-	}
-	l.lease.stop()
-	for _, s := range l.all() {
-		s.mu.Lock()
-		s.end()
-		s.mu.Unlock()
-	}
-}
+func (l *Limiter) crash() { l.stop() }
 
 // settled waits until the flusher has nothing left to write.
 func (l *Limiter) settled() {
-	for _, s := range l.all() {
-		s.mu.Lock()
-		for s.pending {
-			s.awaitLease()
-		}
-		s.mu.Unlock()
+	for busy := true; busy; runtime.Gosched() {
+		l.mu.Lock()
+		busy = l.flushing
+		l.mu.Unlock()
 	}
+}
+
+// mute wants no probes of the shop from now on: the tests of the default budget
+// look at what it gives.
+func (l *Limiter) mute() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, _ := l.shop(shopA)
+	s.probed = -never
+}
+
+func (l *Limiter) wantsProbe() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, t := l.shop(shopA)
+	return s.untaught(t)
+}
+
+// ask is an answer that tells the cost of a query.
+func (l *Limiter) ask(query string, requested int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learn(query, requested)
+}
+
+var errNoProbe = errors.New("no probe wanted")
+
+// probe is the shop's probe.
+func probe(l *Limiter) (*Grant, error) {
+	g, err := ask(l, shopA, Bulk, 1).now()
+	if err == nil && !g.Probe {
+		g.Settle(Answer{Actual: Unsent})
+		err = errNoProbe
+	}
+	return g, err
+}
+
+func tooDear(err error) bool {
+	_, ok := errors.AsType[*CostError](err)
+	return ok
 }
 
 // fresh opens a limiter whose shop has an empty window at epoch, which is now.
 func fresh(t testing.TB, o Options) *Limiter {
 	t.Helper()
 	l := openLimiter(t, openDB(t), o)
-	l.Snapshot(shopA)
+	l.mute()
 	until(0)
 	return l
 }
@@ -131,7 +160,7 @@ func ask(l *Limiter, shop string, class Class, cost int) *call {
 	c := &call{stop: stop, done: make(chan struct{})}
 	go func() {
 		defer close(c.done)
-		c.grant, c.err = l.Wait(ctx, shop, class, cost)
+		c.grant, c.err = l.Acquire(ctx, Call{Shop: shop, Class: class, Cost: cost})
 		c.at = time.Now()
 	}()
 	synctest.Wait()
@@ -173,7 +202,7 @@ func spend(l *Limiter, class Class, cost int) bool {
 	if err != nil {
 		return false
 	}
-	g.SettleAt(time.Now(), Unknown, nil)
+	g.Settle(Answer{Actual: Unknown})
 	return true
 }
 
@@ -184,17 +213,23 @@ func only(l *Limiter, class Class, cost int) bool {
 
 func teach(t testing.TB, l *Limiter, st ThrottleStatus) {
 	t.Helper()
-	g, err := l.Probe(shopA, 1)
+	l.mu.Lock()
+	if s, _ := l.shop(shopA); s.probed == -never {
+		s.probed = never
+	}
+	l.mu.Unlock()
+	g, err := probe(l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.SettleAt(time.Now(), 1, &st)
+	g.Settle(Answer{Actual: 1, Status: &st})
 }
 
 func TestAFreshShopCountsAsAFullSpentWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := openLimiter(t, openDB(t), Options{})
 		until(0) // nobody asked for the shop until now
+		l.mute()
 		if spend(l, Bulk, 1) {
 			t.Error("granted on a state nobody knows")
 		}
@@ -239,8 +274,8 @@ func TestSixtyFourGoroutinesAreGrantedExactlyTheBudget(t *testing.T) {
 			for range 64 {
 				wg.Go(func() {
 					for range budget/16 + 8 {
-						if g, err := l.Wait(t.Context(), shopA, Bulk, 1); err == nil {
-							g.SettleAt(time.Now(), 1, nil)
+						if g, err := l.Acquire(t.Context(), Call{Shop: shopA, Class: Bulk, Cost: 1}); err == nil {
+							g.Settle(Answer{Actual: 1})
 							granted.Add(1)
 						}
 					}
@@ -274,17 +309,17 @@ func TestCosts(t *testing.T) {
 	t.Run("above the learned budget are an error at once", func(t *testing.T) {
 		bubble(t, Options{}, func(t *testing.T, l *Limiter) {
 			teach(t, l, st)
-			_, err := l.Wait(ctx, shopA, Bulk, 1001)
+			_, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1001})
 			var ce *CostError
-			if !errors.Is(err, ErrCostAboveBudget) || !errors.As(err, &ce) || ce.Budget != 1000 || !time.Now().Equal(epoch) {
+			if !errors.As(err, &ce) || ce.Budget != 1000 || !time.Now().Equal(epoch) {
 				t.Errorf("got %v", err)
 			}
 		})
 	})
 	t.Run("above a fixed budget are an error at once", func(t *testing.T) {
 		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
-			_, err := l.Wait(ctx, shopA, Bulk, 81)
-			if !errors.Is(err, ErrCostAboveBudget) || !time.Now().Equal(epoch) {
+			_, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 81})
+			if !tooDear(err) || !time.Now().Equal(epoch) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -307,7 +342,7 @@ func TestCosts(t *testing.T) {
 				t.Error("did not go alone")
 			}
 			until(71 * time.Second)
-			c.grant.SettleAt(time.Now(), 500, nil)
+			c.grant.Settle(Answer{Actual: 500})
 			until(131*time.Second - 1)
 			early := spend(l, WebhookRefetch, 1)
 			until(131 * time.Second)
@@ -319,10 +354,15 @@ func TestCosts(t *testing.T) {
 	t.Run("of a queued call above a budget learned meanwhile fail it", func(t *testing.T) {
 		bubble(t, Options{MaxWait: time.Hour}, func(t *testing.T, l *Limiter) {
 			spend(l, Bulk, 80)
+			l.shops[shopA].probed = never
+			g, err := probe(l)
+			if err != nil {
+				t.Fatal(err)
+			}
 			c := ask(l, shopA, Bulk, 3000)
 			until(time.Second)
-			teach(t, l, st)
-			if !c.over() || !errors.Is(c.err, ErrCostAboveBudget) {
+			g.Settle(Answer{Actual: 1, Status: &st})
+			if !c.over() || !tooDear(c.err) {
 				t.Errorf("err %v", c.err)
 			}
 		})
@@ -352,9 +392,9 @@ func TestGrants(t *testing.T) {
 	t.Run("give their points back when cancelled", func(t *testing.T) {
 		learnt(t, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 100)
-			g.Cancel()
-			g.CancelAt(epoch)
-			g.SettleAt(epoch, 100, nil)
+			g.Settle(Answer{Actual: Unsent})
+			g.Settle(Answer{Actual: Unsent})
+			g.Settle(Answer{Actual: 100})
 			if !spend(l, Bulk, 100) {
 				t.Error("points lost")
 			}
@@ -363,8 +403,7 @@ func TestGrants(t *testing.T) {
 	t.Run("are charged when cancelled after they were sent", func(t *testing.T) {
 		learnt(t, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 100)
-			g.Sent()
-			g.CancelAt(epoch)
+			g.Settle(Answer{Actual: Unknown})
 			if spend(l, Bulk, 1) {
 				t.Error("points of a call the shop may have counted came back")
 			}
@@ -372,7 +411,7 @@ func TestGrants(t *testing.T) {
 	})
 	t.Run("settle to the actual cost", func(t *testing.T) {
 		learnt(t, func(t *testing.T, l *Limiter) {
-			grab(t, l, Bulk, 100).SettleAt(epoch, 40, nil)
+			grab(t, l, Bulk, 100).Settle(Answer{Actual: 40})
 			if !only(l, Bulk, 60) {
 				t.Error("refund is not 60")
 			}
@@ -380,7 +419,7 @@ func TestGrants(t *testing.T) {
 	})
 	t.Run("are charged whole when the answer does not tell", func(t *testing.T) {
 		learnt(t, func(t *testing.T, l *Limiter) {
-			grab(t, l, Bulk, 100).SettleAt(epoch, Unknown, nil)
+			grab(t, l, Bulk, 100).Settle(Answer{Actual: Unknown})
 			if spend(l, Bulk, 1) {
 				t.Error("refunded a call of unknown cost")
 			}
@@ -405,7 +444,7 @@ func TestGrants(t *testing.T) {
 		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 80)
 			until(59 * time.Second)
-			g.SettleAt(time.Now(), 80, nil) // the shop may have counted it just now
+			g.Settle(Answer{Actual: 80}) // the shop may have counted it just now
 			until(61 * time.Second)
 			if spend(l, Bulk, 80) {
 				t.Error("two budgets within two seconds")
@@ -425,16 +464,14 @@ func TestGrants(t *testing.T) {
 func TestPenalties(t *testing.T) {
 	bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
 		g := grab(t, l, Bulk, 1)
-		g.PenaltyAt(epoch, at(2*time.Second))
-		g.SettleAt(epoch, 0, nil)
+		g.Settle(Answer{Until: at(2 * time.Second)})
 		until(2*time.Second - 1)
 		if spend(l, Bulk, 1) {
 			t.Error("granted during the penalty")
 		}
 		until(2 * time.Second)
 		g = grab(t, l, Bulk, 1)
-		g.PenaltyAt(time.Now(), at(24*time.Hour))
-		g.SettleAt(time.Now(), 0, nil)
+		g.Settle(Answer{Until: at(24 * time.Hour)})
 		until(2*time.Second + time.Hour - 1)
 		if spend(l, Bulk, 1) {
 			t.Error("an hour's penalty was not kept")
@@ -444,27 +481,6 @@ func TestPenalties(t *testing.T) {
 			t.Error("a day's penalty was believed")
 		}
 	})
-}
-
-// An answer may carry an instant of another moment than the one it is settled
-// at: two goroutines overtake each other between their clock and the lock.
-func TestInstantsThatGoBackStandStill(t *testing.T) {
-	for _, back := range []time.Duration{24 * time.Hour, time.Hour, time.Second, 0} {
-		bubble(t, Options{Fixed: true}, func(t *testing.T, l *Limiter) {
-			g := grab(t, l, Bulk, 80)
-			until(time.Second)
-			l.Snapshot(shopA)
-			g.SettleAt(time.Now().Add(-back), 80, nil)
-			until(61*time.Second - 1)
-			if spend(l, Bulk, 1) {
-				t.Errorf("settled %v before, granted too early", back)
-			}
-			until(61 * time.Second)
-			if !spend(l, Bulk, 80) {
-				t.Error("did not recover")
-			}
-		})
-	}
 }
 
 // jumpWall changes the wall clock of an instant and leaves its monotonic
@@ -488,13 +504,13 @@ func TestAWallClockThatIsSetWhileWeRunChangesNothing(t *testing.T) {
 			t.Errorf("set by %d s, the limiter's clock went from %d to %d", jump, l.tick(now), l.tick(set))
 		}
 	}
-	g, err := l.Probe(shopA, 1)
+	g, err := l.Acquire(t.Context(), Call{Shop: shopA, Cost: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	before := time.Now()
-	g.SettleAt(jumpWall(before, 86_400), 1, &ThrottleStatus{2000, 1999, 100})
-	g.PenaltyAt(jumpWall(before, -86_400), jumpWall(before, -86_400).Add(time.Minute))
+	g.Settle(Answer{Actual: 1, Status: &ThrottleStatus{2000, 1999, 100},
+		Until: jumpWall(before, -86_400).Add(time.Minute)})
 	snap, _ := l.Snapshot(shopA)
 	if d := snap.Penalty.Sub(before); d != time.Minute || snap.ServerAge > time.Since(before) || snap.Used != 81 {
 		t.Errorf("%v of the penalty left, answered %v ago, %d points count", d, snap.ServerAge, snap.Used)

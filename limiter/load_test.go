@@ -55,15 +55,11 @@ func TestAShopIsNotedOnlyWhenAllOfItIsLoaded(t *testing.T) {
 				o := Options{Fixed: true, Window: c.window, Uptime: m.uptime}
 
 				l := openLimiter(t, db, o)
-				s := &shop{name: shopA, l: l, answer: never, learned: never, probed: never}
-				s.log.span = int64(c.window)
+				s := newShop(l, shopA, 0)
 				if !s.load(0) {
 					t.Error("the next start would find nothing newer")
 				}
-				l.lease.mu.Lock()
-				early := len(l.lease.list) > 0 || l.lease.running
-				l.lease.mu.Unlock()
-				if early || s.pending {
+				if len(l.stale) > 0 || l.flushing || s.stale {
 					t.Error("a write was asked for while the shop was being loaded")
 				}
 				l.crash()

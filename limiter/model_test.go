@@ -70,7 +70,7 @@ func checkTheWindow(rt *rapid.T, db *bolt.DB, shop string) {
 	draw := func(rt *rapid.T) (cost int, fits bool) {
 		cost, o.budget = rapid.IntRange(1, budget).Draw(rt, "cost"), budget
 		for _, g := range flying { // calls under way count, but are not in the log yet
-			o.budget -= int(g.cost)
+			o.budget -= g.Cost
 		}
 		return cost, o.fits(time.Now(), cost)
 	}
@@ -95,7 +95,7 @@ func checkTheWindow(rt *rapid.T, db *bolt.DB, shop string) {
 				rt.Fatalf("a call of %d at %v: %v, want %v", cost, time.Since(epoch), err, fits)
 			}
 			if err == nil {
-				g.SettleAt(time.Now(), Unknown, nil)
+				g.Settle(Answer{Actual: Unknown})
 				o.log = append(o.log, oracleEntry{time.Now(), cost})
 			}
 		},
@@ -107,7 +107,7 @@ func checkTheWindow(rt *rapid.T, db *bolt.DB, shop string) {
 				if err != nil {
 					rt.Fatal(err)
 				}
-				g.Cancel()
+				g.Settle(Answer{Actual: Unsent})
 				return
 			}
 			var we *WaitError
@@ -124,13 +124,13 @@ func checkTheWindow(rt *rapid.T, db *bolt.DB, shop string) {
 			}
 			g := flying[0]
 			flying = flying[1:]
-			actual := rapid.IntRange(0, int(g.cost)).Draw(rt, "actual")
-			g.SettleAt(time.Now(), actual, nil)
+			actual := rapid.IntRange(0, g.Cost).Draw(rt, "actual")
+			g.Settle(Answer{Actual: actual})
 			o.log = append(o.log, oracleEntry{time.Now(), actual})
 		},
 		"a clean restart": func(rt *rapid.T) {
 			for _, g := range flying {
-				g.Cancel()
+				g.Settle(Answer{Actual: Unsent})
 			}
 			flying = nil
 			if err := l.Close(); err != nil {

@@ -1,6 +1,8 @@
 package limiter
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"stockroom/internal/uptime"
@@ -34,6 +36,14 @@ func (c Class) String() string {
 // 1/10 of the points. Two classes share in the ratio of their weights.
 var weights = [classes]int64{6, 3, 1}
 
+// ProbePoints is what a probe may cost at most.
+const ProbePoints = 10
+
+// staleAfter is the age of the shop's last answer from which only one call
+// goes out, and one more per staleAfter, until it answers: another client
+// of the same app may have spent what we believe to be there.
+const staleAfter = int64(10 * time.Second)
+
 // Options are the settings of a Limiter.
 type Options struct {
 	// Points per Window, until the shop has told its real budget, and always
@@ -44,17 +54,11 @@ type Options struct {
 	// Fixed keeps Points for good instead of learning the budget. The shop's
 	// currentlyAvailable still bounds every grant. Default false: learn.
 	Fixed bool
-	// MaxWait bounds Wait. Default 31 s, which is 1+2+4+8+16.
+	// MaxWait bounds Acquire. Default 31 s, which is 1+2+4+8+16.
 	MaxWait time.Duration
 	// MaxFlight is how long a grant may stay unsettled before it is settled
 	// for its whole cost. Longer than any call can take. Default 5 min.
 	MaxFlight time.Duration
-	// StaleAfter is the age of the shop's last answer from which only one call
-	// goes out, and one more per StaleAfter, until it answers: another client
-	// of the same app may have spent what we believe to be there. Default 10 s.
-	StaleAfter time.Duration
-	// ProbePoints is the most a probe may cost. Default 10.
-	ProbePoints int
 	// MaxPenalty bounds how far ahead a penalty may reach, against a wrong
 	// Retry-After or a wall clock jump. Default 1 h.
 	MaxPenalty time.Duration
@@ -75,13 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.Points <= 0 {
 		o.Points = 80
 	}
-	if o.ProbePoints <= 0 {
-		o.ProbePoints = 10
-	}
 	def(&o.Window, time.Minute)
 	def(&o.MaxWait, 31*time.Second)
 	def(&o.MaxFlight, 5*time.Minute)
-	def(&o.StaleAfter, 10*time.Second)
 	def(&o.MaxPenalty, time.Hour)
 	if o.OnLimited == nil {
 		o.OnLimited = func(string) {}
@@ -101,6 +101,36 @@ type ThrottleStatus struct {
 	RestoreRate        float64
 }
 
-// Unknown is the actual cost of a call whose answer did not tell it: the whole
-// reserved cost is charged.
-const Unknown = -1
+// ErrClosed says that the limiter was closed or the shop forgotten.
+var ErrClosed = errors.New("limiter closed")
+
+// CostError says that a call of this cost can never be granted. In points.
+type CostError struct {
+	Cost   int
+	Budget int
+}
+
+func (e *CostError) Error() string {
+	return fmt.Sprintf("limiter: cost %d: cost above the shop's budget of %d points", e.Cost, e.Budget)
+}
+
+// WaitError says that the points were not available within the bound of Acquire
+// or the caller's deadline. Next is the earliest instant at which the call can be
+// granted, which is when to try again: snooze the job until then.
+type WaitError struct {
+	Shop    string
+	Next    time.Time
+	Err     error // the caller's context error, or nil when MaxWait ran out
+	Asked   bool  // the shop asked to stay away
+	Guessed bool  // see Snapshot.Guessed
+}
+
+func (e *WaitError) Error() string {
+	s := fmt.Sprintf("limiter: %s: no points before %s", e.Shop, e.Next.UTC().Format(time.RFC3339))
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+func (e *WaitError) Unwrap() error { return e.Err }

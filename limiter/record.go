@@ -87,16 +87,15 @@ func (r *record) sane() bool {
 }
 
 // record is the state of s as a restart should find it, with leased points to
-// count as spent. Needs s.mu.
-func (s *shop) record(leased int64) []byte {
+// count as spent, written now.
+func (s *shop) record(leased int, now uptime.Reading) []byte {
 	t := s.last
 	r := record{
-		window: int64(s.l.opts.Window), leased: leased,
+		window: int64(s.l.opts.Window), leased: int64(leased),
 		known: s.bkt.known, size: s.bkt.size, rate: s.bkt.rate,
 		held: s.held, heldLeft: max(s.heldEnd-t, 0), penaltyLeft: max(s.penalty-t, 0),
 		probeAge: age(t, s.probed), learnedAge: age(t, s.learned),
-		// read after t: a later stamp makes the record look younger, never older
-		written: s.l.opts.Uptime.Read(),
+		written: now,
 	}
 	r.written.Wall = s.l.start.Wall + t
 	live := s.log.live()
@@ -149,7 +148,7 @@ func (s *shop) load(t int64) (note bool) {
 	}
 	if r.window < s.log.span {
 		// the log does not reach back far enough
-		s.log.add(t, s.budget(t))
+		s.log.add(t, int64(s.budget(t)))
 		return !known
 	}
 	for _, e := range r.log {

@@ -135,7 +135,7 @@ func TestGrantsUnderWayAtACloseCountAsSpent(t *testing.T) {
 		if err := l.Close(); err != nil {
 			t.Fatal(err)
 		}
-		g.SettleAt(epoch, 0, nil) // too late to change anything
+		g.Settle(Answer{Actual: 0}) // too late to change anything
 		if n := most(openLimiter(t, db, o)); n != 50 {
 			t.Errorf("%d points, want 50", n)
 		}
@@ -202,15 +202,16 @@ func TestWhatWasLearntSurvives(t *testing.T) {
 		o := Options{Uptime: m.uptime}
 		l := openLimiter(t, db, o)
 		until(0)
-		g, err := l.Probe(shopA, 1)
+		g, err := probe(l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.SettleAt(epoch, 1, &ThrottleStatus{4000, 3999, 200.5})
-		g.PenaltyAt(epoch, at(30*time.Second))
-		if err := l.Learn("products/250", 167); err != nil {
+		g.Settle(Answer{Actual: 1, Status: &ThrottleStatus{4000, 3999, 200.5}})
+		g, err = l.Acquire(t.Context(), Call{Shop: shopA, Query: "products/250", Cost: 200})
+		if err != nil {
 			t.Fatal(err)
 		}
+		g.Settle(Answer{Actual: 160, Requested: 167, Until: at(30 * time.Second)})
 		l.settled()
 		l.crash()
 		until(10 * time.Second)
@@ -222,7 +223,7 @@ func TestWhatWasLearntSurvives(t *testing.T) {
 		if !s.Penalty.Equal(at(30 * time.Second)) {
 			t.Errorf("penalty until %v", s.Penalty)
 		}
-		if l.NeedsProbe(shopA) {
+		if l.wantsProbe() {
 			t.Error("wants a probe although the budget is known")
 		}
 		if b := l.Bound("products/250", 999); b != 167 {
@@ -237,11 +238,11 @@ func TestAProbeIsNotedOnDiskBeforeItGoesOut(t *testing.T) {
 		o := Options{Uptime: m.uptime}
 		for range 5 { // a process that dies over and over
 			l := openLimiter(t, db, o)
-			l.Probe(shopA, 10)
+			probe(l)
 			l.crash()
 		}
 		l := openLimiter(t, db, o)
-		if _, err := l.Probe(shopA, 10); !errors.Is(err, ErrNoProbe) {
+		if _, err := probe(l); err == nil {
 			t.Errorf("a second probe within a window: %v", err)
 		}
 	})
@@ -249,15 +250,16 @@ func TestAProbeIsNotedOnDiskBeforeItGoesOut(t *testing.T) {
 
 func TestNoLeaseNoGrant(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := fresh(t, Options{Fixed: true})
+		db := &flaky{DB: openDB(t)}
+		l := openLimiter(t, db, Options{Fixed: true})
+		l.Snapshot(shopA)
+		until(0)
 		snap, _ := l.Snapshot(shopA)
-		l.lease.io.Lock()
-		l.lease.poison = errors.New("disk gone")
-		l.lease.io.Unlock()
+		db.down.Store(true)
 		if n := most(l); n != snap.Leased {
 			t.Errorf("granted %d points with %d on disk", n, snap.Leased)
 		}
-		if _, err := l.Wait(t.Context(), shopA, Bulk, 1); err == nil || !strings.Contains(err.Error(), "disk gone") {
+		if _, err := l.Acquire(t.Context(), Call{Shop: shopA, Class: Bulk, Cost: 1}); !errors.Is(err, syscall.EIO) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -303,12 +305,13 @@ func TestForgetAndCompact(t *testing.T) {
 		spend(l, Bulk, 80)
 		l.settled()
 		until(time.Minute)
-		if n, err := l.Compact(); n != 0 || err != nil {
-			t.Errorf("dropped a shop in use: %d %v", n, err)
+		if l.Compact(); l.flushing || len(l.shops) != 1 {
+			t.Error("dropped a shop in use")
 		}
 		until(3 * time.Minute)
-		if n, err := l.Compact(); n != 1 || err != nil || len(l.all()) != 0 {
-			t.Errorf("kept an idle shop: %d %v", n, err)
+		l.Compact()
+		if l.settled(); len(l.shops) != 0 {
+			t.Error("kept an idle shop")
 		}
 		if n := most(l); n != 80 {
 			t.Errorf("%d points after compaction, want 80", n)
@@ -335,16 +338,15 @@ func TestAShopThatIsAskedForWhileItIsPutAwayStays(t *testing.T) {
 		l.Snapshot(shopA)
 		until(0)
 		g := grab(t, l, Bulk, 40)
-		g.PenaltyAt(time.Now(), at(time.Hour))
-		g.SettleAt(time.Now(), 40, nil)
+		g.Settle(Answer{Actual: 40, Until: at(time.Hour)})
 		l.settled()
 		until(10 * time.Minute)
 		lift := func() { l.Lift(shopA) }
 		db.before.Store(&lift)
-		if n, err := l.Compact(); n != 0 || err != nil {
-			t.Errorf("dropped a shop that somebody wants: %d %v", n, err)
+		l.Compact()
+		if l.settled(); len(l.shops) != 1 {
+			t.Error("dropped a shop that somebody wants")
 		}
-		l.settled()
 		l.crash()
 		l = openLimiter(t, db.DB, o)
 		if s, _ := l.Snapshot(shopA); !s.Penalty.IsZero() {
@@ -432,13 +434,13 @@ func spendUntilKilled(dir string) {
 	}
 	for i := 0; ; i++ {
 		cost := 1 + i*7%20
-		g, err := l.Wait(context.Background(), shopA, Bulk, cost)
+		g, err := l.Acquire(context.Background(), Call{Shop: shopA, Class: Bulk, Cost: cost})
 		if err != nil {
 			continue
 		}
 		_, up, _ := uptime.Machine()
 		// one write per line: a kill loses a whole line or none
 		os.Stdout.WriteString(fmt.Sprintf("%d %d\n", up, cost))
-		g.SettleAt(time.Now(), cost, nil)
+		g.Settle(Answer{Actual: cost})
 	}
 }

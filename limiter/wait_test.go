@@ -29,26 +29,25 @@ func TestACallThatIsHeldBackIsCountedOnce(t *testing.T) {
 			}
 		}
 		ctx := t.Context()
-		g, err := l.Wait(ctx, shopA, Bulk, 80)
+		g, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 80})
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.SettleAt(time.Now(), 80, nil)
+		g.Settle(Answer{Actual: 80})
 		step("one that went out at once", 0)
-		if g, err = l.Wait(ctx, shopA, Bulk, 80); err != nil {
+		if g, err = l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 80}); err != nil {
 			t.Fatal(err)
 		}
 		step("one that waited", 1)
-		g.PenaltyAt(time.Now(), time.Now().Add(time.Minute))
-		g.SettleAt(time.Now(), 0, nil)
+		g.Settle(Answer{Until: time.Now().Add(time.Minute)})
 		step("the same, throttled as well", 1)
 		short, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		if _, err := l.Wait(short, shopA, Bulk, 1); err == nil {
+		if _, err := l.Acquire(short, Call{Shop: shopA, Class: Bulk, Cost: 1}); err == nil {
 			t.Error("a call was let go inside a penalty")
 		}
 		step("one that gave up", 2)
-		if _, err := l.Wait(ctx, shopA, Bulk, 81); err == nil {
+		if _, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 81}); err == nil {
 			t.Error("a call larger than the budget was let go")
 		}
 		step("one that is too dear", 3)
@@ -77,18 +76,18 @@ func TestWait(t *testing.T) {
 			spendAll(t, l)
 			time.Sleep(40 * time.Second)
 			start := time.Now()
-			g, err := l.Wait(ctx, shopA, Bulk, 1)
+			g, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1})
 			if err != nil || time.Since(start) != 20*time.Second {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
-			g.SettleAt(time.Now(), 1, nil)
+			g.Settle(Answer{Actual: 1})
 		})
 	})
 	t.Run("tells at once that the bound will not do, and when to come back", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
 			spendAll(t, l)
 			start := time.Now()
-			_, err := l.Wait(ctx, shopA, Bulk, 1)
+			_, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1})
 			var we *WaitError
 			if !errors.As(err, &we) || time.Since(start) != 0 || we.Next.Sub(start) != time.Minute {
 				t.Fatalf("%v after %v", err, time.Since(start))
@@ -106,7 +105,7 @@ func TestWait(t *testing.T) {
 			spend(l, Bulk, 40)
 			until(45 * time.Second)
 			ahead := ask(l, shopA, Bulk, 40) // takes at 60 s all that comes back then
-			_, err := l.Wait(ctx, shopA, Bulk, 1)
+			_, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1})
 			var we *WaitError
 			if !errors.As(err, &we) || !time.Now().Equal(at(45*time.Second)) || !we.Next.Equal(at(80*time.Second)) {
 				t.Errorf("%v at %v", err, time.Since(epoch))
@@ -123,10 +122,10 @@ func TestWait(t *testing.T) {
 				spendAll(t, l)
 				time.Sleep(50 * time.Second)
 				short, cancel := context.WithTimeout(ctx, 10*time.Second)
-				g, err := l.Wait(short, shopA, Bulk, 80)
+				g, err := l.Acquire(short, Call{Shop: shopA, Class: Bulk, Cost: 80})
 				cancel()
 				if err == nil {
-					g.Cancel()
+					g.Settle(Answer{Actual: Unsent})
 				}
 				if snap, _ := l.Snapshot(shopA); snap.Used != 0 {
 					t.Fatalf("%d points held after %v", snap.Used, err)
@@ -138,24 +137,24 @@ func TestWait(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 80)
 			start := time.Now()
-			_, err := l.Wait(ctx, shopA, Bulk, 1)
+			_, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1})
 			var we *WaitError
 			if !errors.As(err, &we) || time.Since(start) != 31*time.Second || !we.Next.After(time.Now()) {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
-			g.SettleAt(time.Now(), 80, nil)
+			g.Settle(Answer{Actual: 80})
 		})
 	})
 	t.Run("is woken by a refund", func(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
 			g := grab(t, l, Bulk, 80)
-			time.AfterFunc(3*time.Second, func() { g.SettleAt(time.Now(), 10, nil) })
+			time.AfterFunc(3*time.Second, func() { g.Settle(Answer{Actual: 10}) })
 			start := time.Now()
-			h, err := l.Wait(ctx, shopA, Bulk, 70)
+			h, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 70})
 			if err != nil || time.Since(start) != 3*time.Second {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
-			h.Cancel()
+			h.Settle(Answer{Actual: Unsent})
 		})
 	})
 	t.Run("honours the deadline and spends nothing", func(t *testing.T) {
@@ -165,7 +164,7 @@ func TestWait(t *testing.T) {
 			short, cancel := context.WithTimeout(ctx, 5*time.Second)
 			defer cancel()
 			start := time.Now()
-			_, err := l.Wait(short, shopA, Bulk, 80)
+			_, err := l.Acquire(short, Call{Shop: shopA, Class: Bulk, Cost: 80})
 			if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 5*time.Second {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
@@ -180,7 +179,7 @@ func TestWait(t *testing.T) {
 			gone, cancel := context.WithCancel(ctx)
 			time.AfterFunc(time.Second, cancel)
 			start := time.Now()
-			if _, err := l.Wait(gone, shopA, Bulk, 80); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
+			if _, err := l.Acquire(gone, Call{Shop: shopA, Class: Bulk, Cost: 80}); !errors.Is(err, context.Canceled) || time.Since(start) != time.Second {
 				t.Fatalf("%v after %v", err, time.Since(start))
 			}
 			time.Sleep(9 * time.Second)
@@ -191,7 +190,7 @@ func TestWait(t *testing.T) {
 		bubble(t, fixed, func(t *testing.T, l *Limiter) {
 			spendAll(t, l)
 			time.Sleep(50 * time.Second)
-			if _, err := l.Wait(&goneAfter{Context: ctx, asks: 1}, shopA, Bulk, 80); !errors.Is(err, context.Canceled) {
+			if _, err := l.Acquire(&goneAfter{Context: ctx, asks: 1}, Call{Shop: shopA, Class: Bulk, Cost: 80}); !errors.Is(err, context.Canceled) {
 				t.Fatal(err)
 			}
 			spendAll(t, l)
@@ -204,13 +203,13 @@ func TestWait(t *testing.T) {
 			l.Snapshot(shopA)
 			time.Sleep(50 * time.Second)
 			done := make(chan error)
-			go func() { _, err := l.Wait(ctx, shopA, Bulk, 1); done <- err }()
+			go func() { _, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1}); done <- err }()
 			synctest.Wait()
 			l.Close()
 			if err := <-done; !errors.Is(err, ErrClosed) {
 				t.Error(err)
 			}
-			if _, err := l.Wait(ctx, shopA, Bulk, 1); !errors.Is(err, ErrClosed) {
+			if _, err := l.Acquire(ctx, Call{Shop: shopA, Class: Bulk, Cost: 1}); !errors.Is(err, ErrClosed) {
 				t.Error(err)
 			}
 		})
@@ -223,12 +222,12 @@ func TestWait(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 80 {
 				wg.Go(func() {
-					g, err := l.Wait(ctx, shopA, Reconcile, 1)
+					g, err := l.Acquire(ctx, Call{Shop: shopA, Class: Reconcile, Cost: 1})
 					if err != nil || time.Since(start) != 30*time.Second {
 						t.Errorf("%v after %v", err, time.Since(start))
 						return
 					}
-					g.SettleAt(time.Now(), 1, nil)
+					g.Settle(Answer{Actual: 1})
 				})
 			}
 			wg.Wait()
@@ -241,23 +240,20 @@ func TestAProbeTeachesTheBudgetAndWakesTheQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, _ := Open(db, Options{})
 		defer l.Close()
-		if !l.NeedsProbe(shopA) {
-			t.Fatal("no probe wanted for a new shop")
-		}
-		p, err := l.Probe(shopA, 1)
+		p, err := probe(l)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := l.Probe(shopA, 1); !errors.Is(err, ErrNoProbe) {
-			t.Errorf("second probe: %v", err)
+		if _, err := probe(l); err == nil {
+			t.Error("a second probe went out beside the first")
 		}
-		time.AfterFunc(300*time.Millisecond, func() { p.SettleAt(time.Now(), 1, &ThrottleStatus{4000.0, 3999.0, 200.0}) })
+		time.AfterFunc(300*time.Millisecond, func() { p.Settle(Answer{Actual: 1, Status: &ThrottleStatus{4000.0, 3999.0, 200.0}}) })
 		start := time.Now()
-		g, err := l.Wait(context.Background(), shopA, Bulk, 1000)
+		g, err := l.Acquire(context.Background(), Call{Shop: shopA, Class: Bulk, Cost: 1000})
 		if err != nil || time.Since(start) != 300*time.Millisecond {
 			t.Fatalf("%v after %v", err, time.Since(start))
 		}
-		g.SettleAt(time.Now(), 167, nil)
+		g.Settle(Answer{Actual: 167})
 		if s, _ := l.Snapshot(shopA); s.Mode != "adaptive" || s.Budget != 16000 {
 			t.Errorf("%+v", s)
 		}
@@ -285,7 +281,7 @@ func TestAQueueOfOneClassIsServedInOrder(t *testing.T) {
 					t.Fatal("overtaken")
 				}
 			}
-			c.grant.SettleAt(time.Now(), Unknown, nil)
+			c.grant.Settle(Answer{Actual: Unknown})
 		}
 	})
 }
@@ -319,9 +315,9 @@ func TestClassesShareTheirPointsByWeight(t *testing.T) {
 						for total < 100_000 {
 							cost := 10 + total%37*int(class+1)
 							mu.Unlock()
-							g, err := l.Wait(ctx, shopA, class, cost)
+							g, err := l.Acquire(ctx, Call{Shop: shopA, Class: class, Cost: cost})
 							if err == nil {
-								g.SettleAt(time.Now(), cost, nil)
+								g.Settle(Answer{Actual: cost})
 							}
 							mu.Lock()
 							if err == nil {
@@ -363,9 +359,9 @@ func TestAnIdleClassCannotSaveUpItsShare(t *testing.T) {
 		forty := func(class Class) {
 			for range 40 {
 				go func() {
-					if g, err := l.Wait(context.Background(), shopA, class, 100); err == nil {
+					if g, err := l.Acquire(context.Background(), Call{Shop: shopA, Class: class, Cost: 100}); err == nil {
 						served[class].Add(1)
-						g.SettleAt(time.Now(), 100, nil)
+						g.Settle(Answer{Actual: 100})
 					}
 				}()
 			}
@@ -380,6 +376,60 @@ func TestAnIdleClassCannotSaveUpItsShare(t *testing.T) {
 		until(28*time.Second + 1)
 		if n := served[Reconcile].Load(); n < 5 || n > 7 {
 			t.Errorf("%d of 8 calls were its own, want 6", n)
+		}
+	})
+}
+
+// Calls that come while a probe is under way wait for what it teaches. When it taught
+// nothing and cost nothing, the next of them gets another, and so on.
+func TestEachOfThoseWhoWaitGetsTheProbeThatCostNothing(t *testing.T) {
+	held := 0
+	synctest.Test(t, func(t *testing.T) {
+		l := openLimiter(t, openDB(t), Options{OnLimited: func(string) { held++ }})
+		var calls []*call
+		for range 3 {
+			calls = append(calls, ask(l, shopA, Bulk, 1000))
+		}
+		for i, c := range calls {
+			if !c.over() || c.err != nil || !c.grant.Probe || c.grant.Cost != ProbePoints {
+				t.Fatalf("call %d has no probe: %+v, %v", i, c.grant, c.err)
+			}
+			if i+1 < len(calls) && calls[i+1].over() {
+				t.Fatal("two probes at once")
+			}
+			time.Sleep(time.Second)
+			c.grant.Settle(Answer{Actual: Unsent})
+		}
+		if snap, _ := l.Snapshot(shopA); snap.Used != 80 || held != 0 {
+			t.Errorf("%d points count, %d calls count as held back", snap.Used, held)
+		}
+		if _, err := probe(l); err != nil {
+			t.Error("the last one's probe is lost:", err)
+		}
+	})
+}
+
+// A probe that was noted for a call whose caller left is the next caller's.
+func TestAProbeOfACallerThatLeftIsTakenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		db := &hooked{DB: openDB(t)}
+		l := openLimiter(t, db, Options{})
+		l.Snapshot(shopA)
+		l.settled()
+		next := make(chan struct{})
+		hold := func() { <-next }
+		db.before.Store(&hold)
+		if _, err := ask(l, shopA, Bulk, 1).now(); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		db.before.Store(nil)
+		close(next)
+		l.settled()
+		if s := l.shops[shopA]; s.due || s.probed != never {
+			t.Errorf("its probe still counts: due %v, at %d", s.due, s.probed)
+		}
+		if _, err := probe(l); err != nil {
+			t.Error(err)
 		}
 	})
 }

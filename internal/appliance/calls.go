@@ -18,7 +18,7 @@ type outbound struct{ a *Appliance }
 // Calls puts together what limiter, breaker and client know of a shop.
 func (o outbound) Calls(shop string, now time.Time) status.Calls {
 	c := status.Calls{Circuit: breaker.StateClosed.String()}
-	if snap, ok := o.a.limiter.SnapshotAt(now, shop); ok {
+	if snap, ok := o.a.limiter.Snapshot(shop); ok {
 		c.Used, c.Budget, c.Window, c.Learnt = snap.Used, snap.Budget, int(snap.Window/time.Second), snap.Mode != "default"
 		for _, n := range snap.Waiting {
 			c.Waiting += n

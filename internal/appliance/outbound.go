@@ -111,11 +111,7 @@ func (a *Appliance) forgetOutbound(domain string) error {
 
 // limiterRest writes idle shops' windows to disk and drops them from memory.
 func (a *Appliance) limiterRest(ctx context.Context) {
-	every(ctx, 5*time.Minute, func() {
-		if _, err := a.limiter.Compact(); err != nil && ctx.Err() == nil {
-			a.log.Warn("idle windows of the limiter can't be written now", "error", err.Error())
-		}
-	})
+	every(ctx, 5*time.Minute, a.limiter.Compact)
 }
 
 // credentials lets the client see what state.db holds.

@@ -17,22 +17,11 @@ import (
 // token. out gets the answer's data; after an error it must not be used. The
 // error is an *Error.
 func (c *Client) call(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
-	if err := c.teach(ctx, name); err != nil {
-		return err
-	}
-	return c.renewing(ctx, name, func(refused config.Secret) error {
-		return c.try(ctx, name, class, op, out, refused)
-	})
-}
-
-// renewing makes a try, and a second one with a new token when Shopify refuses
-// the one it has.
-func (c *Client) renewing(ctx context.Context, name string, try func(refused config.Secret) error) error {
-	err := try(config.Secret{})
+	err := c.try(ctx, name, class, op, out, config.Secret{})
 	var refused *refusedToken
 	if errors.As(err, &refused) && !refused.static {
 		c.dropToken(ctx, name, refused.token)
-		err = try(refused.token)
+		err = c.try(ctx, name, class, op, out, refused.token)
 	}
 	if errors.As(err, &refused) {
 		return refused.err
@@ -50,26 +39,36 @@ type refusedToken struct {
 func (r *refusedToken) Error() string { return r.err.Error() }
 func (r *refusedToken) Unwrap() error { return r.err }
 
-// try is the chain: circuit, points, token, one request, and what follows.
+// try is the chain: circuit, points, token, one request, and what follows. While the
+// shop's budget is not known the limiter wants a cheap query first, whose answer
+// says what the shop allows. What that finds wrong is what the call would find,
+// so that is its error.
 func (c *Client) try(ctx context.Context, name string, class limiter.Class, op operation, out any, refused config.Secret) error {
-	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
-	if err != nil {
-		return c.openError(name, op.name, err)
+	for {
+		permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
+		if err != nil {
+			return c.openError(name, op.name, err)
+		}
+		grant, err := c.o.Limiter.Acquire(ctx, limiter.Call{Shop: name, Class: class, Query: op.cost, Cost: op.bound})
+		if err != nil {
+			permit.Done(breaker.Ignored, 0)
+			return c.noPoints(ctx, name, op, err)
+		}
+		teach := c.queries["Shop"].call(nil)
+		if !grant.Probe || op.name == teach.name {
+			return c.send(ctx, name, op, out, permit, grant, refused)
+		}
+		if err := c.send(ctx, name, teach, &struct{}{}, permit, grant, refused); err != nil {
+			return err
+		}
 	}
-	op.bound = c.o.Limiter.Bound(op.cost, op.bound)
-	grant, err := c.o.Limiter.Wait(ctx, name, class, op.bound)
-	if err != nil {
-		permit.Done(breaker.Ignored, 0)
-		return c.noPoints(ctx, name, op, err)
-	}
-	return c.send(ctx, name, op, out, permit, grant, refused)
 }
 
 // send uses a permit and a grant for one request, and ends both.
 func (c *Client) send(ctx context.Context, name string, op operation, out any, permit breaker.Permit, grant *limiter.Grant, refused config.Secret) error {
 	token, static, err := c.token(ctx, name, refused)
 	if err != nil {
-		grant.Cancel()
+		grant.Settle(limiter.Answer{Actual: limiter.Unsent})
 		permit.Done(breaker.Ignored, 0)
 		return err
 	}
@@ -81,32 +80,29 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	}
 	c.contacted(name, now, err)
 	v := Judge(err)
+	answer := limiter.Answer{Actual: charged(cost, res, err), Requested: cost.requested, Status: cost.throttle}
 	switch v.Budget {
 	case Unspent:
-		grant.CancelAt(now)
+		answer.Actual = limiter.Unsent
 	case GiveBack:
-		grant.Sent() // charged all the same: it may have left
-		grant.CancelAt(now)
+		answer.Actual = limiter.Unknown // it may have left
 	default:
-		meterCall(ctx, charged(cost, res, err), op.bound)
-		grant.SettleAt(now, charged(cost, res, err), cost.throttle)
+		meterCall(ctx, answer.Actual, grant.Cost)
 	}
 	if v.Budget == SlowDown {
-		grant.PenaltyAt(now, e.RetryAt)
+		answer.Until = e.RetryAt
 		if e.Code == "THROTTLED" && (cost.throttle == nil || cost.throttle.CurrentlyAvailable < float64(cost.requested)) {
 			c.selfThrottled.Add(1)
 		}
 	}
-	permit.DoneAt(now, v.Breaker, retryAfterOf(err))
-	learn := cost.requested
 	if e != nil && e.Kind == KindTooDear {
-		learn = e.Cost
+		answer.Requested = e.Cost
 	}
-	if learn > 0 {
-		if err := c.o.Limiter.Learn(op.cost, learn); err != nil {
-			c.log.Warn("the cost of a query can't be kept over a restart", "query", op.cost, "error", err.Error())
-		}
+	if grant.Probe && err == nil && answer.Actual == 0 {
+		answer.Actual = limiter.Unknown // it ran: a window has one probe, also where it teaches nothing
 	}
+	grant.Settle(answer)
+	permit.DoneAt(now, v.Breaker, retryAfterOf(err))
 	if e != nil && e.Kind == KindToken {
 		return &refusedToken{e, token, static}
 	}
@@ -189,59 +185,12 @@ func (c *Client) noPoints(ctx context.Context, name string, op operation, err er
 		e.Kind, e.Cost = KindTooDear, dear.Cost
 	case errors.As(err, &wait):
 		e.Kind, e.RetryAt = KindBudget, wait.Next
-		switch snap, ok := c.o.Limiter.Snapshot(name); {
-		case ok && snap.Penalty.After(time.Now()):
+		switch {
+		case wait.Asked:
 			e.Code = askedToWait
-		case ok && snap.Guessed:
+		case wait.Guessed:
 			e.Code, e.Behind = notTold, c.behind(name)
 		}
 	}
 	return e
-}
-
-// teach sends a cheap query first while the shop's budget is not known: its
-// answer says what the shop allows. Others wait for it instead of for the
-// default window. What it finds wrong is what the call would find, so that is
-// its error.
-func (c *Client) teach(ctx context.Context, name string) error {
-	s := c.shop(name)
-	// In this order: while a probe is under way no other is needed.
-	if !c.o.Limiter.NeedsProbe(name) && !s.probing.Load() {
-		return nil
-	}
-	select {
-	case <-s.probe:
-	case <-ctx.Done():
-		return cancelled(name, "Shop", ctx)
-	}
-	defer func() { s.probe <- struct{}{} }()
-	if !c.o.Limiter.NeedsProbe(name) {
-		return nil
-	}
-	s.probing.Store(true)
-	defer s.probing.Store(false)
-	return c.renewing(ctx, name, func(refused config.Secret) error { return c.probe(ctx, name, refused) })
-}
-
-// probe sends the query that teaches the budget, when one is wanted.
-func (c *Client) probe(ctx context.Context, name string, refused config.Secret) error {
-	// A token first: there is one probe in a window, and none to waste.
-	if _, _, err := c.token(ctx, name, refused); err != nil {
-		return err
-	}
-	ask := c.queries["Shop"].call(nil)
-	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointGraphQL})
-	if err != nil {
-		return c.openError(name, ask.name, err)
-	}
-	ask.bound = c.o.Limiter.Bound(ask.cost, ask.bound)
-	grant, err := c.o.Limiter.Probe(name, ask.bound)
-	if err != nil {
-		permit.Done(breaker.Ignored, 0)
-		if errors.Is(err, limiter.ErrNoProbe) {
-			return nil
-		}
-		return c.noPoints(ctx, name, ask, err)
-	}
-	return c.send(ctx, name, ask, &struct{}{}, permit, grant, refused)
 }

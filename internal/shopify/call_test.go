@@ -152,7 +152,7 @@ func TestRealSocketsFailInTheirOwnWays(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var n atomic.Int64
 			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if k := n.Add(1); k == 2 || k == 4 { // after the probe
+				if k := n.Add(1); k == 2 || k == 4 {
 					tt.bad(w, r)
 					return
 				}
@@ -162,6 +162,9 @@ func TestRealSocketsFailInTheirOwnWays(t *testing.T) {
 			r := newRig(t, rigOptions{static: "token", client: Options{
 				BaseURL: func(string) string { return srv.URL }, Transport: &http.Transport{}, Timeout: 300 * time.Millisecond, RetryBase: time.Millisecond,
 			}})
+			if _, err := r.Shop(t.Context(), testShop, limiter.Reconcile); err != nil || n.Load() != 1 {
+				t.Errorf("the call that teaches the budget: %v after %d calls", err, n.Load())
+			}
 			if _, err := r.Shop(t.Context(), testShop, limiter.Reconcile); err != nil || n.Load() != 3 {
 				t.Errorf("not repeated: %v after %d calls", err, n.Load())
 			}

@@ -2,9 +2,11 @@ package shopify
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,4 +254,45 @@ func TestSupportEndsAYearAfterTheRelease(t *testing.T) {
 			t.Errorf("%q was taken for a version", version)
 		}
 	}
+}
+
+// A shop that answers the query which teaches the budget and tells no numbers is not
+// asked over and over: a window has one such query, also one that cost nothing.
+func TestAProbeThatTeachesNothingIsSentOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var sent atomic.Int64
+		answer := `{"data":{},"extensions":{"cost":{"requestedQueryCost":0,"actualQueryCost":0}}}`
+		r := newRig(t, rigOptions{static: "token", wrap: func(http.RoundTripper) http.RoundTripper {
+			return transportFunc(func(req *http.Request) (*http.Response, error) {
+				sent.Add(1)
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}},
+					Body: io.NopCloser(strings.NewReader(answer)), Request: req}, nil
+			})
+		}})
+		teach := r.queries["Shop"].call(nil)
+		if teach.bound > limiter.ProbePoints {
+			t.Errorf("the query that teaches the budget costs up to %d points, more than %d", teach.bound, limiter.ProbePoints)
+		}
+		op := r.queries["ProductsCount"].call(nil)
+		for range 3 {
+			if err := r.call(t.Context(), testShop, limiter.Bulk, op, &struct{}{}); KindOf(err) != KindBudget {
+				t.Errorf("got %v", err)
+			}
+		}
+		if sent.Load() != 1 {
+			t.Errorf("%d requests were sent, want 1", sent.Load())
+		}
+	})
+}
+
+func TestTheFirstCallIsItsOwnProbeWhenItIsTheCheapQuery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{static: "token"})
+		if s, err := r.Shop(t.Context(), testShop, limiter.Bulk); err != nil || s.Name == "" {
+			t.Errorf("got %+v, %v", s, err)
+		}
+		if snap, _ := r.lim.Snapshot(testShop); snap.Mode != "adaptive" || len(r.shop.APICalls()) != 1 {
+			t.Errorf("%d requests, the budget is %s", len(r.shop.APICalls()), snap.Mode)
+		}
+	})
 }

@@ -94,9 +94,7 @@ type Client struct {
 
 // shop is what the client remembers of a shop while the process runs.
 type shop struct {
-	token   *tokenBox
-	probe   chan struct{} // holds one while nobody teaches the limiter the budget
-	probing atomic.Bool   // somebody does
+	token *tokenBox
 
 	mu      sync.Mutex
 	seen    Seen
@@ -144,8 +142,7 @@ func (c *Client) shop(name string) *shop {
 	defer c.mu.Unlock()
 	s := c.shops[name]
 	if s == nil {
-		s = &shop{token: newTokenBox(), probe: make(chan struct{}, 1)}
-		s.probe <- struct{}{}
+		s = &shop{token: newTokenBox()}
 		c.shops[name] = s
 	}
 	return s

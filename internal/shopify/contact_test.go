@@ -152,7 +152,7 @@ func TestACallThatNeverReachedTheShopCostsNothing(t *testing.T) {
 					after, _ := r.lim.Snapshot(testShop)
 					want := tt.charged * calls
 					if !known {
-						want = tt.charged // the others wait, with the same reason
+						want = tt.charged * limiter.ProbePoints // the others wait, with the same reason
 					}
 					if got := after.Used - before.Used; got != want || m.Points() != int64(want) || after.InFlight != 0 {
 						t.Errorf("%d points were charged, %d metered, want %d; in flight %d", got, m.Points(), want, after.InFlight)

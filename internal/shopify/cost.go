@@ -23,7 +23,7 @@ import (
 //	mutation                     10 + what is selected of its result
 //
 // with f(n) = ceil(3 ln n) + 1, at most n: f(250) = 18. The first answer
-// corrects it: limiter.Learn remembers requestedQueryCost for each query and
+// corrects it: limiter.Answer carries requestedQueryCost for each query and
 // page size, and limiter.Bound prefers it from then on.
 const (
 	connectionCost = 3

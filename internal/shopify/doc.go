@@ -4,7 +4,7 @@
 //	Client.read        a few tries in this process, for reads only
 //	  Client.call      one try; a second one after a 401, with a new token
 //	    breaker.Allow  open: *Error of KindOpen, with the time of the next try
-//	      limiter.Wait by the bound of the query's cost; too long: KindBudget
+//	      limiter.Acquire by the bound of the query's cost; too long: KindBudget
 //	        http.Client
 //
 // What came of a call is an *Error or nil, and Judge says for each what the

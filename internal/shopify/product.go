@@ -27,8 +27,10 @@ const rounds = 4
 // state of the product: when it changes on the way the reading starts again, and
 // after some rounds ends with KindChanging.
 func (c *Client) Product(ctx context.Context, name string, class limiter.Class, id int64) (*catalog.Product, error) {
-	if err := c.teach(ctx, name); err != nil { // the budget decides how large the pages are
-		return nil, err
+	if snap, ok := c.o.Limiter.Snapshot(name); ok && snap.Untaught { // the budget decides how large the pages are
+		if err := c.call(ctx, name, class, c.queries["Shop"].call(nil), &struct{}{}); err != nil {
+			return nil, err
+		}
 	}
 	for round := 1; ; round++ {
 		n, whole, err := c.productOnce(ctx, name, class, id, c.sizes(name))
