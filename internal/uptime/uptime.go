@@ -3,6 +3,7 @@
 package uptime
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"time"
@@ -39,4 +40,16 @@ func (r Reading) Since(then Reading) (passed int64, known bool) {
 	}
 	const far = 1 << 61 // 73 years
 	return min(max(min(r.Up-then.Up, r.Wall-then.Wall), 0), far), true
+}
+
+// Sleep waits for d and reports whether ctx let it.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
