@@ -43,23 +43,18 @@ func (r *record) fields(f *boltfile.Fields) {
 }
 
 func (r *record) encode(key []byte) []byte {
-	f := boltfile.WriteFields(64 + len(r.reason))
-	r.fields(f)
-	return boltfile.Seal("breaker", key, f.Bytes())
+	return boltfile.SealFields("breaker", key, r.fields)
 }
 
 func decodeRecord(key, in []byte) (r record, err error) {
-	content, err := boltfile.UnsealOr(binary.LittleEndian, nil, "breaker", key, in)
-	if err != nil {
-		return r, err
-	}
-	f := boltfile.ReadFields(content)
-	r.fields(f)
-	if r.state < 0 || r.state > int64(StateHalfOpen) || r.hand < 0 || r.hand > int64(HeldClosed) ||
-		r.left < 0 || r.wait < r.left || r.trips < 0 {
-		f.Refuse()
-	}
-	return r, f.Err()
+	err = boltfile.UnsealFields(binary.LittleEndian, nil, "breaker", key, in, func(f *boltfile.Fields) {
+		r.fields(f)
+		if r.state < 0 || r.state > int64(StateHalfOpen) || r.hand < 0 || r.hand > int64(HeldClosed) ||
+			r.left < 0 || r.wait < r.left || r.trips < 0 {
+			f.Refuse()
+		}
+	})
+	return r, err
 }
 
 // write puts the present state of c on disk. Writes are one after the other and
@@ -130,7 +125,7 @@ func (b *Breaker) load() error {
 			return err
 		}
 		// noted again as of now, so that a process that dies over and over does
-		// not start every wait anew
+		// not start every wait again
 		written := b.opts.Uptime.Read()
 		for _, shop := range b.shops {
 			for _, c := range shop {

@@ -68,7 +68,7 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (*Grant, error) {
 	if dl, ok := ctx.Deadline(); ok && dl.Before(limit) {
 		limit, cause = dl, context.DeadlineExceeded
 	}
-	g, err := l.line(c, limit.Sub(start), cause)
+	g, err := l.line(c, start, limit, cause)
 	if err != nil || g.ready == nil {
 		return g, err
 	}
@@ -102,11 +102,11 @@ func (l *Limiter) Acquire(ctx context.Context, c Call) (*Grant, error) {
 }
 
 // line is the call's grant, or its place in the queue: then it has a ready. A call
-// whose turn comes later than within patience gets an error.
-func (l *Limiter) line(c Call, patience time.Duration, cause error) (*Grant, error) {
+// whose turn comes after limit gets an error.
+func (l *Limiter) line(c Call, now, limit time.Time, cause error) (*Grant, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, t := l.shop(c.Shop)
+	s, t := l.shop(c.Shop, now)
 	if s == nil {
 		return nil, ErrClosed
 	}
@@ -129,7 +129,7 @@ func (l *Limiter) line(c Call, patience time.Duration, cause error) (*Grant, err
 		s.limited(g)
 	}
 	if len(s.flight) == 0 && !s.due {
-		if at, ok := s.turn(t, g); ok && at-t > int64(patience) {
+		if at, ok := s.turn(t, g); ok && at > l.tick(limit) {
 			return nil, s.giveUp(t, g, cause)
 		}
 	}
@@ -185,10 +185,10 @@ const (
 // Settle ends the call, at the moment when its answer was received. Only the
 // first time counts.
 func (g *Grant) Settle(a Answer) {
-	s, l := g.s, g.s.l
+	s, l, now := g.s, g.s.l, time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := s.enter(l.tick(time.Now()))
+	t := s.enter(l.tick(now))
 	if !a.Until.IsZero() {
 		s.limited(g)
 		if p := min(l.tick(a.Until), t+int64(l.opts.MaxPenalty)); p > s.penalty {

@@ -40,7 +40,7 @@ func benchLimiter(b *testing.B, o Options, shops []string) *Limiter {
 			for _, name := range part {
 				l.Snapshot(name)
 				l.mu.Lock()
-				s, t := l.shop(name)
+				s, t := l.shop(name, time.Now())
 				s.log.expire(t + s.log.span)
 				s.probed = -never // nobody answers it
 				l.mu.Unlock()

@@ -80,14 +80,15 @@ func (l *Limiter) tick(now time.Time) int64 {
 	return min(max(int64(now.Sub(l.base)), -far), far)
 }
 
-// shop finds a shop, loading or making it, and enters the present: t. nil when
-// the limiter is closed. Needs l.mu.
-func (l *Limiter) shop(name string) (s *shop, t int64) {
+// shop finds a shop, loading or making it, and enters now. nil when the limiter is
+// closed. Needs l.mu.
+func (l *Limiter) shop(name string, now time.Time) (*shop, int64) {
 	if l.closed {
 		return nil, 0
 	}
-	t = l.tick(time.Now())
-	if s = l.shops[name]; s == nil {
+	t := l.tick(now)
+	s := l.shops[name]
+	if s == nil {
 		s = newShop(l, name, t)
 		l.shops[name] = s
 		if s.load(t) {
@@ -101,7 +102,7 @@ func (l *Limiter) shop(name string) (s *shop, t int64) {
 func (l *Limiter) Lift(shop string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s, t := l.shop(shop); s != nil {
+	if s, t := l.shop(shop, time.Now()); s != nil {
 		if s.penalty > t {
 			s.penalty = t
 			s.request(0)

@@ -88,14 +88,14 @@ func (l *Limiter) settled() {
 func (l *Limiter) mute() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, _ := l.shop(shopA)
+	s, _ := l.shop(shopA, time.Now())
 	s.probed = -never
 }
 
 func (l *Limiter) wantsProbe() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, t := l.shop(shopA)
+	s, t := l.shop(shopA, time.Now())
 	return s.untaught(t)
 }
 
@@ -214,7 +214,7 @@ func only(l *Limiter, class Class, cost int) bool {
 func teach(t testing.TB, l *Limiter, st ThrottleStatus) {
 	t.Helper()
 	l.mu.Lock()
-	if s, _ := l.shop(shopA); s.probed == -never {
+	if s, _ := l.shop(shopA, time.Now()); s.probed == -never {
 		s.probed = never
 	}
 	l.mu.Unlock()

@@ -55,21 +55,16 @@ func (r *record) fields(f *boltfile.Fields) {
 }
 
 func (r *record) encode(shop string) []byte {
-	f := boltfile.WriteFields(160 + 12*len(r.log))
-	r.fields(f)
-	return boltfile.Seal("limiter", []byte(shop), f.Bytes())
+	return boltfile.SealFields("limiter", []byte(shop), r.fields)
 }
 
 func decodeRecord(shop string, b []byte) (r record, err error) {
-	content, err := boltfile.UnsealOr(binary.LittleEndian, nil, "limiter", []byte(shop), b)
-	if err != nil {
-		return r, err
-	}
-	f := boltfile.ReadFields(content)
-	if r.fields(f); !r.sane() {
-		f.Refuse()
-	}
-	return r, f.Err()
+	err = boltfile.UnsealFields(binary.LittleEndian, nil, "limiter", []byte(shop), b, func(f *boltfile.Fields) {
+		if r.fields(f); !r.sane() {
+			f.Refuse()
+		}
+	})
+	return r, err
 }
 
 // sane refuses numbers that no writer of ours makes.

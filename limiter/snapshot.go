@@ -28,7 +28,7 @@ type Snapshot struct {
 func (l *Limiter) Snapshot(name string) (Snapshot, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s, t := l.shop(name)
+	s, t := l.shop(name, time.Now())
 	if s == nil {
 		return Snapshot{}, false
 	}

@@ -18,7 +18,7 @@
 //	|                                   v
 //	+------------------------------- dead <--- Bury
 //	               Retry            Permanent, attempts used up,
-//	                                three times in hand when the process ended
+//	                                three times leased when the process ended
 //
 // What it promises:
 //
@@ -29,12 +29,12 @@
 //   - Before a handler is called, the attempt and the time of the next one are on
 //     disk. Attempts never exceed Options.MaxAttempts. A restart never shortens a
 //     wait. A job may run twice: its effect has to bear that.
-//   - A job in hand when the process died is due at once at the next Open, without
+//   - A job leased when the process died is due at once at the next Open, without
 //     an attempt; the third time it is dead with class "crash".
 //   - A kind without a worker waits and is counted; nothing else happens to it.
 //   - One job of a kind and key runs at a time, and at most one waits.
 //   - A handler that does not return in its time, nor when its context ends, holds
-//     up neither its kind nor Close. Its job stays in hand: nothing of it may run
+//     up neither its kind nor Close. Its job stays leased: nothing of it may run
 //     twice at once.
 //   - Dead letters are never trimmed. Ids are never used twice.
 //   - A damaged file is set aside and replaced, at Open and while running, and

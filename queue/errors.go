@@ -10,7 +10,7 @@ import (
 var (
 	// ErrUnavailable is returned when the file can't take or give anything right
 	// now (disk full, failed sync, damage just found). The cause is wrapped. The
-	// queue recovers by itself; the caller may try again.
+	// queue recovers; the caller may try again.
 	ErrUnavailable = errors.New("queue is unavailable")
 	// ErrClosed is returned after Close was called.
 	ErrClosed = errors.New("queue is closed")
@@ -31,7 +31,7 @@ const (
 	ClassConflict   Class = "conflict"   // the state on one side does not allow it
 	ClassStorage    Class = "storage"    // our own store failed
 	ClassBug        Class = "bug"        // a handler panicked
-	ClassCrash      Class = "crash"      // the process ended three times with the job in hand
+	ClassCrash      Class = "crash"      // the process ended three times with the job leased
 	ClassPoison     Class = "poison"     // the payload can't be understood
 	ClassDamaged    Class = "damaged"    // the payload on disk is not what was written
 	ClassUnknown    Class = "unknown"    // a handler's error carried no class

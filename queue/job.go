@@ -11,7 +11,7 @@ type State string
 
 const (
 	Waiting State = "waiting" // due now or later
-	Leased  State = "leased"  // a handler has it in hand
+	Leased  State = "leased"  // a handler works at it
 	Dead    State = "dead"    // kept for a person, or for a later success to resolve
 )
 
@@ -38,7 +38,7 @@ type NewJob struct {
 	// Kind names the worker that handles it: 1 to 64 bytes, no NUL.
 	Kind string
 	// Key makes jobs of a kind one: while a job with the same kind and key is
-	// waiting, a new one only replaces its payload and labels. A job in hand does
+	// waiting, a new one only replaces its payload and labels. A leased job does
 	// not coalesce: the new one waits beside it and runs after it. "" never
 	// coalesces. At most 512 bytes, no NUL.
 	//
@@ -97,7 +97,7 @@ type Job struct {
 	// Snoozes counts how often a handler put it back without an attempt.
 	Snoozes int `json:"snoozes"`
 	// Reclaims counts how often the process ended, since the job's last attempt
-	// that ended by itself, with the job in hand.
+	// that ended, with the job leased.
 	Reclaims int `json:"reclaims"`
 	// Coalesced counts the later jobs that this one stands for.
 	Coalesced int `json:"coalesced"`

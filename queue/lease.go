@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// lease takes up to n due jobs of a kind in hand: the attempt and the time of
+// lease leases up to n due jobs of a kind: the attempt and the time of
 // the next one are written with this transaction, before any handler is called.
 func (t *txn) lease(kind string, n int) []Job {
 	if n <= 0 {
@@ -27,8 +27,8 @@ func (t *txn) lease(kind string, n int) []Job {
 		switch {
 		case !ok || len(k) != len(prefix)+16 || err != nil || r.state != Waiting || r.dueAt != due || r.kind != kind:
 			stray = append(stray, bytes.Clone(k))
-		case t.inHand(id), r.key != "" && t.q.busy[busyKey(&r)] != 0:
-			// Runs after the one in hand, whose end wakes this kind.
+		case t.leased(id), r.key != "" && t.q.busy[busyKey(&r)] != 0:
+			// Runs after the leased one, whose end wakes this kind.
 		default:
 			ready = append(ready, r)
 		}
@@ -59,7 +59,7 @@ func (t *txn) lease(kind string, n int) []Job {
 	return jobs
 }
 
-// take moves one job in hand.
+// take leases one job.
 func (t *txn) take(r *record, payload []byte) Job {
 	before := *r
 	t.change(r, func(r *record) {
@@ -80,23 +80,23 @@ func (t *txn) take(r *record, payload []byte) Job {
 
 func busyKey(r *record) string { return r.kind + "\x00" + r.key }
 
-func (t *txn) inHand(id uint64) bool { _, ok := t.q.held[id]; return ok }
+func (t *txn) leased(id uint64) bool { _, ok := t.q.held[id]; return ok }
 
-// hold notes in memory that a job is in hand, or no more; a failed commit undoes it.
-func (t *txn) hold(before record, inHand bool) {
-	set := func(inHand bool) {
-		if inHand {
+// hold notes in memory that a job is leased, or no more; a failed commit undoes it.
+func (t *txn) hold(before record, leased bool) {
+	set := func(leased bool) {
+		if leased {
 			t.q.held[before.id], t.q.busy[busyKey(&before)] = before, before.id
 		} else {
 			delete(t.q.held, before.id)
 			delete(t.q.busy, busyKey(&before))
 		}
 	}
-	set(inHand)
-	t.undo = append(t.undo, func() { set(!inHand) })
+	set(leased)
+	t.undo = append(t.undo, func() { set(!leased) })
 }
 
-// letGo is hold for a job that was in hand.
+// letGo ends the lease of a job in memory.
 func (t *txn) letGo(before record) {
 	t.hold(before, false)
 	if before.key != "" && t.waiter(before.kind, before.key) != 0 {

@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// doubleClick is for how long after a retry another one of the same job is taken
-// for the same click.
+// doubleClick is how long after a retry another one of the same job counts as the
+// same click.
 const doubleClick = 3 * time.Second
 
 // sweepBatch is how many jobs the calls that touch many do in one transaction.
@@ -19,7 +19,7 @@ const sweepBatch = 500
 
 // Retry makes jobs due now and returns how many it changed. A dead letter starts
 // over with no attempts spent and keeps its history; a waiting job keeps its
-// attempts. A job in hand, one already due, an unknown id, and a second click
+// attempts. A leased job, one already due, an unknown id, and a second click
 // within 3 s change nothing and are not counted.
 func (q *Queue) Retry(ctx context.Context, ids ...uint64) (n int, err error) {
 	return call(ctx, q, "retry", 256*len(ids), func(t *txn) int { return t.each(ids, (*txn).retry) })
@@ -57,7 +57,7 @@ func (t *txn) retry(id uint64) bool {
 }
 
 // Discard deletes waiting jobs and dead letters for good and returns how many.
-// A job in hand is left alone, as is an unknown id.
+// A leased job is left alone, as is an unknown id.
 func (q *Queue) Discard(ctx context.Context, ids ...uint64) (n int, err error) {
 	return call(ctx, q, "discard", 256*len(ids), func(t *txn) int { return t.each(ids, (*txn).discard) })
 }

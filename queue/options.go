@@ -29,7 +29,7 @@ type Options struct {
 	CompactAbove int64
 	// Logger gets deaths, reclaims, damage. Never a payload. Nil: none.
 	Logger *slog.Logger
-	// OnCommit, when set, is told of each commit by the goroutine that writes; it
+	// OnCommit, when set, is called after each commit by the goroutine that writes; it
 	// must return at once and must not call the queue.
 	OnCommit func(Commit)
 

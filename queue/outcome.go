@@ -69,7 +69,7 @@ func (q *Queue) call(ctx context.Context, h Handler, j Job) (out outcome) {
 	return judge(ctx, h(ctx, j))
 }
 
-// finish records what became of a job in hand.
+// finish records what became of a leased job.
 func (t *txn) finish(id uint64, out outcome) {
 	before, ok := t.q.held[id]
 	if !ok {
@@ -126,7 +126,7 @@ func (r *record) giveBack(before *record) {
 	r.attempts, r.firstAt, r.lastAt = before.attempts, before.firstAt, before.lastAt
 }
 
-// restore makes a job in hand wait as it did before.
+// restore makes a leased job wait as it did before.
 func (t *txn) restore(r, before *record) {
 	t.change(r, func(r *record) {
 		r.giveBack(before)
@@ -134,7 +134,7 @@ func (t *txn) restore(r, before *record) {
 	})
 }
 
-// returnAll puts back every job in hand. One that had its time and is stuck has
+// returnAll puts back every leased job. One that had its time and is stuck has
 // failed.
 func (t *txn) returnAll() {
 	for id, before := range t.q.held {

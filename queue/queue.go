@@ -50,8 +50,8 @@ type Queue struct {
 	closed     chan struct{} // closed when Close has ended
 }
 
-// Open opens the queue's file, making it when there is none. Jobs that were in
-// hand when the last process ended are due at once. A damaged file is set aside
+// Open opens the queue's file, making it when there is none. Jobs that were
+// leased when the last process ended are due at once. A damaged file is set aside
 // (see Quarantined). Errors: boltfile.ErrNewer, boltfile.ErrLocked, and what the system
 // says when the file can't be reached.
 func Open(o Options) (*Queue, error) {
@@ -102,7 +102,7 @@ func open(o Options, now time.Time) (*Queue, error) {
 }
 
 // Close refuses new calls, cancels the contexts of running handlers, waits for
-// those that are not stuck, puts back the jobs still in hand without an attempt,
+// those that are not stuck, puts back the jobs still leased without an attempt,
 // unless they had their time, and closes the file. A handler that returns later is
 // not heard.
 func (q *Queue) Close() error {
@@ -122,7 +122,7 @@ func (q *Queue) Close() error {
 	q.in.put(back)
 	if err := <-back.done; err != nil {
 		// The next Open finds them.
-		q.log.Warn("jobs in hand could not be put back", "error", err)
+		q.log.Warn("leased jobs could not be put back", "error", err)
 	}
 	q.in.close()
 	<-q.stopped

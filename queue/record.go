@@ -87,26 +87,22 @@ func (r *record) fields(f *boltfile.Fields) {
 }
 
 func (r *record) encode() []byte {
-	f := boltfile.WriteFields(256 + len(r.reason) + len(r.firstError) + len(r.lastError))
-	r.fields(f)
-	return boltfile.Seal(recordTable, idKey(r.id), f.Bytes())
+	return boltfile.SealFields(recordTable, idKey(r.id), r.fields)
 }
 
 // decodeRecord reads a record; nothing in it refers to b afterwards. The error
 // says that it can't be understood; the bytes tell no more.
-func decodeRecord(id uint64, b []byte) (record, error) {
-	r, key := record{id: id}, idKey(id)
-	content, err := boltfile.UnsealOr(binary.BigEndian, key, recordTable, key, b)
-	if err != nil {
-		return record{}, err
-	}
-	f := boltfile.ReadFields(content)
-	r.fields(f)
-	if r.state == "" || r.kind == "" || len(r.kind) > MaxKind || len(r.key) > MaxKey ||
-		strings.IndexByte(r.kind, 0) >= 0 || strings.IndexByte(r.key, 0) >= 0 {
-		f.Refuse()
-	}
-	return r, f.Err()
+func decodeRecord(id uint64, b []byte) (r record, err error) {
+	r.id = id
+	key := idKey(id)
+	err = boltfile.UnsealFields(binary.BigEndian, key, recordTable, key, b, func(f *boltfile.Fields) {
+		r.fields(f)
+		if r.state == "" || r.kind == "" || len(r.kind) > MaxKind || len(r.key) > MaxKey ||
+			strings.IndexByte(r.kind, 0) >= 0 || strings.IndexByte(r.key, 0) >= 0 {
+			f.Refuse()
+		}
+	})
+	return r, err
 }
 
 // stamp is the stored form of an instant; times outside of 1970 to 2262 are

@@ -10,7 +10,7 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// maxReclaims is how often a job may be in hand when the process ends before it
+// maxReclaims is how often a job may be leased when the process ends before it
 // is dead.
 const maxReclaims = 3
 
@@ -35,14 +35,14 @@ func (q *Queue) update(fn func(t *txn) error, now time.Time) error {
 // survey is what reading all records found.
 type survey struct {
 	mem        memory
-	leased     []uint64 // in hand, as far as the file knows
+	leased     []uint64 // as far as the file knows
 	ahead      []uint64 // waits set at a time that is still to come
 	bad        [2][][]byte
 	indexWrong bool
 }
 
-// load reads the file into memory and mends what the last run left: jobs in
-// hand, waits from a clock that was ahead, records that can't be understood,
+// load reads the file into memory and mends what the last run left: leased
+// jobs, waits from a clock that was ahead, records that can't be understood,
 // indexes that do not fit. While q.restarted the leases are those of an earlier
 // process; else those without a running handler are from commits whose outcome was
 // not known. On error what is in memory stays stale.
@@ -183,7 +183,7 @@ func entries(b *bbolt.Bucket) (n int) {
 	return n
 }
 
-// rebuildIndexes makes due, keys and deadkeys anew from the records. Counts are
+// rebuildIndexes makes due, keys and deadkeys again from the records. Counts are
 // left to the survey that follows.
 func (t *txn) rebuildIndexes() {
 	tx := t.jobs.Tx()
@@ -224,7 +224,7 @@ func (t *txn) rebuildIndexes() {
 	t.dirty = true
 }
 
-// reclaim puts back a job that nobody has in hand any more, without an attempt.
+// reclaim puts back a job that nobody works at any more, without an attempt.
 func (t *txn) reclaim(id uint64, restarted bool) {
 	r, ok := t.get(id)
 	if !ok || r.state != Leased {

@@ -84,7 +84,7 @@ type Counters struct {
 	Retried   uint64 // failed attempts with another to come
 	Snoozed   uint64 // put back by a handler
 	Died      uint64 // became dead letters
-	Reclaimed uint64 // in hand when the process ended
+	Reclaimed uint64 // leased when the process ended
 	Redriven  uint64 // brought back from the dead
 	Resolved  uint64 // dead letters mended by a later success
 	Discarded uint64 // deleted by a person

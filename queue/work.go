@@ -137,7 +137,7 @@ func (w *worker) dispatch(ctx context.Context, running *sync.WaitGroup) {
 	}
 }
 
-// leaseAndStart takes as many due jobs in hand as there are free handlers when
+// leaseAndStart leases as many due jobs as there are free handlers when
 // the writer comes to it, in one commit, and starts them.
 func (w *worker) leaseAndStart(ctx context.Context, running *sync.WaitGroup) error {
 	var jobs []Job
@@ -223,7 +223,7 @@ func (w *worker) settle(j Job, out outcome, free func()) {
 	free()
 	poke(w.wake)
 	for pause := 100 * time.Millisecond; ok && <-o.done != nil; pause = min(2*pause, maxRetryPause) {
-		// The job stays in hand until its outcome is on disk; should the process
+		// The job stays leased until its outcome is on disk; should the process
 		// end before, it runs again.
 		if w.q.isClosing() {
 			return // Close puts it back

@@ -9,7 +9,7 @@ import (
 	"stockroom/internal/boltfile"
 )
 
-// failPause is for how long calls fail at once after a failed commit, so that a
+// failPause is how long calls fail at once after a failed commit, so that a
 // full disk is not asked by every caller.
 const failPause = 200 * time.Millisecond
 

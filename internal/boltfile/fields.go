@@ -16,25 +16,35 @@ type Fields struct {
 	bad     bool
 }
 
-// WriteFields returns Fields that write into a buffer of about that size.
-func WriteFields(size int) *Fields { return &Fields{b: make([]byte, 0, size)} }
+// SealFields is Seal of fields, which fields writes.
+func SealFields(table string, key []byte, fields func(*Fields)) []byte {
+	f := &Fields{b: make([]byte, 0, 256)}
+	fields(f)
+	return Seal(table, key, f.b)
+}
 
-// ReadFields returns Fields that read content.
-func ReadFields(content []byte) *Fields { return &Fields{b: content, reading: true} }
+// UnsealFields is UnsealOr of fields, which fields reads. The error is ErrRecord too
+// when they are not exactly the content.
+func UnsealFields(order binary.ByteOrder, place []byte, table string, key, raw []byte, fields func(*Fields)) error {
+	content, err := UnsealOr(order, place, table, key, raw)
+	if err != nil {
+		return err
+	}
+	f := &Fields{b: content, reading: true}
+	fields(f)
+	return f.err()
+}
 
-// Bytes is what was written.
-func (f *Fields) Bytes() []byte { return f.b }
-
-// Refuse says that what was read can't be.
-func (f *Fields) Refuse() { f.bad, f.b = true, nil }
-
-// Err is ErrRecord when the content was not exactly the fields that were read.
-func (f *Fields) Err() error {
-	if f.bad || f.reading && len(f.b) > 0 {
+// err is ErrRecord when the content was not exactly the fields that were read.
+func (f *Fields) err() error {
+	if f.bad || len(f.b) > 0 {
 		return ErrRecord
 	}
 	return nil
 }
+
+// Refuse says that what was read can't be.
+func (f *Fields) Refuse() { f.bad, f.b = true, nil }
 
 // Raw is bytes of a known number.
 func (f *Fields) Raw(p []byte) {

@@ -296,7 +296,7 @@ func (o Opened) Mend() (fresh Opened, err error) {
 	return fresh, nil
 }
 
-// reopen gives up a handle that has shown damage and opens the file anew, which
+// reopen gives up a handle that has shown damage and opens the file again, which
 // is set aside when it is damaged; nothing is when its name or directory lead to
 // something else by now. After an error it may be called again.
 func (o Opened) reopen() (Opened, error) {

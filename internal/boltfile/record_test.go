@@ -131,21 +131,21 @@ func TestFieldsAreReadAsTheyWereWritten(t *testing.T) {
 			Four: [4]byte(rapid.SliceOfN(rapid.Byte(), 4, 4).Draw(t, "raw")), Text: rapid.StringN(0, 20, 20).Draw(t, "text"),
 			Labels: rapid.MapOfN(short, short, 0, 3).Draw(t, "labels"), Rest: rapid.String().Draw(t, "rest"),
 		}
-		out := WriteFields(0)
+		out := &Fields{}
 		want.fields(out)
 		var got all
-		in := ReadFields(out.Bytes())
+		in := &Fields{b: out.b, reading: true}
 		got.fields(in)
-		if err := in.Err(); err != nil {
+		if err := in.err(); err != nil {
 			t.Fatal(err)
 		}
 		if diff := gocmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
 			t.Error(diff)
 		}
-		whole := out.Bytes()[:len(out.Bytes())-len(want.Rest)]
-		in = ReadFields(whole[:rapid.IntRange(0, len(whole)-1).Draw(t, "cut")])
+		whole := out.b[:len(out.b)-len(want.Rest)]
+		in = &Fields{b: whole[:rapid.IntRange(0, len(whole)-1).Draw(t, "cut")], reading: true}
 		got.fields(in)
-		if in.Err() == nil {
+		if in.err() == nil {
 			t.Error("fields that were cut were read")
 		}
 	})
@@ -165,9 +165,9 @@ func TestFieldsBeyondTheirLimitsAreRefused(t *testing.T) {
 		"a long label":         func(f *Fields) { f.Labels(&long, 9, 9) },
 		"more than there is":   func(f *Fields) {},
 	} {
-		out := WriteFields(0)
+		out := &Fields{}
 		write(out)
-		in := ReadFields(out.Bytes())
+		in := &Fields{b: out.b, reading: true}
 		var a all
 		switch name {
 		case "a byte":
@@ -183,7 +183,7 @@ func TestFieldsBeyondTheirLimitsAreRefused(t *testing.T) {
 		default:
 			in.Labels(&a.Labels, 3, 5)
 		}
-		if in.Err() == nil {
+		if in.err() == nil {
 			t.Errorf("%s beyond its limit was read as %+v", name, a)
 		}
 	}

@@ -14,7 +14,7 @@
 //   - Every file is known by the dir's handle (package folder): a dir that is moved
 //     away is noticed by Check, and nothing is done in another one at its path.
 //     What is no regular file in place of a store's refuses the start; in place of
-//     a file that only serves us it is told and left alone. Nothing is waited for.
+//     a file that only serves us it is reported and left alone. Nothing is waited for.
 //   - admin.json appears whole or not at all. One that a dead server left is
 //     recognised by the lock that nobody holds.
 //

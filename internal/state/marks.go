@@ -42,9 +42,8 @@ func (s *Store) NoteCatalogueLost(lost bool) error {
 // Watermark returns the newest change that was noted; zero: none was. A
 // catalogue whose newest change is older has lost something.
 func (s *Store) Watermark() Watermark {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.marks.rows[changeMark]
+	mark, _ := row(s, s.marks, changeMark)
+	return mark
 }
 
 // Run is the last run of a schedule.
@@ -86,10 +85,7 @@ func (s *Store) RunFinished(shop, name string, at time.Time, failed string) erro
 
 // Run returns the last run of a schedule; false: it never ran.
 func (s *Store) Run(shop, name string) (Run, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	r, ok := s.runs.rows[runKey(shop, name)]
-	return r, ok
+	return row(s, s.runs, runKey(shop, name))
 }
 
 // maxValue bounds one value of Put, in bytes: all of them are kept in memory.
@@ -130,9 +126,7 @@ func (s *Store) Note(namespace, name string, value []byte) {
 
 // Get returns a value; false: there is none.
 func (s *Store) Get(namespace, name string) ([]byte, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	v, ok := s.values.rows[namespace+"/"+name]
+	v, ok := row(s, s.values, namespace+"/"+name)
 	return slices.Clone(v), ok
 }
 

@@ -49,16 +49,13 @@ func (s *Store) ForgetShop(domain string) error {
 
 // eraseKey is the value that says that the file may still hold dropped secrets in
 // free pages. It is stored with the change that drops them and goes when the file
-// was written anew, so a crash in between loses nothing: Open does the rest.
+// was written again, so a crash in between loses nothing: Open does the rest.
 const eraseKey = "erase/file"
 
 // erase puts a new file in the old one's place when that is owed. The new one
 // holds no page of the old one that was free.
 func (s *Store) erase() error {
-	s.mu.RLock()
-	_, owed := s.values.rows[eraseKey]
-	s.mu.RUnlock()
-	if !owed {
+	if _, owed := row(s, s.values, eraseKey); !owed {
 		return nil
 	}
 	if err := s.file.rewrite(); err != nil {

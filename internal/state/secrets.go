@@ -14,30 +14,17 @@ func (s *Store) Secrets(domain string) [][]byte {
 	defer s.mu.RUnlock()
 	r, _ := s.effective(domain)
 	var secrets [][]byte
-	for _, named := range r.secrets() {
-		secrets = append(secrets, []byte(named.secret))
+	add := func(secret string) {
+		if secret != "" {
+			secrets = append(secrets, []byte(secret))
+		}
+	}
+	add(r.APISecret)
+	add(r.PreviousSecret)
+	for _, name := range slices.Sorted(maps.Keys(r.Further)) {
+		add(r.Further[name])
 	}
 	return secrets
-}
-
-// namedSecret is a secret and what it is to its shop.
-type namedSecret struct{ role, secret string }
-
-// String keeps the plain value out of every message.
-func (n namedSecret) String() string { return n.role }
-
-// Roles of secrets; a further one has its own name.
-const (
-	RoleCurrent  = "current"
-	RolePrevious = "previous"
-)
-
-func (r credentialRecord) secrets() []namedSecret {
-	all := []namedSecret{{RoleCurrent, r.APISecret}, {RolePrevious, r.PreviousSecret}}
-	for _, name := range slices.Sorted(maps.Keys(r.Further)) {
-		all = append(all, namedSecret{name, r.Further[name]})
-	}
-	return slices.DeleteFunc(all, func(n namedSecret) bool { return n.secret == "" })
 }
 
 // Prune drops the secrets of shops removed KeepRemovedSecrets ago, from the

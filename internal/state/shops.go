@@ -53,7 +53,7 @@ type Pause struct {
 	Detail    string      `json:"detail,omitempty"` // the scope that is missing, for example
 	Words     string      `json:"words,omitempty"`  // the step that failed, a part of a sentence
 	Since     time.Time   `json:"since,omitzero"`
-	NextProbe time.Time   `json:"next_probe,omitzero"` // zero: not by itself
+	NextProbe time.Time   `json:"next_probe,omitzero"` // zero: nobody looks
 }
 
 // Paused reports whether calls wait.
@@ -258,9 +258,7 @@ func (s *Store) declare(b *batch) {
 // that was lost with a damaged file: nothing may be synced until SetSelection
 // has said it again.
 func (s *Store) Selection(domain string) (sel catalog.Selection, known bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	sel, known = s.selections.rows[domain]
+	sel, known = row(s, s.selections, domain)
 	return cloned(sel), known
 }
 

@@ -303,9 +303,7 @@ func (s *Store) setAside(moved, reason string) {
 
 // Damage returns what last happened to the file, until it is acknowledged.
 func (s *Store) Damage() (Damage, bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	d, ok := s.damages.rows[lastDamage]
+	d, ok := row(s, s.damages, lastDamage)
 	d.Records = slices.Clone(d.Records)
 	return d, ok
 }

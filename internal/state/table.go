@@ -75,6 +75,15 @@ func (t *table[T]) save(root *bbolt.Bucket, sum *sum) error {
 
 func (t *table[T]) clear() { clear(t.rows) }
 
+// row returns a table's record; false: there is none. What it refers to must not be
+// changed.
+func row[T any](s *Store, t *table[T], key string) (T, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	v, there := t.rows[key]
+	return v, there
+}
+
 // batch is a set of changes that happen together.
 type batch struct {
 	steps []step
