@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/limiter"
 	"stockroom/store"
 )
@@ -16,17 +17,9 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 		return err
 	}
 	read := store.Read{Shop: t.Shop, Source: "fetch", Started: started}
-	var res store.Result
-	if p == nil {
-		if res, err = s.o.Store.PutGone(ctx, read, t.ID); err != nil {
-			return fmt.Errorf("store the end of product %d: %w", t.ID, err)
-		}
-	} else {
-		list, err := s.o.Store.PutFetched(ctx, read, p)
-		if err != nil {
-			return fmt.Errorf("store product %d: %w", t.ID, err)
-		}
-		res = list[0]
+	res, err := s.put(ctx, read, t.ID, p)
+	if err != nil {
+		return err
 	}
 	if err := asStored(res, time.Now()); err != nil { // the row of the wish stays, so the job does too
 		return err
@@ -35,6 +28,21 @@ func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) er
 	s.answer(ctx, t, started, "a later fetch read its product")
 	s.nothingLeft(ctx, t.Shop)
 	return nil
+}
+
+// put stores what a read of the shop showed; nil: it has no such product.
+func (s *Syncer) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) (res store.Result, err error) {
+	if p == nil {
+		if res, err = s.o.Store.PutGone(ctx, read, id); err != nil {
+			err = fmt.Errorf("store the end of product %d: %w", id, err)
+		}
+		return res, err
+	}
+	list, err := s.o.Store.PutFetched(ctx, read, p)
+	if err != nil {
+		return res, fmt.Errorf("store product %d: %w", id, err)
+	}
+	return list[0], nil
 }
 
 // nothingLeft wants a comparison once everything was brought that the newest one

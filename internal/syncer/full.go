@@ -49,10 +49,10 @@ func (r *run) full(ctx context.Context) error {
 	if err := r.phase(ctx, phaseRepairing); err != nil {
 		return err
 	}
-	if err := r.each(ctx, doubtful, r.bringDoubtful); err != nil {
+	if err := r.readSeen(ctx, doubtful, true); err != nil {
 		return err
 	}
-	if err := r.bringWanted(ctx); err != nil {
+	if err := r.readWanted(ctx); err != nil {
 		return err
 	}
 	if unproven != nil {
@@ -61,12 +61,12 @@ func (r *run) full(ctx context.Context) error {
 	if err := r.allSeen(ctx, op); err != nil {
 		return err
 	}
-	if r.owes() == 0 {
+	if r.queued == 0 {
 		if err := r.sweep(ctx); err != nil {
 			return err
 		}
 	}
-	missed := r.owes()
+	missed := r.queued
 	if err := r.catchUp(ctx); err != nil {
 		return err
 	}
@@ -92,13 +92,6 @@ func (r *run) full(ctx context.Context) error {
 		r.mend(ctx)
 	}
 	return nil
-}
-
-// owes is how many products the run has left to the queue.
-func (r *run) owes() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.owed
 }
 
 // errUnproven says that a result was not shown to be whole. Nothing may be
@@ -147,30 +140,27 @@ func (r *run) rewind(ctx context.Context) error {
 	if err := r.s.dropSorted(func(run int64) bool { return run == r.row.ID }); err != nil {
 		return fmt.Errorf("remove the sort file: %w", err)
 	}
-	r.mu.Lock()
-	r.row.Offset, r.row.Mark = 0, ""
-	r.row.Read, r.row.Objects, r.row.Bytes = 0, 0, 0
-	r.mu.Unlock()
+	r.show(func(row *store.SyncRun) {
+		row.Offset, row.Mark = 0, ""
+		row.Read, row.Objects, row.Bytes = 0, 0, 0
+	})
 	return r.save(ctx)
 }
 
-// bringSeen reads one product of the catalogue by itself and notes that the run
-// has seen it.
-func (r *run) bringSeen(ctx context.Context, id int64) error {
-	return r.bring(ctx, id, "a full sync did not show it whole, and it could not be read", r.putSeen(id, false))
+// readSeen reads products one by one and notes that the run has seen them.
+// doubtful are those that the result did not show whole.
+func (r *run) readSeen(ctx context.Context, ids []int64, doubtful bool) error {
+	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
+		return r.readOne(ctx, id, "a full sync did not show it whole, and it could not be read", r.putSeen(id, doubtful))
+	})
 }
 
-// bringDoubtful does so for one that the result did not show whole.
-func (r *run) bringDoubtful(ctx context.Context, id int64) error {
-	return r.bring(ctx, id, "a full sync did not show it whole, and it could not be read", r.putSeen(id, true))
-}
-
-// bringWanted reads the products of which the result does not tell everything,
+// readWanted reads the products of which the result does not tell everything,
 // such as the order of images where lines were mixed. They are wanted since they
 // were stored, so none is forgotten. The queue works on them too, from the oldest
 // wish on, so the run begins with the newest; each is read once, however many
 // there are: without them nothing is proven.
-func (r *run) bringWanted(ctx context.Context) error {
+func (r *run) readWanted(ctx context.Context) error {
 	tried := map[int64]bool{}
 	for {
 		ids, err := r.wanted(ctx, r.row.StartedAt)
@@ -187,7 +177,7 @@ func (r *run) bringWanted(ctx context.Context) error {
 		if len(part) == 0 {
 			return nil
 		}
-		if err := r.each(ctx, part, r.bringSeen); err != nil {
+		if err := r.readSeen(ctx, part, false); err != nil {
 			return err
 		}
 	}
@@ -196,17 +186,15 @@ func (r *run) bringWanted(ctx context.Context) error {
 // allSeen makes sure that every product of the proven result was stored, or was
 // read by itself since and is gone.
 func (r *run) allSeen(ctx context.Context, op shopify.BulkOperation) error {
-	var ids []int64
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
-		ids, err = r.s.o.Store.SeenIDs(ctx, r.row.ID)
-		return err
+	ids, err := asked(ctx, r, func(ctx context.Context) ([]int64, error) {
+		return r.s.o.Store.SeenIDs(ctx, r.row.ID)
 	})
 	if err != nil {
 		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := int64(len(ids) + r.owed + r.vanished); n < op.Roots {
+	if n := int64(len(ids) + r.queued + r.vanished); n < op.Roots {
 		return fmt.Errorf("%w: %d of its %d products were stored; nothing was removed", errUnproven, n, op.Roots)
 	}
 	return nil
@@ -217,9 +205,7 @@ func (r *run) putSeen(id int64, doubtful bool) func(ctx context.Context, read st
 		if p == nil {
 			err := r.put(ctx, read, id, nil)
 			if err == nil && doubtful { // the others were seen, or are not of the result
-				r.mu.Lock()
-				r.vanished++
-				r.mu.Unlock()
+				r.add(&r.vanished, 1)
 			}
 			return err
 		}
@@ -239,10 +225,8 @@ func (r *run) sweep(ctx context.Context) error {
 		return err
 	}
 	for after := int64(0); ; {
-		var ids []int64
-		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			ids, err = r.s.o.Store.Unseen(ctx, r.shop, r.row.ID, r.started, after, sweepAt)
-			return err
+		ids, err := asked(ctx, r, func(ctx context.Context) ([]int64, error) {
+			return r.s.o.Store.Unseen(ctx, r.shop, r.row.ID, r.started, after, sweepAt)
 		})
 		if err != nil || len(ids) == 0 {
 			return err
@@ -256,7 +240,7 @@ func (r *run) sweep(ctx context.Context) error {
 		if err := r.remove(ctx, read, gone); err != nil {
 			return err
 		}
-		if err := r.each(ctx, there, r.bringSeen); err != nil {
+		if err := r.readSeen(ctx, there, false); err != nil {
 			return err
 		}
 	}

@@ -29,9 +29,7 @@ func (r *run) export(ctx context.Context) (shopify.BulkOperation, error) {
 			return shopify.BulkOperation{}, err
 		}
 	}
-	r.mu.Lock()
 	r.exporting = true
-	r.mu.Unlock()
 	for wait := firstPoll; ; wait = min(2*wait, longestPoll) {
 		nudge := r.s.progress.nudge(r.shop)
 		op, err := r.lookAt(ctx)
@@ -39,9 +37,7 @@ func (r *run) export(ctx context.Context) (shopify.BulkOperation, error) {
 			return op, err
 		}
 		if op.Ended() {
-			r.mu.Lock()
 			r.exporting = false
-			r.mu.Unlock()
 			return op, nil
 		}
 		if err := r.rest(ctx, nudge, wait); err != nil {
@@ -94,9 +90,7 @@ func (r *run) startExport(ctx context.Context, look bool) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	r.row.Operation = id
-	r.mu.Unlock()
+	r.show(func(row *store.SyncRun) { row.Operation = id })
 	return r.save(ctx)
 }
 

@@ -36,14 +36,8 @@ func (r *run) incremental(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var problems []string
-	if r.owed > 0 {
-		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
-	}
-	if open, _ := r.s.o.Store.OpenDifferences(r.shop); open > 0 {
-		problems = append(problems, newerHere(open, r.row.DryRun))
-	}
-	r.row.Error = strings.Join(problems, "; ")
+	open, _ := r.s.o.Store.OpenDifferences(r.shop)
+	r.row.Error = strings.Join(r.problems(open), "; ")
 	if !whole {
 		return nil // the next one goes back as far
 	}
@@ -52,11 +46,7 @@ func (r *run) incremental(ctx context.Context) error {
 
 // since is the instant up to which everything is known.
 func (r *run) since(ctx context.Context) (time.Time, error) {
-	var p store.Proof
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
-		p, err = r.s.o.Store.LastProof(ctx, r.shop)
-		return err
-	})
+	p, err := asked(ctx, r, func(ctx context.Context) (store.Proof, error) { return r.s.o.Store.LastProof(ctx, r.shop) })
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -92,7 +82,7 @@ func (s *Syncer) markIncremental(shop string, at time.Time) error {
 	return nil
 }
 
-// follow brings what changed, and drops what was deleted, since an instant. whole
+// follow reads what changed, and drops what was deleted, since an instant. whole
 // is false when the deletions could not all be listed.
 func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err error) {
 	since = since.Add(-overlap - r.s.o.API.Seen(r.shop).Skew.Abs())
@@ -110,12 +100,7 @@ func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err erro
 			return false, err
 		}
 	}
-	err = r.each(ctx, differ, func(ctx context.Context, id int64) error {
-		return r.bring(ctx, id, "it changed and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
-			return r.put(ctx, read, id, p)
-		})
-	})
-	if err != nil {
+	if err := r.repair(ctx, differ, "it changed and could not be read"); err != nil {
 		return false, err
 	}
 	r.s.progress.found(r.shop, 0)
@@ -131,10 +116,8 @@ func (r *run) changed(ctx context.Context, since time.Time) (map[int64]shopify.L
 		if read >= mostChanges {
 			return nil, fmt.Errorf("more than %d products changed; the whole catalogue is compared instead", mostChanges)
 		}
-		var page []shopify.Listed
-		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			page, err = r.s.o.API.Changed(ctx, r.shop, r.class, since, &walk)
-			return err
+		page, err := asked(ctx, r, func(ctx context.Context) ([]shopify.Listed, error) {
+			return r.s.o.API.Changed(ctx, r.shop, r.class, since, &walk)
 		})
 		if err != nil {
 			return nil, err

@@ -52,7 +52,7 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err := r.phase(ctx, phaseRepairing); err != nil {
 		return err
 	}
-	if err := r.repair(ctx, found); err != nil {
+	if err := r.repair(ctx, append(found.differ, found.unsure...), itDiffers); err != nil {
 		return err
 	}
 	if err := r.extras(ctx, found.extra); err != nil {
@@ -72,13 +72,7 @@ func (r *run) conclude(complete bool, open, waiting, listed int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.row.Proven = complete
-	var problems []string
-	if r.owed > 0 {
-		problems = append(problems, products(r.owed)+" could not be read and wait to be fetched")
-	}
-	if open > 0 {
-		problems = append(problems, newerHere(open, r.row.DryRun))
-	}
+	problems := r.problems(open)
 	if waiting > 0 {
 		problems = append(problems, products(waiting)+" wait to be fetched")
 	}
@@ -92,6 +86,17 @@ func (r *run) conclude(complete bool, open, waiting, listed int) {
 	}
 }
 
+// problems are the products that a run could not read, and the open differences.
+func (r *run) problems(open int) (list []string) {
+	if r.queued > 0 {
+		list = append(list, products(r.queued)+" could not be read and wait to be fetched")
+	}
+	if open > 0 {
+		list = append(list, newerHere(open, r.row.DryRun))
+	}
+	return list
+}
+
 // wantedProducts are the products that are to be fetched, whatever their rows
 // say: there is a reason to doubt them. Where there are very many of them they are
 // left to the queue, and waiting says how many.
@@ -100,20 +105,12 @@ func (r *run) wantedProducts(ctx context.Context) (ids map[int64]bool, waiting i
 	if err != nil || len(list) > mostDoubtful {
 		return nil, len(list), err
 	}
-	ids = make(map[int64]bool, len(list))
-	for _, id := range list {
-		ids[id] = true
-	}
-	return ids, 0, nil
+	return setOf(list), 0, nil
 }
 
 // wanted lists the products that are to be fetched since an instant.
 func (r *run) wanted(ctx context.Context, since store.Millis) (ids []int64, err error) {
-	var list []store.Wanted
-	err = r.ask(ctx, func(ctx context.Context) (err error) {
-		list, err = r.s.o.Store.WantedList(ctx)
-		return err
-	})
+	list, err := asked(ctx, r, r.s.o.Store.WantedList)
 	for _, w := range list {
 		if w.Shop == r.shop && w.Kind == store.WantProduct && w.At >= since {
 			ids = append(ids, w.ID)
@@ -146,11 +143,13 @@ func (r *run) escalate(ctx context.Context, n int) error {
 	return nil
 }
 
-// repair reads what differs and stores it; in a dry run the store only reports it.
-func (r *run) repair(ctx context.Context, found comparison) error {
-	ids := append(found.differ, found.unsure...)
+const itDiffers = "it differs from the shop's and could not be read"
+
+// repair reads products and stores them; in a dry run the store only reports what
+// differs. Those that can't be read are wanted for the reason.
+func (r *run) repair(ctx context.Context, ids []int64, reason string) error {
 	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
-		return r.bring(ctx, id, "it differs from the shop's and could not be read", func(ctx context.Context, read store.Read, p *catalog.Product) error {
+		return r.readOne(ctx, id, reason, func(ctx context.Context, read store.Read, p *catalog.Product) error {
 			return r.put(ctx, read, id, p)
 		})
 	})
@@ -173,5 +172,5 @@ func (r *run) extras(ctx context.Context, ids []int64) error {
 	if err := r.remove(ctx, read, away); err != nil {
 		return err
 	}
-	return r.repair(ctx, comparison{differ: there})
+	return r.repair(ctx, there, itDiffers)
 }

@@ -17,14 +17,15 @@ type chosen struct {
 }
 
 func choose(sel catalog.Selection) chosen {
-	set := func(ids []int64) map[int64]bool {
-		m := make(map[int64]bool, len(ids))
-		for _, id := range ids {
-			m[id] = true
-		}
-		return m
+	return chosen{sel, setOf(sel.Include), setOf(sel.Exclude)}
+}
+
+func setOf(ids []int64) map[int64]bool {
+	set := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
 	}
-	return chosen{sel, set(sel.Include), set(sel.Exclude)}
+	return set
 }
 
 // leftOut reports whether the selection leaves a product out whatever it is
@@ -153,22 +154,18 @@ func (p *pages[T]) find(id int64, skip func(*T)) (*T, error) {
 const pageOf = 5000
 
 func (r *run) rows(ctx context.Context, limit int) func(after int64) ([]store.LocalProduct, error) {
-	return func(after int64) (list []store.LocalProduct, err error) {
-		err = r.ask(ctx, func(ctx context.Context) (err error) {
-			list, err = r.s.o.Store.Listing(ctx, r.shop, after, limit)
-			return err
+	return func(after int64) ([]store.LocalProduct, error) {
+		return asked(ctx, r, func(ctx context.Context) ([]store.LocalProduct, error) {
+			return r.s.o.Store.Listing(ctx, r.shop, after, limit)
 		})
-		return list, err
 	}
 }
 
 func (r *run) passed(ctx context.Context, limit int) func(after int64) ([]store.Passed, error) {
-	return func(after int64) (list []store.Passed, err error) {
-		err = r.ask(ctx, func(ctx context.Context) (err error) {
-			list, err = r.s.o.Store.PassedOver(ctx, r.shop, after, limit)
-			return err
+	return func(after int64) ([]store.Passed, error) {
+		return asked(ctx, r, func(ctx context.Context) ([]store.Passed, error) {
+			return r.s.o.Store.PassedOver(ctx, r.shop, after, limit)
 		})
-		return list, err
 	}
 }
 
@@ -199,13 +196,11 @@ func (r *run) local(ctx context.Context, id int64) (localProduct, error) {
 
 // selection is what is kept of the shop.
 func (r *run) selection(ctx context.Context) (chosen, error) {
-	var sel catalog.Selection
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
-		sel, err = r.s.o.Store.Selection(ctx, r.shop)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		return err
+	sel, err := asked(ctx, r, func(ctx context.Context) (catalog.Selection, error) {
+		return r.s.o.Store.Selection(ctx, r.shop)
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		err = nil
+	}
 	return choose(sel), err
 }

@@ -88,10 +88,8 @@ func (r *run) listOnce(ctx context.Context, walk shopify.Walk) ([]shopify.Listed
 	var list []shopify.Listed
 	from, deep := int64(1), 0
 	for walk.More() {
-		var page []shopify.Listed
-		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			page, err = r.s.o.API.IDs(ctx, r.shop, r.class, from, 0, &walk)
-			return err
+		page, err := asked(ctx, r, func(ctx context.Context) ([]shopify.Listed, error) {
+			return r.s.o.API.IDs(ctx, r.shop, r.class, from, 0, &walk)
 		})
 		if err != nil {
 			return nil, err

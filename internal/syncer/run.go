@@ -158,7 +158,7 @@ type run struct {
 	mu        sync.Mutex // guards what follows; fetches run side by side
 	row       store.SyncRun
 	asides    []string // what went wrong beside the work itself
-	owed      int      // products that could not be fetched and are wanted
+	queued    int      // products that could not be fetched and are left to the queue
 	differed  int      // products of which the copy was not as a read showed
 	refused   int      // products that are dated later here than a read showed
 	vanished  int      // products of a bulk result that were gone when they were read by themselves
@@ -225,9 +225,7 @@ const clockWords = "the clock of this machine was put back during it, so it prov
 
 // phase moves the run on, and saves it.
 func (r *run) phase(ctx context.Context, phase string) error {
-	r.mu.Lock()
-	r.row.Phase = phase
-	r.mu.Unlock()
+	r.show(func(row *store.SyncRun) { row.Phase = phase })
 	return r.save(ctx)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -19,18 +20,21 @@ import (
 // read before the fault is taken for Shopify's and not for the products'.
 const mostUnreadable = 10
 
-// bring reads one product from the shop and hands it to keep; nil says that the
-// shop has no such product. One that can't be fetched now is wanted instead, so
-// that the queue goes on with it, and the run is not proven.
-func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+// keepFunc stores what a read showed; nil says that the shop has no such product.
+type keepFunc func(ctx context.Context, read store.Read, p *catalog.Product) error
+
+// readOne reads one product from the shop and hands it to keep. One that can't be
+// fetched now is wanted instead, so that the queue goes on with it, and the run is
+// not proven.
+func (r *run) readOne(ctx context.Context, id int64, why string, keep keepFunc) error {
 	began := time.Now()
-	err := r.bringOnce(ctx, id, keep)
+	err := r.readOnce(ctx, id, keep)
 	for try := 1; errors.Is(err, errAgain) && try < mostTries; try++ {
 		if err := r.waitFor(ctx, errAgain, time.Now()); err != nil {
 			return err
 		}
 		began = time.Now()
-		err = r.bringOnce(ctx, id, keep)
+		err = r.readOnce(ctx, id, keep)
 	}
 	if _, open := errors.AsType[*openError](err); open {
 		r.add(&r.refused, 1) // its row stays, and says that nothing is proven
@@ -55,16 +59,14 @@ func (r *run) bring(ctx context.Context, id int64, why string, keep func(ctx con
 			return err
 		}
 	}
-	return r.owe(ctx, id, why)
+	return r.leaveToQueue(ctx, id, why)
 }
 
-func (r *run) bringOnce(ctx context.Context, id int64, keep func(ctx context.Context, read store.Read, p *catalog.Product) error) error {
+func (r *run) readOnce(ctx context.Context, id int64, keep keepFunc) error {
 	var read store.Read
-	var p *catalog.Product
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
+	p, err := asked(ctx, r, func(ctx context.Context) (*catalog.Product, error) {
 		read = r.read(time.Now())
-		p, err = r.s.o.API.Product(ctx, r.shop, r.class, id)
-		return err
+		return r.s.o.API.Product(ctx, r.shop, r.class, id)
 	})
 	if err != nil {
 		return err
@@ -119,10 +121,10 @@ func (r *run) answered(ctx context.Context, id int64, began time.Time, work, let
 	r.s.answer(ctx, task{Shop: r.shop, ID: id}, began, letter)
 }
 
-// owe leaves a product to the queue; a dry run only counts it.
-func (r *run) owe(ctx context.Context, id int64, why string) error {
+// leaveToQueue wants a product to be fetched; a dry run only counts it.
+func (r *run) leaveToQueue(ctx context.Context, id int64, why string) error {
 	if r.row.DryRun {
-		r.add(&r.owed, 1)
+		r.add(&r.queued, 1)
 		return nil
 	}
 	w := store.Wanted{Shop: r.shop, Kind: store.WantProduct, ID: id, Reason: why}
@@ -130,7 +132,7 @@ func (r *run) owe(ctx context.Context, id int64, why string) error {
 		return fmt.Errorf("want product %d: %w", id, err)
 	}
 	r.s.Wanted(w)
-	r.add(&r.owed, 1)
+	r.add(&r.queued, 1)
 	return nil
 }
 
@@ -150,16 +152,7 @@ func (r *run) read(now time.Time) store.Read {
 
 // put stores what one read showed.
 func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Product) error {
-	var res store.Result
-	var err error
-	if p == nil {
-		res, err = r.s.o.Store.PutGone(ctx, read, id)
-	} else {
-		var list []store.Result
-		if list, err = r.s.o.Store.PutFetched(ctx, read, p); err == nil {
-			res = list[0]
-		}
-	}
+	res, err := r.s.put(ctx, read, id, p)
 	if err != nil {
 		return err
 	}
@@ -195,21 +188,14 @@ func (r *run) each(ctx context.Context, ids []int64, do func(ctx context.Context
 // missing returns those of the ids that the shop does not have, asked by id: no
 // listing alone is reason enough to remove a product.
 func (r *run) missing(ctx context.Context, ids []int64) (gone, there []int64, err error) {
-	for len(ids) > 0 {
-		part := ids[:min(len(ids), shopify.MostIDs)]
-		ids = ids[len(part):]
-		var have []int64
-		err := r.ask(ctx, func(ctx context.Context) (err error) {
-			have, err = r.s.o.API.Existing(ctx, r.shop, r.class, part)
-			return err
+	for part := range slices.Chunk(ids, shopify.MostIDs) {
+		have, err := asked(ctx, r, func(ctx context.Context) ([]int64, error) {
+			return r.s.o.API.Existing(ctx, r.shop, r.class, part)
 		})
 		if err != nil {
 			return nil, nil, err
 		}
-		still := make(map[int64]bool, len(have))
-		for _, id := range have {
-			still[id] = true
-		}
+		still := setOf(have)
 		for _, id := range part {
 			if still[id] {
 				there = append(there, id)
@@ -231,10 +217,8 @@ func (r *run) sees(ctx context.Context) error {
 	if r.mayRemove {
 		return nil
 	}
-	var a shopify.Access
-	err := r.ask(ctx, func(ctx context.Context) (err error) {
-		a, err = r.s.o.API.Access(ctx, r.shop, r.class)
-		return err
+	a, err := asked(ctx, r, func(ctx context.Context) (shopify.Access, error) {
+		return r.s.o.API.Access(ctx, r.shop, r.class)
 	})
 	if err != nil {
 		return err
@@ -256,7 +240,7 @@ func (r *run) remove(ctx context.Context, read store.Read, ids []int64) error {
 			continue // it was written since, and is fetched
 		}
 		if err != nil {
-			return fmt.Errorf("store the end of product %d: %w", id, err)
+			return err
 		}
 		const gone = "the shop has the product no more"
 		r.answered(ctx, id, read.Started, gone, gone)

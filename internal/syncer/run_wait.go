@@ -76,6 +76,15 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 	}
 }
 
+// asked is ask for a call that returns something.
+func asked[T any](ctx context.Context, r *run, call func(ctx context.Context) (T, error)) (v T, err error) {
+	err = r.ask(ctx, func(ctx context.Context) (err error) {
+		v, err = call(ctx)
+		return err
+	})
+	return v, err
+}
+
 // shopPaused ends a run whose shop can't be asked.
 type shopPaused struct {
 	words, cause string
