@@ -73,7 +73,14 @@ func (p *plant) want(t *testing.T, id int64) {
 	if err := p.store.Want(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
+	jobs := func() uint64 { return p.queue.Stats().Counts.Enqueued }
+	before := jobs()
 	p.syncer.Wanted(w)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for jobs() == before {
+		<-tick.C
+	}
 }
 
 // job waits until the fetch of a product was tried and came to rest, and returns

@@ -14,14 +14,17 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	work, wctx := errgroup.WithContext(workers)
 	work.Go(func() error { return a.intake.Run(wctx) })
 	work.Go(func() error { return a.syncer.Run(wctx) })
-	work.Go(func() error { a.limiterRest(wctx); return nil })
-	work.Go(func() error { a.upkeep(wctx); return nil })
-	if !a.opt.Manual { // a command says itself what it found
-		work.Go(func() error { a.watchStatus(wctx); return nil })
-	}
 	work.Go(func() error { return a.watchDir(wctx) })
-	work.Go(func() error { a.watchSpace(wctx); return nil })
-	work.Go(func() error { a.watchFiles(wctx); return nil })
+	also := []func(context.Context){a.limiterRest, a.upkeep, a.watchSpace, a.watchFiles}
+	if !a.opt.Manual { // a command says itself what it found
+		also = append(also, a.watchStatus)
+	}
+	for _, do := range also {
+		work.Go(func() error {
+			do(wctx)
+			return nil
+		})
+	}
 	return wctx, func() error {
 		cancel()
 		return work.Wait()
