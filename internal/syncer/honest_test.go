@@ -48,9 +48,8 @@ func TestAProofOfAClockThatWasAheadIsOutlived(t *testing.T) {
 // speaks for it.
 func (r *runRig) why() string {
 	r.t.Helper()
-	r.mu.Lock()
-	r.keeperOf(testShop).subscriptions = Subscriptions{CheckedAt: time.Now(), Present: true}
-	r.mu.Unlock()
+	k := r.keeperOf(testShop)
+	k.set(func() { k.subscriptions = Subscriptions{CheckedAt: time.Now(), Present: true} })
 	r.refreshProof(r.t.Context(), testShop)
 	return against(r.Status(testShop, time.Now()), time.Now())
 }
