@@ -68,27 +68,18 @@ func (a *Appliance) unlessLost(h http.Handler) http.Handler {
 // watchDir looks whether the data dir is still there until ctx ends, and returns
 // what it says when it is not.
 func (a *Appliance) watchDir(ctx context.Context) error {
-	go func() { // apart: a disk that hangs keeps no stop waiting
-		tick := time.NewTicker(dirEvery)
-		defer tick.Stop()
-		told := false
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			err := a.dir.Folder().Check()
-			if ctx.Err() != nil {
-				return
-			}
-			a.noteLost(err)
-			if err != nil && a.lost.Err() == nil && !told { // no proof
-				a.log.Warn("it can't be told whether the data dir is still at its path", "error", err.Error())
-			}
-			told = err != nil
+	told := false
+	go every(ctx, dirEvery, func() { // apart: a disk that hangs keeps no stop waiting
+		err := a.dir.Folder().Check()
+		if ctx.Err() != nil {
+			return
 		}
-	}()
+		a.noteLost(err)
+		if err != nil && a.lost.Err() == nil && !told { // no proof
+			a.log.Warn("it can't be told whether the data dir is still at its path", "error", err.Error())
+		}
+		told = err != nil
+	})
 	select {
 	case <-ctx.Done():
 		return nil

@@ -6,14 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"stockroom/internal/answer"
 	"stockroom/internal/catalog"
+	"stockroom/internal/config"
 	"stockroom/internal/shopify"
 	"stockroom/internal/state"
 	"stockroom/internal/status"
+	"stockroom/internal/telemetry"
 	"stockroom/store"
 	"stockroom/web"
 	"stockroom/webhook"
@@ -279,3 +283,58 @@ func (s shops) declared(err error) error {
 }
 
 var _ web.Shops = shops{}
+
+const retiredKept = 16
+
+// retired remembers the newest secrets that were replaced twice while this
+// process ran. They verify nothing; a delivery signed with one is refused with
+// the words that say so. They are in memory only, since a secret that is no
+// longer in use has no business on the disk.
+type retired struct {
+	mu      sync.Mutex
+	secrets [][]byte
+}
+
+// add takes the secrets of before that are not among those of now.
+func (r *retired) add(before, now state.Credentials) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, old := range []config.Secret{before.APISecret, before.PreviousSecret} {
+		if old.IsSet() && !old.Equal(now.APISecret) && !old.Equal(now.PreviousSecret) {
+			r.secrets = append(r.secrets, []byte(old.Reveal()))
+		}
+	}
+	r.secrets = r.secrets[max(0, len(r.secrets)-retiredKept):]
+}
+
+func (r *retired) list() [][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.secrets)
+}
+
+// recentRows is how many of the newest rows of the journal tell which shops are
+// busy.
+const recentRows = 5000
+
+// labelShops gives the busiest shops metric series of their own, when there are
+// more shops than that.
+func (a *Appliance) labelShops(ctx context.Context) {
+	shops := a.state.Shops()
+	updates := make(map[string]int, len(shops))
+	if len(shops) > telemetry.Shops {
+		rows, err := a.store.Deliveries(ctx, "", 0, recentRows)
+		if err != nil {
+			a.log.Debug("which shops are busy is not known", "error", err.Error())
+		}
+		for _, d := range rows {
+			updates[d.Shop]++
+		}
+	}
+	names := make([]string, 0, len(shops))
+	for _, shop := range shops {
+		names = append(names, shop.Domain)
+	}
+	slices.SortStableFunc(names, func(x, y string) int { return updates[y] - updates[x] })
+	a.telemetry.Prefer(names)
+}
