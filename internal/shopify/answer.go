@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/limiter"
 )
 
@@ -332,15 +333,12 @@ func unreadable(res *http.Response, body []byte) string {
 // next request would carry the token, or the client's secret, to another host.
 func redirected(e *Error, location string) {
 	host := strings.ToLower(hostOf(location))
-	if shopName.MatchString(host) && host != e.Shop {
-		e.Kind, e.Moved = KindMoved, host
+	if shop, err := catalog.ParseShop(host); err == nil && shop != e.Shop {
+		e.Kind, e.Moved = KindMoved, shop
 		return
 	}
 	e.Kind, e.Message = KindRefused, "it redirects to "+clip(host)
 }
-
-// shopName is a shop's name at Shopify.
-var shopName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*\.myshopify\.com$`)
 
 func hostOf(location string) string {
 	if _, rest, ok := strings.Cut(location, "://"); ok {
