@@ -4,6 +4,7 @@ import (
 	"cmp"
 	_ "embed"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,12 +82,7 @@ func onlyKnown(known []string, serve endpoint) endpoint {
 		if err != nil {
 			return answer.Refuse(http.StatusBadRequest, "Not understood", "The part of the address behind the question mark is not escaped rightly.")
 		}
-		names := make([]string, 0, len(query))
-		for name := range query {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
+		for _, name := range slices.Sorted(maps.Keys(query)) {
 			switch {
 			case !slices.Contains(known, name):
 				takes := "This path takes none."

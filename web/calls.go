@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"time"
@@ -62,10 +63,7 @@ func (s *Server) callGauges(set *vm.Set, a *status.Account) {
 		f.fold(fmt.Sprintf(`stockroom_shops_paused{reason=%q}`, reason), 0, add)
 	}
 	for _, v := range a.Shops {
-		label, c := s.label(v.Shop), v.Calls
-		if c == nil {
-			c = new(status.Calls)
-		}
+		label, c := s.label(v.Shop), cmp.Or(v.Calls, new(status.Calls))
 		f.fold(fmt.Sprintf(`stockroom_limiter_points_used{shop=%q}`, label), float64(c.Used), add)
 		f.fold(fmt.Sprintf(`stockroom_limiter_points_budget{shop=%q}`, label), float64(c.Budget), add)
 		f.fold(fmt.Sprintf(`stockroom_breaker_state{shop=%q}`, label), circuitStates[c.Circuit], math.Max)

@@ -135,53 +135,43 @@ func writeMetrics(w http.ResponseWriter, table []family, sets ...func(io.Writer)
 		b.Reset()
 		write(&b)
 		for line := range strings.Lines(b.String()) {
-			line = strings.TrimSuffix(line, "\n")
-			if line == "" || line[0] == '#' {
+			if line == "\n" || line[0] == '#' {
 				continue
 			}
 			series := line[:strings.LastIndexByte(line, ' ')]
-			if seen[series] {
-				continue
+			if !seen[series] {
+				seen[series] = true
+				i := familyOf(byName, table, series)
+				lines[i] = append(lines[i], line)
 			}
-			seen[series] = true
-			i, ok := familyOf(byName, table, series)
-			if !ok {
-				i = len(table)
-			}
-			lines[i] = append(lines[i], line)
 		}
 	}
 	b.Reset()
 	for i, f := range table {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s %s\n", f.name, f.help, f.name, f.kind)
-		for _, line := range lines[i] {
-			b.WriteString(line)
-			b.WriteByte('\n')
-		}
+		b.WriteString(strings.Join(lines[i], ""))
 	}
-	for _, line := range lines[len(table)] {
-		b.WriteString(line)
-		b.WriteByte('\n')
-	}
+	b.WriteString(strings.Join(lines[len(table)], ""))
 	w.Header().Set("Content-Type", textFormat)
 	w.Header().Set("Cache-Control", "no-store")
 	_, _ = w.Write(b.Bytes())
 	return nil
 }
 
-// familyOf finds the family of a series, "name" or "name{labels}".
-func familyOf(byName map[string]int, table []family, series string) (int, bool) {
+// familyOf is the place of the family of a series, "name" or "name{labels}", behind
+// the last one for none.
+func familyOf(byName map[string]int, table []family, series string) int {
 	name, _, _ := strings.Cut(series, "{")
 	if i, ok := byName[name]; ok {
-		return i, true
+		return i
 	}
 	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
 		base, ok := strings.CutSuffix(name, suffix)
 		if i, known := byName[base]; ok && known && table[i].kind == histogram {
-			return i, true
+			return i
 		}
 	}
-	return 0, false
+	return len(table)
 }
 
 // label is the value of the label shop for a shop: its name or "other".

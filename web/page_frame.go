@@ -177,8 +177,5 @@ func sayAndGo(w http.ResponseWriter, back, fallback string, said url.Values) err
 		}
 		target += mark + said.Encode()
 	}
-	w.Header().Set("Location", target)
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
-	return nil
+	return seeOther(w, target)
 }

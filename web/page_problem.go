@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strconv"
@@ -25,9 +26,9 @@ type problemView struct {
 // problemOf puts a refusal into the words of a page. What is not there is no
 // trouble: a job that was done meanwhile, an old address.
 func (s *Server) problemOf(path string, r *answer.Refusal) problemView {
-	v := problemView{Title: r.Title, Detail: forPeople(r.Detail), Mood: moodBad, Stamp: "Not possible", Back: navEntry{Path: "/", Name: "overview"}}
-	if v.Title == "" {
-		v.Title = http.StatusText(r.Status)
+	v := problemView{
+		Title: cmp.Or(r.Title, http.StatusText(r.Status)), Detail: forPeople(r.Detail),
+		Mood: moodBad, Stamp: "Not possible", Back: navEntry{Path: "/", Name: "overview"},
 	}
 	switch {
 	case r.Status == http.StatusNotFound:

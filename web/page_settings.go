@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/julienschmidt/httprouter"
+	"golang.org/x/sync/singleflight"
 
 	"stockroom/internal/answer"
 	"stockroom/internal/config"
@@ -21,32 +22,25 @@ const checkMost = 2 * time.Minute
 // lastCheck keeps what the doctor found last, so that a reload does not spend a
 // shop's points again. The zero value has found nothing.
 type lastCheck struct {
+	running singleflight.Group
 	mu      sync.Mutex
 	at      time.Time
 	list    []Finding
-	running chan struct{} // closed when the one that runs has ended; nil for none
 }
 
 // run looks at everything, or waits for the look that is under way: two clicks
 // are one check. It goes on when the one who asked leaves.
 func (l *lastCheck) run(ctx context.Context, look func(context.Context) []Finding) {
-	l.mu.Lock()
-	done := l.running
-	if done == nil {
-		done = make(chan struct{})
-		l.running = done
-		go func() {
-			// Not the request's: a browser that leaves must not spoil the result.
-			limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkMost)
-			defer cancel()
-			list := guardedLook(limited, look)
-			l.mu.Lock()
-			l.at, l.list, l.running = time.Now(), list, nil
-			l.mu.Unlock()
-			close(done)
-		}()
-	}
-	l.mu.Unlock()
+	done := l.running.DoChan("", func() (any, error) {
+		// Not the request's: a browser that leaves must not spoil the result.
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkMost)
+		defer cancel()
+		list := guardedLook(limited, look)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.at, l.list = time.Now(), list
+		return nil, nil
+	})
 	select {
 	case <-done:
 	case <-ctx.Done():

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"slices"
@@ -149,10 +150,7 @@ var subscriptionStates = map[string]marked{
 }
 
 func subscriptionState(s status.Subscription) marked {
-	state, known := subscriptionStates[s.State]
-	if !known {
-		state = marked{moodIdle, s.State}
-	}
+	state := cmp.Or(subscriptionStates[s.State], marked{moodIdle, s.State})
 	if state.Mood == moodBad && !s.Needed {
 		state.Mood = moodIdle // the copy is as true without it
 	}

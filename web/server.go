@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -152,12 +153,8 @@ type Server struct {
 
 // New returns a server.
 func New(o Options) *Server {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.Started.IsZero() {
-		o.Started = time.Now()
-	}
+	o.Logger = cmp.Or(o.Logger, slog.New(slog.DiscardHandler))
+	o.Started = cmp.Or(o.Started, time.Now())
 	if o.Command == nil {
 		o.Command = config.Settings{}.Command
 	}

@@ -136,10 +136,7 @@ var outcomes = map[store.Outcome]outcome{
 }
 
 func outcomeOf(o store.Outcome) outcome {
-	if known, ok := outcomes[o]; ok {
-		return known
-	}
-	return outcome{moodIdle, string(o), ""}
+	return cmp.Or(outcomes[o], outcome{moodIdle, string(o), ""})
 }
 
 // changes say what a row of the change feed did.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -48,17 +49,13 @@ const problemType = "application/problem+json"
 
 // Write answers with problem+json.
 func (r *Refusal) Write(w http.ResponseWriter) {
-	title := r.Title
-	if title == "" {
-		title = http.StatusText(r.Status)
+	members := map[string]any{
+		"type": "about:blank", "title": cmp.Or(r.Title, http.StatusText(r.Status)), "status": r.Status, "detail": r.Detail,
 	}
-	members := map[string]any{"type": "about:blank", "title": title, "status": r.Status, "detail": r.Detail}
 	if r.Code != "" {
 		members["code"] = r.Code
 	}
-	for k, v := range r.More {
-		members[k] = v
-	}
+	maps.Copy(members, r.More)
 	body, err := json.Marshal(members)
 	if err != nil {
 		body = []byte(`{"type":"about:blank","title":"Something went wrong here","status":500}`)
