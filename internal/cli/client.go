@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,8 +148,7 @@ func (c *client) do(ctx context.Context, method, path string, in any) (*http.Res
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		var wrapped *url.Error
-		if errors.As(err, &wrapped) {
+		if wrapped, ok := errors.AsType[*url.Error](err); ok {
 			err = wrapped.Err // the address in it tells a person nothing
 		}
 		return nil, err
@@ -179,8 +179,10 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 }
 
 // with runs fn with a client and closes it.
-func (e *env) with(create bool, fn func(c *client) error) error {
-	c, err := e.admin(create, false)
+func (e *env) with(create bool, fn func(c *client) error) error { return e.through(create, false, fn) }
+
+func (e *env) through(create, work bool, fn func(c *client) error) error {
+	c, err := e.admin(create, work)
 	if err != nil {
 		return err
 	}
@@ -208,13 +210,7 @@ func ask[T any](e *env, create bool, method, path string, in any, tell func(out 
 
 // working is with, for what goes on after the answer: without a server this
 // process does the work until fn returns.
-func (e *env) working(fn func(c *client) error) error {
-	c, err := e.admin(false, true)
-	if err != nil {
-		return err
-	}
-	return errors.Join(fn(c), c.close())
-}
+func (e *env) working(fn func(c *client) error) error { return e.through(false, true, fn) }
 
 // print writes a document to standard output as indented JSON.
 func (e *env) print(v any) error {
@@ -229,13 +225,10 @@ func ago(t, now time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
-	d := now.Sub(t)
-	switch {
-	case d < 0:
-		return "in " + short(-d)
-	default:
-		return short(d) + " ago"
+	if t.After(now) {
+		return "in " + short(t.Sub(now))
 	}
+	return short(now.Sub(t)) + " ago"
 }
 
 func short(d time.Duration) string {
@@ -304,12 +297,7 @@ func silent(a datadir.Admin) error {
 }
 
 // whyEnded is the cause that ended ctx, else err.
-func whyEnded(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		return cause
-	}
-	return err
-}
+func whyEnded(ctx context.Context, err error) error { return cmp.Or(context.Cause(ctx), err) }
 
 type watchedBody struct {
 	io.ReadCloser

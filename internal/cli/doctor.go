@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -84,8 +85,7 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 		code := exitCode(err)
 		switch code {
 		case config.ExitData:
-			var locked *datadir.LockedError
-			if errors.As(err, &locked) {
+			if _, locked := errors.AsType[*datadir.LockedError](err); locked {
 				dir.Fix = "stop the process that holds the data dir, or name another with --data"
 			}
 		case config.ExitIntegrity:
@@ -138,13 +138,12 @@ func (e *env) report(list []web.Finding) error {
 		if f.Shop != "" {
 			what += " of " + f.Shop
 		}
-		if _, err := fmt.Fprintf(e.Stdout, "%-4s  %s: %s\n", f.Level, what, f.Text); err != nil {
-			return err
-		}
+		line := fmt.Sprintf("%-4s  %s: %s\n", f.Level, what, f.Text)
 		if f.Fix != "" {
-			if _, err := fmt.Fprintf(e.Stdout, "      %s\n", f.Fix); err != nil {
-				return err
-			}
+			line += "      " + f.Fix + "\n"
+		}
+		if _, err := io.WriteString(e.Stdout, line); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -106,8 +107,8 @@ func printHelp(options kong.HelpOptions, k *kong.Context) error {
 
 // parseError says what is wrong with a command line, and where to read on.
 func parseError(err error) error {
-	var wrong *kong.ParseError
-	if !errors.As(err, &wrong) {
+	wrong, ok := errors.AsType[*kong.ParseError](err)
+	if !ok {
 		return err
 	}
 	node := wrong.Context.Selected()
@@ -234,15 +235,15 @@ type completionCommand struct {
 func (c completionCommand) Run(e *env) error {
 	words := map[string][]string{}
 	collect(e.model.Node, "", words)
+	text := bash(words)
 	switch c.Shell {
 	case "fish":
-		return fish(e.Stdout, words)
+		text = fish(words)
 	case "zsh":
-		if _, err := io.WriteString(e.Stdout, "autoload -U +X bashcompinit && bashcompinit\n"); err != nil {
-			return err
-		}
+		text = "autoload -U +X bashcompinit && bashcompinit\n" + text
 	}
-	return bash(e.Stdout, words)
+	_, err := io.WriteString(e.Stdout, text)
+	return err
 }
 
 // collect maps each command's path ("queue list") to what may follow it.
@@ -264,37 +265,26 @@ func collect(n *kong.Node, path string, words map[string][]string) {
 	words[path] = slices.Compact(list)
 }
 
-func sorted(words map[string][]string) []string {
-	var paths []string
-	for p := range words {
-		paths = append(paths, p)
-	}
-	slices.Sort(paths)
-	return paths
-}
-
-func bash(w io.Writer, words map[string][]string) error {
+func bash(words map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# stockroom completion; load it with: source <(stockroom completion bash)\n_stockroom() {\n")
 	b.WriteString("  local cur=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" word\n")
 	b.WriteString("  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"$word\" in -*) ;; *) path=\"${path:+$path }$word\" ;; esac\n  done\n")
 	b.WriteString("  local list=\"\"\n  case \"$path\" in\n")
-	for _, path := range sorted(words) {
-		if path == "" {
-			continue
+	for _, path := range slices.Sorted(maps.Keys(words)) {
+		if path != "" {
+			fmt.Fprintf(&b, "    %q|%q\\ *) list=%q ;;\n", path, path, strings.Join(words[path], " "))
 		}
-		fmt.Fprintf(&b, "    %q|%q\\ *) list=%q ;;\n", path, path, strings.Join(words[path], " "))
 	}
 	fmt.Fprintf(&b, "    *) list=%q ;;\n  esac\n", strings.Join(words[""], " "))
 	b.WriteString("  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n}\ncomplete -o default -F _stockroom stockroom\n")
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }
 
-func fish(w io.Writer, words map[string][]string) error {
+func fish(words map[string][]string) string {
 	var b strings.Builder
 	b.WriteString("# stockroom completion; load it with: stockroom completion fish | source\n")
-	for _, path := range sorted(words) {
+	for _, path := range slices.Sorted(maps.Keys(words)) {
 		condition := "__fish_use_subcommand"
 		if path != "" {
 			var seen []string
@@ -311,6 +301,5 @@ func fish(w io.Writer, words map[string][]string) error {
 			}
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String()
 }

@@ -40,8 +40,7 @@ func (configPrintCommand) Run(e *env, s config.Settings) error {
 	for _, own := range s.Describe() {
 		lines = append(lines, settingLine{Setting: own})
 	}
-	found, err := datadir.ReadAdmin(s.DataDir)
-	if err == nil {
+	if found, err := datadir.ReadAdmin(s.DataDir); err == nil {
 		if err := e.asInServer(newClient(found, s.DataDir), found, lines); err != nil {
 			return err
 		}

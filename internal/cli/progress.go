@@ -190,7 +190,13 @@ func progressWords(run web.Run, now time.Time) []string {
 		if run.Read == 0 && run.Expected == 0 {
 			return []string{verb}
 		}
-		what, rate, left := verb+" "+amount(run.Read, run.Expected), pace(run), remaining(run, now)
+		what, rate, left := verb+" "+amount(run.Read, run.Expected), "", ""
+		if run.Rate >= 1 {
+			rate = ", " + status.Number(int64(run.Rate+0.5)) + "/s"
+		}
+		if run.EndsAt.After(now) {
+			left = ", about " + roughly(run.EndsAt.Sub(now)) + " left"
+		}
 		words := []string{what + rate + left, what + left}
 		if run.Expected > 0 {
 			words = append(words, status.Number(run.Read)+" of "+status.Number(run.Expected)+left)
@@ -210,21 +216,6 @@ func amount(n, of int64) string {
 		return status.Number(n) + " of " + status.Count(of, "product")
 	}
 	return status.Count(n, "product")
-}
-
-func pace(run web.Run) string {
-	if run.Rate < 1 {
-		return ""
-	}
-	return ", " + status.Number(int64(run.Rate+0.5)) + "/s"
-}
-
-func remaining(run web.Run, now time.Time) string {
-	left := run.EndsAt.Sub(now)
-	if left <= 0 {
-		return ""
-	}
-	return ", about " + roughly(left) + " left"
 }
 
 // roughly says a length of time as a person would: 46 s, 3 min, 2 h.

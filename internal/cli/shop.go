@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,12 +91,7 @@ func (c shopCallsCommand) Run(e *env) error {
 	})
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
+func orDash(s string) string { return cmp.Or(s, "-") }
 
 type shopAddCommand struct {
 	Shop               string `arg:"" type:"shop" help:"The shop's name at Shopify, NAME.myshopify.com, or the address of its admin."`

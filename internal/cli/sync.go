@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -299,11 +300,7 @@ func verdict(run web.Run) error {
 	case store.RunCancelled:
 		return errors.New("the sync was cancelled")
 	}
-	why := run.Error
-	if why == "" {
-		why = "the sync failed"
-	}
-	err := errors.New(why)
+	err := errors.New(cmp.Or(run.Error, "the sync failed"))
 	if unreachable(run.Cause) {
 		return withCode(config.ExitUnreachable, err)
 	}
@@ -383,10 +380,7 @@ func leftOpen(run web.Run) string {
 
 // notProven says why a run does not prove the copy to be in step.
 func notProven(run web.Run) string {
-	why := strings.TrimSuffix(run.Error, ".")
-	if why == "" {
-		why = "not everything could be compared"
-	}
+	why := cmp.Or(strings.TrimSuffix(run.Error, "."), "not everything could be compared")
 	return "The copy is not proven to be in step: " + printable(why) + ". It is compared again by itself."
 }
 

@@ -19,8 +19,7 @@ const maxSettingsFile = 1 << 20
 func parseFile(content string) (map[string]any, error) {
 	var tree map[string]any
 	if _, err := toml.Decode(content, &tree); err != nil {
-		var parse toml.ParseError
-		if errors.As(err, &parse) {
+		if parse, ok := errors.AsType[toml.ParseError](err); ok {
 			return nil, fmt.Errorf("line %d is not TOML: %s", parse.Position.Line, parse.Message)
 		}
 		return nil, fmt.Errorf("not TOML: %w", err)
