@@ -69,17 +69,15 @@ type Recorder struct {
 	named  int // shops with a label of their own
 	own    int // series of theirs
 
-	shown     sync.Map // shops that Shop was called with
-	webhooks  sync.Map // webhookKey -> *metrics.Counter
-	durations sync.Map // durationKey -> *metrics.PrometheusHistogram
-	errors    sync.Map // errorKey -> *metrics.Counter
-	limited   sync.Map // shop -> *metrics.Counter
+	shown sync.Map // shops that Shop was called with
+	made  sync.Map // the metrics, by a key of one of the types below
 }
 
 type webhookKey struct {
 	shop, typ string
 	ok        bool
 }
+type limitedKey string // the shop
 type durationKey struct{ shop, operation string }
 type errorKey struct {
 	shop, operation string
@@ -154,13 +152,13 @@ func (r *Recorder) Error(shop, operation string, typ ErrorType) {
 func (r *Recorder) RateLimited(shop string) { r.rateLimited(shop).Inc() }
 
 func (r *Recorder) rateLimited(shop string) *metrics.Counter {
-	return kept(r, &r.limited, shop, shop, 1, func(label string) *metrics.Counter {
+	return kept(r, shop, limitedKey(shop), 1, func(label string) *metrics.Counter {
 		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_rate_limit_hits_total{shop=%q}`, label))
 	})
 }
 
 func (r *Recorder) webhook(shop, typ string, ok bool) *metrics.Counter {
-	return kept(r, &r.webhooks, shop, webhookKey{shop, typ, ok}, 1, func(label string) *metrics.Counter {
+	return kept(r, shop, webhookKey{shop, typ, ok}, 1, func(label string) *metrics.Counter {
 		status := "success"
 		if !ok {
 			status = "error"
@@ -170,14 +168,14 @@ func (r *Recorder) webhook(shop, typ string, ok bool) *metrics.Counter {
 }
 
 func (r *Recorder) duration(shop, operation string) *metrics.PrometheusHistogram {
-	return kept(r, &r.durations, shop, durationKey{shop, operation}, len(durationBuckets)+3, func(label string) *metrics.PrometheusHistogram {
+	return kept(r, shop, durationKey{shop, operation}, len(durationBuckets)+3, func(label string) *metrics.PrometheusHistogram {
 		return r.set.GetOrCreatePrometheusHistogramExt(
 			fmt.Sprintf(`shopify_sync_duration_seconds{shop=%q,operation_type=%q}`, label, operation), durationBuckets)
 	})
 }
 
 func (r *Recorder) errorCounter(shop, operation string, typ ErrorType) *metrics.Counter {
-	return kept(r, &r.errors, shop, errorKey{shop, operation, typ}, 1, func(label string) *metrics.Counter {
+	return kept(r, shop, errorKey{shop, operation, typ}, 1, func(label string) *metrics.Counter {
 		return r.set.GetOrCreateCounter(fmt.Sprintf(`shopify_sync_errors_total{shop=%q,operation_type=%q,error_type=%q}`, label, operation, string(typ)))
 	})
 }
@@ -185,13 +183,13 @@ func (r *Recorder) errorCounter(shop, operation string, typ ErrorType) *metrics.
 // kept returns the metric of a shop under key, which takes so many series, and
 // makes it the first time: under the shop's label, or under Other when the
 // shops with a label of their own have too many.
-func kept[M any](r *Recorder, in *sync.Map, shop string, key any, series int, make func(label string) *M) *M {
-	if m, found := in.Load(key); found {
+func kept[M any](r *Recorder, shop string, key any, series int, make func(label string) *M) *M {
+	if m, found := r.made.Load(key); found {
 		return m.(*M)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if m, found := in.Load(key); found {
+	if m, found := r.made.Load(key); found {
 		return m.(*M)
 	}
 	label := r.label(shop)
@@ -202,7 +200,7 @@ func kept[M any](r *Recorder, in *sync.Map, shop string, key any, series int, ma
 		r.own += series
 	}
 	m := make(label)
-	in.Store(key, m)
+	r.made.Store(key, m)
 	return m
 }
 
