@@ -7,6 +7,8 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 const (
@@ -22,17 +24,20 @@ func newSecret() string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// links are the one-time links of one kind that are good. Only the hashes of their
-// tokens are kept, in memory, so a restart ends them.
+// links are the one-time links of one kind that are good; one more than there may be
+// ends the oldest. Only the hashes of their tokens are kept, in memory, so a restart
+// ends them.
 type links struct {
-	most int // at once; one more ends the oldest
-
 	mu    sync.Mutex
-	until map[[sha256.Size]byte]time.Time
+	until *lru.LRU[[sha256.Size]byte, time.Time]
 }
 
 func newLinks(most int) *links {
-	return &links{most: most, until: map[[sha256.Size]byte]time.Time{}}
+	until, err := lru.NewLRU[[sha256.Size]byte, time.Time](most, nil)
+	if err != nil {
+		panic(err) // only for a size below one
+	}
+	return &links{until: until}
 }
 
 // make returns the token of a new link.
@@ -40,17 +45,7 @@ func (l *links) make(now time.Time) (token string, until time.Time) {
 	token, until = newSecret(), now.Add(linkLife)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for len(l.until) >= l.most {
-		var oldest [sha256.Size]byte
-		var ends time.Time
-		for sum, t := range l.until {
-			if ends.IsZero() || t.Before(ends) {
-				oldest, ends = sum, t
-			}
-		}
-		delete(l.until, oldest)
-	}
-	l.until[sha256.Sum256([]byte(token))] = until
+	l.until.Add(sha256.Sum256([]byte(token)), until)
 	return token, until
 }
 
@@ -58,7 +53,8 @@ func (l *links) make(now time.Time) (token string, until time.Time) {
 func (l *links) good(now time.Time, token string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return now.Before(l.until[sha256.Sum256([]byte(token))])
+	until, _ := l.until.Peek(sha256.Sum256([]byte(token)))
+	return now.Before(until)
 }
 
 // ErrLinkUsed says that a one-time link is not good any more.
@@ -70,13 +66,13 @@ func (l *links) use(now time.Time, token string, do func() error) error {
 	sum := sha256.Sum256([]byte(token)) // looked up by its hash, the time of which tells nothing of the token
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !now.Before(l.until[sum]) {
+	if until, _ := l.until.Peek(sum); !now.Before(until) {
 		return ErrLinkUsed
 	}
 	if err := do(); err != nil {
 		return err
 	}
-	delete(l.until, sum)
+	l.until.Remove(sum)
 	return nil
 }
 
@@ -84,5 +80,5 @@ func (l *links) use(now time.Time, token string, do func() error) error {
 func (l *links) void() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	clear(l.until)
+	l.until.Purge()
 }

@@ -30,8 +30,8 @@ func TestALinkOpensThePageOnceForHalfAnHour(t *testing.T) {
 			tokens = append(tokens, token)
 		}
 		for i, token := range tokens {
-			if good := l.good(time.Now(), token); good != (i >= 3) || len(l.until) > loginLinks {
-				t.Errorf("link %d of %d is good: %v; %d are kept", i, len(tokens), good, len(l.until))
+			if good := l.good(time.Now(), token); good != (i >= 3) || l.until.Len() > loginLinks {
+				t.Errorf("link %d of %d is good: %v; %d are kept", i, len(tokens), good, l.until.Len())
 			}
 		}
 		l.void()

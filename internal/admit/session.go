@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -76,15 +77,15 @@ func newSessions(keep Keeper, log *slog.Logger) *sessions {
 	s := &sessions{keep: keep, log: log, byKey: map[sessionKey]*session{}}
 	for _, name := range keep.Names(sessionValues) {
 		raw, ok := keep.Get(sessionValues, name)
-		key, err := hex.DecodeString(name)
+		key, isKey := named(name)
 		one := new(session)
-		if !ok || err != nil || len(key) != sha256.Size || json.Unmarshal(raw, one) != nil {
+		if !ok || !isKey || json.Unmarshal(raw, one) != nil {
 			s.log.Warn("a session could not be read, it is over")
 			continue
 		}
 		one.noted = one.Used
 		one.ctx, one.end = context.WithCancel(context.Background())
-		s.byKey[sessionKey(key)] = one
+		s.byKey[key] = one
 	}
 	return s
 }
@@ -244,10 +245,7 @@ func (s *sessions) list(now time.Time, mark string, own sessionKey) []SessionVie
 		})
 	}
 	slices.SortFunc(views, func(a, b SessionView) int {
-		if c := b.Used.Compare(a.Used); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Name, b.Name)
+		return cmp.Or(b.Used.Compare(a.Used), strings.Compare(a.Name, b.Name))
 	})
 	return views
 }
