@@ -120,15 +120,11 @@ func (in *Intake) apply(ctx context.Context, e Envelope, c catalog.Change) (stor
 			}
 			return res, nil
 		}
-		var u *store.UnavailableError
-		if !errors.As(err, &u) {
+		u, unavailable := errors.AsType[*store.UnavailableError](err)
+		if !unavailable {
 			return res, err
 		}
-		if !u.Transient || ctx.Err() != nil {
-			in.gate.close(err)
-			return res, err
-		}
-		if !uptime.Sleep(ctx, jitter(pause)) {
+		if !u.Transient || ctx.Err() != nil || !uptime.Sleep(ctx, jitter(pause)) {
 			in.gate.close(err)
 			return res, err
 		}

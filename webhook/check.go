@@ -234,9 +234,5 @@ func triggeredAt(s string) time.Time {
 // bounded keeps an id header as it is unless it is absurdly long; then only
 // its head counts, and the body's hash still tells deliveries apart.
 func bounded(s string) string {
-	const most = 256
-	if len(s) > most {
-		return s[:most]
-	}
-	return s
+	return s[:min(len(s), 256)]
 }

@@ -169,8 +169,8 @@ func endsEarly(body []byte) bool {
 	}
 	var raw json.RawMessage
 	err := json.Unmarshal(body, &raw)
-	var syntax *json.SyntaxError
-	return errors.As(err, &syntax) && syntax.Offset >= int64(len(body))
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	return ok && syntax.Offset >= int64(len(body))
 }
 
 // looksRewritten: Shopify writes gids with \/ and puts no blank after a colon.
