@@ -41,7 +41,6 @@ func pageFuncs() template.FuncMap {
 		"pathOf":          shopPath,
 		"selection":       selectionWords,
 		"token":           tokenWords,
-		"secret":          secretWords,
 		"schedule":        scheduleWords,
 		"stateOfSchedule": scheduleState,
 		"all":             func(s status.Subscriptions) []status.Subscription { return slices.Concat(s.Wanted, s.Others) },

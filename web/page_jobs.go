@@ -26,7 +26,6 @@ const (
 // jobList is a part of the jobs of a state and how many there are.
 type jobList struct {
 	Total   int
-	Many    bool   // more than one
 	More    string // "and 12 more", "" when all are shown
 	Working string // how many more are being worked on, "" for none
 	Next    string // path of what follows, "" at the end
@@ -48,7 +47,6 @@ type jobRow struct {
 	Why                      string  // in sentences, the tries included
 	When                     instant // died, or next try
 	Next                     string
-	Came                     instant
 	Back                     string
 }
 
@@ -70,7 +68,6 @@ func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, tot
 	}
 	l.Newest = strconv.FormatUint(newest, 10)
 	l.Total = max(l.Total, len(l.Rows))
-	l.Many = l.Total > 1
 	if more := l.Total - len(l.Rows); more > 0 && len(l.Rows) > 0 && f.After == 0 {
 		l.More = "and " + number(int64(more)) + " more"
 	}
@@ -102,7 +99,7 @@ func workingWords(n, waiting int) string {
 func (s *Server) jobRow(ctx context.Context, now time.Time, j queue.Job, names *titles) jobRow {
 	row := jobRow{
 		Job: viewJob(j), Key: "j" + strconv.FormatUint(j.ID, 10), What: jobWords(j.Kind, j.Labels), Shop: names.tag(j.Labels["shop"]),
-		Came: since(now, j.EnqueuedAt), Dead: j.State == queue.Dead, Mood: moodWait,
+		Dead: j.State == queue.Dead, Mood: moodWait,
 	}
 	subject, product := s.jobSubject(ctx, j, names)
 	row.Subject = subject
@@ -250,20 +247,11 @@ func (s *Server) shopOptions(ctx context.Context, chosen string) ([]option, erro
 // jobPageView is one job.
 type jobPageView struct {
 	jobRow
-	State    string
-	Tries    string
-	FirstTry instant
-	LastTry  instant
-	Due      instant
-	Died     instant
-	Labels   []labelled
-	Payload  string
-	Cut      bool // the payload goes on
-	Damaged  bool // it could not be read whole
-	Bytes    string
+	Tries   string
+	Payload string
+	Cut     bool // the payload goes on
+	Damaged bool // it could not be read whole
 }
-
-type labelled struct{ Name, Value string }
 
 func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {
 	id, err := jobID(p)
@@ -274,25 +262,12 @@ func (s *Server) jobPage(w http.ResponseWriter, r *http.Request, p httprouter.Pa
 	if err != nil {
 		return err
 	}
-	now := time.Now()
-	v := jobPageView{jobRow: s.jobRow(r.Context(), now, j, s.newTitles(r.Context(), true)), Tries: triesWords(j), Bytes: count(int64(j.PayloadBytes), "byte"),
-		FirstTry: since(now, j.FirstAttemptAt), LastTry: since(now, j.LastAttemptAt), Died: since(now, j.DiedAt)}
-	name := strconv.FormatUint(v.ID, 10)
-	v.Back = "/jobs/" + name
-	v.State = "Waiting"
-	if j.State == queue.Dead {
-		v.State = "Needs a look"
-	} else if !j.DueAt.IsZero() {
-		v.Due = ahead(now, j.DueAt)
+	v := jobPageView{
+		jobRow: s.jobRow(r.Context(), time.Now(), j, s.newTitles(r.Context(), true)), Tries: triesWords(j),
+		Damaged: j.Payload == nil && j.PayloadBytes > 0,
 	}
 	v.Payload, v.Cut = readable(v.Data)
-	v.Damaged = j.Payload == nil && j.PayloadBytes > 0
-	for _, l := range []labelled{{"Topic", v.Topic}, {"Webhook id", v.WebhookID}, {"Waits for", j.Labels["waits_for"]}, {"Asked for because", j.Labels["reason"]}} {
-		if l.Value != "" {
-			v.Labels = append(v.Labels, l)
-		}
-	}
-	return s.show(w, r, sheet{Template: "job.html", Title: "Job " + name, Section: "/jobs", Data: v})
+	return s.show(w, r, sheet{Template: "job.html", Title: "Job " + strconv.FormatUint(id, 10), Section: "/jobs", Data: v})
 }
 
 // readable indents JSON and cuts what is too long for a page.

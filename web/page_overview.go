@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -24,7 +25,7 @@ const (
 // pageView is everything the template of the overview needs, in words.
 type pageView struct {
 	Head      status.Line
-	Started   instant
+	Started   time.Time
 	Version   string
 	Notices   []status.Notice
 	Shops     []shopCard
@@ -36,7 +37,7 @@ type pageView struct {
 	Rejected  []webhook.Rejected
 	Public    string
 	DataDir   string
-	Seq       string
+	Seq       int64
 	Many      bool         // more than one shop
 	Connect   *connectForm // nil where a shop is connected
 }
@@ -44,8 +45,7 @@ type pageView struct {
 type shopCard struct {
 	shopView
 	Products, Active string // "" when they can't be counted now
-	Waiting, Dead    string
-	DeadMood         mood // "" for none
+	DeadMood         mood   // "" for none
 	PointsBar        *meter
 	Progress         *progressView
 	Spark            spark
@@ -62,8 +62,8 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 	names := s.newTitles(ctx, len(a.Shops) > 1)
 	v := pageView{
 		Head: a.Head, Notices: a.Notices,
-		Started: since(now, s.o.Started), Version: s.o.Version,
-		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: number(s.o.Store.LastSeq()),
+		Started: s.o.Started, Version: s.o.Version,
+		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: s.o.Store.LastSeq(),
 		Dead:    s.jobRows(ctx, now, queue.Filter{State: queue.Dead, Limit: jobsShown}, a.Queue.Dead, names, "/"),
 		Waiting: s.jobRows(ctx, now, queue.Filter{State: queue.Waiting, Limit: jobsShown}, a.Queue.Waiting, names, "/"),
 		Updates: updateRows(now, recent, names), Changes: s.changeRows(ctx, now, names),
@@ -93,10 +93,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 }
 
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
-	c := shopCard{
-		shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync)),
-		Waiting: number(int64(shop.Jobs.Waiting)), Dead: number(int64(shop.Jobs.Dead)),
-	}
+	c := shopCard{shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync))}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad
 	} else if shop.Jobs.Dead > 0 {

@@ -107,17 +107,6 @@ func tokenWords(v status.Connection) string {
 	return "got from Shopify with the app's credentials and renewed by itself"
 }
 
-// secretWords says whether deliveries can be verified.
-func secretWords(v status.Connection) string {
-	switch {
-	case !v.HasSecret:
-		return "missing, so product updates can't be checked"
-	case v.PreviousSecret:
-		return "known; the one before it is still accepted"
-	}
-	return "known"
-}
-
 // subscriptionsState says in a sentence how a shop's subscriptions are.
 func subscriptionsState(s status.Subscriptions) marked {
 	known, unheard := s.KnownByDeliveries()

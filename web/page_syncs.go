@@ -232,6 +232,8 @@ func meaningOf(run Run) string {
 	return sentences("it " + runMeanings[run.Kind])
 }
 
+type labelled struct{ Name, Value string }
+
 // factsOf is a run in numbers.
 func factsOf(run Run) (facts []labelled) {
 	for _, n := range []struct {

@@ -128,10 +128,10 @@ func TestSparklinesStayInsideTheirDrawing(t *testing.T) {
 			t.Fatalf("%d of %d: %+v", done, all, m)
 		}
 	})
-	if got := sparkOf([]int{0, 1, 1000}).Label(); got != "1,001 product updates in the last hour, at most 1,000 in a minute" {
+	if got := saidOf(t, sparkOf([]int{0, 1, 1000})); got != "1,001 product updates in the last hour, at most 1,000 in a minute" {
 		t.Error(got)
 	}
-	if got := sparkOf(nil).Label(); got != "No product updates in the last hour" {
+	if got := saidOf(t, sparkOf(nil)); got != "No product updates in the last hour" {
 		t.Error(got)
 	}
 }
@@ -291,4 +291,14 @@ func TestWhatDoesNotFitItsTopicIsNowhereRed(t *testing.T) {
 			t.Errorf("%s: red are %v", class, got)
 		}
 	}
+}
+
+// saidOf is what a drawing says to whoever does not see it.
+func saidOf(t *testing.T, s spark) string {
+	t.Helper()
+	var b strings.Builder
+	if err := loadAssets().pages["overview.html"].ExecuteTemplate(&b, "spark", s); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

@@ -40,14 +40,6 @@ func sparkOf(counts []int) spark {
 	return s
 }
 
-// Label says the drawing to whoever does not see it.
-func (s spark) Label() string {
-	if s.Total == 0 {
-		return "No product updates in the last hour"
-	}
-	return count(s.Total, "product update") + " in the last hour, at most " + number(s.Most) + " in a minute"
-}
-
 // meter is a bar that is filled in part.
 type meter struct {
 	Percent int
