@@ -24,7 +24,7 @@ type loginView struct {
 }
 
 // sendToLogin redirects a browser to the login page, and from there back to
-// where it was. A form is not sent again by itself.
+// where it was. A form is not sent again automatically.
 func (s *Server) sendToLogin(w http.ResponseWriter, r *http.Request) {
 	next := "/"
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {

@@ -33,7 +33,7 @@ func newShopCounts(s *store.Store) *shopCounts {
 	return &shopCounts{store: s, kept: map[string]*keptCount{}}
 }
 
-// get counts anew when something changed since, but spends at most a twentieth
+// get counts again when something changed since, but spends at most a twentieth
 // of the time on it. While a slow count is under way it returns the one before.
 func (c *shopCounts) get(ctx context.Context, shop string) (store.Counts, error) {
 	c.mu.Lock()

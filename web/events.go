@@ -154,7 +154,7 @@ func (s *Server) jobsPrint() uint64 {
 }
 
 // shopsPrint is a fingerprint of how the shops compare and of how everything
-// stands. Ages, which change by themselves, are not part of it.
+// stands. Ages, which change automatically, are not part of it.
 func (s *Server) shopsPrint(ctx context.Context, now time.Time, last seen) (syncs, shops, stand uint64) {
 	a := s.o.Status.Read(ctx, now)
 	if a.ShopsErr != nil {

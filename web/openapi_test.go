@@ -64,7 +64,7 @@ func TestTheDescriptionNamesEveryCodeOfARefusalAndNoOther(t *testing.T) {
 	for _, v := range description(t, newRig(t, nil)).Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
 		got = append(got, v.(string))
 	}
-	source, err := os.ReadFile(filepath.Join("..", "internal", "answer", "code.go"))
+	source, err := os.ReadFile(filepath.Join("..", "internal", "answer", "refusal.go"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type frame struct {
 	Fragment  bool // without head and header, for the script
 	Demo      bool
 	Reload    int
-	CanHold   bool // reloads by itself unless told to stand still
+	CanHold   bool // reloads automatically unless told to stand still
 	HoldURL   string
 	CanLogOut bool
 	Now       instant

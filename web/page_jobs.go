@@ -81,7 +81,7 @@ func (s *Server) jobRows(ctx context.Context, now time.Time, f queue.Filter, tot
 	return l
 }
 
-// workingWords says how many jobs are in hand beside those that wait.
+// workingWords says how many jobs are leased beside those that wait.
 func workingWords(n, waiting int) string {
 	more, are := "", "are"
 	if waiting > 0 {

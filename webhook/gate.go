@@ -13,7 +13,7 @@ import (
 )
 
 // gate keeps deliveries away from a catalogue that has just failed, so that
-// each need not find that out anew. A probe that commits opens it.
+// each need not find that out again. A probe that commits opens it.
 type gate struct {
 	catalogue Catalogue
 	queue     Queue

@@ -23,7 +23,7 @@ const (
 	passwordEvery  = 6 * time.Second // one more after that long
 	networkFactor  = 3               // times as many: all addresses of a network
 	overallFactor  = 10              // all addresses together, so that no network takes what is for all
-	passwordMemory = time.Minute     // how long a right password is known without verifying it anew
+	passwordMemory = time.Minute     // how long a right password is known without verifying it again
 	sendersKept    = 4096
 
 	turnsWaiting  = 32                    // requests that wait for their password to be verified, and as many of known browsers

@@ -291,7 +291,7 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// draws reports whether out is a terminal on which a line can be drawn anew.
+// draws reports whether out is a terminal on which a line can be drawn again.
 func (e *env) draws(out any) bool {
 	return isTerminal(out) && e.variable("TERM") != "dumb"
 }

@@ -27,7 +27,7 @@ const (
 	columnsElse = 80 // of a terminal that does not tell
 )
 
-// progress tells how a run goes: a line that is drawn anew on a terminal, else a
+// progress tells how a run goes: a line that is drawn again on a terminal, else a
 // line at most every few seconds.
 type progress struct {
 	out     io.Writer

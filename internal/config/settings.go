@@ -160,7 +160,7 @@ func (s Settings) Command(words string) string {
 	return words + " --data " + ShellQuote(s.DataDir)
 }
 
-// ConnectWords are what connects a shop anew, for Command: with a placeholder
+// ConnectWords are what connects a shop again, for Command: with a placeholder
 // where a person has to fill something in.
 func ConnectWords(shop string) string { return "shop add " + shop + " --api-key CLIENT_ID" }
 

@@ -14,7 +14,7 @@ type Mood string
 const (
 	Good Mood = "good" // proven, as of an instant that is named
 	Idle Mood = "idle" // nothing wrong, nothing to tell yet
-	Wait Mood = "wait" // something waits and goes on by itself, or may need a look
+	Wait Mood = "wait" // something waits and goes on automatically, or may need a look
 	Bad  Mood = "bad"  // a person has to do something, or nothing can be stored
 )
 

@@ -171,5 +171,5 @@ type Notice struct {
 	ID    string `json:"id,omitempty"`
 	Level Level  `json:"level"`
 	Text  string `json:"text"`           // one sentence
-	Next  string `json:"next,omitempty"` // what happens next by itself or has to be done
+	Next  string `json:"next,omitempty"` // what happens next automatically or has to be done
 }

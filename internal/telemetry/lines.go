@@ -14,7 +14,7 @@ import (
 const (
 	linesBurst   = 10
 	linesSecond  = 2
-	linesCounted = time.Minute // after which what was left out is counted by itself
+	linesCounted = time.Minute // after which what was left out is counted automatically
 	longestValue = 2 << 10
 )
 
@@ -52,7 +52,7 @@ type lineKind struct {
 
 	mu    sync.Mutex
 	left  int  // out, since the last line
-	armed bool // they will be counted by themselves
+	armed bool // they will be counted automatically
 }
 
 func (l lines) WithAttrs(attrs []slog.Attr) slog.Handler {
