@@ -38,8 +38,6 @@ type matter struct {
 	unjudged   bool // the selection's rules need fields that p lacks
 	passed     bool // a newer version was passed over by the rules
 	compared   bool // the whole catalogue was compared after this version was made
-
-	without string // Options.Break
 }
 
 // owner is the shop that holds a product's id, and whether a read of it showed the
@@ -126,7 +124,7 @@ func (m *matter) apart() int64 {
 	return catalog.Second(version) - catalog.Second(m.h.updatedAt)
 }
 
-func (m *matter) older() bool { return m.apart() < 0 && m.without != BreakOrder }
+func (m *matter) older() bool { return m.apart() < 0 }
 
 // tied: both have a time, of the same second.
 func (m *matter) tied() bool {
@@ -138,7 +136,7 @@ func (m *matter) tied() bool {
 func (m *matter) byTime() (v verdict, decided bool) {
 	_, timed := m.p.UpdatedAt.Get()
 	h, read := &m.h, m.o.authoritative
-	buried := h.tombstone != 0 && m.without != BreakTombstone
+	buried := h.tombstone != 0
 	switch {
 	case buried && !(read && (m.o.started > h.tombstone || h.tombstone > m.now)):
 		return stale("the product was deleted, and Shopify never uses a product id again"), true
@@ -169,7 +167,7 @@ func (m *matter) fresh() verdict {
 		return v.fetching(m, "a new product's body lacks what the selection's rules look at")
 	case !m.selected:
 		return m.ignored(v.takes)
-	case m.h.tombstone > m.now && m.o.started <= m.h.tombstone && m.without != BreakTombstone:
+	case m.h.tombstone > m.now && m.o.started <= m.h.tombstone:
 		// Written under a clock that was put back since, so it proves little.
 		if r, refused := m.refuse(m.h.tombstone, "it was deleted here later"); refused {
 			r.takes = v.takes
@@ -304,8 +302,6 @@ func (m *matter) gone() verdict {
 			fetching(m, "it was written while the shop was asked and did not show it")
 	case h.tombstone != 0 && h.id == 0:
 		return verdict{outcome: Stale, reason: "the product was already deleted", closes: read}
-	case m.without == BreakSweep && m.o.run != 0:
-		return verdict{outcome: Stale}
 	case h.id != 0:
 		v.drift = DriftExtra
 	}

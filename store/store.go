@@ -40,18 +40,8 @@ type Options struct {
 	// Fault is called at the named points of a write and may return an error
 	// or stop the process there. For tests; nil does nothing.
 	Fault func(point string) error
-	// Break leaves one rule out, so that the campaigns can show that they would
-	// notice: BreakOrder, BreakTombstone or BreakSweep. For tests; empty: none.
-	Break string
 	wal   walLimits // tests make them small; zero fields mean the constants
 }
-
-// The rules that Options.Break can leave out.
-const (
-	BreakOrder     = "order"     // an older version does not win over a newer one
-	BreakTombstone = "tombstone" // a delivery does not bring a deleted product back
-	BreakSweep     = "sweep"     // a run removes what the shop has no more
-)
 
 // Store is the open catalogue.
 type Store struct {

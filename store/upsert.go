@@ -10,7 +10,7 @@ import (
 
 // decide reads what a change is judged by, judges it and carries the verdict out.
 func (t *tx) decide(m *matter) (verdict, error) {
-	m.now, m.without = t.now, t.s.opt.Break
+	m.now = t.now
 	if err := t.look(m); err != nil {
 		return verdict{}, err
 	}

@@ -82,13 +82,13 @@ func drawPlan(t *rapid.T) plan {
 }
 
 // live makes a plan happen, then one comparison, and returns what is wrong.
-func (p plan) live(blank, dir, brk string) error {
+func (p plan) live(blank, dir string) error {
 	o := fakeshopify.Options{Seed: p.Seed, Products: p.Products, MaxVariants: p.Variants, Large: -1, Huge: -1, Chaos: p.Chaos}
 	o.API.Bulk = fakeshopify.BulkOptions{Mix: true, Base: 20 * time.Second}
 	if !p.Standard {
 		o.API.Plan = fakeshopify.Plus
 	}
-	w, err := newWorld(dir, blank, brk, o)
+	w, err := newWorld(dir, blank, o)
 	if err != nil {
 		return err
 	}
@@ -305,13 +305,13 @@ func blankDir(t *testing.T) string {
 }
 
 // lived lives a plan in a bubble of its own and says what was wrong in the end.
-func lived(t *testing.T, p plan, blank, brk string) (wrong error) {
+func lived(t *testing.T, p plan, blank string) (wrong error) {
 	t.Helper()
 	dir, err := os.MkdirTemp(blank, "world-")
 	if err != nil {
 		t.Fatal(err)
 	}
-	synctest.Test(t, func(*testing.T) { wrong = p.live(blank, dir, brk) })
+	synctest.Test(t, func(*testing.T) { wrong = p.live(blank, dir) })
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -332,7 +332,7 @@ func TestOneComparisonMakesTheCopyEqual(t *testing.T) {
 	if raceEnabled { // ten times slower
 		plans := rapid.Custom(drawPlan)
 		for seed := range 12 {
-			if err := lived(t, plans.Example(seed), blank, ""); err != nil {
+			if err := lived(t, plans.Example(seed), blank); err != nil {
 				t.Errorf("seed %d: %v", seed, err)
 			}
 		}
@@ -351,7 +351,7 @@ func TestOneComparisonMakesTheCopyEqual(t *testing.T) {
 			t.Run(fmt.Sprint(n), func(t *testing.T) {
 				t.Parallel()
 				rapid.Check(t, func(rt *rapid.T) {
-					if err := lived(t, drawPlan(rt), blank, ""); err != nil {
+					if err := lived(t, drawPlan(rt), blank); err != nil {
 						rt.Fatal(err)
 					}
 				})

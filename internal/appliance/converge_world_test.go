@@ -48,7 +48,6 @@ type world struct {
 	shop *fakeshopify.Shop
 	base string // holds a directory for each life
 	life int
-	brk  string // a rule of the store that is left out
 	// served: as under stockroom serve, with schedules, subscriptions that we
 	// register, upkeep, data dir and page. table is the table of health then, nil
 	// for the whole one.
@@ -99,7 +98,7 @@ func (w *world) openFiles(dir string) error {
 	if w.state, err = state.Open(filepath.Join(dir, "state.db"), time.Now(), state.Options{}); err != nil {
 		return err
 	}
-	if w.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "products.db"), Watermark: w.state.Watermark().Seq, Fault: w.fault, Break: w.brk}); err != nil {
+	if w.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "products.db"), Watermark: w.state.Watermark().Seq, Fault: w.fault}); err != nil {
 		return err
 	}
 	w.queue, err = queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db"), OnCommit: w.watch.Commit, Fault: w.queueFault})
@@ -107,8 +106,8 @@ func (w *world) openFiles(dir string) error {
 }
 
 // newWorld copies the blank files into base and starts everything.
-func newWorld(base, from, brk string, o fakeshopify.Options) (*world, error) {
-	w := &world{base: base, brk: brk}
+func newWorld(base, from string, o fakeshopify.Options) (*world, error) {
+	w := &world{base: base}
 	o.Target = worldURL
 	return w, w.enter(from, o)
 }
