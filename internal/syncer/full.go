@@ -348,11 +348,12 @@ func (r *run) clear(ctx context.Context) {
 
 // dropSorted removes the temporary files of those runs that drop names.
 func (s *Syncer) dropSorted(drop func(run int64) bool) error {
+	kinds := []string{"db", "db-journal", "spill"}
 	names, err := s.o.Folder.Names()
 	for _, name := range names {
 		of, ext, _ := strings.Cut(strings.TrimPrefix(name, sortPrefix), ".")
 		run, bad := strconv.ParseInt(of, 10, 64)
-		if bad == nil && name == sortPrefix+of+"."+ext && slices.Contains([]string{"db", "db-journal", "spill"}, ext) && drop(run) {
+		if bad == nil && name == sortPrefix+of+"."+ext && slices.Contains(kinds, ext) && drop(run) {
 			err = errors.Join(err, s.o.Folder.Remove(name))
 		}
 	}
