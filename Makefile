@@ -62,7 +62,7 @@ torture: ## run the long campaigns: crashes, power cuts, damage, random historie
 	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -p 1 -count=1 -timeout 6h $(TESTFLAGS) $(PKG)
 	@.ci/skipped
 
-screenshots: ## make the README's pictures anew, from a demo with a fixed seed (needs Chromium)
+screenshots: ## make the README's pictures again, from a demo with a fixed seed (needs Chromium)
 	STOCKROOM_SCREENSHOTS=$(CURDIR)/docs/screenshots CGO_ENABLED=0 $(GO) test -v -count=1 -run '^TestScreenshots$$' ./e2e/browsertest
 
 converge: ## live through 10,000 random histories of lost deliveries, outages and crashes (minutes)

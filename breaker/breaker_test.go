@@ -185,7 +185,7 @@ func TestABreaker(t *testing.T) {
 			call(t, b, now, Success)
 			trip(t, b, now)
 			if e := refusal(t, b, now); !e.RetryAt.Equal(at(now + 30*s)) {
-				t.Error("the wait did not start anew after it had closed")
+				t.Error("the wait did not start again after it had closed")
 			}
 		}},
 		{"waits as long as the server asks, in reason", Options{}, func(t *testing.T, b *Breaker) {

@@ -125,7 +125,7 @@ func (f *fileTrial) ours() bool { return f.file == "ballast" || f.file == "admin
 
 func (f *fileTrial) cut() bool { return f.deed == fileEmptied || f.deed == fileHalved }
 
-// harmless: SQLite makes the index of its log anew from the log, so nothing need be
+// harmless: SQLite makes the index of its log again from the log, so nothing need be
 // said of one that is cut.
 func (f *fileTrial) harmless() bool { return f.file == "products.db-shm" && f.cut() }
 

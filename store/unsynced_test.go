@@ -34,7 +34,7 @@ func TestAfterAFailedSyncNothingIsCommittedBehindTheOldLog(t *testing.T) {
 	}
 	b.fail(nil)
 	if _, err := b.s.Apply(context.Background(), b.delivery(c), c); !errors.Is(err, ErrUnavailable) {
-		t.Fatalf("error %v while the log can't be started anew, want unavailable", err)
+		t.Fatalf("error %v while the log can't be started again, want unavailable", err)
 	}
 	if err := reader.Rollback(); err != nil {
 		t.Fatal(err)

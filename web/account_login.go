@@ -69,7 +69,7 @@ func readForm(r *http.Request) error {
 	if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
 		return err
 	}
-	return answer.Refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in anew.")
+	return answer.Refuse(http.StatusBadRequest, "The form can't be read", "Load the page again and fill it in once more.")
 }
 
 // loginPage asks for the password, or tells how to come in without one. With a

@@ -389,7 +389,7 @@ func TestALoginGivesTheBrowserADeviceCookie(t *testing.T) {
 		}
 	}
 	if first.Value == second.Value {
-		t.Error("it was not made anew at the second login")
+		t.Error("it was not made again at the second login")
 	}
 	if a.welcome(first.Value) {
 		t.Error("it opens the page in place of a session")

@@ -267,7 +267,7 @@ func outboundRefusal(err error) error {
 	if errors.As(err, &known) || !errors.As(err, &e) {
 		return err
 	}
-	r := &answer.Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: answer.CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again by itself."}
+	r := &answer.Refusal{Status: http.StatusBadGateway, Title: "Shopify can't be reached", Code: answer.CodeUnreachable, Detail: capital(e.Words()) + ". Check the network and status.shopify.com; Stockroom tries again automatically."}
 	switch e.Root().Kind {
 	case shopify.KindCancelled:
 		return err

@@ -10,7 +10,7 @@ import (
 	"stockroom/internal/telemetry"
 )
 
-var update = flag.Bool("update", false, "write docs/metrics.md anew")
+var update = flag.Bool("update", false, "write docs/metrics.md again")
 
 func TestTheMetricsPageIsUpToDate(t *testing.T) {
 	const path = "../docs/metrics.md"

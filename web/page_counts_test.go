@@ -11,7 +11,7 @@ func TestCountsFollowWhatIsStored(t *testing.T) {
 	r := newRig(t, nil)
 	for n := range int64(5) {
 		counts, err := r.counts.get(t.Context(), testShop)
-		// A count that took long is not made anew at once; here it is quick.
+		// A count that took long is not made again at once; here it is quick.
 		if err != nil || counts.Products != n && r.counts.kept[testShop].took < time.Millisecond {
 			t.Fatalf("%+v %v after %d products", counts, err, n)
 		}

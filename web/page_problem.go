@@ -109,11 +109,11 @@ func refusalOf(err error) (r *answer.Refusal, unexpected bool) {
 	case errors.Is(err, store.ErrUnavailable):
 		return &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "The catalogue is not available",
 			RetryAfter: 5,
-			Detail:     "The catalogue can't be used now: " + store.CauseOf(err).Words() + ". Stockroom tries again by itself; so can you in a few seconds."}, true
+			Detail:     "The catalogue can't be used now: " + store.CauseOf(err).Words() + ". Stockroom tries again automatically; so can you in a few seconds."}, true
 	case errors.Is(err, queue.ErrUnavailable):
 		return &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "The retry queue is not available",
 			RetryAfter: 5,
-			Detail:     "The retry queue can't be used now. Stockroom tries again by itself; so can you in a few seconds."}, true
+			Detail:     "The retry queue can't be used now. Stockroom tries again automatically; so can you in a few seconds."}, true
 	}
 	return answer.Refuse(http.StatusInternalServerError, "Something went wrong here", "The log of Stockroom has a line with the cause."), true
 }

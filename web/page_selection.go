@@ -140,7 +140,7 @@ func (s *Server) confirmSelection(
 ) error {
 	v := confirmView{
 		Title: "Save this selection of " + form.Name + "?", Text: strings.Join(append(remarks, wouldDo(e)), " "),
-		Undo:   "A product that is left out keeps its row and its last content; selecting it again reads it anew.",
+		Undo:   "A product that is left out keeps its row and its last content; selecting it again reads it again.",
 		Action: form.Path, Button: "Save", Stay: "Cancel", Back: form.Path, Hidden: []hiddenField{{"yes", "yes"}},
 	}
 	if e.Drastic() {

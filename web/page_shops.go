@@ -104,7 +104,7 @@ func tokenWords(v status.Connection) string {
 	case v.HasToken:
 		return "a fixed access token"
 	}
-	return "got from Shopify with the app's credentials and renewed by itself"
+	return "got from Shopify with the app's credentials and renewed automatically"
 }
 
 // subscriptionsState says in a sentence how a shop's subscriptions are.

@@ -252,7 +252,7 @@ func TestNoBodyWaitsLongerThanItsTimeForMemory(t *testing.T) {
 	})
 }
 
-// signedAgain is the same request anew.
+// signedAgain is the same request again.
 func signedAgain(r *http.Request) *http.Request {
 	n := signed(append(update(2), bytes.Repeat([]byte(" "), 1<<19)...))
 	n.RemoteAddr = r.RemoteAddr

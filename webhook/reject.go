@@ -149,7 +149,7 @@ func (in *Intake) look(d *Directory, req *request, named string, body, sum []byt
 			"something on the way cut it off. Look for a size limit in a proxy.", true}
 	case looksRewritten(body[:min(len(body), lookedAt)]):
 		return cause{ReasonBodyChanged, "The body is not written the way Shopify writes JSON, so something on the way " +
-			"has probably read it and written it anew. Pass the raw bytes through.", true}
+			"has probably read it and written it again. Pass the raw bytes through.", true}
 	case strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"):
 		return cause{ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; " +
 			"webhooks made under Settings, Notifications are signed with a secret of their own.", true}

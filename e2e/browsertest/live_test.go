@@ -36,7 +36,7 @@ func TestTheStreamIsLostAndFoundAgain(t *testing.T) {
 	p.until(isLive)
 	p.shows("After the outage")
 	if !value[bool](p, "window.same === true") {
-		t.Error("the page was loaded anew")
+		t.Error("the page was loaded again")
 	}
 }
 

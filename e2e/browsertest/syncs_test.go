@@ -59,7 +59,7 @@ func TestASyncIsFollowedLive(t *testing.T) {
 	p.until(`!document.body.innerText.includes("Running")`)
 	p.shows("12")
 	if !value[bool](p, "window.same === true") {
-		t.Error("the page was loaded anew")
+		t.Error("the page was loaded again")
 	}
 }
 

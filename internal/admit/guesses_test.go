@@ -215,7 +215,7 @@ func TestADeviceCookieGivesALaneAndNothingElse(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, _ := again.try("192.0.2.1", testPassword, other); got != 429 {
-			t.Errorf("after the password was set anew: %d", got)
+			t.Errorf("after the password was set again: %d", got)
 		}
 	})
 }
@@ -299,7 +299,7 @@ func TestWhatIsNotVerifiedDisplacesNobody(t *testing.T) {
 		}
 		before := d.account.checks
 		if got, _ := d.try("192.0.2.1", testPassword, ""); got != 200 || d.account.checks != before {
-			t.Errorf("the address that was right a moment ago: %d, verified anew %v", got, d.account.checks != before)
+			t.Errorf("the address that was right a moment ago: %d, verified again %v", got, d.account.checks != before)
 		}
 	})
 }

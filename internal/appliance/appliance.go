@@ -40,7 +40,7 @@ type Options struct {
 	LogLeftOut func() uint64
 	// Demo: the shop is simulated; the page says so.
 	Demo bool
-	// Manual: no sync is made by itself, only those that are asked for.
+	// Manual: no sync is made automatically, only those that are asked for.
 	Manual bool
 	// Opening tells others how far Open has come; nil for nobody.
 	Opening *Opening

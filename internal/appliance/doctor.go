@@ -77,7 +77,7 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 }
 
 func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
-	const restore = "restart Stockroom: a damaged file is set aside by itself and what it held is read again"
+	const restore = "restart Stockroom: a damaged file is set aside automatically and what it held is read again"
 	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
 	if err := a.store.Check(ctx); err != nil {
 		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}

@@ -184,7 +184,7 @@ func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
 			t.Errorf("no comparison for the healed subscriptions: %+v, %v", runs, err)
 		}
 		if n := len(r.shop.Subscriptions()); n == 0 {
-			t.Error("the subscriptions were not made anew")
+			t.Error("the subscriptions were not made again")
 		}
 		r.exact()
 	})

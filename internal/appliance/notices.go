@@ -27,7 +27,7 @@ func (a *Appliance) notices() []status.Notice {
 		list = append(list, status.Notice{
 			Level: status.LevelWarn,
 			Text:  "The disk is full or was; the reserve kept in the data dir was given up.",
-			Next:  "It is made again by itself when there is space.",
+			Next:  "It is made again automatically when there is space.",
 		})
 	}
 	return list

@@ -139,7 +139,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 			grace = stopLost
 			break
 		}
-		// Better to end, and be started anew, than to serve without a worker.
+		// Better to end, and be started again, than to serve without a worker.
 		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
 	}
 	a.opt.Stopping("requests in flight")

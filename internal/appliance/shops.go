@@ -235,7 +235,7 @@ func (s shops) ask(ctx context.Context, domain string, c state.Credentials) (*we
 	return nil, err
 }
 
-// merge keeps what is not given anew. A new secret makes the old one the
+// merge keeps what is not given again. A new secret makes the old one the
 // previous one, unless that is given too.
 func merge(c state.Credentials, in web.AddShop) state.Credentials {
 	if in.APIKey != "" {

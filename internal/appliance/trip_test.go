@@ -87,7 +87,7 @@ func TestATestDeliveryTakesTheWayOfShopifysOwn(t *testing.T) {
 		{"no public address", "", levelOK, []string{"Reached " + listener + "/webhooks/shopify/products: arrived after 0.", "signature right, stored.", "Not tested: whether Shopify reaches this server"}, []string{"--public-url"}},
 		{"the listener itself", listener, levelOK, []string{"Reached " + listener + "/webhooks/shopify/products: arrived after 0.", "signature right, stored."}, nil},
 		{"a proxy that passes all on", before(t, listener, nil), levelOK, []string{"signature right, stored."}, nil},
-		{"a proxy that writes the body anew", before(t, listener, func(r *http.Request) {
+		{"a proxy that writes the body again", before(t, listener, func(r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			body = bytes.ReplaceAll(body, []byte(`,"`), []byte(`, "`))
 			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))

@@ -293,7 +293,7 @@ func (t watched) alive(ctx context.Context) error {
 
 // silent is the error for a server that does not answer.
 func silent(a datadir.Admin) error {
-	return fmt.Errorf("the server (process %d, %s) does not answer; it may be stopped or overloaded. Look at its log, or start it anew", a.PID, a.URL)
+	return fmt.Errorf("the server (process %d, %s) does not answer; it may be stopped or overloaded. Look at its log, or start it again", a.PID, a.URL)
 }
 
 // whyEnded is the cause that ended ctx, else err.

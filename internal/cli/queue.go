@@ -17,7 +17,7 @@ import (
 type queueCommand struct {
 	List    queueListCommand    `cmd:"" help:"List waiting jobs and dead letters."`
 	Show    queueShowCommand    `cmd:"" help:"Show one job, its payload included."`
-	Retry   queueRetryCommand   `cmd:"" help:"Try jobs again now; dead letters start anew."`
+	Retry   queueRetryCommand   `cmd:"" help:"Try jobs again now; dead letters start again."`
 	Discard queueDiscardCommand `cmd:"" help:"Drop jobs for good."`
 }
 

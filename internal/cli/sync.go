@@ -381,7 +381,7 @@ func leftOpen(run web.Run) string {
 // notProven says why a run does not prove the copy to be in step.
 func notProven(run web.Run) string {
 	why := cmp.Or(strings.TrimSuffix(run.Error, "."), "not everything could be compared")
-	return "The copy is not proven to be in step: " + printable(why) + ". It is compared again by itself."
+	return "The copy is not proven to be in step: " + printable(why) + ". It is compared again automatically."
 }
 
 // tellDrift writes one difference: a sign, the product, and its fields.

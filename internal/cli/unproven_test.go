@@ -29,7 +29,7 @@ func TestARunThatProvesNothingSaysWhy(t *testing.T) {
 			"the shop counts 5", "nothing differs"},
 		{"a dry run that found something", store.SyncRun{Kind: store.RunReconcile, DryRun: true, Proven: true, Changed: 1}, false, "dry run", "not proven"},
 		{"products newer here", store.SyncRun{Kind: store.RunReconcile, Proven: true, Error: "37 products are newer here than in the shop"}, false,
-			"my-shop.myshopify.com: 5 products compared; the copy is not proven to be in step: 37 products are newer here than in the shop. It is compared again by itself.\n", "nothing differs"},
+			"my-shop.myshopify.com: 5 products compared; the copy is not proven to be in step: 37 products are newer here than in the shop. It is compared again automatically.\n", "nothing differs"},
 		{"a full sync that met products newer here", store.SyncRun{Kind: store.RunFull, Proven: true, Error: "1 product is newer here than in the shop"}, false,
 			"my-shop.myshopify.com: 5 products read; the copy is not proven to be in step: 1 product is newer here than in the shop.", "nothing differs"},
 		{"a dry run that could not look at all", store.SyncRun{Kind: store.RunReconcile, DryRun: true, Proven: true, Error: "6 products wait to be fetched"}, false,

@@ -37,7 +37,7 @@ func (s stalled) Read([]byte) (int, error) {
 }
 
 func TestAStoppedServerIsGivenUp(t *testing.T) {
-	const says = "the server (process 7, http://127.0.0.1:8081) does not answer; it may be stopped or overloaded. Look at its log, or start it anew"
+	const says = "the server (process 7, http://127.0.0.1:8081) does not answer; it may be stopped or overloaded. Look at its log, or start it again"
 	call := func(ctx context.Context, w wire) (time.Duration, error) {
 		began := time.Now()
 		c := &client{

@@ -28,7 +28,7 @@ type webhooksRegisterCommand struct {
 func (webhooksRegisterCommand) Help() string {
 	return "Needs --public-url, the address at which Shopify reaches the server. Creates the subscriptions that are missing, moves those that " +
 		"Stockroom made for another address, and replaces those that leave out fields or products. Subscriptions that lead elsewhere are never " +
-		"touched. A running server with --public-url does the same by itself every five minutes."
+		"touched. A running server with --public-url does the same automatically every five minutes."
 }
 
 func (c webhooksRegisterCommand) Run(e *env) error {

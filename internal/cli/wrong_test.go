@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write testdata/wrong.txt anew")
+var update = flag.Bool("update", false, "write testdata/wrong.txt again")
 
 // TestWrongInputsSayWhatToDo holds the exit code and the words of what people
 // type wrongly. A line that begins with $ is typed; = CODE and the words follow,

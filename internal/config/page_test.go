@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "write docs/settings.md anew")
+var update = flag.Bool("update", false, "write docs/settings.md again")
 
 func TestTheSettingsPageIsUpToDate(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "settings.md")

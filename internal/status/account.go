@@ -202,7 +202,7 @@ func (a *Account) Ready() Readiness {
 	add(catalogue)
 	queue := Check{Name: "queue", OK: a.Queue.OK}
 	if !queue.OK {
-		queue.Reason, queue.Next = "The retry queue can't be used: "+a.Queue.Reason+".", "It is tried again by itself."
+		queue.Reason, queue.Next = "The retry queue can't be used: "+a.Queue.Reason+".", "It is tried again automatically."
 	}
 	add(queue)
 	for _, n := range a.Notices {

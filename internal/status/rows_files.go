@@ -136,7 +136,7 @@ func queueFails(f *Facts) (Line, bool) {
 	}
 	next := "Should the catalogue fail too, Shopify is told to send updates again."
 	if len(f.Taken) == 0 {
-		next = "It is tried again by itself. " + next
+		next = "It is tried again automatically. " + next
 	}
 	return yes(say("Product updates are stored, but the retry queue can't be used: "+f.Queue.Reason+"."), say(next))
 }

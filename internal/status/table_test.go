@@ -128,7 +128,7 @@ var rows = []row{
 	{"a long log of no known cause", "log-long", func(f *Facts, _ *Shop) { f.Catalogue.Log.Bytes = 600 << 20 }, Wait,
 		"The write-ahead log of products.db is 600 MiB long.", "cut when less is written", ""},
 	{"queue broken", "store-queue", func(f *Facts, _ *Shop) { f.Queue = Queue{Reason: "its file can't be read"} }, Wait,
-		"Product updates are stored, but the retry queue can't be used: its file can't be read.", "tried again by itself", ""},
+		"Product updates are stored, but the retry queue can't be used: its file can't be read.", "tried again automatically", ""},
 	{"jobs can't be counted", "unread", func(_ *Facts, s *Shop) { s.JobsErr = errors.New("x") }, Wait,
 		"What waits for this shop can't be counted now, so it is not known whether the copy is in step.", "counted again", ""},
 	{"deliveries can't be counted", "unread", func(_ *Facts, s *Shop) { s.Sync.Raw.Unread = errors.New("x") }, Wait,

@@ -20,7 +20,7 @@ import (
 const mostDoubtful = 5000
 
 // sweepAt is how many stored products are looked at in one step of the sweep, and
-// how many wanted ones are read before the list of them is read anew.
+// how many wanted ones are read before the list of them is read again.
 const sweepAt = 1000
 
 // full reads every field of every product by a bulk operation and, once the result

@@ -36,7 +36,7 @@ const (
 // schedule is one thing that is done for a shop again and again.
 type schedule struct {
 	name     string
-	every    time.Duration // 0: never by itself
+	every    time.Duration // 0: never automatically
 	deadline time.Duration // of one run
 }
 
@@ -183,7 +183,7 @@ func (k *keeper) nextRun(sc schedule, now time.Time) (at time.Time, why string) 
 		return latest(at, now), ""
 	}
 	if quiet := get(k, &k.quiet); quiet.After(now) {
-		at, why = latest(at, quiet), "a sync was cancelled by hand, so none begins by itself for a while"
+		at, why = latest(at, quiet), "a sync was cancelled by hand, so none begins automatically for a while"
 	}
 	if sc.name != scheduleFull && k.firstIsDue() {
 		return time.Time{}, "the first full sync of the shop comes before it"

@@ -59,7 +59,7 @@ type Options struct {
 	Telemetry *telemetry.Recorder
 	Logger    *slog.Logger // nil: none
 	// ReconcileEvery is how often the copy is compared with the shop, and
-	// FullSyncEvery how often every field is read. 0: never by itself.
+	// FullSyncEvery how often every field is read. 0: never automatically.
 	ReconcileEvery, FullSyncEvery time.Duration
 	// Folder takes the temporary files of full syncs.
 	Folder *folder.Folder
