@@ -16,7 +16,7 @@ func (m *matter) changes() []catalog.FieldDiff {
 	if m.unreadable {
 		return []catalog.FieldDiff{{Path: "row", Old: "can't be read", New: present}}
 	}
-	wrong, _ := unhashed(m.old, m.full)
+	wrong, _ := m.old.Unhashed(m.full)
 	list := append(m.old.Diff(m.full), wrong...)
 	add := func(path, was, is string) { list = append(list, catalog.FieldDiff{Path: path, Old: was, New: is}) }
 	inStatus := func(f catalog.FieldDiff) bool { return f.Path == "status" }
@@ -43,41 +43,6 @@ func instant(f catalog.Field[int64]) string {
 	return ""
 }
 
-// unhashed compares the weights of two products and which picture a variant
-// shows, variant by variant. Deliveries carry no weight and the content hash
-// leaves both out, so that what is stored may be unknown, or may have changed
-// without a new version. wrong are the stored values that differ; unknown says
-// that the read brings some for the first time.
-func unhashed(old, full *catalog.Product) (wrong []catalog.FieldDiff, unknown bool) {
-	stored := make(map[int64]*catalog.Variant, len(old.Variants.Value()))
-	for i := range old.Variants.Value() {
-		v := &old.Variants.Value()[i]
-		stored[v.ID] = v
-	}
-	for i := range full.Variants.Value() {
-		v := &full.Variants.Value()[i]
-		was, known := stored[v.ID]
-		if !known {
-			continue
-		}
-		for _, f := range []struct {
-			name    string
-			was, is catalog.Field[int64]
-		}{{"weight_grams", was.WeightGrams, v.WeightGrams}, {"image_id", was.ImageID, v.ImageID}} {
-			switch {
-			case !f.is.Present() || f.is == f.was:
-			case f.was.IsNull():
-				unknown = true
-			default:
-				wrong = append(wrong, catalog.FieldDiff{
-					Path: "variants[" + strconv.FormatInt(v.ID, 10) + "]." + f.name, Old: number64(f.was), New: number64(f.is),
-				})
-			}
-		}
-	}
-	return wrong, unknown
-}
-
 // untimed reports whether a variant's own time is later than the stored one. Two
 // edits of one second, the second undoing the first, leave only that; times only
 // grow, so the later one is the newer state's.
@@ -94,11 +59,4 @@ func untimed(old, full *catalog.Product) bool {
 		}
 	}
 	return false
-}
-
-func number64(f catalog.Field[int64]) string {
-	if n, ok := f.Get(); ok {
-		return strconv.FormatInt(n, 10)
-	}
-	return ""
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,13 @@ var (
 	productColumns = sync.OnceValue(func() string { return columnsOf(catalog.ProductFields) })
 	variantColumns = sync.OnceValue(func() string { return columnsOf(catalog.VariantFields) })
 )
+
+// unhashed are the fields of a product that may change without a new version.
+var unhashed = sync.OnceValue(func() []catalog.Kept[catalog.Product] {
+	return slices.DeleteFunc(slices.Clone(catalog.ProductFields), func(k catalog.Kept[catalog.Product]) bool {
+		return k.Hashed || k.Order
+	})
+})
 
 func columnsOf[T any](fields []catalog.Kept[T]) string {
 	names := make([]string, len(fields))

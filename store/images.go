@@ -14,10 +14,10 @@ const unorderedImages = "the order of its images is not known"
 // product, so that the stored row adds nothing to it.
 func whollyCarried(p *catalog.Product) bool { return !p.ImagesUnordered && numbered(p) && !partial(p) }
 
-// partial reports whether a payload lacks a field that whole webhook bodies carry;
-// include_fields can cause that.
+// partial reports whether a payload lacks a field that whole webhook bodies carry,
+// as include_fields can cause, or one that the content hash has.
 func partial(p *catalog.Product) bool {
-	return p.Coverage != catalog.Complete || !p.Images.Present() || p.LacksVariantFields()
+	return p.Coverage != catalog.Complete || !p.Images.Present() || p.LacksVariantFields() || p.LacksContent()
 }
 
 // missingPart says what makes a fetch necessary because the payload does not carry

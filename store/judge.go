@@ -59,7 +59,7 @@ type verdict struct {
 	p, full     *catalog.Product // what is written
 	distrust    bool             // every variant is written, whatever its row hash says
 	retriggered bool             // the stored content was triggered again later in its second
-	fed         bool             // learn: it is reported in the change feed, and the images are written
+	fed         bool             // learn: it is reported in the change feed, and the images and what is not hashed are written
 
 	drift   DriftKind // how the copy differed from what was read, "" for not
 	diff    []catalog.FieldDiff
@@ -232,8 +232,8 @@ func (m *matter) tie() verdict {
 }
 
 // same judges the stored content that came again. What the content's hash leaves
-// out is taken from it: a variant's own time with the pictures of that time,
-// weights, and the numbers of images, which a read of the shop does not show.
+// out is taken from it: a variant's own time with the pictures of that time, what
+// only reads carry, and the numbers of images, which a read of the shop does not show.
 func (m *matter) same() verdict {
 	v := stale("the same version is stored")
 	v.p, v.full = m.p, m.full
@@ -242,8 +242,8 @@ func (m *matter) same() verdict {
 			return m.replace("what was stored was not what the shop shows of this version")
 		}
 		v.do, v.want, v.closes = confirm, m.rest(), true
-		_, unweighed := unhashed(m.old, m.full)
-		if unweighed || untimed(m.old, m.full) || unpictured(m.old, m.full) {
+		_, unknown := m.old.Unhashed(m.full)
+		if unknown || untimed(m.old, m.full) || unpictured(m.old, m.full) {
 			v.do, v.fed = learn, true
 		}
 		return v
@@ -284,7 +284,7 @@ func (m *matter) sound() bool {
 	if m.old == nil {
 		return !m.unreadable
 	}
-	wrong, _ := unhashed(m.old, m.full)
+	wrong, _ := m.old.Unhashed(m.full)
 	return len(wrong) == 0 && m.old.ContentHash().String() == m.h.hash
 }
 

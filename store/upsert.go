@@ -234,14 +234,15 @@ func (t *tx) unwant(shop string, id int64) error {
 // the rest is the shop that it belongs to.
 const OwnerCause = "owner:"
 
-// learn takes what was not known from what shows the stored version: weights,
-// times and pictures. It is no difference: nobody had said otherwise.
+// learn takes what was not known from what shows the stored version: times, pictures
+// and what the content hash leaves out. It is no difference: nobody had said otherwise.
 func (t *tx) learn(m *matter, v *verdict) error {
 	if err := t.updateVariants(m.h.id, v.p, v.full); err != nil {
 		return err
 	}
 	if v.fed {
-		err := t.do("update images", `UPDATE products SET images = ? WHERE id = ?`, arg(&v.full.Images), m.h.id)
+		const images = `UPDATE products SET (images`
+		err := setFields(t, images, []any{arg(&v.full.Images)}, v.full, unhashed(), nil, m.h.id)
 		if err != nil {
 			return err
 		}

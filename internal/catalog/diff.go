@@ -29,7 +29,7 @@ const (
 // to carry them all. Two products that carry every field differ in their
 // hashes exactly when Diff finds something.
 func (p *Product) Diff(other *Product) []FieldDiff {
-	var d differ
+	d := differ{content: true}
 	if p.ID != other.ID {
 		d.add("id", strconv.FormatInt(p.ID, 10), strconv.FormatInt(other.ID, 10))
 	}
@@ -38,10 +38,35 @@ func (p *Product) Diff(other *Product) []FieldDiff {
 	return d.found
 }
 
-// differ gathers differences. While in is set, paths are those of a variant.
+// Unhashed compares what ContentHash leaves out, in the product and in the variants
+// that both have. Deliveries carry little of it, so that what is stored may be
+// unknown, or may have changed without a new version. wrong are the stored values
+// that differ; unknown says that other brings some for the first time.
+func (p *Product) Unhashed(other *Product) (wrong []FieldDiff, unknown bool) {
+	var d differ
+	compareFields(&d, p, other, ProductFields)
+	d.variants(p, other)
+	return d.found, d.unknown
+}
+
+// LacksContent reports whether p lacks a field of the product that ContentHash
+// covers.
+func (p *Product) LacksContent() bool {
+	for i := range ProductFields {
+		if k := &ProductFields[i]; k.Hashed && !k.At(p).Present() {
+			return true
+		}
+	}
+	return false
+}
+
+// differ gathers differences of the content, or of what is not hashed. While in is
+// set, paths are those of a variant.
 type differ struct {
-	found []FieldDiff
-	in    int64
+	content bool
+	found   []FieldDiff
+	unknown bool // not of the content: the older side has no value
+	in      int64
 }
 
 func (d *differ) add(path, older, newer string) {
@@ -53,8 +78,14 @@ func (d *differ) add(path, older, newer string) {
 
 func compareFields[T any](d *differ, a, b *T, fields []Kept[T]) {
 	for i := range fields {
-		if k := &fields[i]; k.Hashed {
-			d.cell(k.Name, k.Form, k.At(a), k.At(b))
+		k := &fields[i]
+		if k.Hashed != d.content || k.Order {
+			continue
+		}
+		before, older := len(d.found), k.At(a)
+		d.cell(k.Name, k.Form, older, k.At(b))
+		if !d.content && older.IsNull() && len(d.found) > before {
+			d.found, d.unknown = d.found[:before], true
 		}
 	}
 }
@@ -180,12 +211,12 @@ func (d *differ) variants(p, other *Product) {
 	for len(older) > 0 || len(newer) > 0 {
 		switch {
 		case len(newer) == 0 || len(older) > 0 && older[0].ID < newer[0].ID:
-			if other.listsAll() {
+			if d.content && other.listsAll() {
 				d.add(variantPath(older[0].ID), present, missing)
 			}
 			older = older[1:]
 		case len(older) == 0 || newer[0].ID < older[0].ID:
-			if p.listsAll() {
+			if d.content && p.listsAll() {
 				d.add(variantPath(newer[0].ID), missing, present)
 			}
 			newer = newer[1:]

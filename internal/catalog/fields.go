@@ -35,6 +35,9 @@ type Kept[T any] struct {
 	Hashed bool
 	// Later: it was added when hashes were stored already. See ContentHash.
 	Later bool
+	// Order: it places a version among the others, and is no content. What is neither
+	// that nor Hashed can change without a new version: see Unhashed.
+	Order bool
 	// Carried: a whole webhook body has it, so a body without it is a reduced one.
 	Carried bool
 }
@@ -60,7 +63,7 @@ var ProductFields = []Kept[Product]{
 	{Name: "created_at", Column: "shopify_created_at",
 		At: func(p *Product) Cell { return &p.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
 	{Name: "updated_at", Column: "shopify_updated_at",
-		At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Carried: true},
+		At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Order: true, Carried: true},
 }
 
 // VariantFields are in the order in which ContentHash takes them.
@@ -86,5 +89,5 @@ var VariantFields = []Kept[Variant]{
 	{Name: "created_at", Column: "shopify_created_at",
 		At: func(v *Variant) Cell { return &v.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
 	{Name: "updated_at", Column: "shopify_updated_at",
-		At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant, Carried: true},
+		At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant, Order: true, Carried: true},
 }
