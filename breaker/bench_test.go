@@ -12,7 +12,7 @@ func TestTheClosedPathAllocatesNothing(t *testing.T) {
 	b.Allow(epoch, key)
 	if n := testing.AllocsPerRun(1000, func() {
 		p, _ := b.Allow(epoch, key)
-		p.Done(Success, 0)
+		p.Done(time.Now(), Success, 0)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -33,7 +33,7 @@ func BenchmarkClosed(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.DoneAt(now, Success, 0)
+		p.Done(now, Success, 0)
 	}
 }
 
@@ -46,7 +46,7 @@ func BenchmarkClosedWithClock(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.Done(Success, 0)
+		p.Done(time.Now(), Success, 0)
 	}
 }
 
@@ -58,7 +58,7 @@ func BenchmarkClosedParallel(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			p, _ := br.Allow(now, key)
-			p.DoneAt(now, Success, 0)
+			p.Done(now, Success, 0)
 		}
 	})
 }

@@ -30,7 +30,6 @@ type Breaker struct {
 	opts  Options
 	base  time.Time      // tick origin
 	start uptime.Reading // at base, or just before
-	slice time.Duration
 
 	io sync.Mutex // held around every write, before mu
 
@@ -41,9 +40,8 @@ type Breaker struct {
 // Permit is the right to make one call. Report its outcome once with Done; the
 // zero Permit reports to nobody.
 type Permit struct {
-	c     *circuit
-	gen   uint64
-	probe uint64 // its bit among the probes; 0 while closed
+	c   *circuit
+	gen uint64
 }
 
 // Open makes a breaker whose state lives in a bucket of its own in db. db stays
@@ -58,7 +56,6 @@ func Open(db DB, opts Options) (*Breaker, error) {
 func open(now time.Time, db DB, opts Options, start uptime.Reading) (*Breaker, error) {
 	start.Wall = now.UnixNano()
 	b := &Breaker{db: db, opts: opts, start: start, base: now, shops: map[string][]*circuit{}}
-	b.slice = max(b.opts.Window/windowSlices, 1)
 	if err := b.load(); err != nil {
 		return nil, fmt.Errorf("breaker: open: %w", err)
 	}
@@ -128,28 +125,23 @@ func (b *Breaker) firstProbe(t int64, c *circuit, gen uint64, err error) (p Perm
 	}
 	if err != nil {
 		// a probe that is not on disk could be sent twice
-		c.enter(t, StateOpen, ReasonDisk)
-		c.wait = int64(b.opts.Reset)
-		c.until = t + c.wait
+		c.open(t, b.opts.Reset, ReasonDisk)
 		return p, c.until, ReasonDisk
 	}
 	c.stored = true
 	return c.probe(t), 0, ""
 }
 
-// Done reports the outcome of the call. retryAfter is what the server asked
+// Done reports the outcome of the call at now. retryAfter is what the server asked
 // for with a failure, 0 if nothing.
-func (p Permit) Done(o Outcome, retryAfter time.Duration) { p.DoneAt(time.Now(), o, retryAfter) }
-
-// DoneAt is Done at an explicit instant.
-func (p Permit) DoneAt(now time.Time, o Outcome, retryAfter time.Duration) {
+func (p Permit) Done(now time.Time, o Outcome, retryAfter time.Duration) {
 	if p.c == nil {
 		return
 	}
 	b := p.c.b
 	t := b.tick(now)
 	b.mu.Lock()
-	tr := p.c.done(t, p, o, retryAfter)
+	tr := p.c.done(t, p.gen, o, retryAfter)
 	b.mu.Unlock()
 	if tr != nil {
 		b.commit(t, p.c, tr)
@@ -167,7 +159,7 @@ func (b *Breaker) Force(now time.Time, key Key, hand Hand) error {
 	b.mu.Lock()
 	c := b.circuit(key)
 	c.hand, c.trips = hand, 0
-	tr := c.enter(t, StateClosed, reason)
+	tr := c.enter(StateClosed, reason)
 	b.mu.Unlock()
 	return b.commit(t, c, tr)
 }
@@ -207,7 +199,7 @@ func (b *Breaker) Forget(shop string) error {
 	return nil
 }
 
-// commit puts what a transition led to on disk, then tells of it, under no lock.
+// commit puts what a transition led to on disk, then reports it, under no lock.
 func (b *Breaker) commit(t int64, c *circuit, tr *Transition) error {
 	err := b.write(t, c)
 	if b.opts.OnTransition != nil {
@@ -222,13 +214,7 @@ type Status struct {
 	State   State
 	Hand    Hand
 	Reason  string    // why it is open
-	Since   time.Time // of the last transition; zero if before the start
 	RetryAt time.Time // open: when the first probe may go, perhaps past; else zero
-	Run     int       // failures in a row
-	Calls   int       // in the window
-	Failed  int       // of them
-	Trips   int       // waits in a row
-	Err     error     // the last transition could not be written
 }
 
 // ShopAt is the state of a shop's circuits at an instant, in no order.
@@ -238,12 +224,7 @@ func (b *Breaker) ShopAt(now time.Time, shop string) []Status {
 	defer b.mu.Unlock()
 	var list []Status
 	for _, c := range b.shops[shop] {
-		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason, Run: c.run,
-			Trips: c.trips, Err: c.writeErr}
-		s.Calls, s.Failed = c.rate(t)
-		if c.since > 0 {
-			s.Since = now.Add(time.Duration(c.since - t))
-		}
+		s := Status{Key: c.key, State: c.state, Hand: c.hand, Reason: c.reason}
 		if c.state == StateOpen {
 			s.RetryAt = now.Add(time.Duration(c.until - t))
 		}

@@ -2,13 +2,17 @@ package breaker
 
 import (
 	"math"
-	"math/bits"
 	"time"
 )
 
 const (
-	windowSlices = 10          // the window is counted in so many parts
-	pollProbe    = time.Second // when to ask again while probes are under way
+	maxReset     = 10 * time.Minute // caps the doubled wait, unless Reset is longer
+	maxRate      = 0.5              // share of failures in the window that opens a circuit
+	minCalls     = 20               // calls of the window that make a share
+	windowSlices = 10               // the window is counted in so many parts
+	slice        = 6 * time.Second  // one of them
+	probeTimeout = 2 * time.Minute  // a probe that has not reported by then has failed; no call takes longer
+	pollProbe    = time.Second      // when to ask again while the probe is under way
 )
 
 // circuit is the state of one key; b.mu owns it. Instants are ticks:
@@ -20,18 +24,15 @@ type circuit struct {
 	run    int // failures in a row, while closed
 	window [windowSlices]tally
 
-	gen      uint64
-	state    State
-	hand     Hand
-	reason   string
-	since    int64  // tick of the last transition
-	until    int64  // deadline while open; of the probes while half-open
-	wait     int64  // the whole wait that until ends
-	trips    int    // waits in a row, for the doubling
-	issued   uint64 // probes given out and not reported, a bit each
-	good     int    // probes that succeeded
-	stored   bool   // half-open is on disk: probes may go out
-	writeErr error
+	gen     uint64
+	state   State
+	hand    Hand
+	reason  string
+	until   int64 // deadline while open; of the probe while half-open
+	wait    int64 // the whole wait that until ends
+	trips   int   // waits in a row, for the doubling
+	probing bool  // the probe was given out and not reported
+	stored  bool  // half-open is on disk: the probe may go out
 }
 
 // tally is what came of the calls of one slice of time.
@@ -52,53 +53,50 @@ func (c *circuit) allow(t int64) (p Permit, retry int64, reason string, tr *Tran
 	if c.until-t > c.wait && c.state == StateOpen {
 		c.until = t + c.wait // the clock was set back: never longer than its wait
 	}
-	if c.state == StateHalfOpen && t >= c.until && c.issued != 0 {
+	if c.state == StateHalfOpen && t >= c.until && c.probing {
 		tr = c.trip(t, 0, ReasonSilence)
 	}
 	if c.state == StateOpen {
 		if t < c.until {
 			return p, c.until, c.reason, tr
 		}
-		tr = c.enter(t, StateHalfOpen, c.reason)
-		c.until = t + int64(c.b.opts.ProbeTimeout)
-		c.issued, c.good, c.stored = 0, 0, false
+		tr = c.enter(StateHalfOpen, c.reason)
+		c.until = t + int64(probeTimeout)
+		c.probing, c.stored = false, false
 		return p, 0, "", tr
 	}
-	if !c.stored || c.good+bits.OnesCount64(c.issued) >= c.b.opts.Probes {
+	if !c.stored || c.probing {
 		return p, t + int64(min(pollProbe, c.b.opts.Reset)), ReasonProbing, nil
 	}
 	return c.probe(t), 0, "", nil
 }
 
-// probe gives out the next probe of a half-open circuit.
+// probe gives out the probe of a half-open circuit.
 func (c *circuit) probe(t int64) Permit {
-	bit := uint64(1) << bits.TrailingZeros64(^c.issued)
-	c.issued |= bit
+	c.probing = true
 	// a probe may take its whole time whenever it started
-	c.until = t + int64(c.b.opts.ProbeTimeout)
-	return Permit{c: c, gen: c.gen, probe: bit}
+	c.until = t + int64(probeTimeout)
+	return Permit{c: c, gen: c.gen}
 }
 
-// done books the outcome of a call at t. It returns the transition it made, if
-// any.
-func (c *circuit) done(t int64, p Permit, o Outcome, retryAfter time.Duration) *Transition {
+// done books the outcome at t of a call of generation gen. It returns the
+// transition it made, if any.
+func (c *circuit) done(t int64, gen uint64, o Outcome, retryAfter time.Duration) *Transition {
 	switch {
-	case p.gen != c.gen || c.hand != Auto:
+	case gen != c.gen || c.hand != Auto:
 		return nil // late, or nothing counts
 	case c.state == StateClosed:
 		return c.count(t, o, retryAfter)
-	case c.issued&p.probe == 0:
-		return nil // it was told before
+	case !c.probing:
+		return nil // it was reported before
 	}
-	c.issued &^= p.probe
+	c.probing = false
 	switch o {
 	case Failure:
 		return c.trip(t, retryAfter, ReasonProbe)
 	case Success:
-		if c.good++; c.good >= c.b.opts.Probes {
-			c.trips = 0
-			return c.enter(t, StateClosed, "")
-		}
+		c.trips = 0
+		return c.enter(StateClosed, "")
 	}
 	return nil
 }
@@ -108,7 +106,7 @@ func (c *circuit) count(t int64, o Outcome, retryAfter time.Duration) *Transitio
 	if o == Ignored {
 		return nil
 	}
-	n := t / int64(c.b.slice)
+	n := t / int64(slice)
 	w := &c.window[n%windowSlices]
 	if w.slice != n {
 		*w = tally{slice: n}
@@ -124,7 +122,7 @@ func (c *circuit) count(t int64, o Outcome, retryAfter time.Duration) *Transitio
 	switch {
 	case c.run >= c.b.opts.Failures:
 		return c.trip(t, retryAfter, ReasonFailures)
-	case calls >= c.b.opts.MinCalls && float64(failed) >= c.b.opts.Rate*float64(calls):
+	case calls >= minCalls && float64(failed) >= maxRate*float64(calls):
 		return c.trip(t, retryAfter, ReasonRate)
 	}
 	return nil
@@ -132,7 +130,7 @@ func (c *circuit) count(t int64, o Outcome, retryAfter time.Duration) *Transitio
 
 // rate is the calls and failures of the window that ends at t.
 func (c *circuit) rate(t int64) (calls, failed int) {
-	n := t / int64(c.b.slice)
+	n := t / int64(slice)
 	for _, w := range c.window {
 		if w.slice > n-windowSlices && w.slice <= n {
 			calls += w.calls
@@ -146,22 +144,26 @@ func (c *circuit) rate(t int64) (calls, failed int) {
 // every wait in a row.
 func (c *circuit) trip(t int64, retryAfter time.Duration, reason string) *Transition {
 	o := &c.b.opts
-	wait := time.Duration(min(float64(o.Reset)*math.Exp2(float64(c.trips)), float64(o.MaxReset)))
+	wait := time.Duration(min(float64(o.Reset)*math.Exp2(float64(c.trips)), float64(max(maxReset, o.Reset))))
 	c.trips++
 	if retryAfter > 0 {
 		wait = min(retryAfter, o.MaxRetryAfter)
 	}
-	tr := c.enter(t, StateOpen, reason)
+	return c.open(t, wait, reason)
+}
+
+// open refuses calls for a wait from t on.
+func (c *circuit) open(t int64, wait time.Duration, reason string) *Transition {
+	tr := c.enter(StateOpen, reason)
 	c.wait, c.until = int64(wait), t+int64(wait)
 	tr.RetryAt = c.b.instant(c.until)
 	return tr
 }
 
 // enter makes a transition: a new generation that no earlier call can touch.
-func (c *circuit) enter(t int64, to State, reason string) *Transition {
-	tr := &Transition{Key: c.key, From: c.state, To: to, Hand: c.hand, Reason: reason, At: c.b.instant(t)}
-	c.state, c.reason, c.since = to, reason, t
+func (c *circuit) enter(to State, reason string) *Transition {
+	c.state, c.reason = to, reason
 	c.gen++
 	c.run, c.window = 0, [windowSlices]tally{}
-	return tr
+	return &Transition{Key: c.key, To: to, Reason: reason}
 }

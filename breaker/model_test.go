@@ -10,19 +10,22 @@ import (
 // oracle is a breaker in its plainest form: one probe, everything recounted
 // from a list of outcomes.
 type oracle struct {
-	failures, min int
-	state         State
-	gen, trips    int
-	until         time.Time
-	probing       bool
-	base          time.Time // slices are counted from the start of the process
-	log           []struct {
+	failures   int
+	state      State
+	gen, trips int
+	until      time.Time // of the wait, or of the probe
+	probing    bool
+	base       time.Time // slices are counted from the start of the process
+	log        []struct {
 		slice  int64
 		failed bool
 	}
 }
 
 func (o *oracle) allow(now time.Time) bool {
+	if o.state == StateHalfOpen && o.probing && !now.Before(o.until) {
+		o.open(now) // the probe did not answer
+	}
 	if o.state == StateOpen && !now.Before(o.until) {
 		o.state, o.probing = StateHalfOpen, false
 		o.gen++
@@ -30,9 +33,11 @@ func (o *oracle) allow(now time.Time) bool {
 	if o.state != StateHalfOpen {
 		return o.state == StateClosed
 	}
-	ok := !o.probing
-	o.probing = true
-	return ok
+	if o.probing {
+		return false
+	}
+	o.probing, o.until = true, now.Add(2*time.Minute)
+	return true
 }
 
 func (o *oracle) done(now time.Time, gen int, out Outcome) {
@@ -44,7 +49,7 @@ func (o *oracle) done(now time.Time, gen int, out Outcome) {
 		case Ignored:
 			o.probing = false
 		case Success:
-			*o = oracle{failures: o.failures, min: o.min, base: o.base, gen: o.gen + 1}
+			*o = oracle{failures: o.failures, base: o.base, gen: o.gen + 1}
 		case Failure:
 			o.open(now)
 		}
@@ -71,7 +76,7 @@ func (o *oracle) done(now time.Time, gen int, out Outcome) {
 			}
 		}
 	}
-	if out == Failure && (run >= o.failures || calls >= o.min && failed*2 >= calls) {
+	if out == Failure && (run >= o.failures || calls >= 20 && failed*2 >= calls) {
 		o.open(now)
 	}
 }
@@ -86,9 +91,9 @@ func (o *oracle) open(now time.Time) {
 func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 	db := openDB(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		o := oracle{base: epoch, failures: rapid.IntRange(1, 8).Draw(rt, "failures"), min: rapid.IntRange(2, 20).Draw(rt, "min")}
+		o := oracle{base: epoch, failures: rapid.IntRange(1, 30).Draw(rt, "failures")}
 		m := &machine{boot: "b"}
-		opts := Options{Failures: o.failures, MinCalls: o.min, ProbeTimeout: 1e6 * time.Hour, Uptime: m.uptime}
+		opts := Options{Failures: o.failures, Uptime: m.uptime}
 		b, err := startAt(epoch, db, opts)
 		if err != nil {
 			rt.Fatal(err)
@@ -123,7 +128,7 @@ func TestTheBreakerDecidesAsTheOracleDoes(t *testing.T) {
 				f := flights[i]
 				flights = append(flights[:i], flights[i+1:]...)
 				out := rapid.SampledFrom([]Outcome{Failure, Success, Failure, Ignored}).Draw(rt, "outcome")
-				f.p.DoneAt(now, out, 0)
+				f.p.Done(now, out, 0)
 				o.done(now, f.gen, out)
 			},
 			"the process is killed and started": func(rt *rapid.T) {

@@ -19,7 +19,7 @@ type State uint8
 const (
 	StateClosed   State = iota // lets every call through and counts
 	StateOpen                  // refuses every call until its deadline
-	StateHalfOpen              // lets its probes through
+	StateHalfOpen              // lets one probe through
 )
 
 // String names the state as metrics show it.
@@ -30,7 +30,7 @@ type Hand uint8
 
 const (
 	Auto       Hand = iota // nothing: the circuit decides
-	HeldOpen               // refuse every call until told otherwise
+	HeldOpen               // refuse every call until the person decides otherwise
 	HeldClosed             // let every call through and count nothing
 )
 
@@ -59,26 +59,11 @@ const (
 type Options struct {
 	// Failures in a row that open a circuit. Default 5.
 	Failures int
-	// Reset is the first wait of an open circuit. Default 30 s.
+	// Reset is the first wait of an open circuit; it doubles up to 10 min while
+	// probes fail. Default 30 s.
 	Reset time.Duration
-	// MaxReset caps the doubled wait. Default 10 min, at least Reset.
-	MaxReset time.Duration
 	// MaxRetryAfter caps what the server may ask for. Default 1 h.
 	MaxRetryAfter time.Duration
-	// Rate is the share of failures, 0 to 1, that opens a circuit. Default
-	// 0.5; above 1 never.
-	Rate float64
-	// Window is the time over which the share is taken, in ten slices.
-	// Default 60 s.
-	Window time.Duration
-	// MinCalls is how many calls of the window make a share. Default 20.
-	MinCalls int
-	// Probes is how many calls a half-open circuit lets through, 1 to 64.
-	// Default 1.
-	Probes int
-	// ProbeTimeout is when a probe that never reported counts as failed.
-	// Longer than a call can take. Default 2 min.
-	ProbeTimeout time.Duration
 	// OnTransition is called after every transition, by the goroutine that
 	// caused it and under no lock. Default none.
 	OnTransition func(Transition)
@@ -88,27 +73,15 @@ type Options struct {
 }
 
 func (o Options) withDefaults() Options {
-	def := func(d *time.Duration, v time.Duration) {
-		if *d <= 0 {
-			*d = v
-		}
-	}
 	if o.Failures <= 0 {
 		o.Failures = 5
 	}
-	if o.Rate <= 0 {
-		o.Rate = 0.5
+	if o.Reset <= 0 {
+		o.Reset = 30 * time.Second
 	}
-	if o.MinCalls <= 0 {
-		o.MinCalls = 20
+	if o.MaxRetryAfter <= 0 {
+		o.MaxRetryAfter = time.Hour
 	}
-	o.Probes = min(max(o.Probes, 1), 64)
-	def(&o.Reset, 30*time.Second)
-	def(&o.MaxReset, 10*time.Minute)
-	o.MaxReset = max(o.MaxReset, o.Reset)
-	def(&o.MaxRetryAfter, time.Hour)
-	def(&o.Window, time.Minute)
-	def(&o.ProbeTimeout, 2*time.Minute)
 	if o.Uptime == nil {
 		o.Uptime = uptime.Machine
 	}
@@ -136,10 +109,8 @@ func (e *OpenError) Unwrap() error { return e.Err }
 
 // Transition is a change of state.
 type Transition struct {
-	Key      Key
-	From, To State
-	Hand     Hand
-	Reason   string
-	At       time.Time
-	RetryAt  time.Time // for StateOpen: its deadline
+	Key     Key
+	To      State
+	Reason  string
+	RetryAt time.Time // for StateOpen: its deadline
 }

@@ -79,12 +79,9 @@ func (b *Breaker) write(t int64, c *circuit) error {
 		return bk.Put(c.key.bytes(), rec)
 	})
 	if err != nil {
-		err = fmt.Errorf("breaker: write %s %s: %w", c.key.Shop, c.key.Class, err)
+		return fmt.Errorf("breaker: write %s %s: %w", c.key.Shop, c.key.Class, err)
 	}
-	b.mu.Lock()
-	c.writeErr = err
-	b.mu.Unlock()
-	return err
+	return nil
 }
 
 // record is c as of t; written was read then or later. Needs b.mu.
@@ -145,7 +142,7 @@ func (c *circuit) restore(r record) {
 	switch State(r.state) {
 	case StateOpen:
 		// never longer than it was given, or than any wait may be now
-		c.state, c.wait = StateOpen, min(r.wait, int64(max(o.MaxReset, o.MaxRetryAfter)))
+		c.state, c.wait = StateOpen, min(r.wait, int64(max(maxReset, o.Reset, o.MaxRetryAfter)))
 		passed, _ := c.b.start.Since(r.written)
 		c.until = origin + min(max(r.left-passed, 0), c.wait)
 	case StateHalfOpen:

@@ -71,7 +71,7 @@ func TestAfterARestart(t *testing.T) {
 				t.Fatal(err)
 			}
 			refusal(t, b, start+tc.wait) // one probe and no more
-			p.DoneAt(at(start+tc.wait), Failure, 0)
+			p.Done(at(start+tc.wait), Failure, 0)
 			if e := refusal(t, b, start+tc.wait); !e.RetryAt.Equal(at(start + tc.wait + 60*s)) {
 				t.Errorf("the doubling was forgotten: %v", e.RetryAt.Sub(at(start+tc.wait)))
 			}
@@ -247,7 +247,7 @@ func failUntilKilled(dir string, reset time.Duration) {
 		fmt.Println(err)
 		return
 	}
-	b, err := Open(db, Options{Reset: reset, MaxReset: reset, MinCalls: 1000})
+	b, err := Open(db, Options{Reset: reset})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -259,6 +259,6 @@ func failUntilKilled(dir string, reset time.Duration) {
 		}
 		_, up, _ := uptime.Machine()
 		os.Stdout.WriteString(strconv.FormatInt(int64(up), 10) + "\n")
-		p.Done(Failure, 0)
+		p.Done(time.Now(), Failure, reset) // as the server asks for: no wait is doubled
 	}
 }

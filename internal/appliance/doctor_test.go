@@ -46,7 +46,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 		{"a circuit that opened meanwhile", fakeshopify.Options{}, map[string]string{"breaker-failures": "1"}, func(p *plant) {
 			permit, err := p.breaker.Allow(time.Now(), breaker.Key{Shop: testShop, Class: shopify.EndpointGraphQL})
 			if err == nil {
-				permit.Done(breaker.Failure, 0)
+				permit.Done(time.Now(), breaker.Failure, 0)
 			}
 		}, "token", "ok", "accepts", ""},
 	} {

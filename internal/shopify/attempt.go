@@ -51,7 +51,7 @@ func (c *Client) try(ctx context.Context, name string, class limiter.Class, op o
 		}
 		grant, err := c.o.Limiter.Acquire(ctx, limiter.Call{Shop: name, Class: class, Query: op.cost, Cost: op.bound})
 		if err != nil {
-			permit.Done(breaker.Ignored, 0)
+			permit.Done(time.Now(), breaker.Ignored, 0)
 			return c.noPoints(ctx, name, op, err)
 		}
 		teach := c.queries["Shop"].call(nil)
@@ -69,7 +69,7 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	token, static, err := c.token(ctx, name, refused)
 	if err != nil {
 		grant.Settle(limiter.Answer{Actual: limiter.Unsent})
-		permit.Done(breaker.Ignored, 0)
+		permit.Done(time.Now(), breaker.Ignored, 0)
 		return err
 	}
 	cost, res, err := c.post(ctx, name, op, out, token)
@@ -102,7 +102,7 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 		answer.Actual = limiter.Unknown // it ran: a window has one probe, also where it teaches nothing
 	}
 	grant.Settle(answer)
-	permit.DoneAt(now, v.Breaker, retryAfterOf(err))
+	permit.Done(now, v.Breaker, retryAfterOf(err))
 	if e != nil && e.Kind == KindToken {
 		return &refusedToken{e, token, static}
 	}

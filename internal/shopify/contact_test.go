@@ -119,7 +119,7 @@ func TestACallThatNeverReachedTheShopCostsNothing(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					var broken atomic.Bool
 					conn := failingConn(tt.step)
-					r := newRig(t, rigOptions{static: "token", breaker: breaker.Options{Failures: 1000, MinCalls: 1000},
+					r := newRig(t, rigOptions{static: "token", breaker: breaker.Options{Failures: 1000},
 						client: Options{Tries: 1, BaseURL: func(shop string) string { return tt.scheme + "://" + shop }},
 						wrap: func(next http.RoundTripper) http.RoundTripper {
 							return transportFunc(func(req *http.Request) (*http.Response, error) {

@@ -162,7 +162,7 @@ func (c *Client) grant(ctx context.Context, name string, app App) (Token, error)
 	}
 	t, err := c.askToken(ctx, name, app)
 	c.contacted(name, time.Now(), err)
-	permit.Done(Judge(err).Breaker, retryAfterOf(err))
+	permit.Done(time.Now(), Judge(err).Breaker, retryAfterOf(err))
 	return t, err
 }
 
