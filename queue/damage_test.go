@@ -155,7 +155,7 @@ func TestDamageWhileRunningIsNoticedReplacedAndTheQueueWorks(t *testing.T) {
 			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			q := started(t, Options{Path: path, CompactAbove: -1})
+			q := started(t, Options{Path: path})
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			if err == nil {
 				if _, err = f.WriteAt(bad, 0); err == nil {

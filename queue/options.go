@@ -25,8 +25,6 @@ type Options struct {
 	// Grace is how long a handler may take to return after its context ended; then
 	// it is stuck, and nobody waits for it. Default 2 s (zero or less).
 	Grace time.Duration
-	// CompactAbove: see boltfile.Options. Default 1 MiB (zero); negative: never.
-	CompactAbove int64
 	// Logger gets deaths, reclaims, damage. Never a payload. Nil: none.
 	Logger *slog.Logger
 	// OnCommit, when set, is called after each commit by the goroutine that writes; it

@@ -81,7 +81,7 @@ func open(o Options, now time.Time) (*Queue, error) {
 	}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	var err error
-	q.file, err = boltfile.Open(o.Path, boltfile.Options{Folder: o.Folder, Logger: o.Logger, CompactAbove: o.CompactAbove})
+	q.file, err = boltfile.Open(o.Path, boltfile.Options{Folder: o.Folder, Logger: o.Logger})
 	if err == nil {
 		q.noteOpened(now, q.file.Fresh && o.Existing)
 		err = q.load(now)

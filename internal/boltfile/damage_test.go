@@ -97,7 +97,7 @@ func TestDamagedFileIsUsedSoundOrSetAsideAndNeverCrashesTheProcess(t *testing.T)
 		t.Fatal(err)
 	}
 	want := func() int {
-		o := mustOpen(t, sample, Options{CompactAbove: -1})
+		o := mustOpen(t, sample, Options{compactAbove: never})
 		n, broken := census(t, o)
 		if broken != 0 {
 			t.Fatalf("%d records of the sample are broken", broken)
@@ -171,7 +171,7 @@ func TestDamageWhileRunningIsAnErrorAndNeverCrashesTheProcess(t *testing.T) {
 			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			o := mustOpen(t, path, Options{CompactAbove: -1})
+			o := mustOpen(t, path, Options{compactAbove: never})
 			hurt := d.do(bytes.Clone(whole), rnd)
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			if err != nil {
@@ -250,7 +250,7 @@ func TestOneDamagedMetaPageKeepsTheFileAndSaysSo(t *testing.T) {
 		if err := os.WriteFile(path, b, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		o := mustOpen(t, path, Options{CompactAbove: -1})
+		o := mustOpen(t, path, Options{compactAbove: never})
 		if o.Quarantined != "" || o.Suspect == "" {
 			t.Errorf("slot %d: got %+v", slot, o)
 		}

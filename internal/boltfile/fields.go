@@ -23,10 +23,11 @@ func SealFields(table string, key []byte, fields func(*Fields)) []byte {
 	return Seal(table, key, f.b)
 }
 
-// UnsealFields is UnsealOr of fields, which fields reads. The error is ErrRecord too
-// when they are not exactly the content.
+// UnsealFields is Unseal of fields, which fields reads, for a table whose records of
+// version 1 had another form (see unsealOr). The error is ErrRecord too when they are
+// not exactly the content.
 func UnsealFields(order binary.ByteOrder, place []byte, table string, key, raw []byte, fields func(*Fields)) error {
-	content, err := UnsealOr(order, place, table, key, raw)
+	content, err := unsealOr(order, place, table, key, raw)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		select {}
 	}
-	o, err := Open(path, Options{CompactAbove: 1, fault: die})
+	o, err := Open(path, Options{compactAbove: 1, fault: die})
 	if err != nil {
 		os.Exit(3)
 	}
@@ -52,7 +52,7 @@ func TestKilledAtAnyStepLeavesNothingOrASoundFile(t *testing.T) {
 				switch start {
 				case "sample":
 					writeSample(t, path, rand.New(rand.NewPCG(9, 9)))
-					o := mustOpen(t, path, Options{CompactAbove: -1})
+					o := mustOpen(t, path, Options{compactAbove: never})
 					update(t, o, deleteBucket("large"))
 					_ = o.Close()
 				case "damaged":
@@ -66,7 +66,7 @@ func TestKilledAtAnyStepLeavesNothingOrASoundFile(t *testing.T) {
 				if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || ws.Signal() != syscall.SIGKILL {
 					t.Fatalf("the program did not reach the step: %v", err)
 				}
-				o := mustOpen(t, path, Options{CompactAbove: -1})
+				o := mustOpen(t, path, Options{compactAbove: never})
 				// The start that was killed could not tell anybody of the damage.
 				if told := o.Quarantined != ""; told != (start == "damaged" && o.Fresh) {
 					t.Errorf("quarantined as %q: %s", o.Quarantined, o.Reason)

@@ -2,12 +2,9 @@
 
 package boltfile
 
-import (
-	"os"
-	"time"
-)
+import "os"
 
 // lock does nothing here: bbolt's own lock, taken a moment later, has to do.
-func lock(*os.File, time.Duration) error { return nil }
+func lock(*os.File) error { return nil }
 
 func unlock(*os.File) {}

@@ -12,8 +12,8 @@ import (
 // lock takes bbolt's own lock on f before anything is read: a file that another
 // process is writing would look damaged. bbolt takes it again on the same
 // descriptor, which succeeds.
-func lock(f *os.File, timeout time.Duration) error {
-	const step = 50 * time.Millisecond
+func lock(f *os.File) error {
+	const timeout, step = time.Second, 50 * time.Millisecond
 	for waited := time.Duration(0); ; waited += step {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if !errors.Is(err, syscall.EWOULDBLOCK) {

@@ -1,6 +1,7 @@
 package boltfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,31 +23,16 @@ type Options struct {
 	Folder *folder.Folder
 	// Logger gets a line for each quarantine, copy and remark. Nil: none.
 	Logger *slog.Logger
-	// OpenTimeout is how long to wait for another process's lock. Default 1 s
-	// (zero); negative: don't wait.
-	OpenTimeout time.Duration
-	// CompactAbove is the file size in bytes above which a file is copied to a
-	// smaller one at Open when more than half of its pages are free. Default
-	// 1 MiB (zero); negative: never.
-	CompactAbove int64
 
-	// fault is called at named steps in tests; an error stands for the step's
-	// failure.
-	fault func(step string) error
+	// For tests: fault is called at named steps, and an error stands for the step's
+	// failure; compactAbove replaces the constant when it is not zero.
+	fault        func(step string) error
+	compactAbove int64
 }
 
-func (o Options) withDefaults() Options {
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	if o.OpenTimeout == 0 {
-		o.OpenTimeout = time.Second
-	}
-	if o.CompactAbove == 0 {
-		o.CompactAbove = 1 << 20
-	}
-	return o
-}
+// compactAbove is the size in bytes above which a file is copied to a smaller one at
+// Open when more than half of its pages are free.
+const compactAbove = 1 << 20
 
 func (o Options) at(step string) error {
 	if o.fault == nil {
@@ -67,8 +53,6 @@ type Opened struct {
 	// Suspect says that the file is sound and in use but its newest commit may
 	// be missing: one of its two meta pages was damaged. "" otherwise.
 	Suspect string
-	// Compacted: the file was mostly free and was copied to a smaller one.
-	Compacted bool
 
 	h *handle
 }
@@ -95,7 +79,10 @@ type handle struct {
 // of length zero is damaged, not new: something cut it, as new files get their
 // name only when they are whole.
 func Open(path string, o Options) (Opened, error) {
-	p := &place{Options: o.withDefaults(), own: o.Folder == nil, name: filepath.Base(path)}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	p := &place{Options: o, own: o.Folder == nil, name: filepath.Base(path)}
 	if p.own {
 		var err error
 		if p.Folder, err = folder.Open(filepath.Dir(path)); err != nil {
@@ -110,7 +97,7 @@ func Open(path string, o Options) (Opened, error) {
 }
 
 func (p *place) open() (Opened, error) {
-	opened, err := p.openSound(p.CompactAbove)
+	opened, err := p.openSound(true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// A damaged file without a fresh one beside it: a start that set it aside
@@ -121,8 +108,7 @@ func (p *place) open() (Opened, error) {
 			opened.Quarantined, opened.Reason = left, "set aside by an earlier start that did not finish"
 		}
 	case errors.Is(err, ErrDamaged):
-		reason := reasonOf(err)
-		var moved string
+		reason, moved := reasonOf(err), ""
 		if moved, err = p.quarantine(opened.h.id, time.Now()); err != nil {
 			err = fmt.Errorf("%s: %w", reason, err)
 			break
@@ -143,14 +129,14 @@ func (p *place) openNew() (Opened, error) {
 	if err := p.create(); err != nil {
 		return Opened{}, err
 	}
-	opened, err := p.openSound(p.CompactAbove)
+	opened, err := p.openSound(false)
 	opened.Fresh = err == nil
 	return opened, err
 }
 
 // openSound locks, checks and opens an existing file. With ErrDamaged the result
-// tells which file that is. compactAbove is as in Options.
-func (p *place) openSound(compactAbove int64) (_ Opened, err error) {
+// tells which file that is. compact: one that is mostly free is copied.
+func (p *place) openSound(compact bool) (_ Opened, err error) {
 	f, id, err := p.openLocked()
 	if err != nil {
 		return Opened{}, err
@@ -180,20 +166,20 @@ func (p *place) openSound(compactAbove int64) (_ Opened, err error) {
 	if err = Guard(func() (err error) { opened.DB, err = bbolt.Open(p.path(), 0o600, boltOptions(f)); return err }); err != nil {
 		return opened, err
 	}
-	if compactAbove >= 0 && found.size > compactAbove && found.used < uint64(found.size/found.pageSize)/2 {
-		smaller, err := opened.rewrite()
-		if err != nil {
-			if opened.h.look() != nil { // the copy has the name by now
-				_ = opened.closeFile()
-				return Opened{}, err
-			}
-			// It is only larger than it could be.
-			p.Logger.Warn("file could not be compacted", "file", p.path(), "error", err)
-			return opened, nil
-		}
-		smaller.Suspect, smaller.Compacted = opened.Suspect, true
-		return smaller, nil
+	if !compact || found.size <= cmp.Or(p.compactAbove, compactAbove) || found.used >= uint64(found.size/found.pageSize)/2 {
+		return opened, nil
 	}
+	smaller, err := opened.rewrite()
+	switch {
+	case err == nil:
+		smaller.Suspect = opened.Suspect
+		return smaller, nil
+	case opened.h.look() != nil: // the copy has the name by now
+		_ = opened.closeFile()
+		return Opened{}, err
+	}
+	// It is only larger than it could be.
+	p.Logger.Warn("file could not be compacted", "file", p.path(), "error", err)
 	return opened, nil
 }
 
@@ -204,7 +190,7 @@ func (p *place) openLocked() (*os.File, fs.FileInfo, error) {
 		f, err := p.Folder.Open(p.name, os.O_RDWR)
 		if err == nil {
 			id, serr := f.Stat()
-			if err = errors.Join(serr, p.at("open: before lock"), lock(f, p.OpenTimeout)); err == nil {
+			if err = errors.Join(serr, p.at("open: before lock"), lock(f)); err == nil {
 				err = p.Folder.Same(p.name, id)
 			}
 			if err == nil {

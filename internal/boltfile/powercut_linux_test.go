@@ -66,7 +66,7 @@ func cutAt(t *testing.T, d *disk, path, start, step string) {
 	switch start {
 	case "sample":
 		writeSample(t, path, rand.New(rand.NewPCG(11, 11)))
-		o := mustOpen(t, path, Options{CompactAbove: -1})
+		o := mustOpen(t, path, Options{compactAbove: never})
 		update(t, o, func(tx *bbolt.Tx) error { return tx.DeleteBucket([]byte("large")) })
 		want, _ = census(t, o)
 		_ = o.Close()
@@ -88,7 +88,7 @@ func cutAt(t *testing.T, d *disk, path, start, step string) {
 	if missing := errors.Is(err, fs.ErrNotExist); missing && (step == "opened" || start == "sample") {
 		t.Fatal("the file is gone")
 	}
-	o := mustOpen(t, path, Options{CompactAbove: -1})
+	o := mustOpen(t, path, Options{compactAbove: never})
 	if start != "damaged" && (o.Quarantined != "" || o.Suspect != "") || step == "opened" && o.Quarantined != "" {
 		t.Errorf("quarantined %q, suspect %q: %s", o.Quarantined, o.Suspect, o.Reason)
 	}

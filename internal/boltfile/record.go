@@ -60,10 +60,10 @@ func Unseal(table string, key, raw []byte) (content []byte, err error) {
 	return content, nil
 }
 
-// UnsealOr is Unseal for a table whose records of version 1 had another form: the
+// unsealOr is Unseal for a table whose records of version 1 had another form: the
 // version, the content, and behind them the CRC-32C, in the given order of bytes,
 // of place, version and content.
-func UnsealOr(order binary.ByteOrder, place []byte, table string, key, raw []byte) (content []byte, err error) {
+func unsealOr(order binary.ByteOrder, place []byte, table string, key, raw []byte) (content []byte, err error) {
 	content, err = Unseal(table, key, raw)
 	if err == nil || len(raw) < recordHeader {
 		return content, err

@@ -56,7 +56,7 @@ func TestARecordOfTheOldFormIsRead(t *testing.T) {
 	body := []byte("\x01content")
 	old := binary.BigEndian.AppendUint32(bytes.Clone(body), Checksum([]byte("place"+string(body))))
 	read := func(place string, raw []byte) (string, error) {
-		content, err := UnsealOr(binary.BigEndian, []byte(place), "jobs", []byte("a"), raw)
+		content, err := unsealOr(binary.BigEndian, []byte(place), "jobs", []byte("a"), raw)
 		return string(content), err
 	}
 	if content, err := read("place", old); err != nil || content != "content" {
@@ -87,7 +87,7 @@ func FuzzUnseal(f *testing.F) {
 	f.Add("a", Seal("shops", []byte("a"), []byte("content")))
 	f.Add("", []byte("\x01content"))
 	f.Fuzz(func(t *testing.T, key string, raw []byte) {
-		content, err := UnsealOr(binary.LittleEndian, nil, "shops", []byte(key), raw)
+		content, err := unsealOr(binary.LittleEndian, nil, "shops", []byte(key), raw)
 		if err != nil {
 			return
 		}

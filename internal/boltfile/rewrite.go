@@ -46,7 +46,7 @@ func (o Opened) rewrite() (_ Opened, err error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	fresh, err := h.openSound(-1)
+	fresh, err := h.openSound(false)
 	if err == nil && !os.SameFile(fresh.h.id, made) {
 		err = errors.Join(h.Folder.Same(h.name, made), fresh.closeFile())
 	}

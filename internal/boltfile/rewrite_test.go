@@ -14,7 +14,7 @@ func TestACopyThatFailedAtTheDirectorySyncIsNotSetAside(t *testing.T) {
 	path := boltPath(t)
 	writeSample(t, path, rand.New(rand.NewPCG(9, 9)))
 	fails := 3
-	opt := Options{CompactAbove: -1, fault: func(step string) error {
+	opt := Options{compactAbove: never, fault: func(step string) error {
 		if step == "rewrite: before directory sync" && fails > 0 {
 			fails--
 			return syscall.EIO

@@ -26,11 +26,14 @@ func sealed(key, val []byte) bool {
 	return len(val) >= 4 && bytes.Equal(seal(key, val[4:]), val)
 }
 
+// never is a size that no file of a test has.
+const never = 1 << 40
+
 // writeSample makes a file with every shape a page can have: branches, leaves,
 // overflow pages, nested, small (inline) and empty buckets, free pages.
 func writeSample(t testing.TB, path string, rnd *rand.Rand) {
 	t.Helper()
-	o, err := Open(path, Options{CompactAbove: -1})
+	o, err := Open(path, Options{compactAbove: never})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,8 +167,7 @@ func Guard(fn func() error) (err error) {
 // reasonOfPanic keeps addresses out of the text, so that the same damage reads
 // the same in every run.
 func reasonOfPanic(p any) string {
-	if f, ok := p.(interface{ Addr() uintptr }); ok {
-		_ = f
+	if _, ok := p.(interface{ Addr() uintptr }); ok {
 		return "a page could not be read from memory"
 	}
 	s := fmt.Sprint(p)
