@@ -5,8 +5,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/internal/folder"
 )
 
@@ -49,9 +52,11 @@ func firstFile(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	first := slices.DeleteFunc(slices.Clone(catalog.VariantFields), func(k catalog.Kept[catalog.Variant]) bool { return k.Later })
+	insert := `INSERT INTO variants (` + variantHead + `, ` + columnsOf(first) + `) VALUES ` + marks(3+len(first))
 	for i := range p.Variants.Value() {
-		if _, err := db.Exec(insertOneVariant(),
-			appendVariant(nil, 3, &p.Variants.Value()[i])...); err != nil {
+		v := &p.Variants.Value()[i]
+		if _, err := db.Exec(insert, appendFields([]any{3, v.ID, rowHash(v)}, v, first)...); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -87,6 +92,30 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 	}
 	if list := b.products(testShop); len(list) != 1 {
 		t.Errorf("products %v", list)
+	}
+}
+
+// What a new version keeps besides is known of no stored product, so a catalogue that
+// has some is read again in full, once.
+func TestANewVersionReadsTheCatalogueAgainOnce(t *testing.T) {
+	b := open(t)
+	if w := b.wanted(); len(w) != 0 {
+		t.Errorf("a fresh catalogue wants %+v", w)
+	}
+	b = &bench{t: t, path: firstFile(t)}
+	b.reopen()
+	t.Cleanup(func() { b.s.Close() })
+	w := b.wanted()
+	const reason = "this version of Stockroom keeps more of each product"
+	if len(w) != 1 || w[0].Kind != WantSync || w[0].Shop != testShop || w[0].Reason != reason || w[0].At == 0 {
+		t.Fatalf("an older catalogue wants %+v", w)
+	}
+	if err := b.s.WantedDone(t.Context(), w[0], time.Now().Add(time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	b.reopen()
+	if w := b.wanted(); len(w) != 0 {
+		t.Errorf("it wants %+v again", w)
 	}
 }
 

@@ -286,6 +286,27 @@ func TestWeightsComeWithReadsOfTheSameVersion(t *testing.T) {
 	}
 }
 
+// A webhook body of an older API version lacks fields that came later, and is whole.
+func TestAWholeBodyWithoutALaterFieldKeepsTheStoredOne(t *testing.T) {
+	b := open(t)
+	p := product(1, "v1", 10_000, "1")
+	p.TemplateSuffix = catalog.Of("wide")
+	b.want(upsertOf(p), Applied)
+	old := product(1, "v2", 20_000, "1")
+	old.TemplateSuffix = catalog.Field[string]{}
+	if res := b.apply(upsertOf(old)); res.Outcome != Applied || res.Wanted != nil {
+		t.Errorf("%+v", res)
+	}
+	if row := b.product(1); row.TemplateSuffix.Value() != "wide" || !b.fits(1) {
+		t.Errorf("template %v, the hash fits: %t", row.TemplateSuffix, b.fits(1))
+	}
+	p = product(1, "v3", 30_000, "1")
+	b.want(upsertOf(p), Applied)
+	if row := b.product(1); !row.TemplateSuffix.IsNull() || !b.fits(1) {
+		t.Errorf("template %v after null, the hash fits: %t", row.TemplateSuffix, b.fits(1))
+	}
+}
+
 // A body can be whole for its coverage and still lack a field that the content hash
 // has: it keeps its stored value, and the hash is that of the row.
 func TestAWholeBodyWithoutACreationTimeKeepsTheStoredOne(t *testing.T) {

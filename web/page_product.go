@@ -55,6 +55,7 @@ var productFacts = []shown[store.ProductRow]{
 	{Label: "Type", of: func(p *store.ProductRow) string { return p.ProductType.Value() }},
 	{Label: "Tags", of: func(p *store.ProductRow) string { return strings.Join(p.Tags.Value(), ", ") }},
 	{Label: "Handle", of: func(p *store.ProductRow) string { return p.Handle.Value() }},
+	{Label: "Theme template", of: func(p *store.ProductRow) string { return p.TemplateSuffix.Value() }},
 }
 
 // variantColumns are what the page shows of each variant, behind its title.

@@ -37,6 +37,8 @@ func (r *reader) product() *Product {
 			p.CreatedAt = r.timeField("created_at")
 		case "updated_at":
 			p.UpdatedAt = r.timeField("updated_at")
+		case "template_suffix":
+			p.TemplateSuffix = r.textField("template_suffix")
 		case "options":
 			p.Options = listField(r, &r.options, maxItems, "options", (*reader).option)
 		case "images":

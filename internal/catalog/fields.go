@@ -64,6 +64,7 @@ var ProductFields = []Kept[Product]{
 		At: func(p *Product) Cell { return &p.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
 	{Name: "updated_at", Column: "shopify_updated_at",
 		At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Order: true, Carried: true},
+	{Name: "template_suffix", At: func(p *Product) Cell { return &p.TemplateSuffix }, Hashed: true, Later: true},
 }
 
 // VariantFields are in the order in which ContentHash takes them.

@@ -98,8 +98,11 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 		PublishedAt: drawField(t, "published_at", drawInstant),
 		CreatedAt:   drawField(t, "created_at", drawInstant),
 		UpdatedAt:   drawField(t, "updated_at", drawInstant),
-		Variants:    drawField(t, "variants", drawVariants),
-		Coverage:    rapid.SampledFrom([]Coverage{Complete, Truncated, Partial}).Draw(t, "coverage"),
+
+		TemplateSuffix: drawField(t, "template_suffix", drawText),
+
+		Variants: drawField(t, "variants", drawVariants),
+		Coverage: rapid.SampledFrom([]Coverage{Complete, Truncated, Partial}).Draw(t, "coverage"),
 	}
 	if _, carries := p.Variants.Get(); carries && p.Coverage != Truncated {
 		p.VariantsComplete = rapid.Bool().Draw(t, "variants complete")
@@ -111,7 +114,7 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 // to skip.
 func filled(p *Product) *Product {
 	p = Merge(nil, p)
-	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status} {
+	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status, &p.TemplateSuffix} {
 		*f = f.Or(Null[string]())
 	}
 	for _, f := range []*Field[int64]{&p.PublishedAt, &p.CreatedAt, &p.UpdatedAt} {

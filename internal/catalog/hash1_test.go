@@ -23,11 +23,13 @@ func TestStoredHashesStay(t *testing.T) { rapid.Check(t, sameEncoding) }
 
 func sameEncoding(t *rapid.T) {
 	p := drawProduct.Draw(t, "product")
+	forgetLater(p, ProductFields)
 	p.ID = rapid.Int64().Draw(t, "id")
 	p.BodyHTML = drawField(t, "any text", rapid.String())
 	p.CreatedAt = drawField(t, "any instant", rapid.Int64())
 	for i := range p.Variants.Value() {
 		v := &p.Variants.Value()[i]
+		forgetLater(v, VariantFields)
 		v.ID = rapid.Int64().Draw(t, "variant id")
 		v.Price = drawField(t, "any price", rapid.String())
 		v.InventoryPolicy = drawField(t, "any policy", rapid.String())
@@ -39,6 +41,15 @@ func sameEncoding(t *rapid.T) {
 	is.product(p)
 	if !bytes.Equal(was.buf, is.buf) {
 		t.Fatalf("%q became %q", was.buf, is.buf)
+	}
+}
+
+// forgetLater makes the fields absent that came after the first hashes.
+func forgetLater[T any](of *T, fields []Kept[T]) {
+	for i := range fields {
+		if fields[i].Later {
+			fields[i].At(of).set(fields[i].At(new(T)))
+		}
 	}
 }
 

@@ -25,6 +25,8 @@ type Product struct {
 	CreatedAt   Field[int64]
 	UpdatedAt   Field[int64]
 
+	TemplateSuffix Field[string] // of the theme's template that shows it; null: the usual one
+
 	// Variants are those the payload carries in full; absent when the payload
 	// has no list of variants at all.
 	Variants Field[[]Variant]

@@ -41,6 +41,7 @@ type productNode struct {
 	Vendor          string     `json:"vendor"`
 	ProductType     string     `json:"productType"`
 	Handle          string     `json:"handle"`
+	TemplateSuffix  *string    `json:"templateSuffix"`
 	Tags            []string   `json:"tags"`
 	Status          string     `json:"status"`
 	PublishedAt     *time.Time `json:"publishedAt"`
@@ -111,7 +112,8 @@ func productOf(n *productNode) (*catalog.Product, error) {
 	p := &catalog.Product{
 		ID: id, Title: catalog.Of(n.Title), BodyHTML: catalog.Of(n.DescriptionHTML), Vendor: catalog.Of(n.Vendor),
 		ProductType: catalog.Of(n.ProductType), Handle: catalog.Of(n.Handle), Tags: catalog.Of(n.Tags),
-		Status: catalog.Of(strings.ToLower(n.Status)), PublishedAt: catalog.Null[int64](),
+		TemplateSuffix: orNull(n.TemplateSuffix),
+		Status:         catalog.Of(strings.ToLower(n.Status)), PublishedAt: catalog.Null[int64](),
 		CreatedAt: catalog.Of(n.CreatedAt.UnixMilli()), UpdatedAt: catalog.Of(n.UpdatedAt.UnixMilli()),
 	}
 	if n.PublishedAt != nil {
