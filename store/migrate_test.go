@@ -95,6 +95,20 @@ func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
 	}
 }
 
+func TestADamagedFileOfTheFirstSchemaIsTakenOver(t *testing.T) {
+	b := open(t)
+	old := filepath.Join(filepath.Dir(b.path), "old.db")
+	if err := os.Rename(firstFile(t), old); err != nil {
+		t.Fatal(err)
+	}
+	if taken, lost, err := b.s.salvageAll(old); taken != 1 || lost != 0 || err != nil {
+		t.Fatalf("%d taken, %d lost, %v", taken, lost, err)
+	}
+	if row := b.product(7); row.Title.Value() != "Shirt v1" || len(row.Variants) != 2 || !row.TemplateSuffix.IsNull() {
+		t.Errorf("%+v", row)
+	}
+}
+
 // What a new version keeps besides is known of no stored product, so a catalogue that
 // has some is read again in full, once.
 func TestANewVersionReadsTheCatalogueAgainOnce(t *testing.T) {

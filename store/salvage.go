@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"net/url"
 	"path/filepath"
@@ -73,6 +74,10 @@ func (s *Store) salvageAll(old string) (taken, lost int, err error) {
 			err = e
 		}
 	}()
+	// An older version's file lacks columns that are read below.
+	if err := migrate(src); err != nil && !errors.Is(err, ErrNewerSchema) {
+		return 0, 0, err
+	}
 	if err := s.salvageTombstones(src); err != nil {
 		return 0, 0, err
 	}
