@@ -68,6 +68,10 @@ func shopFields(p fakeshopify.Product) fields {
 	f.add("product_type", p.ProductType)
 	f.add("handle", p.Handle)
 	f.add("template_suffix", p.TemplateSuffix)
+	f.add("category", nil)
+	if p.Category != nil {
+		f.add("category", p.Category.FullName)
+	}
 	f.add("tags", slices.Compact(slices.Sorted(slices.Values(p.Tags))))
 	f.add("status", status)
 	f.add("shopify_status", p.Status)
@@ -122,11 +126,11 @@ func localFields(tb testing.TB, db *sql.DB, shop string) map[int64]fields {
 	tb.Helper()
 	list := map[int64]fields{}
 	eachRow(tb, db, `SELECT external_id, title, body_html, vendor, product_type, handle, tags, status, shopify_status, published_at,
-		shopify_created_at, shopify_updated_at, options, images, template_suffix FROM products WHERE shop = ?`, []any{shop}, func(scan func(...any) error) error {
+		shopify_created_at, shopify_updated_at, options, images, template_suffix, category FROM products WHERE shop = ?`, []any{shop}, func(scan func(...any) error) error {
 		var id int64
-		var title, body, vendor, typ, handle, tags, status, shopifyStatus, options, images, template *string
+		var title, body, vendor, typ, handle, tags, status, shopifyStatus, options, images, template, category *string
 		var published, created, updated *int64
-		if err := scan(&id, &title, &body, &vendor, &typ, &handle, &tags, &status, &shopifyStatus, &published, &created, &updated, &options, &images, &template); err != nil {
+		if err := scan(&id, &title, &body, &vendor, &typ, &handle, &tags, &status, &shopifyStatus, &published, &created, &updated, &options, &images, &template, &category); err != nil {
 			return err
 		}
 		f := fields{}
@@ -134,7 +138,7 @@ func localFields(tb testing.TB, db *sql.DB, shop string) map[int64]fields {
 		for name, v := range map[string]any{
 			"title": title, "body_html": body, "vendor": vendor, "product_type": typ, "handle": handle, "status": status, "shopify_status": shopifyStatus,
 			"published_at": published, "shopify_created_at": created, "shopify_updated_at": updated,
-			"template_suffix": template,
+			"template_suffix": template, "category": category,
 		} {
 			f.add(name, v)
 		}

@@ -270,7 +270,7 @@ func (c chance) product(version int64) *catalog.Product {
 	p := product(1, c.of("a", "b"), version*1000)
 	p.Vendor, p.Handle = catalog.Of(c.of("Acme", "Bolt")), catalog.Of(c.of("shirt", "hat"))
 	p.BodyHTML = catalog.Of(c.of("", "<p>soft</p>"))
-	p.TemplateSuffix = catalog.Of(c.of("wide", "gift"))
+	p.TemplateSuffix, p.Category = catalog.Of(c.of("wide", "gift")), catalog.Of(c.of("A", "A > B"))
 	p.Status = catalog.Of(c.of("active", "active", "draft"))
 	p.Tags = catalog.Of([]string{c.of("summer", "winter")})
 	for id := int64(1); id <= 3; id++ {
@@ -321,7 +321,7 @@ func (b *bench) empty() {
 func (c chance) damage(db *sql.DB) error {
 	list := []string{
 		`UPDATE products SET title = 'Shirt x'`, `UPDATE products SET vendor = NULL`, `UPDATE products SET body_html = 'x'`,
-		`UPDATE products SET template_suffix = 'x'`,
+		`UPDATE products SET template_suffix = 'x'`, `UPDATE products SET category = NULL`,
 		`UPDATE products SET status = CASE status WHEN 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END`,
 		`UPDATE products SET shopify_status = 'archived'`, `UPDATE products SET tags = '["summer"'`, `UPDATE products SET options = '{}'`,
 		`UPDATE products SET images = 'x'`, `UPDATE products SET images = '[{"position":1,"src":"x","alt":null}]'`,
@@ -339,8 +339,8 @@ func (c chance) damage(db *sql.DB) error {
 // told maps the columns to the path in a report.
 var told = map[string]string{
 	"title": "title", "body_html": "body_html", "vendor": "vendor", "product_type": "product_type", "handle": "handle", "tags": "tags",
-	"template_suffix": "template_suffix",
-	"shopify_status":  "status", "published_at": "published_at", "shopify_created_at": "created_at",
+	"template_suffix": "template_suffix", "category": "category",
+	"shopify_status": "status", "published_at": "published_at", "shopify_created_at": "created_at",
 	"sku": "sku", "barcode": "barcode", "price": "price", "compare_at_price": "compare_at_price", "position": "position",
 	"option1": "option1", "option2": "option2", "option3": "option3", "inventory_item_id": "inventory_item_id",
 	"inventory_quantity": "inventory_quantity", "inventory_policy": "inventory_policy", "taxable": "taxable",

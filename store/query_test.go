@@ -61,6 +61,7 @@ func TestTheCatalogueIsOneRowPerVariantWithNumbers(t *testing.T) {
 	b := sold(t)
 	p := product(788032119674292922, "big", 1_795_435_200_000, "1", "2")
 	p.Variants.Value()[0].ID, p.Variants.Value()[1].ID = 788032119674292923, 788032119674292924
+	p.Category = catalog.Of("Apparel > Shirts")
 	b.want(upsertOf(p), Applied)
 	got, err := b.query(`SELECT * FROM catalogue WHERE product_id = 788032119674292922 AND price < 2`)
 	if err != nil || len(got) != 2 {
@@ -75,7 +76,7 @@ func TestTheCatalogueIsOneRowPerVariantWithNumbers(t *testing.T) {
 		"shop": testShop, "product_id": p.ID, "variant_id": v.ID, "title": p.Title.Value(), "variant_title": v.Title.Value(),
 		"sku": v.SKU.Value(), "barcode": nil, "price": 1.0, "compare_at_price": nil, "stock": v.InventoryQuantity.Value(),
 		"status": "ACTIVE", "shopify_status": "active", "published": int64(1), "handle": "shirt", "vendor": "Acme",
-		"product_type": "Shirts", "product_gid": "gid://shopify/Product/788032119674292922",
+		"product_type": "Shirts", "category": "Apparel > Shirts", "product_gid": "gid://shopify/Product/788032119674292922",
 		"updated_at": "2026-11-23T12:00:00Z", "variant_gid": "gid://shopify/ProductVariant/788032119674292923",
 	}
 	if d := cmp.Diff(want, row); d != "" {

@@ -71,8 +71,8 @@ func product(id int64, version string, updated int64, prices ...string) *catalog
 		ProductType: catalog.Of("Shirts"), Handle: catalog.Of("shirt"), Tags: catalog.Of([]string{"summer"}),
 		Status: catalog.Of("active"), Options: catalog.Of([]catalog.Option{{Name: "Size", Position: 1, Values: []string{"S"}}}),
 		Images: catalog.Of([]catalog.Image{}), PublishedAt: catalog.Of[int64](1000), CreatedAt: catalog.Of[int64](1000),
-		TemplateSuffix: catalog.Null[string](),
-		UpdatedAt:      catalog.Of(updated), Coverage: catalog.Complete, VariantsComplete: true,
+		TemplateSuffix: catalog.Null[string](), Category: catalog.Null[string](),
+		UpdatedAt: catalog.Of(updated), Coverage: catalog.Complete, VariantsComplete: true,
 	}
 	var list []catalog.Variant
 	for i, price := range prices {

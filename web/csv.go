@@ -39,6 +39,8 @@ var csvColumns = []csvColumn{
 	{name: "URL handle", old: "Handle", of: func(l csvLine) string { return l.handle }},
 	{name: "Description", old: "Body (HTML)", of: func(l csvLine) string { return l.p.BodyHTML.Value() }},
 	{name: "Vendor", old: "Vendor", of: func(l csvLine) string { return l.p.Vendor.Value() }},
+	{name: "Product category", old: "Product Category",
+		of: func(l csvLine) string { return l.p.Category.Value() }},
 	{name: "Type", old: "Type", of: func(l csvLine) string { return l.p.ProductType.Value() }},
 	{name: "Tags", old: "Tags", of: func(l csvLine) string { return strings.Join(l.p.Tags.Value(), ", ") }},
 	{name: "Published on online store", old: "Published", upper: true, of: published},

@@ -53,6 +53,7 @@ func (s shown[R]) Of(row *R) string { return s.of(row) }
 var productFacts = []shown[store.ProductRow]{
 	{Label: "Vendor", of: func(p *store.ProductRow) string { return p.Vendor.Value() }},
 	{Label: "Type", of: func(p *store.ProductRow) string { return p.ProductType.Value() }},
+	{Label: "Category", of: func(p *store.ProductRow) string { return p.Category.Value() }},
 	{Label: "Tags", of: func(p *store.ProductRow) string { return strings.Join(p.Tags.Value(), ", ") }},
 	{Label: "Handle", of: func(p *store.ProductRow) string { return p.Handle.Value() }},
 	{Label: "Theme template", of: func(p *store.ProductRow) string { return p.TemplateSuffix.Value() }},

@@ -362,3 +362,17 @@ func TestProductOfABodyThatIsNotApplied(t *testing.T) {
 		})
 	}
 }
+
+func TestACategoryIsKeptByItsFullName(t *testing.T) {
+	for body, want := range map[string]Field[string]{
+		`{"full_name":"Animals \u003e Pets","name":"Pets","admin_graphql_api_id":"gid://shopify/TaxonomyCategory/ap-2"}`: Of("Animals > Pets"),
+		`null`: Null[string](), `{"full_name":null}`: Null[string](), `{"name":"Pets"}`: {}, `{}`: {},
+	} {
+		if p := decodeProduct(t, `{"id":1,"title":"a","category":`+body+`,"vendor":"b"}`); p.Category != want || p.Vendor.Value() != "b" {
+			t.Errorf("%s: category %+v, vendor %v", body, p.Category, p.Vendor)
+		}
+	}
+	if _, err := Decode(ProductsUpdate, []byte(`{"id":1,"title":"a","category":5}`)); err == nil {
+		t.Error("a number is taken for a category")
+	}
+}

@@ -39,6 +39,8 @@ func (r *reader) product() *Product {
 			p.UpdatedAt = r.timeField("updated_at")
 		case "template_suffix":
 			p.TemplateSuffix = r.textField("template_suffix")
+		case "category":
+			p.Category = r.categoryField()
 		case "options":
 			p.Options = listField(r, &r.options, maxItems, "options", (*reader).option)
 		case "images":
@@ -82,6 +84,22 @@ func (r *reader) product() *Product {
 		return nil
 	}
 	return p
+}
+
+// categoryField reads the full name of a category, or null.
+func (r *reader) categoryField() (name Field[string]) {
+	if r.peek() != '{' {
+		return r.textField("category")
+	}
+	r.open()
+	for r.more() {
+		if string(r.name()) == "full_name" {
+			name = r.textField("category.full_name")
+		} else {
+			r.value()
+		}
+	}
+	return name
 }
 
 // owners gathers the product_id of every variant in a body.

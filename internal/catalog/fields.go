@@ -65,6 +65,7 @@ var ProductFields = []Kept[Product]{
 	{Name: "updated_at", Column: "shopify_updated_at",
 		At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Order: true, Carried: true},
 	{Name: "template_suffix", At: func(p *Product) Cell { return &p.TemplateSuffix }, Hashed: true, Later: true},
+	{Name: "category", At: func(p *Product) Cell { return &p.Category }, Hashed: true, Later: true},
 }
 
 // VariantFields are in the order in which ContentHash takes them.

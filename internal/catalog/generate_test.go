@@ -100,6 +100,7 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 		UpdatedAt:   drawField(t, "updated_at", drawInstant),
 
 		TemplateSuffix: drawField(t, "template_suffix", drawText),
+		Category:       drawField(t, "category", drawText),
 
 		Variants: drawField(t, "variants", drawVariants),
 		Coverage: rapid.SampledFrom([]Coverage{Complete, Truncated, Partial}).Draw(t, "coverage"),
@@ -114,7 +115,7 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 // to skip.
 func filled(p *Product) *Product {
 	p = Merge(nil, p)
-	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status, &p.TemplateSuffix} {
+	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status, &p.TemplateSuffix, &p.Category} {
 		*f = f.Or(Null[string]())
 	}
 	for _, f := range []*Field[int64]{&p.PublishedAt, &p.CreatedAt, &p.UpdatedAt} {

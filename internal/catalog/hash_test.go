@@ -101,7 +101,7 @@ func alike(s string) *Product {
 		ID: 1, Title: text, BodyHTML: text, Vendor: text, ProductType: text, Handle: text, Tags: Of([]string{s}), Status: text,
 		Options: Of([]Option{{Name: "o", Values: []string{s}}}), Images: Of([]Image{{Src: s}}),
 		PublishedAt: number, CreatedAt: number, UpdatedAt: number, Named: Of([]VariantRef{{ID: int64(s[0])}}),
-		TemplateSuffix: text,
+		TemplateSuffix: text, Category: text,
 		Variants: Of([]Variant{{
 			ID: 5, Title: text, SKU: text, Barcode: text, Price: text, CompareAtPrice: text, Position: number, Option1: text,
 			Option2: text, Option3: text, InventoryItemID: number, InventoryQuantity: number, InventoryPolicy: text,

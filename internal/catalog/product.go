@@ -26,6 +26,7 @@ type Product struct {
 	UpdatedAt   Field[int64]
 
 	TemplateSuffix Field[string] // of the theme's template that shows it; null: the usual one
+	Category       Field[string] // full name in Shopify's taxonomy, such as "Animals > Pets"
 
 	// Variants are those the payload carries in full; absent when the payload
 	// has no list of variants at all.

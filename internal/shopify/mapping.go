@@ -35,19 +35,22 @@ type countNode struct {
 }
 
 type productNode struct {
-	ID              string     `json:"id"`
-	Title           string     `json:"title"`
-	DescriptionHTML string     `json:"descriptionHtml"`
-	Vendor          string     `json:"vendor"`
-	ProductType     string     `json:"productType"`
-	Handle          string     `json:"handle"`
-	TemplateSuffix  *string    `json:"templateSuffix"`
-	Tags            []string   `json:"tags"`
-	Status          string     `json:"status"`
-	PublishedAt     *time.Time `json:"publishedAt"`
-	CreatedAt       time.Time  `json:"createdAt"`
-	UpdatedAt       time.Time  `json:"updatedAt"`
-	Options         []struct {
+	ID              string  `json:"id"`
+	Title           string  `json:"title"`
+	DescriptionHTML string  `json:"descriptionHtml"`
+	Vendor          string  `json:"vendor"`
+	ProductType     string  `json:"productType"`
+	Handle          string  `json:"handle"`
+	TemplateSuffix  *string `json:"templateSuffix"`
+	Category        *struct {
+		FullName string `json:"fullName"`
+	} `json:"category"`
+	Tags        []string   `json:"tags"`
+	Status      string     `json:"status"`
+	PublishedAt *time.Time `json:"publishedAt"`
+	CreatedAt   time.Time  `json:"createdAt"`
+	UpdatedAt   time.Time  `json:"updatedAt"`
+	Options     []struct {
 		ID       string   `json:"id"`
 		Name     string   `json:"name"`
 		Position int64    `json:"position"`
@@ -112,9 +115,12 @@ func productOf(n *productNode) (*catalog.Product, error) {
 	p := &catalog.Product{
 		ID: id, Title: catalog.Of(n.Title), BodyHTML: catalog.Of(n.DescriptionHTML), Vendor: catalog.Of(n.Vendor),
 		ProductType: catalog.Of(n.ProductType), Handle: catalog.Of(n.Handle), Tags: catalog.Of(n.Tags),
-		TemplateSuffix: orNull(n.TemplateSuffix),
-		Status:         catalog.Of(strings.ToLower(n.Status)), PublishedAt: catalog.Null[int64](),
+		TemplateSuffix: orNull(n.TemplateSuffix), Category: catalog.Null[string](),
+		Status: catalog.Of(strings.ToLower(n.Status)), PublishedAt: catalog.Null[int64](),
 		CreatedAt: catalog.Of(n.CreatedAt.UnixMilli()), UpdatedAt: catalog.Of(n.UpdatedAt.UnixMilli()),
+	}
+	if n.Category != nil {
+		p.Category = catalog.Of(n.Category.FullName)
 	}
 	if n.PublishedAt != nil {
 		p.PublishedAt = catalog.Of(n.PublishedAt.UnixMilli())
