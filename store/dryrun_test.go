@@ -271,6 +271,9 @@ func (c chance) product(version int64) *catalog.Product {
 	p.Vendor, p.Handle = catalog.Of(c.of("Acme", "Bolt")), catalog.Of(c.of("shirt", "hat"))
 	p.BodyHTML = catalog.Of(c.of("", "<p>soft</p>"))
 	p.TemplateSuffix, p.Category = catalog.Of(c.of("wide", "gift")), catalog.Of(c.of("A", "A > B"))
+	if c.IntN(2) == 0 {
+		p.SEOTitle, p.SEODescription = catalog.Of(c.of("A", "B")), catalog.Null[string]()
+	}
 	p.Status = catalog.Of(c.of("active", "active", "draft"))
 	p.Tags = catalog.Of([]string{c.of("summer", "winter")})
 	for id := int64(1); id <= 3; id++ {
@@ -322,6 +325,7 @@ func (c chance) damage(db *sql.DB) error {
 	list := []string{
 		`UPDATE products SET title = 'Shirt x'`, `UPDATE products SET vendor = NULL`, `UPDATE products SET body_html = 'x'`,
 		`UPDATE products SET template_suffix = 'x'`, `UPDATE products SET category = NULL`,
+		`UPDATE products SET seo_title = 'x'`, `UPDATE products SET seo_description = 'x'`,
 		`UPDATE products SET status = CASE status WHEN 'ACTIVE' THEN 'INACTIVE' ELSE 'ACTIVE' END`,
 		`UPDATE products SET shopify_status = 'archived'`, `UPDATE products SET tags = '["summer"'`, `UPDATE products SET options = '{}'`,
 		`UPDATE products SET images = 'x'`, `UPDATE products SET images = '[{"position":1,"src":"x","alt":null}]'`,
@@ -359,6 +363,7 @@ func (b *bench) contentByPath() (map[string]any, error) {
 		}
 	}
 	all["derived"] = products[0]["status"]
+	keepLearned(all, "", products[0])
 	variants, err := rowsByName(b.reader(), `SELECT * FROM variants WHERE product_id = ?`, products[0]["id"])
 	for _, v := range variants {
 		in := fmt.Sprintf("variants[%v]", v["external_id"])
@@ -368,14 +373,20 @@ func (b *bench) contentByPath() (map[string]any, error) {
 				all[in+"."+path] = value
 			}
 		}
-		// What is learned for the first time is no difference.
-		for _, column := range []string{"weight_grams", "image_id"} {
-			if v[column] != nil {
-				all[in+"."+column] = v[column]
-			}
-		}
+		keepLearned(all, in+".", v)
 	}
 	return all, err
+}
+
+// learned are the columns in which a value for the first time is no difference.
+var learned = []string{"seo_title", "seo_description", "weight_grams", "image_id"}
+
+func keepLearned(all map[string]any, in string, row map[string]any) {
+	for _, column := range learned {
+		if row[column] != nil {
+			all[in+column] = row[column]
+		}
+	}
 }
 
 // differing are the paths in which two states of a product differ.
@@ -384,9 +395,12 @@ func differing(was, is map[string]any) (paths []string) {
 	maps.Copy(both, is)
 	for path := range both {
 		variant, field, inside := strings.Cut(path, ".")
-		switch learned := field == "weight_grams" || field == "image_id"; {
+		if !inside {
+			field = path
+		}
+		switch {
 		case inside && (was[variant] == nil || is[variant] == nil): // the variant as a whole came or went
-		case learned && was[path] == nil:
+		case slices.Contains(learned, field) && was[path] == nil:
 		case was[path] != is[path]:
 			paths = append(paths, path)
 		}

@@ -270,6 +270,12 @@ func TestWhatIsNotInTheTable(t *testing.T) {
 			m.p.Variants.Value()[0].WeightGrams = catalog.Of[int64](5)
 			m.old.Variants.Value()[0].WeightGrams = catalog.Of[int64](6)
 		}},
+		{"words for searches that nobody knew", "read", "stale learn close", storedVersion, "stored", func(m *matter) {
+			m.p.SEOTitle, m.old.SEOTitle = catalog.Of("Find me"), catalog.Null[string]()
+		}},
+		{"other words for searches", "read", "applied update wholly", storedVersion, "stored", func(m *matter) {
+			m.p.SEODescription, m.old.SEODescription = catalog.Null[string](), catalog.Of("Find me")
+		}},
 		{"a variant's later time", "delivery", "stale learn", storedVersion, "stored", func(m *matter) {
 			m.p.Variants.Value()[0].UpdatedAt = catalog.Of[int64](99)
 		}},

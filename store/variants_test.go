@@ -286,6 +286,42 @@ func TestWeightsComeWithReadsOfTheSameVersion(t *testing.T) {
 	}
 }
 
+// What only a read of the shop carries of a product comes with it, is told and
+// outlives webhooks.
+func TestWordsForSearchesComeWithReadsOfTheSameVersion(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	for _, step := range []struct {
+		title   catalog.Field[string]
+		outcome Outcome
+		feed    int
+		diff    []catalog.FieldDiff
+	}{
+		{catalog.Null[string](), Stale, 0, nil},
+		{catalog.Of("Find me"), Stale, 1, nil},
+		{catalog.Of("Find me"), Stale, 0, nil},
+		{catalog.Of("Found"), Applied, 1, []catalog.FieldDiff{{Path: "seo_title", Old: "Find me", New: "Found"}}},
+	} {
+		seq := b.s.LastSeq()
+		p := product(1, "v1", 10_000, "1")
+		p.SEOTitle = step.title
+		res := b.fetched(Read{Shop: testShop, Source: "fetch", Started: later(), Report: true}, p)
+		if res.Outcome != step.outcome || len(res.Diff) != len(step.diff) || len(res.Diff) == 1 && res.Diff[0] != step.diff[0] {
+			t.Errorf("%v: %+v, want %s", step.title, res, step.outcome)
+		}
+		if got := b.kinds(seq); len(got) != step.feed || len(got) == 1 && got[0] != "updated" {
+			t.Errorf("%v: feed %v", step.title, got)
+		}
+		if got := b.product(1).SEOTitle; got != step.title {
+			t.Errorf("stored %v, want %v", got, step.title)
+		}
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	if row := b.product(1); row.SEOTitle.Value() != "Found" || row.Title.Value() != "Shirt v2" || !b.fits(1) {
+		t.Errorf("after a webhook: %v, the hash fits: %t", row.SEOTitle, b.fits(1))
+	}
+}
+
 // A webhook body of an older API version lacks fields that came later, and is whole.
 func TestAWholeBodyWithoutALaterFieldKeepsTheStoredOne(t *testing.T) {
 	b := open(t)

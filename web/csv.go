@@ -65,6 +65,8 @@ var csvColumns = []csvColumn{
 	{name: "Image position", old: "Image Position", of: imagePosition},
 	{name: "Image alt text", old: "Image Alt Text", of: func(l csvLine) string { return text(l.image.Alt) }},
 	{name: "Variant image URL", old: "Variant Image", of: func(l csvLine) string { return l.shown }},
+	{name: "SEO title", old: "SEO Title", of: func(l csvLine) string { return l.p.SEOTitle.Value() }},
+	{name: "SEO description", old: "SEO Description", of: func(l csvLine) string { return l.p.SEODescription.Value() }},
 }
 
 // known is a value in words, "" where there is none.

@@ -57,6 +57,8 @@ var productFacts = []shown[store.ProductRow]{
 	{Label: "Tags", of: func(p *store.ProductRow) string { return strings.Join(p.Tags.Value(), ", ") }},
 	{Label: "Handle", of: func(p *store.ProductRow) string { return p.Handle.Value() }},
 	{Label: "Theme template", of: func(p *store.ProductRow) string { return p.TemplateSuffix.Value() }},
+	{Label: "SEO title", of: func(p *store.ProductRow) string { return p.SEOTitle.Value() }},
+	{Label: "SEO description", of: func(p *store.ProductRow) string { return p.SEODescription.Value() }},
 }
 
 // variantColumns are what the page shows of each variant, behind its title.

@@ -66,6 +66,8 @@ var ProductFields = []Kept[Product]{
 		At: func(p *Product) Cell { return &p.UpdatedAt }, Form: Instant, Order: true, Carried: true},
 	{Name: "template_suffix", At: func(p *Product) Cell { return &p.TemplateSuffix }, Hashed: true, Later: true},
 	{Name: "category", At: func(p *Product) Cell { return &p.Category }, Hashed: true, Later: true},
+	{Name: "seo_title", At: func(p *Product) Cell { return &p.SEOTitle }, Later: true},
+	{Name: "seo_description", At: func(p *Product) Cell { return &p.SEODescription }, Later: true},
 }
 
 // VariantFields are in the order in which ContentHash takes them.

@@ -101,6 +101,8 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 
 		TemplateSuffix: drawField(t, "template_suffix", drawText),
 		Category:       drawField(t, "category", drawText),
+		SEOTitle:       drawField(t, "seo_title", drawText),
+		SEODescription: drawField(t, "seo_description", drawText),
 
 		Variants: drawField(t, "variants", drawVariants),
 		Coverage: rapid.SampledFrom([]Coverage{Complete, Truncated, Partial}).Draw(t, "coverage"),
@@ -115,7 +117,7 @@ var drawProduct = rapid.Custom(func(t *rapid.T) *Product {
 // to skip.
 func filled(p *Product) *Product {
 	p = Merge(nil, p)
-	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status, &p.TemplateSuffix, &p.Category} {
+	for _, f := range []*Field[string]{&p.Title, &p.BodyHTML, &p.Vendor, &p.ProductType, &p.Handle, &p.Status, &p.TemplateSuffix, &p.Category, &p.SEOTitle, &p.SEODescription} {
 		*f = f.Or(Null[string]())
 	}
 	for _, f := range []*Field[int64]{&p.PublishedAt, &p.CreatedAt, &p.UpdatedAt} {
@@ -157,6 +159,7 @@ func otherForm(t *rapid.T, p *Product) *Product {
 		*f = emptyForNull(*f)
 	}
 	p.Status = Field[string]{strings.ToUpper(p.Status.value), p.Status.state}
+	p.SEOTitle, p.SEODescription = Of("else"), Null[string]()
 	p.UpdatedAt, p.Coverage, p.VariantsComplete = Of(int64(99)), Partial, false
 	p.Named = Of([]VariantRef{{ID: 1}})
 	for i := range p.Options.Value() {

@@ -69,7 +69,7 @@ func mutate(t *rapid.T, p *Product) {
 // TestEachFieldCountsOrIsLeftOutOnPurpose changes every field in turn. It finds
 // them by reflection, so that one added later has to be decided about here.
 func TestEachFieldCountsOrIsLeftOutOnPurpose(t *testing.T) {
-	leftOut := []string{"Product.UpdatedAt", "Product.Named", "Variant.WeightGrams", "Variant.ImageID", "Variant.UpdatedAt"}
+	leftOut := []string{"Product.UpdatedAt", "Product.Named", "Product.SEOTitle", "Product.SEODescription", "Variant.WeightGrams", "Variant.ImageID", "Variant.UpdatedAt"}
 	older, newer := alike("1"), alike("2")
 	check := func(in string, kind reflect.Type, change func(p *Product, field int)) {
 		for i := range kind.NumField() {
@@ -101,7 +101,7 @@ func alike(s string) *Product {
 		ID: 1, Title: text, BodyHTML: text, Vendor: text, ProductType: text, Handle: text, Tags: Of([]string{s}), Status: text,
 		Options: Of([]Option{{Name: "o", Values: []string{s}}}), Images: Of([]Image{{Src: s}}),
 		PublishedAt: number, CreatedAt: number, UpdatedAt: number, Named: Of([]VariantRef{{ID: int64(s[0])}}),
-		TemplateSuffix: text, Category: text,
+		TemplateSuffix: text, Category: text, SEOTitle: text, SEODescription: text,
 		Variants: Of([]Variant{{
 			ID: 5, Title: text, SKU: text, Barcode: text, Price: text, CompareAtPrice: text, Position: number, Option1: text,
 			Option2: text, Option3: text, InventoryItemID: number, InventoryQuantity: number, InventoryPolicy: text,
@@ -242,6 +242,33 @@ func TestDiffNamesEachField(t *testing.T) {
 	}
 	if got := a.Diff(b); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
+func TestWhatIsNotHashedIsComparedByItself(t *testing.T) {
+	older, newer := alike("1"), alike("2")
+	var want []FieldDiff
+	for _, path := range []string{"seo_title", "seo_description"} {
+		want = append(want, FieldDiff{path, "1", "2"})
+	}
+	for _, name := range []string{"weight_grams", "image_id"} {
+		want = append(want, FieldDiff{"variants[5]." + name, "49", "50"})
+	}
+	if wrong, unknown := older.Unhashed(newer); !reflect.DeepEqual(wrong, want) || unknown {
+		t.Errorf("got  %v\nwant %v; %t", wrong, want, unknown)
+	}
+	newer.Variants = Of([]Variant{{ID: 6, WeightGrams: Of(int64(1))}}) // another variant, and nothing of the product
+	newer.SEOTitle, newer.SEODescription = Field[string]{}, Of("1")
+	if wrong, unknown := older.Unhashed(newer); len(wrong) != 0 || unknown {
+		t.Errorf("%v, %t", wrong, unknown)
+	}
+	older.SEOTitle, newer.SEOTitle = Null[string](), Of("") // GraphQL may say either
+	if wrong, unknown := older.Unhashed(newer); len(wrong) != 0 || unknown {
+		t.Errorf("%v, %t", wrong, unknown)
+	}
+	newer.SEOTitle = Of("new")
+	if wrong, unknown := older.Unhashed(newer); len(wrong) != 0 || !unknown {
+		t.Errorf("%v, %t", wrong, unknown)
 	}
 }
 

@@ -27,6 +27,8 @@ type Product struct {
 
 	TemplateSuffix Field[string] // of the theme's template that shows it; null: the usual one
 	Category       Field[string] // full name in Shopify's taxonomy, such as "Animals > Pets"
+	SEOTitle       Field[string] // what search engines are shown; not in webhook bodies
+	SEODescription Field[string]
 
 	// Variants are those the payload carries in full; absent when the payload
 	// has no list of variants at all.

@@ -45,6 +45,10 @@ type productNode struct {
 	Category        *struct {
 		FullName string `json:"fullName"`
 	} `json:"category"`
+	SEO struct {
+		Title       *string `json:"title"`
+		Description *string `json:"description"`
+	} `json:"seo"`
 	Tags        []string   `json:"tags"`
 	Status      string     `json:"status"`
 	PublishedAt *time.Time `json:"publishedAt"`
@@ -116,6 +120,7 @@ func productOf(n *productNode) (*catalog.Product, error) {
 		ID: id, Title: catalog.Of(n.Title), BodyHTML: catalog.Of(n.DescriptionHTML), Vendor: catalog.Of(n.Vendor),
 		ProductType: catalog.Of(n.ProductType), Handle: catalog.Of(n.Handle), Tags: catalog.Of(n.Tags),
 		TemplateSuffix: orNull(n.TemplateSuffix), Category: catalog.Null[string](),
+		SEOTitle: orNull(n.SEO.Title), SEODescription: orNull(n.SEO.Description),
 		Status: catalog.Of(strings.ToLower(n.Status)), PublishedAt: catalog.Null[int64](),
 		CreatedAt: catalog.Of(n.CreatedAt.UnixMilli()), UpdatedAt: catalog.Of(n.UpdatedAt.UnixMilli()),
 	}
