@@ -270,6 +270,14 @@ func TestWhatIsNotInTheTable(t *testing.T) {
 			m.p.Variants.Value()[0].WeightGrams = catalog.Of[int64](5)
 			m.old.Variants.Value()[0].WeightGrams = catalog.Of[int64](6)
 		}},
+		{"stock that turns out to be counted", "read", "stale learn close", storedVersion, "stored", func(m *matter) {
+			m.p.Variants.Value()[0].Tracked = catalog.Of(true)
+			m.old.Variants.Value()[0].Tracked = catalog.Null[bool]()
+		}},
+		{"stock that is not counted any more", "read", "applied update wholly", storedVersion, "stored", func(m *matter) {
+			m.p.Variants.Value()[0].Tracked = catalog.Of(false)
+			m.old.Variants.Value()[0].Tracked = catalog.Of(true)
+		}},
 		{"words for searches that nobody knew", "read", "stale learn close", storedVersion, "stored", func(m *matter) {
 			m.p.SEOTitle, m.old.SEOTitle = catalog.Of("Find me"), catalog.Null[string]()
 		}},

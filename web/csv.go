@@ -57,6 +57,7 @@ var csvColumns = []csvColumn{
 	{name: "Compare-at price", old: "Variant Compare At Price",
 		of: func(l csvLine) string { return l.v.CompareAtPrice.Value() }},
 	{name: "Charge tax", old: "Variant Taxable", upper: true, of: func(l csvLine) string { return known(l.v.Taxable) }},
+	{name: "Inventory tracker", old: "Variant Inventory Tracker", of: tracker},
 	{name: "Inventory quantity", old: "Variant Inventory Qty",
 		of: func(l csvLine) string { return known(l.v.InventoryQuantity) }},
 	{name: "Continue selling when out of stock", old: "Variant Inventory Policy", upper: true, of: soldOut},
@@ -87,6 +88,14 @@ func published(l csvLine) string {
 func optionName(p *store.ProductRow, n int) string {
 	if options := p.Options.Value(); n < len(options) {
 		return options[n].Name
+	}
+	return ""
+}
+
+// tracker is who counts the stock, "" where nobody does.
+func tracker(l csvLine) string {
+	if l.v.Tracked.Value() {
+		return "shopify"
 	}
 	return ""
 }

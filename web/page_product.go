@@ -71,6 +71,9 @@ var variantColumns = []shown[store.VariantRow]{
 }
 
 func stockOf(v *store.VariantRow) string {
+	if v.Tracked == catalog.Of(false) {
+		return "not tracked"
+	}
 	if n, known := v.InventoryQuantity.Get(); known {
 		return number(n)
 	}

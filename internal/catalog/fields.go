@@ -94,4 +94,5 @@ var VariantFields = []Kept[Variant]{
 		At: func(v *Variant) Cell { return &v.CreatedAt }, Form: Instant, Hashed: true, Carried: true},
 	{Name: "updated_at", Column: "shopify_updated_at",
 		At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant, Order: true, Carried: true},
+	{Name: "tracked", At: func(v *Variant) Cell { return &v.Tracked }, Later: true},
 }
