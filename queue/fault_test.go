@@ -70,7 +70,7 @@ func TestFailedCommitsKeepNothingByHalvesAndRecover(t *testing.T) {
 		{"retry", dead, func(t *txn, id uint64) { t.retry(id) }},
 		{"discard", dead, func(t *txn, id uint64) { t.discard(id) }},
 		{"resolve", dead, func(t *txn, _ uint64) { t.resolve("fetch", "p", "synced") }},
-		{"wake", asleep, func(t *txn, _ uint64) { t.wake("fetch", nil) }},
+		{"wake", asleep, func(t *txn, id uint64) { t.wake(id) }},
 		{"return", inHand, func(t *txn, _ uint64) { t.returnAll() }},
 	}
 	for _, s := range steps {

@@ -305,17 +305,21 @@ func (m *machine) resolve(t *rapid.T) {
 func (m *machine) wake(t *rapid.T) {
 	m.d.t = t
 	kind := rapid.SampledFrom(kinds).Draw(t, "kind")
-	want := 0
+	want, got := 0, 0
+	var ids []uint64
 	for id, j := range m.o.jobs {
-		if j.Kind == kind && j.State == Waiting && j.Reason != "" && j.DueAt.After(m.d.now) {
+		if j.Kind != kind {
+			continue
+		}
+		ids = append(ids, id)
+		if j.State == Waiting && j.Reason != "" && j.DueAt.After(m.d.now) {
 			j.DueAt, j.Reason, m.o.set[id] = m.d.now, "", m.d.now
 			want++
 		}
 	}
-	var w woken
-	m.d.do("wake", func(t *txn) { w = t.wake(kind, nil) })
-	if w.n != want || w.more {
-		t.Fatalf("woke %d (more %v), want %d", w.n, w.more, want)
+	m.d.do("wake", func(t *txn) { got = t.each(ids, (*txn).wake) })
+	if got != want {
+		t.Fatalf("woke %d, want %d", got, want)
 	}
 }
 
@@ -337,12 +341,7 @@ func (m *machine) clockBack(t *rapid.T) {
 	m.d.t = t
 	m.d.now = m.d.now.Add(-time.Duration(rapid.IntRange(1, 26).Draw(t, "hours")) * time.Hour)
 	m.rebase()
-	for last := uint64(0); ; {
-		m.d.do("rebase", func(t *txn) { last = t.rebaseSome(last) })
-		if last == 0 {
-			return
-		}
-	}
+	m.d.do("rebase", func(t *txn) { t.each(slices.Collect(maps.Keys(m.o.jobs)), (*txn).rebase) })
 }
 
 func (m *machine) restart(t *rapid.T) {

@@ -6,8 +6,6 @@ import (
 	"encoding/binary"
 	"slices"
 	"time"
-
-	"go.etcd.io/bbolt"
 )
 
 // doubleClick is how long after a retry another one of the same job counts as the
@@ -170,115 +168,27 @@ func (t *txn) resolveOne(id uint64, reason string) bool {
 
 // Wake makes the snoozed jobs of a kind due now, because what they waited for is
 // back, and returns how many. Jobs in backoff stay where they are.
-func (q *Queue) Wake(ctx context.Context, kind string) (total int, err error) {
+func (q *Queue) Wake(ctx context.Context, kind string) (n int, err error) {
 	if q.kind(kind).Snoozed == 0 {
 		return 0, nil
 	}
-	var at woken
-	for {
-		at, err = call(ctx, q, "wake", 128*sweepBatch, func(t *txn) woken { return t.wake(kind, at.last) })
-		if err != nil {
-			return total, err
-		}
-		total += at.n
-		if !at.more {
-			return total, nil
-		}
-	}
+	return q.sweep(ctx, "wake", Filter{State: Waiting, Kind: kind}, func(j Job) bool { return j.Reason != "" }, (*txn).wake)
 }
 
-// woken says how far Wake has come.
-type woken struct {
-	n    int
-	more bool
-	last []byte // key of the due index that was looked at last
-}
-
-func (t *txn) wake(kind string, after []byte) (w woken) {
-	var ids []uint64
-	prefix := append([]byte(kind), 0)
-	start := prefix
-	if after != nil {
-		start = after
-	} else {
-		// What is due already needs no waking.
-		start = bytes.Clone(t.dueKey(kind, t.ns+1, 0))
+func (t *txn) wake(id uint64) bool {
+	r, ok := t.get(id)
+	if !ok || !r.snoozed() || r.dueAt <= t.ns { // what is due already needs no waking
+		return false
 	}
-	c := t.due.Cursor()
-	looked := 0
-	for k, _ := c.Seek(start); bytes.HasPrefix(k, prefix); k, _ = c.Next() {
-		if bytes.Equal(k, after) {
-			continue
-		}
-		if looked++; looked > sweepBatch {
-			w.more = true
-			break
-		}
-		w.last = append(w.last[:0], k...)
-		if _, id, ok := dueOf(k); ok {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range ids {
-		if r, ok := t.get(id); ok && r.snoozed() && r.kind == kind {
-			t.change(&r, func(r *record) { t.waitUntil(r, t.ns, "") })
-			w.n++
-		}
-	}
-	return w
+	t.change(&r, func(r *record) { t.waitUntil(r, t.ns, "") })
+	return true
 }
 
 // clockWentBack starts the waits again that were set at a time still to come.
 func (q *Queue) clockWentBack(ctx context.Context) {
 	q.log.Warn("the clock was put back; waits are counted from now")
-	if err := q.rebaseAll(ctx); err != nil {
+	all := func(Job) bool { return true }
+	if _, err := q.sweep(ctx, "rebase", Filter{State: Waiting}, all, (*txn).rebase); err != nil {
 		q.log.Warn("waits could not be set again", "error", err)
-	}
-}
-
-func (q *Queue) rebaseAll(ctx context.Context) error {
-	for last := uint64(0); ; {
-		next, err := call(ctx, q, "rebase", 128*sweepBatch, func(t *txn) uint64 { return t.rebaseSome(last) })
-		if err != nil || next == 0 {
-			return err
-		}
-		last = next
-	}
-}
-
-// rebaseSome mends the waits of some jobs with ids above after; it returns the
-// last id it looked at, 0 at the end.
-func (t *txn) rebaseSome(after uint64) uint64 {
-	var ids []uint64
-	var last uint64
-	looked, more := 0, false
-	walkIDs(t.jobs, after+1, func(id uint64, v []byte) bool {
-		if looked++; looked > 10*sweepBatch || len(ids) == sweepBatch {
-			more = true
-			return false
-		}
-		last = id
-		if r, err := decodeRecord(id, v); err == nil && r.state == Waiting && r.setAt > t.ns {
-			ids = append(ids, id)
-		}
-		return true
-	})
-	for _, id := range ids {
-		t.rebase(id)
-	}
-	if !more {
-		return 0
-	}
-	return last
-}
-
-// walkIDs calls fn for each record of a bucket from an id on, while it returns
-// true.
-func walkIDs(b *bbolt.Bucket, from uint64, fn func(id uint64, v []byte) bool) {
-	c := b.Cursor()
-	for k, v := c.Seek(idKey(from)); k != nil; k, v = c.Next() {
-		if len(k) == 8 && !fn(binary.BigEndian.Uint64(k), v) {
-			return
-		}
 	}
 }

@@ -280,7 +280,7 @@ func TestClockPutBackByADayDoesNotHoldJobsForADay(t *testing.T) {
 			later, _ := d.enqueue(NewJob{Kind: "apply", NotBefore: d.now.Add(2 * time.Hour)})
 			d.now = d.now.Add(-24 * time.Hour)
 			if how == "while running" {
-				d.do("rebase", func(t *txn) { t.rebaseSome(0) })
+				d.do("rebase", func(t *txn) { t.each([]uint64{id, later}, (*txn).rebase) })
 			} else {
 				d.restart()
 			}

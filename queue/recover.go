@@ -250,14 +250,15 @@ func (t *txn) reclaim(id uint64, restarted bool) {
 
 // rebase starts a wait again that was set at a time still to come: the clock was
 // put back since.
-func (t *txn) rebase(id uint64) {
+func (t *txn) rebase(id uint64) bool {
 	r, ok := t.get(id)
 	if !ok || r.state != Waiting || r.setAt <= t.ns {
-		return
+		return false
 	}
 	wait := max(0, r.dueAt-r.setAt)
 	t.change(&r, func(r *record) {
 		r.setAt = t.ns
 		r.dueAt = t.ns + min(wait, math.MaxInt64-t.ns)
 	})
+	return true
 }
