@@ -296,12 +296,12 @@ func TestPayloadThatChangedOnDiskIsADeadLetterAndNotHandedOut(t *testing.T) {
 
 func TestIndexesThatDoNotFitAreRebuilt(t *testing.T) {
 	for name, spoil := range map[string]func(t *txn){
-		"due entry lost":       func(t *txn) { must(t.due.Delete(t.dueKey("fetch", stamp(start), 1))) },
-		"due entry too many":   func(t *txn) { must(t.due.Put(t.dueKey("fetch", 5, 99), []byte{})) },
+		"due entry lost":       func(t *txn) { must(t.due.Delete(dueKey("fetch", stamp(start), 1))) },
+		"due entry too many":   func(t *txn) { must(t.due.Put(dueKey("fetch", 5, 99), []byte{})) },
 		"due entry unreadable": func(t *txn) { must(t.due.Put([]byte("fetch\x00?"), []byte{})) },
-		"key lost":             func(t *txn) { must(t.keys.Delete(t.coalesceKey("fetch", "p1"))) },
-		"key to another job":   func(t *txn) { must(t.keys.Put(t.coalesceKey("fetch", "p1"), idKey(2))) },
-		"dead key lost":        func(t *txn) { must(t.deadKeys.Delete(t.deadKey("fetch", "p9", 3))) },
+		"key lost":             func(t *txn) { must(t.keys.Delete(coalesceKey("fetch", "p1"))) },
+		"key to another job":   func(t *txn) { must(t.keys.Put(coalesceKey("fetch", "p1"), idKey(2))) },
+		"dead key lost":        func(t *txn) { must(t.deadKeys.Delete(deadKey("fetch", "p9", 3))) },
 		"a bucket is missing":  func(t *txn) { must(t.jobs.Tx().DeleteBucket(bucketDue)) },
 		"sequence went back":   func(t *txn) { must(t.jobs.SetSequence(0)) },
 	} {
@@ -333,7 +333,7 @@ func TestStrayDueEntryMetWhileRunningDoesNotSpinOrStop(t *testing.T) {
 	id, _ := d.enqueue(NewJob{Kind: "fetch"})
 	d.do("spoil", func(t *txn) {
 		t.dirty = true
-		must(t.due.Put(t.dueKey("fetch", 5, 99), []byte{}))
+		must(t.due.Put(dueKey("fetch", 5, 99), []byte{}))
 		must(t.due.Put([]byte("fetch\x00?"), []byte{}))
 	})
 	if j := d.leaseOne("fetch"); j.ID != id {

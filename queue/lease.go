@@ -2,6 +2,7 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"math/rand/v2"
 )
 
@@ -44,7 +45,7 @@ func (t *txn) lease(kind string, n int) []Job {
 	for i := range ready {
 		r := &ready[i]
 		if int(r.attempts) >= t.q.opt.MaxAttempts {
-			t.bury(r, classOr(r.class), "") // the limit was lowered
+			t.bury(r, cmp.Or(r.class, ClassUnknown), "") // the limit was lowered
 			continue
 		}
 		payload, ok := t.payload(r)
@@ -103,11 +104,4 @@ func (t *txn) letGo(before record) {
 		k := t.kind(before.kind)
 		k.next = min(k.next, t.ns) // it was passed over while this one ran
 	}
-}
-
-func classOr(c Class) Class {
-	if c == "" {
-		return ClassUnknown
-	}
-	return c
 }

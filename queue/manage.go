@@ -139,7 +139,7 @@ func (q *Queue) Resolve(ctx context.Context, kind, key, reason string) (n int, e
 }
 
 func (t *txn) resolve(kind, key, reason string) (n int) {
-	prefix := append(bytes.Clone(t.coalesceKey(kind, key)), 0)
+	prefix := append(coalesceKey(kind, key), 0)
 	var ids []uint64
 	c := t.deadKeys.Cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix); k, _ = c.Next() {

@@ -32,12 +32,18 @@ func (q *Queue) update(fn func(t *txn) error, now time.Time) error {
 	})
 }
 
+// place is where a record lies.
+type place struct {
+	dead bool // among the dead
+	key  []byte
+}
+
 // survey is what reading all records found.
 type survey struct {
 	mem        memory
 	leased     []uint64 // as far as the file knows
 	ahead      []uint64 // waits set at a time that is still to come
-	bad        [2][][]byte
+	bad        []place
 	indexWrong bool
 }
 
@@ -74,15 +80,16 @@ func (q *Queue) load(now time.Time) error {
 	q.mu.Unlock()
 
 	var fixes []func(t *txn)
-	for i, keys := range s.bad {
-		for _, key := range keys {
-			fixes = append(fixes, func(t *txn) {
-				b := [...]*bbolt.Bucket{t.jobs, t.dead}[i]
-				if v := b.Get(key); v != nil {
-					t.setAside(b, key, v)
-				}
-			})
-		}
+	for _, bad := range s.bad {
+		fixes = append(fixes, func(t *txn) {
+			b := t.jobs
+			if bad.dead {
+				b = t.dead
+			}
+			if v := b.Get(bad.key); v != nil {
+				t.setAside(b, bad.key, v)
+			}
+		})
 	}
 	for _, id := range s.leased {
 		if _, running := q.held[id]; q.restarted || !running {
@@ -115,63 +122,65 @@ func (q *Queue) load(now time.Time) error {
 	return nil
 }
 
+// scan goes through all records. One that can't be understood, or has its place in
+// the other bucket, is nil.
+func (t *txn) scan(fn func(from *bbolt.Bucket, key []byte, r *record)) {
+	for _, b := range [...]*bbolt.Bucket{t.jobs, t.dead} {
+		c := b.Cursor()
+		for k, v := c.First(); k != nil; k, v = c.Next() {
+			var r *record
+			if len(k) == 8 {
+				if got, err := decodeRecord(binary.BigEndian.Uint64(k), v); err == nil && t.bucket(got.state) == b {
+					r = &got
+				}
+			}
+			fn(b, k, r)
+		}
+	}
+}
+
 // survey reads all records and compares the indexes with them.
 func (q *Queue) survey(now time.Time) (*survey, error) {
 	s := &survey{mem: newMemory()}
-	ns := stamp(now)
 	err := q.file.View(func(tx *bbolt.Tx) error {
-		jobs, due, keys, deadKeys := tx.Bucket(bucketJobs), tx.Bucket(bucketDue), tx.Bucket(bucketKeys), tx.Bucket(bucketDeadKeys)
-		t := &txn{q: q, due: due, keys: keys}
-		s.mem.lastID = jobs.Sequence()
-		var waiting, keyed, deadKeyed int
-		for i, b := range [...]*bbolt.Bucket{jobs, tx.Bucket(bucketDead)} {
-			c := b.Cursor()
-			for k, v := c.First(); k != nil; k, v = c.Next() {
-				if len(k) != 8 {
-					s.bad[i] = append(s.bad[i], bytes.Clone(k))
-					continue
-				}
-				id := binary.BigEndian.Uint64(k)
-				r, err := decodeRecord(id, v)
-				if err != nil || (i == 1) != (r.state == Dead) {
-					s.bad[i] = append(s.bad[i], bytes.Clone(k))
-					continue
-				}
-				s.mem.lastID = max(s.mem.lastID, id)
-				s.mem.count(&r, 1)
-				switch r.state {
-				case Waiting:
-					waiting++
-					kind := s.mem.kind(r.kind)
-					kind.next = min(kind.next, r.dueAt)
-					kind.due = kind.next
-					if r.setAt > ns {
-						s.ahead = append(s.ahead, id)
-					}
-					if due.Get(t.dueKey(r.kind, r.dueAt, id)) == nil {
-						s.indexWrong = true
-					}
-					if r.key != "" {
-						keyed++
-						s.indexWrong = s.indexWrong || t.waiter(r.kind, r.key) != id
-					}
-				case Leased:
-					s.leased = append(s.leased, id)
-				case Dead:
-					if r.key != "" {
-						deadKeyed++
-						s.indexWrong = s.indexWrong || deadKeys.Get(t.deadKey(r.kind, r.key, id)) == nil
-					}
-				}
+		t := q.begin(tx, now)
+		s.mem.lastID = t.jobs.Sequence()
+		want := map[*bbolt.Bucket]int{}
+		t.scan(func(from *bbolt.Bucket, key []byte, r *record) {
+			if r == nil {
+				s.bad = append(s.bad, place{from == t.dead, bytes.Clone(key)})
+				return
 			}
+			s.add(r, t.ns)
+			for _, e := range t.indexed(r) {
+				want[e.index]++
+				s.indexWrong = s.indexWrong || !e.there()
+			}
+		})
+		for _, index := range [...]*bbolt.Bucket{t.due, t.keys, t.deadKeys} {
+			s.indexWrong = s.indexWrong || entries(index) != want[index]
 		}
-		if entries(due) != waiting || entries(keys) != keyed || entries(deadKeys) != deadKeyed {
-			s.indexWrong = true
-		}
-		s.mem.damaged = entries(tx.Bucket(bucketDamaged))
+		s.mem.damaged = entries(t.damaged)
 		return nil
 	})
 	return s, err
+}
+
+// add takes account of a record at the time ns.
+func (s *survey) add(r *record, ns int64) {
+	s.mem.lastID = max(s.mem.lastID, r.id)
+	s.mem.count(r, 1)
+	switch r.state {
+	case Waiting:
+		kind := s.mem.kind(r.kind)
+		kind.next = min(kind.next, r.dueAt)
+		kind.due = kind.next
+		if r.setAt > ns {
+			s.ahead = append(s.ahead, r.id)
+		}
+	case Leased:
+		s.leased = append(s.leased, r.id)
+	}
 }
 
 // entries counts the keys of a bucket.
@@ -196,30 +205,21 @@ func (t *txn) rebuildIndexes() {
 		must(err)
 		*b.to = fresh
 	}
-	var twice []record
-	for _, b := range [...]*bbolt.Bucket{t.jobs, t.dead} {
-		c := b.Cursor()
-		for k, v := c.First(); k != nil; k, v = c.Next() {
-			if len(k) != 8 {
-				continue
-			}
-			r, err := decodeRecord(binary.BigEndian.Uint64(k), v)
-			switch {
-			case err != nil:
-			case r.state == Dead && r.key != "":
-				must(t.deadKeys.Put(t.deadKey(r.kind, r.key, r.id), []byte{}))
-			case r.state == Waiting && r.key != "" && t.waiter(r.kind, r.key) != 0:
-				twice = append(twice, r)
-			case r.state == Waiting:
-				must(t.due.Put(t.dueKey(r.kind, r.dueAt, r.id), []byte{}))
-				if r.key != "" {
-					must(t.keys.Put(t.coalesceKey(r.kind, r.key), idKey(r.id)))
-				}
-			}
+	var twice []*record
+	t.scan(func(_ *bbolt.Bucket, _ []byte, r *record) {
+		if r == nil {
+			return
 		}
-	}
-	for i := range twice {
-		t.store(&twice[i])
+		if r.state == Waiting && r.key != "" && t.waiter(r.kind, r.key) != 0 {
+			twice = append(twice, r)
+			return
+		}
+		for _, e := range t.indexed(r) {
+			must(e.index.Put(e.key, e.val))
+		}
+	})
+	for _, r := range twice {
+		t.store(r)
 	}
 	t.dirty = true
 }

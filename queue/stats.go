@@ -90,19 +90,6 @@ type Counters struct {
 	Discarded uint64 // deleted by a person
 }
 
-func (c *Counters) add(d Counters) {
-	c.Enqueued += d.Enqueued
-	c.Coalesced += d.Coalesced
-	c.Done += d.Done
-	c.Retried += d.Retried
-	c.Snoozed += d.Snoozed
-	c.Died += d.Died
-	c.Reclaimed += d.Reclaimed
-	c.Redriven += d.Redriven
-	c.Resolved += d.Resolved
-	c.Discarded += d.Discarded
-}
-
 // Stats returns the state of the queue. It reads no file, and costs the same however
 // many jobs there are.
 func (q *Queue) Stats() Stats {

@@ -40,8 +40,7 @@ const never = math.MaxInt64
 // they change in memory is applied by the writer after the commit, or undone.
 type txn struct {
 	q     *Queue
-	now   time.Time
-	ns    int64 // now as it is stored
+	ns    int64 // the time, as it is stored
 	dirty bool  // something was written
 
 	// doubt: something in the file is not what was written. The pages are checked
@@ -52,12 +51,10 @@ type txn struct {
 
 	kinds  map[string]*kindDelta // those it touched
 	moves  []move                // what becomes of the counts, in order
-	counts Counters
-	lastID uint64   // newest id given out
-	setBad int      // records set aside
-	undo   []func() // takes back what was changed in memory, in reverse order
-	after  []func() // run after the commit, with Queue.mu held
-	buf    []byte   // for keys
+	counts Counters              // since Open, this transaction's included
+	lastID uint64                // newest id given out
+	setBad int                   // records set aside
+	undo   []func()              // takes back what was changed in memory, in reverse order
 }
 
 // kindDelta is when the jobs of a kind are due after a transaction: see kindState.
@@ -70,8 +67,11 @@ type move struct {
 }
 
 func (q *Queue) begin(tx *bbolt.Tx, now time.Time) *txn {
+	q.mu.Lock()
+	lastID, counts := q.mem.lastID, q.mem.counts
+	q.mu.Unlock()
 	t := &txn{
-		q: q, now: now, ns: stamp(now), kinds: map[string]*kindDelta{}, lastID: q.lastID(),
+		q: q, ns: stamp(now), kinds: map[string]*kindDelta{}, lastID: lastID, counts: counts,
 		jobs: tx.Bucket(bucketJobs), dead: tx.Bucket(bucketDead), payloads: tx.Bucket(bucketPayloads),
 		due: tx.Bucket(bucketDue), keys: tx.Bucket(bucketKeys), deadKeys: tx.Bucket(bucketDeadKeys),
 		damaged: tx.Bucket(bucketDamaged),
@@ -101,24 +101,50 @@ func must(err error) {
 
 func idKey(id uint64) []byte { return binary.BigEndian.AppendUint64(nil, id) }
 
-// Index keys. They are valid until the next one is made.
+// Keys of the indexes.
 
-func (t *txn) dueKey(kind string, due int64, id uint64) []byte {
-	t.buf = append(append(t.buf[:0], kind...), 0)
-	t.buf = binary.BigEndian.AppendUint64(t.buf, uint64(due))
-	t.buf = binary.BigEndian.AppendUint64(t.buf, id)
-	return t.buf
+func dueKey(kind string, due int64, id uint64) []byte {
+	key := binary.BigEndian.AppendUint64(append([]byte(kind), 0), uint64(due))
+	return binary.BigEndian.AppendUint64(key, id)
 }
 
-func (t *txn) coalesceKey(kind, key string) []byte {
-	t.buf = append(append(append(t.buf[:0], kind...), 0), key...)
-	return t.buf
+func coalesceKey(kind, key string) []byte { return []byte(kind + "\x00" + key) }
+
+func deadKey(kind, key string, id uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(coalesceKey(kind, key), 0), id)
 }
 
-func (t *txn) deadKey(kind, key string, id uint64) []byte {
-	t.buf = append(t.coalesceKey(kind, key), 0)
-	t.buf = binary.BigEndian.AppendUint64(t.buf, id)
-	return t.buf
+// entry is what an index holds of a record.
+type entry struct {
+	index    *bbolt.Bucket
+	key, val []byte
+}
+
+// indexed is all that the indexes hold of a record.
+func (t *txn) indexed(r *record) (list []entry) {
+	if r.state == Waiting {
+		list = append(list, entry{t.due, dueKey(r.kind, r.dueAt, r.id), []byte{}})
+		if r.key != "" {
+			list = append(list, entry{t.keys, coalesceKey(r.kind, r.key), idKey(r.id)})
+		}
+	}
+	if r.state == Dead && r.key != "" {
+		list = append(list, entry{t.deadKeys, deadKey(r.kind, r.key, r.id), []byte{}})
+	}
+	return list
+}
+
+func (e entry) there() bool {
+	v := e.index.Get(e.key)
+	return v != nil && bytes.Equal(v, e.val)
+}
+
+// bucket is where the records of a state are.
+func (t *txn) bucket(s State) *bbolt.Bucket {
+	if s == Dead {
+		return t.dead
+	}
+	return t.jobs
 }
 
 // dueOf takes a key of the due index apart.
@@ -178,14 +204,11 @@ func (t *txn) add(r *record, payload []byte) {
 
 // change rewrites a record: f changes it, and the indexes and counts follow.
 func (t *txn) change(r *record, f func(r *record)) {
-	wasDead := r.state == Dead
+	was := t.bucket(r.state)
 	t.unindex(r)
 	f(r)
-	switch {
-	case wasDead && r.state != Dead:
-		must(t.dead.Delete(idKey(r.id)))
-	case !wasDead && r.state == Dead:
-		must(t.jobs.Delete(idKey(r.id)))
+	if was != t.bucket(r.state) {
+		must(was.Delete(idKey(r.id)))
 	}
 	t.store(r)
 }
@@ -193,26 +216,16 @@ func (t *txn) change(r *record, f func(r *record)) {
 // remove deletes a record and its payload.
 func (t *txn) remove(r *record) {
 	t.unindex(r)
-	b := t.jobs
-	if r.state == Dead {
-		b = t.dead
-	}
-	must(b.Delete(idKey(r.id)))
+	must(t.bucket(r.state).Delete(idKey(r.id)))
 	must(t.payloads.Delete(idKey(r.id)))
 }
 
 // unindex takes a record out of the indexes and the counts.
 func (t *txn) unindex(r *record) {
 	t.count(r, -1)
-	switch r.state {
-	case Waiting:
-		must(t.due.Delete(t.dueKey(r.kind, r.dueAt, r.id)))
-		if r.key != "" && t.waiter(r.kind, r.key) == r.id {
-			must(t.keys.Delete(t.coalesceKey(r.kind, r.key)))
-		}
-	case Dead:
-		if r.key != "" {
-			must(t.deadKeys.Delete(t.deadKey(r.kind, r.key, r.id)))
+	for _, e := range t.indexed(r) {
+		if e.there() {
+			must(e.index.Delete(e.key))
 		}
 	}
 }
@@ -220,27 +233,17 @@ func (t *txn) unindex(r *record) {
 // store puts a record into its bucket, the indexes and the counts. A job that
 // comes to wait beside another one with its kind and key takes that one in.
 func (t *txn) store(r *record) {
-	switch r.state {
-	case Waiting:
-		if r.key != "" {
-			if other := t.waiter(r.kind, r.key); other != 0 && other != r.id {
-				t.merge(r, other)
-			}
-			must(t.keys.Put(t.coalesceKey(r.kind, r.key), idKey(r.id)))
+	if r.state == Waiting {
+		if other := t.waiter(r.kind, r.key); r.key != "" && other != 0 && other != r.id {
+			t.merge(r, other)
 		}
-		must(t.due.Put(t.dueKey(r.kind, r.dueAt, r.id), []byte{}))
 		k := t.kind(r.kind)
 		k.next = min(k.next, r.dueAt)
-	case Dead:
-		if r.key != "" {
-			must(t.deadKeys.Put(t.deadKey(r.kind, r.key, r.id), []byte{}))
-		}
 	}
-	b := t.jobs
-	if r.state == Dead {
-		b = t.dead
+	for _, e := range t.indexed(r) {
+		must(e.index.Put(e.key, e.val))
 	}
-	must(b.Put(idKey(r.id), r.encode()))
+	must(t.bucket(r.state).Put(idKey(r.id), r.encode()))
 	t.count(r, 1)
 }
 
@@ -260,7 +263,7 @@ func (t *txn) look() {
 
 // waiter returns the id of the job that waits with this kind and key, 0 for none.
 func (t *txn) waiter(kind, key string) uint64 {
-	v := t.keys.Get(t.coalesceKey(kind, key))
+	v := t.keys.Get(coalesceKey(kind, key))
 	if len(v) != 8 {
 		return 0
 	}

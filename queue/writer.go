@@ -117,9 +117,8 @@ func (t *txn) rollback() {
 func (q *Queue) apply(t *txn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.mem.counts.add(t.counts)
+	q.mem.counts, q.mem.lastID = t.counts, t.lastID
 	q.mem.damaged += t.setBad
-	q.mem.lastID = max(q.mem.lastID, t.lastID)
 	for _, m := range t.moves {
 		q.mem.count(&m.r, m.by)
 	}
@@ -133,9 +132,6 @@ func (q *Queue) apply(t *txn) {
 		for _, w := range k.workers {
 			poke(w.wake)
 		}
-	}
-	for _, f := range t.after {
-		f()
 	}
 }
 
