@@ -35,14 +35,13 @@ func Peek(path string, wait time.Duration) (shops []string, err error) {
 			return err
 		}
 		return errors.Join(db.View(func(tx *bbolt.Tx) error {
-			rows := newTable[shopRecord]("shops")
 			root := tx.Bucket([]byte(rootBucket))
-			if root == nil || root.Bucket([]byte(rows.name)) == nil {
+			if root == nil || root.Bucket([]byte(shopsTable)) == nil {
 				return nil
 			}
-			return root.Bucket([]byte(rows.name)).ForEach(func(domain, raw []byte) error {
+			return root.Bucket([]byte(shopsTable)).ForEach(func(domain, raw []byte) error {
 				var r shopRecord
-				if err := decodeRecord(rows.name, string(domain), raw, &r); err != nil {
+				if err := decodeRecord(shopsTable, string(domain), raw, &r); err != nil {
 					return err
 				}
 				if r.RemovedAt.IsZero() {

@@ -202,14 +202,25 @@ func (s *Store) connected(domain string) error {
 	return nil
 }
 
-// SetPause pauses a shop, or ends its pause when p is zero. A pause for the same
-// reason keeps its first Since.
-func (s *Store) SetPause(domain string, p Pause) error {
+// setCondition changes what is noted of how a connected shop is.
+func (s *Store) setCondition(domain string, change func(c *conditionRecord)) error {
 	return s.write(func(b *batch) error {
 		if err := s.connected(domain); err != nil {
 			return err
 		}
 		c := s.conditions.rows[domain]
+		was := c
+		if change(&c); c != was {
+			put(b, s.conditions, domain, c)
+		}
+		return nil
+	})
+}
+
+// SetPause pauses a shop, or ends its pause when p is zero. A pause for the same
+// reason keeps its first Since.
+func (s *Store) SetPause(domain string, p Pause) error {
+	return s.setCondition(domain, func(c *conditionRecord) {
 		if p.Reason == c.Pause.Reason && !c.Pause.Since.IsZero() {
 			p.Since = c.Pause.Since
 		}
@@ -217,30 +228,14 @@ func (s *Store) SetPause(domain string, p Pause) error {
 		if !p.Paused() {
 			p = Pause{}
 		}
-		if p == c.Pause {
-			return nil
-		}
 		c.Pause = p
-		put(b, s.conditions, domain, c)
-		return nil
 	})
 }
 
 // SetUninstalled notes when the API confirmed that the app is not installed any
 // more; the zero time: it is installed.
 func (s *Store) SetUninstalled(domain string, at time.Time) error {
-	return s.write(func(b *batch) error {
-		if err := s.connected(domain); err != nil {
-			return err
-		}
-		c := s.conditions.rows[domain]
-		if c.UninstalledAt.Equal(millis(at)) {
-			return nil
-		}
-		c.UninstalledAt = millis(at)
-		put(b, s.conditions, domain, c)
-		return nil
-	})
+	return s.setCondition(domain, func(c *conditionRecord) { c.UninstalledAt = millis(at) })
 }
 
 // declare stores that the shop of the environment syncs all products, when

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -52,7 +53,8 @@ type Store struct {
 	runs        *table[Run]
 	values      *table[[]byte]
 	damages     *table[Damage]
-	sum         *sum // of all rows
+	tables      map[string]stored // all of them, by name
+	sum         *sum              // of all rows
 }
 
 // Damage says what happened to state.db. It is kept until AcknowledgeDamage or
@@ -90,13 +92,16 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open state: %w", err)
 	}
-	s := &Store{
-		env: o.Shop, logger: o.Logger,
-		shops: newTable[shopRecord]("shops"), credentials: newTable[credentialRecord]("credentials"),
-		conditions: newTable[conditionRecord]("conditions"), selections: newTable[catalog.Selection]("selections"),
-		tokens: newTable[tokenRecord]("tokens"), marks: newTable[Watermark]("watermark"),
-		runs: newTable[Run]("runs"), values: newTable[[]byte]("values"), damages: newTable[Damage]("damage"),
-	}
+	s := &Store{env: o.Shop, logger: o.Logger, tables: map[string]stored{}}
+	addTable(s, &s.shops, shopsTable)
+	addTable(s, &s.credentials, "credentials")
+	addTable(s, &s.conditions, "conditions")
+	addTable(s, &s.selections, "selections")
+	addTable(s, &s.tokens, "tokens")
+	addTable(s, &s.marks, "watermark")
+	addTable(s, &s.runs, "runs")
+	addTable(s, &s.values, "values")
+	addTable(s, &s.damages, "damage")
 	s.file = &file{opened: opened, renew: s.renew, setAside: s.setAside}
 	if err := s.start(now, opened, o); err != nil {
 		return nil, errors.Join(fmt.Errorf("open state: %w", err), s.file.close())
@@ -105,15 +110,6 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 		s.logger.Warn("what was dropped can't be erased from the file now; it is tried again", "error", err.Error())
 	}
 	return s, nil
-}
-
-// tables returns every table.
-func (s *Store) tables() map[string]stored {
-	return map[string]stored{
-		s.shops.name: s.shops, s.credentials.name: s.credentials, s.conditions.name: s.conditions,
-		s.selections.name: s.selections, s.tokens.name: s.tokens, s.marks.name: s.marks,
-		s.runs.name: s.runs, s.values.name: s.values, s.damages.name: s.damages,
-	}
 }
 
 // start reads the file and stores what the first use of it asks for. Nobody
@@ -183,7 +179,7 @@ func (s *Store) load() (found, error) {
 	var f found
 	err := s.file.view(func(tx *bbolt.Tx) error {
 		f, s.sum = found{}, newSum()
-		for _, t := range s.tables() {
+		for _, t := range s.tables {
 			t.clear()
 		}
 		root, sums := tx.Bucket([]byte(rootBucket)), tx.Bucket([]byte(sumBucket))
@@ -199,15 +195,14 @@ func (s *Store) load() (found, error) {
 			return err
 		}
 		f.old = want != nil && want.old
-		tables := s.tables()
-		for _, name := range slices.Sorted(maps.Keys(tables)) {
+		for _, name := range slices.Sorted(maps.Keys(s.tables)) {
 			if root.Bucket([]byte(name)) == nil {
 				if want != nil && slices.Contains(want.Tables, name) {
 					f.damaged = append(f.damaged, name)
 				}
 				continue
 			}
-			keys, err := tables[name].load(root, s.sum)
+			keys, err := s.tables[name].load(root, s.sum)
 			if err != nil {
 				return err
 			}
@@ -239,16 +234,8 @@ func (s *Store) write(plan func(b *batch) error) error {
 	s.mu.RLock()
 	err := plan(&b)
 	s.mu.RUnlock()
-	if err != nil || len(b.steps) == 0 {
+	if err = cmp.Or(err, b.err); err != nil || len(b.steps) == 0 {
 		return err
-	}
-	return s.commit(&b)
-}
-
-// commit stores a batch and then makes its changes in memory.
-func (s *Store) commit(b *batch) error {
-	if b.err != nil {
-		return b.err
 	}
 	return s.file.update(func(tx *bbolt.Tx) error {
 		// The sum is not s.sum before the commit: a change that fails must not
@@ -275,11 +262,10 @@ func (s *Store) renew(tx *bbolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	tables := s.tables()
 	s.sum = newSum()
-	s.sum.Tables = slices.Sorted(maps.Keys(tables))
+	s.sum.Tables = slices.Sorted(maps.Keys(s.tables))
 	for _, name := range s.sum.Tables {
-		if err := tables[name].save(root, s.sum); err != nil {
+		if err := s.tables[name].save(root, s.sum); err != nil {
 			return err
 		}
 	}

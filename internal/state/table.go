@@ -13,7 +13,10 @@ import (
 )
 
 // rootBucket holds a bucket for each table.
-const rootBucket = "state"
+const (
+	rootBucket = "state"
+	shopsTable = "shops"
+)
 
 // table is one kind of record, in memory and in its bucket.
 type table[T any] struct {
@@ -21,7 +24,11 @@ type table[T any] struct {
 	rows map[string]T
 }
 
-func newTable[T any](name string) *table[T] { return &table[T]{name: name, rows: map[string]T{}} }
+// addTable makes a table of the store.
+func addTable[T any](s *Store, to **table[T], name string) {
+	*to = &table[T]{name: name, rows: map[string]T{}}
+	s.tables[name] = *to
+}
 
 // stored is what a table is to the code that loads and saves all of them.
 type stored interface {
