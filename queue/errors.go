@@ -49,13 +49,8 @@ func (c Class) number() byte {
 	return ClassUnknown.number()
 }
 
-type permanentError struct {
-	err   error
-	class Class
-}
-
-func (e *permanentError) Error() string { return e.err.Error() }
-func (e *permanentError) Unwrap() error { return e.err }
+// permanentError is an error with a class that no further try can mend.
+type permanentError struct{ classError }
 
 // Permanent marks an error that no further try can mend: the job is dead at
 // once. Without a class it is the class err carries (see WithClass), else
@@ -65,9 +60,10 @@ func Permanent(err error, class ...Class) error {
 	if len(class) > 0 {
 		c = class[0]
 	}
-	return &permanentError{err: err, class: c}
+	return &permanentError{classError{err, c}}
 }
 
+// classError is an error with a class.
 type classError struct {
 	err   error
 	class Class

@@ -26,6 +26,7 @@ func (q *Queue) lastID() uint64 {
 // memory is what is known without reading the file. Counts and ids follow from the
 // records: they are read once at Open and follow each commit from then on.
 type memory struct {
+	all     Tally
 	kinds   map[string]*kindState
 	groups  map[groupKey]*group
 	counts  Counters
@@ -99,6 +100,7 @@ func newSet() *set {
 
 // count adds a job to all that is counted, by 1, or takes it out, by -1.
 func (m *memory) count(r *record, by int) {
+	m.all.count(r, by)
 	m.kind(r.kind).count(r, by)
 	key := groupKey{r.kind, r.labels[LabelShop], r.labels[LabelTopic]}
 	g := m.groups[key]

@@ -96,7 +96,7 @@ func (q *Queue) Stats() Stats {
 	s := Stats{Kinds: map[string]KindStats{}}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	s.Counts, s.Damaged = q.mem.counts, q.mem.damaged
+	s.Counts, s.Damaged, s.Tally = q.mem.counts, q.mem.damaged, q.mem.all
 	for name, k := range q.mem.kinds {
 		if k.Tally == (Tally{}) && len(k.workers) == 0 {
 			continue
@@ -109,12 +109,6 @@ func (q *Queue) Stats() Stats {
 			v.NextDue = instant(k.due)
 		}
 		s.Kinds[name] = v
-		s.Waiting += k.Waiting
-		s.Snoozed += k.Snoozed
-		s.Leased += k.Leased
-		s.Dead += k.Dead
-		s.Invalid += k.Invalid
-		s.Failed += k.Failed
 	}
 	return s
 }
