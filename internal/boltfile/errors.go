@@ -49,15 +49,6 @@ func damagef(format string, args ...any) error {
 	return &DamageError{Reason: fmt.Sprintf(format, args...)}
 }
 
-// reasonOf returns the plain phrase of a damage error.
-func reasonOf(err error) string {
-	var d *DamageError
-	if errors.As(err, &d) {
-		return d.Reason
-	}
-	return err.Error()
-}
-
 // WroteNothing reports whether a failed commit was refused before any sync and
 // before the meta page could change: the disk or the quota is full, or a size
 // limit was hit. The handle is then as good as before. After any other failed

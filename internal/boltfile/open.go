@@ -98,6 +98,7 @@ func Open(path string, o Options) (Opened, error) {
 
 func (p *place) open() (Opened, error) {
 	opened, err := p.openSound(true)
+	damage, damaged := errors.AsType[*DamageError](err)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// A damaged file without a fresh one beside it: a start that set it aside
@@ -107,8 +108,8 @@ func (p *place) open() (Opened, error) {
 		if left != "" {
 			opened.Quarantined, opened.Reason = left, "set aside by an earlier start that did not finish"
 		}
-	case errors.Is(err, ErrDamaged):
-		reason, moved := reasonOf(err), ""
+	case damaged:
+		reason, moved := damage.Reason, ""
 		if moved, err = p.quarantine(opened.h.id, time.Now()); err != nil {
 			err = fmt.Errorf("%s: %w", reason, err)
 			break
