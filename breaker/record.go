@@ -102,11 +102,11 @@ func (c *circuit) record(t int64, written uptime.Reading) []byte {
 // was written because something was wrong.
 func (b *Breaker) load() error {
 	return b.db.Update(func(tx *bolt.Tx) error {
-		bk, err := tx.CreateBucketIfNotExists(bucketName)
-		if err != nil {
+		if err := Buckets(tx); err != nil {
 			return err
 		}
-		err = bk.ForEach(func(k, v []byte) error {
+		bk := tx.Bucket(bucketName)
+		err := bk.ForEach(func(k, v []byte) error {
 			key, ok := keyOf(k)
 			if !ok {
 				return nil
