@@ -60,7 +60,7 @@ func TestWhatAHandlerSaysAfterItsContextEndedStillCounts(t *testing.T) {
 func TestCloseEndsWorkersAndReturnsTheLeaseOfAHandlerThatWillNotEnd(t *testing.T) {
 	path := t.TempDir() + "/queue.db"
 	synctest.Test(t, func(t *testing.T) {
-		q, err := Open(Options{Path: path, Grace: 2 * time.Second})
+		q, err := Open(Options{Path: path})
 		if err != nil {
 			t.Fatal(err)
 		}

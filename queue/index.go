@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"slices"
 	"time"
 
 	"github.com/google/btree"
@@ -62,11 +61,6 @@ func (m *memory) kind(name string) *kindState {
 		m.kinds[name] = k
 	}
 	return k
-}
-
-// without is a kind's stuck jobs but for one.
-func (k kindState) without(id uint64) []stuck {
-	return slices.DeleteFunc(slices.Clone(k.stuck), func(s stuck) bool { return s.id == id })
 }
 
 // groupKey names the jobs that are counted and listed together.

@@ -22,9 +22,6 @@ type Options struct {
 	// MaxAttempts is the number of tries before a job is dead. Default 5 (zero or
 	// less).
 	MaxAttempts int
-	// Grace is how long a handler may take to return after its context ended; then
-	// it is stuck, and nobody waits for it. Default 2 s (zero or less).
-	Grace time.Duration
 	// Logger gets deaths, reclaims, damage. Never a payload. Nil: none.
 	Logger *slog.Logger
 	// OnCommit, when set, is called after each commit by the goroutine that writes; it
@@ -50,9 +47,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxAttempts <= 0 {
 		o.MaxAttempts = 5
-	}
-	if o.Grace <= 0 {
-		o.Grace = 2 * time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -25,6 +25,9 @@ const (
 	maxIdle = 30 * time.Second
 	// maxRetryPause bounds the pause between tries to reach a file that fails.
 	maxRetryPause = 2 * time.Second
+	// grace is how long a handler may take to return after its context ended; then
+	// it is stuck, and nobody waits for it.
+	grace = 2 * time.Second
 )
 
 // worker is one call of Work.
@@ -181,11 +184,9 @@ func (w *worker) handle(ctx context.Context, j Job) {
 	select {
 	case <-ended:
 	case <-ctx.Done():
-		grace := time.NewTimer(w.q.opt.Grace)
-		defer grace.Stop()
 		select {
 		case <-ended:
-		case <-grace.C:
+		case <-time.After(grace):
 			w.q.log.Error("a job does not end although it was told to; a restart ends it, and it is tried again then",
 				"kind", j.Kind, "id", j.ID, "since", began)
 			w.q.setStuck(j.Kind, j.ID, stuck{j.ID, began, judge(ctx, context.Cause(ctx))})
@@ -207,7 +208,8 @@ func (q *Queue) setStuck(kind string, id uint64, now ...stuck) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k := q.mem.kind(kind)
-	k.stuck = append(k.without(id), now...)
+	others := slices.DeleteFunc(slices.Clone(k.stuck), func(s stuck) bool { return s.id == id })
+	k.stuck = append(others, now...)
 }
 
 // settle sees to it that the outcome of a job is on disk. It calls free when another
