@@ -108,6 +108,7 @@ func shopFields(p fakeshopify.Product) fields {
 		f.add(fmt.Sprintf("variants[%d]", i), []any{v.ID, i + 1, v.Title, v.SKU, v.Barcode, v.Price, v.CompareAtPrice, options[0], options[1], options[2],
 			v.InventoryItemID, v.Quantity(), v.InventoryPolicy, v.Taxable, v.ImageID, millis(&v.CreatedAt), millis(&v.UpdatedAt)})
 		f.add(fmt.Sprintf("unhashed[%d].tracked", i), v.Tracked)
+		f.add(fmt.Sprintf("unhashed[%d].requires_shipping", i), v.RequiresShipping)
 	}
 	return f
 }
@@ -162,13 +163,13 @@ func localFields(tb testing.TB, db *sql.DB, shop string) map[int64]fields {
 		return f.addLists(tags, options, images)
 	})
 	eachRow(tb, db, `SELECT p.external_id, v.position, v.external_id, v.title, v.sku, v.barcode, v.price, v.compare_at_price, v.option1, v.option2, v.option3,
-		v.inventory_item_id, v.inventory_quantity, v.inventory_policy, v.taxable <> 0, v.image_id, v.shopify_created_at, v.shopify_updated_at, v.tracked <> 0
+		v.inventory_item_id, v.inventory_quantity, v.inventory_policy, v.taxable <> 0, v.image_id, v.shopify_created_at, v.shopify_updated_at, v.tracked <> 0, v.requires_shipping <> 0
 		FROM variants v JOIN products p ON p.id = v.product_id WHERE p.shop = ? ORDER BY p.external_id, v.position`, []any{shop}, func(scan func(...any) error) error {
 		var product, position, id int64
 		var title, sku, barcode, price, compare, o1, o2, o3, policy *string
 		var item, quantity, image, created, updated *int64
-		var taxable, tracked *bool
-		err := scan(&product, &position, &id, &title, &sku, &barcode, &price, &compare, &o1, &o2, &o3, &item, &quantity, &policy, &taxable, &image, &created, &updated, &tracked)
+		var taxable, tracked, shipping *bool
+		err := scan(&product, &position, &id, &title, &sku, &barcode, &price, &compare, &o1, &o2, &o3, &item, &quantity, &policy, &taxable, &image, &created, &updated, &tracked, &shipping)
 		if err != nil {
 			return err
 		}
@@ -179,6 +180,7 @@ func localFields(tb testing.TB, db *sql.DB, shop string) map[int64]fields {
 		}
 		f.add(fmt.Sprintf("variants[%d]", n), []any{id, position, title, sku, barcode, price, compare, o1, o2, o3, item, quantity, policy, taxable, image, created, updated})
 		addKnown(f, fmt.Sprintf("unhashed[%d].tracked", n), tracked)
+		addKnown(f, fmt.Sprintf("unhashed[%d].requires_shipping", n), shipping)
 		f.add("variants", n+1)
 		return nil
 	})

@@ -285,6 +285,7 @@ func (c chance) product(version int64) *catalog.Product {
 		v.InventoryQuantity, v.Position = catalog.Of(c.Int64N(2)), catalog.Of(id)
 		if c.IntN(2) == 0 {
 			v.WeightGrams, v.Tracked = catalog.Of(c.Int64N(2)), catalog.Of(c.IntN(2) == 0)
+			v.RequiresShipping = catalog.Of(c.IntN(2) == 0)
 		}
 		p.Variants = catalog.Of(append(p.Variants.Value(), v))
 	}
@@ -333,6 +334,7 @@ func (c chance) damage(db *sql.DB) error {
 		`UPDATE products SET shopify_updated_at = shopify_updated_at + 1000`, `UPDATE products SET shopify_updated_at = NULL`,
 		`UPDATE variants SET price = '9' WHERE external_id = 101`, `UPDATE variants SET sku = 'X'`, `UPDATE variants SET weight_grams = 9`,
 		`UPDATE variants SET tracked = 1 - tracked`,
+		`UPDATE variants SET requires_shipping = 1 - requires_shipping`,
 		`UPDATE variants SET image_id = 9 WHERE external_id = 101`, `UPDATE variants SET row_hash = 1`,
 		`DELETE FROM variants WHERE external_id = 102`, `UPDATE variants SET external_id = 900 WHERE external_id = 101`,
 		`DELETE FROM products`,
@@ -380,7 +382,7 @@ func (b *bench) contentByPath() (map[string]any, error) {
 }
 
 // learned are the columns in which a value for the first time is no difference.
-var learned = []string{"seo_title", "seo_description", "weight_grams", "image_id", "tracked"}
+var learned = []string{"seo_title", "seo_description", "weight_grams", "image_id", "tracked", "requires_shipping"}
 
 func keepLearned(all map[string]any, in string, row map[string]any) {
 	for _, column := range learned {

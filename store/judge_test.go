@@ -278,6 +278,14 @@ func TestWhatIsNotInTheTable(t *testing.T) {
 			m.p.Variants.Value()[0].Tracked = catalog.Of(false)
 			m.old.Variants.Value()[0].Tracked = catalog.Of(true)
 		}},
+		{"shipping that turns out to be needed", "read", "stale learn close", storedVersion, "stored", func(m *matter) {
+			m.p.Variants.Value()[0].RequiresShipping = catalog.Of(true)
+			m.old.Variants.Value()[0].RequiresShipping = catalog.Null[bool]()
+		}},
+		{"shipping that is not needed any more", "read", "applied update wholly", storedVersion, "stored", func(m *matter) {
+			m.p.Variants.Value()[0].RequiresShipping = catalog.Of(false)
+			m.old.Variants.Value()[0].RequiresShipping = catalog.Of(true)
+		}},
 		{"words for searches that nobody knew", "read", "stale learn close", storedVersion, "stored", func(m *matter) {
 			m.p.SEOTitle, m.old.SEOTitle = catalog.Of("Find me"), catalog.Null[string]()
 		}},

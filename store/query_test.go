@@ -74,7 +74,7 @@ func TestTheCatalogueIsOneRowPerVariantWithNumbers(t *testing.T) {
 	v := p.Variants.Value()[0]
 	want := map[string]any{
 		"shop": testShop, "product_id": p.ID, "variant_id": v.ID, "title": p.Title.Value(), "variant_title": v.Title.Value(),
-		"sku": v.SKU.Value(), "barcode": nil, "price": 1.0, "compare_at_price": nil, "stock": v.InventoryQuantity.Value(), "tracked": nil,
+		"sku": v.SKU.Value(), "barcode": nil, "price": 1.0, "compare_at_price": nil, "stock": v.InventoryQuantity.Value(), "tracked": nil, "requires_shipping": nil,
 		"status": "ACTIVE", "shopify_status": "active", "published": int64(1), "handle": "shirt", "vendor": "Acme",
 		"product_type": "Shirts", "category": "Apparel > Shirts", "product_gid": "gid://shopify/Product/788032119674292922",
 		"updated_at": "2026-11-23T12:00:00Z", "variant_gid": "gid://shopify/ProductVariant/788032119674292923",
@@ -92,9 +92,10 @@ func TestTheCatalogueHasNoStockOfWhatIsNotTracked(t *testing.T) {
 	for i := range p.Variants.Value() {
 		p.Variants.Value()[i].InventoryQuantity = catalog.Of[int64](0)
 	}
+	p.Variants.Value()[1].RequiresShipping = catalog.Of(true)
 	b.fetched(Read{Shop: testShop, Source: "fetch", Started: later()}, p)
-	got, err := b.query(`SELECT stock, tracked FROM catalogue ORDER BY variant_id`)
-	want := [][]any{{"stock", "tracked"}, {int64(0), int64(1)}, {nil, int64(0)}, {int64(0), nil}}
+	got, err := b.query(`SELECT stock, tracked, requires_shipping FROM catalogue ORDER BY variant_id`)
+	want := [][]any{{"stock", "tracked", "requires_shipping"}, {int64(0), int64(1), nil}, {nil, int64(0), int64(1)}, {int64(0), nil, nil}}
 	if d := cmp.Diff(want, got); err != nil || d != "" {
 		t.Error(err, d)
 	}

@@ -62,6 +62,8 @@ var csvColumns = []csvColumn{
 		of: func(l csvLine) string { return known(l.v.InventoryQuantity) }},
 	{name: "Continue selling when out of stock", old: "Variant Inventory Policy", upper: true, of: soldOut},
 	{name: "Weight value (grams)", old: "Variant Grams", of: func(l csvLine) string { return known(l.v.WeightGrams) }},
+	{name: "Requires shipping", old: "Variant Requires Shipping", upper: true,
+		of: func(l csvLine) string { return known(l.v.RequiresShipping) }},
 	{name: "Product image URL", old: "Image Src", of: func(l csvLine) string { return l.image.Src }},
 	{name: "Image position", old: "Image Position", of: imagePosition},
 	{name: "Image alt text", old: "Image Alt Text", of: func(l csvLine) string { return text(l.image.Alt) }},

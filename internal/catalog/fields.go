@@ -95,4 +95,5 @@ var VariantFields = []Kept[Variant]{
 	{Name: "updated_at", Column: "shopify_updated_at",
 		At: func(v *Variant) Cell { return &v.UpdatedAt }, Form: Instant, Order: true, Carried: true},
 	{Name: "tracked", At: func(v *Variant) Cell { return &v.Tracked }, Later: true},
+	{Name: "requires_shipping", At: func(v *Variant) Cell { return &v.RequiresShipping }, Later: true},
 }

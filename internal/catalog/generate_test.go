@@ -55,6 +55,7 @@ var drawVariants = rapid.Custom(func(t *rapid.T) []Variant {
 			CreatedAt:         drawField(t, "created_at", drawInstant),
 			UpdatedAt:         drawField(t, "updated_at", drawInstant),
 			Tracked:           drawField(t, "tracked", rapid.Bool()),
+			RequiresShipping:  drawField(t, "requires_shipping", rapid.Bool()),
 		})
 	}
 	return list
@@ -134,7 +135,9 @@ func filled(p *Product) *Product {
 		for _, f := range []*Field[int64]{&v.Position, &v.InventoryItemID, &v.InventoryQuantity, &v.WeightGrams, &v.ImageID, &v.CreatedAt, &v.UpdatedAt} {
 			*f = f.Or(Null[int64]())
 		}
-		v.Taxable, v.Tracked = v.Taxable.Or(Null[bool]()), v.Tracked.Or(Null[bool]())
+		for _, f := range []*Field[bool]{&v.Taxable, &v.Tracked, &v.RequiresShipping} {
+			*f = f.Or(Null[bool]())
+		}
 	}
 	p.Coverage, p.VariantsComplete = Complete, true
 	return p
@@ -178,7 +181,7 @@ func otherForm(t *rapid.T, p *Product) *Product {
 		v := &p.Variants.Value()[i]
 		v.SKU, v.Barcode = emptyForNull(v.SKU), emptyForNull(v.Barcode)
 		v.UpdatedAt, v.WeightGrams, v.ImageID = Field[int64]{}, Of(int64(1)), Of(int64(9))
-		v.Tracked = Of(random.IntN(2) == 0)
+		v.Tracked, v.RequiresShipping = Of(random.IntN(2) == 0), Of(true)
 		v.InventoryPolicy = Field[string]{strings.ToUpper(v.InventoryPolicy.value), v.InventoryPolicy.state}
 		for _, f := range []*Field[string]{&v.Price, &v.CompareAtPrice} {
 			if s, ok := f.Get(); ok {

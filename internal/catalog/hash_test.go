@@ -69,7 +69,7 @@ func mutate(t *rapid.T, p *Product) {
 // TestEachFieldCountsOrIsLeftOutOnPurpose changes every field in turn. It finds
 // them by reflection, so that one added later has to be decided about here.
 func TestEachFieldCountsOrIsLeftOutOnPurpose(t *testing.T) {
-	leftOut := []string{"Product.UpdatedAt", "Product.Named", "Product.SEOTitle", "Product.SEODescription", "Variant.WeightGrams", "Variant.ImageID", "Variant.UpdatedAt", "Variant.Tracked"}
+	leftOut := []string{"Product.UpdatedAt", "Product.Named", "Product.SEOTitle", "Product.SEODescription", "Variant.WeightGrams", "Variant.ImageID", "Variant.UpdatedAt", "Variant.Tracked", "Variant.RequiresShipping"}
 	older, newer := alike("1"), alike("2")
 	check := func(in string, kind reflect.Type, change func(p *Product, field int)) {
 		for i := range kind.NumField() {
@@ -106,7 +106,7 @@ func alike(s string) *Product {
 			ID: 5, Title: text, SKU: text, Barcode: text, Price: text, CompareAtPrice: text, Position: number, Option1: text,
 			Option2: text, Option3: text, InventoryItemID: number, InventoryQuantity: number, InventoryPolicy: text,
 			Taxable: Of(s == "1"), WeightGrams: number, ImageID: number, CreatedAt: number, UpdatedAt: number,
-			Tracked: Of(s == "1"),
+			Tracked: Of(s == "1"), RequiresShipping: Of(s == "1"),
 		}}),
 	}
 }
@@ -255,7 +255,9 @@ func TestWhatIsNotHashedIsComparedByItself(t *testing.T) {
 	for _, name := range []string{"weight_grams", "image_id"} {
 		want = append(want, FieldDiff{"variants[5]." + name, "49", "50"})
 	}
-	want = append(want, FieldDiff{"variants[5].tracked", "true", "false"})
+	for _, name := range []string{"tracked", "requires_shipping"} {
+		want = append(want, FieldDiff{"variants[5]." + name, "true", "false"})
+	}
 	if wrong, unknown := older.Unhashed(newer); !reflect.DeepEqual(wrong, want) || unknown {
 		t.Errorf("got  %v\nwant %v; %t", wrong, want, unknown)
 	}

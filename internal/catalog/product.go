@@ -102,6 +102,7 @@ type Variant struct {
 	CreatedAt         Field[int64]
 	UpdatedAt         Field[int64]
 	Tracked           Field[bool] // whether its stock is counted; not in webhook bodies
+	RequiresShipping  Field[bool] // not in webhook bodies
 }
 
 // Option is one product option, for example Size. The JSON form is the one in

@@ -91,9 +91,10 @@ type variantNode struct {
 		Value string `json:"value"`
 	} `json:"selectedOptions"`
 	InventoryItem struct {
-		ID          string `json:"id"`
-		Tracked     bool   `json:"tracked"`
-		Measurement struct {
+		ID               string `json:"id"`
+		Tracked          bool   `json:"tracked"`
+		RequiresShipping bool   `json:"requiresShipping"`
+		Measurement      struct {
 			Weight *struct {
 				Unit  string  `json:"unit"`
 				Value float64 `json:"value"`
@@ -183,7 +184,8 @@ func variantOf(n *variantNode) (catalog.Variant, error) {
 		ID: id, Title: catalog.Of(n.Title), SKU: orNull(n.SKU), Barcode: orNull(n.Barcode), Price: catalog.Of(n.Price),
 		CompareAtPrice: orNull(n.CompareAtPrice), Position: catalog.Of(n.Position), InventoryItemID: catalog.Of(item),
 		InventoryQuantity: orNull(n.InventoryQuantity), InventoryPolicy: catalog.Of(strings.ToLower(n.InventoryPolicy)),
-		Taxable: catalog.Of(n.Taxable), Tracked: catalog.Of(n.InventoryItem.Tracked), WeightGrams: catalog.Null[int64](),
+		Taxable: catalog.Of(n.Taxable), Tracked: catalog.Of(n.InventoryItem.Tracked),
+		RequiresShipping: catalog.Of(n.InventoryItem.RequiresShipping), WeightGrams: catalog.Null[int64](),
 		CreatedAt: catalog.Of(n.CreatedAt.UnixMilli()), UpdatedAt: catalog.Of(n.UpdatedAt.UnixMilli()),
 		Option1: catalog.Null[string](), Option2: catalog.Null[string](), Option3: catalog.Null[string](),
 		ImageID: catalog.Null[int64](),
