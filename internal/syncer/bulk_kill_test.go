@@ -16,14 +16,14 @@ import (
 // random moments and takes the run up again, until it comes to its end. The copy
 // is then the same, row for row, and the run is proven at its first reading.
 func TestAFullSyncKilledAtAnyMomentEndsAsAnUndisturbedOne(t *testing.T) {
-	lines, kills := 60_000, 5
+	lines, kills, orders := 60_000, 5, []bulktest.Order{bulktest.Ungrouped, bulktest.Shuffled}
 	if raceEnabled {
 		lines, kills = 5000, 2
 	}
 	if long() {
-		lines, kills = 1_000_000, 20
+		lines, kills, orders = 1_000_000, 20, append(orders, bulktest.Grouped)
 	}
-	for _, order := range []bulktest.Order{bulktest.Ungrouped, bulktest.Shuffled} {
+	for _, order := range orders {
 		t.Run(string(order), func(t *testing.T) { killFullSync(t, order, lines, kills) })
 	}
 }
