@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"os"
 	"path/filepath"
@@ -162,7 +163,7 @@ func TestEachBarAgainstWritingHoldsAlone(t *testing.T) {
 	for _, statement := range []string{`DELETE FROM products`, `CREATE TEMP TABLE x (y)`, `PRAGMA user_version = 99`} {
 		stmt, err := dc.Prepare(statement)
 		if err == nil {
-			_, err = stmt.Exec(nil)
+			_, err = stmt.(driver.StmtExecContext).ExecContext(t.Context(), nil)
 		}
 		if err == nil {
 			t.Errorf("a connection for reading did %s", statement)

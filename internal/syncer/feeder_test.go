@@ -15,6 +15,7 @@ import (
 func TestWorkThatDiedWaitsForNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 2})
+		synctest.Wait()                                // the first look is over
 		_, err := r.api.Shop(t.Context(), testShop, 0) // which gets a token
 		r.shop.Fail(fakeshopify.Fault{Status: 404})
 		id := r.shop.IDs()[0]
