@@ -15,7 +15,6 @@ import (
 func TestWorkThatDiedWaitsForNews(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 2})
-		synctest.Wait()                                // the first look is over
 		_, err := r.api.Shop(t.Context(), testShop, 0) // which gets a token
 		r.shop.Fail(fakeshopify.Fault{Status: 404})
 		id := r.shop.IDs()[0]
@@ -54,7 +53,6 @@ func TestWorkThatDiedWaitsForNews(t *testing.T) {
 func TestARowWhoseNoticeWasDroppedIsFound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, fakeshopify.Options{Products: 2})
-		synctest.Wait() // the first look is over
 		for _, w := range []store.Wanted{{Kind: store.WantProduct, ID: r.shop.IDs()[1]}, {Kind: store.WantSync}} {
 			if w.Shop = testShop; r.store.Want(t.Context(), w) != nil {
 				t.Fatal("not stored")

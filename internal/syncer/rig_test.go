@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -62,7 +63,8 @@ func newRig(t *testing.T, o fakeshopify.Options) *rig {
 	return r
 }
 
-// runs lets the syncer run until the test ends.
+// runs lets the syncer run until the test ends. The feeder's first look is over
+// when it returns: it would pass on a second time what a test wants meanwhile.
 func (r *rig) runs() {
 	t := r.t
 	ctx, cancel := context.WithCancel(context.Background())
@@ -74,6 +76,7 @@ func (r *rig) runs() {
 			t.Error(err)
 		}
 	})
+	synctest.Wait()
 }
 
 // openRig is a rig whose syncer does nothing by itself.
