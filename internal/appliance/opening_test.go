@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"stockroom/internal/config"
+	"stockroom/internal/datadir"
 )
 
 // slowly returns options of an appliance whose products.db takes its time to
@@ -148,7 +149,12 @@ func TestRequestsDuringAStartAreAnsweredWithWhatItWaitsFor(t *testing.T) {
 		t.FailNow()
 	}
 	ready := make(chan struct{})
-	l.Ready = func() { close(ready) }
+	l.Ready = func() {
+		if found, err := datadir.ReadAdmin(a.dir.Path()); err != nil || found.URL != l.AdminURL() {
+			t.Errorf("a command given now finds no server: %+v, %v", found, err)
+		}
+		close(ready)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- a.Serve(ctx, l) }()

@@ -118,11 +118,11 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	for _, srv := range f.servers {
 		srv.RegisterOnShutdown(a.web.EndStreams)
 	}
-	if l.Ready != nil {
-		l.Ready()
-	}
 	if err := a.dir.Announce(l.AdminURL(), a.token); err != nil {
 		a.log.Warn("commands can't find this server", "error", err.Error())
+	}
+	if l.Ready != nil { // a command that is given now finds the server
+		l.Ready()
 	}
 
 	// Workers outlive the listeners, so that requests in flight still find them.
