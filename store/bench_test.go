@@ -93,6 +93,7 @@ func applyOne(b *testing.B, s *Store, id, n int64) {
 
 func benchProduct(id, n int64) *catalog.Product {
 	p := &catalog.Product{
+		TemplateSuffix: catalog.Null[string](), Category: catalog.Null[string](), // as every webhook body has them
 		ID: id, Title: catalog.Of(fmt.Sprintf("Product %d", id)), BodyHTML: catalog.Of(strings.Repeat("Soft cotton. ", 60)),
 		Vendor: catalog.Of("Acme"), ProductType: catalog.Of("Shirts"), Handle: catalog.Of(fmt.Sprintf("product-%d", id)),
 		Tags: catalog.Of([]string{"summer", "cotton"}), Status: catalog.Of("active"),
