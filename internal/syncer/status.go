@@ -38,6 +38,31 @@ type Status struct {
 	Subscriptions           Subscriptions
 	Deliveries              Deliveries
 	Unread                  error // why Deliveries could not be read, nil when it was
+	Looking                 Looking
+}
+
+// Looking is how changes are looked for in a shop: in pull mode as the usual way,
+// else beside the deliveries, and in their place while they do not arrive.
+type Looking struct {
+	Pull  bool          `json:"pull"` // pull mode: no deliveries are waited for
+	Every time.Duration `json:"-"`    // from one look to the next, as it stands now
+	// Slow is why that is longer than the settings say, a part of a sentence, "" when
+	// it is not.
+	Slow string `json:"slow,omitempty"`
+	// Last is when the newest look began that went well; zero for none.
+	Last time.Time `json:"last_at,omitzero"`
+	// Failed is when the newest look ended, when it failed, else zero; Words says
+	// why, a part of a sentence.
+	Failed time.Time `json:"failed_at,omitzero"`
+	Words  string    `json:"failed_why,omitempty"`
+	Next   time.Time `json:"next_at,omitzero"` // zero: none is planned; Held says why
+	Held   string    `json:"held,omitempty"`
+	// Waiting is how many changes it has found and not read yet, since WaitsSince
+	// and until about Ends, zero when that is not known.
+	Waiting    int       `json:"waiting"`
+	WaitsSince time.Time `json:"waiting_since,omitzero"`
+	Ends       time.Time `json:"ends_at,omitzero"`
+	Points     int       `json:"points"` // that the newest look cost, without the reads
 }
 
 // ScheduleStatus is how one thing stands that is done for a shop again and again.

@@ -69,6 +69,11 @@ type Options struct {
 	// PublicURL is where Shopify reaches our public listener, as the settings
 	// normalise it; "" when that is not known. Without it nothing is subscribed.
 	PublicURL string
+	// Pull: no delivery is waited for, so changes are looked for every PollEvery (0:
+	// 30 s) as the usual way. Unsubscribe, with Pull: subscriptions that were made
+	// earlier are removed.
+	Pull, Unsubscribe bool
+	PollEvery         time.Duration
 	// Manual: only what somebody asks for is done; nothing by schedule.
 	Manual bool
 	// Changed, when set, is told when a shop was paused, resumed or found to be
