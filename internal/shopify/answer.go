@@ -113,6 +113,9 @@ type graphError struct {
 	} `json:"extensions"`
 }
 
+// badSearch is the Code of an answer to a search that was not understood.
+const badSearch = "BAD_SEARCH"
+
 // readAnswer turns an answer into out, or says what is wrong with it. Whatever
 // goes wrong, out must not be used.
 func readAnswer(shop string, res *http.Response, body []byte, out any, now time.Time) (costBlock, *Error) {
@@ -161,7 +164,7 @@ func readAnswer(shop string, res *http.Response, body []byte, out any, now time.
 		return cost, e
 	}
 	if warning != "" {
-		e.Kind, e.Message = KindRefused, "it did not understand the search: "+warning
+		e.Kind, e.Code, e.Message = KindRefused, badSearch, "it did not understand the search: "+warning
 		return cost, e
 	}
 	reflect.ValueOf(out).Elem().SetZero() // of an earlier try nothing may stay

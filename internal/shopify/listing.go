@@ -27,8 +27,7 @@ type listedNode struct {
 // longest unchanged first: the next page of a walk. Cursors are good for one run
 // only: keep an instant between runs, and overlap.
 func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Listed, error) {
-	// Without the quotes Shopify splits the time at its colons and finds others.
-	vars := map[string]any{"query": "updated_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'"}
+	vars := map[string]any{"query": "updated_at:>=" + searchTime(since)}
 	return c.listed(ctx, name, class, "ProductsChanged", vars, w)
 }
 
@@ -52,11 +51,15 @@ func (c *Client) listed(ctx context.Context, name string, class limiter.Class, q
 	if err != nil {
 		return nil, err
 	}
+	return listedOf(name, query, nodes)
+}
+
+func listedOf(name, op string, nodes []listedNode) ([]Listed, error) {
 	var list []Listed
 	for _, n := range nodes {
 		id, err := parseGID("Product", n.ID)
 		if err != nil {
-			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: query, Err: err}
+			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: op, Err: err}
 		}
 		l := Listed{ID: id, UpdatedAt: n.UpdatedAt.UnixMilli(), Variants: -1}
 		if n.VariantsCount != nil && n.VariantsCount.Precision == "EXACT" {
@@ -120,6 +123,38 @@ func (c *Client) Existing(ctx context.Context, name string, class limiter.Class,
 	return list, nil
 }
 
+// searchTime is an instant as a search has it. Without the quotes Shopify splits
+// it at its colons and finds others.
+func searchTime(at time.Time) string { return at.UTC().Format("'2006-01-02T15:04:05Z'") }
+
+func deletedSince(since time.Time) string {
+	return "action:destroy AND subject_type:PRODUCT AND created_at:>=" + searchTime(since)
+}
+
+type eventNode struct {
+	Action      string    `json:"action"`
+	CreatedAt   time.Time `json:"createdAt"`
+	SubjectID   string    `json:"subjectId"`
+	SubjectType string    `json:"subjectType"`
+}
+
+// deletedOf are the deletions of products among events. older tells that the last
+// event is from before since. The search is not the proof: what it finds says
+// itself what it is.
+func deletedOf(name string, nodes []eventNode, since time.Time) (list []Deletion, older bool, err error) {
+	for _, n := range nodes {
+		if older = n.CreatedAt.Unix() < since.Unix(); older || n.Action != "destroy" || n.SubjectType != "PRODUCT" {
+			continue
+		}
+		id, err := parseGID("Product", n.SubjectID)
+		if err != nil {
+			return nil, false, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
+		}
+		list = append(list, Deletion{id, n.CreatedAt})
+	}
+	return list, older, nil
+}
+
 // Deletion is a product that was deleted.
 type Deletion struct {
 	Product int64
@@ -129,28 +164,10 @@ type Deletion struct {
 // Deletions lists the products deleted at or after since, the oldest first:
 // the next page of a walk. Shopify keeps events for a year.
 func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Deletion, error) {
-	type event struct {
-		Action      string    `json:"action"`
-		CreatedAt   time.Time `json:"createdAt"`
-		SubjectID   string    `json:"subjectId"`
-		SubjectType string    `json:"subjectType"`
-	}
-	query := "action:destroy AND subject_type:PRODUCT AND created_at:>='" + since.UTC().Format("2006-01-02T15:04:05Z") + "'"
-	nodes, err := page[event](ctx, c, name, class, "Deletions", map[string]any{"query": query}, largestPage, w)
+	nodes, err := page[eventNode](ctx, c, name, class, "Deletions", map[string]any{"query": deletedSince(since)}, largestPage, w)
 	if err != nil {
 		return nil, err
 	}
-	var list []Deletion
-	for _, n := range nodes {
-		// The search is not the proof: what it finds says itself what it is.
-		if n.Action != "destroy" || n.SubjectType != "PRODUCT" {
-			continue
-		}
-		id, err := parseGID("Product", n.SubjectID)
-		if err != nil {
-			return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
-		}
-		list = append(list, Deletion{id, n.CreatedAt})
-	}
-	return list, nil
+	list, _, err := deletedOf(name, nodes, since)
+	return list, err
 }

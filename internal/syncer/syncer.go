@@ -37,6 +37,7 @@ type API interface {
 
 // CatalogueAPI is what the runs ask a shop about the whole of its catalogue.
 type CatalogueAPI interface {
+	Look(ctx context.Context, shop string, class limiter.Class, since time.Time, most int) (shopify.Look, error)
 	Changed(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Listed, error)
 	IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error)
 	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
