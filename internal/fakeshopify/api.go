@@ -44,6 +44,15 @@ type APIOptions struct {
 	// requested cost; the difference to the actual cost is given back at the
 	// end. Zero: no time.
 	Latency time.Duration
+	// IndexLag is the longest time after an edit until searches find it: the
+	// updated_at and created_at of products, the stock total, the event of a
+	// creation or deletion. What is found shows its fields as they are. Zero:
+	// no time.
+	IndexLag time.Duration
+	// IndexLost is the share of edits, creations and deletions, 0 to 1, whose
+	// updated_at or event searches never find, unless the product is edited
+	// again.
+	IndexLost float64
 	// KeepCalls is how many call records are kept. Zero: 200,000.
 	KeepCalls int
 	// Bulk holds what concerns bulk operations.
@@ -86,6 +95,8 @@ type apiState struct {
 
 	documents map[documentKey]*ast.QueryDocument // checked; never changed
 
+	index searchIndex
+
 	bulk       []*bulkOp // oldest first
 	bulkFaults []BulkFault
 	bulkWake   chan struct{}
@@ -95,6 +106,8 @@ func (a *apiState) init(o *Options) {
 	now := o.Now()
 	a.rand = stream(o.Seed, streamAPI)
 	a.plan = o.API.Plan
+	a.index = searchIndex{rand: stream(o.Seed, streamIndex), lag: o.API.IndexLag, lost: o.API.IndexLost,
+		rows: make(map[int64]*indexRow), found: make(map[int64]indexTime)}
 	a.bulkWake = make(chan struct{}, 1)
 	a.scopes = o.API.Scopes
 	a.bucket = bucket{level: a.plan.Maximum, at: now}

@@ -46,7 +46,7 @@ func (e *exec) bulkCheck(op *bulkOp, text string) string {
 	op.exec, op.root = inner, root[0]
 	op.nodeSet = nodeSelection(inner, root[0].set, root[0].Definition.Type.Name())
 	q, _ := root[0].args["query"].(string)
-	op.filter = parseQuery(q, productFields...)
+	op.filter = e.s.parseQuery(q, productFields...)
 	return ""
 }
 

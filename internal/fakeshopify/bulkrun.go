@@ -59,7 +59,7 @@ func (s *Shop) readBulk(op *bulkOp, part float64) {
 	for ; i < len(s.ids) && (op.looked < want || part >= 1); i++ {
 		op.cursor = s.ids[i]
 		op.looked++
-		if p := s.products[op.cursor]; op.filter.match(productSearch(p)) {
+		if p := s.products[op.cursor]; op.filter.match(s.api.index.search(p)) {
 			op.add(object{"Product", p})
 		}
 	}
@@ -135,7 +135,7 @@ func (s *Shop) bulkLoop(ctx context.Context) {
 	for {
 		s.mu.Lock()
 		now := s.opt.Now()
-		s.advanceBulk(now)
+		s.advance(now)
 		wait := time.Duration(-1)
 		for _, op := range s.api.bulk {
 			if op.active() {

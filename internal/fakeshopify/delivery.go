@@ -232,7 +232,7 @@ func (s *Shop) post(ctx context.Context, d *pendingDelivery, header http.Header)
 func (s *Shop) take(by time.Time) (d *pendingDelivery, next time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.advanceBulk(by)
+	s.advance(by)
 	if len(s.pending) == 0 {
 		return nil, time.Time{}
 	}
@@ -266,7 +266,7 @@ func (s *Shop) Forget() int {
 func (s *Shop) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	now := s.opt.Now()
-	s.advanceBulk(now)
+	s.advance(now)
 	var ready, later []*pendingDelivery
 	for _, d := range s.pending {
 		if d.attempt == 0 || !d.due.After(now) {

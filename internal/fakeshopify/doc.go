@@ -24,8 +24,10 @@
 // # What goes wrong
 //
 // [Chaos] makes trouble by the seed, [Shop.Fail] and [Shop.FailBulk] on
-// demand. [Shop.Deliveries], [Shop.Stats], [Shop.APICalls] and [Shop.APIStats]
-// say what happened, [Shop.Snapshot] what is true.
+// demand. Searches lag behind edits and miss some with APIOptions.IndexLag and
+// IndexLost, and their filter breaks with [Shop.BreakFilter]. [Shop.Deliveries],
+// [Shop.Stats], [Shop.APICalls] and [Shop.APIStats] say what happened,
+// [Shop.Snapshot] what is true.
 //
 // # What it is not
 //

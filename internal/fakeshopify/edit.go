@@ -37,6 +37,7 @@ func (s *Shop) create(variants int, edit func(*Product)) *Product {
 	}
 	s.insert(p)
 	s.event("create", p, at.triggered)
+	s.api.index.edited(nil, p, at.triggered, false)
 	s.fire(at, TopicCreate, p.ID, s.body(TopicCreate, p))
 	return p
 }
@@ -74,6 +75,7 @@ func (s *Shop) update(id int64, edit func(*Product)) (*Product, bool) {
 	s.disown(old)
 	s.products[id] = p
 	s.own(p)
+	s.api.index.edited(old, p, at.triggered, false)
 	s.fire(at, TopicUpdate, id, s.body(TopicUpdate, p))
 	for _, i := range changed {
 		s.fire(at, TopicInventoryItem, id, s.inventoryItemBody(&p.Variants[i], at.updated))
@@ -147,7 +149,7 @@ func (s *Shop) delete(id int64) bool {
 	i, _ := slices.BinarySearch(s.ids, id)
 	s.ids = slices.Delete(s.ids, i, i+1)
 	s.disown(p)
-	s.event("destroy", p, at.triggered)
+	s.api.index.deleted(id, s.event("destroy", p, at.triggered))
 	s.fire(at, TopicDelete, id, s.body(TopicDelete, p))
 	return true
 }
@@ -171,11 +173,13 @@ func (s *Shop) setInventory(variantID int64, location, available int) bool {
 		return false
 	}
 	at := s.begin(p)
+	old := p
 	p = p.clone()
 	_, v = p.variant(variantID)
 	v.Available[location] = available
 	v.UpdatedAt, p.UpdatedAt = at.updated, at.updated
 	s.products[p.ID] = p
+	s.api.index.edited(old, p, at.triggered, false)
 	s.fire(at, TopicInventoryLevel, p.ID, s.inventoryLevelBody(v, location, at.updated))
 	s.fire(at, TopicUpdate, p.ID, s.body(TopicUpdate, p))
 	return true
@@ -190,7 +194,7 @@ type moment struct {
 
 // begin starts an edit of p, or of none.
 func (s *Shop) begin(p *Product) moment {
-	s.advanceBulk(s.opt.Now())
+	s.advance(s.opt.Now())
 	s.version++
 	return s.moment(p)
 }
@@ -213,7 +217,9 @@ func (s *Shop) moment(p *Product) moment {
 	return m
 }
 
-func (s *Shop) event(action string, p *Product, at time.Time) {
+func (s *Shop) event(action string, p *Product, at time.Time) indexTime {
+	found := s.api.index.when(at)
 	s.events = append(s.events, Event{ID: s.idSource.next(idEvent, false), Action: action, SubjectType: "PRODUCT",
-		SubjectID: p.ID, Title: p.Title, At: at.Truncate(time.Second)})
+		SubjectID: p.ID, Title: p.Title, At: at.Truncate(time.Second), found: found})
+	return found
 }

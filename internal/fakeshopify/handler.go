@@ -166,7 +166,7 @@ func (s *Shop) query(ctx context.Context, version, base, text, name string, vars
 		s.mu.Lock()
 		e.now = s.opt.Now()
 	}
-	s.advanceBulk(e.now)
+	s.advance(e.now)
 	for _, x := range s.api.scopes {
 		if x != denied {
 			e.scopes = append(e.scopes, x)

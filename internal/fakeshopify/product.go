@@ -83,6 +83,15 @@ func (v Variant) Quantity() int {
 	return n
 }
 
+// total is the stock of all variants.
+func (p *Product) total() int {
+	n := 0
+	for i := range p.Variants {
+		n += p.Variants[i].Quantity()
+	}
+	return n
+}
+
 // Grams is the weight in grams.
 func (v Variant) Grams() float64 {
 	switch v.WeightUnit {

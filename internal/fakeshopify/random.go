@@ -15,6 +15,7 @@ const (
 	streamAPI
 	streamBulk
 	streamPace
+	streamIndex
 )
 
 func stream(seed uint64, n uint64) *rand.Rand {

@@ -23,7 +23,7 @@ func (e *exec) count(f *fieldGroup, n int) object {
 func (e *exec) filtered(f *fieldGroup, path string) []*Product {
 	s := e.s
 	text, _ := f.args["query"].(string)
-	q := parseQuery(text, productFields...)
+	q := s.parseQuery(text, productFields...)
 	e.warn(path, text, q)
 	key := "p\x00" + text
 	if c, ok := s.keptList(key); ok {
@@ -36,7 +36,7 @@ func (e *exec) filtered(f *fieldGroup, path string) []*Product {
 		if id > hi {
 			break
 		}
-		if p := s.products[id]; q.match(productSearch(p)) {
+		if p := s.products[id]; q.match(s.api.index.search(p)) {
 			list = append(list, p)
 		}
 	}
@@ -103,9 +103,7 @@ func productOrder(sortBy string) func(*Product) orderKey {
 		case "PRODUCT_TYPE":
 			k.text = strings.ToLower(p.ProductType)
 		case "INVENTORY_TOTAL":
-			for i := range p.Variants {
-				k.num += int64(p.Variants[i].Quantity())
-			}
+			k.num = int64(p.total())
 		}
 		return k
 	}
@@ -113,7 +111,7 @@ func productOrder(sortBy string) func(*Product) orderKey {
 
 func (e *exec) variantList(f *fieldGroup) (any, *gqlError) {
 	text, _ := f.args["query"].(string)
-	q := parseQuery(text, variantFields...)
+	q := e.s.parseQuery(text, variantFields...)
 	e.warn(f.Alias, text, q)
 	var list []variantRef
 	for _, id := range e.s.ids {
@@ -154,13 +152,13 @@ func (e *exec) variantList(f *fieldGroup) (any, *gqlError) {
 
 func (e *exec) eventList(f *fieldGroup) []*Event {
 	text, _ := f.args["query"].(string)
-	q := parseQuery(text, "id", "action", "subject_type", "created_at", "comments")
+	q := e.s.parseQuery(text, "id", "action", "subject_type", "created_at", "comments")
 	e.warn(f.Alias, text, q)
 	var list []*Event
 	for i := range e.s.events {
 		ev := &e.s.events[i]
 		// Kept for a year.
-		if e.now.Sub(ev.At) > 365*24*time.Hour {
+		if e.now.Sub(ev.At) > 365*24*time.Hour || !ev.found.shows(e.now) {
 			continue
 		}
 		if q.match(func(field string) ([]any, bool) {

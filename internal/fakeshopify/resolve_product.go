@@ -60,11 +60,7 @@ func productSearch(p *Product) fieldsOf {
 		case "tag", "tags":
 			return anys(p.Tags), true
 		case "inventory_total":
-			n := 0
-			for i := range p.Variants {
-				n += p.Variants[i].Quantity()
-			}
-			return []any{int64(n)}, true
+			return []any{int64(p.total())}, true
 		case "sku", "barcode":
 			var list []any
 			for i := range p.Variants {
@@ -167,11 +163,10 @@ func (e *exec) productField(p *Product, f *fieldGroup) (any, *gqlError) {
 	case "totalVariants":
 		return len(p.Variants), nil
 	case "totalInventory":
-		n := 0
-		for i := range p.Variants {
-			n += p.Variants[i].Quantity()
+		if e.bulk { // its lines are written twice and must not change between
+			return p.total(), nil
 		}
-		return n, nil
+		return e.s.api.index.total(p), nil
 	case "tracksInventory":
 		return slices.ContainsFunc(p.Variants, func(v Variant) bool { return v.Tracked }), nil
 	case "hasOnlyDefaultVariant":

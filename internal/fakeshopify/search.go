@@ -127,10 +127,19 @@ func searchTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// parseQuery reads a search of the API, with the fault that its filter has now.
+func (s *Shop) parseQuery(text string, known ...string) *query {
+	return parse(&queryParser{text: text, known: known, broken: s.api.index.broken})
+}
+
 // parseQuery reads a search. known are the fields that can be searched.
 func parseQuery(text string, known ...string) *query {
+	return parse(&queryParser{text: text, known: known})
+}
+
+func parse(p *queryParser) *query {
 	q := &query{}
-	p := &queryParser{text: text, q: q, known: known}
+	p.q = q
 	q.root = p.or()
 	return q
 }
@@ -138,9 +147,10 @@ func parseQuery(text string, known ...string) *query {
 func (q *query) match(f fieldsOf) bool { return q == nil || q.root.match(f, q) }
 
 type queryParser struct {
-	text  string
-	q     *query
-	known []string
+	text   string
+	q      *query
+	known  []string
+	broken FilterFault
 }
 
 func (p *queryParser) space() { p.text = strings.TrimLeft(p.text, " \t\r\n,") }
@@ -224,7 +234,11 @@ func (p *queryParser) term() queryNode {
 		// The value ends at its first colon; what follows is dropped.
 		_, _ = p.value("() \t\n")
 	}
-	if !contains(p.known, t.field) {
+	broken := p.broken != FilterWorks && (t.field == "updated_at" || t.field == "created_at")
+	if p.broken == FilterIgnored && broken {
+		return andNode{}
+	}
+	if broken || !contains(p.known, t.field) {
 		p.q.warnings = append(p.q.warnings, members{{"field", t.field}, {"message", "Invalid search field for this query."},
 			{"code", "invalid_field"}})
 		return andNode{}

@@ -59,6 +59,7 @@ type Event struct {
 	SubjectID   int64
 	Title       string
 	At          time.Time
+	found       indexTime
 }
 
 // New makes a shop with its catalogue and, with Options.Target, its
