@@ -11,7 +11,7 @@ import (
 //
 //	scalar, enum            0
 //	object, list of objects 1 + what is selected of it
-//	nodes(ids)              each id 1 + what is selected
+//	nodes(ids)              1 + what is selected, however many ids
 //	interface               the dearest of its types
 //	connection of size n    2 + f(n) × (1 + what is selected of a node)
 //	mutation                10, whatever it returns
@@ -68,11 +68,7 @@ func (e *exec) fieldCost(f *fieldGroup) float64 {
 		n := max(intArg(f.args, "first"), intArg(f.args, "last"))
 		return connectionBase + sizeFactor(n)*e.nodeCost(f.set, d)
 	}
-	one := 1 + e.selectionCost(f.set, d)
-	if ids, ok := f.args["ids"].([]any); ok && f.Name == "nodes" {
-		return one * float64(len(ids))
-	}
-	return one
+	return 1 + e.selectionCost(f.set, d)
 }
 
 // nodeCost is the cost of one node of a connection. A node asked for under

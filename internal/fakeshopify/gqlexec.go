@@ -196,12 +196,7 @@ func (e *exec) complete(t *ast.Type, raw any, set ast.SelectionSet) (any, float6
 			if !ok {
 				return nil, cost, !t.NonNull
 			}
-			// A list of nodes costs each, another list costs as one.
-			if t.Elem.Name() == "Node" {
-				cost += c
-			} else {
-				cost = max(cost, c)
-			}
+			cost = max(cost, c) // a list costs as one
 			list[i] = got
 		}
 		return list, cost, true

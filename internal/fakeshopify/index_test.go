@@ -168,7 +168,8 @@ func TestABrokenFilterMatchesEverything(t *testing.T) {
 			ProductsCount struct{ Count int }
 			Events, Wrong list
 		}](t, r)
-		return len(v.Products.Nodes), v.ProductsCount.Count, len(v.Events.Nodes), len(v.Wrong.Nodes), len(r.Extensions.Search) > 0
+		return len(v.Products.Nodes), v.ProductsCount.Count, len(v.Events.Nodes), len(v.Wrong.Nodes),
+			len(r.Extensions.Search) > 0
 	}
 	for _, c := range []struct {
 		fault        FilterFault
@@ -178,7 +179,8 @@ func TestABrokenFilterMatchesEverything(t *testing.T) {
 		products, count, events, wrong, warned := found()
 		if (products == 1 && count == 4 && events == 1) != c.all || (products+count+events == 0) == c.all ||
 			wrong != 0 || warned != c.warning {
-			t.Errorf("fault %d: %d products, count %d, %d and %d events, warned %v", c.fault, products, count, events, wrong, warned)
+			t.Errorf("fault %d: %d products, count %d, %d and %d events, warned %v",
+				c.fault, products, count, events, wrong, warned)
 		}
 	}
 }

@@ -323,3 +323,38 @@ func TestWhatIsSoldHowIsShownWhereShopifyShowsIt(t *testing.T) {
 		t.Errorf("%s\nwant %s", r.Data, want)
 	}
 }
+
+func TestNodesShowWhatProductShowsInTheOrderAskedFor(t *testing.T) {
+	s := apiShop(Options{Seed: 3, Products: 250, MaxVariants: 3, Now: fixed(epoch), API: APIOptions{Plan: Plus}})
+	schema := schemaNew()
+	fields := all(schema.Types["Product"], 2)
+	e := &exec{s: s, schema: schema, now: epoch, version: "2026-10"}
+	text := func(v any) string {
+		w := &jsonText{}
+		w.tree(v)
+		return string(w.b)
+	}
+	ids := s.IDs()
+	gone := ids[40]
+	s.DeleteProduct(gone)
+	slices.Reverse(ids)
+	var asked, want []string
+	for _, id := range ids {
+		asked = append(asked, fmt.Sprintf("%q", gid("Product", id)))
+		one := s.queryUnlimited(t, e, fmt.Sprintf(`{product(id:%q)%s}`, gid("Product", id), fields)).get("data").(members)
+		want = append(want, text(one.get("product")))
+	}
+	list := strings.Join(asked, ",")
+	got := s.queryUnlimited(t, e, fmt.Sprintf(`{nodes(ids:[%s]){... on Product%s}}`, list, fields))
+	if text(got.get("data").(members).get("nodes")) != "["+strings.Join(want, ",")+"]" || got.get("errors") != nil {
+		t.Errorf("nodes of 250 products differ from the products one by one: %.500s", text(got))
+	}
+	if n := slices.Index(want, "null"); n < 0 || ids[n] != gone {
+		t.Errorf("the deleted product is number %d", n)
+	}
+	r := ask(t, s, fmt.Sprintf(`{nodes(ids:[%s,%s]){id}}`, list, asked[0]), nil)
+	if len(r.Errors) != 1 || r.Errors[0].Extensions["code"] != "MAX_INPUT_SIZE_EXCEEDED" ||
+		r.Errors[0].Message != "The input array size of 251 is greater than the maximum allowed of 250." {
+		t.Errorf("%+v", r.Errors)
+	}
+}
