@@ -160,10 +160,18 @@ func (s *Shop) delete(id int64) bool {
 func (s *Shop) SetInventory(variantID int64, location, available int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.setInventory(variantID, location, available)
+	return s.setInventory(variantID, location, available, false)
 }
 
-func (s *Shop) setInventory(variantID int64, location, available int) bool {
+// SetInventoryQuietly sets the stock as SetInventory does, but leaves every
+// updated_at as it was and fires inventory_levels/update alone.
+func (s *Shop) SetInventoryQuietly(variantID int64, location, available int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.setInventory(variantID, location, available, true)
+}
+
+func (s *Shop) setInventory(variantID int64, location, available int, quiet bool) bool {
 	p, ok := s.products[s.owner[variantID]]
 	if !ok {
 		return false
@@ -177,10 +185,15 @@ func (s *Shop) setInventory(variantID int64, location, available int) bool {
 	p = p.clone()
 	_, v = p.variant(variantID)
 	v.Available[location] = available
-	v.UpdatedAt, p.UpdatedAt = at.updated, at.updated
+	if !quiet {
+		v.UpdatedAt, p.UpdatedAt = at.updated, at.updated
+	}
 	s.products[p.ID] = p
-	s.api.index.edited(old, p, at.triggered, false)
+	s.api.index.edited(old, p, at.triggered, quiet)
 	s.fire(at, TopicInventoryLevel, p.ID, s.inventoryLevelBody(v, location, at.updated))
+	if quiet {
+		return true
+	}
 	s.fire(at, TopicUpdate, p.ID, s.body(TopicUpdate, p))
 	return true
 }

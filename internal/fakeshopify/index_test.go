@@ -2,6 +2,7 @@ package fakeshopify
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -182,5 +183,110 @@ func TestABrokenFilterMatchesEverything(t *testing.T) {
 			t.Errorf("fault %d: %d products, count %d, %d and %d events, warned %v",
 				c.fault, products, count, events, wrong, warned)
 		}
+	}
+}
+
+// A look at a shop asks for three things under names of its own in one request.
+func TestSeveralSearchesUnderOwnNamesAreOneRequest(t *testing.T) {
+	at := epoch
+	s := apiShop(Options{Products: 30, Lean: true, Now: func() time.Time { return at }})
+	at = at.Add(time.Hour)
+	ids := s.IDs()
+	s.UpdateProduct(ids[3], func(p *Product) { p.Title = "New" })
+	s.UpdateProduct(ids[5], func(p *Product) { p.Title = "New" })
+	s.DeleteProduct(ids[7])
+	const query = `query($q:String!,$never:String!,$gone:String!){
+		changed:products(first:250,query:$q,sortKey:UPDATED_AT){nodes{id updatedAt} pageInfo{hasNextPage endCursor}}
+		canary:products(first:1,query:$never){nodes{id}}
+		deleted:events(first:250,query:$gone){nodes{... on BasicEvent{subjectId createdAt}} pageInfo{hasNextPage}}}`
+	vars := map[string]any{"q": "updated_at:>='" + utc(at) + "'", "never": "updated_at:>='9999-01-01T00:00:00Z'",
+		"gone": "action:destroy AND subject_type:PRODUCT AND created_at:>='" + utc(at) + "'"}
+	type node struct{ ID, SubjectID, UpdatedAt, CreatedAt string }
+	type list struct{ Nodes []node }
+	r := ask(t, s, query, vars)
+	v := into[struct{ Changed, Canary, Deleted list }](t, r)
+	stamp := utc(at)
+	changed := []node{{ID: gid("Product", ids[3]), UpdatedAt: stamp}, {ID: gid("Product", ids[5]), UpdatedAt: stamp}}
+	deleted := []node{{SubjectID: gid("Product", ids[7]), CreatedAt: stamp}}
+	if !slices.Equal(v.Changed.Nodes, changed) || len(v.Canary.Nodes) != 0 || !slices.Equal(v.Deleted.Nodes, deleted) {
+		t.Errorf("%s", r.Data)
+	}
+	// 13 + 3 + 13; of what was returned 2+1 for two products, 2 for none, 2+1 for a deletion.
+	if c := r.Extensions.Cost; c.RequestedQueryCost != 29 || *c.ActualQueryCost != 3+2+3 {
+		t.Errorf("requested %d, actual %d", c.RequestedQueryCost, *c.ActualQueryCost)
+	}
+	s.BreakFilter(FilterWarned)
+	r = ask(t, s, query, vars)
+	var paths []any
+	for _, w := range r.Extensions.Search {
+		paths = append(paths, w.(map[string]any)["path"].([]any)...)
+	}
+	if !slices.Equal(paths, []any{"changed", "canary", "deleted"}) {
+		t.Errorf("warnings of %v", paths)
+	}
+	s.DeleteProduct(ids[8])
+	v = into[struct{ Changed, Canary, Deleted list }](t, ask(t, s, query, vars))
+	if len(v.Canary.Nodes) != 1 || len(v.Changed.Nodes) != 28 {
+		t.Errorf("%d and %d products are found", len(v.Changed.Nodes), len(v.Canary.Nodes))
+	}
+}
+
+func TestAQuietChangeOfStockMovesNoTime(t *testing.T) {
+	at, rec := epoch, &receiver{}
+	s := apiShop(Options{Products: 1, MaxVariants: 1, Now: func() time.Time { return at }, Target: "https://r.example",
+		Client: &http.Client{Transport: rec}, Topics: []string{TopicUpdate, TopicInventoryLevel}})
+	id := s.IDs()[0]
+	before, _ := s.Product(id)
+	v := before.Variants[0]
+	at = at.Add(time.Hour)
+	if !s.SetInventoryQuietly(v.ID, 1, v.Available[1]+7) || s.SetInventoryQuietly(v.ID+1, 1, 0) {
+		t.Error("a variant is taken for missing, or a missing one for a variant")
+	}
+	s.DrainAll(t.Context())
+	if len(rec.got) != 1 || rec.got[0].header.Get("X-Shopify-Topic") != TopicInventoryLevel {
+		t.Errorf("%d deliveries: %+v", len(rec.got), rec.got)
+	}
+	r := ask(t, s, fmt.Sprintf(`{product(id:%q){updatedAt totalInventory variants(first:1){nodes{updatedAt}}}
+		productsCount(query:"updated_at:>='2026-11-23T12:30:00Z'"){count}}`, gid("Product", id)), nil)
+	want := fmt.Sprintf(`{"product":{"updatedAt":%q,"totalInventory":%d,"variants":{"nodes":[{"updatedAt":%q}]}},`+
+		`"productsCount":{"count":0}}`, utc(before.UpdatedAt), v.Quantity()+7, utc(v.UpdatedAt))
+	if string(r.Data) != want {
+		t.Errorf("%s\nwant %s", r.Data, want)
+	}
+}
+
+// The option changes how stock moves and nothing else: a seed makes the same edits.
+func TestAShareOfTheStockChangesIsQuiet(t *testing.T) {
+	edits := func(share float64) (kinds []string) {
+		at := epoch
+		s := New(Options{Products: 20, MaxVariants: 2, Lean: true, QuietStock: share, Now: func() time.Time { return at }})
+		for range 200 {
+			at = at.Add(time.Second)
+			e := s.RandomEdit()
+			p, _ := s.Product(e.ProductID)
+			if e.Kind == "stock" && !p.UpdatedAt.Equal(at.Truncate(time.Second)) ||
+				e.Kind == "stock-quiet" && p.UpdatedAt.Equal(at.Truncate(time.Second)) {
+				t.Fatalf("%s: updated at %v, not %v", e.Kind, p.UpdatedAt, at)
+			}
+			kinds = append(kinds, e.Kind)
+		}
+		return kinds
+	}
+	none, half := edits(0), edits(0.5)
+	stock, quiet := 0, 0
+	for i, k := range half {
+		switch k {
+		case "stock":
+			stock++
+		case "stock-quiet":
+			quiet++
+			k = "stock"
+		}
+		if k != none[i] {
+			t.Fatalf("edit %d is %s, without the option %s", i, k, none[i])
+		}
+	}
+	if stock == 0 || quiet == 0 || slices.Contains(edits(1), "stock") {
+		t.Errorf("%d changes of stock with a time, %d without", stock, quiet)
 	}
 }

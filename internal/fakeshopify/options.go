@@ -24,6 +24,9 @@ type Options struct {
 	// Lean leaves out images and long descriptions, for shops of 100,000
 	// products in one process.
 	Lean bool
+	// QuietStock is the share of RandomEdit's changes of stock, 0 to 1, that move
+	// no updated_at.
+	QuietStock float64
 	// ASCII escapes every non-ASCII character of a body as \uXXXX.
 	// False: text stays UTF-8.
 	ASCII bool

@@ -7,7 +7,7 @@ import (
 
 // Edit says what RandomEdit did.
 type Edit struct {
-	Kind      string // price, stock, title, tags, description, status, image, variant-new, variant-gone, product-new, product-gone, sku, weight, seo, category, template, item
+	Kind      string // price, stock, stock-quiet, title, tags, description, status, image, variant-new, variant-gone, product-new, product-gone, sku, weight, seo, category, template, item
 	ProductID int64
 }
 
@@ -71,7 +71,12 @@ func (s *Shop) randomEdit(id int64) Edit {
 	case "stock":
 		v := pick(r, s.products[id].Variants)
 		loc := r.IntN(locations)
-		s.setInventory(v.ID, loc, v.Available[loc]+r.IntN(21)-12)
+		available := v.Available[loc] + r.IntN(21) - 12
+		quiet := chance(s.api.index.rand, s.opt.QuietStock) // not r: a seed keeps its edits
+		if quiet {
+			kind = "stock-quiet"
+		}
+		s.setInventory(v.ID, loc, available, quiet)
 	default:
 		s.update(id, func(p *Product) { s.change(kind, p) })
 	}
