@@ -9,6 +9,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"stockroom/breaker"
+	"stockroom/internal/config"
 	"stockroom/internal/shopify"
 	"stockroom/internal/state"
 	"stockroom/internal/syncer"
@@ -62,6 +63,7 @@ func (a *Appliance) openOutbound() error {
 		API: a.client, Store: a.store, State: a.state, Queue: a.queue, Telemetry: a.telemetry, Logger: a.log,
 		Changed: a.shopChanged, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Manual: a.opt.Manual,
 		Folder: a.dir.Folder(), Room: a.room, PublicURL: s.PublicURL,
+		Pull: s.Pull(), Unsubscribe: s.Webhooks == config.WebhooksOff, PollEvery: s.PollEvery,
 	})
 	return nil
 }

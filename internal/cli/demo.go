@@ -31,15 +31,15 @@ type demoCommand struct {
 const demoShop = "demo-shop.myshopify.com"
 
 // Run serves the appliance and the simulated shop in one process. Of the
-// settings only --data, --log-format and the two addresses count: a demo must
-// not touch the data or the credentials of a real shop.
+// settings only those named below count: a demo must not touch the data or the
+// credentials of a real shop.
 func (c demoCommand) Run(e *env) (err error) {
 	chaos, err := fakeshopify.ChaosLevel(c.Chaos)
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
 	flags := config.Flags{}
-	for _, name := range []string{"data", "log-format", "listen", "admin-listen"} {
+	for _, name := range []string{"data", "log-format", "listen", "admin-listen", "webhooks", "poll-every"} {
 		if v, ok := e.flags[name]; ok {
 			flags[name] = v
 		}

@@ -172,7 +172,7 @@ func manuals() map[string]manual {
 			"STOCKROOM_DATA=/var/lib/stockroom stockroom serve",
 			"stockroom serve --config /etc/stockroom.toml",
 		}},
-		"demo": {"listen admin-listen log-format", []string{
+		"demo": {"listen admin-listen webhooks poll-every log-format", []string{
 			"stockroom demo", "stockroom demo --chaos wild --rate 20", "stockroom demo --seed 7 --products 500 --data ./demo",
 		}},
 		"simulate": {"log-format", []string{
@@ -192,8 +192,8 @@ func manuals() map[string]manual {
 			"stockroom select my-shop.myshopify.com", "stockroom select my-shop.myshopify.com --rule tag=web --rule vendor=Acme",
 			"stockroom select my-shop.myshopify.com --all --exclude 632910392",
 		}},
-		"webhooks list":     {"public-url " + ofCalls, []string{"stockroom webhooks list", "stockroom webhooks list my-shop.myshopify.com --json"}},
-		"webhooks register": {"public-url " + ofCalls, []string{"stockroom webhooks register", "stockroom webhooks register --public-url https://stock.example.com"}},
+		"webhooks list":     {"public-url webhooks " + ofCalls, []string{"stockroom webhooks list", "stockroom webhooks list my-shop.myshopify.com --json"}},
+		"webhooks register": {"public-url webhooks " + ofCalls, []string{"stockroom webhooks register", "stockroom webhooks register --public-url https://stock.example.com"}},
 		"webhooks test": {"", []string{
 			"stockroom webhooks test", "stockroom webhooks test --topic products/delete", "stockroom webhooks test my-shop.myshopify.com --body product.json",
 		}},

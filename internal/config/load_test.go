@@ -51,7 +51,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 	}
 	want := map[string]string{
 		"config": "", "data": absolute(t, "stockroom-data"), "listen": "127.0.0.1:8080", "admin-listen": "127.0.0.1:8081",
-		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "admin-host": "", "public-url": "", "trusted-proxies": "",
+		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "admin-host": "", "public-url": "", "webhooks": "auto", "poll-every": "30s", "trusted-proxies": "",
 		"api-version": "2026-10", "api-base": "https://{shop}", "limit-points": "80", "limit-window": "60s", "limit-adaptive": "true",
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
 		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "space-warn": "1GiB,5%", "log-format": "auto",
@@ -73,7 +73,7 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 	values := map[string][3]string{ // for flag, environment, file
 		"data": {"/flag", "/env", "/file"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
 		"admin-listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "admin-host": {"a", "b", "c"}, "admin-password-file": {"/pw", "/pw", "/pw"},
-		"public-url": {"https://a.test", "https://b.test", "https://c.test"}, "trusted-proxies": {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"},
+		"public-url": {"https://a.test", "https://b.test", "https://c.test"}, "webhooks": {"off", "auto", "off"}, "poll-every": {"5s", "90s", "1h"}, "trusted-proxies": {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"},
 		"api-version": {"2026-01", "2026-04", "2026-07"}, "api-base": {"https://a.test", "https://b.test", "https://c.test"},
 		"limit-points": {"1", "2", "3"}, "limit-window": {"1s", "2s", "3s"}, "limit-adaptive": {"false", "true", "false"},
 		"breaker-failures": {"1", "2", "3"}, "breaker-reset": {"1s", "2s", "3s"}, "retry-delay": {"1s", "2s", "3s"}, "retry-attempts": {"1", "2", "3"},
@@ -186,6 +186,8 @@ func TestWrongSettingsAreNamedWithWhatToDo(t *testing.T) {
 		{"room is not three things", f("space-warn", "1GiB,5%,6%"), []string{"1GiB,5%"}},
 		{"room can't be empty", f("space-warn", ""), []string{"--space-warn: "}},
 		{"a switch is true or false", e("STOCKROOM_LIMIT_ADAPTIVE=maybe"), []string{"neither true nor false"}},
+		{"webhooks are auto or off", f("webhooks", "on"), []string{"auto or off"}},
+		{"a look costs points", f("poll-every", "4s"), []string{"5s to 1h"}},
 		{"a log format is one of three", f("log-format", "xml"), []string{"auto, text or json"}},
 		{"a trusted network is a network", f("trusted-proxies", "proxy.local"), []string{"10.0.0.0/8"}},
 		{"nobody trusts the whole internet", f("trusted-proxies", "0.0.0.0/0"), []string{"everyone"}},
@@ -271,6 +273,20 @@ func TestThePublicURLHasOneForm(t *testing.T) {
 	for _, text := range []string{"http://10.0.0.1:8080", "http://localhost.example", "ftp://x.example"} {
 		if _, err := config.Load(sources(map[string]string{"public-url": text, "api-base": "http://127.0.0.1:9090"}, nil, nil)); err == nil {
 			t.Errorf("%s is accepted", text)
+		}
+	}
+}
+
+func TestPullModeIsWhereNoDeliveryIsWaitedFor(t *testing.T) {
+	for _, tt := range []struct {
+		url, webhooks string
+		pull          bool
+	}{
+		{"", "auto", true}, {"https://a.test", "auto", false}, {"https://a.test", "off", true}, {"", "off", true},
+	} {
+		s := mustLoad(t, sources(map[string]string{"public-url": tt.url, "webhooks": tt.webhooks}, nil, nil))
+		if s.Pull() != tt.pull {
+			t.Errorf("%+v: pull mode %v", tt, s.Pull())
 		}
 	}
 }

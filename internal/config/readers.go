@@ -32,7 +32,8 @@ func readers() map[string]reader {
 
 		"size, percent":      readRoom,
 		"true or false":      readBool,
-		"auto, text or json": readLogFormat,
+		"auto, text or json": oneOf("a log format", LogAuto, LogText, LogJSON),
+		"auto or off":        oneOf("known", WebhooksAuto, WebhooksOff),
 		"version":            readVersion,
 		"api-base":           readAPIBase,
 		"public-url":         readPublicURL,
@@ -156,11 +157,14 @@ func readBool(_ Setting, text string) (any, error) {
 	return nil, fmt.Errorf("%q is neither true nor false", text)
 }
 
-func readLogFormat(s Setting, text string) (any, error) {
-	if !slices.Contains([]string{LogAuto, LogText, LogJSON}, text) {
-		return nil, fmt.Errorf("%q is not a log format, use %s", text, s.Unit)
+// oneOf reads one of some words; what says what they are.
+func oneOf(what string, words ...string) reader {
+	return func(s Setting, text string) (any, error) {
+		if !slices.Contains(words, text) {
+			return nil, fmt.Errorf("%q is not %s, use %s", text, what, s.Unit)
+		}
+		return text, nil
 	}
-	return text, nil
 }
 
 // minPassword is the least length of the admin password in bytes; the value is

@@ -19,6 +19,12 @@ const (
 	LogJSON = "json"
 )
 
+// Values of Settings.Webhooks.
+const (
+	WebhooksAuto = "auto" // with a public URL
+	WebhooksOff  = "off"  // pull mode
+)
+
 // Settings are the values in force, checked. Their fields are the one table of
 // settings, in the order they are documented: a field with the tag name is a
 // flag, a variable and a key of the settings file, one with the tag env is a
@@ -39,7 +45,9 @@ type Settings struct {
 	AdminPasswordFile string         `name:"admin-password-file" type:"text" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
 	AdminPassword     Secret         `kong:"-" env:"STOCKROOM_ADMIN_PASSWORD" type:"password" help:"The password of the status page itself, instead of a file."` // or that of the file
 	AdminHosts        []string       `name:"admin-host" type:"names" help:"Further host names under which the status page may be opened."`
-	PublicURL         string         `name:"public-url" type:"public-url" unit:"URL" help:"Where Shopify reaches the public listener, https://... Without it webhooks can't be registered."` // without a slash at its end
+	PublicURL         string         `name:"public-url" type:"public-url" unit:"URL" help:"Where Shopify reaches the public listener, https://... Without it Stockroom runs in pull mode."` // without a slash at its end
+	Webhooks          string         `name:"webhooks" type:"auto or off" preset:"auto" help:"auto: Shopify sends changes when there is a --public-url. off: pull mode, in which Stockroom looks for changes itself; subscriptions that it made before are removed."`
+	PollEvery         time.Duration  `name:"poll-every" type:"duration" preset:"30s" range:"5s to 1h" help:"How often changes are looked for in pull mode; less often while the shop's budget is short."`
 	TrustedProxies    []netip.Prefix `name:"trusted-proxies" type:"networks" help:"Addresses or networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto count."`
 	APIVersion        string         `name:"api-version" type:"version" preset:"2026-10" help:"Version of Shopify's Admin API."`
 	APIBase           string         `name:"api-base" type:"api-base" unit:"URL" preset:"https://{shop}" help:"Where the Admin API is; {shop} stands for the shop's domain. Other than the default only for a simulated shop."` // without a slash at its end
@@ -87,6 +95,9 @@ func (e EnvShop) Declared() bool { return e.Domain != "" }
 // Origin returns where the value in force of the setting called name came from:
 // "default", "file PATH", "environment NAME" or "flag --NAME".
 func (s Settings) Origin(name string) string { return cmp.Or(s.origins[name], byDefault) }
+
+// Pull reports whether changes are looked for and no delivery is waited for.
+func (s Settings) Pull() bool { return s.Webhooks == WebhooksOff || s.PublicURL == "" }
 
 // APIBaseFor returns the base address of the Admin API for a shop's domain.
 func (s Settings) APIBaseFor(shop string) string {
