@@ -188,7 +188,7 @@ func (r *rig) drift(run int64, list ...store.Drift) {
 // sources are where the rig's account of health comes from.
 func (r *rig) sources() status.Options {
 	o := status.Options{
-		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Admit.Demo, PublicURL: r.opt.PublicURL,
+		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Admit.Demo,
 		Notices:         func() []status.Notice { return r.notices },
 		CatalogueClosed: func() (time.Time, bool) { return time.Now(), r.closed },
 	}

@@ -232,6 +232,8 @@ func partsOf(now time.Time, w status.Words) []part {
 			list = append(list, parts(now, p.Text)...) // a reason may name an instant
 		case p.Form == status.Clock:
 			list = append(list, part{Time: clock(now, p.At)})
+		case p.Form == status.Seconds:
+			list = append(list, part{Time: seconds(now, p.At)})
 		case p.Form == status.Ahead:
 			list = append(list, part{Time: ahead(now, p.At)})
 		default:

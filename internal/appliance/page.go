@@ -46,6 +46,6 @@ func (a *Appliance) openStatus() {
 		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed,
 		CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken,
 		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
-		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, PublicURL: s.PublicURL, Command: s.Command, Logger: a.log, Table: a.opt.Table,
+		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
 }

@@ -61,7 +61,7 @@ func judge(table []Row, f Facts) *Account {
 		}
 		if row.Shop != nil {
 			for i := range a.Shops {
-				if row.Mood == Good && a.against(a.Shops[i].Shop) != nil {
+				if row.Mood == Good && a.against(a.Shops[i].Shop) != nil || row.Pushed && a.Shops[i].pull() {
 					continue // a proof of before says nothing better than what is known since
 				}
 				if l, ok := row.Shop(&a.Facts, &a.Shops[i]); ok {

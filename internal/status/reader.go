@@ -28,7 +28,6 @@ type Facts struct {
 	// are signed with the secret of a connected shop.
 	Strangers []webhook.Stranger
 	Demo      bool
-	PublicURL string
 	// Command writes a command line of these words, nil for the bare one.
 	Command func(words string) string
 	// Works: workers run, so what is due is done.
@@ -89,9 +88,8 @@ type Options struct {
 	// Taken are the files of which another one has taken the place; nil: none.
 	Taken func() []string
 	// Works reports whether workers run; nil: they do.
-	Works     func() bool
-	Demo      bool
-	PublicURL string
+	Works func() bool
+	Demo  bool
 	// Command writes a command line that a person can paste; nil: the bare one.
 	Command func(words string) string
 	Logger  *slog.Logger // nil discards
@@ -146,7 +144,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 
 // files are the facts that are no shop's.
 func (r *Reader) files(ctx context.Context, now time.Time) Facts {
-	f := Facts{Now: now, Demo: r.o.Demo, PublicURL: r.o.PublicURL, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
+	f := Facts{Now: now, Demo: r.o.Demo, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
 	f.Catalogue, f.Queue = r.catalogue(), r.queue(ctx, now)
 	f.Space, f.Taken, f.Notices = told(r.o.Space), told(r.o.Taken), told(r.o.Notices)
 	return f

@@ -2,7 +2,6 @@ package status
 
 import (
 	"slices"
-	"time"
 
 	"stockroom/internal/config"
 	"stockroom/internal/syncer"
@@ -61,12 +60,7 @@ func planned(f *Facts, s *Shop, names ...string) Words {
 	if s.Sync.Running != nil && !slices.Contains(names, "subscriptions") {
 		return say("It is being compared now. ", waitsWords(f, s))
 	}
-	var first time.Time
-	for _, sc := range s.Sync.Schedules {
-		if slices.Contains(names, sc.Name) {
-			first = earlier(first, sc.Next)
-		}
-	}
+	first := s.Sync.due(names...)
 	switch {
 	case !f.Works:
 		return say("It is done when stockroom serve runs.")
@@ -139,6 +133,41 @@ func overdue(f *Facts, s *Shop) (Line, bool) {
 	return no()
 }
 
+// pull reports whether the shop's changes are looked for and no delivery is waited
+// for.
+func (s *Shop) pull() bool { return s.Sync != nil && s.Sync.Looking.Pull }
+
+// unlooked holds where changes are not looked for in pull mode. Why the shop can't
+// be asked, and that it was not compared, are told by rows of their own.
+func unlooked(f *Facts, s *Shop) (Line, bool) {
+	if _, told := unreachable(f, s); !s.pull() || !s.proven() || told || s.State != "active" || s.Calls.Open() {
+		return no()
+	}
+	l := s.Sync.Looking
+	text := say("Changes can't be looked for: " + clause(l.Words) + ".")
+	switch {
+	case !l.Failed.IsZero():
+	case l.Last.IsZero():
+		text = say("Changes have not been looked for since Stockroom was started.")
+	case f.Now.Sub(l.Last) > 2*l.Every+pollGrace:
+		text = say("Changes were looked for last at ", seconds(l.Last), ", ", age(l.Last), ".")
+	default:
+		return no()
+	}
+	next := say("Tried again when the part of Stockroom that does it runs.")
+	switch {
+	case !l.Next.IsZero():
+		next = say("Tried again ", ahead(l.Next), ".")
+	case l.Held != "":
+		next = say("The next look waits: " + clause(l.Held) + ".")
+	}
+	next = say(next, " Comparisons still find what changed")
+	if at := s.Sync.due("reconcile", "full_sync"); !at.IsZero() {
+		next = say(next, "; the next one ", ahead(at))
+	}
+	return yes(text, say(next, "."))
+}
+
 func subscriptionsUnknown(f *Facts, s *Shop) (Line, bool) {
 	if s.Sync == nil {
 		return no()
@@ -181,6 +210,9 @@ func inStep(f *Facts, s *Shop) (Line, bool) {
 		next = say(next, "not every field yet.")
 	} else {
 		next = say(next, "every field ", clock(s.Sync.ProvenFields), ".")
+	}
+	if s.pull() {
+		next = say(next, " ", s.Sync.Looking.looked())
 	}
 	return yes(say("Equal to the shop at ", clock(s.Sync.AsOf), ", ", age(s.Sync.AsOf), "."), next)
 }

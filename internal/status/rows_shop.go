@@ -153,7 +153,7 @@ func deaf(_ *Facts, s *Shop) (Line, bool) {
 	}
 	d := s.Sync.Deliveries
 	return yes(say("Deliveries do not arrive: "+ofChanges(d)+" of the last day were read before a delivery brought them, the oldest from ", clock(d.Oldest), ", and nothing was heard since."),
-		say("Changes are looked for every 30 seconds until deliveries are heard. Look whether Shopify can reach the public address of Stockroom."))
+		say("Changes are looked for "+Every(s.Sync.Looking.Every)+" until deliveries are heard. Look whether Shopify can reach the public address of Stockroom."))
 }
 
 func late(_ *Facts, s *Shop) (Line, bool) {
@@ -161,7 +161,7 @@ func late(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	return yes(say("Changes arrive late: "+ofChanges(s.Sync.Deliveries)+" were read before a delivery brought them."),
-		say("Changes are looked for every 30 seconds until deliveries are heard."))
+		say("Changes are looked for "+Every(s.Sync.Looking.Every)+" until deliveries are heard."))
 }
 
 func ofChanges(d syncer.Deliveries) string {

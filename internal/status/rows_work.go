@@ -44,12 +44,7 @@ func repaired(f *Facts, s *Shop) Words {
 	if s.Sync == nil {
 		return nil
 	}
-	var first time.Time
-	for _, sc := range s.Sync.Schedules {
-		if sc.Name == "reconcile" || sc.Name == "full_sync" {
-			first = earlier(first, sc.Next)
-		}
-	}
+	first := s.Sync.due("reconcile", "full_sync")
 	switch {
 	case first.IsZero():
 		return nil
@@ -102,10 +97,21 @@ func reading(f *Facts, s *Shop) (Line, bool) {
 		n += s.Sync.Raw.Differ
 		since = earlier(since, s.Sync.Raw.DifferSince)
 	}
-	if n == 0 || f.Now.Sub(since) < damping {
+	if s.Sync != nil && s.Sync.Looking.Waiting > 0 {
+		n += s.Sync.Looking.Waiting
+		since = earlier(since, s.Sync.Looking.WaitsSince)
+	}
+	within := damping
+	if s.pull() {
+		within = s.Sync.Looking.Every + pollGrace
+	}
+	if n == 0 || f.Now.Sub(since) < within {
 		return no()
 	}
 	text := plural(n, "1 known change is", "known changes are") + " being read from the shop"
+	if s.Sync != nil && s.Sync.Looking.Waiting > 0 && s.Sync.Looking.Ends.Sub(f.Now) >= time.Second {
+		text += ", about " + Span(s.Sync.Looking.Ends.Sub(f.Now)) + " to go"
+	}
 	next := say("Nothing is to be done.")
 	switch {
 	case s.Calls.Wait(f.Now):

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"slices"
 	"time"
 
 	"stockroom/internal/catalog"
@@ -37,9 +38,26 @@ type Sync struct {
 	Schedules     []Schedule        `json:"schedules"`
 	Subscriptions Subscriptions     `json:"subscriptions"`
 	Deliveries    syncer.Deliveries `json:"deliveries"`
+	Looking       Looking           `json:"looking"`
 
 	// What the table judges by besides.
 	Raw syncer.Status `json:"-"`
+}
+
+// Looking is how changes are looked for in a shop.
+type Looking struct {
+	syncer.Looking
+	EverySeconds float64 `json:"every_seconds"`
+}
+
+// looked says when changes were looked for last and, where that is less often than
+// the settings say, why.
+func (l Looking) looked() Words {
+	w := say("Last looked for changes at ", seconds(l.Last), ".")
+	if l.Slow != "" {
+		w = say(w, " They are looked for "+Every(l.Every)+": "+clause(l.Slow)+".")
+	}
+	return w
 }
 
 // Schedule is one thing that is done for a shop again and again. Subscriptions is
@@ -68,12 +86,22 @@ func (s *Sync) Next() (first Schedule, ok bool) {
 	return first, ok
 }
 
+// due is when the first of these schedules is done next, zero when none is planned.
+func (s *Sync) due(names ...string) (first time.Time) {
+	for _, sc := range s.Schedules {
+		if slices.Contains(names, sc.Name) {
+			first = earlier(first, sc.Next)
+		}
+	}
+	return first
+}
+
 // SyncOf turns what the syncer knows into what is shown.
 func SyncOf(st syncer.Status, now time.Time) Sync {
 	v := Sync{
 		Running: st.Running, Waits: st.Waits, WaitsUntil: st.WaitsUntil, ProvenIDs: st.ProvenIDs, ProvenFields: st.ProvenFields, Staleness: -1,
 		LastReconcile: st.Compared, Remote: st.Remote, RemoteAt: st.RemoteAt, Schedules: st.Schedules, Subscriptions: st.Subscriptions,
-		Deliveries: st.Deliveries, Raw: st,
+		Deliveries: st.Deliveries, Looking: Looking{st.Looking, st.Looking.Every.Seconds()}, Raw: st,
 	}
 	v.AsOf = v.ProvenIDs
 	if v.ProvenFields.After(v.AsOf) {

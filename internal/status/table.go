@@ -11,8 +11,10 @@ type Row struct {
 	Code    string // stable: API, metrics and the log name it
 	Mood    Mood   // unless the line has one of its own
 	Against bool   // while it holds, the copy is not in step
-	Whole   func(f *Facts) (Line, bool)
-	Shop    func(f *Facts, s *Shop) (Line, bool)
+	// Pushed: it is about deliveries that are waited for, which are none in pull mode.
+	Pushed bool
+	Whole  func(f *Facts) (Line, bool)
+	Shop   func(f *Facts, s *Shop) (Line, bool)
 	// All says the lines of several shops as one headline; nil: the usual way.
 	All func(f *Facts, lines []Line) Line
 }
@@ -35,9 +37,9 @@ func Table() []Row {
 		{Code: "uninstalled", Mood: Bad, Against: true, Shop: uninstalled},
 		{Code: "moved", Mood: Bad, Against: true, Shop: moved},
 		{Code: "paused", Mood: Bad, Against: true, Shop: paused},
-		{Code: "secret-missing", Mood: Bad, Against: true, Shop: secretMissing},
-		{Code: "secret-wrong", Mood: Bad, Against: true, Shop: secretWrong},
-		{Code: "deaf", Mood: Bad, Against: true, Shop: deaf},
+		{Code: "secret-missing", Mood: Bad, Against: true, Pushed: true, Shop: secretMissing},
+		{Code: "secret-wrong", Mood: Bad, Against: true, Pushed: true, Shop: secretWrong},
+		{Code: "deaf", Mood: Bad, Against: true, Pushed: true, Shop: deaf},
 		// Our own stores: what arrives is kept, but not where it belongs.
 		{Code: "file-taken", Mood: Bad, Whole: fileTaken},
 		{Code: "store-catalogue", Mood: Wait, Against: true, Whole: catalogueFails},
@@ -46,7 +48,7 @@ func Table() []Row {
 		// The shop can't be asked.
 		{Code: "calls-held", Mood: Wait, Against: true, Shop: callsHeld},
 		{Code: "unreachable", Mood: Wait, Against: true, Shop: unreachable},
-		{Code: "unsubscribed", Mood: Bad, Against: true, Shop: unsubscribed},
+		{Code: "unsubscribed", Mood: Bad, Against: true, Pushed: true, Shop: unsubscribed},
 		{Code: "dead", Mood: Bad, Against: true, Shop: dead},
 		{Code: "dead-other", Mood: Bad, Whole: deadOther},
 		{Code: "lost", Mood: Bad, Whole: lost},
@@ -56,7 +58,7 @@ func Table() []Row {
 		{Code: "secret-doubt", Mood: Wait, Shop: secretDoubt},
 		{Code: "misfits", Mood: Wait, Shop: misfits},
 		{Code: "stranger", Mood: Wait, Whole: stranger},
-		{Code: "late", Mood: Wait, Against: true, Shop: late},
+		{Code: "late", Mood: Wait, Against: true, Pushed: true, Shop: late},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},
 		{Code: "log-long", Mood: Wait, Whole: logStays},
 		// Known changes are not stored yet.
@@ -72,7 +74,8 @@ func Table() []Row {
 		{Code: "clock-back", Mood: Wait, Against: true, Shop: clockBack},
 		{Code: "unproven", Mood: Wait, Against: true, Shop: unproven},
 		{Code: "overdue", Mood: Wait, Against: true, Shop: overdue},
-		{Code: "subscriptions-unknown", Mood: Wait, Against: true, Shop: subscriptionsUnknown},
+		{Code: "unlooked", Mood: Wait, Against: true, Shop: unlooked},
+		{Code: "subscriptions-unknown", Mood: Wait, Against: true, Pushed: true, Shop: subscriptionsUnknown},
 		{Code: "unworked", Mood: Wait, Against: true, Shop: unworked},
 		// Nothing is wrong.
 		{Code: "no-shop", Mood: Idle, Whole: noShop},
@@ -97,8 +100,10 @@ func yes(text, next Words, command ...string) (Line, bool) {
 }
 
 const (
-	// damping is how long known changes may be read before that is a line.
-	damping = 5 * time.Second
+	// damping is how long known changes may be read before that is a line; in pull
+	// mode as long as changes go unseen, and pollGrace.
+	damping   = 5 * time.Second
+	pollGrace = 30 * time.Second
 	// deliveredWithin is how long before its delivery a change may have been made
 	// that the delivery tells of.
 	deliveredWithin = time.Minute

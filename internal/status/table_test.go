@@ -22,7 +22,7 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 // calm is a state in which nothing is wrong: a shop compared a minute ago.
 func calm() Facts {
 	return Facts{
-		Now: noon, Last: noon.Add(-3 * time.Second), PublicURL: "https://stock.example", Works: true,
+		Now: noon, Last: noon.Add(-3 * time.Second), Works: true,
 		Catalogue: Catalogue{OK: true}, Queue: Queue{OK: true}, Space: datadir.Space{Free: 50 << 30, Total: 100 << 30, Level: datadir.SpaceOK},
 		Shops: []Shop{calmShop(linen)},
 	}
@@ -32,7 +32,7 @@ func calmShop(name string) Shop {
 	sub := syncer.Subscriptions{CheckedAt: noon.Add(-time.Minute), Present: true}
 	sync := SyncOf(syncer.Status{
 		ProvenIDs: noon.Add(-time.Minute), ProvenFields: noon.Add(-26 * time.Hour), ProvenRun: 7, Staleness: time.Minute, StalenessKnown: true, Remote: 40,
-		Subscriptions: sub,
+		Subscriptions: sub, Looking: syncer.Looking{Every: 30 * time.Second},
 		Schedules: []syncer.ScheduleStatus{
 			{Name: "full_sync", Every: 168 * 3600, LastSuccess: noon.Add(-26 * time.Hour), Next: noon.Add(100 * time.Hour)},
 			{Name: "reconcile", Every: 3600, LastSuccess: noon.Add(-time.Minute), Next: noon.Add(59 * time.Minute)},
@@ -203,6 +203,11 @@ var rows = []row{
 		"2 changed products could not be read: HTTP 500.", "Next try in 1 minute.", ""},
 	{"reads for 5 s", "reading", func(_ *Facts, s *Shop) { s.Jobs.Reads, s.Jobs.ReadSince = 1, noon.Add(-5*time.Second) }, Wait,
 		"1 known change is being read from the shop, the oldest since 11:59 UTC.", "Nothing is to be done.", ""},
+	{"what looking has found", "reading", func(_ *Facts, s *Shop) {
+		l := pulling(s)
+		s.Jobs.Reads, s.Jobs.ReadSince = 2, noon.Add(-time.Second)
+		l.Waiting, l.WaitsSince, l.Ends = 310, noon.Add(-time.Minute), noon.Add(4*time.Minute+time.Second)
+	}, Wait, "312 known changes are being read from the shop, about 4 minutes to go, the oldest since 11:59 UTC.", "Nothing is to be done.", ""},
 	{"reads that wait for points", "reading", func(_ *Facts, s *Shop) {
 		s.Jobs.Reads, s.Jobs.ReadSince, s.Calls.NextGrant = 6, noon.Add(-time.Minute), noon.Add(17*time.Second)
 	}, Wait, "6 known changes are being read from the shop, the oldest since 11:59 UTC.", "the next one goes out in 17 seconds.", ""},
@@ -242,6 +247,19 @@ var rows = []row{
 		s.Sync.Schedules[1].Late, s.Sync.Schedules[1].LastError = true, "Shopify did not answer."
 	}, Wait,
 		"The comparison with the shop is overdue: Shopify did not answer.", "in 59 minutes", ""},
+	{"a look failed", "unlooked", func(_ *Facts, s *Shop) {
+		l := pulling(s)
+		l.Failed, l.Words, l.Next = noon, "the shop's search does not filter by time.", noon.Add(30*time.Second)
+	}, Wait, "Changes can't be looked for: the shop's search does not filter by time.",
+		"Tried again in 30 seconds. Comparisons still find what changed; the next one in 59 minutes.", ""},
+	{"no look went well for long", "unlooked", func(_ *Facts, s *Shop) {
+		l := pulling(s)
+		l.Last, l.Next, l.Held = noon.Add(-91*time.Second), time.Time{}, "Calls wait for points."
+	}, Wait, "Changes were looked for last at 11:58:29 UTC, 1 minute ago.", "The next look waits: calls wait for points. Comparisons", ""},
+	{"no look yet", "unlooked", func(_ *Facts, s *Shop) {
+		l := pulling(s)
+		l.Last, l.Next = time.Time{}, time.Time{}
+	}, Wait, "Changes have not been looked for since Stockroom was started.", "Tried again when the part", ""},
 	{"subscriptions not checked yet", "subscriptions-unknown", func(_ *Facts, s *Shop) { s.Sync.Subscriptions = Subscriptions{} }, Wait,
 		"Whether Shopify sends product updates has not been checked yet.", "in 9 minutes", ""},
 	{"subscriptions checked long ago", "subscriptions-unknown", func(_ *Facts, s *Shop) {
@@ -261,6 +279,13 @@ var rows = []row{
 		s.Sync.ProvenIDs, s.Sync.ProvenFields, s.Sync.AsOf = time.Time{}, noon.Add(-4*time.Minute), noon.Add(-4*time.Minute)
 	}, Good, "Equal to the shop at 11:56 UTC, 4 minutes ago.", "Compared: every field 11:56 UTC.", ""},
 	{"in step by ids alone", "in-step", func(_ *Facts, s *Shop) { s.Sync.ProvenFields = time.Time{} }, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "not every field yet.", ""},
+	{"in step in pull mode", "in-step", func(_ *Facts, s *Shop) { pulling(s) }, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.",
+		"Compared: ids and times 11:59 UTC; every field 22 Nov 10:00 UTC. Last looked for changes at 11:59:50 UTC.", ""},
+	{"looks that the budget slows down", "in-step", func(_ *Facts, s *Shop) {
+		l := pulling(s)
+		l.Every, l.Slow, l.Last = 2*time.Minute, "The shop's budget of points is small.", noon.Add(-4*time.Minute)
+	}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.",
+		"Last looked for changes at 11:56:00 UTC. They are looked for every 2 minutes: the shop's budget of points is small.", ""},
 	{"nothing is compared", "in-step", func(_ *Facts, s *Shop) { s.Sync = nil }, Idle, "Connected. The copy is not compared with the shop here.", "", ""},
 }
 
@@ -375,7 +400,7 @@ func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
 		"store-both", "space-out", "catalogue-lost", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
-		"space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue",
+		"space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}
 	if !slices.Equal(order, Codes()) {

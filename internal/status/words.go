@@ -14,9 +14,10 @@ type Form string
 
 // The forms.
 const (
-	Clock Form = "clock" // 20:12, with the date when it is of another day
-	Age   Form = "age"   // 4 minutes ago
-	Ahead Form = "ahead" // in 3 minutes; any moment when it has come
+	Clock   Form = "clock"   // 20:12, with the date when it is of another day
+	Seconds Form = "seconds" // the same as 20:12:05
+	Age     Form = "age"     // 4 minutes ago
+	Ahead   Form = "ahead"   // in 3 minutes; any moment when it has come
 )
 
 // Part is a piece of a sentence: text, or an instant when At is set.
@@ -47,9 +48,10 @@ func say(parts ...any) Words {
 	return w
 }
 
-func clock(t time.Time) Part { return Part{At: t, Form: Clock} }
-func age(t time.Time) Part   { return Part{At: t, Form: Age} }
-func ahead(t time.Time) Part { return Part{At: t, Form: Ahead} }
+func clock(t time.Time) Part   { return Part{At: t, Form: Clock} }
+func seconds(t time.Time) Part { return Part{At: t, Form: Seconds} }
+func age(t time.Time) Part     { return Part{At: t, Form: Age} }
+func ahead(t time.Time) Part   { return Part{At: t, Form: Ahead} }
 
 // Text writes the sentence with its instants in UTC.
 func (w Words) Text(now time.Time) string {
@@ -59,7 +61,9 @@ func (w Words) Text(now time.Time) string {
 		case p.At.IsZero():
 			b.WriteString(p.Text)
 		case p.Form == Clock:
-			b.WriteString(ClockText(now, p.At) + " UTC")
+			b.WriteString(onClock(now, p.At, "15:04 UTC"))
+		case p.Form == Seconds:
+			b.WriteString(onClock(now, p.At, "15:04:05 UTC"))
 		case p.Form == Ahead:
 			b.WriteString(Until(now, p.At))
 		default:
@@ -69,13 +73,13 @@ func (w Words) Text(now time.Time) string {
 	return b.String()
 }
 
-// ClockText is an instant of today as 20:12, of another day with the date, in UTC.
-func ClockText(now, t time.Time) string {
+// onClock is an instant in UTC, of another day than today with the date.
+func onClock(now, t time.Time, layout string) string {
 	now, t = now.UTC(), t.UTC()
 	if t.YearDay() != now.YearDay() || t.Year() != now.Year() {
-		return t.Format("2 Jan 15:04")
+		layout = "2 Jan " + layout
 	}
-	return t.Format("15:04")
+	return t.Format(layout)
 }
 
 // Ago says in words how long before now t was. Less than a second, or a moment
@@ -112,6 +116,18 @@ func Span(d time.Duration) string {
 		return Count(h, "hour") + " " + Count(m, "minute")
 	}
 	return Count(int64(d/(24*time.Hour)), "day")
+}
+
+// Every says how often something is done that is done once in d: "every 30 seconds".
+func Every(d time.Duration) string {
+	words := Span(d)
+	if d > time.Minute && d < 2*time.Minute {
+		words = Count(int64(d/time.Second), "second")
+	}
+	if one, ok := strings.CutPrefix(words, "1 "); ok && !strings.Contains(one, " ") {
+		words = one
+	}
+	return "every " + words
 }
 
 // Count says a number of things; the plural takes an s.
