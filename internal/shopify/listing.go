@@ -94,10 +94,7 @@ func (c *Client) Existing(ctx context.Context, name string, class limiter.Class,
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	gids := make([]string, len(ids))
-	for i, id := range ids {
-		gids[i] = catalog.GID("Product", id)
-	}
+	gids := gidsOf(ids)
 	var out struct {
 		Nodes []*struct {
 			ID string `json:"id"`
@@ -121,6 +118,14 @@ func (c *Client) Existing(ctx context.Context, name string, class limiter.Class,
 	}
 	slices.Sort(list)
 	return list, nil
+}
+
+func gidsOf(ids []int64) []string {
+	gids := make([]string, len(ids))
+	for i, id := range ids {
+		gids[i] = catalog.GID("Product", id)
+	}
+	return gids
 }
 
 // searchTime is an instant as a search has it. Without the quotes Shopify splits

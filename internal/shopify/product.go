@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"stockroom/internal/catalog"
@@ -27,25 +28,24 @@ const rounds = 4
 // state of the product: when it changes on the way the reading starts again, and
 // after some rounds ends with KindChanging.
 func (c *Client) Product(ctx context.Context, name string, class limiter.Class, id int64) (*catalog.Product, error) {
-	if snap, ok := c.o.Limiter.Snapshot(name); ok && snap.Untaught { // the budget decides how large the pages are
-		if err := c.call(ctx, name, class, c.queries["Shop"].call(nil), &struct{}{}); err != nil {
-			return nil, err
-		}
+	if err := c.taught(ctx, name, class); err != nil {
+		return nil, err
 	}
 	for round := 1; ; round++ {
-		n, whole, err := c.productOnce(ctx, name, class, id, c.sizes(name))
+		n, whole, err := c.productOnce(ctx, name, class, id, c.largest(name, sizesLargestFirst, func(s pageSizes) []operation {
+			return []operation{
+				c.queries["Product"].call(map[string]any{"id": "", "variants": s.variants, "media": s.media}),
+				c.queries["ProductVariants"].call(map[string]any{"id": "", "variants": s.more}),
+			}
+		}))
 		if err != nil || n == nil {
 			return nil, err
 		}
 		if whole {
-			p, err := productOf(n)
+			p, err := wholeOf(n, id)
 			if err != nil {
 				return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Product", Err: err}
 			}
-			if p.ID != id {
-				return nil, &Error{Kind: KindUnreadable, Shop: name, Op: "Product", Message: "it is about another product"}
-			}
-			p.Coverage, p.VariantsComplete = catalog.Complete, true
 			return p, nil
 		}
 		if round >= rounds {
@@ -54,9 +54,31 @@ func (c *Client) Product(ctx context.Context, name string, class limiter.Class, 
 	}
 }
 
-// sizes are the largest pages whose cost fits the shop's budget, with room for
-// the probes that go on while the shop has not told it.
-func (c *Client) sizes(name string) pageSizes {
+// wholeOf is a product of which every page is there.
+func wholeOf(n *productNode, id int64) (*catalog.Product, error) {
+	p, err := productOf(n)
+	if err != nil {
+		return nil, err
+	}
+	if p.ID != id {
+		return nil, errors.New("it is about another product")
+	}
+	p.Coverage, p.VariantsComplete = catalog.Complete, true
+	return p, nil
+}
+
+// taught asks for the shop's budget where it is not known: it decides how large
+// the pages are.
+func (c *Client) taught(ctx context.Context, name string, class limiter.Class) error {
+	if snap, ok := c.o.Limiter.Snapshot(name); !ok || !snap.Untaught {
+		return nil
+	}
+	return c.call(ctx, name, class, c.queries["Shop"].call(nil), &struct{}{})
+}
+
+// largest is the first of the sizes whose calls fit the shop's budget, with room
+// for the probes that go on while the shop has not told it; else the last.
+func (c *Client) largest(name string, sizes []pageSizes, calls func(pageSizes) []operation) pageSizes {
 	budget := 0
 	if snap, ok := c.o.Limiter.Snapshot(name); ok {
 		budget = snap.Budget
@@ -65,14 +87,12 @@ func (c *Client) sizes(name string) pageSizes {
 		}
 	}
 	budget -= budget / 10
-	for _, s := range sizesLargestFirst {
-		first := c.queries["Product"].call(map[string]any{"id": "", "variants": s.variants, "media": s.media})
-		next := c.queries["ProductVariants"].call(map[string]any{"id": "", "variants": s.more})
-		if max(c.o.Limiter.Bound(first.cost, first.bound), c.o.Limiter.Bound(next.cost, next.bound)) <= budget {
+	for _, s := range sizes {
+		if !slices.ContainsFunc(calls(s), func(op operation) bool { return c.o.Limiter.Bound(op.cost, op.bound) > budget }) {
 			return s
 		}
 	}
-	return sizesLargestFirst[len(sizesLargestFirst)-1]
+	return sizes[len(sizes)-1]
 }
 
 // productOnce reads all pages once. whole is false when they do not belong

@@ -3,6 +3,7 @@ package shopify
 import (
 	"embed"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,7 +27,8 @@ const (
 	largestVariantPage = 2000
 )
 
-// query is one of the files in queries, parsed.
+// query is one of the files in queries, parsed, with the fragments that it spreads;
+// those are files there too.
 type query struct {
 	name string // of the operation
 	text string
@@ -40,15 +42,13 @@ func (q *query) call(vars map[string]any) operation {
 }
 
 // costName is the name that the cost of a call is learnt under: the query and
-// its page sizes, since its cost depends on both.
+// its page sizes, since its cost depends on both. How many ids it asks for does
+// not count.
 func (q *query) costName(vars map[string]any) string {
 	var sizes []string
 	for name, v := range vars {
-		switch v := v.(type) {
-		case int:
-			sizes = append(sizes, name+"="+strconv.Itoa(v))
-		case []string:
-			sizes = append(sizes, name+"="+strconv.Itoa(len(v)))
+		if n, ok := v.(int); ok {
+			sizes = append(sizes, name+"="+strconv.Itoa(n))
 		}
 	}
 	slices.Sort(sizes)
@@ -71,7 +71,7 @@ func loadQueries() (map[string]*query, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := make(map[string]*query, len(files))
+	list, fragments := make(map[string]*query, len(files)), map[string]string{}
 	for _, f := range files {
 		text, err := queryFiles.ReadFile("queries/" + f.Name())
 		if err != nil {
@@ -81,11 +81,33 @@ func loadQueries() (map[string]*query, error) {
 		if err != nil {
 			return nil, fmt.Errorf("parse %s: %w", f.Name(), err)
 		}
-		if len(doc.Operations) != 1 {
-			return nil, fmt.Errorf("parse %s: it holds %d operations, not one", f.Name(), len(doc.Operations))
+		if len(doc.Operations)+len(doc.Fragments) != 1 {
+			return nil, fmt.Errorf("parse %s: it holds more than one operation or fragment, or none", f.Name())
 		}
-		op := doc.Operations[0]
-		list[op.Name] = &query{name: op.Name, text: string(text), doc: doc, op: op}
+		for _, fragment := range doc.Fragments {
+			fragments[fragment.Name] = string(text)
+		}
+		for _, op := range doc.Operations {
+			list[op.Name] = &query{name: op.Name, text: string(text)}
+		}
+	}
+	for _, q := range list {
+		q.text = withFragments(q.text, fragments)
+		if q.doc, err = parser.ParseQuery(&ast.Source{Name: q.name, Input: q.text}); err != nil {
+			return nil, fmt.Errorf("parse %s: %w", q.name, err)
+		}
+		q.op = q.doc.Operations[0]
 	}
 	return list, nil
+}
+
+// withFragments adds to a text the fragments that it spreads, and those that they
+// spread.
+func withFragments(text string, fragments map[string]string) string {
+	for _, name := range slices.Sorted(maps.Keys(fragments)) {
+		if strings.Contains(text, "..."+name+"\n") && !strings.Contains(text, "fragment "+name+" ") {
+			return withFragments(text+fragments[name], fragments)
+		}
+	}
+	return text
 }

@@ -38,6 +38,7 @@ type API interface {
 // CatalogueAPI is what the runs ask a shop about the whole of its catalogue.
 type CatalogueAPI interface {
 	Look(ctx context.Context, shop string, class limiter.Class, since time.Time, most int) (shopify.Look, error)
+	Products(ctx context.Context, shop string, class limiter.Class, ids []int64) (map[int64]*catalog.Product, error)
 	Changed(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Listed, error)
 	IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error)
 	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
