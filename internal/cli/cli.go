@@ -315,12 +315,14 @@ type (
 	rows      int     // of a list
 	stock     int     // products that a simulated shop starts with
 	editing   float64 // edits a second
+	share     float64 // of all, 0 to 1
 	productID int64   // as people copy it
 )
 
 func (n rows) Validate() error    { return between(n, 1, 1000) }
 func (n stock) Validate() error   { return between(n, 0, 1_000_000) }
 func (n editing) Validate() error { return between(n, 0, 10_000) }
+func (n share) Validate() error   { return between(n, 0, 1) }
 
 func between[T cmp.Ordered](n, least, most T) error {
 	if n >= least && n <= most {

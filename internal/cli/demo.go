@@ -162,13 +162,15 @@ func greet(w io.Writer, program, url, data, product string) {
 const simulatedSecret = "shpss_simulated"
 
 type simulateCommand struct {
-	Address  string  `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
-	Shop     string  `type:"shop" default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
-	Seed     uint64  `default:"1" help:"Seed; the same seed makes the same shop."`
-	Rate     editing `default:"1" help:"Edits a second, 0 for none."`
-	Chaos    string  `default:"off" enum:"off,mild,wild" help:"How much goes wrong: off, mild or wild."`
-	Products stock   `default:"100" help:"Products the shop starts with."`
-	Target   string  `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
+	Address   string        `default:"127.0.0.1:8090" help:"Where the simulated shop's Admin API listens; loopback only."`
+	Shop      string        `type:"shop" default:"my-shop.myshopify.com" help:"The simulated shop's domain."`
+	Seed      uint64        `default:"1" help:"Seed; the same seed makes the same shop."`
+	Rate      editing       `default:"1" help:"Edits a second, 0 for none."`
+	Chaos     string        `default:"off" enum:"off,mild,wild" help:"How much goes wrong: off, mild or wild."`
+	Products  stock         `default:"100" help:"Products the shop starts with."`
+	IndexLag  time.Duration `default:"0s" help:"How long at most its search needs to find an edit, for example 60s."`
+	IndexLost share         `default:"0" help:"Share of the edits, 0 to 1, that its search never finds, for example 0.01."`
+	Target    string        `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
 }
 
 func (c simulateCommand) Run(e *env, s config.Settings) error {
@@ -180,9 +182,13 @@ func (c simulateCommand) Run(e *env, s config.Settings) error {
 	if ip := net.ParseIP(host); err != nil || host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		return withCode(config.ExitUsage, fmt.Errorf("--address: %q is not a loopback address; the simulated shop is not made to face a network, write for example 127.0.0.1:8090", c.Address))
 	}
+	if c.IndexLag < 0 {
+		return withCode(config.ExitUsage, fmt.Errorf("--index-lag needs a time of 0s or more, not %v", c.IndexLag))
+	}
 	shop := fakeshopify.New(fakeshopify.Options{
 		Shop: c.Shop, Secret: simulatedSecret, Seed: c.Seed, Products: int(c.Products), Chaos: chaos, Target: c.Target, AllowHTTP: true,
 		Logger: e.logger(s, slog.LevelInfo),
+		API:    fakeshopify.APIOptions{IndexLag: c.IndexLag, IndexLost: float64(c.IndexLost)},
 	})
 	ln, err := appliance.ListenOn("address", c.Address)
 	if err != nil {

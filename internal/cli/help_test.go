@@ -149,6 +149,8 @@ func TestAWrongCommandLineSaysWhatWasMeant(t *testing.T) {
 		"products list --limit 0":        "--limit needs a number from 1 to 1000, not 0",
 		"queue list --limit x":           `--limit needs a whole number, not "x"`,
 		"simulate --rate=-1":             "--rate needs a number from 0 to 10000, not -1",
+		"simulate --index-lost 2":        "--index-lost needs a number from 0 to 1, not 2",
+		"simulate --index-lag 60":        `--index-lag needs a time such as 90s or 15m, not "60"`,
 		"demo --products=-1":             "--products needs a number from 0 to 1000000, not -1",
 		"demo --rate":                    "--rate needs a value",
 		"healthcheck --timeout 3":        `--timeout needs a time such as 90s or 15m, not "3"`,
