@@ -25,7 +25,7 @@ func (w *world) differences() ([]string, error) {
 		return []string{fmt.Sprintf("the selection is %s, not %s", sel, want)}, nil
 	}
 	rows := map[int64]store.ProductRow{}
-	list, err := w.store.Listing(ctx, convergeShop, 0, 10_000)
+	list, err := w.store.Listing(ctx, convergeShop, 0, 100_000)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,8 @@ type world struct {
 	// for the whole one.
 	served bool
 	table  []status.Row
+	// pull: in pull mode, from the next life on; nothing is subscribed.
+	pull bool
 	// prepared, when set, is called when the shop is there and before we are.
 	prepared func()
 
@@ -120,6 +122,9 @@ func (w *world) enter(from string, o fakeshopify.Options) error {
 	inbound := http.HandlerFunc(w.deliver)
 	o.Shop = convergeShop
 	o.Topics = []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish}
+	if w.pull {
+		o.Target = ""
+	}
 	o.Client = &http.Client{Transport: fakeshopify.Transport(inbound)}
 	w.shop = fakeshopify.New(o)
 	w.secrets = []string{w.shop.Secret()}
@@ -185,7 +190,10 @@ func (w *world) begin() error {
 	}
 	s := config.Settings{}
 	if w.served {
-		s.PublicURL, s.ReconcileEvery, s.FullSyncEvery = worldURL, time.Hour, 24*time.Hour
+		s.ReconcileEvery, s.FullSyncEvery = time.Hour, 24*time.Hour
+		if !w.pull {
+			s.PublicURL = worldURL
+		}
 		if w.dir, err = datadir.Open(dir, datadir.Options{Ballast: -1}); err != nil {
 			return err
 		}
@@ -197,7 +205,7 @@ func (w *world) begin() error {
 	w.opt = Options{Settings: s, Table: w.table}
 	w.syncer = syncer.New(syncer.Options{
 		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, Folder: spills, Changed: w.shopChanged,
-		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery,
+		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Pull: w.pull, Unsubscribe: w.pull,
 	})
 	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.syncer.Wanted, Heard: w.store.Heard})
 	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
