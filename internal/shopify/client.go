@@ -147,3 +147,26 @@ func (c *Client) shop(name string) *shop {
 	}
 	return s
 }
+
+// Pace is how many points a shop gives.
+type Pace struct {
+	PerSecond float64 // 0 when nothing is known of it
+	Learnt    bool    // the shop has told it, or the settings fix it
+	Short     bool    // most of what may be spent now is spent, or calls wait for points
+}
+
+// Pace tells how many points a shop gives, as far as that is known.
+func (c *Client) Pace(name string) Pace {
+	snap, ok := c.o.Limiter.Snapshot(name)
+	if !ok {
+		return Pace{}
+	}
+	p := Pace{PerSecond: float64(snap.Budget) / snap.Window.Seconds(), Learnt: snap.Mode != "default", Short: snap.Used > snap.Budget*3/4}
+	if snap.Server.RestoreRate > 0 {
+		p.PerSecond = snap.Server.RestoreRate
+	}
+	for _, n := range snap.Waiting {
+		p.Short = p.Short || n > 0
+	}
+	return p
+}

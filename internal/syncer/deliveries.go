@@ -24,8 +24,6 @@ const (
 	// deafAfter is how long nothing of a topic may be heard after the oldest
 	// undelivered change.
 	deafAfter = 30 * time.Minute
-	// pollEvery is how often changes are looked for while deliveries don't arrive.
-	pollEvery = 30 * time.Second
 	// absentFrom is how long a process has to be silent to count as absent.
 	absentFrom = 2 * time.Minute
 )
@@ -84,6 +82,7 @@ func (s *Syncer) judgeDeliveries(ctx context.Context, shop string, run store.Syn
 	if text, err := json.Marshal(m); err != nil || s.o.State.Put(marks, shop+"/late", text) != nil {
 		s.log.Warn("how deliveries arrive can't be noted", "shop", shop)
 	}
+	wake(s.keeperOf(shop).wakeLooks)
 }
 
 func sign(undelivered, delivered int) bool {
@@ -104,14 +103,6 @@ func (s *Syncer) Deliveries(ctx context.Context, shop string, now time.Time) (De
 	d.Late = m.Runs >= lateRuns && sign(u.Changes, m.Delivered)
 	d.Deaf = d.Late && now.Sub(u.Oldest) > deafAfter && d.Heard.Before(u.Oldest)
 	return d, nil
-}
-
-// incrementalEveryOf is how often a shop's changes are looked for.
-func (s *Syncer) incrementalEveryOf(shop string) time.Duration {
-	if d, err := s.Deliveries(context.Background(), shop, time.Now()); err == nil && d.Late {
-		return pollEvery
-	}
-	return incrementalEvery
 }
 
 // expected tells of which changes a delivery should have come by now; nil: of

@@ -174,8 +174,8 @@ func TestAClockPutBackByHoursIsAGap(t *testing.T) {
 func TestAFailureCountsUntilALaterSuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		sc := schedule{name: scheduleIncremental, every: incrementalEvery}
-		if at := due(testShop, sc, last{failed: now, fails: 10}, now); at.Sub(now) != incrementalEvery {
+		sc := schedule{name: scheduleIncremental, every: beside}
+		if at := due(testShop, sc, last{failed: now, fails: 10}, now); at.Sub(now) != beside {
 			t.Errorf("tried again after %v, later than its schedule", at.Sub(now))
 		}
 		r := newRunRig(t, fakeshopify.Options{Products: 1})
@@ -218,24 +218,24 @@ func TestDeliveriesThatDoNotArriveAreNoticed(t *testing.T) {
 		says := func(when string, late, deaf bool, every time.Duration) {
 			t.Helper()
 			d, err := r.Deliveries(t.Context(), testShop, time.Now())
-			if err != nil || d.Undelivered != 1 || d.Late != late || d.Deaf != deaf || r.incrementalEveryOf(testShop) != every {
-				t.Errorf("%s: %+v, changes are looked for every %v (%v)", when, d, r.incrementalEveryOf(testShop), err)
+			if err != nil || d.Undelivered != 1 || d.Late != late || d.Deaf != deaf || r.keeperOf(testShop).looking(time.Now(), d.Late).Every != every {
+				t.Errorf("%s: %+v, changes are looked for every %v (%v)", when, d, r.keeperOf(testShop).looking(time.Now(), d.Late).Every, err)
 			}
 		}
 		run := func() {
 			time.Sleep(time.Minute)
 			r.judgeDeliveries(t.Context(), testShop, store.SyncRun{Shop: testShop, StartedAt: store.MillisOf(time.Now())})
 		}
-		says("after one run", false, false, incrementalEvery)
+		says("after one run", false, false, beside)
 		run()
-		says("after two", true, false, pollEvery)
+		says("after two", true, false, 30*time.Second)
 		time.Sleep(deafAfter)
-		says("half an hour later", true, true, pollEvery)
+		says("half an hour later", true, true, 30*time.Second)
 		d := store.Delivery{Shop: testShop, Topic: string(catalog.ProductsCreate), ReceivedAt: time.Now()}
 		r.store.Heard(d, catalog.Change{Kind: catalog.Delete})
-		says("when something is heard", true, false, pollEvery)
+		says("when something is heard", true, false, 30*time.Second)
 		run()
-		says("after a run that found nothing new", false, false, incrementalEvery)
+		says("after a run that found nothing new", false, false, beside)
 	})
 }
 

@@ -147,11 +147,11 @@ func (r *run) rewind(ctx context.Context) error {
 	return r.save(ctx)
 }
 
-// readSeen reads products one by one and notes that the run has seen them.
+// readSeen reads products and notes that the run has seen them.
 // doubtful are those that the result did not show whole.
 func (r *run) readSeen(ctx context.Context, ids []int64, doubtful bool) error {
-	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
-		return r.readOne(ctx, id, "a full sync did not show it whole, and it could not be read", r.putSeen(id, doubtful))
+	return r.readAll(ctx, ids, "a full sync did not show it whole, and it could not be read", func(id int64) keepFunc {
+		return r.putSeen(id, doubtful)
 	})
 }
 
@@ -265,7 +265,7 @@ func (r *run) catchUp(ctx context.Context) error {
 	}
 	// Each product that was counted is of the result, or has changed since.
 	r.show(func(row *store.SyncRun) { row.Read = max(row.Read, row.Expected) })
-	if err := r.s.markIncremental(r.shop, began); err != nil {
+	if err := r.s.markLooked(r.shop, began); err != nil {
 		r.aside("the changes made meanwhile are read again", err)
 	}
 	return nil

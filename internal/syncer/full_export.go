@@ -31,7 +31,7 @@ func (r *run) export(ctx context.Context) (shopify.BulkOperation, error) {
 	}
 	r.exporting = true
 	for wait := firstPoll; ; wait = min(2*wait, longestPoll) {
-		nudge := r.s.progress.nudge(r.shop)
+		nudge := r.progress.nudge(r.shop)
 		op, err := r.lookAt(ctx)
 		if err != nil {
 			return op, err

@@ -227,8 +227,8 @@ func TestARunDuringWhichTheClockWasPutBackProvesNothing(t *testing.T) {
 func TestAFullSyncDuringWhichTheClockWasPutBackProvesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 5, Products: 5})
-		made, ctx, err := r.begin(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, Trigger: "test", Phase: phaseWaiting}, limiter.Bulk, "bulk_sync")
-		r.check(err)
+		made, ctx := r.newRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, Trigger: "test", Phase: phaseWaiting}, limiter.Bulk, "bulk_sync")
+		r.check(made.begin(ctx))
 		made.beganWall += 60_000
 		row, err := made.end(ctx, made.full(ctx))
 		if err != nil || row.Proven || row.ProvenAt != 0 || row.Added != 5 {

@@ -73,8 +73,8 @@ func TestDeletionsThatCouldNotBeListedAreListedLater(t *testing.T) {
 // noEvents is a shop whose events and counts can't be asked.
 type noEvents struct{ API }
 
-func (noEvents) Deletions(context.Context, string, limiter.Class, time.Time, *shopify.Walk) ([]shopify.Deletion, error) {
-	return nil, &shopify.Error{Kind: shopify.KindServer, Op: "Deletions"}
+func (noEvents) Look(context.Context, string, limiter.Class, time.Time, int) (shopify.Look, error) {
+	return shopify.Look{}, &shopify.Error{Kind: shopify.KindPartial, Op: "Look"}
 }
 
 func (noEvents) Count(context.Context, string, limiter.Class) (int, bool, error) {

@@ -15,7 +15,9 @@ import (
 type keeper struct {
 	s    *Syncer
 	shop string
-	wake chan struct{}
+	wake chan struct{} // a token: look which run is next
+	// wakeLooks is the same for the looks, which go on beside the runs.
+	wakeLooks chan struct{}
 
 	mu      sync.Mutex
 	asked   *planned // by a person; nil for none
@@ -28,6 +30,7 @@ type keeper struct {
 	unfinished    *store.SyncRun // a full sync that the last process left; nil for none
 	proof         proof
 	subscriptions Subscriptions
+	look          look
 }
 
 // planned is one run to be made.
@@ -71,6 +74,7 @@ func (s *Syncer) keep(ctx context.Context) {
 			k := s.keeperOf(shop.Domain)
 			wg.Go(func() { k.run(kctx) })
 			if !s.o.Manual {
+				wg.Go(func() { k.looks(kctx) })
 				wg.Go(func() { s.watchSubscriptions(kctx, shop.Domain) })
 			}
 		}
@@ -115,10 +119,16 @@ func (s *Syncer) keeperOf(shop string) *keeper {
 	defer s.mu.Unlock()
 	k := s.keepers[shop]
 	if k == nil {
-		k = &keeper{s: s, shop: shop, wake: make(chan struct{}, 1), fails: map[string]int{}, proof: proof{remote: -1}}
+		k = &keeper{s: s, shop: shop, wake: make(chan struct{}, 1), wakeLooks: make(chan struct{}, 1), fails: map[string]int{}, proof: proof{remote: -1}}
 		s.keepers[shop] = k
 	}
 	return k
+}
+
+// rouse has the keeper look at once what is to be done.
+func (k *keeper) rouse() {
+	wake(k.wake)
+	wake(k.wakeLooks)
 }
 
 // set changes a keeper, and get reads what it knows.
@@ -190,7 +200,7 @@ func (k *keeper) next(now time.Time) (*planned, time.Time) {
 // nextBySchedule is the run that is due first; of those that are due now, the most
 // urgent one.
 func (k *keeper) nextBySchedule(now time.Time) (next *planned, when time.Time) {
-	for _, sc := range k.s.schedules(k.shop) {
+	for _, sc := range k.s.schedules() {
 		if sc.every <= 0 || sc.name != scheduleFull && k.firstIsDue() {
 			continue
 		}
@@ -209,8 +219,8 @@ func (k *keeper) nextBySchedule(now time.Time) (next *planned, when time.Time) {
 
 // do makes one run.
 func (k *keeper) do(ctx context.Context, p *planned) {
-	deadline := 48 * time.Hour
-	for _, sc := range k.s.schedules(k.shop) {
+	deadline := takeDeadline
+	for _, sc := range k.s.schedules() {
 		if sc.name == p.name {
 			deadline = sc.deadline
 		}
@@ -319,7 +329,7 @@ func (s *Syncer) Start(ctx context.Context, shop string, kind store.RunKind, dry
 			k.asked = p // who asks later has thought again
 		}
 	})
-	wake(k.wake)
+	k.rouse()
 	select {
 	case <-p.begun:
 		return p.id, nil

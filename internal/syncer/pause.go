@@ -56,7 +56,7 @@ func (s *Syncer) setPause(ctx context.Context, shop string, p state.Pause) {
 	}
 	s.o.Changed(ctx, shop)
 	wake(s.poke)
-	wake(s.keeperOf(shop).wake)
+	s.keeperOf(shop).rouse()
 }
 
 // pausedUntil is when the jobs of a paused shop look again: just after the shop
@@ -278,7 +278,7 @@ func (s *Syncer) TryNow(ctx context.Context, shop string) error {
 	}
 	s.progress.lookAgain(shop)
 	s.WakeJobs(ctx, shop)
-	wake(k.wake)
+	k.rouse()
 	return nil
 }
 

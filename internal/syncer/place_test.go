@@ -16,7 +16,7 @@ func onePlace(t *testing.T) (*Syncer, *run, context.Context, *place) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s, &run{s: s, shop: testShop}, ctx, sl
+	return s, &run{s: s, shop: testShop, progress: &s.progress}, ctx, sl
 }
 
 func TestARunThatWaitsForLongLetsOtherShopsGoFirst(t *testing.T) {

@@ -59,6 +59,7 @@ func (s *Syncer) refreshProof(ctx context.Context, shop string) {
 	}
 	k := s.keeperOf(shop)
 	k.set(func() { k.proof = p })
+	wake(k.wakeLooks)
 }
 
 // Staleness is how long ago the copy was last shown to equal the shop's; known

@@ -44,7 +44,7 @@ func (r *run) reconcile(ctx context.Context) error {
 		return r.escalate(ctx, n)
 	}
 	if !r.row.DryRun {
-		r.s.progress.found(r.shop, len(found.differ)+len(found.extra))
+		r.progress.found(r.shop, len(found.differ)+len(found.extra))
 	}
 	// By what is compared these are equal. Where very many products are edited in
 	// an hour, some of them are read an hour later.
@@ -148,10 +148,8 @@ const itDiffers = "it differs from the shop's and could not be read"
 // repair reads products and stores them; in a dry run the store only reports what
 // differs. Those that can't be read are wanted for the reason.
 func (r *run) repair(ctx context.Context, ids []int64, reason string) error {
-	return r.each(ctx, ids, func(ctx context.Context, id int64) error {
-		return r.readOne(ctx, id, reason, func(ctx context.Context, read store.Read, p *catalog.Product) error {
-			return r.put(ctx, read, id, p)
-		})
+	return r.readAll(ctx, ids, reason, func(id int64) keepFunc {
+		return func(ctx context.Context, read store.Read, p *catalog.Product) error { return r.put(ctx, read, id, p) }
 	})
 }
 

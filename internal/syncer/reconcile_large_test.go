@@ -51,7 +51,8 @@ func TestAListingGoesBeyondItsDeepestPage(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 9, Products: shopify.DeepestPage + 300, MaxVariants: 1, Lean: true, Large: -1, Huge: -1})
-		run, ctx, err := r.begin(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunReconcile, Phase: phaseListing}, 0, "reconcile")
+		run, ctx := r.newRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunReconcile, Phase: phaseListing}, 0, "reconcile")
+		err := run.begin(ctx)
 		r.check(err)
 		list, complete, err := run.list(ctx)
 		if err != nil || !complete || len(list) != shopify.DeepestPage+300 {

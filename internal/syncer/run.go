@@ -19,7 +19,7 @@ const (
 	phaseExporting = "exporting" // Shopify writes the bulk result
 	phaseReading   = "reading"   // the bulk result is read and stored
 	phaseListing   = "listing"   // ids and times are read
-	phaseRepairing = "repairing" // products are fetched one by one
+	phaseRepairing = "repairing" // products are fetched by their ids
 	phaseRemoving  = "removing"  // what the shop does not have any more goes
 )
 
@@ -30,11 +30,13 @@ type underWay struct {
 	waiting string               // why it waits, "" when it does not
 	cause   string               // the same as a code, as causeOf gives it
 	until   time.Time            // when it goes on
-	differ  int                  // products that it knows to differ and has not mended all
+	found   int                  // products that it has found to differ
+	differ  int                  // of them those that it has not mended
 	since   time.Time            // when it found them
 }
 
-// progress holds the runs that are under way, by shop.
+// progress holds the runs that are under way, by shop. What looks bring is held
+// apart from the other runs: it goes on beside them.
 type progress struct {
 	mu     sync.Mutex
 	runs   map[string]*underWay
@@ -96,18 +98,32 @@ func (p *progress) found(shop string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if have := p.runs[shop]; have != nil {
-		have.differ, have.since = n, time.Now()
+		have.found, have.differ, have.since = n, n, time.Now()
 	}
 }
 
-// differ is how many products a shop's run knows to differ, and since when.
-func (p *progress) differ(shop string) (n int, since time.Time) {
+// mended notes that one more of them is as in the shop.
+func (p *progress) mended(shop string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if have := p.runs[shop]; have != nil {
-		return have.differ, have.since
+	if have := p.runs[shop]; have != nil && have.differ > 0 {
+		have.differ--
 	}
-	return 0, time.Time{}
+}
+
+// differ is how many products a shop's run knows to differ and has not mended,
+// since when, and about when it will have: zero when that can't be told yet.
+func (p *progress) differ(shop string, now time.Time) (n int, since, ends time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	have := p.runs[shop]
+	if have == nil || have.differ == 0 {
+		return 0, time.Time{}, time.Time{}
+	}
+	if done := have.found - have.differ; done > 0 {
+		ends = now.Add(now.Sub(have.since) / time.Duration(done) * time.Duration(have.differ))
+	}
+	return have.differ, have.since, ends
 }
 
 func (p *progress) end(shop string) {
@@ -148,6 +164,7 @@ type run struct {
 	shop      string
 	class     limiter.Class
 	operation string // its name in metrics
+	progress  *progress
 	started   time.Time
 	began     time.Time // in this process, by the clock that only goes forward
 	beganWall int64     // the same by the other one, Unix milliseconds
@@ -183,36 +200,36 @@ func (s *Syncer) makeRun(ctx context.Context, shop string, p *planned) (store.Sy
 	case scheduleIncremental:
 		row.Kind, make = store.RunIncremental, (*run).incremental
 	}
-	r, ctx, err := s.begin(ctx, row, class, operation)
-	if err != nil {
+	r, ctx := s.newRun(ctx, row, class, operation)
+	if err := r.begin(ctx); err != nil {
 		return store.SyncRun{}, err
 	}
+	s.begins(r.shop, r.row.ID)
 	r.resumed = p.resume != nil
 	return r.end(ctx, make(r, ctx))
 }
 
-// begin writes the run's row, or takes up one that an earlier process left.
-func (s *Syncer) begin(ctx context.Context, row store.SyncRun, class limiter.Class, operation string) (*run, context.Context, error) {
-	r := &run{s: s, shop: row.Shop, class: class, operation: operation, meter: &shopify.Meter{}, row: row}
+// newRun is a run that has no row yet, or one that an earlier process left.
+func (s *Syncer) newRun(ctx context.Context, row store.SyncRun, class limiter.Class, operation string) (*run, context.Context) {
+	r := &run{s: s, shop: row.Shop, class: class, operation: operation, progress: &s.progress, meter: &shopify.Meter{}, row: row, began: time.Now()}
 	if row.ID == 0 {
-		r.row.State, r.row.StartedAt = store.RunRunning, store.MillisOf(time.Now())
-		err := r.ask(ctx, func(ctx context.Context) error {
-			made, err := s.o.Store.StartRun(ctx, r.row)
-			if err == nil {
-				r.row = made
-			}
-			return err
-		})
-		if err != nil {
-			return nil, ctx, err
-		}
+		r.row.State, r.row.StartedAt = store.RunRunning, store.MillisOf(r.began)
 	}
-	r.started = r.row.StartedAt.Time()
-	r.began = time.Now()
-	r.beganWall = r.began.UnixMilli()
-	s.progress.set(r.row, time.Now())
-	s.begins(r.shop, r.row.ID)
-	return r, shopify.WithMeter(ctx, r.meter), nil
+	r.started, r.beganWall = r.row.StartedAt.Time(), r.began.UnixMilli()
+	return r, shopify.WithMeter(ctx, r.meter)
+}
+
+// begin writes the run's row, or takes up the one that it has.
+func (r *run) begin(ctx context.Context) error {
+	if r.row.ID == 0 {
+		made, err := asked(ctx, r, func(ctx context.Context) (store.SyncRun, error) { return r.s.o.Store.StartRun(ctx, r.row) })
+		if err != nil {
+			return err
+		}
+		r.row = made
+	}
+	r.progress.set(r.row, time.Now())
+	return nil
 }
 
 // clockPutBack reports whether the clock was put back since the run began. What
@@ -235,7 +252,7 @@ func (r *run) save(ctx context.Context) error {
 	for {
 		row := r.now()
 		if row.State == store.RunRunning { // that it ended is told when it is stored
-			r.s.progress.set(row, time.Now())
+			r.progress.set(row, time.Now())
 		}
 		err := r.s.o.Store.SaveRun(ctx, row)
 		if err == nil || ctx.Err() != nil || !errors.Is(err, store.ErrUnavailable) {
@@ -262,7 +279,7 @@ func (r *run) show(change func(row *store.SyncRun)) {
 	r.mu.Lock()
 	change(&r.row)
 	r.mu.Unlock()
-	r.s.progress.set(r.now(), time.Now())
+	r.progress.set(r.now(), time.Now())
 }
 
 // aside notes what went wrong without stopping the run.
@@ -279,8 +296,10 @@ const lastSave = 15 * time.Second
 // end writes how the run ended and returns its row. A run that the end of the
 // process cuts short stays as it is: the next process finds it.
 func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
-	defer r.s.progress.end(r.shop)
-	r.s.ends(r.shop)
+	defer r.progress.end(r.shop)
+	if r.progress == &r.s.progress {
+		r.s.ends(r.shop)
+	}
 	cause := context.Cause(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = cause
@@ -291,7 +310,7 @@ func (r *run) end(ctx context.Context, err error) (store.SyncRun, error) {
 			err = fmt.Errorf("%w; it was still in the phase %s", errDeadline, r.now().Phase)
 		}
 	}
-	if n, _ := r.s.progress.differ(r.shop); err != nil && n > 0 {
+	if n, _, _ := r.progress.differ(r.shop, time.Now()); err != nil && n > 0 {
 		// What is known to differ is not in step, whatever was proven before.
 		if e := r.s.wantComparison(r.shop, brokenOff(n), time.Now()); e != nil {
 			r.s.log.Warn("that products differ can't be noted", "shop", r.shop, "error", e.Error())

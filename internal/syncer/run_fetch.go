@@ -23,9 +23,42 @@ const mostUnreadable = 10
 // keepFunc stores what a read showed; nil says that the shop has no such product.
 type keepFunc func(ctx context.Context, read store.Read, p *catalog.Product) error
 
-// readOne reads one product from the shop and hands it to keep. One that can't be
-// fetched now is wanted instead, so that the queue goes on with it, and the run is
-// not proven.
+// readAll reads products from the shop and hands each to what keep makes for it.
+// Many are read by one call; those that do not fit whole into it, and those that it
+// fails of, alone. One that can't be fetched now is wanted for the reason why, so
+// that the queue goes on with it, and the run is not proven.
+func (r *run) readAll(ctx context.Context, ids []int64, why string, keep func(id int64) keepFunc) error {
+	return each(ctx, slices.Collect(slices.Chunk(ids, shopify.MostAtOnce)), func(ctx context.Context, part []int64) error {
+		var read store.Read
+		list, err := asked(ctx, r, func(ctx context.Context) (map[int64]*catalog.Product, error) {
+			read = r.read(time.Now())
+			return r.s.o.API.Products(ctx, r.shop, r.class, part)
+		})
+		if err != nil && (ctx.Err() != nil || !ofOneProduct(err)) {
+			return err
+		}
+		for _, id := range part {
+			p, whole := list[id]
+			if !whole {
+				err = errAgain
+			} else {
+				err = r.ask(ctx, func(ctx context.Context) error { return keep(id)(ctx, read, p) })
+			}
+			if errors.Is(err, errAgain) {
+				err = r.readOne(ctx, id, why, keep(id))
+			} else {
+				err = r.wasRead(ctx, id, why, read.Started, err)
+			}
+			if err != nil {
+				return err
+			}
+			r.progress.mended(r.shop)
+		}
+		return nil
+	})
+}
+
+// readOne reads one product alone.
 func (r *run) readOne(ctx context.Context, id int64, why string, keep keepFunc) error {
 	began := time.Now()
 	err := r.readOnce(ctx, id, keep)
@@ -36,6 +69,11 @@ func (r *run) readOne(ctx context.Context, id int64, why string, keep keepFunc) 
 		began = time.Now()
 		err = r.readOnce(ctx, id, keep)
 	}
+	return r.wasRead(ctx, id, why, began, err)
+}
+
+// wasRead notes how the reading of a product ended.
+func (r *run) wasRead(ctx context.Context, id int64, why string, began time.Time, err error) error {
 	if _, open := errors.AsType[*openError](err); open {
 		r.add(&r.refused, 1) // its row stays, and says that nothing is proven
 		return nil
@@ -162,18 +200,18 @@ func (r *run) put(ctx context.Context, read store.Read, id int64, p *catalog.Pro
 	return asStored(res, time.Now())
 }
 
-// each calls do for every id, a few at a time.
-func (r *run) each(ctx context.Context, ids []int64, do func(ctx context.Context, id int64) error) error {
+// each calls do for everything listed, a few at a time.
+func each[T any](ctx context.Context, list []T, do func(ctx context.Context, one T) error) error {
 	g, gctx := errgroup.WithContext(ctx)
 	var next atomic.Int64
-	for range min(readsAtOnce, len(ids)) {
+	for range min(readsAtOnce, len(list)) {
 		g.Go(func() error {
 			for {
 				i := int(next.Add(1)) - 1
-				if i >= len(ids) || gctx.Err() != nil {
+				if i >= len(list) || gctx.Err() != nil {
 					return nil
 				}
-				if err := do(gctx, ids[i]); err != nil {
+				if err := do(gctx, list[i]); err != nil {
 					return err
 				}
 			}

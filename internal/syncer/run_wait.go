@@ -27,10 +27,7 @@ const (
 // can't be asked it is paused, and the error says so. ctx bounds all of it.
 func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) error {
 	for try, put := 1, 0; ; {
-		if err := r.mayAsk(); err != nil {
-			return err
-		}
-		err := call(ctx)
+		err := r.askOnce(ctx, call)
 		if err == nil {
 			return nil
 		}
@@ -38,7 +35,10 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 			return context.Cause(ctx)
 		}
 		var e *shopify.Error
+		var paused *shopPaused
 		switch {
+		case errors.As(err, &paused):
+			return err
 		case errors.Is(err, store.ErrUnavailable):
 			if err := r.waitFor(ctx, err, time.Now().Add(catalogueWait)); err != nil {
 				return err
@@ -65,15 +65,27 @@ func (r *run) ask(ctx context.Context, call func(ctx context.Context) error) err
 				return err
 			}
 			try++
-		case shopify.Pause:
-			if v.Pause == shopify.ForOneThing {
-				return err
-			}
-			return pausedFor(r.s.pause(ctx, r.shop, v.Pause, e), e)
 		default:
 			return err
 		}
 	}
+}
+
+// askOnce makes a call without waiting for anything. Where the shop itself can't be
+// asked it is paused, and the error says so.
+func (r *run) askOnce(ctx context.Context, call func(ctx context.Context) error) error {
+	if err := r.mayAsk(); err != nil {
+		return err
+	}
+	err := call(ctx)
+	var e *shopify.Error
+	if ctx.Err() != nil || !errors.As(err, &e) {
+		return err
+	}
+	if v := shopify.Judge(err); v.Job == shopify.Pause && v.Pause != shopify.ForOneThing {
+		return pausedFor(r.s.pause(ctx, r.shop, v.Pause, e), e)
+	}
+	return err
 }
 
 // asked is ask for a call that returns something.
@@ -132,9 +144,9 @@ func (r *run) waitFor(ctx context.Context, failed error, until time.Time) error 
 
 // wait sleeps until an instant and says on the page why.
 func (r *run) wait(ctx context.Context, why, cause string, until time.Time) error {
-	r.s.progress.wait(r.shop, why, cause, until)
-	defer r.s.progress.wait(r.shop, "", "", time.Time{})
-	return r.rest(ctx, r.s.progress.nudge(r.shop), max(time.Until(until), shortest))
+	r.progress.wait(r.shop, why, cause, until)
+	defer r.progress.wait(r.shop, "", "", time.Time{})
+	return r.rest(ctx, r.progress.nudge(r.shop), max(time.Until(until), shortest))
 }
 
 // rest waits for d or until there is news. When that is long another shop's run has
@@ -149,8 +161,8 @@ func (r *run) rest(ctx context.Context, news <-chan struct{}, d time.Duration) e
 	if await(ctx, news, d); ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	r.s.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
-	defer r.s.progress.wait(r.shop, "", "", time.Time{})
+	r.progress.wait(r.shop, "the syncs of other shops go first", "", time.Time{})
+	defer r.progress.wait(r.shop, "", "", time.Time{})
 	return place.take(ctx)
 }
 

@@ -19,7 +19,6 @@ const (
 )
 
 const (
-	incrementalEvery   = 10 * time.Minute
 	subscriptionsEvery = 5 * time.Minute
 	// subscriptionsDeadline is what one check may take; ten subscriptions take
 	// most of a small budget's window.
@@ -40,13 +39,12 @@ type schedule struct {
 	deadline time.Duration // of one run
 }
 
-// schedules are a shop's, those that are more urgent when several are due
-// first.
-func (s *Syncer) schedules(shop string) []schedule {
+// schedules are those of a shop's runs, those that are more urgent when several
+// are due first.
+func (s *Syncer) schedules() []schedule {
 	return []schedule{
 		{scheduleFull, s.o.FullSyncEvery, 48 * time.Hour}, // Shopify itself gives a bulk operation ten days
 		{scheduleReconcile, s.o.ReconcileEvery, 6 * time.Hour},
-		{scheduleIncremental, s.incrementalEveryOf(shop), 30 * time.Minute},
 	}
 }
 

@@ -63,6 +63,7 @@ type Looking struct {
 	WaitsSince time.Time `json:"waiting_since,omitzero"`
 	Ends       time.Time `json:"ends_at,omitzero"`
 	Points     int       `json:"points"` // that the newest look cost, without the reads
+	Runs       bool      `json:"-"`      // one is under way
 }
 
 // ScheduleStatus is how one thing stands that is done for a shop again and again.
@@ -89,7 +90,7 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	p := get(k, &k.proof)
 	st := Status{
 		Remote: p.remote, RemoteAt: p.remoteAt, Compared: p.compared, ProvenRun: p.Run,
-		First: k.firstRead(now), Schedules: k.scheduleStatus(now), Subscriptions: get(k, &k.subscriptions),
+		First: k.firstRead(now), Subscriptions: get(k, &k.subscriptions),
 	}
 	if p.IDs > 0 {
 		st.ProvenIDs = time.UnixMilli(p.IDs)
@@ -101,7 +102,7 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	if run, since, ok := s.progress.of(shop); ok {
 		st.Running, st.Since = &run, since
 		st.Waits, st.WaitsUntil = s.progress.waits(shop)
-		st.Differ, st.DifferSince = s.progress.differ(shop)
+		st.Differ, st.DifferSince, _ = s.progress.differ(shop, now)
 	}
 	if w := get(k, &k.fullWanted); w != nil {
 		st.Loss = w.Reason
@@ -111,10 +112,12 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	ctx, cancel := context.WithTimeout(context.Background(), statusMost)
 	defer cancel()
 	st.Deliveries, st.Unread = s.Deliveries(ctx, shop, now)
+	st.Looking = k.looking(now, st.Deliveries.Late)
+	st.Schedules = k.scheduleStatus(st.Looking, now)
 	return st
 }
 
-func (k *keeper) scheduleStatus(now time.Time) (list []ScheduleStatus) {
+func (k *keeper) scheduleStatus(l Looking, now time.Time) (list []ScheduleStatus) {
 	have, _ := k.s.o.State.Shop(k.shop)
 	running := get(k, &k.running)
 	since := have.AddedAt
@@ -122,7 +125,7 @@ func (k *keeper) scheduleStatus(now time.Time) (list []ScheduleStatus) {
 		since = k.s.began
 	}
 	full, _ := k.s.o.State.Run(k.shop, scheduleFull)
-	for _, sc := range append(k.s.schedules(k.shop), schedule{name: scheduleSubscriptions, every: subscriptionsEvery}) {
+	for _, sc := range append(k.s.schedules(), schedule{name: scheduleSubscriptions, every: subscriptionsEvery}) {
 		r, _ := k.s.o.State.Run(k.shop, sc.name)
 		served := r.LastSuccess
 		if sc.name != scheduleSubscriptions { // a full sync serves the comparisons too
@@ -138,7 +141,11 @@ func (k *keeper) scheduleStatus(now time.Time) (list []ScheduleStatus) {
 		}
 		list = append(list, st)
 	}
-	return list
+	return append(list, ScheduleStatus{
+		Name: scheduleIncremental, Every: l.Every.Seconds(), LastStart: l.Last, LastSuccess: l.Last, LastError: l.Words,
+		Next: l.Next, Held: strings.TrimRight(l.Held, "."), Running: l.Runs,
+		Late: late(schedule{every: l.Every}, latest(l.Last, full.LastSuccess), since, now),
+	})
 }
 
 // FirstRead is how the first full sync of a shop stands.
@@ -212,7 +219,7 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 		sub.Error = "The check of the subscriptions took too long."
 	}
 	if healed {
-		wake(s.keeperOf(shop).wake) // a comparison is wanted now
+		s.keeperOf(shop).rouse() // a comparison is wanted now
 	}
 	if fix {
 		words := sub.Error

@@ -43,7 +43,7 @@ type CatalogueAPI interface {
 	IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error)
 	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
 	Existing(ctx context.Context, shop string, class limiter.Class, ids []int64) ([]int64, error)
-	Deletions(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Deletion, error)
+	Pace(shop string) shopify.Pace
 	RunBulk(ctx context.Context, shop string, class limiter.Class, query string, grouped bool) (string, error)
 	Bulk(ctx context.Context, shop string, class limiter.Class, id string) (b shopify.BulkOperation, found bool, err error)
 	Bulks(ctx context.Context, shop string, class limiter.Class, status string) ([]shopify.BulkOperation, error)
@@ -90,11 +90,13 @@ type Syncer struct {
 	poke chan struct{} // a token: look which shops are paused
 	// places bounds the runs that are made at a time.
 	places       chan struct{}
+	eyes         chan struct{} // bounds the looks
 	shopsChanged chan struct{} // a token: look which shops there are
 	// makes makes a run, and checkSubs a check; tests put their own in their place.
 	makes     func(ctx context.Context, shop string, p *planned) (store.SyncRun, error)
 	checkSubs func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
-	progress  progress
+	progress  progress // of the keepers' runs
+	looked    progress // of what looks bring
 	began     time.Time
 	works     atomic.Bool       // Run runs
 	wanted    chan store.Wanted // to be passed on
@@ -114,11 +116,14 @@ func New(o Options) *Syncer {
 	if o.Changed == nil {
 		o.Changed = func(context.Context, string) {}
 	}
+	if o.PollEvery <= 0 {
+		o.PollEvery = 30 * time.Second
+	}
 	if o.Room == nil {
 		o.Room = func(int64) string { return "" }
 	}
 	s := &Syncer{
-		o: o, log: o.Logger, poke: make(chan struct{}, 1), places: make(chan struct{}, runsAtOnce),
+		o: o, log: o.Logger, poke: make(chan struct{}, 1), places: make(chan struct{}, runsAtOnce), eyes: make(chan struct{}, looksAtOnce),
 		shopsChanged: make(chan struct{}, 1), began: time.Now(), wanted: make(chan store.Wanted, 1024),
 		keepers: map[string]*keeper{},
 	}
@@ -129,6 +134,7 @@ func New(o Options) *Syncer {
 const (
 	readsAtOnce = 4 // products that are read at a time, by jobs and by a run
 	runsAtOnce  = 4 // over all shops
+	looksAtOnce = 8 // over all shops, beside the runs
 	// probeEvery is how long a shop stays paused for a token or scope before it is
 	// asked again, and slowProbeEvery a frozen shop and one without the app.
 	probeEvery     = 15 * time.Minute

@@ -34,7 +34,7 @@ func (s *Syncer) wantComparison(shop, why string, at time.Time) error {
 	if err := s.o.State.Put(marks, shop+"/owed", text); err != nil {
 		return fmt.Errorf("note that a comparison is wanted: %w", err)
 	}
-	wake(s.keeperOf(shop).wake)
+	s.keeperOf(shop).rouse()
 	return nil
 }
 
@@ -56,7 +56,7 @@ func (s *Syncer) wantFull(w store.Wanted) {
 			k.fullWanted = &w
 		}
 	})
-	wake(k.wake)
+	k.rouse()
 }
 
 // forgetAnswered forgets the wishes that a run has answered which went well.
