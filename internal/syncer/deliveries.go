@@ -59,11 +59,20 @@ func (s *Syncer) lateMark(shop string) (m lateMark) {
 	return m
 }
 
+// undelivered are the changes of the last day that no delivery brought. In pull
+// mode none is waited for.
+func (s *Syncer) undelivered(ctx context.Context, shop string, now time.Time) (store.Undelivered, error) {
+	if s.o.Pull {
+		return store.Undelivered{}, nil
+	}
+	return s.o.Store.Undelivered(ctx, shop, now.Add(-lateWindow))
+}
+
 // judgeDeliveries learns from a run that came to its end how deliveries arrive.
 // A run that found nothing new, after something was heard, shows that they do.
 func (s *Syncer) judgeDeliveries(ctx context.Context, shop string, run store.SyncRun) {
 	now := time.Now()
-	u, err := s.o.Store.Undelivered(ctx, shop, now.Add(-lateWindow))
+	u, err := s.undelivered(ctx, shop, now)
 	was := s.lateMark(shop)
 	m := lateMark{}
 	if err == nil && u.Changes > 0 {
@@ -91,7 +100,7 @@ func sign(undelivered, delivered int) bool {
 
 // Deliveries tells how a shop's deliveries arrive.
 func (s *Syncer) Deliveries(ctx context.Context, shop string, now time.Time) (Deliveries, error) {
-	u, err := s.o.Store.Undelivered(ctx, shop, now.Add(-lateWindow))
+	u, err := s.undelivered(ctx, shop, now)
 	if err != nil || u.Changes == 0 {
 		return Deliveries{}, err
 	}
@@ -121,8 +130,11 @@ func (s *Syncer) expected(shop string) func(change time.Time) bool {
 }
 
 // listeningSince is since when changed products are known to be subscribed to,
-// zero when they are not known to be.
+// zero when they are not known to be, and in pull mode.
 func (s *Syncer) listeningSince(shop string) time.Time {
+	if s.o.Pull {
+		return time.Time{}
+	}
 	k := s.keeperOf(shop)
 	sub := get(k, &k.subscriptions)
 	if sub.CheckedAt.IsZero() {

@@ -119,7 +119,10 @@ func (s *Syncer) keeperOf(shop string) *keeper {
 	defer s.mu.Unlock()
 	k := s.keepers[shop]
 	if k == nil {
-		k = &keeper{s: s, shop: shop, wake: make(chan struct{}, 1), wakeLooks: make(chan struct{}, 1), fails: map[string]int{}, proof: proof{remote: -1}}
+		k = &keeper{
+			s: s, shop: shop, wake: make(chan struct{}, 1), wakeLooks: make(chan struct{}, 1), fails: map[string]int{},
+			proof: proof{remote: -1}, subscriptions: Subscriptions{Present: s.o.Pull},
+		}
 		s.keepers[shop] = k
 	}
 	return k

@@ -125,7 +125,7 @@ func (k *keeper) scheduleStatus(l Looking, now time.Time) (list []ScheduleStatus
 		since = k.s.began
 	}
 	full, _ := k.s.o.State.Run(k.shop, scheduleFull)
-	for _, sc := range append(k.s.schedules(), schedule{name: scheduleSubscriptions, every: subscriptionsEvery}) {
+	for _, sc := range append(k.s.schedules(), schedule{name: scheduleSubscriptions, every: k.s.subscriptionsEveryOf(k.shop)}) {
 		r, _ := k.s.o.State.Run(k.shop, sc.name)
 		served := r.LastSuccess
 		if sc.name != scheduleSubscriptions { // a full sync serves the comparisons too
@@ -181,6 +181,15 @@ func (k *keeper) firstRead(now time.Time) FirstRead {
 // SubscriptionsKnown is how long a check of subscriptions says how they are.
 const SubscriptionsKnown = 3*subscriptionsEvery + time.Minute
 
+// subscriptionsEveryOf is how often a shop's subscriptions are checked: in pull
+// mode only until what is ours is removed, where the settings say so.
+func (s *Syncer) subscriptionsEveryOf(shop string) time.Duration {
+	if s.o.Pull && (!s.o.Unsubscribe || s.subscriptionRecord(shop).Removed) {
+		return 0
+	}
+	return subscriptionsEvery
+}
+
 // watchSubscriptions compares wanted and present subscriptions at the start and
 // every few minutes; each healing is followed by a comparison, for what was
 // changed meanwhile was not delivered.
@@ -188,9 +197,11 @@ func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
 	for {
 		wait := subscriptionsEvery
 		if have, ok := s.o.State.Shop(shop); ok && !have.Pause.Paused() {
-			if _, err := s.CheckSubscriptions(ctx, shop, true); err != nil && ctx.Err() == nil {
+			if _, err := s.tendSubscriptions(ctx, shop, true); err != nil && ctx.Err() == nil {
 				s.log.Debug("subscriptions can't be checked now", "shop", shop, "error", err.Error())
 				wait = time.Minute
+			} else if s.subscriptionsEveryOf(shop) == 0 {
+				return
 			}
 		}
 		if !uptime.Sleep(ctx, wait) {
@@ -199,9 +210,20 @@ func (s *Syncer) watchSubscriptions(ctx context.Context, shop string) {
 	}
 }
 
-// CheckSubscriptions compares a shop's subscriptions with the wanted ones; with
-// fix it makes and mends them.
+// CheckSubscriptions compares a shop's subscriptions with the wanted ones because a
+// person asks; with fix it makes and mends them, which pull mode refuses.
 func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) (Subscriptions, error) {
+	switch {
+	case fix && s.o.Unsubscribe:
+		return Subscriptions{}, ErrWebhooksOff
+	case fix && s.o.PublicURL == "":
+		return Subscriptions{}, ErrNoAddress
+	}
+	return s.tendSubscriptions(ctx, shop, fix)
+}
+
+// tendSubscriptions makes a check and notes what it found.
+func (s *Syncer) tendSubscriptions(ctx context.Context, shop string, fix bool) (Subscriptions, error) {
 	started := time.Now()
 	if fix {
 		if err := s.o.State.RunStarted(shop, scheduleSubscriptions, started); err != nil {

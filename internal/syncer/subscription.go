@@ -21,6 +21,9 @@ import (
 // that deliveries may have been lost. That a comparison is owed is noted in
 // state.db before this returns, and a crash in between does not lose it.
 //
+// In pull mode nothing is wanted, and with fix what is ours is removed where the
+// settings say so.
+//
 // With an error nothing is known beyond Error; what was known before stands.
 func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) (out Subscriptions, healed bool, err error) {
 	if err := s.subscribing.lock(ctx, shop); err != nil {
@@ -28,12 +31,10 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 	}
 	defer s.subscribing.unlock(shop)
 	c := subscriptionCheck{s: s, shop: shop, base: s.o.PublicURL, rec: s.subscriptionRecord(shop), done: map[string]string{}}
-	if err = c.run(ctx, fix && c.base != ""); err == nil {
-		err = c.settle()
-	}
-	if err == nil {
-		out = c.report(time.Now())
-		c.noteSince(&out)
+	if s.o.Pull || c.base == "" {
+		out, err = c.pull(ctx, fix)
+	} else {
+		out, err = c.push(ctx, fix)
 	}
 	if err = errors.Join(err, s.saveSubscriptionRecord(shop, c.rec)); err != nil {
 		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
@@ -41,11 +42,24 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 	return out, c.healed, nil
 }
 
+// push is a check of a shop whose deliveries are waited for.
+func (c *subscriptionCheck) push(ctx context.Context, fix bool) (out Subscriptions, err error) {
+	c.rec.Removed = c.rec.Removed && !fix
+	if err = c.run(ctx, fix); err == nil {
+		err = c.settle()
+	}
+	if err == nil {
+		out = c.report(time.Now())
+		c.noteSince(&out)
+	}
+	return out, err
+}
+
 // subscriptionCheck is one comparison of one shop.
 type subscriptionCheck struct {
 	s       *Syncer
 	shop    string
-	base    string // where we are, "" when that is not known
+	base    string // where we are
 	rec     subscriptionRecord
 	plan    subscriptionPlan
 	done    map[string]string // what this check did, by topic: created or moved
@@ -272,9 +286,6 @@ func (c *subscriptionCheck) whyMissing(wanted []Subscription) (what, next string
 		}
 	}
 	switch {
-	case c.base == "":
-		return "Stockroom does not know its public address, so it can't subscribe.",
-			"Start it with --public-url https://YOUR-HOST. Where the app's own configuration subscribes, the first delivery shows it."
 	case len(topics) == 0 && c.unheard != nil:
 		return "The journal of deliveries can't be read now, so nothing new is subscribed.", triedAgain
 	case len(topics) == 0:
@@ -296,48 +307,4 @@ func (c *subscriptionCheck) whyMissing(wanted []Subscription) (what, next string
 // sentence says an error to a person.
 func sentence(err error) string {
 	return strings.TrimSuffix(wordsOf(err), ".") + "."
-}
-
-// unsubscribeDeadline bounds how long a person who removes a shop waits for it.
-const unsubscribeDeadline = 15 * time.Second
-
-// Unsubscribe deletes a shop's webhook subscriptions that lead here or
-// were made by us; those of others stay. left are those that could not be deleted,
-// and err says why. When the shop can't even be asked, left is what was last known.
-func (s *Syncer) Unsubscribe(ctx context.Context, shop string) (deleted int, left []Subscription, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, unsubscribeDeadline, errDeadline)
-	defer cancel()
-	if err := s.subscribing.lock(ctx, shop); err != nil {
-		return 0, nil, err
-	}
-	defer s.subscribing.unlock(shop)
-	rec := s.subscriptionRecord(shop)
-	listed, err := s.o.API.Subscriptions(ctx, shop, limiter.Reconcile)
-	if err != nil {
-		for _, topic := range wantedTopics {
-			if t := rec.Topics[topic]; t.Listed {
-				left = append(left, Subscription{Topic: topic, URI: t.URI, ID: t.ID})
-			}
-		}
-		return 0, left, err
-	}
-	for _, sub := range listed {
-		if !leadsHere(s.o.PublicURL, sub.URI) && !rec.names(sub) {
-			continue
-		}
-		failed := err
-		if failed == nil || !stops(failed) {
-			failed = s.o.API.Unsubscribe(ctx, shop, limiter.Reconcile, sub.ID)
-		}
-		if failed != nil {
-			err = failed
-			left = append(left, Subscription{Topic: sub.Topic, URI: sub.URI, ID: sub.ID})
-			continue
-		}
-		deleted++
-	}
-	if len(left) == 0 {
-		err = s.o.State.Delete(subscriptionMarks, shop) // of another connection it is learnt again
-	}
-	return deleted, left, err
 }

@@ -263,32 +263,6 @@ func TestAHandMadeOneBelowOurPathServes(t *testing.T) {
 	})
 }
 
-func TestWithoutAPublicAddressNothingIsMade(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newSubRig(t, fakeshopify.Options{})
-		r.o.PublicURL = ""
-		got, healed := r.check(true)
-		if got.Present || healed || !strings.Contains(got.Next, "--public-url https://YOUR-HOST") || len(r.shop.Subscriptions()) > 0 {
-			t.Errorf("%+v", got)
-		}
-		// What was made before is believed.
-		r.o.PublicURL = ourBase
-		r.check(true)
-		r.o.PublicURL = ""
-		if got, _ := r.check(true); !got.Present || got.Error != "" || len(unlike(got, subPresent)) > 0 {
-			t.Errorf("%+v", got)
-		}
-		r.shop.Unsubscribe(r.shop.Subscriptions()[1].ID)
-		if got, _ := r.check(true); got.Present || unlike(got, subPresent)["products/update"] != subMissing {
-			t.Errorf("%+v", got)
-		}
-		r.o.PublicURL = ourBase
-		if got, healed := r.check(true); !got.Present || !healed {
-			t.Errorf("healed %v: %+v", healed, got)
-		}
-	})
-}
-
 // TestAPlanIsKeptWhateverTheOrderOfTheList: Shopify promises none.
 func TestAPlanIsKeptWhateverTheOrderOfTheList(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)

@@ -115,9 +115,10 @@ func HookPath(topic string) string {
 	return hookRoot + strings.ReplaceAll(topic, "/", "_")
 }
 
-// leadsHere reports whether uri begins with exactly our base address.
+// leadsHere reports whether uri begins with exactly our base address. No address
+// is "".
 func leadsHere(base, uri string) bool {
-	return base != "" && strings.HasPrefix(uri, base+hookRoot)
+	return strings.HasPrefix(uri, base+hookRoot)
 }
 
 // whole reports whether a subscription brings every change with every field.
@@ -137,7 +138,7 @@ const (
 // subscriptionStep is what becomes of one wanted topic.
 type subscriptionStep struct {
 	topic string
-	uri   string // where it should lead, "" when that is not known
+	uri   string // where it should lead
 	do    subscriptionDo
 	have  shopify.Subscription // that is kept, moved or replaced
 	state string
@@ -168,8 +169,7 @@ func heardTopics(last map[string]int64, now time.Time) map[string]bool {
 
 // planSubscriptions decides what becomes of each wanted topic. It is pure.
 //
-// Ours is what begins with our base address, and what the record names. All else
-// is somebody else's and is left alone.
+// All that the record does not own is somebody else's and is left alone.
 //
 // What the API does not list may be in the app's configuration file. Such a one
 // is known by its deliveries: a topic that was never seen in the list, was not
@@ -179,10 +179,7 @@ func planSubscriptions(base string, listed []shopify.Subscription, rec subscript
 	var p subscriptionPlan
 	for _, topic := range wantedTopics {
 		was := rec.Topics[topic]
-		step := subscriptionStep{topic: topic, state: subMissing, do: createSub, known: was.known()}
-		if base != "" {
-			step.uri = base + HookPath(topic)
-		}
+		step := subscriptionStep{topic: topic, uri: base + HookPath(topic), state: subMissing, do: createSub, known: was.known()}
 		if heard[topic] && !was.Listed {
 			step.state, step.do = subByDeliveries, keepSub
 		}
@@ -226,12 +223,10 @@ const (
 )
 
 func (step *subscriptionStep) rank(base string, sub shopify.Subscription, rec subscriptionRecord) int {
-	named := rec.names(sub)
-	here := leadsHere(base, sub.URI) || base == "" && named // where we are is not known, so the record is believed
 	switch {
-	case sub.Topic != step.topic || !here && !named:
+	case sub.Topic != step.topic || !rec.owns(base, sub):
 		return 0
-	case !here:
+	case !leadsHere(base, sub.URI):
 		return rankFormer
 	case !whole(sub):
 		return rankPartial

@@ -30,6 +30,8 @@ type subscriptionRecord struct {
 	// Since is since when news of changed products is known to be subscribed to;
 	// zero when it is not.
 	Since time.Time `json:"since,omitzero"`
+	// Removed: pull mode has removed what was ours, and nothing was subscribed since.
+	Removed bool `json:"removed,omitempty"`
 }
 
 // topicRecord is what is remembered of a topic.
@@ -87,6 +89,12 @@ func (r *subscriptionRecord) names(sub shopify.Subscription) bool {
 	return r.Ours[sub.ID] == sub.URI || t.ID == sub.ID && t.URI == sub.URI
 }
 
+// owns reports whether a subscription is ours: what begins with our address, and
+// what the record names.
+func (r *subscriptionRecord) owns(base string, sub shopify.Subscription) bool {
+	return leadsHere(base, sub.URI) || r.names(sub)
+}
+
 // adopt takes those for ours that lead to the very address at which we subscribe
 // or asked to, and forgets ids that are gone.
 func (r *subscriptionRecord) adopt(base string, listed []shopify.Subscription) {
@@ -94,7 +102,7 @@ func (r *subscriptionRecord) adopt(base string, listed []shopify.Subscription) {
 		return !slices.ContainsFunc(listed, func(s shopify.Subscription) bool { return s.ID == id })
 	})
 	for _, s := range listed {
-		if whole(s) && (base != "" && s.URI == base+HookPath(s.Topic) || s.URI == r.Topics[s.Topic].Asked) {
+		if whole(s) && (s.URI == base+HookPath(s.Topic) || s.URI == r.Topics[s.Topic].Asked) {
 			r.Ours[s.ID] = s.URI
 		}
 	}

@@ -175,11 +175,7 @@ func TestTheFirstCheckSubscribesEveryTopicOnce(t *testing.T) {
 func TestAFirstSubscriptionAfterAProofOwesAComparison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
-		now := store.MillisOf(time.Now())
-		if _, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunFull, State: store.RunDone, StartedAt: now, Proven: true, ProvenAt: now}); err != nil {
-			t.Fatal(err)
-		}
-		r.refreshProof(t.Context(), testShop)
+		r.proven()
 		time.Sleep(time.Hour)
 		if _, healed := r.check(false); healed || r.owesComparison() {
 			t.Error("looking owes something")

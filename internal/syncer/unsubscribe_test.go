@@ -9,24 +9,41 @@ import (
 	"stockroom/internal/shopify"
 )
 
+// TestARemovedShopIsUnsubscribedFromOursAndOnlyThose also after a move and in pull
+// mode, and of one whose creation was answered to nobody.
 func TestARemovedShopIsUnsubscribedFromOursAndOnlyThose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newSubRig(t, fakeshopify.Options{})
-		r.check(true)
-		n := len(r.shop.Subscriptions())
-		r.o.PublicURL = "https://moved.example" // those of before were ours, too
-		r.shop.Subscribe("products/update", "https://other.example/hooks")
-		deleted, left, err := r.Unsubscribe(t.Context(), testShop)
-		if err != nil || deleted != n || n == 0 || len(left) != 0 {
-			t.Errorf("%d of %d deleted, left %v, %v", deleted, n, left, err)
-		}
-		if list := r.shop.Subscriptions(); len(list) != 1 || list[0].Address != "https://other.example/hooks" {
-			t.Errorf("still there: %v", list)
-		}
-		if names := r.state.Names(subscriptionMarks); len(names) != 0 {
-			t.Errorf("remembered: %v", names)
-		}
-	})
+	for name, then := range map[string]func(r *subRig){
+		"moved":      func(r *subRig) { r.o.PublicURL = "https://moved.example" },
+		"no address": func(r *subRig) { r.pulls(false) },
+		"off":        func(r *subRig) { r.pulls(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSubRig(t, fakeshopify.Options{})
+				r.spoil().after = func(call string) error {
+					if call == "create bulk_operations/finish" { // the last
+						return &shopify.Error{Kind: shopify.KindTimeout}
+					}
+					return nil
+				}
+				if _, _, err := r.checkSubscriptions(t.Context(), testShop, true); err == nil {
+					t.Fatal("no answer was lost")
+				}
+				then(r)
+				r.shop.Subscribe("products/update", "https://other.example/hooks")
+				deleted, left, err := r.Unsubscribe(t.Context(), testShop)
+				if err != nil || deleted != len(wantedTopics) || len(left) != 0 {
+					t.Errorf("%d deleted, left %v, %v", deleted, left, err)
+				}
+				if list := r.shop.Subscriptions(); len(list) != 1 || list[0].Address != "https://other.example/hooks" {
+					t.Errorf("still there: %v", list)
+				}
+				if names := r.state.Names(subscriptionMarks); len(names) != 0 {
+					t.Errorf("remembered: %v", names)
+				}
+			})
+		})
+	}
 }
 
 func TestWhatCouldNotBeUnsubscribedIsListed(t *testing.T) {
