@@ -253,18 +253,27 @@ func crashInPull(t *testing.T, at int, when string, again bool) {
 	r.pulls(true)
 	ctx, crash := context.WithCancel(t.Context())
 	calls := 0
+	var left []byte // of the record, by the crash
 	dies := func(string) error {
-		if calls++; calls > at {
-			crash()
-			return context.Canceled
+		if calls++; calls <= at {
+			return nil
 		}
-		return nil
+		if left == nil {
+			left, _ = r.state.Get(subscriptionMarks, testShop)
+		}
+		crash()
+		return context.Canceled
 	}
 	if a.before, a.after = dies, nil; when == "after" {
 		a.before, a.after = nil, dies
 	}
 	_, _ = r.tendSubscriptions(ctx, testShop, true)
 	a.before, a.after = nil, nil
+	if left != nil {
+		if err := r.state.Put(subscriptionMarks, testShop, left); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if !r.owesComparison() {
 		t.Error("what was owed before is forgotten")
 	}
