@@ -145,6 +145,11 @@ func TestWithoutAnAddressWhatWasMadeIsLeftAlone(t *testing.T) {
 	})
 }
 
+// checksOf is how the checks of subscriptions stand.
+func checksOf(st Status) ScheduleStatus {
+	return st.Schedules[slices.IndexFunc(st.Schedules, func(sc ScheduleStatus) bool { return sc.Name == scheduleSubscriptions })]
+}
+
 // TestWhatPullModeCannotRemoveIsTriedAgain every 5 minutes, and said meanwhile.
 func TestWhatPullModeCannotRemoveIsTriedAgain(t *testing.T) {
 	for _, call := range []string{"list", "delete"} {
@@ -176,7 +181,7 @@ func TestWhatPullModeCannotRemoveIsTriedAgain(t *testing.T) {
 					!strings.HasPrefix(sub.Error, "The subscriptions that Stockroom made can't be removed now: ") {
 					t.Errorf("%d tries: %+v", tries, sub)
 				}
-				if sc := st.Schedules[len(st.Schedules)-1]; sc.LastError == "" || sc.Next.IsZero() {
+				if sc := checksOf(st); sc.LastError == "" || sc.Next.IsZero() {
 					t.Errorf("%+v", sc)
 				}
 				a.mu.Lock()
@@ -188,7 +193,7 @@ func TestWhatPullModeCannotRemoveIsTriedAgain(t *testing.T) {
 				if len(r.shop.Subscriptions()) != 0 || st.Subscriptions.Error != "" {
 					t.Errorf("%+v", st.Subscriptions)
 				}
-				if sc := st.Schedules[len(st.Schedules)-1]; sc.LastError != "" || sc.Every != 0 || sc.Late || !sc.Next.IsZero() {
+				if sc := checksOf(st); sc.LastError != "" || sc.Every != 0 || sc.Late || !sc.Next.IsZero() {
 					t.Errorf("%+v", sc)
 				}
 				stop()
