@@ -15,6 +15,7 @@ import (
 
 	"stockroom/internal/catalog"
 	"stockroom/internal/status"
+	"stockroom/internal/syncer"
 	"stockroom/store"
 )
 
@@ -357,12 +358,44 @@ func TestSubscriptionsAreRegisteredFromThePage(t *testing.T) {
 	if got := r.click(path, url.Values{"back": {"/shops"}}); got != "/shops?said=registered" || fmt.Sprint(syncs.fixed) != "[true]" {
 		t.Errorf("leads to %s, %v", got, syncs.fixed)
 	}
-	plain, _ := newSyncRig(t, func(o *Options) { o.PublicURL = "" })
-	if status, page := plain.post(path, nil); status != http.StatusConflict || !strings.Contains(page, "--public-url") {
-		t.Errorf("without a public address: %d", status)
+}
+
+// Pull mode is told in grey, with how often and when last; nothing is missing there,
+// and no button stands for what can't be done.
+func TestThePagesTakePullModeForAWayToRun(t *testing.T) {
+	r, syncs := newSyncRig(t, func(o *Options) { o.PublicURL = "" })
+	const mode = "Pull mode: Stockroom looks for changes every 30 seconds; nothing has to reach this machine."
+	last := time.Now().Add(-12 * time.Second)
+	syncs.status = status.Sync{AsOf: last, ProvenIDs: last, Schedules: []status.Schedule{{Name: "incremental", Every: 30}, {Name: "subscriptions"}}, Looking: status.Looking{
+		Looking: syncer.Looking{Pull: true, Every: 30 * time.Second, Last: last, Waiting: 312, WaitsSince: last, Ends: last.Add(4*time.Minute + 50*time.Second)}}}
+	syncs.status.Subscriptions = status.Subscriptions{Present: true}
+	looked := "Last looked for changes at " + last.Format("15:04:05 MST") + "."
+	for path, want := range map[string][]string{
+		"/":      {"nowhere: this is pull mode", looked, "312 about 4 minutes to go", "Equal to the shop at"},
+		"/shops": {mode, looked, "Look for changes"},
+		"/syncs": {"Stockroom looks for changes itself (pull mode)"},
+	} {
+		page := r.admin(200, "GET", path, "")
+		_, text := checkPage(t, page)
+		for _, want := range want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s does not say %q:\n%s", path, want, text)
+			}
+		}
+		for _, never := range []string{"Register", "--public-url", "Not checked yet", "Check of subscriptions", "is missing"} {
+			if strings.Contains(text, never) {
+				t.Errorf("%s says %q", path, never)
+			}
+		}
+		if strings.Contains(page, `class="mark bad"`) {
+			t.Errorf("%s has a red mark", path)
+		}
 	}
-	if _, text := checkPage(t, plain.admin(200, "GET", "/shops", "")); !strings.Contains(text, "--public-url") {
-		t.Error("the page offers what can't be done")
+	syncs.status.Looking.Every, syncs.status.Looking.Slow = 2*time.Minute, "the shop allows few calls"
+	syncs.status.Subscriptions.Error, syncs.status.Subscriptions.Next = "The subscriptions that Stockroom made can't be removed now: no network.", "It is tried again every 5 minutes."
+	_, text := checkPage(t, r.admin(200, "GET", "/shops", ""))
+	if want := "looks for changes every 2 minutes (the shop allows few calls); nothing has to reach this machine. The subscriptions that Stockroom made can't be removed now: no network. It is tried again"; !strings.Contains(text, want) {
+		t.Error(text)
 	}
 }
 

@@ -45,6 +45,8 @@ type pageView struct {
 type shopCard struct {
 	shopView
 	Products, Active string // "" when they can't be counted now
+	Waiting          int    // jobs, and changes that were found
+	ToGo             string // how long those take, "" when that is not known
 	DeadMood         mood   // "" for none
 	PointsBar        *meter
 	Progress         *progressView
@@ -93,7 +95,10 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 }
 
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
-	c := shopCard{shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync))}
+	c := shopCard{shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync)), Waiting: shop.Jobs.Waiting}
+	if shop.Sync != nil {
+		c.Waiting, c.ToGo = c.Waiting+shop.Sync.Looking.Waiting, shop.Sync.Looking.ToGo(a.Now)
+	}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad
 	} else if shop.Jobs.Dead > 0 {

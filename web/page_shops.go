@@ -18,14 +18,12 @@ const shopsListed = 5
 
 // shopsView is the page of shops.
 type shopsView struct {
-	Rows      []shopView
-	Total     int
-	Pages     string // "Shops 11 to 20 of 1,000", "" when all are shown
-	Prev      string
-	Next      string
-	CanMend   bool // subscriptions can be registered
-	PublicURL string
-	Connect   *connectForm // nil: not shown
+	Rows    []shopView
+	Total   int
+	Pages   string // "Shops 11 to 20 of 1,000", "" when all are shown
+	Prev    string
+	Next    string
+	Connect *connectForm // nil: not shown
 }
 
 // shopView is a shop of the account with what stands for it on the pages.
@@ -73,7 +71,7 @@ func (s *Server) showShops(w http.ResponseWriter, r *http.Request, code int, for
 	if only := r.URL.Query().Get("shop"); only != "" {
 		facts = slices.DeleteFunc(slices.Clone(facts), func(f status.Shop) bool { return f.Shop != only })
 	}
-	v := shopsView{Connect: form, Total: len(facts), PublicURL: s.o.PublicURL, CanMend: s.o.Syncs != nil && s.o.PublicURL != ""}
+	v := shopsView{Connect: form, Total: len(facts)}
 	from = min(from, len(facts)/shopsListed*shopsListed)
 	to := min(from+shopsListed, len(facts))
 	if len(facts) > shopsListed {
@@ -107,10 +105,14 @@ func tokenWords(v status.Connection) string {
 	return "got from Shopify with the app's credentials and renewed automatically"
 }
 
-// subscriptionsState says in a sentence how a shop's subscriptions are.
-func subscriptionsState(s status.Subscriptions) marked {
+// subscriptionsState says in a sentence how a shop's subscriptions are. Pull mode
+// needs none; that those of before can't be removed is a note there.
+func subscriptionsState(st *status.Sync) marked {
+	s := st.Subscriptions
 	known, unheard := s.KnownByDeliveries()
 	switch {
+	case st.Looking.Pull:
+		return marked{moodIdle, sentences(st.Looking.PullWords(), s.Error, s.Next)}
 	case s.CheckedAt.IsZero():
 		return marked{moodIdle, "Not checked yet."}
 	case !s.Present:

@@ -20,6 +20,7 @@ const runsListed = 20
 // syncsView is the page of syncs.
 type syncsView struct {
 	Compares bool // this server compares at all
+	Pull     bool // it looks for changes itself
 	Shops    []option
 	Kinds    []kindChoice
 	Runs     []Run
@@ -43,7 +44,7 @@ func (s *Server) syncsPage(w http.ResponseWriter, r *http.Request, _ httprouter.
 	if err != nil {
 		return err
 	}
-	v := syncsView{Compares: s.o.Syncs != nil, Shops: shops, Kinds: kindChoices(), Runs: runs}
+	v := syncsView{Compares: s.o.Syncs != nil, Pull: s.o.PublicURL == "", Shops: shops, Kinds: kindChoices(), Runs: runs}
 	if before > 0 {
 		v.First = withQuery("/syncs", onlyShop(shop))
 	}
@@ -259,7 +260,7 @@ var (
 	runMeanings = map[store.RunKind]string{
 		store.RunFull:        "reads every field of every product and repairs what differs",
 		store.RunReconcile:   "compares ids, times and variant counts with the shop and repairs what differs",
-		store.RunIncremental: "reads what changed in the shop since the last comparison",
+		store.RunIncremental: "reads what was found when changes were looked for",
 	}
 )
 
@@ -275,7 +276,7 @@ var phases = map[string]string{
 
 // schedules name what is done again and again.
 var schedules = map[string]string{
-	"full_sync": runNames[store.RunFull], "reconcile": runNames[store.RunReconcile], "incremental": runNames[store.RunIncremental],
+	"full_sync": runNames[store.RunFull], "reconcile": runNames[store.RunReconcile], "incremental": "Look for changes",
 	"subscriptions": "Check of subscriptions",
 }
 
@@ -346,6 +347,7 @@ type stepView struct {
 	Held        string // why that is not done before, "" for nothing
 	Overdue     string // what was missed, "" for nothing
 	Deliveries  string // how many changes no delivery brought, "" for none
+	Looked      status.Words
 }
 
 func stepOf(now time.Time, st *status.Sync) *stepView {
@@ -353,6 +355,9 @@ func stepOf(now time.Time, st *status.Sync) *stepView {
 		return nil
 	}
 	v := stepView{IDs: clock(now, st.ProvenIDs), Fields: clock(now, st.ProvenFields)}
+	if st.Looking.Pull {
+		v.Looked = st.Looking.LookedWords()
+	}
 	// What is due already waits for the run that is under way.
 	if next, ok := st.Next(); ok && (st.Running == nil || next.Next.After(now.Add(time.Second))) {
 		v.NextWhat, v.NextWhen, v.Held = small(scheduleWords(next.Name)), ahead(now, next.Next), next.Held

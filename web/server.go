@@ -66,7 +66,7 @@ type Options struct {
 	// DiskFree returns how many bytes the disk of the data dir still takes; nil
 	// when nobody knows.
 	DiskFree  func() (int64, error)
-	PublicURL string // where Shopify reaches the public listener, "" when not known
+	PublicURL string // where Shopify reaches the public listener, "" in pull mode
 	// Command writes a command line that a person can paste; nil: the bare one.
 	Command func(words string) string
 }

@@ -22,7 +22,10 @@ func (a *Appliance) webOptions() web.Options {
 		},
 		Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),
-		PublicURL: s.PublicURL, Command: s.Command,
+		Command: s.Command,
+	}
+	if !s.Pull() {
+		o.PublicURL = s.PublicURL
 	}
 	return o
 }

@@ -148,7 +148,7 @@ func unlooked(f *Facts, s *Shop) (Line, bool) {
 	switch {
 	case !l.Failed.IsZero():
 	case l.Last.IsZero():
-		text = say("Changes have not been looked for since Stockroom was started.")
+		text = say("Changes have not been looked for yet.")
 	case f.Now.Sub(l.Last) > 2*l.Every+pollGrace:
 		text = say("Changes were looked for last at ", seconds(l.Last), ", ", age(l.Last), ".")
 	default:
@@ -212,7 +212,10 @@ func inStep(f *Facts, s *Shop) (Line, bool) {
 		next = say(next, "every field ", clock(s.Sync.ProvenFields), ".")
 	}
 	if s.pull() {
-		next = say(next, " ", s.Sync.Looking.looked())
+		next = say(next, " ", s.Sync.Looking.LookedWords())
+		if l := s.Sync.Looking; l.Slow != "" {
+			next = say(next, " They are looked for "+l.often()+".")
+		}
 	}
 	return yes(say("Equal to the shop at ", clock(s.Sync.AsOf), ", ", age(s.Sync.AsOf), "."), next)
 }

@@ -92,25 +92,20 @@ func readsFail(f *Facts, s *Shop) (Line, bool) {
 
 // reading is the one row that is damped.
 func reading(f *Facts, s *Shop) (Line, bool) {
-	n, since, waits := s.Jobs.Reads, s.Jobs.ReadSince, s.Jobs.Waits
-	if s.Sync != nil && s.Sync.Raw.Differ > 0 {
-		n += s.Sync.Raw.Differ
-		since = earlier(since, s.Sync.Raw.DifferSince)
-	}
-	if s.Sync != nil && s.Sync.Looking.Waiting > 0 {
-		n += s.Sync.Looking.Waiting
-		since = earlier(since, s.Sync.Looking.WaitsSince)
-	}
-	within := damping
-	if s.pull() {
-		within = s.Sync.Looking.Every + pollGrace
+	n, since, waits, within := s.Jobs.Reads, s.Jobs.ReadSince, s.Jobs.Waits, damping
+	text := " being read from the shop"
+	if s.Sync != nil {
+		st, l := s.Sync.Raw, s.Sync.Looking
+		n, since = n+st.Differ+l.Waiting, earlier(earlier(since, st.DifferSince), l.WaitsSince)
+		if toGo := l.ToGo(f.Now); toGo != "" {
+			text += ", " + toGo
+		}
+		if l.Pull {
+			within = l.Every + pollGrace
+		}
 	}
 	if n == 0 || f.Now.Sub(since) < within {
 		return no()
-	}
-	text := plural(n, "1 known change is", "known changes are") + " being read from the shop"
-	if s.Sync != nil && s.Sync.Looking.Waiting > 0 && s.Sync.Looking.Ends.Sub(f.Now) >= time.Second {
-		text += ", about " + Span(s.Sync.Looking.Ends.Sub(f.Now)) + " to go"
 	}
 	next := say("Nothing is to be done.")
 	switch {
@@ -119,6 +114,7 @@ func reading(f *Facts, s *Shop) (Line, bool) {
 	case waits != "":
 		next = say("They wait: " + clause(waits) + ".")
 	}
+	text = plural(n, "1 known change is", "known changes are") + text
 	return yes(say(text+", the oldest since ", clock(since), "."), next)
 }
 

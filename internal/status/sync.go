@@ -50,14 +50,34 @@ type Looking struct {
 	EverySeconds float64 `json:"every_seconds"`
 }
 
-// looked says when changes were looked for last and, where that is less often than
-// the settings say, why.
-func (l Looking) looked() Words {
-	w := say("Last looked for changes at ", seconds(l.Last), ".")
-	if l.Slow != "" {
-		w = say(w, " They are looked for "+Every(l.Every)+": "+clause(l.Slow)+".")
+// often says how often changes are looked for and, where that is less often than the
+// settings say, why.
+func (l Looking) often() string {
+	if l.Slow == "" {
+		return Every(l.Every)
 	}
-	return w
+	return Every(l.Every) + " (" + clause(l.Slow) + ")"
+}
+
+// PullWords say what pull mode is.
+func (l Looking) PullWords() string {
+	return "Pull mode: Stockroom looks for changes " + l.often() + "; nothing has to reach this machine."
+}
+
+// ToGo says how long it takes about to read what was found, "" when that is not known.
+func (l Looking) ToGo(now time.Time) string {
+	if left := l.Ends.Sub(now); left >= time.Second {
+		return "about " + Span(left) + " to go"
+	}
+	return ""
+}
+
+// LookedWords say when changes were looked for last, nothing before the first time.
+func (l Looking) LookedWords() Words {
+	if l.Last.IsZero() {
+		return nil
+	}
+	return say("Last looked for changes at ", seconds(l.Last), ".")
 }
 
 // Schedule is one thing that is done for a shop again and again. Subscriptions is

@@ -259,7 +259,7 @@ var rows = []row{
 	{"no look yet", "unlooked", func(_ *Facts, s *Shop) {
 		l := pulling(s)
 		l.Last, l.Next = time.Time{}, time.Time{}
-	}, Wait, "Changes have not been looked for since Stockroom was started.", "Tried again when the part", ""},
+	}, Wait, "Changes have not been looked for yet.", "Tried again when the part", ""},
 	{"subscriptions not checked yet", "subscriptions-unknown", func(_ *Facts, s *Shop) { s.Sync.Subscriptions = Subscriptions{} }, Wait,
 		"Whether Shopify sends product updates has not been checked yet.", "in 9 minutes", ""},
 	{"subscriptions checked long ago", "subscriptions-unknown", func(_ *Facts, s *Shop) {
@@ -285,7 +285,7 @@ var rows = []row{
 		l := pulling(s)
 		l.Every, l.Slow, l.Last = 2*time.Minute, "The shop's budget of points is small.", noon.Add(-4*time.Minute)
 	}, Good, "Equal to the shop at 11:59 UTC, 1 minute ago.",
-		"Last looked for changes at 11:56:00 UTC. They are looked for every 2 minutes: the shop's budget of points is small.", ""},
+		"Last looked for changes at 11:56:00 UTC. They are looked for every 2 minutes (the shop's budget of points is small).", ""},
 	{"nothing is compared", "in-step", func(_ *Facts, s *Shop) { s.Sync = nil }, Idle, "Connected. The copy is not compared with the shop here.", "", ""},
 }
 
