@@ -246,13 +246,6 @@ func (s *Server) register(r *http.Request, p httprouter.Params, line string) (go
 	if err != nil {
 		return got, err
 	}
-	if s.o.PublicURL == "" {
-		return got, &answer.Refusal{
-			Status: http.StatusConflict, Title: "No public address", Code: answer.CodeNoPublicAddress,
-			Detail: "Stockroom does not know where Shopify reaches it. " +
-				"Start stockroom serve with --public-url https://YOUR-HOST and try again.",
-		}
-	}
 	if got, err = s.o.Syncs.CheckSubscriptions(r.Context(), shop, true); err == nil {
 		s.audit.Info(line, "shop", shop, "present", got.Present)
 	}

@@ -274,11 +274,6 @@ func TestSubscriptionsAreListedAndRegistered(t *testing.T) {
 			t.Errorf("%v: %s", tt.kind, got)
 		}
 	}
-	without, g := newSyncRig(t, func(o *Options) { o.PublicURL = "" })
-	if got := without.admin(409, "POST", path, ""); !strings.Contains(got, "--public-url") || len(g.fixed) != 0 {
-		t.Errorf("%s, %v", got, g.fixed)
-	}
-	without.admin(200, "GET", path, "") // looking is possible
 }
 
 func TestTheSyncStatusHasListsForNone(t *testing.T) {

@@ -43,11 +43,14 @@ func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 		shops = []web.Finding{{Check: "shops", Level: levelWarn, Text: "no shop is connected",
 			Fix: a.command(config.ConnectWords("NAME.myshopify.com"))}}
 	}
-	// What the shop was asked just now is said once.
+	// What the shop was asked just now is said once, and so is why nothing is looked for.
+	has := func(list []web.Finding, check, shop string) bool {
+		return slices.ContainsFunc(list, func(f web.Finding) bool { return f.Check == check && f.Shop == shop })
+	}
 	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
-		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") &&
-			slices.ContainsFunc(shops, func(s web.Finding) bool { return s.Check == "subscriptions" && s.Shop == f.Shop })
+		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") && has(shops, "subscriptions", f.Shop)
 	})
+	shops = slices.DeleteFunc(shops, func(f web.Finding) bool { return f.Check == "looks" && has(standing, "unlooked", f.Shop) })
 	return slices.Concat(a.examineStores(ctx), standing, shops, a.examineTrip(ctx))
 }
 
@@ -145,7 +148,7 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	add := func(check, level, text, fix, cause string) {
 		list = append(list, web.Finding{Check: check, Shop: name, Level: level, Text: text, Fix: fix, Cause: cause})
 	}
-	if len(a.state.Secrets(name)) == 0 {
+	if len(a.state.Secrets(name)) == 0 && !a.opt.Settings.Pull() {
 		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", a.command("shop add "+name), "")
 	}
 	a.client.TryNow(name) // a person asks, so the shop is really asked
@@ -187,13 +190,37 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 	} else {
 		add("scopes", levelOK, "all scopes that are needed are granted", "", "")
 	}
-	return append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)),
-		a.examineSubscriptions(ctx, name))
+	st := a.status.Sync(name, time.Now())
+	list = append(list, a.examineVersion(name, access), examineClock(name, a.client.Seen(name)), a.examineSubscriptions(ctx, name, st))
+	if a.syncer.Works() {
+		list = append(list, examineLooks(name, st.Looking))
+	}
+	return list
+}
+
+// examineLooks says how changes are looked for.
+func examineLooks(name string, l status.Looking) web.Finding {
+	f := web.Finding{Check: "looks", Shop: name, Level: levelOK, Text: "changes are looked for " + l.Often()}
+	if last := l.LookedWords(); last != nil {
+		f.Text += ". " + strings.TrimSuffix(last.Text(time.Now()), ".")
+	}
+	if !l.Failed.IsZero() {
+		f.Level, f.Text = levelWarn, "changes can't be looked for: "+l.Words
+		f.Fix = "it is tried again automatically; comparisons still find what changed"
+	}
+	return f
 }
 
 // examineSubscriptions asks a shop which subscriptions there are, and changes none.
-func (a *Appliance) examineSubscriptions(ctx context.Context, name string) web.Finding {
+// Pull mode needs none.
+func (a *Appliance) examineSubscriptions(ctx context.Context, name string, st *status.Sync) web.Finding {
 	f := web.Finding{Check: "subscriptions", Shop: name, Level: levelOK}
+	if st.Looking.Pull {
+		if f.Text = status.Small(strings.TrimRight(st.Looking.PullWords(), ".")); st.Subscriptions.Error != "" {
+			f.Level, f.Text, f.Fix = levelWarn, status.Small(st.Subscriptions.Error), st.Subscriptions.Next
+		}
+		return f
+	}
 	sub, err := a.syncer.CheckSubscriptions(ctx, name, false)
 	if err != nil {
 		f.Level, f.Fix = levelWarn, "run it again in a minute"

@@ -33,6 +33,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 		{"the version", fakeshopify.Options{}, nil, nil, "version", "ok", "more days", ""},
 		{"the clock", fakeshopify.Options{}, nil, nil, "clock", "ok", "agrees", ""},
 		{"the scopes", fakeshopify.Options{}, nil, nil, "scopes", "ok", "granted", ""},
+		{"subscriptions", fakeshopify.Options{}, map[string]string{"public-url": "https://stock.example"}, nil, "subscriptions", "fail", "7 subscriptions are missing (products/create, products/update, products/delete, ", ""},
 		{"a wrong secret", fakeshopify.Options{RotationWindow: time.Nanosecond}, nil, func(p *plant) { p.shop.RotateSecret("x") }, "token", "fail", "does not accept", ""},
 		{"another organisation", fakeshopify.Options{API: fakeshopify.APIOptions{NotPermitted: true}}, nil, nil, "token", "fail", "cannot be performed", ""},
 		{"an app that is gone", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Uninstall() }, "token", "fail", "not installed", ""},

@@ -48,9 +48,9 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 		}
 		return t, out
 	}
-	base, public := a.opt.Settings.PublicURL, web.SampleSent{}
-	if base != "" {
-		if _, public = send(base); public.Level != levelWarn {
+	pull, public := a.opt.Settings.Pull(), web.SampleSent{}
+	if !pull {
+		if _, public = send(a.opt.Settings.PublicURL); public.Level != levelWarn {
 			return public, nil
 		}
 	}
@@ -60,9 +60,9 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 		return out, &answer.Refusal{Status: http.StatusBadGateway, Title: "No answer",
 			Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
 	case out.Level != levelOK:
-	case base == "":
-		out.Text += " Not tested: whether Shopify reaches this server, for Stockroom does not know its public address."
-		out.Next = "Start it with --public-url https://YOUR-HOST, and the test goes that way."
+	case pull:
+		out.Text += " Not tested: whether Shopify reaches this server, for in pull mode it does not have to."
+		out.Next = pullWords(a.opt.Settings)
 	default:
 		out.Level, out.Next = public.Level, public.Next
 		out.Text = public.Text + " Sent straight to the listener " + *listener + ", the test delivery was " + t.kept() + "."

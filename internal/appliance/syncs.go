@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"stockroom/internal/answer"
+	"stockroom/internal/config"
 	"stockroom/internal/state"
 	"stockroom/internal/status"
 	"stockroom/internal/syncer"
@@ -53,9 +54,22 @@ func notWorking() error {
 // Cancel ends the shop's run.
 func (s syncs) Cancel(shop string) bool { return s.a.syncer.Cancel(shop) }
 
-// CheckSubscriptions compares wanted and present subscriptions.
+// CheckSubscriptions compares wanted and present subscriptions. In pull mode none is
+// made.
 func (s syncs) CheckSubscriptions(ctx context.Context, shop string, fix bool) (status.Subscriptions, error) {
-	return s.a.syncer.CheckSubscriptions(ctx, shop, fix)
+	got, err := s.a.syncer.CheckSubscriptions(ctx, shop, fix)
+	if errors.Is(err, syncer.ErrWebhooksOff) || errors.Is(err, syncer.ErrNoAddress) {
+		err = &answer.Refusal{Status: http.StatusConflict, Title: "Pull mode", Code: answer.CodeNoPublicAddress, Detail: pullWords(s.a.opt.Settings)}
+	}
+	return got, err
+}
+
+// pullWords say why Shopify sends nothing, and what has it send changes.
+func pullWords(s config.Settings) string {
+	if s.Webhooks == config.WebhooksOff {
+		return "Webhooks are off (--webhooks off). To have Shopify send changes, start stockroom serve without it and with --public-url https://YOUR-HOST."
+	}
+	return "Stockroom does not know where Shopify reaches it. To have Shopify send changes, start stockroom serve with --public-url https://YOUR-HOST."
 }
 
 var _ web.Syncs = syncs{}

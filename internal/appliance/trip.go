@@ -239,7 +239,10 @@ const probeTopic = "stockroom/test"
 // examineTrip sends a delivery of which nothing is kept over the public URL.
 func (a *Appliance) examineTrip(ctx context.Context) []web.Finding {
 	base, listener := a.opt.Settings.PublicURL, a.public.Load()
-	if base == "" || listener == nil {
+	switch {
+	case a.opt.Settings.Pull():
+		return []web.Finding{{Check: "public-url", Level: levelOK, Text: "pull mode: no public address is needed"}}
+	case listener == nil:
 		return nil
 	}
 	for _, shop := range a.state.Shops() {

@@ -30,7 +30,7 @@ type webhooksTestCommand struct {
 func (webhooksTestCommand) Help() string {
 	return "The delivery takes the way of Shopify's own: over --public-url, without following redirects. It carries a " +
 		"number by which the server knows it again. Where this machine can't reach the address, that is a warning. " +
-		"Without --public-url it goes to the server's listener.\n\n" +
+		"In pull mode it goes to the server's listener.\n\n" +
 		"The sample of products/create and products/update stores an INACTIVE draft called \"Stockroom test product\" with the id 1; " +
 		"--topic products/delete removes it again. Samples of the other topics store nothing but their row in the journal, and may ask for a " +
 		"look at the shop, which finds nothing under the id 1. There is no sample of shop/redact."

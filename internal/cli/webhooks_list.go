@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"stockroom/internal/status"
 )
@@ -26,7 +27,7 @@ type webhooksRegisterCommand struct {
 
 // Help says what is needed and what is left alone.
 func (webhooksRegisterCommand) Help() string {
-	return "Needs --public-url, the address at which Shopify reaches the server. Creates the subscriptions that are missing, moves those that " +
+	return "Needs --public-url, the address at which Shopify reaches the server; in pull mode nothing is registered. Creates the subscriptions that are missing, moves those that " +
 		"Stockroom made for another address, and replaces those that leave out fields or products. Subscriptions that lead elsewhere are never " +
 		"touched. A running server with --public-url does the same automatically every five minutes."
 }
@@ -39,6 +40,23 @@ func (c webhooksRegisterCommand) Run(e *env) error {
 type shopSubscriptions struct {
 	Shop string `json:"shop"`
 	status.Subscriptions
+	Pull bool `json:"pull"` // pull mode: no subscription is needed
+
+	mode string // what pull mode is, in words
+}
+
+// lookAt asks whether this is pull mode.
+func (s *shopSubscriptions) lookAt(e *env, cl *client) error {
+	var st status.Sync
+	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops/"+url.PathEscape(s.Shop)+"/sync", nil, &st); err != nil {
+		return err
+	}
+	l := st.Looking
+	l.Every = time.Duration(l.EverySeconds * float64(time.Second))
+	if s.Pull, s.mode = l.Pull, l.PullWords(); l.Pull {
+		s.Error, s.Next = st.Subscriptions.Error, st.Subscriptions.Next
+	}
+	return nil
 }
 
 // subscriptions lists or registers the subscriptions of one shop, or of each.
@@ -55,6 +73,9 @@ func (e *env) subscriptions(shop, method string) error {
 			if err := cl.call(e.ctx, method, "/api/v1/shops/"+url.PathEscape(shop)+"/subscriptions", nil, &s.Subscriptions); err != nil {
 				failed = append(failed, fmt.Errorf("%s: %w", shop, err))
 				continue
+			}
+			if err := s.lookAt(e, cl); err != nil {
+				return err
 			}
 			all = append(all, s)
 			if !e.json {
@@ -107,6 +128,8 @@ func (e *env) tellSubscriptions(s shopSubscriptions) error {
 	}
 	known, unheard := s.KnownByDeliveries()
 	switch {
+	case s.Pull:
+		fmt.Fprintln(e.Stdout, printable(status.Sentences(s.mode, "no subscriptions are needed", s.Error, s.Next)))
 	case !s.Present:
 		missing := "Shopify does not send all product updates here: " + status.MissingWords(s.Subscriptions)
 		fmt.Fprintln(e.Stdout, printable(status.Sentences(missing, s.Error, s.Next)))

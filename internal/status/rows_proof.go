@@ -214,7 +214,7 @@ func inStep(f *Facts, s *Shop) (Line, bool) {
 	if s.pull() {
 		next = say(next, " ", s.Sync.Looking.LookedWords())
 		if l := s.Sync.Looking; l.Slow != "" {
-			next = say(next, " They are looked for "+l.often()+".")
+			next = say(next, " They are looked for "+l.Often()+".")
 		}
 	}
 	return yes(say("Equal to the shop at ", clock(s.Sync.AsOf), ", ", age(s.Sync.AsOf), "."), next)

@@ -50,9 +50,9 @@ type Looking struct {
 	EverySeconds float64 `json:"every_seconds"`
 }
 
-// often says how often changes are looked for and, where that is less often than the
+// Often says how often changes are looked for and, where that is less often than the
 // settings say, why.
-func (l Looking) often() string {
+func (l Looking) Often() string {
 	if l.Slow == "" {
 		return Every(l.Every)
 	}
@@ -61,7 +61,7 @@ func (l Looking) often() string {
 
 // PullWords say what pull mode is.
 func (l Looking) PullWords() string {
-	return "Pull mode: Stockroom looks for changes " + l.often() + "; nothing has to reach this machine."
+	return "Pull mode: Stockroom looks for changes " + l.Often() + "; nothing has to reach this machine."
 }
 
 // ToGo says how long it takes about to read what was found, "" when that is not known.
