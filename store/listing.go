@@ -1,6 +1,10 @@
 package store
 
-import "context"
+import (
+	"context"
+
+	"stockroom/internal/catalog"
+)
 
 // LocalProduct is what a reconciliation compares of a stored product.
 type LocalProduct struct {
@@ -12,6 +16,9 @@ type LocalProduct struct {
 	// ReadAt is when the newest read of the shop itself began that showed this
 	// version, Unix milliseconds; 0: only deliveries brought it.
 	ReadAt int64
+	// Stock is what that read said is in stock of all variants together; null for
+	// unknown.
+	Stock catalog.Field[int64]
 }
 
 // Listing returns up to limit stored products of a shop after an external id,
@@ -19,9 +26,10 @@ type LocalProduct struct {
 func (s *Store) Listing(ctx context.Context, shop string, after int64, limit int) ([]LocalProduct, error) {
 	return query(ctx, s, func(scan func(...any) error) (LocalProduct, error) {
 		var p LocalProduct
-		err := scan(&p.ID, &p.UpdatedAt, &p.Variants, &p.Selected, &p.SyncedAt, &p.ReadAt)
+		err := scan(&p.ID, &p.UpdatedAt, &p.Variants, &p.Selected, &p.SyncedAt, &p.ReadAt, &kept{&p.Stock, catalog.Exact})
 		return p, err
-	}, `SELECT external_id, coalesce(shopify_updated_at, 0), (SELECT count(*) FROM variants v WHERE v.product_id = p.id), selected, synced_at, coalesce(read_at, 0)
+	}, `SELECT external_id, coalesce(shopify_updated_at, 0), (SELECT count(*) FROM variants v WHERE v.product_id = p.id), selected, synced_at, coalesce(read_at, 0),
+	           (SELECT stock_total FROM products s INDEXED BY products_by_external_id WHERE s.external_id = p.external_id AND s.id = p.id)
 	    FROM products p WHERE shop = ? AND external_id > ? ORDER BY external_id LIMIT ?`, shop, after, limit)
 }
 

@@ -242,3 +242,37 @@ func TestAReadOfTheStoredVersionIsNotedForADay(t *testing.T) {
 		}
 	}
 }
+
+// TestTheStockThatAReadTellsOfIsKeptUntilADeliveryChangesTheRow holds what a
+// comparison looks at: it is noted by each newer read, whatever else that one shows.
+func TestTheStockThatAReadTellsOfIsKeptUntilADeliveryChangesTheRow(t *testing.T) {
+	b := open(t)
+	made := time.Now().Add(-72 * time.Hour).Truncate(time.Second)
+	read := func(after time.Duration, version string, total catalog.Field[int64]) func() {
+		return func() {
+			p := product(1, version, made.UnixMilli(), "1")
+			p.StockTotal = total
+			b.fetched(Read{Started: made.Add(after)}, p)
+		}
+	}
+	three, four, unknown := catalog.Of[int64](3), catalog.Of[int64](4), catalog.Null[int64]()
+	for _, step := range []struct {
+		name string
+		do   func()
+		want catalog.Field[int64]
+	}{
+		{"a delivery", func() { b.want(upsertOf(product(1, "v1", made.UnixMilli(), "1")), Applied) }, unknown},
+		{"a read", read(48*time.Hour, "v1", three), three},
+		{"an earlier read that was stored later", read(47*time.Hour, "v1", four), three},
+		{"a read that tells nothing", read(49*time.Hour, "v1", catalog.Field[int64]{}), unknown},
+		{"another total of the same content", read(71*time.Hour, "v1", four), four},
+		{"a delivery that changes nothing", func() { b.want(upsertOf(product(1, "v1", made.UnixMilli(), "1")), Stale) }, four},
+		{"a delivery that changes the row", func() { b.want(upsertOf(product(1, "v2", time.Now().UnixMilli(), "1")), Applied) }, unknown},
+	} {
+		step.do()
+		list, err := b.s.Listing(t.Context(), testShop, 0, 10)
+		if err != nil || len(list) != 1 || list[0].Stock != step.want {
+			t.Errorf("after %s: %+v, %v, want %+v", step.name, list, err, step.want)
+		}
+	}
+}

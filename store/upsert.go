@@ -280,11 +280,15 @@ const readAgain = 24 * 60 * 60 * 1000
 
 // reread notes that a read of the shop showed the stored version. An edit of the
 // same second may hide behind a version until the shop is read after that second.
+// What it says is in stock is noted as often as it changes.
 func (t *tx) reread(m *matter) error {
-	if m.o.started <= m.h.readAt || m.h.readAt >= m.h.updatedAt+readAgain {
+	if m.o.started <= m.h.readAt {
 		return nil
 	}
-	return t.do("note the read", `UPDATE products SET read_at = ? WHERE id = ?`, m.o.started, m.h.id)
+	settled := m.h.readAt >= m.h.updatedAt+readAgain
+	return t.do("note the read", `
+		UPDATE products SET read_at = ?1, stock_total = ?2 WHERE id = ?3 AND (NOT ?4 OR stock_total IS NOT ?2)`,
+		m.o.started, arg(&m.p.StockTotal), m.h.id, bit(settled))
 }
 
 // confirmed drops the wanted fetch that an authoritative read has answered. One

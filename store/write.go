@@ -52,11 +52,11 @@ func (t *tx) insertProductAs(id any, shop string, p *catalog.Product, o origin, 
 
 // noted are the columns of a product that every version brings, beside what is kept
 // of it.
-const noted = `status, selected, triggered_ns, content_hash, synced_at, read_at, source, source_ref, delivery_id`
+const noted = `status, selected, triggered_ns, content_hash, synced_at, read_at, source, source_ref, delivery_id, stock_total`
 
 func (t *tx) appendNoted(args []any, p *catalog.Product, o *origin, selected bool, hash string) []any {
 	return append(args, statusOf(selected, p), bit(selected), orNull(o.triggered), hash, t.now, o.readAt(),
-		o.source, orNull(o.ref), orNull(o.delivery))
+		o.source, orNull(o.ref), orNull(o.delivery), arg(&p.StockTotal))
 }
 
 const (
@@ -77,7 +77,7 @@ var (
 	insertOneVariant = sync.OnceValue(func() string { return insertVariant() + marks(variantArgs()) })
 )
 
-func productArgs() int { return 13 + len(catalog.ProductFields) }
+func productArgs() int { return 14 + len(catalog.ProductFields) }
 func variantArgs() int { return 3 + len(catalog.VariantFields) }
 
 // marks are the places of a row's values in a statement.

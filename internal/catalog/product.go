@@ -30,6 +30,10 @@ type Product struct {
 	SEOTitle       Field[string] // what search engines are shown; not in webhook bodies
 	SEODescription Field[string]
 
+	// StockTotal is what the shop says is in stock of all variants together, as a
+	// listing of products says it too; absent in webhook bodies. It is no content.
+	StockTotal Field[int64]
+
 	// Variants are those the payload carries in full; absent when the payload
 	// has no list of variants at all.
 	Variants Field[[]Variant]

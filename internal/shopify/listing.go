@@ -15,11 +15,15 @@ type Listed struct {
 	ID        int64
 	UpdatedAt int64 // Unix milliseconds
 	Variants  int   // how many there are, -1 when Shopify did not count exactly
+	// Stock is what is in stock of all variants together; absent when the listing
+	// does not ask.
+	Stock catalog.Field[int64]
 }
 
 type listedNode struct {
 	ID            string     `json:"id"`
 	UpdatedAt     time.Time  `json:"updatedAt"`
+	StockTotal    *int64     `json:"totalInventory"`
 	VariantsCount *countNode `json:"variantsCount"`
 }
 
@@ -64,6 +68,9 @@ func listedOf(name, op string, nodes []listedNode) ([]Listed, error) {
 		l := Listed{ID: id, UpdatedAt: n.UpdatedAt.UnixMilli(), Variants: -1}
 		if n.VariantsCount != nil && n.VariantsCount.Precision == "EXACT" {
 			l.Variants = n.VariantsCount.Count
+		}
+		if n.StockTotal != nil {
+			l.Stock = catalog.Of(*n.StockTotal)
 		}
 		list = append(list, l)
 	}

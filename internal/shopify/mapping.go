@@ -54,6 +54,7 @@ type productNode struct {
 	PublishedAt *time.Time `json:"publishedAt"`
 	CreatedAt   time.Time  `json:"createdAt"`
 	UpdatedAt   time.Time  `json:"updatedAt"`
+	StockTotal  *int64     `json:"totalInventory"`
 	Options     []struct {
 		ID       string   `json:"id"`
 		Name     string   `json:"name"`
@@ -131,6 +132,9 @@ func productOf(n *productNode) (*catalog.Product, error) {
 	}
 	if n.PublishedAt != nil {
 		p.PublishedAt = catalog.Of(n.PublishedAt.UnixMilli())
+	}
+	if n.StockTotal != nil {
+		p.StockTotal = catalog.Of(*n.StockTotal)
 	}
 	options := make([]catalog.Option, 0, len(n.Options))
 	for _, o := range n.Options {

@@ -47,7 +47,9 @@ func (c chosen) differs(l shopify.Listed, row *store.LocalProduct, passed *store
 	case row == nil, catalog.Second(row.UpdatedAt) != second:
 		return true
 	}
-	return l.Variants >= 0 && row.Variants != l.Variants
+	listed, told := l.Stock.Get()
+	stored, known := row.Stock.Get() // as Shopify said it too: its total is not the variants' sum
+	return l.Variants >= 0 && row.Variants != l.Variants || told && known && listed != stored
 }
 
 // comparison is what a listing and the stored rows differ in.

@@ -1,6 +1,7 @@
 package syncer
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,6 +98,40 @@ func TestALostEditOfTheSameSecondIsFound(t *testing.T) {
 		again, err := r.reconcile(false)
 		if err != nil || again.Changed+again.Unchanged > 0 {
 			t.Errorf("read again for nothing: %+v, %v", again, err)
+		}
+	})
+}
+
+// TestStockThatMovesWithoutTheProductsTimeIsFound holds a change that no listing by
+// time shows.
+func TestStockThatMovesWithoutTheProductsTimeIsFound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Seed: 6, Products: 20})
+		r.synced()
+		time.Sleep(48 * time.Hour)
+		id := r.shop.IDs()[4]
+		p, _ := r.shop.Product(id)
+		r.shop.SetInventoryQuietly(p.Variants[0].ID, 0, p.Variants[0].Available[0]-1)
+		dry, err := r.reconcile(true)
+		if err != nil || dry.Changed != 1 || dry.ProvenAt != 0 {
+			t.Errorf("a dry run: %+v, %v", dry, err)
+		}
+		run, err := r.reconcile(false)
+		if err != nil || run.Changed != 1 || run.ProvenAt == 0 {
+			t.Errorf("%+v, %v", run, err)
+		}
+		list, err := r.store.Drift(t.Context(), run.ID, 0, 100)
+		if err != nil || len(list) != 1 || list[0].ExternalID != id || len(list[0].Fields) != 1 ||
+			!strings.HasSuffix(list[0].Fields[0].Path, ".inventory_quantity") {
+			t.Errorf("%+v, %v", list, err)
+		}
+		r.same()
+		if again, err := r.reconcile(false); err != nil || again.Changed+again.Unchanged > 0 {
+			t.Errorf("read again for nothing: %+v, %v", again, err)
+		}
+		r.sql(`UPDATE products SET stock_total = NULL`) // as after an upgrade
+		if again, err := r.reconcile(false); err != nil || again.Changed+again.Unchanged > 0 {
+			t.Errorf("an unknown total was taken for another: %+v, %v", again, err)
 		}
 	})
 }
