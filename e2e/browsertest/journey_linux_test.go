@@ -145,7 +145,7 @@ func begin(t *testing.T) *journey {
 	}
 	j.env = append(j.env, "STOCKROOM_LISTEN="+public, "STOCKROOM_ADMIN_LISTEN="+admin)
 	j.fill["127.0.0.1:8080"], j.fill["127.0.0.1:8081"], j.fill["127.0.0.1:8090"] = public, admin, simulated
-	j.fill["stockroom simulate\n"] = "stockroom simulate --address " + simulated + "\n"
+	j.fill["stockroom simulate"] = "stockroom simulate --address " + simulated
 	t.Cleanup(func() {
 		j.stop()
 		if t.Failed() {
@@ -383,6 +383,37 @@ func TestADeveloperWithoutANetworkGetsInStepByTheREADMEAlone(t *testing.T) {
 	if !strings.Contains(said, "compared") || !strings.Contains(said, "Reached http://") {
 		t.Errorf("the copy is not compared, or no test delivery arrived:\n%s", said)
 	}
+}
+
+// A person whose machine nothing can reach, with a shop that finds edits late.
+func TestAPersonBehindARouterGetsInStepByTheREADMEAlone(t *testing.T) {
+	t.Parallel()
+	j := begin(t)
+	j.env = append(j.env, "STOCKROOM_POLL_EVERY=5s")
+	said := ""
+	var last block
+	for _, b := range j.of("router") {
+		last = b
+		switch {
+		case b.stays && strings.Contains(b.text, "stockroom simulate"):
+			j.stay(b, "Simulated shop")
+		case b.stays:
+			j.stay(b, "serving")
+		case strings.Contains(b.text, "shop add"):
+			said += j.run(b, "shpss_simulated")
+		default:
+			said += j.run(b, "")
+		}
+	}
+	for _, part := range []string{"Connected my-shop", "products read in", "Equal to the shop"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("no command said %q", part)
+		}
+	}
+	looked := block{text: `./bin/stockroom sql --csv "SELECT count(*) FROM sync_runs WHERE kind = 'incremental'"` + "\n"}
+	before := j.run(last, "")
+	await(t, "a look finds an edit", func() bool { return !strings.HasSuffix(j.run(looked, ""), "\n0\n") })
+	await(t, "what it found is read", func() bool { return j.run(last, "") != before })
 }
 
 // terminal opens a pseudo terminal: what a person sees and the program's end.

@@ -27,7 +27,7 @@ func blocksOf(t *testing.T, file string) (all []block) {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("^ *```(.*)$")
-	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline)(?: stays)?)$")
+	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline|router)(?: stays)?)$")
 	var open *block
 	blank := true
 	for i, line := range strings.Split(string(text), "\n") {
