@@ -50,11 +50,8 @@ func (k *keeper) looks(ctx context.Context) {
 	for ctx.Err() == nil {
 		late := k.late(ctx)
 		l := k.looking(time.Now(), late)
-		if wait := time.Until(l.Next); l.Next.IsZero() || wait > 0 {
-			if l.Next.IsZero() {
-				wait = time.Minute
-			}
-			await(ctx, k.wakeLooks, min(wait, time.Minute)) // the clock may be put back meanwhile
+		if wait := l.wait(time.Now()); wait > 0 {
+			await(ctx, k.wakeLooks, wait)
 			continue
 		}
 		select {
@@ -63,6 +60,19 @@ func (k *keeper) looks(ctx context.Context) {
 			<-k.s.eyes
 		case <-ctx.Done():
 		}
+	}
+}
+
+// wait is how long it is until the next look or until it is asked again when that
+// is, 0 when it is due.
+func (l Looking) wait(now time.Time) time.Duration {
+	switch wait := l.Next.Sub(now); {
+	case l.Next.IsZero():
+		return time.Minute
+	case l.Held != "": // when it ends, the shop is asked whether it goes on, and that takes its time
+		return min(max(wait, time.Second), time.Minute)
+	default: // the clock may be put back meanwhile
+		return min(max(wait, 0), time.Minute)
 	}
 }
 

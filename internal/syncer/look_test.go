@@ -11,6 +11,7 @@ import (
 
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
+	"stockroom/internal/state"
 	"stockroom/store"
 )
 
@@ -259,4 +260,24 @@ func TestLooksBeginAfterTheFirstFullSync(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNoLookIsMadeWhileAPausedShopIsAsked holds that a look waits for the answer to
+// whether the shop goes on, however long that takes: it would be refused at once, and
+// again, and again.
+func TestNoLookIsMadeWhileAPausedShopIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := lookRig(t, fakeshopify.Options{Seed: 3, Products: 3})
+		r.check(r.state.SetPause(testShop, state.Pause{Reason: state.PauseToken, Since: time.Now(), NextProbe: time.Now().Add(time.Hour)}))
+		for _, at := range []time.Duration{0, 2 * time.Hour} {
+			time.Sleep(at)
+			if l := r.keeperOf(testShop).looking(time.Now(), false); l.wait(time.Now()) < time.Second {
+				t.Errorf("%v after the pause a look is due: %+v", at, l)
+			}
+		}
+		r.check(r.state.SetPause(testShop, state.Pause{}))
+		if l := r.keeperOf(testShop).looking(time.Now(), false); l.wait(time.Now()) != 0 {
+			t.Errorf("%+v", l)
+		}
+	})
 }
