@@ -27,14 +27,6 @@ type listedNode struct {
 	VariantsCount *countNode `json:"variantsCount"`
 }
 
-// Changed lists the products that changed at or after since (to the second), the
-// longest unchanged first: the next page of a walk. Cursors are good for one run
-// only: keep an instant between runs, and overlap.
-func (c *Client) Changed(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Listed, error) {
-	vars := map[string]any{"query": "updated_at:>=" + searchTime(since)}
-	return c.listed(ctx, name, class, "ProductsChanged", vars, w)
-}
-
 // IDs lists products by id, those with from <= id < to; to is 0 for no end: the
 // next page of a walk.
 // Shopify pages through at most 25,000 objects, so a large catalogue is read in
@@ -44,19 +36,15 @@ func (c *Client) IDs(ctx context.Context, name string, class limiter.Class, from
 	if to > 0 {
 		query += fmt.Sprintf(" AND id:<%d", to)
 	}
-	return c.listed(ctx, name, class, "ProductIDs", map[string]any{"query": query}, w)
+	nodes, err := page[listedNode](ctx, c, name, class, "ProductIDs", map[string]any{"query": query}, largestPage, w)
+	if err != nil {
+		return nil, err
+	}
+	return listedOf(name, "ProductIDs", nodes)
 }
 
 // DeepestPage is how many objects Shopify pages through in one listing.
 const DeepestPage = 25_000
-
-func (c *Client) listed(ctx context.Context, name string, class limiter.Class, query string, vars map[string]any, w *Walk) ([]Listed, error) {
-	nodes, err := page[listedNode](ctx, c, name, class, query, vars, largestPage, w)
-	if err != nil {
-		return nil, err
-	}
-	return listedOf(name, query, nodes)
-}
 
 func listedOf(name, op string, nodes []listedNode) ([]Listed, error) {
 	var list []Listed
@@ -133,53 +121,4 @@ func gidsOf(ids []int64) []string {
 		gids[i] = catalog.GID("Product", id)
 	}
 	return gids
-}
-
-// searchTime is an instant as a search has it. Without the quotes Shopify splits
-// it at its colons and finds others.
-func searchTime(at time.Time) string { return at.UTC().Format("'2006-01-02T15:04:05Z'") }
-
-func deletedSince(since time.Time) string {
-	return "action:destroy AND subject_type:PRODUCT AND created_at:>=" + searchTime(since)
-}
-
-type eventNode struct {
-	Action      string    `json:"action"`
-	CreatedAt   time.Time `json:"createdAt"`
-	SubjectID   string    `json:"subjectId"`
-	SubjectType string    `json:"subjectType"`
-}
-
-// deletedOf are the deletions of products among events. older tells that the last
-// event is from before since. The search is not the proof: what it finds says
-// itself what it is.
-func deletedOf(name string, nodes []eventNode, since time.Time) (list []Deletion, older bool, err error) {
-	for _, n := range nodes {
-		if older = n.CreatedAt.Unix() < since.Unix(); older || n.Action != "destroy" || n.SubjectType != "PRODUCT" {
-			continue
-		}
-		id, err := parseGID("Product", n.SubjectID)
-		if err != nil {
-			return nil, false, &Error{Kind: KindUnreadable, Shop: name, Op: "Deletions", Err: err}
-		}
-		list = append(list, Deletion{id, n.CreatedAt})
-	}
-	return list, older, nil
-}
-
-// Deletion is a product that was deleted.
-type Deletion struct {
-	Product int64
-	At      time.Time
-}
-
-// Deletions lists the products deleted at or after since, the oldest first:
-// the next page of a walk. Shopify keeps events for a year.
-func (c *Client) Deletions(ctx context.Context, name string, class limiter.Class, since time.Time, w *Walk) ([]Deletion, error) {
-	nodes, err := page[eventNode](ctx, c, name, class, "Deletions", map[string]any{"query": deletedSince(since)}, largestPage, w)
-	if err != nil {
-		return nil, err
-	}
-	list, _, err := deletedOf(name, nodes, since)
-	return list, err
 }

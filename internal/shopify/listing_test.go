@@ -61,53 +61,15 @@ func TestProductsAreListedByIDInSlices(t *testing.T) {
 	})
 }
 
-func TestProductsThatChangedAreFoundToTheSecond(t *testing.T) {
+func TestOfTheIDsThoseAreFoundThatAreThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 10})
 		ids := r.shop.IDs()
-		time.Sleep(time.Hour)
-		mark := time.Now()
-		r.shop.UpdateProduct(ids[3], func(p *fakeshopify.Product) { p.Title += "!" })
-		time.Sleep(time.Second)
-		r.shop.UpdateProduct(ids[7], func(p *fakeshopify.Product) { p.Title += "!" })
-		changed := func(since time.Time) []int64 {
-			var got []int64
-			for _, l := range all(t, func(w *Walk) ([]Listed, error) {
-				return r.Changed(t.Context(), testShop, limiter.Reconcile, since, w)
-			}) {
-				got = append(got, l.ID)
-			}
-			return got
-		}
-		if got := changed(mark); !slices.Equal(got, []int64{ids[3], ids[7]}) {
-			t.Errorf("since the edit: %v", got)
-		}
-		if got := changed(mark.Add(time.Second)); !slices.Equal(got, []int64{ids[7]}) {
-			t.Errorf("a second later: %v", got)
-		}
-	})
-}
-
-func TestDeletedProductsAreFoundTwoWays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := plusRig(t, fakeshopify.Options{Products: 10})
-		ids := r.shop.IDs()
-		time.Sleep(time.Hour)
-		mark := time.Now()
 		r.shop.DeleteProduct(ids[2])
 		r.shop.DeleteProduct(ids[5])
 		left, err := r.Existing(t.Context(), testShop, limiter.Reconcile, ids)
 		if want := r.shop.IDs(); err != nil || !slices.Equal(left, want) {
 			t.Errorf("existing: %v, %v", left, err)
-		}
-		var gone []int64
-		for _, d := range all(t, func(w *Walk) ([]Deletion, error) {
-			return r.Deletions(t.Context(), testShop, limiter.Reconcile, mark, w)
-		}) {
-			gone = append(gone, d.Product)
-		}
-		if !slices.Equal(gone, []int64{ids[2], ids[5]}) {
-			t.Errorf("deletions: %v", gone)
 		}
 	})
 }
@@ -115,7 +77,8 @@ func TestDeletedProductsAreFoundTwoWays(t *testing.T) {
 func TestASearchThatShopifyMisunderstandsIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 3})
-		list, err := r.listed(t.Context(), testShop, limiter.Reconcile, "ProductsChanged", map[string]any{"query": "updated:>2026-01-01T00:00:00Z"}, &Walk{})
+		vars := map[string]any{"query": "updated:>2026-01-01T00:00:00Z"}
+		list, err := page[listedNode](t.Context(), r.Client, testShop, limiter.Reconcile, "ProductIDs", vars, largestPage, &Walk{})
 		if KindOf(err) != KindRefused {
 			t.Errorf("got %v and %d products", err, len(list))
 		}

@@ -17,6 +17,9 @@ type Look struct {
 	// Whole: that is all. Else there is more than was asked for, and neither list
 	// is complete.
 	Whole bool
+	// NoEvents is why the deletions could not be listed while the changes could; nil
+	// when they were.
+	NoEvents error
 }
 
 // lookAnswer is one page of both lists.
@@ -27,8 +30,9 @@ type lookAnswer struct {
 }
 
 // Look lists the products that changed at or after since (to the second), the
-// longest unchanged first, and those deleted since, the newest first. It asks for
-// further pages until each list has most entries.
+// longest unchanged first, and those deleted since, the newest first; Shopify keeps
+// events for a year. It asks for further pages until each list has most entries.
+// Where the events alone are refused it does without them.
 //
 // A search with a filter that Shopify does not know, or that is broken, matches
 // everything. So the same filter is asked for what cannot be there, and what it
@@ -42,6 +46,10 @@ func (c *Client) Look(ctx context.Context, name string, class limiter.Class, sin
 			return look, nil
 		}
 		in, err := c.lookOnce(ctx, name, class, since, &changed, &deleted)
+		if kind := KindOf(err); deleted.More() && (kind == KindPartial || kind == KindRefused) {
+			look.NoEvents, deleted.begun, deleted.more = err, true, false
+			in, err = c.lookOnce(ctx, name, class, since, &changed, &deleted)
+		}
 		if err != nil {
 			return Look{}, err
 		}
@@ -65,15 +73,16 @@ func (c *Client) Look(ctx context.Context, name string, class limiter.Class, sin
 	return look, nil
 }
 
-// lookOnce asks for the next page of both lists, of one that has ended for as
-// little as can be.
+// lookOnce asks for the next page of both lists.
 func (c *Client) lookOnce(
 	ctx context.Context, name string, class limiter.Class, since time.Time, changed, deleted *Walk,
 ) (in lookAnswer, err error) {
 	vars := map[string]any{
 		"changed": "updated_at:>=" + searchTime(since),
 		"canary":  "updated_at:>=" + searchTime(since.AddDate(100, 0, 0)),
-		"deleted": deletedSince(since),
+		"deleted": "action:destroy AND subject_type:PRODUCT AND created_at:>=" + searchTime(since),
+		// A list that has ended is asked for no more.
+		"withEvents": deleted.More(),
 	}
 	for _, list := range []struct {
 		w            *Walk
@@ -98,7 +107,7 @@ func (c *Client) lookOnce(
 		}
 		return in, err
 	}
-	if in.Changed == nil || in.Canary == nil || in.Deleted == nil {
+	if in.Changed == nil || in.Canary == nil || in.Deleted == nil && deleted.More() {
 		return in, unfit("there is no list in it")
 	}
 	outside := in.Canary.Nodes
@@ -113,4 +122,38 @@ func (c *Client) lookOnce(
 			clip(strings.TrimPrefix(n.ID, "gid://shopify/Product/")), n.UpdatedAt.UTC().Format(time.RFC3339)))
 	}
 	return in, nil
+}
+
+// searchTime is an instant as a search has it. Without the quotes Shopify splits
+// it at its colons and finds others.
+func searchTime(at time.Time) string { return at.UTC().Format("'2006-01-02T15:04:05Z'") }
+
+type eventNode struct {
+	Action      string    `json:"action"`
+	CreatedAt   time.Time `json:"createdAt"`
+	SubjectID   string    `json:"subjectId"`
+	SubjectType string    `json:"subjectType"`
+}
+
+// deletedOf are the deletions of products among events. older tells that the last
+// event is from before since. The search is not the proof: what it finds says
+// itself what it is.
+func deletedOf(name string, nodes []eventNode, since time.Time) (list []Deletion, older bool, err error) {
+	for _, n := range nodes {
+		if older = n.CreatedAt.Unix() < since.Unix(); older || n.Action != "destroy" || n.SubjectType != "PRODUCT" {
+			continue
+		}
+		id, err := parseGID("Product", n.SubjectID)
+		if err != nil {
+			return nil, false, &Error{Kind: KindUnreadable, Shop: name, Op: "Look", Err: err}
+		}
+		list = append(list, Deletion{id, n.CreatedAt})
+	}
+	return list, older, nil
+}
+
+// Deletion is a product that was deleted.
+type Deletion struct {
+	Product int64
+	At      time.Time
 }

@@ -82,6 +82,35 @@ func TestALookFindsWhatChangedAndWhatWasDeletedInOneCall(t *testing.T) {
 	})
 }
 
+// TestALookGoesOnWithoutEvents holds that changes are listed where the app may not
+// read the events, and that what could not be listed is told.
+func TestALookGoesOnWithoutEvents(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, rigOptions{shop: fakeshopify.Options{Products: 10}, wrap: func(next http.RoundTripper) http.RoundTripper {
+			return transportFunc(func(req *http.Request) (*http.Response, error) {
+				body, err := io.ReadAll(req.Body)
+				if err != nil {
+					return nil, err
+				}
+				if bytes.Contains(body, []byte(`"withEvents":true`)) {
+					const denied = `{"data":null,"errors":[{"message":"Access denied for events field.","path":["deleted"],"extensions":{"code":"SOME_CODE"}}]}`
+					return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(denied)), Request: req}, nil
+				}
+				req.Body = io.NopCloser(bytes.NewReader(body))
+				return next.RoundTrip(req)
+			})
+		}})
+		time.Sleep(time.Hour)
+		mark := time.Now()
+		r.shop.UpdateProduct(r.shop.IDs()[3], func(p *fakeshopify.Product) { p.Title += "!" })
+		r.shop.DeleteProduct(r.shop.IDs()[0])
+		look, err := r.Look(t.Context(), testShop, limiter.Reconcile, mark, 250)
+		if err != nil || !look.Whole || len(look.Changed) != 1 || len(look.Deleted) != 0 || look.NoEvents == nil || !strings.Contains(look.NoEvents.Error(), "Access denied") {
+			t.Errorf("%+v, %v", look, err)
+		}
+	})
+}
+
 func TestALookReadsFurtherPagesUntilItHasWhatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := plusRig(t, fakeshopify.Options{Products: 1200, MaxVariants: 1, Large: -1, Huge: -1})

@@ -33,14 +33,12 @@ func endless(cursor func(n int) string, nodes func(n int) int) http.RoundTripper
 		const last = `{"nodes":[],"pageInfo":{"hasNextPage":false}}`
 		const at = `"updatedAt":"1999-01-01T00:00:00Z"`
 		switch q := in.Query; {
-		case strings.HasPrefix(q, "query ProductIDs"), strings.HasPrefix(q, "query ProductsChanged"):
+		case strings.HasPrefix(q, "query ProductIDs"):
 			data = `{"products":` + page(`{"id":"gid://shopify/Product/ID","updatedAt":"1999-01-01T00:00:00Z"}`) + `}`
 		case strings.HasPrefix(q, "query Look") && strings.Contains(string(body), "2001-"):
 			data = `{"changed":` + page(`{"id":"gid://shopify/Product/ID","updatedAt":"2003-01-01T00:00:00Z"}`) + `,"canary":` + last + `,"deleted":` + last + `}`
 		case strings.HasPrefix(q, "query Look"):
 			data = `{"changed":` + last + `,"canary":` + last + `,"deleted":` + page(`{"action":"create","createdAt":"2003-01-01T00:00:00Z"}`) + `}`
-		case strings.HasPrefix(q, "query Deletions"):
-			data = `{"events":` + page(`{"action":"create","subjectType":"PRODUCT","subjectId":"gid://shopify/Product/ID"}`) + `}`
 		case strings.HasPrefix(q, "query Subscriptions"):
 			data = `{"webhookSubscriptions":` + page(`{"id":"gid://shopify/WebhookSubscription/ID"}`) + `}`
 		case strings.HasPrefix(q, "query ProductVariants"):
@@ -66,24 +64,12 @@ var walks = map[string]func(t *testing.T, c *Client) error{
 		}
 		return err
 	},
-	"Changed": func(t *testing.T, c *Client) (err error) {
-		for w := (Walk{Most: 5000}); w.More() && err == nil; {
-			_, err = c.Changed(t.Context(), testShop, limiter.Bulk, c.Now(testShop), &w)
-		}
-		return err
-	},
 	"Look at changes": func(t *testing.T, c *Client) error {
 		_, err := c.Look(t.Context(), testShop, limiter.Bulk, time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), 5000)
 		return err
 	},
 	"Look at deletions": func(t *testing.T, c *Client) error {
 		_, err := c.Look(t.Context(), testShop, limiter.Bulk, time.Date(2002, 1, 1, 0, 0, 0, 0, time.UTC), 5000)
-		return err
-	},
-	"Deletions": func(t *testing.T, c *Client) (err error) {
-		for w := (Walk{Most: 5000}); w.More() && err == nil; {
-			_, err = c.Deletions(t.Context(), testShop, limiter.Bulk, c.Now(testShop), &w)
-		}
 		return err
 	},
 	"Subscriptions": func(t *testing.T, c *Client) error {

@@ -126,12 +126,8 @@ func (a *lineAPI) Download(ctx context.Context, shop, address string, offset, mo
 	return a.files.Download(ctx, shop, address, offset, most)
 }
 
-func (a *lineAPI) Changed(_ context.Context, _ string, _ limiter.Class, _ time.Time, w *shopify.Walk) ([]shopify.Listed, error) {
-	return nil, w.Turn("", "", 0, 1, false, "")
-}
-
-func (a *lineAPI) Deletions(_ context.Context, _ string, _ limiter.Class, _ time.Time, w *shopify.Walk) ([]shopify.Deletion, error) {
-	return nil, w.Turn("", "", 0, 1, false, "")
+func (a *lineAPI) Look(context.Context, string, limiter.Class, time.Time, int) (shopify.Look, error) {
+	return shopify.Look{Whole: true}, nil
 }
 
 // A result that is read in the right way leaves nothing to ask one by one.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"stockroom/internal/catalog"
 	"stockroom/internal/shopify"
 	"stockroom/store"
 )
@@ -114,14 +113,10 @@ func (r *run) follow(ctx context.Context, since time.Time) (whole bool, err erro
 func (r *run) seek(ctx context.Context, since time.Time) (found changes, err error) {
 	since = since.Add(-overlap - r.s.o.API.Seen(r.shop).Skew.Abs())
 	seen, err := r.s.o.API.Look(ctx, r.shop, r.class, since, mostChanges)
-	if kind := shopify.KindOf(err); kind == shopify.KindPartial || kind == shopify.KindRefused { // the events may be all that is refused
-		found.partly = err
-		seen.Whole = true
-		seen.Changed, err = r.changed(ctx, since)
-	}
 	if err != nil {
 		return found, err
 	}
+	found.partly = seen.NoEvents
 	if !seen.Whole {
 		return found, errors.Join(r.s.wantComparison(r.shop, tooMany, time.Now()), errTooMany)
 	}
@@ -144,30 +139,6 @@ func (r *run) seek(ctx context.Context, since time.Time) (found changes, err err
 	}
 	slices.Sort(found.gone)
 	found.gone = slices.Compact(found.gone)
-	return found, nil
-}
-
-// changed lists what changed since an instant, for a shop whose events can't be
-// asked. A product that changes while the pages are read moves to the end and is
-// listed again.
-func (r *run) changed(ctx context.Context, since time.Time) (found []shopify.Listed, err error) {
-	for walk := (shopify.Walk{}); walk.More(); {
-		if len(found) >= mostChanges {
-			return nil, errTooMany
-		}
-		page, err := r.s.o.API.Changed(ctx, r.shop, r.class, since, &walk)
-		if err != nil {
-			return nil, err
-		}
-		for _, l := range page {
-			if catalog.Second(l.UpdatedAt) < since.Unix() {
-				// The search is not what was asked for, as an unquoted time is not.
-				return nil, fmt.Errorf("the shop lists product %d of %s among those changed since %s", l.ID,
-					time.UnixMilli(l.UpdatedAt).UTC().Format(time.RFC3339), since.UTC().Format(time.RFC3339))
-			}
-		}
-		found = append(found, page...)
-	}
 	return found, nil
 }
 

@@ -202,7 +202,7 @@ func paged(cursor func(a *answer) any) func(a *answer) {
 // fresh gives a listing ever new products.
 func fresh(a *answer) {
 	paged(func(a *answer) any { return fmt.Sprint("page ", a.call) })(a)
-	if a.op != "ProductIDs" && a.op != "ProductsChanged" {
+	if a.op != "ProductIDs" && a.op != "Look" {
 		return
 	}
 	const node = `{"id":"gid://shopify/Product/%d","updatedAt":%q,"variantsCount":{"count":1,"precision":"EXACT"}}`
@@ -211,7 +211,11 @@ func fresh(a *answer) {
 		list[i] = fmt.Sprintf(node,
 			9_000_000_000_000+int64(a.call*250+i), time.Now().UTC().Format(time.RFC3339))
 	}
-	const page = `{"data":{"products":{"nodes":[%s],"pageInfo":{"hasNextPage":true,"endCursor":"%d"}}}}`
+	page := `{"data":{"products":{"nodes":[%s],"pageInfo":{"hasNextPage":true,"endCursor":"%d"}}}}`
+	if a.op == "Look" {
+		const none = `{"nodes":[],"pageInfo":{"hasNextPage":false}}`
+		page = strings.Replace(page, `"products"`, `"canary":`+none+`,"deleted":`+none+`,"changed"`, 1)
+	}
 	a.body = strings.NewReader(fmt.Sprintf(page, strings.Join(list, ","), a.call))
 }
 

@@ -39,7 +39,6 @@ type API interface {
 type CatalogueAPI interface {
 	Look(ctx context.Context, shop string, class limiter.Class, since time.Time, most int) (shopify.Look, error)
 	Products(ctx context.Context, shop string, class limiter.Class, ids []int64) (map[int64]*catalog.Product, error)
-	Changed(ctx context.Context, shop string, class limiter.Class, since time.Time, w *shopify.Walk) ([]shopify.Listed, error)
 	IDs(ctx context.Context, shop string, class limiter.Class, from, to int64, w *shopify.Walk) ([]shopify.Listed, error)
 	Count(ctx context.Context, shop string, class limiter.Class) (n int, exact bool, err error)
 	Existing(ctx context.Context, shop string, class limiter.Class, ids []int64) ([]int64, error)
