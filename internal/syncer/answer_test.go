@@ -78,7 +78,7 @@ func TestAReadAnswersADeadLetter(t *testing.T) {
 		{"a comparison that began before it", testShop, update, false, func(r *runRig, id int64) {
 			r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "new" })
 			time.Sleep(3 * time.Second)
-			r.o.API = watchedFetches{r.api, func() { r.letter(testShop, update, 0) }}
+			r.o.API = watchedFetches{singly{r.api}, func() { r.letter(testShop, update, 0) }}
 			compare(r, id)
 		}, 1},
 		{"a comparison, and the law asks for it", testShop, "shop/redact", false, compare, 1},

@@ -24,7 +24,7 @@ func TestAFullSyncReadsHoweverManyProductsItsResultLeavesOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 7, Products: 10})
 		have := r.shop.IDs()
-		o := &leavesOpen{API: r.api, store: r.store}
+		o := &leavesOpen{API: singly{r.api}, store: r.store}
 		for n := range open {
 			o.want = append(o.want, store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: int64(n + 1), Reason: "test"})
 		}

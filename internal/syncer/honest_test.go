@@ -103,14 +103,14 @@ func TestADifferenceThatIsKnownIsNotInStep(t *testing.T) {
 			r.check(err)
 		}, "newer here"},
 		{"a comparison that broke off", func(r *runRig) {
-			r.o.API = brokenFetches{r.api}
+			r.o.API = brokenFetches{singly{r.api}}
 			if _, err := r.reconcile(false); err == nil {
 				r.t.Error("it went well")
 			}
 			r.o.API = r.api
 		}, "differ"},
 		{"an incremental that broke off", func(r *runRig) {
-			r.o.API = brokenFetches{r.api}
+			r.o.API = brokenFetches{singly{r.api}}
 			if _, err := r.incremental(); err == nil {
 				r.t.Error("it went well")
 			}
@@ -118,7 +118,7 @@ func TestADifferenceThatIsKnownIsNotInStep(t *testing.T) {
 		}, "differ"},
 		{"a comparison that a stop cut short", func(r *runRig) {
 			ctx, cancel := context.WithCancel(r.t.Context())
-			r.o.API = stopsAtFetch{r.api, cancel}
+			r.o.API = stopsAtFetch{singly{r.api}, cancel}
 			if _, err := r.makeRun(ctx, testShop, plan(scheduleReconcile, "test", false)); err == nil {
 				r.t.Error("it went well")
 			}
@@ -162,7 +162,7 @@ func TestDifferencesThatAreBeingReadAreNotInStep(t *testing.T) {
 		r.drift(2)
 		var mu sync.Mutex
 		var said []string
-		r.o.API = watchedFetches{r.api, func() {
+		r.o.API = watchedFetches{singly{r.api}, func() {
 			mu.Lock()
 			defer mu.Unlock()
 			said = append(said, r.why())

@@ -206,7 +206,7 @@ func TestAProductThatCannotBeReadIsLeftToTheQueue(t *testing.T) {
 		poison := r.shop.IDs()[0]
 		r.shop.UpdateProduct(poison, func(p *fakeshopify.Product) { p.Title = "poison" })
 		time.Sleep(3 * time.Second)
-		r.o.API = poisoned{r.api, poison}
+		r.o.API = poisoned{singly{r.api}, poison}
 		run, err := r.reconcile(false)
 		if err != nil || run.State != store.RunDone || !run.Proven || run.ProvenAt != 0 || !strings.Contains(run.Error, "1 product could not be read") {
 			t.Errorf("%+v, %v", run, err)

@@ -43,6 +43,14 @@ type runRig struct {
 	api   *shopify.Client
 }
 
+// singly is a shop whose products do not fit into one call, so that each is read
+// alone.
+type singly struct{ API }
+
+func (singly) Products(context.Context, string, limiter.Class, []int64) (map[int64]*catalog.Product, error) {
+	return nil, nil
+}
+
 // roundTrip is a RoundTripper made of a function.
 type roundTrip func(*http.Request) (*http.Response, error)
 
