@@ -73,6 +73,8 @@ func TestEveryMetricOfAServerInStepIsAsDocumented(t *testing.T) {
 		`stockroom_schedule_late` + of + `,schedule="full_sync"}`:     0,
 		`stockroom_schedule_late` + of + `,schedule="incremental"}`:   0,
 		`stockroom_schedule_late` + of + `,schedule="subscriptions"}`: 0,
+		`stockroom_look_pull` + of + `}`:                              0,
+		`stockroom_look_interval_seconds` + of + `}`:                  600,
 		`stockroom_breaker_state` + of + `}`:                          0,
 		`stockroom_throttled_self_total`:                              0,
 		`stockroom_queue_dead_letters`:                                0,

@@ -238,14 +238,14 @@ func (s *Server) copyGauges(ctx context.Context, set *vm.Set, a *status.Account)
 			f.fold(fmt.Sprintf(`stockroom_products{shop=%q,where="local"}`, label), float64(counts.Products), add)
 		}
 		if v.Sync != nil {
-			f.status(label, v.Sync)
+			f.status(label, v.Sync, a.Now)
 		}
 	}
 	f.write(set)
 }
 
 // status adds one shop's status.
-func (f *folded) status(label string, st *status.Sync) {
+func (f *folded) status(label string, st *status.Sync, now time.Time) {
 	shop := func(name string, v float64, with func(a, b float64) float64) {
 		f.fold(fmt.Sprintf(`%s{shop=%q}`, name, label), v, with)
 	}
@@ -259,6 +259,14 @@ func (f *folded) status(label string, st *status.Sync) {
 	shop("stockroom_staleness_seconds", stale, highest)
 	shop("stockroom_undelivered_changes", float64(st.Deliveries.Undelivered), add)
 	shop("stockroom_subscriptions_present", one(st.Subscriptions.Present), lowest)
+	looked := math.Inf(1)
+	if l := st.Looking; !l.Last.IsZero() {
+		looked = max(0, now.Sub(l.Last).Seconds())
+	}
+	shop("stockroom_look_pull", one(st.Looking.Pull), lowest)
+	shop("stockroom_look_age_seconds", looked, highest)
+	shop("stockroom_look_interval_seconds", st.Looking.EverySeconds, highest)
+	shop("stockroom_look_changes_waiting", float64(st.Looking.Waiting), add)
 
 	remote := float64(st.Remote)
 	if st.Remote < 0 {

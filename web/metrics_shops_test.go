@@ -10,6 +10,7 @@ import (
 
 	"stockroom/internal/catalog"
 	"stockroom/internal/status"
+	"stockroom/internal/syncer"
 	"stockroom/internal/telemetry"
 	"stockroom/store"
 )
@@ -66,8 +67,10 @@ func wantLines(t *testing.T, text string, lines ...string) {
 
 func TestACopyIsToldByItsGauges(t *testing.T) {
 	at := time.Unix(1_790_000_000, 500e6)
+	st := standing(at)
+	st.Looking = status.Looking{Looking: syncer.Looking{Pull: true, Last: time.Now().Add(time.Hour), Waiting: 312}, EverySeconds: 30}
 	r := newRig(t, func(o *Options) {
-		o.Syncs = told{status: map[string]status.Sync{testShop: standing(at)}}
+		o.Syncs = told{status: map[string]status.Sync{testShop: st}}
 		o.DiskFree = func() (int64, error) { return 5 << 30, nil }
 	})
 	r.product(1, "Shirt", "")
@@ -80,6 +83,7 @@ func TestACopyIsToldByItsGauges(t *testing.T) {
 		`stockroom_drift_products`+of+`,kind="missing"} 1`, `stockroom_drift_products`+of+`,kind="different"} 2`, `stockroom_drift_products`+of+`,kind="extra"} 3`,
 		`stockroom_sync_running`+of+`} 1`, `stockroom_sync_products_read`+of+`} 7`, `stockroom_sync_products_expected`+of+`} 10`,
 		`stockroom_schedule_last_success_timestamp_seconds`+of+`,schedule="reconcile"} 1.7900000005e+09`, `stockroom_schedule_late`+of+`,schedule="reconcile"} 0`,
+		`stockroom_look_pull`+of+`} 1`, `stockroom_look_age_seconds`+of+`} 0`, `stockroom_look_interval_seconds`+of+`} 30`, `stockroom_look_changes_waiting`+of+`} 312`,
 		`stockroom_disk_free_bytes 5368709120`)
 }
 
@@ -92,6 +96,7 @@ func TestACopyThatWasNeverProvenIsInfinitelyStale(t *testing.T) {
 	const of = `{shop="linen.myshopify.com"`
 	wantLines(t, text,
 		`stockroom_in_step`+of+`} 0`, `stockroom_staleness_seconds`+of+`} +Inf`, `stockroom_subscriptions_present`+of+`} 0`,
+		`stockroom_look_pull`+of+`} 0`, `stockroom_look_age_seconds`+of+`} +Inf`,
 		`stockroom_schedule_last_success_timestamp_seconds`+of+`,schedule="reconcile"} 0`, `stockroom_schedule_late`+of+`,schedule="reconcile"} 1`)
 	for _, absent := range []string{`where="shop"`, `stockroom_drift_products{`} {
 		if strings.Contains(text, absent) {
