@@ -371,9 +371,10 @@ func TestThePagesTakePullModeForAWayToRun(t *testing.T) {
 	syncs.status.Subscriptions = status.Subscriptions{Present: true}
 	looked := "Last looked for changes at " + last.Format("15:04:05 MST") + "."
 	for path, want := range map[string][]string{
-		"/":      {"nowhere: this is pull mode", looked, "312 about 4 minutes to go", "Equal to the shop at"},
-		"/shops": {mode, looked, "Look for changes"},
-		"/syncs": {"Stockroom looks for changes itself (pull mode)"},
+		"/":        {mode, "nowhere: this is pull mode", looked, "312 about 4 minutes to go", "Equal to the shop at"},
+		"/shops":   {mode, looked, "Look for changes"},
+		"/syncs":   {"In pull mode Stockroom looks for changes itself; a look that finds some is listed here as a catch-up."},
+		"/updates": {"None: in pull mode Shopify sends nothing."},
 	} {
 		page := r.admin(200, "GET", path, "")
 		_, text := checkPage(t, page)
@@ -382,7 +383,7 @@ func TestThePagesTakePullModeForAWayToRun(t *testing.T) {
 				t.Errorf("%s does not say %q:\n%s", path, want, text)
 			}
 		}
-		for _, never := range []string{"Register", "--public-url", "Not checked yet", "Check of subscriptions", "is missing"} {
+		for _, never := range []string{"Register", "--public-url", "Not checked yet", "Check of subscriptions", "is missing", "in the last hour"} {
 			if strings.Contains(text, never) {
 				t.Errorf("%s says %q", path, never)
 			}

@@ -47,7 +47,8 @@ type shopCard struct {
 	Products, Active string // "" when they can't be counted now
 	Waiting          int    // jobs, and changes that were found
 	ToGo             string // how long those take, "" when that is not known
-	DeadMood         mood   // "" for none
+	Pull             bool
+	DeadMood         mood // "" for none
 	PointsBar        *meter
 	Progress         *progressView
 	Spark            spark
@@ -97,7 +98,8 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 func (s *Server) cardOf(ctx context.Context, a *status.Account, shop status.Shop) shopCard {
 	c := shopCard{shopView: shopOf(a, shop), Progress: progressOf(running(shop.Sync)), Waiting: shop.Jobs.Waiting}
 	if shop.Sync != nil {
-		c.Waiting, c.ToGo = c.Waiting+shop.Sync.Looking.Waiting, shop.Sync.Looking.ToGo(a.Now)
+		l := shop.Sync.Looking
+		c.Waiting, c.ToGo, c.Pull = c.Waiting+l.Waiting, l.ToGo(a.Now), l.Pull
 	}
 	if shop.Jobs.Dead > shop.Jobs.Misfits {
 		c.DeadMood = moodBad

@@ -24,6 +24,7 @@ type updatesView struct {
 	Shops, Outcomes, Topics []option
 	Product                 string // Shopify's id that it is narrowed to, "" for none
 	Narrowed                bool
+	Public                  string // where Shopify sends updates, "" in pull mode
 	Rows                    []listRow
 	pager
 }
@@ -46,7 +47,8 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 		return err
 	}
 	v := updatesView{
-		Shops: shops, Product: r.URL.Query().Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
+		Public: s.o.PublicURL,
+		Shops:  shops, Product: r.URL.Query().Get("product"), Narrowed: f.Shop+f.Topic+string(f.Outcome) != "" || f.Product != 0,
 		pager: pagerOf(r.URL, f.Cursor, found.Prev, found.Next),
 		Rows:  updateRows(time.Now(), found.Deliveries, s.newTitles(r.Context(), len(shops) > 1)),
 	}
