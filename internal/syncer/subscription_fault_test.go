@@ -195,7 +195,7 @@ type subEvent struct {
 }
 
 func drawEvents(t *rapid.T) []subEvent {
-	kinds := []string{"check", "check", "vanish", "foreign", "fault", "lost answer", "move", "filter", "double", "restart"}
+	kinds := []string{"check", "check", "vanish", "foreign", "fault", "lost answer", "move", "filter", "double", "restart", "off", "off, fault"}
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) subEvent {
 		return subEvent{
 			rapid.SampledFrom(kinds).Draw(t, "what"), rapid.SampledFrom(wantedTopics[:]).Draw(t, "topic"), rapid.IntRange(0, 6).Draw(t, "good"),
@@ -251,6 +251,18 @@ func playSubscriptions(t *testing.T, events []subEvent) error {
 		was, away = served(), false
 		return nil
 	}
+	off := func(faulty bool) error {
+		fresh := !r.subscriptionRecord(testShop).Removed
+		r.o.Pull, r.o.Unsubscribe = true, true
+		_, _, err := r.checkSubscriptions(t.Context(), testShop, true)
+		r.o.Pull, r.o.Unsubscribe = false, false
+		for _, topic := range wantedTopics {
+			if fresh && !faulty && err == nil && len(r.ours(topic)) > 0 {
+				err = fmt.Errorf("%s is left: %+v", topic, r.ours(topic))
+			}
+		}
+		return err
+	}
 	for i, e := range events {
 		var some fakeshopify.Subscription
 		if list := r.ours(e.topic); len(list) > 0 {
@@ -261,7 +273,11 @@ func playSubscriptions(t *testing.T, events []subEvent) error {
 			if err := check(); err != nil {
 				return fmt.Errorf("event %d: %w", i, err)
 			}
-		case "fault", "lost answer":
+		case "off":
+			if err := off(false); err != nil {
+				return fmt.Errorf("event %d: %w", i, err)
+			}
+		case "fault", "lost answer", "off, fault":
 			left := e.good
 			fail := func(string) error {
 				if left--; left < 0 {
@@ -269,12 +285,13 @@ func playSubscriptions(t *testing.T, events []subEvent) error {
 				}
 				return nil
 			}
-			if e.what == "fault" {
-				a.before = fail
-			} else {
-				a.after = fail
+			do := check
+			if a.before = fail; e.what == "lost answer" {
+				a.before, a.after = nil, fail
+			} else if e.what != "fault" {
+				do = func() error { return off(true) }
 			}
-			if err := check(); err != nil && shopify.KindOf(err) != shopify.KindTimeout {
+			if err := do(); err != nil && shopify.KindOf(err) != shopify.KindTimeout {
 				return fmt.Errorf("event %d: %w", i, err)
 			}
 			a.before, a.after = nil, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,18 +159,19 @@ func TestWhatPullModeCannotRemoveIsTriedAgain(t *testing.T) {
 				r := newSubRig(t, fakeshopify.Options{})
 				r.check(true)
 				a := r.spoil()
-				down := func(c string) error {
-					if c == call {
+				var up atomic.Bool
+				a.before = func(c string) error {
+					if c == call && !up.Load() {
 						return &shopify.Error{Kind: shopify.KindNetwork, Shop: testShop}
 					}
 					return nil
 				}
-				a.before = down
 				r.pulls(true)
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan struct{})
 				go func() { r.watchSubscriptions(ctx, testShop); close(done) }()
 				time.Sleep(19 * time.Minute)
+				synctest.Wait()
 				tries := 0
 				for _, c := range a.calls {
 					if c == call {
@@ -184,9 +186,7 @@ func TestWhatPullModeCannotRemoveIsTriedAgain(t *testing.T) {
 				if sc := checksOf(st); sc.LastError == "" || sc.Next.IsZero() {
 					t.Errorf("%+v", sc)
 				}
-				a.mu.Lock()
-				a.before = nil
-				a.mu.Unlock()
+				up.Store(true)
 				time.Sleep(5 * time.Minute)
 				<-done // nothing is left to be done
 				st = r.Status(testShop, time.Now())
