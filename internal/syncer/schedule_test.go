@@ -124,13 +124,13 @@ func newScheduleRig(t *testing.T, dir string, runs *fakeRunner) *scheduleRig {
 	r.hung.Store(-1)
 	r.Syncer = New(Options{API: idleAPI{}, Store: cat, State: st, Queue: jobs, Folder: folderAt(t, t.TempDir()), ReconcileEvery: time.Hour, FullSyncEvery: 24 * time.Hour})
 	runs.begins, r.makes = r.begins, runs.run
-	r.checkSubs = func(ctx context.Context, _ string, _ bool) (Subscriptions, bool, error) {
+	r.checkSubs = func(ctx context.Context, _ string, _ bool) (Subscriptions, error) {
 		if r.hung.Load() >= 0 {
 			r.hung.Add(1)
 			<-ctx.Done()
-			return Subscriptions{}, false, ctx.Err()
+			return Subscriptions{}, ctx.Err()
 		}
-		return Subscriptions{CheckedAt: time.Now(), Present: true}, false, nil
+		return Subscriptions{CheckedAt: time.Now(), Present: true}, nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})

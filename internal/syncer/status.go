@@ -224,15 +224,13 @@ func (s *Syncer) CheckSubscriptions(ctx context.Context, shop string, fix bool) 
 
 // tendSubscriptions makes a check and notes what it found.
 func (s *Syncer) tendSubscriptions(ctx context.Context, shop string, fix bool) (Subscriptions, error) {
-	started := time.Now()
+	k := s.keeperOf(shop)
 	if fix {
-		if err := s.o.State.RunStarted(shop, scheduleSubscriptions, started); err != nil {
-			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", err.Error())
-		}
+		k.note("begin", s.o.State.RunStarted(shop, scheduleSubscriptions, time.Now()))
 	}
 	bounded, cancel := context.WithTimeoutCause(ctx, subscriptionsDeadline, errDeadline)
 	defer cancel()
-	sub, healed, err := s.checkSubs(bounded, shop, fix)
+	sub, err := s.checkSubs(bounded, shop, fix)
 	if ctx.Err() != nil {
 		return sub, err
 	}
@@ -240,20 +238,14 @@ func (s *Syncer) tendSubscriptions(ctx context.Context, shop string, fix bool) (
 		err = errDeadline
 		sub.Error = "The check of the subscriptions took too long."
 	}
-	if healed {
-		s.keeperOf(shop).rouse() // a comparison is wanted now
-	}
 	if fix {
 		words := sub.Error
 		if err != nil {
 			words = wordsOf(err)
 		}
-		if e := s.o.State.RunFinished(shop, scheduleSubscriptions, time.Now(), words); e != nil {
-			s.log.Warn("a check of subscriptions can't be noted", "shop", shop, "error", e.Error())
-		}
+		k.note("end", s.o.State.RunFinished(shop, scheduleSubscriptions, time.Now(), words))
 	}
-	if err == nil || !sub.CheckedAt.IsZero() {
-		k := s.keeperOf(shop)
+	if err == nil {
 		k.set(func() { k.subscriptions = sub })
 	}
 	return sub, err

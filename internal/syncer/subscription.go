@@ -17,17 +17,17 @@ import (
 // and replaces those that leave something out. It never touches one that is not
 // ours.
 //
-// healed reports that one that had been there was missing or led elsewhere, so
-// that deliveries may have been lost. That a comparison is owed is noted in
-// state.db before this returns, and a crash in between does not lose it.
+// Where one that had been there was missing or led elsewhere, deliveries may have
+// been lost. That a comparison is owed is noted in state.db before this returns, and
+// a crash in between does not lose it.
 //
 // In pull mode nothing is wanted, and with fix what is ours is removed where the
 // settings say so.
 //
 // With an error nothing is known beyond Error; what was known before stands.
-func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) (out Subscriptions, healed bool, err error) {
+func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) (out Subscriptions, err error) {
 	if err := s.subscribing.lock(ctx, shop); err != nil {
-		return Subscriptions{}, false, err
+		return Subscriptions{}, err
 	}
 	defer s.subscribing.unlock(shop)
 	c := subscriptionCheck{s: s, shop: shop, base: s.o.PublicURL, rec: s.subscriptionRecord(shop), done: map[string]string{}}
@@ -37,9 +37,9 @@ func (s *Syncer) checkSubscriptions(ctx context.Context, shop string, fix bool) 
 		out, err = c.push(ctx, fix)
 	}
 	if err = errors.Join(err, s.saveSubscriptionRecord(shop, c.rec)); err != nil {
-		return Subscriptions{Error: catalog.Capital(sentence(err))}, c.healed, err
+		return Subscriptions{Error: catalog.Capital(sentence(err))}, err
 	}
-	return out, c.healed, nil
+	return out, nil
 }
 
 // push is a check of a shop whose deliveries are waited for.
@@ -209,9 +209,7 @@ func (c *subscriptionCheck) settle() error {
 		return nil
 	}
 	err := c.s.wantComparison(c.shop, "webhook subscriptions were missing or led elsewhere", time.Now())
-	if err == nil {
-		c.healed, c.rec.Healing = true, false
-	}
+	c.rec.Healing = err != nil
 	return err
 }
 

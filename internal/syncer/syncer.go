@@ -93,7 +93,7 @@ type Syncer struct {
 	shopsChanged chan struct{} // a token: look which shops there are
 	// makes makes a run, and checkSubs a check; tests put their own in their place.
 	makes     func(ctx context.Context, shop string, p *planned) (store.SyncRun, error)
-	checkSubs func(ctx context.Context, shop string, fix bool) (Subscriptions, bool, error)
+	checkSubs func(ctx context.Context, shop string, fix bool) (Subscriptions, error)
 	progress  progress // of the keepers' runs
 	looked    progress // of what looks bring
 	began     time.Time
