@@ -115,10 +115,10 @@ func (s *Syncer) Deliveries(ctx context.Context, shop string, now time.Time) (De
 }
 
 // expected tells of which changes a delivery should have come by now; nil: of
-// none.
+// none, as in pull mode and before changed products are known to be subscribed to.
 func (s *Syncer) expected(shop string) func(change time.Time) bool {
-	since := s.listeningSince(shop)
-	if since.IsZero() {
+	since := s.subscriptionRecord(shop).Since
+	if s.o.Pull || since.IsZero() {
 		return nil
 	}
 	s.mu.Lock()
@@ -127,20 +127,6 @@ func (s *Syncer) expected(shop string) func(change time.Time) bool {
 	return func(change time.Time) bool {
 		return change.After(since) && (change.Before(from) || change.After(to))
 	}
-}
-
-// listeningSince is since when changed products are known to be subscribed to,
-// zero when they are not known to be, and in pull mode.
-func (s *Syncer) listeningSince(shop string) time.Time {
-	if s.o.Pull {
-		return time.Time{}
-	}
-	k := s.keeperOf(shop)
-	sub := get(k, &k.subscriptions)
-	if sub.CheckedAt.IsZero() {
-		return s.subscriptionRecord(shop).Since
-	}
-	return sub.Since
 }
 
 // servesChanges reports whether news of new and changed products is subscribed

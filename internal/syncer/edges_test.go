@@ -240,9 +240,11 @@ func TestDeliveriesThatDoNotArriveAreNoticed(t *testing.T) {
 }
 
 func TestNoDeliveryIsExpectedOfAnAbsence(t *testing.T) {
-	r := &Syncer{keepers: map[string]*keeper{}}
+	r := openRig(t, fakeshopify.Options{})
 	at := func(m int) time.Time { return time.Date(2026, 11, 23, 12, m, 0, 0, time.UTC) }
-	r.keeperOf(testShop).subscriptions = Subscriptions{CheckedAt: at(50), Since: at(10)}
+	if err := r.saveSubscriptionRecord(testShop, subscriptionRecord{Since: at(10)}); err != nil {
+		t.Fatal(err)
+	}
 	r.absent(at(20), at(22))
 	r.absent(at(30), at(31)) // too short to count
 	expected := r.expected(testShop)

@@ -50,7 +50,7 @@ func (c *subscriptionCheck) push(ctx context.Context, fix bool) (out Subscriptio
 	}
 	if err == nil {
 		out = c.report(time.Now())
-		c.noteSince(&out)
+		c.noteSince(out)
 	}
 	return out, err
 }
@@ -251,14 +251,13 @@ func (c *subscriptionCheck) report(now time.Time) Subscriptions {
 }
 
 // noteSince notes since when news of changed products comes.
-func (c *subscriptionCheck) noteSince(out *Subscriptions) {
+func (c *subscriptionCheck) noteSince(out Subscriptions) {
 	switch serves, now := servesChanges(out.Wanted); {
 	case !serves:
 		c.rec.Since = time.Time{}
 	case now || c.rec.Since.IsZero():
 		c.rec.Since = out.CheckedAt
 	}
-	out.Since = c.rec.Since
 }
 
 // knownByDeliveries reports whether news of products came without a subscription

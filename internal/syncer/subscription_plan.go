@@ -24,14 +24,11 @@ type Subscriptions struct {
 	CheckedAt time.Time `json:"checked_at,omitzero"` // zero: not yet
 	// Error is why they could not be checked, or why some that are needed are not
 	// there, as a sentence; Next what to do about it.
-	Error   string `json:"error,omitempty"`
-	Next    string `json:"next,omitempty"`
-	Present bool   `json:"present"` // every one that is needed is there
-	// Since is since when news of changed products is known to be subscribed to;
-	// zero when it is not.
-	Since  time.Time      `json:"-"`
-	Wanted []Subscription `json:"wanted"`
-	Others []Subscription `json:"others"` // further ones that point elsewhere or are there twice
+	Error   string         `json:"error,omitempty"`
+	Next    string         `json:"next,omitempty"`
+	Present bool           `json:"present"` // every one that is needed is there
+	Wanted  []Subscription `json:"wanted"`
+	Others  []Subscription `json:"others"` // further ones that point elsewhere or are there twice; in pull mode all
 }
 
 // Subscription is one webhook subscription.

@@ -130,7 +130,7 @@ func TestAShopOfTheConfigurationFileIsKnownByItsDeliveries(t *testing.T) {
 		}
 		r.heard("products/update", "w-1", time.Now())
 		got, healed := r.check(true)
-		if !got.Present || got.Error != "" || got.Next != "" || healed || got.Since.IsZero() {
+		if !got.Present || got.Error != "" || got.Next != "" || healed || r.subscriptionRecord(testShop).Since.IsZero() {
 			t.Errorf("after it: %+v", got)
 		}
 		if s := unlike(got, subByDeliveries); s["products/delete"] != subUnheard || s["products/create"] != subUnheard {
