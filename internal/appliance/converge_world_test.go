@@ -53,8 +53,9 @@ type world struct {
 	// for the whole one.
 	served bool
 	table  []status.Row
-	// pull: in pull mode, from the next life on; nothing is subscribed.
-	pull bool
+	// pull: in pull mode, from the next life on. kept: subscriptions that are there
+	// stay then, so that deliveries still come.
+	pull, kept bool
 	// prepared, when set, is called when the shop is there and before we are.
 	prepared func()
 
@@ -107,11 +108,10 @@ func (w *world) openFiles(dir string) error {
 	return err
 }
 
-// newWorld copies the blank files into base and starts everything.
-func newWorld(base, from string, o fakeshopify.Options) (*world, error) {
-	w := &world{base: base}
-	o.Target = worldURL
-	return w, w.enter(from, o)
+// topics are those that are subscribed to.
+var topics = []string{
+	fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete,
+	fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish,
 }
 
 // worldURL is where the shop reaches us.
@@ -121,8 +121,8 @@ const worldURL = "https://stockroom.example"
 func (w *world) enter(from string, o fakeshopify.Options) error {
 	inbound := http.HandlerFunc(w.deliver)
 	o.Shop = convergeShop
-	o.Topics = []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish}
-	if w.pull {
+	o.Topics = topics
+	if w.pull && !w.kept {
 		o.Target = ""
 	}
 	o.Client = &http.Client{Transport: fakeshopify.Transport(inbound)}
@@ -204,8 +204,8 @@ func (w *world) begin() error {
 	}
 	w.opt = Options{Settings: s, Table: w.table}
 	w.syncer = syncer.New(syncer.Options{
-		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served, Folder: spills, Changed: w.shopChanged,
-		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Pull: w.pull, Unsubscribe: w.pull,
+		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served && !w.pull, Folder: spills, Changed: w.shopChanged,
+		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Pull: w.pull, Unsubscribe: w.pull && !w.kept,
 	})
 	w.intake = webhook.New(webhook.Options{Catalogue: w.store, Queue: w.queue, Telemetry: w.telemetry, Metrics: w.set, ShopTime: w.client.Now, Wanted: w.syncer.Wanted, Heard: w.store.Heard})
 	if err := errors.Join(w.loadShops(context.Background()), w.syncer.Load(context.Background())); err != nil && !(w.served && errors.Is(err, store.ErrUnavailable)) {
@@ -334,6 +334,46 @@ func (w *world) crash(point string, nth int, patience time.Duration) error {
 		return err
 	}
 	return w.begin()
+}
+
+// turn ends the process and begins one in the other mode.
+func (w *world) turn() error {
+	synctest.Wait()
+	w.lives.Add(1) // what is answered from now on is lost
+	w.full.Store(true)
+	err := w.stop()
+	w.full.Store(false)
+	if w.pull = !w.pull; !w.pull && !w.served && len(w.shop.Subscriptions()) == 0 { // by hand, as all there
+		for _, topic := range topics {
+			w.shop.Subscribe(topic, worldURL+"/webhooks/shopify/products")
+		}
+	}
+	return errors.Join(err, w.begin())
+}
+
+// clear lets searches of the shop find everything, and waits until they do.
+func (w *world) clear() {
+	w.shop.SetIndex(0, 0)
+	w.shop.BreakFilter(fakeshopify.FilterWorks)
+	time.Sleep(indexLag + time.Second)
+}
+
+// indexLag is how long searches of a shop may lag behind its edits.
+const indexLag = time.Minute
+
+// looked waits for a look that begins from now on, and for the end of what it found.
+func (w *world) looked() error {
+	asked, limit := time.Now(), time.Now().Add(time.Hour)
+	for {
+		l := w.syncer.Status(convergeShop, time.Now()).Looking
+		if l.Last.After(asked) && l.Waiting == 0 {
+			return nil
+		}
+		if time.Now().After(limit) {
+			return fmt.Errorf("no look was made in an hour: %+v", l)
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // close ends everything.
