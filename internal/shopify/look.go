@@ -46,7 +46,7 @@ func (c *Client) Look(ctx context.Context, name string, class limiter.Class, sin
 			return look, nil
 		}
 		in, err := c.lookOnce(ctx, name, class, since, &changed, &deleted)
-		if kind := KindOf(err); deleted.More() && (kind == KindPartial || kind == KindRefused) {
+		if kind := KindOf(err); deleted.More() && (kind == KindPartial || kind == KindRefused || kind == KindScope) {
 			look.NoEvents, deleted.begun, deleted.more = err, true, false
 			in, err = c.lookOnce(ctx, name, class, since, &changed, &deleted)
 		}
@@ -72,6 +72,8 @@ func (c *Client) Look(ctx context.Context, name string, class limiter.Class, sin
 	look.Whole = true
 	return look, nil
 }
+
+const noFilter = "the shop's search does not filter by time: "
 
 // lookOnce asks for the next page of both lists.
 func (c *Client) lookOnce(
@@ -102,8 +104,8 @@ func (c *Client) lookOnce(
 	}
 	if err = c.read(ctx, name, class, op, &in); err != nil {
 		var e *Error
-		if errors.As(err, &e) && e.Code == badSearch {
-			err = unfit("the shop's search does not filter by time: " + e.Message)
+		if errors.As(err, &e) && e.Code == badSearch && !deleted.More() { // of the products, for sure
+			err = unfit(noFilter + e.Message)
 		}
 		return in, err
 	}
@@ -118,7 +120,7 @@ func (c *Client) lookOnce(
 	}
 	if len(outside) > 0 {
 		n := outside[0]
-		return in, unfit(fmt.Sprintf("the shop's search does not filter by time: it found product %s of %s, which is not in the window",
+		return in, unfit(fmt.Sprintf(noFilter+"it found product %s of %s, which is not in the window",
 			clip(strings.TrimPrefix(n.ID, "gid://shopify/Product/")), n.UpdatedAt.UTC().Format(time.RFC3339)))
 	}
 	return in, nil
