@@ -350,7 +350,7 @@ func TestAMerchantGetsInStepByTheREADMEAlone(t *testing.T) {
 		page.click("main", "Connect")
 		page.shows("12 products")
 		page.open("/")
-		page.shows("does not know its public address") // and how to tell it
+		page.shows("Pull mode: Stockroom looks for changes every 30 seconds")
 	}
 	page.rough = true // the server was stopped and started meanwhile
 	page.open("/")
