@@ -121,7 +121,7 @@ func (c *Client) lookOnce(
 	if len(outside) > 0 {
 		n := outside[0]
 		return in, unfit(fmt.Sprintf(noFilter+"it found product %s of %s, which is not in the window",
-			clip(strings.TrimPrefix(n.ID, "gid://shopify/Product/")), n.UpdatedAt.UTC().Format(time.RFC3339)))
+			clip(strings.TrimPrefix(n.ID, "gid://shopify/Product/")), n.UpdatedAt.UTC().Format("2 Jan 2006 15:04 UTC")))
 	}
 	return in, nil
 }
