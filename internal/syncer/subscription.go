@@ -102,7 +102,8 @@ func (c *subscriptionCheck) look(ctx context.Context) error {
 			return err
 		}
 		c.unheard = err
-		c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, time.Now()))
+		have, _ := c.s.o.State.Shop(c.shop)
+		c.plan = planSubscriptions(c.base, listed, c.rec, heardTopics(heard, latest(have.AddedAt, time.Now().Add(-heardFor))))
 	}
 	k := c.s.keeperOf(c.shop)
 	proven := get(k, &k.proof).IDs != 0

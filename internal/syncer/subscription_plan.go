@@ -149,15 +149,14 @@ type subscriptionPlan struct {
 }
 
 // heardFor is how old the last delivery of a topic may be that shows that it is
-// subscribed somewhere.
+// subscribed somewhere. One of before the shop was connected shows nothing.
 const heardFor = 7 * 24 * time.Hour
 
-// heardTopics are those whose last delivery, in Unix milliseconds, is not long
-// ago.
-func heardTopics(last map[string]int64, now time.Time) map[string]bool {
+// heardTopics are those whose last delivery, in Unix milliseconds, is not of before.
+func heardTopics(last map[string]int64, since time.Time) map[string]bool {
 	heard := map[string]bool{}
 	for topic, at := range last {
-		if ago := now.Sub(time.UnixMilli(at)); ago < heardFor {
+		if at >= since.UnixMilli() {
 			heard[strings.ToLower(topic)] = true
 		}
 	}

@@ -241,6 +241,7 @@ func (failing) RoundTrip(*http.Request) (*http.Response, error) {
 func TestWhatTheConfigurationFileSubscribesIsKnownByItsDeliveries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newSubRig(t, fakeshopify.Options{})
+		time.Sleep(heardFor) // the shop is connected for longer
 		fromFile := []string{"products/create", "products/update", "products/delete", "inventory_levels/update"}
 		for i, topic := range fromFile {
 			r.shop.SubscribeApp(topic, ourBase+"/webhooks/shopify/products")

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
@@ -44,6 +45,25 @@ func TestARemovedShopIsUnsubscribedFromOursAndOnlyThose(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAShopThatIsConnectedAgainIsSubscribedAgain: what it delivered before it was
+// removed speaks for no configuration file.
+func TestAShopThatIsConnectedAgainIsSubscribedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSubRig(t, fakeshopify.Options{})
+		r.check(true)
+		r.heard("products/update", "w-1", time.Now())
+		time.Sleep(time.Hour)
+		_, _, err := r.Unsubscribe(t.Context(), testShop)
+		have, _ := r.state.Credentials(testShop)
+		if err = errors.Join(err, r.state.RemoveShop(testShop, time.Now()), r.state.AddShop(testShop, "", time.Now()), r.state.SetCredentials(testShop, have)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := r.check(true); !got.Present || len(unlike(got, subCreated)) > 0 {
+			t.Errorf("%v", unlike(got, subCreated))
+		}
+	})
 }
 
 func TestWhatCouldNotBeUnsubscribedIsListed(t *testing.T) {
