@@ -105,6 +105,7 @@ var scenes = []scene{
 		return errors.Join(err, w.pass(6*time.Second, false))
 	}},
 	{"overdue", "", after(140*time.Minute, blow{Do: "offline"})},
+	{"unlooked", "", after(moments, blow{Do: "other mode"}, blow{Do: "broken filter"})},
 	{"subscriptions-unknown", "offline", after(time.Second)},
 	{"in-step", "", after(time.Minute)},
 }

@@ -23,6 +23,8 @@ type ordeal struct {
 	Seed     uint64
 	Products int
 	Variants int
+	Pull     bool   // begins in pull mode
+	Kept     bool   // in pull mode deliveries still come, of subscriptions that were made earlier
 	First    string // a trouble of the first read, "" for none
 	Steps    []blow
 }
@@ -42,13 +44,14 @@ var (
 	blows         = []string{
 		"edit", "edit", "edit", "burst", "delete", "wait", "forge", "forge", "ahead", "ahead", "throttle", "crash",
 		"deaf", "deaf", "wrong secret", "wrong secret", "renamed", "offline", "offline", "outage", "moved", "not found", "token", "frozen", "scope", "scope", "disk full", "disk full", "queue full",
+		"other mode", "other mode", "index lag", "index lag", "broken filter", "broken filter",
 	}
 )
 
 func drawOrdeal(t *rapid.T) ordeal {
 	return ordeal{
 		Seed: rapid.Uint64().Draw(t, "seed"), Products: rapid.IntRange(1, 5).Draw(t, "products"), Variants: rapid.IntRange(1, 2).Draw(t, "variants"),
-		First: rapid.SampledFrom(firstTroubles).Draw(t, "first"),
+		Pull: rapid.Bool().Draw(t, "pull"), Kept: rapid.Bool().Draw(t, "kept"), First: rapid.SampledFrom(firstTroubles).Draw(t, "first"),
 		Steps: rapid.SliceOfN(rapid.Custom(func(t *rapid.T) blow {
 			return blow{
 				Do: rapid.SampledFrom(blows).Draw(t, "do"), N: rapid.IntRange(0, 40).Draw(t, "n"), Lasts: rapid.IntRange(0, 2).Draw(t, "lasts"),
@@ -63,6 +66,7 @@ func (o ordeal) live(blank, dir string, table []status.Row) error {
 	opt := fakeshopify.Options{Seed: o.Seed, Products: o.Products, MaxVariants: o.Variants, Large: -1, Huge: -1, Lean: true, RotationWindow: 1}
 	opt.API.Plan = fakeshopify.Plus
 	w, err := newTruth(dir, blank, table, opt, func(w *truth) {
+		w.pull, w.kept = o.Pull, o.Kept
 		if o.First != "" {
 			w.suffer(o.First)
 		}
@@ -148,15 +152,14 @@ func (w *truth) do(b blow) error {
 		w.happened("throttle")
 	case "crash":
 		err := w.crash([]string{"before commit", "after commit"}[b.N%2], 1, time.Second)
-		w.full.Store(w.lasts("disk full"))
-		w.mu.Lock()
-		w.refused, w.valid, w.strange = time.Time{}, time.Time{}, time.Time{} // a process that is new has heard nothing
-		w.known = len(w.secrets)                                              // as state.db has it
-		if w.lasts("wrong secret") {
-			w.known--
+		w.isNew("crash")
+		return err
+	case "other mode":
+		err := w.turn()
+		w.isNew("other mode")
+		if w.missed = (time.Time{}); w.withheld() {
+			w.missed = time.Now()
 		}
-		w.mu.Unlock()
-		w.happened("crash")
 		return err
 	default:
 		w.suffer(b.Do)
@@ -165,6 +168,19 @@ func (w *truth) do(b blow) error {
 		}
 	}
 	return nil
+}
+
+// isNew notes that another process began, which has heard nothing.
+func (w *truth) isNew(why string) {
+	w.full.Store(w.lasts("disk full"))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused, w.valid, w.strange = time.Time{}, time.Time{}, time.Time{}
+	w.known = len(w.secrets) // as state.db has it
+	if w.lasts("wrong secret") {
+		w.known--
+	}
+	w.happened(why)
 }
 
 // mend does what a person is asked to do: dead letters are tried again, and what
@@ -220,7 +236,8 @@ func suffered(t *testing.T, o ordeal, blank string, table []status.Row) (wrong e
 
 // TestNothingIsSaidThatIsNotSo lives through random histories of deaf endpoints,
 // wrong secrets, strangers who forge, renamed shops, failed first reads, full disks,
-// lost contact, refused tokens, throttling, edits and crashes. After each step, and
+// lost contact, refused tokens, throttling, edits and crashes, with deliveries, in
+// pull mode and from one to the other. After each step, and
 // at instants between, what is said is held against what is so: page, API, metrics
 // and doctor say the same; never better than the truth; never worse for longer than
 // stated; by no cause but what was done. STOCKROOM_TRUTH is the number of histories.

@@ -66,12 +66,19 @@ var troubles = []trouble{
 	{name: "ahead", may: map[string]time.Duration{ // a little ahead is found by the next comparison
 		"reading": looked, "dead": looked, "disputed": retried + probed, "unproven": retried + probed,
 	}},
+	{name: "other mode", may: map[string]time.Duration{
+		"subscriptions-unknown": moments, "unsubscribed": looked, "updates-wait": soon, "reading": moments, "owed": moments, "unlooked": moments,
+	}},
 	{name: "forge", may: map[string]time.Duration{}},
 
 	{"deaf", func(w *truth) { w.deaf.Store(true) }, func(w *truth) { w.deaf.Store(false) }, unheard(nil), mustUnheard},
 	{"wrong secret", func(w *truth) { w.rotate() }, func(w *truth) { _ = w.learn() },
 		unheard(pausing(probed)), mustUnheard}, // a token is not given for it either,
 	{"renamed", func(w *truth) { w.renamed.Store(true) }, func(w *truth) { w.renamed.Store(false) }, unheard(nil), mustUnheard},
+
+	{"index lag", func(w *truth) { w.shop.SetIndex(indexLag, 0.3) }, func(w *truth) { w.shop.SetIndex(0, 0) }, nil, nil},
+	{"broken filter", func(w *truth) { w.shop.BreakFilter(filterFaults[len(w.edits)%len(filterFaults)]) },
+		func(w *truth) { w.shop.BreakFilter(fakeshopify.FilterWorks) }, map[string]time.Duration{"unlooked": moments}, mustLook},
 
 	{"offline", func(w *truth) { w.offline.Store(true) }, func(w *truth) { w.offline.Store(false) },
 		asking(map[string]time.Duration{"unreachable": opened, "first-read-failed": retried}), mustAsk("offline", looked, "unreachable")},
@@ -138,7 +145,7 @@ func (w *truth) relieve(name string) {
 	}
 	troubleOf(name).end(w)
 	w.ended(name)
-	if !w.kept() {
+	if !w.withheld() {
 		w.missed = time.Time{}
 	}
 }
@@ -186,6 +193,11 @@ func mustUnheard(w *truth, now time.Time) (bool, []string) {
 	if w.missed.IsZero() || quiet.IsZero() || w.missed.Sub(quiet) < retried {
 		return false, nil
 	}
+	for _, name := range []string{"index lag", "broken filter"} { // looks don't see it, and comparisons are far between
+		if w.lasts(name) || w.over[name].After(w.missed) {
+			return false, nil
+		}
+	}
 	missed, heard := 0, 0
 	for _, list := range w.versions {
 		last := list[len(list)-1]
@@ -213,10 +225,22 @@ func mustAsk(name string, after time.Duration, codes ...string) func(*truth, tim
 	}
 }
 
+// mustLook is due where looks alone tell of changes and the shop can be asked.
+func mustLook(w *truth, now time.Time) (bool, []string) {
+	quiet := w.quietSince()
+	since := quiet.Add(retried)
+	for _, at := range []time.Time{w.began["broken filter"], w.over["other mode"]} {
+		if at.After(since) {
+			since = at
+		}
+	}
+	return w.pull && !quiet.IsZero() && now.Sub(since) > moments, []string{"unlooked", "first-read", "never-compared", "first-read-failed"}
+}
+
 // mustFull is due a moment after an edit that is delivered.
 func mustFull(w *truth, now time.Time) (bool, []string) {
 	_, valid, _ := w.heardOf()
-	quiet := w.kept() || len(w.edits) == 0 || valid.IsZero()
+	quiet := w.withheld() || len(w.edits) == 0 || valid.IsZero()
 	return !quiet && valid.After(w.began["disk full"].Add(time.Second)) && now.Sub(valid) > soon, []string{"store-catalogue", "store-both"}
 }
 

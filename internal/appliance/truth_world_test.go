@@ -3,6 +3,7 @@ package appliance
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"html"
 	"io"
@@ -113,13 +114,15 @@ func (w *truth) edit(change func()) {
 	w.record()
 	w.happened("edit")
 	w.edits = append(w.edits, time.Now())
-	if w.kept() && w.missed.IsZero() {
+	if w.withheld() && w.missed.IsZero() {
 		w.missed = time.Now()
 	}
 }
 
-// kept reports whether deliveries are kept away from us.
-func (w *truth) kept() bool { return w.lasts("deaf") || w.lasts("wrong secret") || w.lasts("renamed") }
+// withheld reports whether deliveries that we wait for are kept away from us.
+func (w *truth) withheld() bool {
+	return !w.pull && (w.lasts("deaf") || w.lasts("wrong secret") || w.lasts("renamed"))
+}
 
 func (w *truth) lasts(name string) bool { return !w.began[name].IsZero() }
 
@@ -377,6 +380,9 @@ func (w *truth) look(all bool) error {
 			return wrong("%s", diff)
 		}
 	}
+	if diff, err := w.stale(a); diff != "" || err != nil {
+		return errors.Join(err, wrong("%s", diff))
+	}
 	for _, t := range troubles {
 		if !w.lasts(t.name) || t.must == nil {
 			continue
@@ -396,6 +402,9 @@ func (w *truth) look(all bool) error {
 	}
 	// Never worse, and by no other name: each line has its cause.
 	for _, code := range codes {
+		if w.pull && slices.Contains(pushed, code) {
+			return wrong("%s (%s) in pull mode", code, sentenceOf(a, code))
+		}
 		if !w.explained(code, a.Now) {
 			return wrong("nothing that was done explains %s (%s); troubles %v, over %v", code, sentenceOf(a, code), w.clocks(w.began), w.clocks(w.over))
 		}
@@ -408,6 +417,32 @@ func (w *truth) look(all bool) error {
 		err = wrong("%s", diff)
 	}
 	return err
+}
+
+// pushed are the lines about deliveries that are waited for.
+var pushed = []string{"secret-missing", "secret-wrong", "deaf", "late", "unsubscribed", "subscriptions-unknown"}
+
+// stale is what a copy in pull mode that is in step does not show though it was
+// looked for long ago, "" for nothing.
+func (w *truth) stale(a *status.Account) (string, error) {
+	s, quiet := a.Shops[0].Sync, w.quietSince()
+	if !w.pull || s == nil || !s.InStep || quiet.IsZero() || w.lasts("index lag") || w.lasts("broken filter") {
+		return "", nil
+	}
+	since := quiet
+	for _, name := range []string{"edit", "other mode", "crash", "throttle", "ahead", "queue full", "broken filter"} {
+		if at := w.over[name]; at.After(since) {
+			since = at
+		}
+	}
+	if at := w.over["index lag"]; within(at, 2*time.Hour, a.Now) || a.Now.Sub(since) < 2*s.Looking.Every+moments {
+		return "", nil // the next comparison finds what the search has lost
+	}
+	diff, err := w.untrue(a.Now)
+	if diff != "" {
+		diff = "looks go well, and " + diff
+	}
+	return diff, err
 }
 
 // explained reports whether something that was done is a cause of a line, and not
