@@ -79,9 +79,10 @@ const runsKept = 50 // newest runs of each shop that stay whatever their age
 
 // pruneRuns drops ended runs past their retention with their reports. The
 // newest runs of a shop stay, and so does the newest proof of each kind, which
-// is what the shop's staleness counts from.
+// is what the shop's staleness counts from. Those that brought changes are as many
+// as deliveries in pull mode, and are kept as long as these.
 func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
-	const old = `SELECT id FROM sync_runs r WHERE state <> 'running' AND started_at < ?2
+	const old = `SELECT id FROM sync_runs r WHERE state <> 'running' AND started_at < iif(kind = 'incremental', ?4, ?2)
 		AND id NOT IN (SELECT id FROM sync_runs n WHERE n.shop = r.shop ORDER BY id DESC LIMIT ?3)
 		AND NOT (proven_at > 0 AND id = (SELECT max(id) FROM sync_runs p WHERE p.shop = r.shop AND p.kind = r.kind AND p.proven_at > 0))`
 	total := 0
@@ -92,7 +93,8 @@ func (s *Store) pruneRuns(ctx context.Context, now time.Time) (int, error) {
 		`DELETE FROM drift WHERE id IN (SELECT id FROM drift WHERE run IN (` + old + `) LIMIT ?1)`,
 		`DELETE FROM sync_runs WHERE id IN (` + old + ` LIMIT ?1)`,
 	} {
-		n, err := s.prune(ctx, sql, int64(pruneBatch), now.Add(-s.opt.KeepChanges).UnixMilli(), int64(runsKept))
+		n, err := s.prune(ctx, sql, int64(pruneBatch), now.Add(-s.opt.KeepChanges).UnixMilli(), int64(runsKept),
+			now.Add(-s.opt.KeepDeliveries).UnixMilli())
 		if total += n; err != nil {
 			return total, err
 		}

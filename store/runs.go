@@ -105,6 +105,9 @@ func (s *Store) Runs(ctx context.Context, f RunFilter) ([]SyncRun, error) {
 	if f.Shop != "" {
 		where = `shop = ?1 AND `
 	}
+	if f.Kind != "" {
+		where += `kind = ?2 AND `
+	}
 	return query(ctx, s, scanRun, `
 		SELECT `+runColumns+` FROM sync_runs
 		WHERE `+where+`(?1 = '' OR shop = ?1) AND (?2 = '' OR kind = ?2) AND (?3 = 0 OR id < ?3)

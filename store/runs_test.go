@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +175,34 @@ func TestOldRunsGoAndTheNewestAndTheProofsStay(t *testing.T) {
 	}
 	if len(b.seenIDs(ids[6])) != 1 || len(b.seenIDs(ids[69])) != 0 || len(b.seenIDs(ids[0])) != 0 {
 		t.Error("what was seen does not go with the end of the run")
+	}
+}
+
+// TestCatchUpsAreKeptAsLongAsTheJournal holds that the many runs of pull mode go
+// before those that compare.
+func TestCatchUpsAreKeptAsLongAsTheJournal(t *testing.T) {
+	b := open(t)
+	const day = 24 * 60 * 60 * 1000
+	now := time.Now()
+	run := func(kind RunKind, days Millis) int64 {
+		return b.runRow(SyncRun{Shop: testShop, Kind: kind, State: RunDone, StartedAt: MillisOf(now) - days*day}).ID
+	}
+	_, compared, newer := run(RunIncremental, 8), run(RunReconcile, 8), run(RunIncremental, 6)
+	for range runsKept {
+		run(RunReconcile, 1)
+	}
+	if _, err := b.s.Prune(t.Context(), now); err != nil {
+		t.Fatal(err)
+	}
+	if got := b.runIDs(RunFilter{Shop: testShop, Limit: 200}); len(got) != runsKept+2 || !slices.Equal(got[runsKept:], []int64{newer, compared}) {
+		t.Errorf("left %v, want %d and %d to be the oldest", got, newer, compared)
+	}
+	plan, err := query(t.Context(), b.s, func(scan func(...any) error) (text string, err error) {
+		var skip any
+		return text, scan(&skip, &skip, &skip, &text)
+	}, `EXPLAIN QUERY PLAN SELECT id FROM sync_runs WHERE shop = ? AND kind = ? AND (?3 = 0 OR id < ?3) ORDER BY id DESC LIMIT 10`, testShop, "full", 0)
+	if err != nil || len(plan) != 1 || !strings.Contains(plan[0], "sync_runs_by_kind (shop=? AND kind=?") {
+		t.Errorf("%q, %v", plan, err)
 	}
 }
 
