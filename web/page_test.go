@@ -150,7 +150,7 @@ func TestAnEmptyServerSaysWhatToDo(t *testing.T) {
 	r := newRig(t, nil)
 	r.shops.list = nil
 	_, text := checkPage(t, r.admin(200, "GET", "/", ""))
-	for _, want := range []string{"No shop is connected yet.", "stockroom shop add NAME.myshopify.com --api-key CLIENT_ID", "None yet.", "Empty."} {
+	for _, want := range []string{"No shop is connected yet.", "stockroom shop add NAME.myshopify.com --api-key CLIENT_ID", "None: in pull mode Shopify sends nothing.", "Empty."} {
 		if !strings.Contains(text, want) {
 			t.Errorf("missing: %s", want)
 		}

@@ -63,7 +63,7 @@ func TestWorkThatWaitsIsSeenBehindThatOfAnotherShop(t *testing.T) {
 // TestAWantedFetchWithoutAJobIsNotInStep holds the time until the queue can take
 // what a commit asked for. It is the one state that is damped.
 func TestAWantedFetchWithoutAJobIsNotInStep(t *testing.T) {
-	p := newPlant(t, fakeshopify.Options{}, nil)
+	p := newPlant(t, fakeshopify.Options{}, map[string]string{"public-url": "https://stock.example"})
 	if err := p.store.Want(t.Context(), store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 7, Reason: "test"}); err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,7 @@ type lossRig struct {
 
 func newLossRig(t *testing.T) *lossRig {
 	t.Helper()
-	settings, err := config.Load(config.Sources{Flags: map[string]string{"data": filepath.Join(t.TempDir(), "data")}})
+	settings, err := config.Load(config.Sources{Flags: map[string]string{"data": filepath.Join(t.TempDir(), "data"), "public-url": "https://stock.example"}})
 	if err != nil {
 		t.Fatal(err)
 	}
