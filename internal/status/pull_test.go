@@ -73,8 +73,12 @@ func TestAFailedLookIsToldOnlyWhereTheShopCanBeAsked(t *testing.T) {
 		l := pulling(&f.Shops[0])
 		l.Failed, l.Words = noon, "no network"
 		change(&f.Shops[0])
-		if a := judge(Table(), f); len(a.Lines) != 1 || a.Head.Code != want {
+		a := judge(Table(), f)
+		if len(a.Lines) != 1 || a.Head.Code != want {
 			t.Errorf("%s: %+v", want, a.Lines)
+		}
+		if next := a.Head.Next.Text(f.Now); strings.Contains(next, "arrive") { // nothing does
+			t.Errorf("%s: %s", want, next)
 		}
 	}
 }

@@ -67,7 +67,7 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 	case state.PauseScope:
 		why, next = "the app lacks a permission", asked("Give the app the permission in the shop's admin.")
 	case state.PauseFrozen:
-		why, next = "Shopify has frozen the shop", asked("Product updates that arrive are stored.")
+		why, next = "Shopify has frozen the shop", asked(s.meanwhile("Product updates that arrive are stored."))
 	case state.PauseUninstalled:
 		why, next = "the app is not installed", asked("Install the app again, or remove the shop here with this command:")
 		command = "shop remove " + s.Shop
@@ -175,6 +175,15 @@ func callsHeld(_ *Facts, s *Shop) (Line, bool) {
 	return yes(say("Paused: calls to Shopify are held back by hand."), say("They go on when somebody lets them."))
 }
 
+// meanwhile says what becomes of changes while the shop can't be asked; otherwise is
+// what it says where deliveries come.
+func (s *Shop) meanwhile(otherwise string) string {
+	if s.pull() {
+		return "What changes there meanwhile is found when it can be asked again."
+	}
+	return otherwise
+}
+
 // unreachable names the newest call's own failure.
 func unreachable(f *Facts, s *Shop) (Line, bool) {
 	c := s.Calls
@@ -186,7 +195,7 @@ func unreachable(f *Facts, s *Shop) (Line, bool) {
 		why = "calls to it failed before Stockroom was started, and none was made since"
 	}
 	text := say("The shop can't be asked: " + why + ".")
-	next := say("Product updates that arrive are stored; what has to be read waits. ")
+	next := say(s.meanwhile("Product updates that arrive are stored; what has to be read waits."), " ")
 	switch {
 	case c.Open() && c.RetryAt.After(f.Now):
 		next = say(next, "Next try at ", clock(c.RetryAt), ", ", ahead(c.RetryAt), ".")
