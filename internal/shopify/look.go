@@ -61,6 +61,7 @@ func (c *Client) Look(ctx context.Context, name string, class limiter.Class, sin
 			look.Changed = append(look.Changed, list...)
 		}
 		if deleted.More() {
+			deleted.bytes = changed.bytes // of one answer
 			list, older, err := deletedOf(name, in.Deleted.Nodes, since)
 			in.Deleted.PageInfo.HasNextPage = in.Deleted.PageInfo.HasNextPage && !older
 			if err = errors.Join(err, turn(&deleted, name, "Look", largestPage, *in.Deleted)); err != nil {

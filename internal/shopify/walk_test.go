@@ -109,6 +109,13 @@ func TestEveryLoopOverPagesEndsWhateverTheShopSays(t *testing.T) {
 					if KindOf(err) != KindUnreadable || !strings.Contains(err.Error(), tt.words) {
 						t.Errorf("it ended with %v", err)
 					}
+					// The bytes of 5,000 entries are 36 MiB: 12 such pages, not the hundred that there can be.
+					if entries, pages := 0, 0; tt.name == "long cursors" {
+						_, text, _ := strings.Cut(err.Error(), "does not end: ")
+						if _, e := fmt.Sscanf(text, "%d entries on %d pages", &entries, &pages); e != nil || pages > 16 {
+							t.Errorf("it read %d pages, %v", pages, e)
+						}
+					}
 				})
 			})
 		}
