@@ -153,7 +153,7 @@ func (p plan) story(w *world) error {
 	if err := w.equal("after what came late"); err != nil {
 		return err
 	}
-	if p.Chaos.Loss > 0 && (!w.pull || w.kept) {
+	if p.Chaos.Loss > 0 && !w.pull {
 		return nil // the next comparison would have to find what is lost
 	}
 	for _, s := range p.After {

@@ -146,9 +146,10 @@ const tooMany = "more than 20,000 products changed since the last look"
 
 var errTooMany = errors.New(tooMany + "; the whole catalogue is compared instead")
 
-// differing are the ids of those that are not stored as listed, and of those that
-// were read in the very second of their last edit, so that another one could hide
-// behind it.
+// differing are the ids of those that are not stored as listed, and of those behind
+// whose last edit another one of its second can hide: they were read in that very
+// second or, in pull mode, where nobody sees to it that deliveries are whole, brought
+// by one.
 func (r *run) differing(ctx context.Context, listed []shopify.Listed) ([]int64, error) {
 	sel, err := r.selection(ctx)
 	if err != nil {
@@ -161,7 +162,7 @@ func (r *run) differing(ctx context.Context, listed []shopify.Listed) ([]int64, 
 		if err != nil {
 			return nil, err
 		}
-		read := have.passed != nil || have.row != nil && have.row.ReadAt != 0
+		read := have.passed != nil || have.row != nil && (have.row.ReadAt != 0 || r.s.o.Pull)
 		if sel.differs(l, have.row, have.passed) || read && !sel.leftOut(l.ID) && !settled(have.row, have.passed, skew) {
 			ids = append(ids, l.ID)
 		}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
 	"stockroom/internal/state"
@@ -278,6 +279,30 @@ func TestNoLookIsMadeWhileAPausedShopIsAsked(t *testing.T) {
 		r.check(r.state.SetPause(testShop, state.Pause{}))
 		if l := r.keeperOf(testShop).looking(time.Now(), false); l.wait(time.Now()) != 0 {
 			t.Errorf("%+v", l)
+		}
+	})
+}
+
+// TestALookReadsWhatOnlyADeliveryBrought holds that in pull mode, where deliveries may
+// come and nobody sees to it that all do, a lost edit can't hide behind a delivered one
+// of its second.
+func TestALookReadsWhatOnlyADeliveryBrought(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := lookRig(t, fakeshopify.Options{Seed: 3, Products: 20})
+		id := r.shop.IDs()[3]
+		time.Sleep(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
+		r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "delivered" })
+		c, err := catalog.Decode(catalog.ProductsUpdate, r.shop.Body(fakeshopify.TopicUpdate, id))
+		r.check(err)
+		_, err = r.store.Apply(t.Context(), store.Delivery{Shop: testShop, Topic: fakeshopify.TopicUpdate, ReceivedAt: time.Now()}, c)
+		r.check(err)
+		r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "lost" })
+		time.Sleep(30 * time.Second)
+		r.looked()
+		r.same()
+		time.Sleep(30 * time.Second)
+		if r.looked(); len(r.catchUps()) != 1 {
+			t.Errorf("read again: %+v", r.catchUps())
 		}
 	})
 }
