@@ -35,7 +35,7 @@ const (
 // asking are the lines of a shop that can't be asked, whatever the reason.
 func asking(more map[string]time.Duration) map[string]time.Duration {
 	all := map[string]time.Duration{
-		"reading": looked, "reads-fail": retried, "first-read": retried, "never-compared": retried, "owed": retried, "unproven": retried,
+		"reading": opened, "unlooked": opened, "reads-fail": retried, "first-read": retried, "never-compared": retried, "owed": retried, "unproven": retried,
 		"overdue": retried, "subscriptions-unknown": opened + looked, "unsubscribed": looked, "updates-wait": soon,
 	}
 	maps.Copy(all, more)
@@ -59,7 +59,8 @@ func pausing(slow time.Duration) map[string]time.Duration {
 
 var troubles = []trouble{
 	{name: "start", may: map[string]time.Duration{"first-read": moments, "never-compared": moments, "owed": moments, "subscriptions-unknown": moments, "unsubscribed": moments, "reading": moments}},
-	{name: "crash", may: map[string]time.Duration{"subscriptions-unknown": moments, "updates-wait": soon, "reading": moments, "owed": moments, "store-catalogue": soon}},
+	{name: "crash", may: map[string]time.Duration{"subscriptions-unknown": moments, "updates-wait": soon, "reading": moments, "owed": moments, "store-catalogue": soon,
+		"unlooked": moments}}, // points that were leased count as spent for a window
 	{name: "edit", may: map[string]time.Duration{"reading": moments, "updates-wait": soon}},
 	{name: "throttle", may: map[string]time.Duration{"reading": moments, "reads-fail": moments, "first-read": moments, "owed": moments, "never-compared": moments, "subscriptions-unknown": moments}},
 	{name: "dry run", may: map[string]time.Duration{"unproven": retried}},
