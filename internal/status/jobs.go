@@ -28,6 +28,7 @@ type Jobs struct {
 	Retry     time.Time
 
 	first, failed uint64 // the jobs that tell Waits and LastError
+	givenUp       int    // reads of products that ended as dead letters
 }
 
 // Queue is whether the retry queue takes jobs, and what it holds.
@@ -92,9 +93,12 @@ func (r *Reader) jobs(ctx context.Context, now time.Time) (map[string]Jobs, erro
 	wants, err := r.wishes.count(ctx, r.o.Store, now)
 	for _, w := range wants {
 		n := byShop[w.Shop]
-		n.Reads = max(n.Reads, w.Count)
-		n.ReadSince = earlier(n.ReadSince, time.UnixMilli(w.Oldest))
-		byShop[w.Shop] = n
+		// What ended as a dead letter is not being read; it is counted there.
+		if left := w.Count - n.givenUp; left > 0 {
+			n.Reads = max(n.Reads, left)
+			n.ReadSince = earlier(n.ReadSince, time.UnixMilli(w.Oldest))
+			byShop[w.Shop] = n
+		}
 	}
 	return byShop, errors.Join(append(errs, err)...)
 }
@@ -103,6 +107,9 @@ func (n *Jobs) add(g queue.Group, worked bool) {
 	n.Dead += g.Dead
 	todo := g.Waiting + g.Leased
 	n.Waiting += todo
+	if g.Kind == string(store.WantProduct) {
+		n.givenUp += g.Dead
+	}
 	switch {
 	case g.Kind == store.DeliveryJob:
 		n.Misfits += g.Invalid
