@@ -72,7 +72,7 @@ func TestShopAddAnswersWrongInputWithASentenceAndACode(t *testing.T) {
 		{"a wrong secret", sound, "shpss_ffff", []string{e2eShop, key, "--secret-file=-"}, 1, "Nothing was stored: Shopify does not accept the app's client secret"},
 		{"a wrong token", sound, token, []string{e2eShop, "--access-token-file=-"}, 1, "Nothing was stored: Shopify does not accept the access token"},
 		{"another shop", sound, "", []string{"wool", key, "--secret-file=" + good}, 1, "Shopify calls this shop " + e2eShop + ": connect it under that name."},
-		{"another organization", api(fakeshopify.APIOptions{NotPermitted: true}), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "make the app in the organization that the shop belongs to"},
+		{"another organization", api(fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent}), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "make the app in the organization that the shop belongs to"},
 		{"no right to products", api(fakeshopify.APIOptions{Scopes: []string{"read_locations"}}), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "read_products"},
 		{"no such shop", page(404, "404 Not Found"), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "there is no such shop at Shopify (404)"},
 		{"an unknown client id", page(400, "400 - Oauth error application_cannot_be_found"), "", []string{e2eShop, key, "--secret-file=" + good}, 1, "Shopify knows no app with this client id; copy the client id again"},

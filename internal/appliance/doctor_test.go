@@ -35,7 +35,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 		{"the scopes", fakeshopify.Options{}, nil, nil, "scopes", "ok", "granted", ""},
 		{"subscriptions", fakeshopify.Options{}, map[string]string{"public-url": "https://stock.example"}, nil, "subscriptions", "fail", "7 subscriptions are missing (products/create, products/update, products/delete, ", ""},
 		{"a wrong secret", fakeshopify.Options{RotationWindow: time.Nanosecond}, nil, func(p *plant) { p.shop.RotateSecret("x") }, "token", "fail", "does not accept", ""},
-		{"another organisation", fakeshopify.Options{API: fakeshopify.APIOptions{NotPermitted: true}}, nil, nil, "token", "fail", "cannot be performed", ""},
+		{"another organisation", fakeshopify.Options{API: fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent}}, nil, nil, "token", "fail", "cannot be performed", ""},
 		{"an app that is gone", fakeshopify.Options{}, nil, func(p *plant) { p.shop.Uninstall() }, "token", "fail", "not installed", ""},
 		{"missing scopes", fakeshopify.Options{API: fakeshopify.APIOptions{Scopes: []string{"read_products"}}}, nil, nil, "scopes", "fail", "read_inventory (stock and weights can't be read), read_locations (", ""},
 		{"a version that ended", fakeshopify.Options{}, map[string]string{"api-version": "2024-01"}, nil, "version", "fail", "does not serve", ""},

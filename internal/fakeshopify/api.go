@@ -26,6 +26,17 @@ var (
 type APIOptions struct {
 	// Plan sizes the bucket. Zero: Standard.
 	Plan Plan
+	// Grant is how the app comes to its token.
+	Grant Grant
+	// Redirects are the addresses that the app's released version sends owners
+	// back to, byte for byte. Nil: http://localhost:3456/callback.
+	Redirects []string
+	// AppURL is the app's address in its released version: Redirects need its
+	// host and port. Empty: as they have it.
+	AppURL string
+	// RefuseInJSON lets the endpoints of OAuth refuse with JSON, as RFC 6749 has
+	// it, in place of Shopify's pages.
+	RefuseInJSON bool
 	// Tokens are access tokens that never expire. Nil: none.
 	Tokens []string
 	// TokenLife is how long a token of the client credentials grant lives.
@@ -34,9 +45,6 @@ type APIOptions struct {
 	// Scopes are granted to the app. Nil: read_products, read_inventory and
 	// read_locations.
 	Scopes []string
-	// NotPermitted makes the token endpoint answer shop_not_permitted: app and
-	// shop belong to different organisations.
-	NotPermitted bool
 	// NoThrottleStatus leaves throttleStatus out of the answers, as some plans
 	// do.
 	NoThrottleStatus bool
@@ -66,6 +74,9 @@ func (o *APIOptions) defaults() {
 	if o.TokenLife <= 0 {
 		o.TokenLife = 24 * time.Hour
 	}
+	if o.Redirects == nil {
+		o.Redirects = []string{"http://localhost:3456/callback"}
+	}
 	if o.Scopes == nil {
 		o.Scopes = []string{"read_products", "read_inventory", "read_locations"}
 	}
@@ -82,6 +93,8 @@ type apiState struct {
 	scopes      []string
 	bucket      bucket
 	tokens      map[string]time.Time // to the end of their life; zero: none
+	offline     string               // token of a consent; empty: none yet
+	codes       map[string]consentCode
 	faults      []Fault
 	stats       APIStats
 	calls       []APICall // ring of keep
@@ -112,6 +125,7 @@ func (a *apiState) init(o *Options) {
 	a.scopes = o.API.Scopes
 	a.bucket = bucket{level: a.plan.Maximum, at: now}
 	a.tokens = make(map[string]time.Time)
+	a.codes = make(map[string]consentCode)
 	for _, t := range o.API.Tokens {
 		a.tokens[t] = time.Time{}
 	}
@@ -166,6 +180,7 @@ func (s *Shop) Uninstall() {
 	s.api.uninstalled = true
 	s.subs = nil
 	clear(s.api.tokens)
+	clear(s.api.codes)
 }
 
 // Reinstall takes the app in again, without subscriptions.

@@ -18,8 +18,10 @@
 // [Shop.Drain], [Shop.DeliverDue] and [Shop.DrainAll] one after the other, for
 // tests. [Shop.Handler] serves the Admin API: GraphQL checked and executed
 // against schema.graphql, a subset of Shopify's own made by gen; costs and the
-// bucket of points; tokens; bulk operations and their results. [Transport]
-// calls a handler without a socket, so all of it works in a synctest bubble.
+// bucket of points; tokens and the page of consent, by APIOptions.Grant; bulk
+// operations and their results. [Shop.Consent] does what the shop's owner does
+// on that page. [Transport] calls a handler without a socket, so all of it works
+// in a synctest bubble.
 //
 // # What goes wrong
 //

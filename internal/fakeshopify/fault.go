@@ -1,6 +1,7 @@
 package fakeshopify
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -155,15 +156,7 @@ func serveFault(w http.ResponseWriter, r *http.Request, f *Fault, request string
 	case FaultInactive:
 		answerTree(w, members{{"errors", []any{(&gqlError{message: "Shop is inactive", code: "SHOP_INACTIVE"}).tree()}}})
 	case FaultHTML:
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		if f.Status != 0 {
-			w.WriteHeader(f.Status)
-		}
-		title := f.Title
-		if title == "" {
-			title = "Something went wrong"
-		}
-		_, _ = w.Write([]byte("<!DOCTYPE html><html><head><title>" + title + "</title></head><body><h1>" + title + "</h1></body></html>"))
+		page(w, cmp.Or(f.Status, http.StatusOK), cmp.Or(f.Title, "Something went wrong"), "")
 	case FaultWrongTypes:
 		answerJSON(w, http.StatusOK, []byte(`{"data":[1,2,3],"extensions":"none","errors":{"unexpected":true}}`))
 	case FaultOversize:

@@ -20,6 +20,8 @@ import (
 // Handler serves the shop's Admin API:
 //
 //	POST /admin/api/{version}/graphql.json
+//	GET  /admin/oauth/authorize       the page of consent
+//	POST /admin/oauth/authorize       its button
 //	POST /admin/oauth/access_token
 //	GET  /admin/oauth/access_scopes.json
 //	GET  /bulk/{id}/{file}            results of bulk operations
@@ -27,6 +29,8 @@ func (s *Shop) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /admin/api/{version}/graphql.json", s.serveGraphQL)
 	mux.HandleFunc("POST /admin/api/graphql.json", s.serveGraphQL)
+	mux.HandleFunc("GET /admin/oauth/authorize", s.serveAuthorize)
+	mux.HandleFunc("POST /admin/oauth/authorize", s.serveAuthorize)
 	mux.HandleFunc("POST /admin/oauth/access_token", s.serveToken)
 	mux.HandleFunc("GET /admin/oauth/access_scopes.json", s.serveScopes)
 	mux.HandleFunc("GET /bulk/{id}/{file}", s.serveBulk)

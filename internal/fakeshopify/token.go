@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// serveToken is the client credentials grant.
+// serveToken gives tokens for client id and secret, or for the code of a consent.
 func (s *Shop) serveToken(w http.ResponseWriter, r *http.Request) {
 	now := s.opt.Now()
 	request := s.requestID(now)
@@ -26,34 +26,42 @@ func (s *Shop) serveToken(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	in := tokenRequest(r)
-	refuse := func(code, text string) {
-		t := &jsonText{}
-		t.tree(members{{"error", code}, {"error_description", text}})
-		answerJSON(w, http.StatusBadRequest, t.b)
-	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	answer, refusal := s.grant(in, now)
+	s.mu.Unlock()
+	if refusal != "" {
+		s.refuse(w, refusal)
+		return
+	}
+	answerTree(w, answer)
+}
+
+// grant gives an app a token, or says why not.
+func (s *Shop) grant(in url.Values, now time.Time) (answer members, refusal string) {
 	fresh := in.Get("client_secret") == s.secret
 	old := s.oldSecret != "" && in.Get("client_secret") == s.oldSecret && now.Before(s.rotatedAt.Add(s.opt.RotationWindow))
 	switch {
+	case !s.knows(in.Get("client_id")):
+		return nil, refuseApp
+	case !fresh && !old:
+		return nil, refuseSecret
+	case in.Has("code"):
+		return s.exchange(in, now)
 	case in.Get("grant_type") != "client_credentials":
-		refuse("unsupported_grant_type", "The grant type is not supported by this endpoint")
-	case !fresh && !old || s.opt.ClientID != "" && in.Get("client_id") != s.opt.ClientID || in.Get("client_id") == "":
-		refuse("invalid_client", "Client authentication failed")
-	case s.opt.API.NotPermitted:
-		refuse("shop_not_permitted", "Client credentials cannot be performed on this shop.")
+		return nil, refuseGrant
+	case s.opt.API.Grant != GrantCredentials:
+		return nil, refusePermission
 	case s.api.uninstalled:
-		refuse("app_not_installed", "The application is not installed on this shop.")
-	default:
-		token := "shpat_" + strings.ReplaceAll(uuid(s.api.rand), "-", "")
-		life := s.opt.API.TokenLife
-		s.api.tokens[token] = now.Add(life)
-		s.api.stats.TokenGrants++
-		t := &jsonText{}
-		t.tree(members{{"access_token", token}, {"scope", strings.Join(s.api.scopes, ",")}, {"expires_in", max(int(life/time.Second)-1, 1)}})
-		answerJSON(w, http.StatusOK, t.b)
+		return nil, refuseInstall
 	}
+	token, life := s.newToken(), s.opt.API.TokenLife
+	s.api.tokens[token] = now.Add(life)
+	s.api.stats.TokenGrants++
+	return members{{"access_token", token}, {"scope", strings.Join(s.api.scopes, ",")},
+		{"expires_in", max(int(life/time.Second)-1, 1)}}, ""
 }
+
+func (s *Shop) newToken() string { return "shpat_" + strings.ReplaceAll(uuid(s.api.rand), "-", "") }
 
 // tokenRequest reads a form or a JSON object of strings.
 func tokenRequest(r *http.Request) url.Values {
@@ -90,8 +98,8 @@ func (s *Shop) ExpireTokens() {
 	}
 }
 
-// SetTokens replaces the tokens that never expire, as a merchant does who makes
-// a new one and revokes the old.
+// SetTokens replaces the tokens that never expire, that of a consent too, as a
+// merchant does who makes a new one and revokes the old. Without any it only revokes.
 func (s *Shop) SetTokens(tokens ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 
 func TestTheTokenEndpointGrantsAndTokensExpire(t *testing.T) {
 	at := epoch
-	s := New(Options{Secret: "hush", ClientID: "key", Now: func() time.Time { return at }, API: APIOptions{TokenLife: time.Hour}})
+	s := New(Options{Secret: "hush", ClientID: "key", Now: func() time.Time { return at },
+		API: APIOptions{TokenLife: time.Hour, RefuseInJSON: true}})
 	grant := func(secret string) (int, map[string]any) {
 		status, _, text := post(t, s, "/admin/oauth/access_token", "", fmt.Sprintf(`{"client_id":"key","client_secret":%q,"grant_type":"client_credentials"}`, secret))
 		var m map[string]any
@@ -51,7 +52,7 @@ func TestTheTokenEndpointGrantsAndTokensExpire(t *testing.T) {
 	if a, m := grant("new"); a != 200 || use(m["access_token"].(string)) != 200 {
 		t.Error("the new secret is refused")
 	}
-	s.opt.API.NotPermitted = true
+	s.opt.API.Grant = GrantConsent
 	if a, m := grant("new"); a != 400 || m["error"] != "shop_not_permitted" {
 		t.Errorf("%d %v", a, m)
 	}

@@ -140,8 +140,10 @@ func TestCredentialsThatShopifyRefusesSayWhich(t *testing.T) {
 		words string
 		asked int // calls of the API
 	}{
-		{"a wrong secret", fakeshopify.APIOptions{}, func(r *rig) { r.creds.setSecret("wrong") }, KindToken, "Client authentication failed", 0},
-		{"another organisation's app", fakeshopify.APIOptions{NotPermitted: true}, func(*rig) {}, KindToken, "cannot be performed", 0},
+		{"a wrong secret", fakeshopify.APIOptions{}, func(r *rig) { r.creds.setSecret("wrong") }, KindToken, "does not accept the app's client secret", 0},
+		{"another organisation's app", fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent}, func(*rig) {}, KindToken, "cannot be performed", 0},
+		{"another organisation's app, in JSON", fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent, RefuseInJSON: true}, func(*rig) {},
+			KindToken, "cannot be performed", 0},
 		{"an app that was removed", fakeshopify.APIOptions{}, func(r *rig) { r.shop.Uninstall() }, KindUninstalled, "not installed", 0},
 		{"no credentials", fakeshopify.APIOptions{}, func(r *rig) { r.creds.app = App{} }, KindToken, "client id and client secret are missing", 0},
 		{"a static token that was revoked", fakeshopify.APIOptions{Tokens: []string{"a"}}, func(r *rig) { r.creds.app = App{AccessToken: config.NewSecret("b")} }, KindToken, "Invalid API key", 1},
