@@ -29,7 +29,7 @@ type APIOptions struct {
 	// Grant is how the app comes to its token.
 	Grant Grant
 	// Redirects are the addresses that the app's released version sends owners
-	// back to, byte for byte. Nil: http://localhost:3456/callback.
+	// back to, byte for byte. Nil: Redirect.
 	Redirects []string
 	// AppURL is the app's address in its released version: Redirects need its
 	// host and port. Empty: as they have it.
@@ -37,7 +37,8 @@ type APIOptions struct {
 	// RefuseInJSON lets the endpoints of OAuth refuse with JSON, as RFC 6749 has
 	// it, in place of Shopify's pages.
 	RefuseInJSON bool
-	// Tokens are access tokens that never expire. Nil: none.
+	// Tokens are access tokens that never expire. With GrantConsent the first is
+	// what a consent gives. Nil: none.
 	Tokens []string
 	// TokenLife is how long a token of the client credentials grant lives.
 	// Zero: 24 h.
@@ -75,7 +76,7 @@ func (o *APIOptions) defaults() {
 		o.TokenLife = 24 * time.Hour
 	}
 	if o.Redirects == nil {
-		o.Redirects = []string{"http://localhost:3456/callback"}
+		o.Redirects = []string{Redirect}
 	}
 	if o.Scopes == nil {
 		o.Scopes = []string{"read_products", "read_inventory", "read_locations"}
@@ -128,6 +129,9 @@ func (a *apiState) init(o *Options) {
 	a.codes = make(map[string]consentCode)
 	for _, t := range o.API.Tokens {
 		a.tokens[t] = time.Time{}
+	}
+	if o.API.Grant == GrantConsent && len(o.API.Tokens) > 0 {
+		a.offline = o.API.Tokens[0]
 	}
 	a.keep = o.API.KeepCalls
 	a.opened = now.AddDate(-2, 0, 0).Truncate(time.Second)

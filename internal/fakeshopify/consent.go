@@ -33,6 +33,9 @@ const (
 	GrantToken
 )
 
+// Redirect is where a new shop's app has the browser sent after a consent.
+const Redirect = "http://localhost:3456/callback"
+
 // codeLife is how long the code of a consent is good.
 const codeLife = time.Minute
 

@@ -20,7 +20,7 @@ func newConsentRig(o APIOptions) *consentRig {
 	return r
 }
 
-const callback = "http://localhost:3456/callback"
+const callback = Redirect
 
 func asking(clientID, redirect string) string {
 	return "https://my-shop.myshopify.com/admin/oauth/authorize?" +
@@ -120,7 +120,7 @@ func TestACodeIsGoodOnceAndForAMinute(t *testing.T) {
 }
 
 func TestATokenOfConsentEndsWithItsRevocationOrTheApp(t *testing.T) {
-	r := newConsentRig(APIOptions{Grant: GrantConsent})
+	r := newConsentRig(APIOptions{Grant: GrantConsent, Tokens: []string{"shpat_first"}})
 	token := func() any {
 		m, refusal := r.grantFor(t, "code="+r.consented(t).Get("code"))
 		if refusal != "" {
@@ -129,6 +129,9 @@ func TestATokenOfConsentEndsWithItsRevocationOrTheApp(t *testing.T) {
 		return m["access_token"]
 	}
 	first := token()
+	if first != "shpat_first" {
+		t.Errorf("the consent gives %v", first)
+	}
 	r.SetTokens()
 	if got := r.shopStatus(t, first); got != 401 {
 		t.Errorf("the revoked token gets %d", got)
@@ -136,6 +139,13 @@ func TestATokenOfConsentEndsWithItsRevocationOrTheApp(t *testing.T) {
 	second := token()
 	if second == first || r.shopStatus(t, second) != 200 {
 		t.Errorf("%v after %v", second, first)
+	}
+	r.SetScopes("read_inventory")
+	m, _ := r.grantFor(t, "code="+r.consented(t).Get("code"))
+	const listing = `{"query":"{products(first:1){nodes{id}}}"}`
+	_, _, text := post(t, r.Shop, "/admin/api/2026-10/graphql.json", second.(string), listing)
+	if m["scope"] != "read_inventory" || !strings.Contains(text, "ACCESS_DENIED") {
+		t.Errorf("%v, %s", m, text)
 	}
 	r.Subscribe(TopicUpdate, "https://r.example")
 	code := "code=" + r.consented(t).Get("code")
@@ -191,7 +201,7 @@ func TestTheEndpointsOfOAuthRefuseWithPages(t *testing.T) {
 			t.Errorf("%s: %s, %v", tt.name, at, err)
 		}
 	}
-	for _, o := range []APIOptions{{}, {AppURL: "http://localhost:3456"}, {Redirects: []string{"https://x.example/back"}}} {
+	for _, o := range []APIOptions{{}, {AppURL: "http://localhost:3456"}, {Redirects: []string{"https://x.example/b"}}} {
 		redirect := append(o.Redirects, callback)[0]
 		at, err := newConsentRig(o).Consent(asking("key", redirect))
 		if err != nil || !strings.HasPrefix(at, redirect+"?") {
