@@ -2,6 +2,7 @@ package fakeshopify
 
 import (
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/vektah/gqlparser/v2/ast"
@@ -174,7 +175,7 @@ func (s *Shop) SetScopes(scopes ...string) {
 	s.fire(at, TopicScopes, 0, body)
 }
 
-// Uninstall removes the app: app/uninstalled is fired, tokens and
+// Uninstall removes the app: app/uninstalled is fired, its tokens and
 // subscriptions are gone.
 func (s *Shop) Uninstall() {
 	s.mu.Lock()
@@ -182,7 +183,7 @@ func (s *Shop) Uninstall() {
 	at := s.begin(nil)
 	s.fire(at, TopicUninstalled, 0, s.uninstalledBody())
 	s.api.uninstalled = true
-	s.subs = nil
+	s.subs = slices.DeleteFunc(s.subs, func(x *Subscription) bool { return !x.Notification })
 	clear(s.api.tokens)
 	clear(s.api.codes)
 }

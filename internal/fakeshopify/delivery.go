@@ -22,7 +22,8 @@ type pendingDelivery struct {
 	webhookID, eventID   string
 	triggered            time.Time
 	subscription         int64
-	attempt              int // attempts made
+	notification         bool // made in the shop's admin
+	attempt              int  // attempts made
 	firstFailure         time.Time
 	due                  time.Time
 	seq                  uint64
@@ -51,11 +52,9 @@ func (q *deliveryQueue) Pop() any {
 
 // fire queues a delivery for each subscription of the topic.
 func (s *Shop) fire(at moment, topic string, product int64, body []byte) {
-	if s.api.uninstalled && topic != TopicUninstalled {
-		return
-	}
+	gone := s.api.uninstalled && topic != TopicUninstalled
 	for _, sub := range s.subs {
-		if sub.Topic == topic && sub.overHTTP() && s.wants(sub, product) {
+		if sub.Topic == topic && (sub.Notification || !gone) && sub.overHTTP() && s.wants(sub, product) {
 			s.fireTo(sub, at, topic, product, onlyFields(body, sub.IncludeFields))
 		}
 	}
@@ -65,7 +64,8 @@ func (s *Shop) fireTo(sub *Subscription, at moment, topic string, product int64,
 	c, r := s.opt.Chaos, s.chaosRand
 	now := s.opt.Now()
 	d := &pendingDelivery{topic: topic, address: sub.Address, name: sub.Name, version: sub.version, product: product, body: body,
-		webhookID: uuid(r), eventID: at.event, triggered: at.triggered, subscription: sub.ID, due: now}
+		webhookID: uuid(r), eventID: at.event, triggered: at.triggered, subscription: sub.ID,
+		notification: sub.Notification, due: now}
 	s.stats.Fired++
 	if chance(r, c.Loss) {
 		s.stats.Lost++
@@ -119,7 +119,10 @@ func (s *Shop) push(d *pendingDelivery) {
 
 // signingSecret is the one that Shopify signs with at now. During a rotation
 // it changes over gradually, as its servers learn the new one.
-func (s *Shop) signingSecret(now time.Time) string {
+func (s *Shop) signingSecret(d *pendingDelivery, now time.Time) string {
+	if d.notification {
+		return s.opt.NotificationSecret
+	}
 	window := s.opt.RotationWindow
 	if s.oldSecret == "" || !now.Before(s.rotatedAt.Add(window)) {
 		return s.secret
@@ -141,7 +144,7 @@ func (s *Shop) attempt(ctx context.Context, d *pendingDelivery) {
 	if d.attempt > 1 && s.opt.Chaos.RetryNewID {
 		d.webhookID = uuid(s.chaosRand)
 	}
-	header := s.headers(d, s.signingSecret(start))
+	header := s.headers(d, s.signingSecret(d, start))
 	s.stats.Attempts++
 	s.mu.Unlock()
 
@@ -183,7 +186,7 @@ func (s *Shop) backoff(n int) time.Duration {
 }
 
 func (s *Shop) countFailure(sub *Subscription, d *pendingDelivery, now time.Time) {
-	if sub == nil || sub.App {
+	if sub == nil || sub.unlisted() {
 		return
 	}
 	sub.failures++

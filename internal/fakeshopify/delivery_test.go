@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -241,6 +243,39 @@ func TestEachKindOfChaosHappensAboutAsOftenAsAsked(t *testing.T) {
 	}
 	if _, got := run(Chaos{Delay: 0.1, DelayMax: 5 * time.Second}); disorder(got) < 50 {
 		t.Errorf("%d of 1000 out of order", disorder(got))
+	}
+}
+
+func TestWhatTheAdminSubscribedIsTheShopsOwn(t *testing.T) {
+	rec := &receiver{}
+	s := apiShop(Options{Products: 1, Secret: "the app's", NotificationSecret: "the shop's", Target: "https://r.example",
+		Topics: []string{TopicUpdate}, Client: &http.Client{Transport: rec}, Now: fixed(epoch)})
+	s.SubscribeNotification(TopicUpdate, "https://r.example/own")
+	edit := func() (signed []string) {
+		rec.got = nil
+		s.UpdateProduct(s.IDs()[0], func(*Product) {})
+		if err := s.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, g := range rec.got {
+			for _, secret := range []string{"the app's", "the shop's"} {
+				if g.header.Get("X-Shopify-Hmac-Sha256") == Sign(secret, []byte(g.body)) {
+					signed = append(signed, secret)
+				}
+			}
+		}
+		return signed
+	}
+	if got := edit(); !slices.Equal(got, []string{"the app's", "the shop's"}) {
+		t.Errorf("signed with %q", got)
+	}
+	r := ask(t, s, `{webhookSubscriptions(first:5){nodes{topic}}}`, nil)
+	if strings.Count(string(r.Data), "PRODUCTS_UPDATE") != 1 {
+		t.Errorf("the API lists %s", r.Data)
+	}
+	s.Uninstall()
+	if got := edit(); !slices.Equal(got, []string{"the shop's"}) {
+		t.Errorf("without the app signed with %q", got)
 	}
 }
 

@@ -34,6 +34,9 @@ type Options struct {
 	// Secret is the app's client secret, which signs webhooks and is asked for
 	// by the token endpoint. Empty: a secret made from the seed.
 	Secret string
+	// NotificationSecret is the shop's own, which signs what is subscribed under
+	// Settings, Notifications. Empty: one made of the shop's name.
+	NotificationSecret string
 	// RotationWindow is how long after RotateSecret deliveries may still be
 	// signed with the old secret. Zero: one hour, as Shopify says.
 	RotationWindow time.Duration
@@ -91,6 +94,7 @@ type Options struct {
 func (o *Options) defaults() {
 	str(&o.Shop, "my-shop.myshopify.com")
 	str(&o.APIVersion, "2026-10")
+	str(&o.NotificationSecret, "notifications of "+o.Shop)
 	if o.MinVariants <= 0 {
 		o.MinVariants = 1
 	}

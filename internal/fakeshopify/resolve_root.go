@@ -185,7 +185,7 @@ func (e *exec) node(kind string, id int64) any {
 			}
 		}
 	case "WebhookSubscription":
-		if sub := s.subscription(id); sub != nil && !sub.App {
+		if sub := s.subscription(id); sub != nil && !sub.unlisted() {
 			return object{kind, sub}
 		}
 	case "BulkOperation":

@@ -37,7 +37,7 @@ func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
 	case "webhookSubscriptionUpdate", "eventBridgeWebhookSubscriptionUpdate", "pubSubWebhookSubscriptionUpdate":
 		kind, id, _ := splitGID(argString(f, "id"))
 		old := e.s.subscription(id)
-		if old == nil || old.App || kind != "WebhookSubscription" {
+		if old == nil || old.unlisted() || kind != "WebhookSubscription" {
 			return e.subscribed(f, nil, userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
 		}
 		next := *old
@@ -49,7 +49,8 @@ func (e *exec) mutation(f *fieldGroup) (any, *gqlError) {
 		return e.subscribed(f, old, nil), nil
 	case "webhookSubscriptionDelete":
 		kind, id, _ := splitGID(argString(f, "id"))
-		if sub := e.s.subscription(id); kind != "WebhookSubscription" || sub == nil || sub.App || !e.s.unsubscribe(id) {
+		sub := e.s.subscription(id)
+		if kind != "WebhookSubscription" || sub == nil || sub.unlisted() || !e.s.unsubscribe(id) {
 			return payload("WebhookSubscriptionDeletePayload", "deletedWebhookSubscriptionId", nil,
 				userErrors([]any{"id"}, "Webhook subscription does not exist")), nil
 		}
@@ -161,7 +162,8 @@ func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []a
 		return userErrors([]any{"webhookSubscription", "format"}, "Format 'xml' is invalid for this webhook topic. Allowed formats: json")
 	}
 	for _, x := range e.s.subs {
-		if x != old && !x.App && x.Topic == sub.Topic && x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
+		if x != old && !x.unlisted() && x.Topic == sub.Topic &&
+			x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
 			return userErrors(address, taken)
 		}
 	}
@@ -179,7 +181,7 @@ func (e *exec) subscriptionList(f *fieldGroup) []*Subscription {
 	}
 	var list []*Subscription
 	for _, x := range e.s.subs {
-		if x.App || len(topics) > 0 && !slices.Contains(topics, any(enumOf(x.Topic))) ||
+		if x.unlisted() || len(topics) > 0 && !slices.Contains(topics, any(enumOf(x.Topic))) ||
 			address != "" && x.Address != address ||
 			f.args["format"] != nil && f.args["format"] != x.Format {
 			continue

@@ -12,7 +12,11 @@ import (
 type Subscription struct {
 	// App marks one of the app's configuration file: the API does not list it
 	// and failures do not delete it. The others are the shop's own.
-	App                 bool
+	App bool
+	// Notification marks one made in the shop's admin under Settings,
+	// Notifications: it is nobody's app, so the API does not list it either and
+	// it outlives the app. Options.NotificationSecret signs what it sends.
+	Notification        bool
 	ID                  int64
 	Topic               string // products/update
 	Address             string
@@ -56,22 +60,34 @@ func defaultPath(topic string) string {
 }
 
 // Subscribe adds a subscription, duplicates included, and returns its id.
-func (s *Shop) Subscribe(topic, address string) int64 { return s.subscribe(topic, address, false) }
+func (s *Shop) Subscribe(topic, address string) int64 {
+	return s.subscribe(Subscription{Topic: topic, Address: address})
+}
 
 // SubscribeApp adds an app-specific subscription, as the app's configuration
 // file would, and returns its id. Beside a shop-specific one of the same topic
 // it doubles every delivery.
-func (s *Shop) SubscribeApp(topic, address string) int64 { return s.subscribe(topic, address, true) }
+func (s *Shop) SubscribeApp(topic, address string) int64 {
+	return s.subscribe(Subscription{Topic: topic, Address: address, App: true})
+}
 
-func (s *Shop) subscribe(topic, address string, app bool) int64 {
+// SubscribeNotification adds a subscription as the merchant does in the shop's
+// admin under Settings, Notifications, and returns its id.
+func (s *Shop) SubscribeNotification(topic, address string) int64 {
+	return s.subscribe(Subscription{Topic: topic, Address: address, Notification: true})
+}
+
+func (s *Shop) subscribe(sub Subscription) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.opt.Now().UTC()
-	sub := &Subscription{App: app, ID: s.idSource.next(idSubscription, false), Topic: topic, Address: address, Format: "JSON",
-		CreatedAt: now, UpdatedAt: now}
-	s.subs = append(s.subs, sub)
+	sub.ID, sub.Format, sub.CreatedAt, sub.UpdatedAt = s.idSource.next(idSubscription, false), "JSON", now, now
+	s.subs = append(s.subs, &sub)
 	return sub.ID
 }
+
+// unlisted reports whether the API knows nothing of it.
+func (x *Subscription) unlisted() bool { return x.App || x.Notification }
 
 // Resubscribe changes what a subscription asks for, as a person with API access
 // would. It reports whether there is such a one.
