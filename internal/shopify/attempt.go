@@ -19,7 +19,7 @@ import (
 func (c *Client) call(ctx context.Context, name string, class limiter.Class, op operation, out any) error {
 	err := c.try(ctx, name, class, op, out, config.Secret{})
 	var refused *refusedToken
-	if errors.As(err, &refused) && !refused.static {
+	if errors.As(err, &refused) && refused.granted {
 		c.dropToken(ctx, name, refused.token)
 		err = c.try(ctx, name, class, op, out, refused.token)
 	}
@@ -31,9 +31,8 @@ func (c *Client) call(ctx context.Context, name string, class limiter.Class, op 
 
 // refusedToken is a KindToken of the API itself, with the token it refused.
 type refusedToken struct {
-	err    *Error
-	token  config.Secret
-	static bool
+	err *Error
+	bearer
 }
 
 func (r *refusedToken) Error() string { return r.err.Error() }
@@ -66,17 +65,17 @@ func (c *Client) try(ctx context.Context, name string, class limiter.Class, op o
 
 // send uses a permit and a grant for one request, and ends both.
 func (c *Client) send(ctx context.Context, name string, op operation, out any, permit breaker.Permit, grant *limiter.Grant, refused config.Secret) error {
-	token, static, err := c.token(ctx, name, refused)
+	with, err := c.bearer(ctx, name, refused)
 	if err != nil {
 		grant.Settle(limiter.Answer{Actual: limiter.Unsent})
 		permit.Done(time.Now(), breaker.Ignored, 0)
 		return err
 	}
-	cost, res, err := c.post(ctx, name, op, out, token)
+	cost, res, err := c.post(ctx, name, op, out, with.token)
 	now := time.Now()
 	var e *Error
 	if errors.As(err, &e) && e.Kind == KindToken {
-		e.Granted = !static
+		e.Granted, e.Consented = with.granted, with.consented
 	}
 	c.contacted(name, now, err)
 	v := Judge(err)
@@ -104,7 +103,7 @@ func (c *Client) send(ctx context.Context, name string, op operation, out any, p
 	grant.Settle(answer)
 	permit.Done(now, v.Breaker, retryAfterOf(err))
 	if e != nil && e.Kind == KindToken {
-		return &refusedToken{e, token, static}
+		return &refusedToken{e, with}
 	}
 	if e != nil {
 		return e

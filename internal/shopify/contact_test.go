@@ -40,7 +40,7 @@ func TestTheVeryFirstCallSaysWhatFails(t *testing.T) {
 			KindUninstalled, "the app is not installed on the shop"},
 		{"another organization", fakeshopify.Fault{Kind: fakeshopify.FaultHTML, Status: 400,
 			Title: "400 - Oauth error shop_not_permitted: Client credentials cannot be performed on this shop.", Endpoint: "token"}, "",
-			KindToken, "different organizations: Client credentials cannot be performed on this shop; make the app"},
+			KindToken, "different organizations: Client credentials cannot be performed on this shop; let the shop's owner approve"},
 		{"402", fakeshopify.Fault{Status: 402}, "token", KindFrozen, "Shopify has frozen the shop (402)"},
 		{"423", fakeshopify.Fault{Status: 423}, "", KindFrozen, "Shopify has frozen the shop (423)"},
 		{"404", fakeshopify.Fault{Status: 404}, "token", KindRefused, "there is no such shop at Shopify (404)"},

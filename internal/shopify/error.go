@@ -81,6 +81,7 @@ type Error struct {
 	Moved      string // of KindMoved: the name that the shop has now
 	Cost       int    // of KindTooDear: what the query would cost
 	Granted    bool   // of KindToken: the token came from the client-credentials grant
+	Consented  bool   // of KindToken: the token is of the shop owner's consent
 	// Unsent: there was no connection, so it never reached the shop.
 	Unsent bool
 	// Behind is the failed call because of which this one was not sent, of
@@ -128,9 +129,10 @@ func (e *Error) Words() string {
 	if e.Behind != nil {
 		return e.Behind.Words()
 	}
-	s := e.words()
+	s, known := e.words(), e.refusal()
 	switch {
-	case e.Message == "", e.Message == e.Code && e.step() != "", e.Granted: // it says no more
+	case e.Message == "", e.Granted, e.Consented, known != nil && known.says != "": // it says no more
+	case e.Message == e.Code && e.step() != "" && (known != nil || e.Kind != KindToken):
 	case e.status() != "" && e.Message == http.StatusText(e.Status): // the number says as much
 	default:
 		s += ": " + e.Message
@@ -144,13 +146,57 @@ func (e *Error) Words() string {
 // addScope is how an app comes to a scope.
 const addScope = "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
 
-// tokenRefusals are what the token endpoint says of credentials by its code, and
-// what to do about it.
-var tokenRefusals = map[string]struct{ words, step string }{
-	"invalid_client":              {"Shopify does not accept the app's client secret", "copy the client secret" + fromDashboard},
-	"application_cannot_be_found": {"Shopify knows no app with this client id", "copy the client id" + fromDashboard},
-	"shop_not_permitted": {"Shopify gives this app no token for the shop, because they belong to different organizations",
-		"make the app in the organization that the shop belongs to"},
+// tokenRefusal is what Shopify says of credentials, or of a question to a shop's owner,
+// and what to do about it.
+type tokenRefusal struct {
+	code, says  string // its code, and where that is not enough a part of its text
+	words, step string
+}
+
+// Codes of tokenRefusals that have other names at Shopify, or none.
+const (
+	codeRefused = "invalid_grant" // RFC 6749's name for what Shopify calls invalid_request there
+	tokenEnds   = "token_ends"
+)
+
+var tokenRefusals = []tokenRefusal{
+	{"invalid_client", "", "Shopify does not accept the app's client secret", "copy the client secret" + fromDashboard},
+	{"application_cannot_be_found", "", "Shopify knows no app with this client id", "copy the client id" + fromDashboard},
+	{"shop_not_permitted", "", "Shopify gives this app no token for the shop, because they belong to " +
+		"different organizations", "let the shop's owner approve the app with stockroom shop connect SHOP, " +
+		"or make the app in the organization that the shop belongs to"},
+	{codeRefused, "", "Shopify does not take the code of its consent page, which is good once and for a short time",
+		"begin again with stockroom shop connect SHOP"},
+	{tokenEnds, "", "Shopify gives this app only tokens that end, as it does for public apps",
+		"choose custom distribution for the app in Shopify's Dev Dashboard, then begin again with stockroom " +
+			"shop connect SHOP"},
+	{"invalid_request", "redirect_uri is not whitelisted",
+		"the app's released version does not name the redirect URL " + RedirectURL,
+		"add exactly that in Shopify's Dev Dashboard, release that version, and open the address again"},
+	{"invalid_request", "matching hosts", "the app's App URL and its redirect URL are on different hosts",
+		"set the App URL to " + strings.TrimSuffix(RedirectURL, "/callback") + " in Shopify's Dev Dashboard, " +
+			"release that version, and open the address again"},
+}
+
+// refusal is what is known of a refusal by the token endpoint, nil for nothing.
+func (e *Error) refusal() *tokenRefusal {
+	for i, r := range tokenRefusals {
+		if r.code == e.Code && strings.Contains(e.Message, r.says) {
+			return &tokenRefusals[i]
+		}
+	}
+	return nil
+}
+
+// refused notes what Shopify says of a grant. One that is not known is shown as it is.
+func (e *Error) refused(code, message string) {
+	e.Code, e.Message = clip(code), clip(message)
+	switch {
+	case message == "":
+		e.Message = e.Code
+	case code != "" && e.Kind == KindToken && e.refusal() == nil:
+		e.Message = clip(code + ": " + message)
+	}
 }
 
 const fromDashboard = " again from the app's settings in Shopify's Dev Dashboard"
@@ -167,10 +213,19 @@ func (e *Error) step() string {
 		return ""
 	case e.Status == 0:
 		return "give them with stockroom shop add " + e.Shop + " --api-key CLIENT_ID"
+	case e.Consented:
+		return "connect the shop again with stockroom shop connect " + e.Shop
 	case e.Op != EndpointToken:
 		return "copy it again from the app's page in the shop's admin"
 	}
-	return cmp.Or(tokenRefusals[e.Code].step, "copy both"+fromDashboard)
+	if known := e.refusal(); known != nil {
+		return strings.ReplaceAll(known.step, "SHOP", e.Shop)
+	}
+	if e.Code != "" {
+		return "check the client id and the client secret in the app's settings in Shopify's Dev Dashboard, " +
+			"and that a version of the app is released and installed on the shop"
+	}
+	return "copy both" + fromDashboard
 }
 
 func (e *Error) words() string {
@@ -219,10 +274,19 @@ func (e *Error) tokenWords() string {
 		return "the app's client id and client secret are missing"
 	case e.Granted:
 		return "Shopify does not accept the access that it gave the app itself"
+	case e.Consented:
+		return "Shopify no longer accepts the access that the shop's owner gave, as after the app was uninstalled " +
+			"or its client secret replaced"
 	case e.Op != EndpointToken:
 		return "Shopify does not accept the access token"
 	}
-	return cmp.Or(tokenRefusals[e.Code].words, "Shopify does not accept the app's client id and secret")
+	if known := e.refusal(); known != nil {
+		return known.words
+	}
+	if e.Code != "" {
+		return "Shopify gives the app no access"
+	}
+	return "Shopify does not accept the app's client id and secret"
 }
 
 // KindOf returns the kind of an error of this package, 0 for any other.

@@ -25,7 +25,8 @@ func TestEachRefusalOfTheGrantSaysTheStepToTake(t *testing.T) {
 		{"app_not_installed", KindUninstalled, "the app is not installed on the shop; release a version of the app in Shopify's Dev Dashboard and install it on the shop"},
 		{"invalid_request", KindUninstalled, "the app is not installed on the shop; release a version of the app in Shopify's Dev Dashboard and install it on the shop"},
 		{"shop_not_permitted", KindToken, "Shopify gives this app no token for the shop, because they belong to different organizations: " +
-			"Client credentials cannot be performed on this shop; make the app in the organization that the shop belongs to"},
+			"Client credentials cannot be performed on this shop; let the shop's owner approve the app with stockroom shop connect my-shop.myshopify.com, or " +
+			"make the app in the organization that the shop belongs to"},
 	} {
 		t.Run(tt.page, func(t *testing.T) {
 			page, err := os.ReadFile(filepath.Join("testdata", "oauth", tt.page+".html"))

@@ -36,10 +36,11 @@ type Credentials interface {
 type App struct {
 	ClientID    string
 	Secret      config.Secret
-	AccessToken config.Secret // static; unset: tokens are asked for with the other two
+	AccessToken config.Secret // does not end; unset: tokens are asked for with the other two
+	Consented   bool          // AccessToken is of the shop owner's consent
 }
 
-// Token is an access token that Shopify gave for client id and secret.
+// Token is an access token that Shopify gave. One without ExpiresAt does not end.
 type Token struct {
 	Value      config.Secret
 	Scopes     []string
@@ -80,22 +81,35 @@ func renewBefore(t Token) time.Duration {
 // longestToken is how long a token of Shopify's is good at most; they last a day.
 const longestToken = 25 * time.Hour
 
-// token returns a token for a call. refused is one that Shopify has just
-// refused, unset for none. static says that it can't be renewed by asking.
-func (c *Client) token(ctx context.Context, name string, refused config.Secret) (value config.Secret, static bool, err error) {
+// bearer is what a call is made with.
+type bearer struct {
+	token     config.Secret
+	granted   bool // asked for with client id and secret, so that it can be renewed
+	consented bool
+}
+
+// bearer returns what a call is made with. refused is a token that Shopify has just
+// refused, unset for none.
+func (c *Client) bearer(ctx context.Context, name string, refused config.Secret) (bearer, error) {
 	app, err := c.o.Credentials.App(name)
 	if err != nil {
-		return config.Secret{}, false, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
+		return bearer{}, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
 	}
 	if app.AccessToken.IsSet() {
-		return app.AccessToken, true, nil
+		return bearer{token: app.AccessToken, consented: app.Consented}, nil
 	}
 	if app.ClientID == "" || !app.Secret.IsSet() {
-		return config.Secret{}, true, &Error{Kind: KindToken, Shop: name, Op: EndpointToken}
+		return bearer{}, &Error{Kind: KindToken, Shop: name, Op: EndpointToken}
 	}
+	token, err := c.granted(ctx, name, app, refused)
+	return bearer{token: token, granted: true}, err
+}
+
+// granted returns the token of the client-credentials grant, a new one where needed.
+func (c *Client) granted(ctx context.Context, name string, app App, refused config.Secret) (config.Secret, error) {
 	box := c.shop(name).token
 	if !box.lock(ctx) {
-		return config.Secret{}, false, cancelled(name, EndpointToken, ctx)
+		return config.Secret{}, cancelled(name, EndpointToken, ctx)
 	}
 	defer box.unlock()
 
@@ -111,20 +125,20 @@ func (c *Client) token(ctx context.Context, name string, refused config.Secret) 
 		ok = false
 	}
 	if ok && now.Before(have.ExpiresAt.Add(-renewBefore(have))) {
-		return have.Value, false, nil
+		return have.Value, nil
 	}
-	fresh, err := c.grant(ctx, name, app)
+	fresh, err := c.renewed(ctx, name, app)
 	if err != nil {
 		if ok && KindOf(err) != KindCancelled {
-			return have.Value, false, nil // good for a little longer
+			return have.Value, nil // good for a little longer
 		}
-		return config.Secret{}, false, err
+		return config.Secret{}, err
 	}
 	box.kept, box.keptFor = fresh, app
 	if err := c.o.Credentials.SetToken(name, fresh); err != nil {
 		c.log.Warn("what Shopify lets the app in with can't be kept over a restart", "shop", name, "error", err.Error())
 	}
-	return fresh.Value, false, nil
+	return fresh.Value, nil
 }
 
 // dropToken forgets a token that Shopify refused.
@@ -153,82 +167,91 @@ type tokenAnswer struct {
 	Description string `json:"error_description"`
 }
 
-// grant asks for a token with client id and secret
+// renewed asks for a token with client id and secret
 // (shopify.dev/docs/apps/build/authentication-authorization, client credentials).
-func (c *Client) grant(ctx context.Context, name string, app App) (Token, error) {
-	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointToken})
+func (c *Client) renewed(ctx context.Context, name string, app App) (Token, error) {
+	asked := time.Now()
+	in, err := c.grant(ctx, name, app, url.Values{"grant_type": {"client_credentials"}})
 	if err != nil {
-		return Token{}, c.openError(name, EndpointToken, err)
+		return Token{}, err
 	}
-	t, err := c.askToken(ctx, name, app)
-	c.contacted(name, time.Now(), err)
-	permit.Done(time.Now(), Judge(err).Breaker, retryAfterOf(err))
-	return t, err
+	if in.ExpiresIn <= 0 {
+		in.ExpiresIn = 3600
+	}
+	life := time.Duration(min(in.ExpiresIn, int64(longestToken/time.Second))) * time.Second
+	return Token{Value: config.NewSecret(in.AccessToken), Scopes: splitScopes(in.Scope), ObtainedAt: asked, ExpiresAt: asked.Add(life)}, nil
 }
 
-func (c *Client) askToken(ctx context.Context, name string, app App) (Token, error) {
-	asked := time.Now()
+// grant asks the token endpoint once, with form besides the app's id and secret.
+func (c *Client) grant(ctx context.Context, name string, app App, form url.Values) (tokenAnswer, error) {
+	permit, err := c.o.Breaker.Allow(time.Now(), breaker.Key{Shop: name, Class: EndpointToken})
+	if err != nil {
+		return tokenAnswer{}, c.openError(name, EndpointToken, err)
+	}
+	form.Set("client_id", app.ClientID)
+	form.Set("client_secret", app.Secret.Reveal())
+	in, err := c.askToken(ctx, name, form)
+	c.contacted(name, time.Now(), err)
+	permit.Done(time.Now(), Judge(err).Breaker, retryAfterOf(err))
+	return in, err
+}
+
+func (c *Client) askToken(ctx context.Context, name string, form url.Values) (in tokenAnswer, err error) {
 	try, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	form := url.Values{"grant_type": {"client_credentials"}, "client_id": {app.ClientID}, "client_secret": {app.Secret.Reveal()}}
 	req, err := http.NewRequestWithContext(try, http.MethodPost, c.o.BaseURL(name)+"/admin/oauth/access_token", strings.NewReader(form.Encode()))
 	if err != nil {
-		return Token{}, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
+		return in, &Error{Kind: KindLocal, Shop: name, Op: EndpointToken, Err: err}
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
 	res, body, err := c.exchange(ctx, req, name, EndpointToken, 1<<20)
 	if err != nil {
-		return Token{}, err
+		return in, err
 	}
 	e := &Error{Shop: name, Op: EndpointToken, Status: res.StatusCode, RequestID: res.Header.Get("X-Request-Id"), RetryAfter: parseRetryAfter(res.Header, time.Now())}
-	var in tokenAnswer
 	readable := json.Unmarshal(body, &in) == nil
 	if res.StatusCode == http.StatusOK {
 		if !readable || in.AccessToken == "" {
 			e.Kind, e.Message = KindUnreadable, "the token endpoint answered without a token"
-			return Token{}, e
+			return in, e
 		}
-		if in.ExpiresIn <= 0 {
-			in.ExpiresIn = 3600
-		}
-		return Token{
-			Value: config.NewSecret(in.AccessToken), Scopes: splitScopes(in.Scope), ObtainedAt: asked,
-			ExpiresAt: asked.Add(time.Duration(min(in.ExpiresIn, int64(longestToken/time.Second))) * time.Second),
-		}, nil
+		return in, nil
 	}
 	if res.StatusCode/100 == 3 {
 		redirected(e, res.Header.Get("Location"))
-		return Token{}, e
+		return in, e
 	}
-	if e.Code, e.Message = clip(in.Error), clip(in.Description); !readable {
-		e.Code, e.Message = oauthError(body)
-	}
-	if e.Message == "" {
-		e.Message = e.Code
+	code, message := in.Error, in.Description
+	if !readable {
+		code, message = oauthError(string(body))
 	}
 	e.Kind = kindOfStatus(res.StatusCode)
 	if res.StatusCode == http.StatusBadRequest || res.StatusCode == http.StatusForbidden {
 		// The words of RFC 6749 5.2 and Shopify's own.
 		e.Kind = KindToken
-		if e.Code == "app_not_installed" || e.Code == "invalid_request" { // of this grant it says the same
+		switch {
+		case code == "invalid_request" && form.Has("code"):
+			code = codeRefused
+		case code == "app_not_installed", code == "invalid_request": // without a code it says the same
 			e.Kind = KindUninstalled
 		}
 	}
+	e.refused(code, message)
 	setRetryAt(e, time.Now())
-	return Token{}, e
+	return in, e
 }
 
 // oauthTitle is the title of the page that refuses a grant, such as
 // "400 - Oauth error invalid_client" with a text behind a colon now and then.
 var oauthTitle = regexp.MustCompile(`(?is)<title>[^<]*oauth error ([a-z_]+)(?::\s*([^<]*))?</title>`)
 
-func oauthError(page []byte) (code, message string) {
-	found := oauthTitle.FindSubmatch(page)
+func oauthError(page string) (code, message string) {
+	found := oauthTitle.FindStringSubmatch(page)
 	if found == nil {
 		return "", ""
 	}
-	return clip(string(found[1])), clip(html.UnescapeString(string(found[2])))
+	return found[1], html.UnescapeString(found[2])
 }
 
 func splitScopes(s string) []string {
