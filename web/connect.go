@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode"
 
 	"github.com/julienschmidt/httprouter"
 
@@ -58,9 +57,12 @@ func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprou
 	f.Shop, f.APIKey, f.MerchantID, f.Unasked = r.PostForm.Get("shop"), r.PostForm.Get("api_key"), r.PostForm.Get("merchant_id"), r.PostForm.Get("unasked") != ""
 	f.Field, _ = wrong.More["field"].(string)
 	f.Problem = wrong.Detail
-	for _, typed := range []*string{&f.Shop, &f.APIKey} {
-		if secretLike(strings.TrimSpace(*typed)) {
-			*typed = "" // no page repeats a secret
+	if f.Field == "shop" && !strings.Contains(f.Problem, strings.ToLower(catalog.Pasted(f.Shop))) {
+		f.Shop = "" // a secret, which no page repeats, as no sentence does
+	}
+	for _, typed := range []*string{&f.Shop, &f.APIKey, &f.MerchantID} {
+		if catalog.HoldsSecret(*typed) {
+			*typed = ""
 		}
 	}
 	return s.showShops(w, r, wrong.Status, f)
@@ -118,19 +120,20 @@ func (c Connected) Words() []string {
 
 // connect connects a shop, or says why not; nothing is stored then.
 func (s *Server) connect(ctx context.Context, in AddShop) (*Found, error) {
-	if r := in.wrong(); r != nil {
-		return nil, r
+	if err := in.read(); err != nil {
+		return nil, err
 	}
 	found, err := s.o.Shops.Add(ctx, in)
 	if err != nil {
-		return nil, connectRefusal(err)
+		return nil, connectRefusal(err, in.doubts())
 	}
 	s.audit.Info("shop connected or changed", "shop", in.Shop, "asked", found != nil)
 	return found, nil
 }
 
-// connectRefusal says why a shop was not connected.
-func connectRefusal(err error) error {
+// connectRefusal says why a shop was not connected. doubts are what may be wrong
+// with credentials that Shopify refuses.
+func connectRefusal(err error, doubts []string) error {
 	var e *shopify.Error
 	var r *answer.Refusal
 	if !errors.As(err, &e) || !errors.As(outboundRefusal(e), &r) {
@@ -147,66 +150,10 @@ func connectRefusal(err error) error {
 		words = "Shopify calls this shop " + e.Moved + ": connect it under that name"
 	}
 	r.Detail = "Nothing was stored: " + strings.TrimSuffix(words, ".") + "."
+	if e.Kind == shopify.KindToken {
+		r.Detail = sentences(append([]string{r.Detail}, doubts...)...)
+	}
 	return r
-}
-
-// credentialNames are what a person copies out of Shopify, by name of the member.
-var credentialNames = map[string]string{
-	"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token",
-}
-
-func badCredential(field, detail string) *answer.Refusal {
-	return &answer.Refusal{
-		Status: http.StatusBadRequest, Title: "Not the right credentials", Code: answer.CodeCredentials, Detail: detail,
-		More: map[string]any{"field": field},
-	}
-}
-
-// MissingCredential refuses a connection without the one of that name.
-func MissingCredential(field string) *answer.Refusal {
-	return badCredential(field, "The app's "+credentialNames[field]+" is missing; it is in the app's settings in Shopify's Dev Dashboard.")
-}
-
-// wrong finds what was pasted into the wrong place, nil for nothing. What was
-// given is in no message.
-func (a AddShop) wrong() *answer.Refusal {
-	for _, c := range []struct{ field, value string }{
-		{"api_key", a.APIKey}, {"secret", a.Secret.Reveal()},
-		{"previous_secret", a.PreviousSecret.Reveal()}, {"access_token", a.AccessToken.Reveal()},
-	} {
-		name, given := "What was given as the "+credentialNames[c.field], strings.ToLower(c.value)
-		is := func(what, instead string) *answer.Refusal {
-			return badCredential(c.field, fmt.Sprintf("%s is %s. %sThe %s is in the app's settings in Shopify's Dev Dashboard.",
-				name, what, instead, credentialNames[c.field]))
-		}
-		switch {
-		case c.value == "":
-		case strings.IndexFunc(c.value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) >= 0:
-			return badCredential(c.field, name+" has a space or a line break in it; copy it again.")
-		case len(c.value) > 255:
-			return badCredential(c.field, name+" is too long for one; copy it again.")
-		case c.field != "access_token" && secretLike(given) && !strings.HasPrefix(given, clientSecret):
-			return is("an access token, as its beginning says", "Give it as the access token. ")
-		case c.field != "secret" && c.field != "previous_secret" && strings.HasPrefix(given, clientSecret):
-			return is("a client secret, as its beginning says", "Give it as the client secret. ")
-		case strings.Contains(given, "://"), strings.HasSuffix(given, ".myshopify.com"), strings.Contains(given, "@"):
-			return is("an address", "")
-		case c.field != "api_key" && c.value == a.APIKey:
-			return is("the client id", "")
-		case c.field == "access_token" && a.AccessToken.Equal(a.Secret):
-			return is("the client secret", "")
-		}
-	}
-	return nil
-}
-
-const clientSecret = "shpss_" // begins one; others of Shopify's begin alike
-
-// secretLike knows what Shopify gives out as client secret or access token.
-func secretLike(value string) bool {
-	value = strings.ToLower(value)
-	kind, _, ok := strings.Cut(value, "_")
-	return ok && len(kind) == len("shpat") && strings.HasPrefix(kind, "shp") || strings.HasPrefix(value, "atkn_")
 }
 
 // typedConnection reads a connection as it comes from a form.
@@ -217,9 +164,8 @@ func typedConnection(get func(name string) string) (AddShop, error) {
 			Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"},
 		}
 	}
-	clean := func(name string) string { return strings.TrimSpace(get(name)) }
 	return AddShop{
-		Shop: shop, MerchantID: clean("merchant_id"), APIKey: clean("api_key"), Secret: config.NewSecret(clean("secret")),
-		AccessToken: config.NewSecret(clean("access_token")), Check: get("unasked") == "",
+		Shop: shop, MerchantID: get("merchant_id"), APIKey: get("api_key"), Secret: config.NewSecret(get("secret")),
+		AccessToken: config.NewSecret(get("access_token")), Check: get("unasked") == "",
 	}, nil
 }

@@ -39,7 +39,7 @@ func TestTheFormSaysWhatIsWrongBesideTheField(t *testing.T) {
 		{"a token for the secret", "wool", "k", tokenTyped, "", nil, 400, "c-secret", "Give it as the access token."},
 		{"the client id for the secret", "wool", "samesame", "samesame", "", nil, 400, "c-secret", "is the client id"},
 		{"a secret for the token", "wool", "", "", secretTyped, nil, 400, "c-token", "What was given as the access token is a client secret"},
-		{"two words", "wool", "a key", secretTyped, "", nil, 400, "c-key", "has a space or a line break in it"},
+		{"two words", "wool", "a key", secretTyped, "", nil, 400, "c-key", "has a space in it, as an app's name has"},
 		{"no client id", "wool", "", secretTyped, "", MissingCredential("api_key"), 400, "c-key", "The app's client id is missing"},
 		{"no client secret", "wool", "k", "", "", MissingCredential("secret"), 400, "c-secret", "The app's client secret is missing"},
 		{"a wrong secret", "wool", "k", secretTyped, "", &shopify.Error{Kind: shopify.KindToken, Op: shopify.EndpointToken, Status: 400, Code: "invalid_client", Message: "invalid_client"},

@@ -21,7 +21,7 @@ func TestAShopIsReadInEveryFormInWhichAPersonHasIt(t *testing.T) {
 func TestWhatNamesNoShopSaysWhereTheNameStands(t *testing.T) {
 	for typed, want := range map[string]string{
 		"":                                      "the shop's name is missing",
-		" / ":                                   `" / " is not a shop's name`,
+		" / ":                                   `"/" is not a shop's name`,
 		"www.acme.com":                          `"www.acme.com" is not the name that Shopify gave the shop, which ends with .myshopify.com. Shopify's admin shows it under Settings, Domains`,
 		"https://acme.com/":                     "admin.shopify.com/store/NAME",
 		"acme.myshopify.com.evil.example":       "ends with .myshopify.com",
@@ -33,7 +33,7 @@ func TestWhatNamesNoShopSaysWhereTheNameStands(t *testing.T) {
 		"acme.myshopify.com:443":                "ends with .myshopify.com",
 		"https://a:b@acme.myshopify.com/":       "letters, digits and hyphens",
 		"w.acme.myshopify.com":                  "letters, digits and hyphens",
-		"https://partners.shopify.com/1/stores": "ends with .myshopify.com",
+		"https://partners.shopify.com/1/stores": "is an address of Shopify's Dev Dashboard, which shows apps",
 		"shpss_0123":                            "a secret or token of Shopify was given",
 		strings.Repeat("a", 300):                "letters, digits and hyphens",
 	} {
