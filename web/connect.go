@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,25 +16,6 @@ import (
 	"stockroom/internal/shopify"
 	"stockroom/internal/status"
 )
-
-// connectForm is the form that connects a shop, as it was sent. It holds no
-// secret: one that was wrong has to be given again.
-type connectForm struct {
-	Shop, APIKey, MerchantID string
-	Unasked                  bool
-	Field, Problem           string // what is wrong, and the field it is wrong in, "" for none of them
-	Command                  string // does the same on the command line
-	DataDir                  string
-}
-
-func (s *Server) emptyForm() *connectForm {
-	return &connectForm{Command: s.o.Command(config.ConnectWords("NAME.myshopify.com")), DataDir: s.o.DataDir}
-}
-
-// More reports whether the part of the form that few need has to be seen.
-func (f connectForm) More() bool {
-	return f.MerchantID != "" || f.Unasked || f.Field == "access_token"
-}
 
 // connectAction connects a shop, or shows the form again with what is wrong.
 func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
@@ -54,7 +36,9 @@ func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprou
 		return err
 	}
 	f := s.emptyForm()
-	f.Shop, f.APIKey, f.MerchantID, f.Unasked = r.PostForm.Get("shop"), r.PostForm.Get("api_key"), r.PostForm.Get("merchant_id"), r.PostForm.Get("unasked") != ""
+	typed := r.PostForm
+	f.Shop, f.APIKey, f.MerchantID, f.Unasked = typed.Get("shop"), typed.Get("api_key"), typed.Get("merchant_id"), typed.Get("unasked") != ""
+	f.Kind = cmp.Or(typed.Get("kind"), f.Kind)
 	f.Field, _ = wrong.More["field"].(string)
 	f.Problem = wrong.Detail
 	if f.Field == "shop" && !strings.Contains(f.Problem, strings.ToLower(catalog.Pasted(f.Shop))) {
@@ -164,8 +148,14 @@ func typedConnection(get func(name string) string) (AddShop, error) {
 			Status: http.StatusBadRequest, Title: "Not a shop's name", Detail: capital(err.Error()) + ".", More: map[string]any{"field": "shop"},
 		}
 	}
-	return AddShop{
+	in := AddShop{
 		Shop: shop, MerchantID: get("merchant_id"), APIKey: get("api_key"), Secret: config.NewSecret(get("secret")),
 		AccessToken: config.NewSecret(get("access_token")), Check: get("unasked") == "",
-	}, nil
+	}
+	if get("kind") == kindToken {
+		in.APIKey = "" // of a field that is not seen then
+	} else {
+		in.AccessToken = config.Secret{}
+	}
+	return in, nil
 }

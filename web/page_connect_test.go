@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,7 +53,11 @@ func TestTheFormSaysWhatIsWrongBesideTheField(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r.t, r.shops.fail = t, tt.fail
-			status, page, _ := r.send(url.Values{"shop": {tt.shop}, "api_key": {tt.key}, "secret": {tt.secret}, "access_token": {tt.token}, "merchant_id": {"m-9"}})
+			kind := "credentials"
+			if tt.field == "c-token" {
+				kind = "token"
+			}
+			status, page, _ := r.send(url.Values{"shop": {tt.shop}, "api_key": {tt.key}, "secret": {tt.secret}, "access_token": {tt.token}, "merchant_id": {"m-9"}, "kind": {kind}})
 			if len(r.shops.added) > 0 || status != tt.status {
 				t.Errorf("status %d, added %d", status, len(r.shops.added))
 			}
@@ -137,6 +142,47 @@ func TestTheFormIsThereWhereItIsNeededAndDoesNotReload(t *testing.T) {
 		w := serve(r.Server.Admin(), request("POST", "/shops", body, append(header, "Content-Type", "application/x-www-form-urlencoded")...))
 		if w.Code < 400 || len(r.shops.added) > 0 {
 			t.Errorf("%s: %d", name, w.Code)
+		}
+	}
+}
+
+func TestTheFormOffersThreeKindsAndWhatEachTakesAtShopify(t *testing.T) {
+	r := newRig(t, nil)
+	elements, text := checkPage(t, r.admin(200, "GET", "/shops?connect", ""))
+	for _, want := range []string{
+		"My own app: made in Shopify's Dev Dashboard, in the organization of the shop", "An app of another organization, such as a developer's",
+		"An older app with a fixed access token, made in the shop's admin before 2026",
+		"Release a version of it with the access scopes read_products, read_inventory and read_locations.",
+		"Its App URL is http://localhost:3456, and its redirect URL is http://localhost:3456/callback, letter by letter.",
+		"Under Distribution choose custom distribution and enter the shop's name.",
+		"stockroom shop connect NAME.myshopify.com --api-key CLIENT_ID", "stockroom shop add NAME.myshopify.com --access-token-file FILE",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not say %q:\n%s", want, text)
+		}
+	}
+	of := map[string]string{}
+	for _, e := range elements {
+		if e.attr["type"] == "radio" {
+			_, chosen := e.attr["checked"]
+			if of["kinds"] += " " + e.attr["value"]; chosen {
+				of["chosen"] += e.attr["value"]
+			}
+		}
+		if kinds, ok := strings.CutPrefix(e.attr["class"], "field of "); ok {
+			of["fields"] += kinds + ";"
+		}
+	}
+	want := map[string]string{"kinds": " credentials consent token", "chosen": "credentials", "fields": "credentials consent;token;"}
+	if !maps.Equal(of, want) {
+		t.Errorf("it has %v, want %v", of, want)
+	}
+	// What was typed for one kind is not taken for another.
+	for kind, want := range map[string]string{"credentials": "k|", "token": "|" + tokenTyped} {
+		r.shops.added = nil
+		r.send(url.Values{"kind": {kind}, "shop": {"wool-" + kind}, "api_key": {"k"}, "secret": {secretTyped}, "access_token": {tokenTyped}})
+		if len(r.shops.added) != 1 || r.shops.added[0].APIKey+"|"+r.shops.added[0].AccessToken.Reveal() != want {
+			t.Errorf("as %s it connects %+v", kind, r.shops.added)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func parse(t *testing.T, page string) (elements []element, text string) {
 func checkPage(t *testing.T, page string) (elements []element, text string) {
 	t.Helper()
 	elements, text = parse(t, page)
-	allowed := " html head meta title link script noscript nav body rect input label select option textarea fieldset legend table caption thead tbody tr th td em figure figcaption br del ins svg symbol circle path use a header p img main section h1 h2 h3 ul li div span b dl dt dd pre code details summary form button time footer "
+	allowed := " html head meta title link script noscript nav body rect input label select option textarea fieldset legend table caption thead tbody tr th td em figure figcaption br del ins svg symbol circle path use a header p img main section h1 h2 h3 ul ol li div span b dl dt dd pre code details summary form button time footer "
 	ids := map[string]bool{}
 	for _, e := range elements {
 		if !strings.Contains(allowed, " "+e.name+" ") {

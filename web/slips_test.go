@@ -79,6 +79,8 @@ var slipCases = []slipCase{
 	{field: "access_token", typed: "X-Shopify-Access-Token: shpat_" + hex32, says: "What was given as the access token has a name before it"},
 	{field: "access_token", typed: "atkn_" + hex32, says: "What was given as the access token is an app automation token"},
 	{field: "access_token", typed: hex32[1:] + "0", refused: "token", says: "What was given as the access token does not begin with shpat_; one of the Storefront API opens nothing here, it takes one of the Admin API."},
+
+	{field: "merchant_id", typed: "shpss_" + hex32, says: "What was given as your own name for the merchant is a secret of Shopify, and it would be stored with each product. Leave it empty, or give a name."},
 }
 
 func TestEachSlipIsUnderstoodOrSaidOnTheFormAndByTheAPI(t *testing.T) {
