@@ -131,6 +131,9 @@ func (a *Appliance) refreshDirectory() {
 		for i, secret := range a.state.Secrets(shop.Domain) {
 			w.Keys = append(w.Keys, webhook.Key{Secret: secret, Old: i > 0 && string(secret) == c.PreviousSecret.Reveal()})
 		}
+		if len(w.Keys) > 0 { // else its deliveries wait for a secret, none is refused for a wrong one
+			w.Keys = append(w.Keys, webhook.Key{Secret: []byte(a.opt.Settings.SigningSecret.Reveal())})
+		}
 		shops = append(shops, w)
 	}
 	for _, domain := range a.state.Removed() {

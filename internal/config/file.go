@@ -69,8 +69,8 @@ func unknownKey(key string, keys []string) error {
 	switch key {
 	case "config":
 		return errors.New("config: a settings file can't name another one")
-	case "admin-password":
-		return errors.New("admin-password: secrets have no place in the settings file, name a file with admin-password-file")
+	case "admin-password", "signing-secret":
+		return fmt.Errorf("%s: secrets have no place in the settings file, name a file with %[1]s-file", key)
 	}
 	// listen_addr and Listen are near misses too.
 	return noSetting(key, nearest(strings.ToLower(strings.ReplaceAll(key, "_", "-")), keys))

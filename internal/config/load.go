@@ -35,7 +35,8 @@ func Load(src Sources) (Settings, error) {
 	l.loadFile()
 	l.loadSettings()
 	l.checkEnvironment()
-	l.loadPassword()
+	l.loadFiled(adminPassword, "admin-password-file")
+	l.loadFiled(signingSecret, "signing-secret-file")
 	l.loadShop()
 	if len(l.errs) > 0 {
 		return Settings{}, errors.Join(l.errs...)
@@ -73,7 +74,7 @@ func newLoader(src Sources) *loader {
 		flags: src.Flags,
 		env:   env,
 		files: files{open: open, credentials: env["CREDENTIALS_DIRECTORY"]},
-		out:   Settings{origins: map[string]string{}},
+		out:   Settings{origins: map[string]string{}, fileErrs: map[string]error{}},
 	}
 }
 
@@ -188,29 +189,34 @@ func (l *loader) loadSettings() {
 	}
 }
 
-// loadPassword reads the admin password's file. A file that can't be used is
-// no error here but in Settings.CheckServe: a command that talks to a running
-// server may not see the server's secrets.
-func (l *loader) loadPassword() {
-	const password = "STOCKROOM_ADMIN_PASSWORD"
-	at := l.found("admin-password-file")
+// The secrets whose file is a setting with a flag.
+const (
+	adminPassword = envPrefix + "ADMIN_PASSWORD"
+	signingSecret = envPrefix + "SIGNING_SECRET"
+)
+
+// loadFiled reads the secret called name from the file that a setting names. A file
+// that can't be used is no error here but in Settings.CheckServe: a command that
+// talks to a running server may not see the server's secrets.
+func (l *loader) loadFiled(name, setting string) {
+	at := l.found(setting)
 	switch {
 	case at.text == "":
 		return
-	case l.env[password] != "":
-		l.fail("%s: %s is set as well, use one of them", at.label, password)
+	case l.env[name] != "":
+		l.fail("%s: %s is set as well, use one of them", at.label, name)
 		return
 	}
-	secret, path, err := l.files.secret(at.text, at.base)
+	value, path, err := l.files.secret(at.text, at.base)
 	if err == nil {
-		err = checkPassword(secret.Reveal())
+		row, _ := named(name)
+		err = row.read(&l.out, found{text: value.Reveal()})
 	}
 	if err != nil {
-		l.out.passwordErr = fmt.Errorf("%s: %w", at.label, err)
+		l.out.fileErrs[name] = fmt.Errorf("%s: %w", at.label, err)
 		return
 	}
-	l.out.AdminPassword = secret
-	l.out.origins[password] = "file " + path
+	l.out.origins[name] = "file " + path
 }
 
 // Flags are the settings that were given on a command line, as they were typed,

@@ -51,7 +51,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 	}
 	want := map[string]string{
 		"config": "", "data": absolute(t, "stockroom-data"), "listen": "127.0.0.1:8080", "admin-listen": "127.0.0.1:8081",
-		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "admin-host": "", "public-url": "", "webhooks": "auto", "poll-every": "30s", "trusted-proxies": "",
+		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "signing-secret-file": "", "STOCKROOM_SIGNING_SECRET": "", "admin-host": "", "public-url": "", "webhooks": "auto", "poll-every": "30s", "trusted-proxies": "",
 		"api-version": "2026-10", "api-base": "https://{shop}", "limit-points": "80", "limit-window": "60s", "limit-adaptive": "true",
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
 		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "space-warn": "1GiB,5%", "log-format": "auto",
@@ -72,7 +72,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testing.T) {
 	values := map[string][3]string{ // for flag, environment, file
 		"data": {"/flag", "/env", "/file"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
-		"admin-listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "admin-host": {"a", "b", "c"}, "admin-password-file": {"/pw", "/pw", "/pw"},
+		"admin-listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "admin-host": {"a", "b", "c"}, "admin-password-file": {"/pw", "/pw", "/pw"}, "signing-secret-file": {"/key", "/key", "/key"},
 		"public-url": {"https://a.test", "https://b.test", "https://c.test"}, "webhooks": {"off", "auto", "off"}, "poll-every": {"5s", "90s", "1h"}, "trusted-proxies": {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"},
 		"api-version": {"2026-01", "2026-04", "2026-07"}, "api-base": {"https://a.test", "https://b.test", "https://c.test"},
 		"limit-points": {"1", "2", "3"}, "limit-window": {"1s", "2s", "3s"}, "limit-adaptive": {"false", "true", "false"},
@@ -91,7 +91,7 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		}
 		flags := map[string]string{"config": "/etc/s.toml", row.Name: v[0]}
 		env := []string{row.Env + "=" + v[1]}
-		files := fstest.MapFS{"etc/s.toml": file(row.Name+" = \""+v[2]+"\"\n", 0o644), "pw": file("correct horse", 0o600)}
+		files := fstest.MapFS{"etc/s.toml": file(row.Name+" = \""+v[2]+"\"\n", 0o644), "pw": file("correct horse", 0o600), "key": file("5c1e", 0o600)}
 		for i, want := range []struct{ value, origin string }{
 			{v[0], "flag --" + row.Name}, {v[1], "environment " + row.Env}, {v[2], "file /etc/s.toml"}, {row.Default, "default"},
 		} {
@@ -216,6 +216,11 @@ func TestWrongSettingsAreNamedWithWhatToDo(t *testing.T) {
 		{"a short password is refused", e("STOCKROOM_ADMIN_PASSWORD=hunter2"), []string{"STOCKROOM_ADMIN_PASSWORD: ", "at least 8"}},
 		{"a password comes from one place", e("STOCKROOM_ADMIN_PASSWORD=hunter2hunter2", "STOCKROOM_ADMIN_PASSWORD_FILE=/pw"),
 			[]string{"STOCKROOM_ADMIN_PASSWORD_FILE: STOCKROOM_ADMIN_PASSWORD is set as well"}},
+		{"a signing secret has no place there either", toml("signing-secret = 'hunter2'"), []string{"signing-secret-file"}},
+		{"a signing secret is no flag", f("signing-secret", "hunter2"), []string{"--signing-secret: there is no such flag"}},
+		{"a signing secret comes from one place", sources(map[string]string{"signing-secret-file": "/key"}, []string{"STOCKROOM_SIGNING_SECRET=hunter2"}, nil),
+			[]string{"--signing-secret-file: STOCKROOM_SIGNING_SECRET is set as well"}},
+		{"a signing secret has no blanks", e("STOCKROOM_SIGNING_SECRET=hunter2 hunter2"), []string{"STOCKROOM_SIGNING_SECRET: it has a space"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.claim, func(t *testing.T) {
@@ -326,6 +331,8 @@ func TestServingBeyondThisMachineNeedsAPassword(t *testing.T) {
 		{"a world-readable file is refused on loopback too", map[string]string{"admin-password-file": "/open"}, false, "chmod o-rwx /open"},
 		{"a short password is refused", map[string]string{"admin-password-file": "/short"}, false, "at least 8"},
 		{"a missing file is refused", map[string]string{"admin-password-file": "/none"}, false, "can't open the secret file"},
+		{"a signing secret's file has to be private", map[string]string{"signing-secret-file": "/open"}, false, "--signing-secret-file: every user of this machine can open"},
+		{"a signing secret has no blanks", map[string]string{"signing-secret-file": "/pw"}, false, "--signing-secret-file: it has a space"},
 		{"one address for both is fine on loopback", map[string]string{"listen": "127.0.0.1:9", "admin-listen": "127.0.0.1:9"}, false, ""},
 		{"one address for both is refused elsewhere", map[string]string{"listen": ":9", "admin-listen": ":9", "admin-password-file": "/pw"}, false, "only on a loopback"},
 	}

@@ -38,9 +38,11 @@ func readers() map[string]reader {
 		"api-base":           readAPIBase,
 		"public-url":         readPublicURL,
 
-		"password": func(_ Setting, text string) (any, error) { return NewSecret(text), checkPassword(text) },
 		"word":     func(_ Setting, text string) (any, error) { return text, checkWord(text) },
-		"secret":   func(_ Setting, text string) (any, error) { return NewSecret(text), checkWord(text) },
+		"password": readSecret(checkPassword),
+		"secret":   readSecret(checkWord),
+
+		"filed secret": readSecret(checkWord), // its file is a setting of its own
 	}
 }
 
@@ -176,6 +178,10 @@ func checkPassword(text string) error {
 		return fmt.Errorf("the password has %d characters, use at least %d", n, minPassword)
 	}
 	return nil
+}
+
+func readSecret(check func(text string) error) reader {
+	return func(_ Setting, text string) (any, error) { return NewSecret(text), check(text) }
 }
 
 // checkWord refuses what was copied with more than the value.

@@ -44,6 +44,8 @@ type Settings struct {
 	AdminListen       string         `name:"admin-listen" type:"address" preset:"127.0.0.1:8081" help:"Status page, API and metrics. Any address but a loopback one needs a password. The same as --listen on loopback: one listener serves both."`
 	AdminPasswordFile string         `name:"admin-password-file" type:"text" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
 	AdminPassword     Secret         `kong:"-" env:"STOCKROOM_ADMIN_PASSWORD" type:"password" help:"The password of the status page itself, instead of a file."` // or that of the file
+	SigningSecretFile string         `name:"signing-secret-file" type:"text" unit:"path" help:"File that holds a further secret that signs webhooks of every connected shop: the one that Shopify's admin shows under Settings, Notifications, Webhooks. Read at the start."`
+	SigningSecret     Secret         `kong:"-" env:"STOCKROOM_SIGNING_SECRET" type:"filed secret" help:"The further secret of --signing-secret-file itself, instead of a file."` // or that of the file
 	AdminHosts        []string       `name:"admin-host" type:"names" help:"Further host names under which the status page may be opened."`
 	PublicURL         string         `name:"public-url" type:"public-url" unit:"URL" help:"Where Shopify reaches the public listener, https://... Without it Stockroom runs in pull mode."` // without a slash at its end
 	Webhooks          string         `name:"webhooks" type:"auto or off" preset:"auto" help:"auto: Shopify sends changes when there is a --public-url. off: pull mode, in which Stockroom looks for changes itself; subscriptions that it made before are removed."`
@@ -72,8 +74,8 @@ type Settings struct {
 	// Warnings are sentences for the log, about things that were ignored.
 	Warnings []string `kong:"-"`
 
-	origins     map[string]string // by name of the setting
-	passwordErr error             // why the password file can't be used
+	origins  map[string]string // by name of the setting
+	fileErrs map[string]error  // why a secret's file can't be used, by the variable that holds the secret itself
 }
 
 // EnvShop is the one shop that the environment can declare. It is never
@@ -118,12 +120,9 @@ func (s Settings) AdminOnLoopback() bool { return loopbackAddress(s.AdminListen)
 // passwordStored says whether a password was set earlier and is kept in the
 // data dir.
 func (s Settings) CheckServe(passwordStored bool) error {
-	var errs []error
-	if s.passwordErr != nil {
-		errs = append(errs, s.passwordErr)
-	}
+	errs := []error{s.fileErrs[adminPassword], s.fileErrs[signingSecret]}
 	if !s.AdminOnLoopback() {
-		if !s.AdminPassword.IsSet() && s.passwordErr == nil && !passwordStored {
+		if !s.AdminPassword.IsSet() && s.fileErrs[adminPassword] == nil && !passwordStored {
 			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: "+
 				"set one with stockroom password set or --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
 		}

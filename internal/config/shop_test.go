@@ -63,6 +63,19 @@ func TestAPlainNameOutsideTheCredentialsDirectoryIsRelative(t *testing.T) {
 	}
 }
 
+func TestASigningSecretIsReadFromItsFile(t *testing.T) {
+	files := fstest.MapFS{"etc/s.toml": file(`signing-secret-file = "key"`, 0o644), "etc/key": file(hidden+"\n", 0o600)}
+	for name, src := range map[string]config.Sources{
+		"flag": sources(map[string]string{"signing-secret-file": "/etc/key"}, nil, files), "variable": sources(nil, []string{"STOCKROOM_SIGNING_SECRET_FILE=/etc/key"}, files),
+		"settings file": sources(map[string]string{"config": "/etc/s.toml"}, nil, files), "the secret itself": sources(nil, []string{"STOCKROOM_SIGNING_SECRET=" + hidden}, nil),
+	} {
+		s := mustLoad(t, src)
+		if err := s.CheckServe(false); err != nil || s.SigningSecret.Reveal() != hidden || strings.Contains(fmt.Sprintf("%+v %#v %v", s, s, s.Describe()), hidden) {
+			t.Errorf("%s: it was not read, or is shown: %v", name, err)
+		}
+	}
+}
+
 func TestWrongShopsAreNamedWithWhatToDo(t *testing.T) {
 	files := fstest.MapFS{
 		"open": file(hidden, 0o644), "writable": file(hidden, 0o602), "empty": file("\n", 0o600), "large": file(strings.Repeat("x", 1<<17), 0o600), "spaced": file(hidden+" "+hidden, 0o600), "dir": &fstest.MapFile{Mode: fs.ModeDir | 0o700},
