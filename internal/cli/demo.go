@@ -38,7 +38,7 @@ func (c demoCommand) Run(e *env) (err error) {
 	if err != nil {
 		return withCode(config.ExitUsage, err)
 	}
-	flags := config.Flags{}
+	flags := config.Flags{"config": ""} // nor the file in the data dir
 	for _, name := range []string{"data", "log-format", "listen", "admin-listen", "webhooks", "poll-every"} {
 		if v, ok := e.flags[name]; ok {
 			flags[name] = v

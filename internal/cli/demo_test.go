@@ -1,12 +1,27 @@
 package cli
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"stockroom/internal/config"
 )
+
+// TestADemoReadsNoSettingsFile: not that in its data dir either, which may be a real shop's.
+func TestADemoReadsNoSettingsFile(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, config.FileName), []byte("nonsense"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, _, errs := said(t, "demo", "--data", dir, "--admin-listen", "192.0.2.1:1")
+	if code != config.ExitConfig || !strings.Contains(errs, "the page of a demo is open") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
 
 func TestTheLinesOfTheDemoCanBePasted(t *testing.T) {
 	var out strings.Builder

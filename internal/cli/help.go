@@ -38,7 +38,7 @@ func (e *env) helpSettings() error {
 		return e.print(entries)
 	}
 	var b strings.Builder
-	b.WriteString("A setting is a flag of every command, a variable, or a key in the file that --config names;\n" +
+	b.WriteString("A setting is a flag of every command, a variable, or a key in the settings file;\n" +
 		"the first of these that is there counts. stockroom config print shows what is in force.\n")
 	for _, s := range entries {
 		name := s.Env

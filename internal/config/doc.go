@@ -6,7 +6,8 @@
 // read them for everything else.
 //
 // A value is looked for in four places, the first one wins: the flag, the
-// environment variable, the settings file, the default. Secrets are never
+// environment variable, the settings file (that of --config, else stockroom.toml in
+// the data dir), the default. Secrets are never
 // flags and never in the settings file: they come from the environment or from
 // a file named there, and are held as [Secret], which prints as "[redacted]".
 //

@@ -11,6 +11,9 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
+// FileName is the settings file in the data dir, which counts where no other is named.
+const FileName = "stockroom.toml"
+
 // maxSettingsFile bounds the settings file, in bytes.
 const maxSettingsFile = 1 << 20
 

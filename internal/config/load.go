@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 )
@@ -82,21 +83,40 @@ func (l *loader) fail(format string, args ...any) {
 	l.errs = append(l.errs, fmt.Errorf(format, args...))
 }
 
-// loadFile reads the settings file when one is named.
+// loadFile reads the settings file that is named, or else the one in the data dir,
+// if there is one.
 func (l *loader) loadFile() {
-	name := l.found("config").text
-	if name == "" {
+	at, data := l.found("config"), l.found("data").text
+	own := at.origin == byDefault && data != ""
+	if own {
+		dir, err := filepath.Abs(data)
+		if err != nil {
+			return // it is said where the data dir is read
+		}
+		at.text = filepath.Join(dir, FileName)
+	}
+	if at.text == "" {
 		return
 	}
 	anyMode := func(fs.FileMode) error { return nil }
-	text, err := l.files.read("settings", name, anyMode, maxSettingsFile, "is it the right one?")
+	text, err := l.files.read("settings", at.text, anyMode, maxSettingsFile, "is it the right one?")
+	switch {
+	case own && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)):
+		return
+	case own && errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("%w; run this as the user that runs Stockroom (sudo -u USER), or name another data dir with --data", err)
+	}
 	if err != nil {
 		l.errs = append(l.errs, err)
 		return
 	}
-	l.fileName = name
+	l.fileName, l.out.ConfigFile = at.text, at.text
 	if l.file, err = parseFile(text); err != nil {
-		l.fail("%s: %w", name, err)
+		l.fail("%s: %w", at.text, err)
+	}
+	if _, moves := l.file["data"]; moves && own {
+		l.fail("%s: data: this file is read because it is in the data dir, so it can't name another one; "+
+			"take the line out, and name the data dir with --data or %s", at.text, envName("data"))
 	}
 }
 

@@ -84,8 +84,12 @@ A value is looked for in four places, the first one wins:
 
 1. the flag, ` + "`--listen 127.0.0.1:9000`" + `
 2. the environment, ` + "`STOCKROOM_LISTEN=127.0.0.1:9000`" + `: ` + "`STOCKROOM_`" + ` and the flag's name in upper case with ` + "`_` for `-`" + `. An empty variable counts as not set.
-3. the settings file named by ` + "`--config`" + `, TOML, ` + "`listen = \"127.0.0.1:9000\"`" + `: the keys are the flags' names without the dashes
+3. the settings file, TOML, ` + "`listen = \"127.0.0.1:9000\"`" + `: the keys are the flags' names without the dashes
 4. the default
+
+The settings file is the one that ` + "`--config`" + ` names. Without it every command reads
+` + "`stockroom.toml`" + ` in the data dir, if it is there; ` + "`stockroom init`" + ` writes it (mode 0600).
+That file can't move the data dir it is in: ` + "`data`" + ` in it is an error. ` + "`--config=`" + ` reads none.
 
 ` + "`stockroom config print`" + ` shows every value in force and where it came from.
 

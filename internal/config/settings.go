@@ -38,7 +38,7 @@ const (
 type Settings struct {
 	Program string `kong:"-"` // as it was called, "" for its name
 
-	ConfigFile        string         `name:"config" type:"text" unit:"path" help:"Settings file in TOML; its keys are the names of these flags."`
+	ConfigFile        string         `name:"config" type:"text" unit:"path" help:"Settings file in TOML; its keys are the names of these flags. Without it stockroom.toml in the data dir is read, if it is there."`
 	DataDir           string         `name:"data" type:"folder" unit:"path" preset:"./stockroom-data" group:"common" placeholder:"DIR" help:"Folder that holds everything Stockroom keeps."`
 	Listen            string         `name:"listen" type:"address" preset:"127.0.0.1:8080" help:"Public listener: webhooks and health only."`
 	AdminListen       string         `name:"admin-listen" type:"address" preset:"127.0.0.1:8081" help:"Status page, API and metrics. Any address but a loopback one needs a password. The same as --listen on loopback: one listener serves both."`

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"stockroom/internal/config"
 	"stockroom/internal/folder"
 )
 
@@ -200,7 +201,7 @@ func (d *Dir) refuseForeign() error {
 				return err
 			}
 			ours = true
-		case "lost+found", ballastFile:
+		case "lost+found", ballastFile, config.FileName:
 		default:
 			if !strings.HasPrefix(name, ".") {
 				foreign = name

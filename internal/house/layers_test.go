@@ -36,7 +36,7 @@ func layers() map[string]layer {
 		"bulk":        {level: 1, imports: []string{"folder"}},
 		"catalog":     {level: 0, tests: []string{"fakeshopify"}},
 		"config":      {level: 0},
-		"datadir":     {level: 1, imports: []string{"folder"}},
+		"datadir":     {level: 1, imports: []string{"config", "folder"}},
 		"docs":        {level: 0},              // example programs, which use what any other program may
 		"fakeshopify": {level: 0, tests: core}, // nothing of ours: a decoding mistake must not hide on both sides
 		"folder":      {level: 0},
