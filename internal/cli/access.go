@@ -111,7 +111,7 @@ func (e *env) newPassword(file string) (string, error) {
 		}
 		return typed[0], nil
 	case file == "" || file == "-":
-		line, err := e.line(4096)
+		line, err := e.line()
 		if err != nil {
 			return "", fmt.Errorf("read the password from standard input: %w", err)
 		}

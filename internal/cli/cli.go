@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -85,6 +86,9 @@ type env struct {
 	flags config.Flags
 	json  bool
 	model *kong.Application
+
+	input   *bufio.Reader // of standard input, once it is read
+	reading *reading      // a line of it that is not there yet
 }
 
 // codeError carries an exit code.

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
 	"path/filepath"
 	"reflect"
 	"runtime"
@@ -104,5 +105,25 @@ func TestAPersonWhoIsAskedCanStopTheCommand(t *testing.T) {
 			t.Errorf("%v: exit code %d, %q", args, code, talk.String())
 		}
 		_, _ = seen.WriteString("\n") // ends the read
+	}
+}
+
+// TestALineThatNobodyWaitedForIsTheNextOne: what comes from a browser may end the wait
+// for a line, and the next question must not share its answer with the reader left over.
+func TestALineThatNobodyWaitedForIsTheNextOne(t *testing.T) {
+	stdin, typed := io.Pipe()
+	e := &env{ctx: t.Context(), Process: Process{Stdin: stdin}}
+	left := e.nextLine()
+	if again := e.nextLine(); again != left {
+		t.Error("a second reader beside the first")
+	}
+	go func() { _, _ = io.WriteString(typed, "first\nsecond\n"+strings.Repeat("x", longestLine)+"\n") }()
+	for _, want := range []string{"first\n", "second\n"} {
+		if line, err := e.line(); line != want || err != nil {
+			t.Errorf("%q %v, want %q", line, err, want)
+		}
+	}
+	if _, err := e.line(); err == nil || err.Error() != "a line is longer than 4096 bytes" {
+		t.Error(err)
 	}
 }

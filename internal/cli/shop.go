@@ -158,7 +158,7 @@ func (c shopAddCommand) Run(e *env) error {
 func (e *env) secret(file, ask string) (string, error) {
 	switch {
 	case file == "-":
-		line, err := e.line(4096)
+		line, err := e.line()
 		if err != nil {
 			return "", fmt.Errorf("read the secret from standard input: %w", err)
 		}
