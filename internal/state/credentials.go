@@ -20,7 +20,10 @@ type Credentials struct {
 	// Further secrets verify webhooks too, by name, such as the shop's own one
 	// that signs notifications.
 	Further     map[string]config.Secret
-	AccessToken config.Secret // static; unset: tokens are asked for
+	AccessToken config.Secret // does not end; unset: tokens are asked for
+	// Consented is when the shop's owner let the app in, so that AccessToken is the app's;
+	// zero for a token that a person gave.
+	Consented time.Time
 }
 
 // NotificationSecret is the name in Credentials.Further of the shop's own
@@ -35,12 +38,13 @@ type credentialRecord struct {
 	ReplacedAt     time.Time         `json:"replaced_at,omitzero"`
 	Further        map[string]string `json:"further,omitempty"`
 	AccessToken    string            `json:"access_token,omitempty"`
+	Consented      time.Time         `json:"consented,omitzero"`
 }
 
 func (c Credentials) record() credentialRecord {
 	r := credentialRecord{
 		APIKey: c.APIKey, APISecret: c.APISecret.Reveal(), PreviousSecret: c.PreviousSecret.Reveal(),
-		ReplacedAt: millis(c.ReplacedAt), AccessToken: c.AccessToken.Reveal(),
+		ReplacedAt: millis(c.ReplacedAt), AccessToken: c.AccessToken.Reveal(), Consented: millis(c.Consented),
 	}
 	for name, secret := range c.Further {
 		if r.Further == nil {
@@ -54,7 +58,7 @@ func (c Credentials) record() credentialRecord {
 func (r credentialRecord) credentials() Credentials {
 	c := Credentials{
 		APIKey: r.APIKey, APISecret: config.NewSecret(r.APISecret), PreviousSecret: config.NewSecret(r.PreviousSecret),
-		ReplacedAt: r.ReplacedAt, AccessToken: config.NewSecret(r.AccessToken), Further: map[string]config.Secret{},
+		ReplacedAt: r.ReplacedAt, AccessToken: config.NewSecret(r.AccessToken), Consented: r.Consented, Further: map[string]config.Secret{},
 	}
 	for name, secret := range r.Further {
 		c.Further[name] = config.NewSecret(secret)

@@ -122,7 +122,7 @@ func (s *Store) RemoveShop(domain string, now time.Time) error {
 		r.RemovedAt = millis(now)
 		put(b, s.shops, domain, r)
 		if c, there := s.credentials.rows[domain]; there {
-			c.AccessToken = ""
+			c.AccessToken, c.Consented = "", time.Time{}
 			put(b, s.credentials, domain, c)
 		}
 		s.dropContents(b, domain)
