@@ -109,26 +109,29 @@ func (s *Server) connect(ctx context.Context, in AddShop) (*Found, error) {
 	}
 	found, err := s.o.Shops.Add(ctx, in)
 	if err != nil {
-		return nil, connectRefusal(err, in.doubts())
+		return nil, connectRefusal(err, "connect it without asking", in.doubts()...)
 	}
 	s.audit.Info("shop connected or changed", "shop", in.Shop, "asked", found != nil)
 	return found, nil
 }
 
-// connectRefusal says why a shop was not connected. doubts are what may be wrong
-// with credentials that Shopify refuses.
-func connectRefusal(err error, doubts []string) error {
+// connectRefusal says why a shop was not connected, and what can be done instead of
+// waiting. doubts are what may be wrong with credentials that Shopify refuses.
+func connectRefusal(err error, instead string, doubts ...string) error {
 	var e *shopify.Error
 	var r *answer.Refusal
+	if wrong := (*shopify.CallbackError)(nil); errors.As(err, &wrong) {
+		return callbackRefusal(wrong)
+	}
 	if !errors.As(err, &e) || !errors.As(outboundRefusal(e), &r) {
 		return err
 	}
 	words := e.Words()
 	switch r.Code {
 	case answer.CodeUnreachable:
-		words += ". Check the network and status.shopify.com, or connect it without asking"
+		words += ". Check the network and status.shopify.com, or " + instead
 	case answer.CodeNotNow:
-		words += ". Try again in a minute, or connect it without asking"
+		words += ". Try again in a minute, or " + instead
 	}
 	if e.Kind == shopify.KindMoved {
 		words = "Shopify calls this shop " + e.Moved + ": connect it under that name"

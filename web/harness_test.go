@@ -60,7 +60,7 @@ func (s *shops) Add(ctx context.Context, a AddShop) (*Found, error) {
 		return nil, err
 	}
 	s.added = append(s.added, a)
-	s.list = append(s.list, status.Connection{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet()})
+	s.list = append(s.list, status.Connection{Shop: a.Shop, MerchantID: a.MerchantID, State: "active", HasSecret: a.Secret.IsSet(), Access: status.ByCredentials})
 	var found *Found
 	if a.Check {
 		found = &Found{Name: "Wool & Sons", Products: 1234, Scopes: []string{"read_products"}, Missing: []MissingScope{{"read_inventory", "stock and weights can't be read"}}}
@@ -139,7 +139,7 @@ func newRig(t testing.TB, change func(*Options)) *rig {
 		}
 	})
 	r := &rig{t: t, store: db, queue: q, shops: &shops{store: db}, watch: watch, tel: telemetry.New(metrics.NewSet())}
-	r.shops.list = []status.Connection{{Shop: testShop, State: "active", HasSecret: true, AddedAt: time.Unix(1_790_000_000, 0)}}
+	r.shops.list = []status.Connection{{Shop: testShop, State: "active", HasSecret: true, Access: status.ByCredentials, AddedAt: time.Unix(1_790_000_000, 0)}}
 	if err := db.PutShop(t.Context(), store.Shop{Shop: testShop}); err != nil {
 		t.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func propertiesOf(s *openapi3.Schema) map[string]*openapi3.SchemaRef {
 
 func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 	r, syncs := newSyncRig(t, func(o *Options) {
-		o.Outbound = fakeOutbound{}
+		o.Outbound, o.Consents = fakeOutbound{}, &consented{}
 		o.Rejected = func() []webhook.Rejected {
 			return []webhook.Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
@@ -307,6 +307,10 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "PUT", "/api/v1/shops/{shop}", `{"merchant_id":"m","secret":"s"}`, "/api/v1/shops/wool.myshopify.com"},
 		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":"shpss_1"}`, "/api/v1/shops/wool.myshopify.com"},
 		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":7}`, "/api/v1/shops/wool.myshopify.com"},
+		{200, "GET", "/api/v1/shops/{shop}/consent", "", shop + "/consent"},
+		{201, "POST", "/api/v1/shops/{shop}/consent", `{"api_key":"id","secret":"s","scopes":["read_products"]}`, shop + "/consent"},
+		{200, "POST", "/api/v1/shops/{shop}/consent/callback", `{"address":"?x"}`, shop + "/consent/callback"},
+		{400, "POST", "/api/v1/shops/{shop}/consent/callback", `{"address":1}`, shop + "/consent/callback"},
 		{200, "GET", "/api/v1/shops/{shop}/selection", "", shop + "/selection"},
 		{200, "PUT", "/api/v1/shops/{shop}/selection", `{"mode":"rules","rules":[{"field":"tag","value":"linen"}]}`, shop + "/selection?dry_run=true"},
 		{409, "PUT", "/api/v1/shops/{shop}/selection", `{"mode":"include"}`, shop + "/selection"},

@@ -99,6 +99,8 @@ func tokenWords(v status.Connection) string {
 	switch {
 	case v.State != "active" && code == "token":
 		return "refused by Shopify"
+	case v.Access == status.ByConsent:
+		return "given by the shop's owner; it does not end"
 	case v.HasToken:
 		return "a fixed access token"
 	}

@@ -39,6 +39,8 @@ type Options struct {
 	Syncs Syncs
 	// Outbound decides about the calls to Shopify; nil: there are none.
 	Outbound Outbound
+	// Consents ask the owners of shops; nil: nobody does.
+	Consents Consents
 	// Rejected returns the newest refused deliveries, newest first; nil for none.
 	Rejected func() []webhook.Rejected
 	// SendSample sends a signed sample delivery over the public URL; nil
@@ -104,7 +106,7 @@ type AddShop struct {
 	APIKey         string
 	Secret         config.Secret // client secret, signs deliveries
 	PreviousSecret config.Secret // the one before a rotation
-	AccessToken    config.Secret // static token; unset for the client-credentials grant
+	AccessToken    config.Secret // one that does not end; unset for the client-credentials grant
 	Check          bool          // ask the shop before anything is stored
 }
 

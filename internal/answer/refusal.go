@@ -76,6 +76,7 @@ const (
 	CodeDeclared        = "declared-by-environment"
 	CodeNoPublicAddress = "no-public-address"
 	CodeCredentials     = "credentials" // one is missing, or is not what it was given as
+	CodeCallback        = "callback"    // an address that is not the answer of a shop's owner
 	CodeRefused         = "shopify-refused"
 	CodeUnreachable     = "shopify-unreachable"
 	CodeNotNow          = "not-now"

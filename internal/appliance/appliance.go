@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -48,6 +49,9 @@ type Options struct {
 	Stopping func(what string)
 	// Transport carries the calls to Shopify, for tests; nil the client's own.
 	Transport http.RoundTripper
+	// Callback listens where Shopify's consent page sends the browser to, for tests;
+	// nil: on this machine.
+	Callback func(address string) (net.Listener, error)
 	// StoreFault is handed to the catalogue, for tests.
 	StoreFault func(point string) error
 	// QueueFault is handed to the queue, for tests.
@@ -94,6 +98,7 @@ type Appliance struct {
 	elsewhere []string               // other data dirs that hold shops, of one that held none at the start
 	public    atomic.Pointer[string] // host:port of the public listener while it serves
 	trips     trips
+	consents  *consents
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -106,6 +111,10 @@ func Open(ctx context.Context, o Options) (*Appliance, error) {
 	}
 	a := &Appliance{opt: o, log: o.Logger, started: time.Now(), set: metrics.NewSet()}
 	a.lost, a.lose = context.WithCancelCause(context.Background())
+	if a.opt.Callback == nil {
+		a.opt.Callback = func(address string) (net.Listener, error) { return net.Listen("tcp", address) }
+	}
+	a.consents = newConsents(a)
 	a.telemetry = telemetry.New(metrics.NewSet()) // of its own, since /metrics/shopify serves it alone
 	if a.opt.Opening == nil {
 		a.opt.Opening = new(Opening)
@@ -221,6 +230,7 @@ func (a *Appliance) open(ctx context.Context) error {
 // moment, and SQLite would remove the log of whatever is at the path now.
 func (a *Appliance) Close() error {
 	var errs []error
+	a.consents.close()
 	if a.dir != nil {
 		known := a.lost.Err() != nil
 		if a.noteLost(a.dir.Folder().Check()); a.lost.Err() != nil {

@@ -119,12 +119,16 @@ func (a *Appliance) limiterRest(ctx context.Context) {
 // credentials lets the client see what state.db holds.
 type credentials struct{ state *state.Store }
 
+func appOf(c state.Credentials) shopify.App {
+	return shopify.App{ClientID: c.APIKey, Secret: c.APISecret, AccessToken: c.AccessToken, Consented: !c.Consented.IsZero()}
+}
+
 func (c credentials) App(shop string) (shopify.App, error) {
 	if _, ok := c.state.Shop(shop); !ok {
 		return shopify.App{}, shopify.ErrNoShop
 	}
 	have, _ := c.state.Credentials(shop)
-	return shopify.App{ClientID: have.APIKey, Secret: have.APISecret, AccessToken: have.AccessToken}, nil
+	return appOf(have), nil
 }
 
 func (c credentials) Token(shop string, now time.Time) (shopify.Token, bool) {

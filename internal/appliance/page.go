@@ -13,7 +13,7 @@ import (
 func (a *Appliance) webOptions() web.Options {
 	s := a.opt.Settings
 	o := web.Options{
-		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
+		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Consents: a.consents, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.syncer.Wanted,
 		Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge,

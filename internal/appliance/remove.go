@@ -36,6 +36,9 @@ func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Re
 		return out, &answer.Refusal{Status: http.StatusNotFound, Title: "No such shop", Code: answer.CodeUnknownShop, Detail: shop +
 			" is not connected; `" + a.command("shop list") + "` shows the shops that are."}
 	}
+	if !dry {
+		a.consents.forget(shop)
+	}
 	counts, err := a.store.CountShop(ctx, shop)
 	if err != nil && dry {
 		return out, err

@@ -158,10 +158,21 @@ func (s shops) List(context.Context) ([]status.Connection, error) {
 		list = append(list, status.Connection{
 			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), Words: shop.Pause.Words, NextTry: shop.Pause.NextProbe, Selection: sel,
 			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
-			HasToken: c.AccessToken.IsSet(), PreviousSecret: c.PreviousSecret.IsSet(),
+			HasToken: c.AccessToken.IsSet(), Access: accessOf(c), PreviousSecret: c.PreviousSecret.IsSet(),
 		})
 	}
 	return list, nil
+}
+
+// accessOf says how the shop's API is reached.
+func accessOf(c state.Credentials) status.Access {
+	switch {
+	case !c.AccessToken.IsSet():
+		return status.ByCredentials
+	case !c.Consented.IsZero():
+		return status.ByConsent
+	}
+	return status.ByToken
 }
 
 func pauseWords(shop state.Shop) string {
@@ -171,9 +182,15 @@ func pauseWords(shop state.Shop) string {
 	return string(shop.Pause.Reason) + ": " + shop.Pause.Detail
 }
 
-// Add stores a connection: state.db first, which is the intent, then the
-// catalogue, which is the effect and is repeated at the next start.
-func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err error) {
+// Add stores a connection.
+func (s shops) Add(ctx context.Context, in web.AddShop) (*web.Found, error) {
+	return s.add(ctx, in, time.Time{})
+}
+
+// add stores a connection, or one to which the owner consented then: state.db first,
+// which is the intent, then the catalogue, which is the effect and is repeated at the
+// next start.
+func (s shops) add(ctx context.Context, in web.AddShop, consented time.Time) (found *web.Found, err error) {
 	domain, err := catalog.ParseShop(in.Shop)
 	if err != nil {
 		return nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "Not a shop name", Detail: err.Error()}
@@ -183,7 +200,7 @@ func (s shops) Add(ctx context.Context, in web.AddShop) (found *web.Found, err e
 		return nil, s.declared(state.ErrDeclared)
 	}
 	old := s.a.state.KeptCredentials(domain)
-	merged := merge(old, in)
+	merged := merge(old, in, consented)
 	if in.Check {
 		if found, err = s.ask(ctx, domain, merged); err != nil {
 			return nil, err
@@ -218,7 +235,7 @@ func (s shops) ask(ctx context.Context, domain string, c state.Credentials) (*we
 	}
 	limited, cancel := context.WithTimeout(ctx, askFor)
 	defer cancel()
-	g, err := s.a.client.Greet(limited, domain, shopify.App{ClientID: c.APIKey, Secret: c.APISecret, AccessToken: c.AccessToken})
+	g, err := s.a.client.Greet(limited, domain, appOf(c))
 	switch {
 	case err != nil:
 	case g.Domain != domain:
@@ -239,10 +256,10 @@ func (s shops) ask(ctx context.Context, domain string, c state.Credentials) (*we
 }
 
 // merge keeps what is not given again. A new secret makes the old one the
-// previous one, unless that is given too.
-func merge(c state.Credentials, in web.AddShop) state.Credentials {
-	if in.APIKey != "" {
-		c.APIKey = in.APIKey
+// previous one, unless that is given too. Another app has none of the old one's token.
+func merge(c state.Credentials, in web.AddShop, consented time.Time) state.Credentials {
+	if in.APIKey != "" && in.APIKey != c.APIKey {
+		c.APIKey, c.AccessToken, c.Consented = in.APIKey, config.Secret{}, time.Time{}
 	}
 	if in.Secret.IsSet() && !in.Secret.Equal(c.APISecret) {
 		if c.APISecret.IsSet() {
@@ -254,7 +271,7 @@ func merge(c state.Credentials, in web.AddShop) state.Credentials {
 		c.PreviousSecret, c.ReplacedAt = in.PreviousSecret, time.Now()
 	}
 	if in.AccessToken.IsSet() {
-		c.AccessToken = in.AccessToken
+		c.AccessToken, c.Consented = in.AccessToken, consented
 	}
 	return c
 }

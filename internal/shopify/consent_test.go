@@ -72,8 +72,8 @@ func TestEachWrongAnswerOfTheConsentPageHasItsSentence(t *testing.T) {
 	const notIt = "This is not the address that Shopify's page leads to at its end, which begins with http://localhost:3456/callback?code= " +
 		"in most browsers. Approve the app in the shop first; then copy the whole address out of the address bar of the page that " +
 		"opens, also when it says that it can't be reached."
-	const otherState = "This is not the answer to what was asked last: it comes from an older window, or it was begun again since. " +
-		"Use the newest address, or " + again + "."
+	const otherState = "This is not the answer to what was asked last: it was used already, comes from an older window, or the question was " +
+		"asked again since (a restart of Stockroom forgets it, too). Use the newest address, or " + again + "."
 	const otherSecret = "Shopify signed this answer with another client secret than the one that was given, or it was changed on its way. " +
 		"Copy the client id and the client secret from the settings of the same app in Shopify's Dev Dashboard, and " + again + "."
 	const old = "Shopify's answer is older than 90 seconds and no longer good; " + again +

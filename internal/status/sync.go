@@ -199,9 +199,21 @@ type Connection struct {
 	// FromEnvironment: the environment declares it, so it can't be removed here.
 	FromEnvironment bool `json:"from_environment"`
 	HasSecret       bool `json:"has_secret"`      // deliveries can be verified
-	HasToken        bool `json:"has_token"`       // a static access token
+	HasToken        bool `json:"has_token"`       // an access token that does not end
 	PreviousSecret  bool `json:"previous_secret"` // the secret before a rotation is still accepted
+	// Access is how its API is reached.
+	Access Access `json:"access"`
 }
+
+// Access is how the API of a shop is reached.
+type Access string
+
+// The kinds of access.
+const (
+	ByCredentials Access = "credentials" // tokens are asked for with client id and secret
+	ByConsent     Access = "consent"     // with the token that the shop's owner let the app have
+	ByToken       Access = "token"       // with a token that a person gave
+)
 
 // Level is how grave a notice is.
 type Level string

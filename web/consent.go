@@ -1,0 +1,150 @@
+package web
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"time"
+
+	"github.com/julienschmidt/httprouter"
+
+	"stockroom/internal/answer"
+	"stockroom/internal/config"
+	"stockroom/internal/shopify"
+)
+
+// Consents ask the owner of a shop to let in an app of another organization. nil in
+// Options: nobody is asked. Errors that a person can mend are a *answer.Refusal, a
+// *shopify.Error or a *shopify.CallbackError.
+type Consents interface {
+	// Begin makes the address to open. Another question about the shop is given up.
+	Begin(shop AddShop, scopes []string) (Consent, error)
+	// Of tells how the newest question about a shop stands.
+	Of(shop string) Consent
+	// Answer takes the address that Shopify's page sent the browser to, and connects the
+	// shop; after an error nothing is stored.
+	Answer(ctx context.Context, shop, address string) (*Found, error)
+}
+
+// Consent is how the question to a shop's owner stands.
+type Consent struct {
+	Shop        string    `json:"shop"`
+	State       string    `json:"state"` // one of the below
+	Words       string    `json:"words"` // sentences: what is so, and what to do
+	Address     string    `json:"address,omitempty"`
+	RedirectURI string    `json:"redirect_uri,omitempty"` // that the app has to name in its settings
+	Listens     bool      `json:"listens"`                // the answer comes by itself
+	ListensNot  string    `json:"listens_not,omitempty"`  // why not, a sentence
+	ExpiresAt   time.Time `json:"expires_at,omitzero"`
+	Found       *Found    `json:"found,omitempty"` // of a connected one
+}
+
+// States of a Consent.
+const (
+	ConsentNone      = "none" // nobody is asked
+	ConsentWaiting   = "waiting"
+	ConsentConnected = "connected"
+	ConsentRefused   = "refused"
+)
+
+// consents refuses where nobody can be asked.
+func (s *Server) consents(p httprouter.Params) (Consents, string, error) {
+	shop, err := shopName(p)
+	if err == nil && s.o.Consents == nil {
+		err = answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+	}
+	return s.o.Consents, shop, err
+}
+
+func (s *Server) apiConsent(_ *http.Request, p httprouter.Params) (any, error) {
+	consents, shop, err := s.consents(p)
+	if err != nil {
+		return nil, err
+	}
+	return consents.Of(shop), nil
+}
+
+func (s *Server) apiBeginConsent(r *http.Request, p httprouter.Params) (any, error) {
+	consents, shop, err := s.consents(p)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		MerchantID     string   `json:"merchant_id"`
+		APIKey         string   `json:"api_key"`
+		Secret         string   `json:"secret"`
+		PreviousSecret string   `json:"previous_secret"`
+		Scopes         []string `json:"scopes"`
+	}
+	if err := answer.ReadJSON(r, &body); err != nil {
+		return nil, err
+	}
+	in := AddShop{
+		Shop: shop, MerchantID: body.MerchantID, APIKey: body.APIKey, Secret: config.NewSecret(body.Secret),
+		PreviousSecret: config.NewSecret(body.PreviousSecret), Check: true,
+	}
+	if err := in.read(); err != nil {
+		return nil, err
+	}
+	return consents.Begin(in, body.Scopes)
+}
+
+func (s *Server) apiAnswerConsent(r *http.Request, p httprouter.Params) (any, error) {
+	consents, shop, err := s.consents(p)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Address string `json:"address"`
+	}
+	if err := answer.ReadJSON(r, &body); err != nil {
+		return nil, err
+	}
+	found, err := consents.Answer(r.Context(), shop, body.Address)
+	if err != nil {
+		return nil, connectRefusal(err, askAgain)
+	}
+	view, err := s.knownShop(r, p)
+	return Connected{view, found}, err
+}
+
+// askAgain: what the shop's owner said is used up, and the same can be said again.
+const askAgain = "begin again"
+
+// NotConnected says to a person why a shop was not connected; false where only a log
+// can say it.
+func NotConnected(err error) (words string, told bool) {
+	refusal, unexpected := refusalOf(connectRefusal(err, askAgain))
+	return refusal.Error(), !unexpected
+}
+
+// callbackRefusal says that an address is not the answer that is waited for.
+func callbackRefusal(e *shopify.CallbackError) *answer.Refusal {
+	return &answer.Refusal{
+		Status: http.StatusConflict, Title: "Not the answer that is waited for", Code: answer.CodeCallback, Detail: e.Words,
+		More: map[string]any{"reason": string(e.Reason)},
+	}
+}
+
+// CallbackPage answers the browser that Shopify's consent page sent here.
+func CallbackPage(w http.ResponseWriter, status int, title, words string) {
+	h := w.Header()
+	setSecurityHeaders(h)
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_ = callbackPage().Execute(w, []string{title, words}) // a browser that left needs none
+}
+
+// callbackPage needs nothing but itself: no style, no script.
+func callbackPage() *template.Template {
+	return template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><title>{{index . 0}} - Stockroom</title>
+<h1>{{index . 0}}</h1>
+<p>{{index . 1}}</p>
+<p>This window can be closed.</p>
+</html>
+`))
+}
