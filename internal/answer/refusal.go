@@ -33,14 +33,19 @@ func Refuse(status int, title, detail string) *Refusal {
 // Error returns the detail.
 func (r *Refusal) Error() string { return cmp.Or(r.Detail, r.Title) }
 
-// Read returns the refusal that an answer is; of another server's, what its status
-// says.
+// Read returns the refusal that an answer is, with the field that is wrong; of another
+// server's, what its status says.
 func Read(res *http.Response) *Refusal {
 	r := &Refusal{Status: res.StatusCode, Title: res.Status}
 	if strings.HasPrefix(res.Header.Get("Content-Type"), problemType) {
-		if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(r); err != nil {
+		read := struct {
+			*Refusal
+			Field string `json:"field"`
+		}{Refusal: r}
+		if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&read); err != nil {
 			r.Detail = res.Status
 		}
+		r.More = map[string]any{"field": read.Field}
 	}
 	return r
 }

@@ -60,7 +60,7 @@ type commands struct {
 	Webhooks webhooksCommand `cmd:"" group:"Shops:" help:"List, make and mend webhook subscriptions; send a sample."`
 
 	Products productsCommand `cmd:"" group:"Catalogue:" help:"List, show or export stored products."`
-	SQL      sqlCommand      `cmd:"" name:"sql" group:"Catalogue:" help:"Run a SELECT statement on the stored catalogue, which it can't change."`
+	SQL      sqlCommand      `cmd:"" name:"sql" group:"Catalogue:" help:"Run a SELECT statement on the stored catalogue."`
 	Explain  explainCommand  `cmd:"" group:"Catalogue:" help:"Tell what wrote a product's present state and what was ignored."`
 
 	Sync      syncCommand      `cmd:"" group:"Repair:" help:"Bring the copy in step with the shop, and follow it."`

@@ -184,6 +184,10 @@ func manuals() map[string]manual {
 			"stockroom shop add my-shop.myshopify.com --api-key CLIENT_ID --secret-file secret.txt",
 			"stockroom shop add my-shop.myshopify.com --access-token-file token.txt",
 		}},
+		"shop connect": {"api-base api-version", []string{
+			"stockroom shop connect my-shop.myshopify.com --api-key CLIENT_ID",
+			"stockroom shop connect my-shop.myshopify.com --api-key CLIENT_ID --print",
+		}},
 		"shop list":   {"", []string{"stockroom shop list", "stockroom shop list --json"}},
 		"shop remove": {"", []string{"stockroom shop remove my-shop.myshopify.com", "stockroom shop remove my-shop.myshopify.com --purge"}},
 		"shop calls": {"breaker-failures breaker-reset", []string{

@@ -30,12 +30,9 @@ func (c openCommand) Run(e *env, s config.Settings) error {
 	if err != nil {
 		return err
 	}
-	if !c.Print && !e.json && isTerminal(e.Stdout) {
-		name, args := browser(runtime.GOOS, e.variable, exec.LookPath)
-		if name != "" && openFile(s.DataDir, link, name, args) == nil {
-			fmt.Fprintln(e.Stdout, "The status page opens in your browser. If it does not: "+s.Command("open --print"))
-			return nil
-		}
+	if !c.Print && !e.json && e.opens(s.DataDir, link) {
+		fmt.Fprintln(e.Stdout, "The status page opens in your browser. If it does not: "+s.Command("open --print"))
+		return nil
 	}
 	if err := e.tellLink("page_link", link, until, "", ""); err != nil || e.variable("SSH_CONNECTION") == "" || e.json {
 		return err
@@ -79,6 +76,12 @@ func (e *env) tellLink(key, link string, until time.Time, before, after string) 
 	return err
 }
 
+// opens opens a link in the browser of the person who sits here, if there is one.
+func (e *env) opens(dir, link string) bool {
+	name, args := browser(runtime.GOOS, e.variable, exec.LookPath)
+	return isTerminal(e.Stdout) && name != "" && openFile(dir, link, name, args) == nil
+}
+
 // browser returns the command that opens a file in the browser of the person who
 // sits here, "" when there is none.
 func browser(system string, variable func(string) string, look func(string) (string, error)) (name string, args []string) {
@@ -107,7 +110,7 @@ func onward() *template.Template {
 	return template.Must(template.New("").Parse(`<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">
 <meta http-equiv="refresh" content="0;url={{.}}"><title>Stockroom</title>
-<p><a href="{{.}}">Open the status page</a></p>
+<p><a href="{{.}}">Go on</a></p>
 </html>
 `))
 }

@@ -17,10 +17,11 @@ import (
 )
 
 type shopCommand struct {
-	Add    shopAddCommand    `cmd:"" help:"Connect a shop, or change its credentials."`
-	List   shopListCommand   `cmd:"" help:"List the connected shops."`
-	Remove shopRemoveCommand `cmd:"" help:"Disconnect a shop. Its stored products become INACTIVE; --purge deletes them and all else of it."`
-	Calls  shopCallsCommand  `cmd:"" help:"Hold the calls to a shop's API back, let them go, or have the next try made now."`
+	Add     shopAddCommand     `cmd:"" help:"Connect a shop, or change its credentials."`
+	Connect shopConnectCommand `cmd:"" help:"Connect a shop by an app of another organisation: its owner is asked in the browser."`
+	List    shopListCommand    `cmd:"" help:"List the connected shops."`
+	Remove  shopRemoveCommand  `cmd:"" help:"Disconnect a shop. Its stored products become INACTIVE; --purge deletes them and all else of it."`
+	Calls   shopCallsCommand   `cmd:"" help:"Hold the calls to a shop's API back, let them go, or have the next try made now."`
 }
 
 type shopListCommand struct{}
@@ -103,8 +104,13 @@ type shopAddCommand struct {
 	NoCheck            bool   `help:"Store it without asking Shopify, for example while there is no network."`
 }
 
-// addWithin is how long a running server may take; it asks the shop for less.
-const addWithin = 30 * time.Second
+// put connects a shop with what is given, and leaves what is not as it is.
+func (e *env) put(cl *client, shop string, body map[string]any) (out web.Connected, err error) {
+	const within = 30 * time.Second // a server asks the shop for less
+	ctx, cancel := context.WithTimeout(e.ctx, within)
+	defer cancel()
+	return out, cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(shop), body, &out)
+}
 
 func (c shopAddCommand) Run(e *env) error {
 	body := map[string]any{"merchant_id": c.MerchantID, "api_key": strings.TrimSpace(c.APIKey), "check": !c.NoCheck}
@@ -122,33 +128,14 @@ func (c shopAddCommand) Run(e *env) error {
 		}
 	}
 	return e.with(true, func(cl *client) error {
-		ctx, cancel := context.WithTimeout(e.ctx, addWithin)
-		defer cancel()
-		var out web.Connected
-		err := cl.call(ctx, http.MethodPut, "/api/v1/shops/"+url.PathEscape(c.Shop), body, &out)
-		var p *answer.Refusal
-		switch {
-		case e.ctx.Err() != nil:
-			return fmt.Errorf("shop add: stopped; %s shows whether it was connected", e.command("shop list"))
-		case errors.As(err, &p) && p.Code == answer.CodeCredentials:
-			return fmt.Errorf("shop add: %w Here they are given with --api-key CLIENT_ID, --secret-file FILE and --access-token-file FILE, "+
-				"- for standard input; a terminal asks for the client secret", err)
-		case errors.As(err, &p) && (p.Code == answer.CodeUnreachable || p.Code == answer.CodeNotNow):
-			return withCode(exitCode(err), fmt.Errorf("shop add: %s (--no-check)", strings.TrimSuffix(err.Error(), ".")))
-		case err != nil:
-			return fmt.Errorf("shop add: %w", err)
-		case e.json:
-			return e.print(out)
+		out, err := e.put(cl, c.Shop, body)
+		if err == nil {
+			return e.tellConnected(cl, out)
 		}
-		next := "The copy is kept in " + cl.dir + "."
-		if cl.alone {
-			next += " Keep it current with: " + e.command("serve")
+		if p, ok := errors.AsType[*answer.Refusal](err); ok && (p.Code == answer.CodeUnreachable || p.Code == answer.CodeNotNow) {
+			err = withCode(exitCode(err), fmt.Errorf("%s (--no-check)", strings.TrimSuffix(err.Error(), ".")))
 		}
-		if out.Found == nil {
-			next += "\nAsk Shopify with: " + e.command("doctor")
-		}
-		fmt.Fprintln(e.Stdout, strings.Join(append(out.Words(), next), "\n"))
-		return nil
+		return e.notConnected("shop add", err)
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -35,12 +36,17 @@ func (syncCommand) Help() string {
 }
 
 func (c syncCommand) Run(e *env) error {
-	return e.sync(c.Shop, func(st status.Sync) wish {
-		if c.Full || st.Staleness < 0 {
+	return e.sync(c.Shop, inStep(c.Full), nil)
+}
+
+// inStep chooses the run that brings a copy in step.
+func inStep(full bool) func(status.Sync) wish {
+	return func(st status.Sync) wish {
+		if full || st.Staleness < 0 {
 			return wish{kind: store.RunFull}
 		}
 		return wish{kind: store.RunReconcile}
-	})
+	}
 }
 
 type reconcileCommand struct {
@@ -55,7 +61,7 @@ func (reconcileCommand) Help() string {
 }
 
 func (c reconcileCommand) Run(e *env) error {
-	return e.sync(c.Shop, func(status.Sync) wish { return wish{store.RunReconcile, c.DryRun, true} })
+	return e.sync(c.Shop, func(status.Sync) wish { return wish{store.RunReconcile, c.DryRun, true} }, nil)
 }
 
 // wish is the run that a command asks for.
@@ -71,8 +77,9 @@ type followed struct {
 	Drift []store.Drift `json:"drift,omitempty"`
 }
 
-// sync makes a run of one shop, or of each, and follows it to its end.
-func (e *env) sync(shop string, choose func(status.Sync) wish) error {
+// sync makes a run of one shop, or of each, and follows it to its end. With --json the
+// document has more, too.
+func (e *env) sync(shop string, choose func(status.Sync) wish, more map[string]any) error {
 	return e.working(func(cl *client) error {
 		shops, err := e.shops(cl, shop)
 		if err != nil {
@@ -100,7 +107,9 @@ func (e *env) sync(shop string, choose func(status.Sync) wish) error {
 			}
 		}
 		if e.json {
-			if err := e.print(map[string]any{"runs": runs}); err != nil {
+			doc := map[string]any{"runs": runs}
+			maps.Copy(doc, more)
+			if err := e.print(doc); err != nil {
 				return err
 			}
 		}
@@ -113,18 +122,22 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	if name != "" {
 		return []string{name}, nil
 	}
-	var out web.ShopList
-	if err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, &out); err != nil {
-		return nil, err
-	}
-	if len(out.Shops) == 0 {
-		return nil, errors.New("no shop is connected; connect one with: " + e.command(config.ConnectWords("NAME.myshopify.com")))
+	known, err := e.connections(cl)
+	if err == nil && len(known) == 0 {
+		err = errors.New("no shop is connected; connect one with: " + e.command(config.ConnectWords("NAME.myshopify.com")))
 	}
 	var list []string
-	for _, s := range out.Shops {
+	for _, s := range known {
 		list = append(list, s.Shop)
 	}
-	return list, nil
+	return list, err
+}
+
+// connections are the shops that are connected.
+func (e *env) connections(cl *client) ([]status.Connection, error) {
+	var out web.ShopList
+	err := cl.call(e.ctx, http.MethodGet, "/api/v1/shops", nil, &out)
+	return out.Shops, err
 }
 
 // syncShop begins or joins a shop's run and follows it.
