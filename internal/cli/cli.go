@@ -51,6 +51,7 @@ type commands struct {
 	JSON        bool             `name:"json" group:"common" help:"Write a JSON document to standard output."`
 	ShowVersion kong.VersionFlag `name:"version" group:"common" help:"Show the version."`
 
+	Init     initCommand     `cmd:"" group:"Run:" help:"Set up a copy of a shop, step by step, until it is in step."`
 	Serve    serveCommand    `cmd:"" group:"Run:" help:"Take deliveries, keep the catalogue, serve the status page."`
 	Demo     demoCommand     `cmd:"" group:"Run:" help:"The same against a simulated shop, to look around."`
 	Simulate simulateCommand `cmd:"" group:"Run:" help:"Run the simulated shop alone, for developing offline."`

@@ -167,6 +167,10 @@ const (
 // manuals are by the command's path. A test parses each example.
 func manuals() map[string]manual {
 	return map[string]manual{
+		"init": {"public-url " + ofCalls, []string{
+			"stockroom init", "stockroom init --data /var/lib/stockroom",
+			"stockroom init --shop my-shop.myshopify.com --api-key CLIENT_ID --secret-file secret.txt --pull --json",
+		}},
 		"serve": {everySetting, []string{
 			"stockroom serve --data /var/lib/stockroom --public-url https://stock.example.com",
 			"STOCKROOM_DATA=/var/lib/stockroom stockroom serve",

@@ -73,7 +73,7 @@ func TestTheHelpBeginsWithTheCommands(t *testing.T) {
 		if lines := strings.Count(out, "\n"); code != 0 || errs != "" || lines > 45 {
 			t.Errorf("%v: %d, %d lines, %s", args, code, lines, errs)
 		}
-		if !regexp.MustCompile(`(?s)Run:\n +serve .*Shops:\n.*Catalogue:\n.*--data=DIR.*Default:\s+\./stockroom-data\..*--version.*stockroom help settings`).MatchString(out) ||
+		if !regexp.MustCompile(`(?s)Run:\n +init .*\n +serve .*Shops:\n.*Catalogue:\n.*--data=DIR.*Default:\s+\./stockroom-data\..*--version.*stockroom help settings`).MatchString(out) ||
 			strings.Contains(out, "--breaker-reset") {
 			t.Errorf("%v:\n%s", args, out)
 		}

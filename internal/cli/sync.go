@@ -124,7 +124,7 @@ func (e *env) shops(cl *client, name string) ([]string, error) {
 	}
 	known, err := e.connections(cl)
 	if err == nil && len(known) == 0 {
-		err = errors.New("no shop is connected; connect one with: " + e.command(config.ConnectWords("NAME.myshopify.com")))
+		err = errors.New("no shop is connected; set one up with: " + e.command("init"))
 	}
 	var list []string
 	for _, s := range known {
