@@ -73,6 +73,7 @@ func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 		s.AddShop(shopB, "m-2", later),
 		s.SetCredentials(shopA, state.Credentials{APIKey: "key", APISecret: config.NewSecret("two"), PreviousSecret: config.NewSecret("one"),
 			ReplacedAt: later, Further: map[string]config.Secret{state.NotificationSecret: config.NewSecret("store")}}),
+		s.SetCredentials(shopB, state.Credentials{APIKey: "key", AccessToken: config.NewSecret("given"), Consented: later}),
 		s.SetToken(shopA, state.Token{Value: config.NewSecret("token"), Scopes: []string{"read_products"}, ObtainedAt: noon(), ExpiresAt: later}),
 		s.SetSelection(shopB, catalog.Selection{Mode: catalog.SelectInclude, Include: []int64{7, 9007199254740993}, Exclude: []int64{7}}),
 		s.SetPause(shopB, state.Pause{Reason: state.PauseScope, Detail: "read_inventory", Since: noon(), NextProbe: later}),
@@ -94,6 +95,9 @@ func TestEverythingStoredIsThereAfterReopening(t *testing.T) {
 		c, known := s.Credentials(shopA)
 		if !known || c.APIKey != "key" || c.APISecret.Reveal() != "two" || c.PreviousSecret.Reveal() != "one" || !c.ReplacedAt.Equal(kept().Add(time.Hour)) || c.Further[state.NotificationSecret].Reveal() != "store" {
 			t.Errorf("credentials: %+v, %v", c, known)
+		}
+		if c, _ := s.Credentials(shopB); c.AccessToken.Reveal() != "given" || !c.Consented.Equal(kept().Add(time.Hour)) {
+			t.Errorf("credentials by consent: %+v", c)
 		}
 		if got := secretsOf(s.Secrets(shopA)); got != "two one store" {
 			t.Errorf("secrets: %s", got)
