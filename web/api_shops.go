@@ -213,10 +213,15 @@ func (s *Server) apiCircuit(r *http.Request, p httprouter.Params) (any, error) {
 	return s.account(r.Context()).Shop(shop.Shop).Calls, nil
 }
 
+// noCalls refuses what takes calls to Shopify.
+func noCalls() *answer.Refusal {
+	return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+}
+
 // hold decides about the calls to a shop; line is what the log says of it.
 func (s *Server) hold(line, shop string, h Hold) error {
 	if s.o.Outbound == nil {
-		return answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+		return noCalls()
 	}
 	err := s.o.Outbound.Hold(shop, h)
 	if err == nil {

@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"html/template"
 	"net/http"
 	"time"
 
@@ -51,7 +50,7 @@ const (
 func (s *Server) consents(p httprouter.Params) (Consents, string, error) {
 	shop, err := shopName(p)
 	if err == nil && s.o.Consents == nil {
-		err = answer.Refuse(http.StatusConflict, "No calls", "This server makes no calls to Shopify.")
+		err = noCalls()
 	}
 	return s.o.Consents, shop, err
 }
@@ -124,27 +123,4 @@ func callbackRefusal(e *shopify.CallbackError) *answer.Refusal {
 		Status: http.StatusConflict, Title: "Not the answer that is waited for", Code: answer.CodeCallback, Detail: e.Words,
 		More: map[string]any{"reason": string(e.Reason)},
 	}
-}
-
-// CallbackPage answers the browser that Shopify's consent page sent here.
-func CallbackPage(w http.ResponseWriter, status int, title, words string) {
-	h := w.Header()
-	setSecurityHeaders(h)
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(status)
-	_ = callbackPage().Execute(w, []string{title, words}) // a browser that left needs none
-}
-
-// callbackPage needs nothing but itself: no style, no script.
-func callbackPage() *template.Template {
-	return template.Must(template.New("").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark"><title>{{index . 0}} - Stockroom</title>
-<h1>{{index . 0}}</h1>
-<p>{{index . 1}}</p>
-<p>This window can be closed.</p>
-</html>
-`))
 }
