@@ -3,13 +3,14 @@ package web
 import (
 	"stockroom/internal/config"
 	"stockroom/internal/shopify"
+	"stockroom/internal/status"
 )
 
 // The kinds of access that the form offers.
 const (
-	kindCredentials = "credentials"
-	kindConsent     = "consent"
-	kindToken       = "token"
+	kindCredentials = string(status.ByCredentials)
+	kindConsent     = string(status.ByConsent)
+	kindToken       = string(status.ByToken)
 )
 
 // connectForm is the form that connects a shop, as it was sent. It holds no

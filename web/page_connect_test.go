@@ -6,9 +6,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"stockroom/internal/answer"
 	"stockroom/internal/shopify"
+	"stockroom/internal/status"
 )
 
 const (
@@ -183,6 +185,27 @@ func TestTheFormOffersThreeKindsAndWhatEachTakesAtShopify(t *testing.T) {
 		r.send(url.Values{"kind": {kind}, "shop": {"wool-" + kind}, "api_key": {"k"}, "secret": {secretTyped}, "access_token": {tokenTyped}})
 		if len(r.shops.added) != 1 || r.shops.added[0].APIKey+"|"+r.shops.added[0].AccessToken.Reveal() != want {
 			t.Errorf("as %s it connects %+v", kind, r.shops.added)
+		}
+	}
+}
+
+func TestAShopSaysWhichKindOfAccessItHas(t *testing.T) {
+	r := newRig(t, nil)
+	for access, want := range map[status.Access]string{
+		status.ByCredentials: "An app of the shop's own organization; tokens come with its client id and secret and are renewed automatically. Secret known.",
+		status.ByConsent:     "An app of another organization, let in by the shop's owner 2 days ago. Secret known.",
+		status.ByToken:       "An older app with a fixed access token; refused by Shopify now. Secret known.",
+	} {
+		c := &r.shops.list[0]
+		c.Access, c.ConsentedAt, c.State, c.Reason = access, time.Time{}, "active", ""
+		switch access {
+		case status.ByConsent:
+			c.ConsentedAt = time.Now().Add(-49 * time.Hour)
+		case status.ByToken:
+			c.State, c.Reason = "paused", "token: HTTP 401"
+		}
+		if _, text := checkPage(t, r.admin(200, "GET", "/shops", "")); !strings.Contains(text, want) {
+			t.Errorf("%s: it does not say %q:\n%s", access, want, text)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func pageFuncs() template.FuncMap {
 		"shop":            shortShop,
 		"pathOf":          shopPath,
 		"selection":       selectionWords,
-		"token":           tokenWords,
+		"access":          accessWords,
 		"schedule":        scheduleWords,
 		"stateOfSchedule": scheduleState,
 		"all":             func(s status.Subscriptions) []status.Subscription { return slices.Concat(s.Wanted, s.Others) },

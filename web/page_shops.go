@@ -44,8 +44,9 @@ func shopOf(a *status.Account, shop status.Shop) shopView {
 
 func (s *Server) shopsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	var form *connectForm
-	if r.URL.Query().Has("connect") {
+	if q := r.URL.Query(); q.Has("connect") {
 		form = s.emptyForm()
+		form.Kind, form.Shop = cmp.Or(q.Get("connect"), form.Kind), q.Get("name")
 	}
 	return s.showShops(w, r, http.StatusOK, form)
 }
@@ -93,18 +94,20 @@ func (s *Server) showShops(w http.ResponseWriter, r *http.Request, code int, for
 	return s.show(w, r, page)
 }
 
-// tokenWords says how the shop's API is reached.
-func tokenWords(v status.Connection) string {
-	code, _ := pauseParts(v.Reason)
-	switch {
-	case v.State != "active" && code == "token":
-		return "refused by Shopify"
-	case v.Access == status.ByConsent:
-		return "given by the shop's owner; it does not end"
-	case v.HasToken:
-		return "a fixed access token"
+// accesses say how a shop's API is reached, by kind.
+var accesses = map[status.Access]string{
+	status.ByCredentials: "An app of the shop's own organization; tokens come with its client id and secret and are renewed automatically",
+	status.ByConsent:     "An app of another organization, let in by the shop's owner",
+	status.ByToken:       "An older app with a fixed access token",
+}
+
+// accessWords says how the shop's API is reached.
+func accessWords(v status.Connection) string {
+	words := accesses[v.Access]
+	if code, _ := pauseParts(v.Reason); v.State != "active" && code == "token" {
+		words += "; refused by Shopify now"
 	}
-	return "got from Shopify with the app's credentials and renewed automatically"
+	return words
 }
 
 // subscriptionsState says in a sentence how a shop's subscriptions are. Pull mode

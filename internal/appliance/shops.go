@@ -158,7 +158,7 @@ func (s shops) List(context.Context) ([]status.Connection, error) {
 		list = append(list, status.Connection{
 			Shop: shop.Domain, MerchantID: shop.MerchantID, State: stateWord(shop), Reason: pauseWords(shop), Words: shop.Pause.Words, NextTry: shop.Pause.NextProbe, Selection: sel,
 			AddedAt: shop.AddedAt, FromEnvironment: shop.Declared, HasSecret: len(s.a.state.Secrets(shop.Domain)) > 0,
-			HasToken: c.AccessToken.IsSet(), Access: accessOf(c), PreviousSecret: c.PreviousSecret.IsSet(),
+			HasToken: c.AccessToken.IsSet(), Access: accessOf(c), ConsentedAt: c.Consented, PreviousSecret: c.PreviousSecret.IsSet(),
 		})
 	}
 	return list, nil

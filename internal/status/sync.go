@@ -202,7 +202,8 @@ type Connection struct {
 	HasToken        bool `json:"has_token"`       // an access token that does not end
 	PreviousSecret  bool `json:"previous_secret"` // the secret before a rotation is still accepted
 	// Access is how its API is reached.
-	Access Access `json:"access"`
+	Access      Access    `json:"access"`
+	ConsentedAt time.Time `json:"consented_at,omitzero"` // when the shop's owner let the app in
 }
 
 // Access is how the API of a shop is reached.
