@@ -23,12 +23,16 @@ func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprou
 		return err
 	}
 	in, err := typedConnection(r.PostForm.Get)
-	if err == nil {
+	switch {
+	case err != nil:
+	case r.PostForm.Get("kind") == kindConsent:
+		if err = s.beginConsent(w, in); err == nil {
+			return nil
+		}
+	default:
 		var found *Found
 		if found, err = s.connect(r.Context(), in); err == nil {
-			words := s.connected(r, in.Shop, found)
-			s.lastConnected.Store(&words)
-			return sayAndGo(w, "/shops", "/shops", saying("connected", 1))
+			return s.sayConnected(w, r, in.Shop, found)
 		}
 	}
 	var wrong *answer.Refusal
@@ -52,14 +56,16 @@ func (s *Server) connectAction(w http.ResponseWriter, r *http.Request, _ httprou
 	return s.showShops(w, r, wrong.Status, f)
 }
 
-// connected says what was connected.
-func (s *Server) connected(r *http.Request, shop string, found *Found) string {
+// sayConnected goes to the page that says what was connected.
+func (s *Server) sayConnected(w http.ResponseWriter, r *http.Request, shop string, found *Found) error {
 	c := Connected{Found: found}
 	if known := s.account(r.Context()).Shop(shop); known != nil {
 		c.Connection = known.Connection
 	}
 	c.Shop = shop
-	return strings.Join(c.Words(), " ")
+	words := strings.Join(c.Words(), " ")
+	s.lastConnected.Store(&words)
+	return sayAndGo(w, "/shops", "/shops", saying("connected", 1))
 }
 
 // Found is what a shop said when it was asked before it was connected.

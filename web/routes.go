@@ -86,6 +86,8 @@ func (s *Server) pageRoutes() []route {
 		{http.MethodPost, "/syncs/:id/cancel", s.cancelSync},
 		{http.MethodGet, "/shops", s.shopsPage},
 		{http.MethodPost, "/shops", s.connectAction},
+		{http.MethodGet, "/shops/:shop/consent", notToReaders(s.consentPage)},
+		{http.MethodPost, "/shops/:shop/consent", s.answerAction},
 		{http.MethodGet, "/shops/:shop/selection", s.selectionPage},
 		{http.MethodPost, "/shops/:shop/selection", s.saveSelection},
 		{http.MethodGet, "/shops/:shop/remove", s.removePage},
