@@ -214,7 +214,7 @@ func TestEveryEmptyPageIsAccessibleAndFitsAPhone(t *testing.T) {
 	t.Parallel()
 	a := newApp(t, appOptions{})
 	p := a.visit(t)
-	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/shops?connect", "/settings", "/account"} {
+	for _, path := range []string{"/", "/products", "/products?q=nothing", "/updates", "/jobs", "/syncs", "/shops", "/shops?connect", "/shops?connect=consent", "/shops?connect=token", "/settings", "/account"} {
 		p.examine(path)
 	}
 }

@@ -95,6 +95,34 @@ func TestCallsAreHeldBackAndAllowedAgain(t *testing.T) {
 	})
 }
 
+func TestTheFormShowsWhatTheChosenKindOfAccessTakes(t *testing.T) {
+	bothWays(t, func(t *testing.T, script bool) {
+		a := newApp(t, appOptions{})
+		p := a.visit(t)
+		p.script(script)
+		p.open("/shops?connect")
+		for _, kind := range []struct{ press, fields, steps string }{
+			{"", "shop kind api_key secret", "in the organization that the shop belongs to"},
+			{kb.ArrowDown, "shop kind api_key secret", "http://localhost:3456/callback, letter by letter"},
+			{kb.ArrowDown, "shop kind access_token secret", "its Admin API access token, which Shopify shows once"},
+		} {
+			if kind.press == "" {
+				p.tabTo(`document.getElementById("k-credentials")`)
+			} else {
+				p.press(kind.press)
+			}
+			p.shows(kind.steps)
+			seen := value[[]string](p, `[...new Set([...document.querySelectorAll("#connect input")].filter(e => e.checkVisibility()).map(e => e.name))]`)
+			if got := strings.Join(seen, " "); got != kind.fields {
+				t.Errorf("the fields are %s, want %s", got, kind.fields)
+			}
+			if n := value[int](p, `[...document.querySelectorAll("#connect ol")].filter(e => e.checkVisibility()).length`); n != 1 {
+				t.Errorf("%d lists of what has to be done at Shopify", n)
+			}
+		}
+	})
+}
+
 func TestSettingsAndHealthAreShownAndChecked(t *testing.T) {
 	bothWays(t, func(t *testing.T, script bool) {
 		a := newApp(t, appOptions{Products: 2})
