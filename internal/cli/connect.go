@@ -12,6 +12,7 @@ import (
 
 	"stockroom/internal/answer"
 	"stockroom/internal/config"
+	"stockroom/internal/shopify"
 	"stockroom/internal/status"
 	"stockroom/web"
 )
@@ -30,13 +31,10 @@ type asking struct {
 	Callback string `enum:",-" default:"" placeholder:"-" help:"-: read the address at which the browser ends from standard input, also where that is no terminal."`
 }
 
-// redirectURL is where Shopify's page leads at its end, as the app has to name it.
-const redirectURL = "http://localhost:3456/callback"
-
 // Help says when it is needed.
 func (shopConnectCommand) Help() string {
 	return "For an app that another organisation than the shop's has made, with custom distribution: the shop's owner is asked in a browser to " +
-		"let the app in. The released version of the app has to name the redirect URL " + redirectURL + ", exactly so, and the app " +
+		"let the app in. The released version of the app has to name the redirect URL " + shopify.RedirectURL + ", exactly so, and the app " +
 		"has to be installed by its link. What the shop's own organisation made needs shop add only."
 }
 
@@ -55,22 +53,11 @@ func (c shopConnectCommand) Run(e *env) error {
 	})
 }
 
-// consent is how the question to a shop's owner stands, as the API tells it.
-type consent struct {
-	Address    string     `json:"address"`
-	Listens    bool       `json:"listens"`
-	ListensNot string     `json:"listens_not"`
-	ExpiresAt  time.Time  `json:"expires_at"`
-	State      string     `json:"state"`
-	Words      string     `json:"words"`
-	Found      *web.Found `json:"found"`
-}
-
 // consented asks the shop's owner, in a browser, to let the app in, and waits for the answer.
 // It comes by the address on which the server listens, or as a line that is pasted here.
 func (e *env) consented(cl *client, shop string, body map[string]any, how asking) (out web.Connected, err error) {
 	path := "/api/v1/shops/" + url.PathEscape(shop)
-	var asked consent
+	var asked web.Consent
 	if err := cl.call(e.ctx, http.MethodPost, path+"/consent", body, &asked); err != nil {
 		return out, err
 	}
@@ -81,7 +68,7 @@ func (e *env) consented(cl *client, shop string, body map[string]any, how asking
 	e.tellAsked(cl, asked, how, pastes)
 	tick := time.NewTicker(followEvery)
 	defer tick.Stop()
-	for asked.State == "waiting" {
+	for asked.State == web.ConsentWaiting {
 		var line *reading
 		var pasted chan struct{} // nil: nothing comes that way
 		if pastes {
@@ -109,13 +96,13 @@ func (e *env) consented(cl *client, shop string, body map[string]any, how asking
 		}
 		switch {
 		case refused == nil:
-		case asked.State != "waiting":
+		case asked.State != web.ConsentWaiting:
 			return out, refused
 		default:
 			fmt.Fprintf(e.Stderr, "%s\nPaste the address again: ", refused)
 		}
 	}
-	if asked.State != "connected" {
+	if asked.State != web.ConsentConnected {
 		return out, &answer.Refusal{Detail: asked.Words}
 	}
 	fmt.Fprintln(e.Stderr) // below what was asked for
@@ -127,7 +114,7 @@ func (e *env) consented(cl *client, shop string, body map[string]any, how asking
 }
 
 // tellAsked says where the owner is asked, and how the answer comes back.
-func (e *env) tellAsked(cl *client, asked consent, how asking, pastes bool) {
+func (e *env) tellAsked(cl *client, asked web.Consent, how asking, pastes bool) {
 	const who = "where the owner of the shop, or staff who may install apps, is logged in"
 	if !how.Print && !e.json && e.opens(cl.dir, asked.Address) {
 		fmt.Fprintf(e.Stderr, "Your browser opens Shopify's page that asks whether to let the app in. If it does not, open this address in one %s:\n", who)

@@ -22,13 +22,13 @@ import (
 )
 
 type initCommand struct {
-	Shop            string `type:"shop" placeholder:"NAME" help:"The shop's name at Shopify, NAME.myshopify.com, or the address of its admin."`
-	Kind            string `enum:",own,other,token" default:"" placeholder:"KIND" help:"Who made the app: own, the organisation that owns the shop; other, another one, such as an agency; token, it is an older app of the shop's admin."`
-	APIKey          string `name:"api-key" placeholder:"ID" help:"The app's client id."`
-	SecretFile      string `placeholder:"FILE" help:"File with the app's client secret; - reads it from standard input."`
-	AccessTokenFile string `placeholder:"FILE" help:"File with the access token of an older app; - reads it from standard input."`
-	Pull            bool   `help:"Stockroom looks for changes itself. The other way is --public-url."`
-	Yes             bool   `help:"Ask nothing: what no flag answers is as it is proposed."`
+	Shop            string        `type:"shop" placeholder:"NAME" help:"The shop's name at Shopify, NAME.myshopify.com, or the address of its admin."`
+	Kind            status.Access `enum:",credentials,consent,token" default:"" placeholder:"KIND" help:"How the app gets in: credentials, when the organisation that owns the shop made it; consent, when another one did, such as an agency; token, when it is an older app of the shop's admin."`
+	APIKey          string        `name:"api-key" placeholder:"ID" help:"The app's client id."`
+	SecretFile      string        `placeholder:"FILE" help:"File with the app's client secret; - reads it from standard input."`
+	AccessTokenFile string        `placeholder:"FILE" help:"File with the access token of an older app; - reads it from standard input."`
+	Pull            bool          `help:"Stockroom looks for changes itself. The other way is --public-url."`
+	Yes             bool          `help:"Ask nothing: what no flag answers is as it is proposed."`
 	asking          `embed:""`
 }
 
@@ -130,7 +130,7 @@ func (u *setUp) credentialFiles() error {
 	}
 	maps.DeleteFunc(u.given, func(_, value string) bool { return value == "" })
 	if u.Kind == "" && u.AccessTokenFile != "" {
-		u.Kind = kindToken
+		u.Kind = status.ByToken
 	}
 	return nil
 }
@@ -267,7 +267,11 @@ func (u *setUp) howChanges(now string) (url string, err error) {
 		if wrong == nil && url != "" {
 			break
 		}
-		u.say("%s\n", cmp.Or(fmt.Sprint(wrong), "it is missing"))
+		words := "The address is missing."
+		if wrong != nil {
+			words = "That can't be: " + strings.TrimPrefix(wrong.Error(), "--public-url: ")
+		}
+		u.say("%s\n", words)
 	}
 	return url, err
 }

@@ -11,14 +11,10 @@ import (
 	"stockroom/internal/status"
 )
 
-// The kinds of access, by who made the app.
-const (
-	kindOwn   = "own"
-	kindOther = "other"
-	kindToken = "token"
-)
-
-func kinds() []string { return []string{kindOwn, kindOther, kindToken} }
+// kinds are those of access, in the order in which they are offered.
+func kinds() []status.Access {
+	return []status.Access{status.ByCredentials, status.ByConsent, status.ByToken}
+}
 
 // credential is one that an app has.
 type credential struct {
@@ -28,7 +24,7 @@ type credential struct {
 
 // credentials are those that the kind of access takes.
 func (u *setUp) credentials() []credential {
-	if u.Kind == kindToken {
+	if u.Kind == status.ByToken {
 		return []credential{
 			{name: "access_token", flag: "--access-token-file FILE", words: "Admin API access token, which begins with shpat_"},
 			{name: "secret", flag: "--secret-file FILE", words: "API secret key", optional: true},
@@ -53,13 +49,19 @@ func (u *setUp) connect(known []status.Connection) error {
 			return err
 		}
 	}
-	if have != nil && have.HasToken && u.Kind == "" {
-		u.Kind = kindToken
+	fixed := u.Kind != ""
+	if have != nil && !fixed {
+		u.Kind = have.Access
 	}
 	field, first := "", true
 	for {
 		if u.asks {
-			if err := u.access(field, first, have != nil); err != nil {
+			if field == "" && (!fixed || !first) {
+				if err := u.whoMade(); err != nil {
+					return err
+				}
+			}
+			if err := u.answers(field, first, have != nil); err != nil {
 				return err
 			}
 		}
@@ -101,24 +103,22 @@ func (u *setUp) asStored() (done bool, err error) {
 	return u.yes("Keep its credentials as they are?")
 }
 
-// access asks for the kind and its credentials; later for all once more, or for the field
-// that was wrong. What is not answered again stays.
-func (u *setUp) access(field string, first, stored bool) error {
-	if before := u.Kind; field == "" {
-		if before == "" || !first {
-			n, err := u.choice("Who made the app that lets Stockroom read the shop?", max(0, slices.Index(kinds(), before)),
-				"I did, or will: in Shopify's Dev Dashboard, in the organisation that owns the shop.",
-				"Somebody else, an agency or a freelancer: in an organisation of their own.",
-				"It is an older app, made in the shop's admin; it has an access token that begins with shpat_.")
-			if err != nil {
-				return err
-			}
-			u.Kind = kinds()[n]
-		}
-		if first || u.Kind != before {
-			u.remind()
-		}
+// whoMade asks for the kind of access, and says what it takes at Shopify.
+func (u *setUp) whoMade() error {
+	n, err := u.choice("Who made the app that lets Stockroom read the shop?", max(0, slices.Index(kinds(), u.Kind)),
+		"I did, or will: in Shopify's Dev Dashboard, in the organisation that owns the shop.",
+		"Somebody else, an agency or a freelancer: in an organisation of their own.",
+		"It is an older app, made in the shop's admin; it has an access token that begins with shpat_.")
+	if err == nil {
+		u.Kind = kinds()[n]
+		u.remind()
 	}
+	return err
+}
+
+// answers asks for the credentials of the app; later for all once more, or for the one
+// that was wrong. What is not answered again stays.
+func (u *setUp) answers(field string, first, stored bool) error {
 	for _, c := range u.credentials() {
 		given := u.given[c.name]
 		if field != "" && field != c.name || first && given != "" {
@@ -157,12 +157,12 @@ func (u *setUp) remind() {
 	scopes := strings.Join(shopify.NeededScopes(), ", ")
 	const dashboard = "https://dev.shopify.com/dashboard"
 	switch u.Kind {
-	case kindOwn:
+	case status.ByCredentials:
 		u.say("\nAt Shopify first, in %s, in the organisation that owns the shop:\n"+
 			"  - the app has a version with the scopes %s, and that version is released\n"+
 			"  - the app is installed in the shop\n"+
 			"Client id and client secret are on the app's page Settings.\n\n", dashboard, scopes)
-	case kindOther:
+	case status.ByConsent:
 		u.say("\nAt Shopify first, in %s, by whoever made the app:\n"+
 			"  - it has a version with the scopes %s\n"+
 			"    with the App URL       %s\n"+
@@ -171,8 +171,8 @@ func (u *setUp) remind() {
 			"  - under Distribution, Custom distribution is chosen for %s; that is final, so each shop needs an app of its own\n"+
 			"  - the shop's owner has opened the link that is made there, and installed the app\n"+
 			"Client id and client secret are on the app's page Settings.\n\n",
-			dashboard, scopes, strings.TrimSuffix(redirectURL, "/callback"), redirectURL, u.Shop)
-	case kindToken:
+			dashboard, scopes, strings.TrimSuffix(shopify.RedirectURL, "/callback"), shopify.RedirectURL, u.Shop)
+	case status.ByToken:
 		u.say("\nIn the shop's admin: Settings, Apps, Develop apps, the app, API credentials. It needs the Admin API scopes\n"+
 			"%s. The access token was shown once, when the app was installed.\n"+
 			"An app made since 2026 has no such token: it is one of the other two kinds.\n\n", scopes)
@@ -188,7 +188,7 @@ func (u *setUp) try() error {
 		}
 	}
 	return u.e.with(true, func(cl *client) (err error) {
-		if u.Kind == kindOther {
+		if u.Kind == status.ByConsent {
 			u.connected, err = u.e.consented(cl, u.Shop, body, u.asking)
 		} else {
 			u.connected, err = u.e.put(cl, u.Shop, body)
