@@ -20,6 +20,8 @@ type Consents interface {
 	Begin(shop AddShop, scopes []string) (Consent, error)
 	// Of tells how the newest question about a shop stands.
 	Of(shop string) Consent
+	// Forget gives the question about a shop up: no answer to it is taken.
+	Forget(shop string)
 	// Answer takes the address that Shopify's page sent the browser to, and connects the
 	// shop; after an error nothing is stored.
 	Answer(ctx context.Context, shop, address string) (*Found, error)
@@ -60,6 +62,15 @@ func (s *Server) apiConsent(_ *http.Request, p httprouter.Params) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return consents.Of(shop), nil
+}
+
+func (s *Server) apiForgetConsent(_ *http.Request, p httprouter.Params) (any, error) {
+	consents, shop, err := s.consents(p)
+	if err != nil {
+		return nil, err
+	}
+	consents.Forget(shop)
 	return consents.Of(shop), nil
 }
 

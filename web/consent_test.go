@@ -13,9 +13,10 @@ import (
 // consented is a shop's owner who is asked, and whose answer is not the right one when
 // wrong is set.
 type consented struct {
-	begun AddShop
-	asked []string // scopes
-	wrong *shopify.CallbackError
+	forgotten string
+	begun     AddShop
+	asked     []string // scopes
+	wrong     *shopify.CallbackError
 }
 
 func (c *consented) Begin(in AddShop, scopes []string) (Consent, error) {
@@ -29,6 +30,8 @@ func (c *consented) Begin(in AddShop, scopes []string) (Consent, error) {
 func (c *consented) Of(shop string) Consent {
 	return Consent{Shop: shop, State: ConsentConnected, Words: "Connected.", Found: &Found{Name: "Wool", Scopes: []string{}, Missing: []MissingScope{}}}
 }
+
+func (c *consented) Forget(shop string) { c.forgotten = shop }
 
 func (c *consented) Answer(context.Context, string, string) (*Found, error) {
 	if c.wrong != nil {
@@ -54,6 +57,9 @@ func TestTheOwnerOfAShopIsAskedOverTheAPI(t *testing.T) {
 	connected := decode[Connected](t, r.admin(200, "POST", path+"/callback", `{"address":"http://localhost:3456/callback?x"}`))
 	if connected.Shop != testShop || connected.Found == nil || connected.Found.Products != 3 {
 		t.Errorf("%+v", connected)
+	}
+	if r.admin(200, "DELETE", path, ""); owner.forgotten != testShop {
+		t.Errorf("given up for %q", owner.forgotten)
 	}
 	owner.wrong = &shopify.CallbackError{Reason: shopify.CallbackOld, Words: "Too old."}
 	problem := decode[struct{ Detail, Code, Reason string }](t, r.admin(409, "POST", path+"/callback", `{"address":"x"}`))

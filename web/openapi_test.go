@@ -308,6 +308,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":"shpss_1"}`, "/api/v1/shops/wool.myshopify.com"},
 		{400, "PUT", "/api/v1/shops/{shop}", `{"api_key":7}`, "/api/v1/shops/wool.myshopify.com"},
 		{200, "GET", "/api/v1/shops/{shop}/consent", "", shop + "/consent"},
+		{200, "DELETE", "/api/v1/shops/{shop}/consent", "", shop + "/consent"},
 		{201, "POST", "/api/v1/shops/{shop}/consent", `{"api_key":"id","secret":"s","scopes":["read_products"]}`, shop + "/consent"},
 		{200, "POST", "/api/v1/shops/{shop}/consent/callback", `{"address":"?x"}`, shop + "/consent/callback"},
 		{400, "POST", "/api/v1/shops/{shop}/consent/callback", `{"address":1}`, shop + "/consent/callback"},

@@ -124,6 +124,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodPut, "shops/:shop", inJSON(s.apiPutShop)},
 		{http.MethodDelete, "shops/:shop", inJSON(s.apiDeleteShop)},
 		{http.MethodGet, "shops/:shop/consent", notToReaders(inJSON(s.apiConsent))},
+		{http.MethodDelete, "shops/:shop/consent", inJSON(s.apiForgetConsent)},
 		{http.MethodPost, "shops/:shop/consent", inJSONWith(http.StatusCreated, s.apiBeginConsent)},
 		{http.MethodPost, "shops/:shop/consent/callback", inJSON(s.apiAnswerConsent)},
 		{http.MethodGet, "shops/:shop/selection", inJSON(s.apiSelection)},

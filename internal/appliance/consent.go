@@ -142,8 +142,8 @@ func (c *consents) Of(shop string) web.Consent {
 		"forgets a question. Ask with " + c.again(shop) + "."}
 }
 
-// forget drops the question about a shop that is removed.
-func (c *consents) forget(shop string) {
+// Forget gives the question about a shop up.
+func (c *consents) Forget(shop string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.asked, shop)

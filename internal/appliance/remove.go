@@ -37,7 +37,7 @@ func (s shops) Remove(ctx context.Context, shop string, purge, dry bool) (web.Re
 			" is not connected; `" + a.command("shop list") + "` shows the shops that are."}
 	}
 	if !dry {
-		a.consents.forget(shop)
+		a.consents.Forget(shop)
 	}
 	counts, err := a.store.CountShop(ctx, shop)
 	if err != nil && dry {

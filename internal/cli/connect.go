@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -89,7 +90,9 @@ func (e *env) consented(cl *client, shop string, body map[string]any, how asking
 			}
 		case <-tick.C:
 		case <-e.ctx.Done():
-			return out, errStopped
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), watchLimit)
+			defer cancel()
+			return out, errors.Join(errStopped, cl.call(ctx, http.MethodDelete, path+"/consent", nil, nil))
 		}
 		if err := cl.call(e.ctx, http.MethodGet, path+"/consent", nil, &asked); err != nil {
 			return out, err

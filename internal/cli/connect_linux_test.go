@@ -22,6 +22,7 @@ type owner struct {
 	listens bool
 	states  []string // one for each time it is asked; the last one stays
 	pasted  []string
+	givenUp bool
 }
 
 func (o *owner) client() *client {
@@ -55,6 +56,7 @@ func (o *owner) client() *client {
 		}
 		say(w, map[string]any{"shop": consentShop, "has_secret": true})
 	})
+	mux.HandleFunc("DELETE "+path, func(http.ResponseWriter, *http.Request) { o.givenUp = true })
 	mux.HandleFunc("GET /api/v1/shops", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, map[string]any{"shops": []any{map[string]any{"shop": consentShop, "has_secret": true}}})
 	})
@@ -120,8 +122,8 @@ func TestWhoeverWaitsForAShopsOwnerCanStop(t *testing.T) {
 	o := owner{listens: true, states: []string{"waiting"}}
 	cl := o.client()
 	e := &env{ctx: ctx, Process: Process{Stdin: stdin, Stderr: talkThen{cancel}}}
-	if _, err := e.consented(cl, consentShop, map[string]any{}, asking{Callback: "-"}); !errors.Is(err, errStopped) {
-		t.Error(err)
+	if _, err := e.consented(cl, consentShop, map[string]any{}, asking{Callback: "-"}); !errors.Is(err, errStopped) || !o.givenUp {
+		t.Errorf("%v, given up: %v", err, o.givenUp)
 	}
 }
 
