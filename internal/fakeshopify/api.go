@@ -96,7 +96,7 @@ type apiState struct {
 	bucket      bucket
 	tokens      map[string]time.Time // to the end of their life; zero: none
 	offline     string               // token of a consent; empty: none yet
-	codes       map[string]consentCode
+	codes       map[string]time.Time // of consents, to the end of their life
 	faults      []Fault
 	stats       APIStats
 	calls       []APICall // ring of keep
@@ -127,7 +127,7 @@ func (a *apiState) init(o *Options) {
 	a.scopes = o.API.Scopes
 	a.bucket = bucket{level: a.plan.Maximum, at: now}
 	a.tokens = make(map[string]time.Time)
-	a.codes = make(map[string]consentCode)
+	a.codes = make(map[string]time.Time)
 	for _, t := range o.API.Tokens {
 		a.tokens[t] = time.Time{}
 	}

@@ -94,19 +94,19 @@ func (s *Shop) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 		page(w, http.StatusOK, "Install app", "<p>An app asks to read the products of "+html.EscapeString(s.opt.Shop)+
 			`.</p><form method="post"><button>Install app</button></form>`)
 	default:
-		w.Header().Set("Location", s.consent(redirect, q.Get("client_id"), q.Get("state")))
+		w.Header().Set("Location", s.consent(redirect, q.Get("state")))
 		w.WriteHeader(http.StatusFound)
 	}
 }
 
 // consent installs the app and returns the address that its owner is sent to.
-func (s *Shop) consent(redirect *url.URL, clientID, state string) string {
+func (s *Shop) consent(redirect *url.URL, state string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.opt.Now()
 	s.api.uninstalled = false
 	code := strings.ReplaceAll(uuid(s.api.rand), "-", "")
-	s.api.codes[code] = consentCode{clientID, now.Add(codeLife)}
+	s.api.codes[code] = now.Add(codeLife)
 	name, _, _ := strings.Cut(s.opt.Shop, ".")
 	q := redirect.Query()
 	q.Set("code", code)
@@ -118,12 +118,6 @@ func (s *Shop) consent(redirect *url.URL, clientID, state string) string {
 	back := *redirect
 	back.RawQuery = q.Encode()
 	return back.String()
-}
-
-// consentCode is what an owner's consent gave to an app.
-type consentCode struct {
-	clientID string
-	end      time.Time
 }
 
 // signQuery is the hmac of a callback's other parameters, in hex.
@@ -138,9 +132,9 @@ func signQuery(secret string, q url.Values) string {
 // which lasts an hour.
 func (s *Shop) exchange(in url.Values, now time.Time) (members, string) {
 	a := &s.api
-	have, ok := a.codes[in.Get("code")]
+	end, ok := a.codes[in.Get("code")]
 	delete(a.codes, in.Get("code"))
-	if !ok || have.clientID != in.Get("client_id") || !now.Before(have.end) {
+	if !ok || !now.Before(end) {
 		return nil, refuseCode
 	}
 	a.stats.TokenGrants++
