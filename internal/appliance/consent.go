@@ -24,8 +24,9 @@ import (
 const (
 	consentLife  = 10 * time.Minute // for a question to wait
 	consentsMost = 8                // questions that are kept
-	callbackHost = "localhost:3456" // of shopify.RedirectURL
-	callbackMost = 16               // connections
+	callbackPort = ":3456"          // of shopify.RedirectURL
+	callbackHost = "localhost" + callbackPort
+	callbackMost = 16 // connections
 )
 
 // consents ask the owners of shops, and listen for the answer where Shopify's consent
@@ -75,8 +76,10 @@ func (c *consents) Begin(in web.AddShop, scopes []string) (web.Consent, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.room(in.Shop, now) {
-		return web.Consent{}, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Not now", Code: answer.CodeNotNow,
-			Detail: "The owners of other shops are asked already. Finish with those, or try again in ten minutes."}
+		return web.Consent{}, &answer.Refusal{
+			Status: http.StatusServiceUnavailable, Title: "Not now", Code: answer.CodeNotNow,
+			Detail: "The owners of other shops are asked already. Finish with those, or try again in ten minutes.",
+		}
 	}
 	c.asked[in.Shop] = q
 	c.listen()
@@ -138,8 +141,8 @@ func (c *consents) Of(shop string) web.Consent {
 	if q := c.asked[shop]; q != nil {
 		return c.told(q)
 	}
-	return web.Consent{Shop: shop, State: web.ConsentNone, Words: "The owner of " + shop + " is not asked now; a restart of Stockroom " +
-		"forgets a question. Ask with " + c.again(shop) + "."}
+	return web.Consent{Shop: shop, State: web.ConsentNone, Words: "The owner of " + shop + " is not asked now; " +
+		"a restart of Stockroom forgets a question. Ask with " + c.again(shop) + "."}
 }
 
 // Forget gives the question about a shop up.
@@ -202,8 +205,8 @@ func (c *consents) connect(ctx context.Context, q *question, code string) (found
 	switch {
 	case err != nil:
 	case !newest:
-		err = answer.Refuse(http.StatusConflict, "Asked again", in.Shop+" was asked again, or removed, while Shopify's answer was "+
-			"checked. Nothing was stored; use the newest address.")
+		err = answer.Refuse(http.StatusConflict, "Asked again", in.Shop+" was asked again, or removed, while Shopify's "+
+			"answer was checked. Nothing was stored; use the newest address.")
 	default:
 		in.AccessToken = token.Value
 		found, err = shops{c.a}.add(ctx, in, time.Now())
@@ -211,7 +214,8 @@ func (c *consents) connect(ctx context.Context, q *question, code string) (found
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		c.a.log.With(logbook.AuditKey, true).Info("shop connected or changed", "shop", in.Shop, "asked", true, "by", "its owner's consent")
+		c.a.log.With(logbook.AuditKey, true).
+			Info("shop connected or changed", "shop", in.Shop, "asked", true, "by", "its owner's consent")
 		connected := web.Connected{Connection: status.Connection{Shop: in.Shop, HasSecret: true}, Found: found}
 		q.view.Found = found
 		q.end(web.ConsentConnected, strings.Join(connected.Words(), " "))
@@ -252,34 +256,35 @@ func (c *consents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // listen begins to listen, or notes why not; mu is held. A browser takes localhost for
-// either address.
+// either address, so that both have to be ours; a machine may have no IPv6.
 func (c *consents) listen() {
 	if c.stop != nil {
 		return
 	}
-	const paste = "; when the page at the end of the consent can't be reached, or is another program's, " +
-		"copy its whole address out of the browser's address bar, and give that"
 	var open []net.Listener
-	c.deaf = ""
+	var why error
 	for _, host := range []string{"127.0.0.1", "[::1]"} {
-		l, err := c.a.opt.Callback(host + callbackHost[strings.Index(callbackHost, ":"):])
-		switch {
-		case err == nil:
+		l, err := c.a.opt.Callback(host + callbackPort)
+		if err == nil {
 			open = append(open, l)
-		case errors.Is(err, syscall.EADDRINUSE):
-			c.deaf = "Another program listens on port 3456 of this machine, so Shopify's answer does not come by itself" + paste + "."
-		case c.deaf == "" && len(open) == 0:
-			c.deaf = "Stockroom can't listen on port 3456 of this machine, so Shopify's answer does not come by itself" + paste + "."
 		}
+		why = errors.Join(why, err)
 	}
-	if len(open) > 0 && !strings.HasPrefix(c.deaf, "Another") {
-		c.deaf = "" // a machine may have no IPv6
-		c.stop = c.serve(open)
+	busy := errors.Is(why, syscall.EADDRINUSE)
+	if len(open) > 0 && !busy {
+		c.deaf, c.stop = "", c.serve(open)
 		return
 	}
 	for _, l := range open {
 		_ = l.Close() // nothing came of it
 	}
+	c.deaf = "Stockroom can't listen"
+	if busy {
+		c.deaf = "Another program listens"
+	}
+	c.deaf += " on port 3456 of this machine, so Shopify's answer does not come by itself; when the page at the end of " +
+		"the consent can't be reached, or is another program's, copy its whole address out of the browser's address bar, " +
+		"and give that."
 }
 
 // serve answers on the listeners until the function that it returns is called, which

@@ -42,11 +42,12 @@ type port struct {
 	asked []string
 	open  []*silence
 	fail  error
+	of    string // the address that fails, "" for each
 }
 
 func (p *port) listen(address string) (net.Listener, error) {
 	p.asked = append(p.asked, address)
-	if p.fail != nil {
+	if p.fail != nil && strings.Contains(address, p.of) {
 		return nil, p.fail
 	}
 	l := &silence{over: make(chan struct{})}
@@ -408,6 +409,21 @@ func TestAPortThatIsBusyIsSaidAndPastingWorks(t *testing.T) {
 				t.Errorf("%d %s", code, detail)
 			}
 			c.connected()
+		})
+	}
+}
+
+func TestBothAddressesOfLocalhostHaveToBeOurs(t *testing.T) {
+	for _, tt := range []struct {
+		fail    error
+		listens bool
+	}{{syscall.EADDRINUSE, false}, {syscall.EADDRNOTAVAIL, true}} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newConsenting(t, nil)
+			c.port.fail, c.port.of = tt.fail, "[::1]"
+			if asked := c.begin(consentBody); asked.Listens != tt.listens || (asked.ListensNot == "") != tt.listens || c.port.free() == tt.listens {
+				t.Errorf("%v of the second address: %+v", tt.fail, asked)
+			}
 		})
 	}
 }

@@ -89,8 +89,9 @@ func ReadCallback(address string, secret config.Secret, shop, state string, now 
 			" as its owner, and open the address there.")
 	}
 	if state == "" || !hmac.Equal([]byte(in.Get("state")), []byte(state)) {
-		return no(CallbackState, "This is not the answer to what was asked last: it was used already, comes from an older "+
-			"window, or the question was asked again since (a restart of Stockroom forgets it, too). Use the newest address, or "+again+".")
+		return no(CallbackState, "This is not the answer to what was asked last: it was used already, comes from an "+
+			"older window, or the question was asked again since (a restart of Stockroom forgets it, too). "+
+			"Use the newest address, or "+again+".")
 	}
 	answered = true
 	if in.Get("error") == "access_denied" {
