@@ -39,6 +39,9 @@ type appOptions struct {
 	Products int // of the shop at the start; the copy has none of them
 	Bulk     fakeshopify.BulkOptions
 	Demo     bool // the page says that the shop is simulated, and its name fits
+	// Grant is how the shop lets an app in; other than by credentials it is not
+	// connected at the start.
+	Grant fakeshopify.Grant
 }
 
 // newApp starts a shop and an appliance, which end with the test.
@@ -54,7 +57,7 @@ func newApp(t *testing.T, o appOptions) *app {
 		Shop: name, Seed: 7, Products: o.Products, Large: -1, Huge: -1, MinVariants: 1, MaxVariants: 6, Target: outside,
 		Topics: []string{fakeshopify.TopicCreate, fakeshopify.TopicUpdate, fakeshopify.TopicDelete, fakeshopify.TopicInventoryLevel},
 		Route:  func(address string) string { return strings.Replace(address, outside, "http://"+public, 1) },
-		API:    fakeshopify.APIOptions{Bulk: o.Bulk},
+		API:    fakeshopify.APIOptions{Bulk: o.Bulk, Grant: o.Grant},
 	})
 	api := httptest.NewServer(shop.Handler())
 	t.Cleanup(api.Close)
@@ -64,7 +67,9 @@ func newApp(t *testing.T, o appOptions) *app {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Shop = config.EnvShop{Domain: name, APIKey: "key", APISecret: config.NewSecret(shop.Secret()), MerchantID: "merchant-7"}
+	if o.Grant == fakeshopify.GrantCredentials {
+		s.Shop = config.EnvShop{Domain: name, APIKey: "key", APISecret: config.NewSecret(shop.Secret()), MerchantID: "merchant-7"}
+	}
 	a := &app{t: t, shop: shop, settings: s, demo: o.Demo, URL: "http://" + s.AdminListen}
 	a.start()
 	t.Cleanup(func() { a.stop() })

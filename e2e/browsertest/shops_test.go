@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
+
+	"stockroom/internal/fakeshopify"
 )
 
 const shopPath = "/shops/" + shopName
@@ -119,6 +121,42 @@ func TestTheFormShowsWhatTheChosenKindOfAccessTakes(t *testing.T) {
 			if n := value[int](p, `[...document.querySelectorAll("#connect ol")].filter(e => e.checkVisibility()).length`); n != 1 {
 				t.Errorf("%d lists of what has to be done at Shopify", n)
 			}
+		}
+	})
+}
+
+func TestTheShopsOwnerIsAskedAndTheShopIsConnected(t *testing.T) {
+	bothWays(t, func(t *testing.T, script bool) {
+		a := newApp(t, appOptions{Products: 3, Grant: fakeshopify.GrantConsent})
+		p := a.visit(t)
+		p.script(script)
+		p.open("/shops")
+		value[bool](p, `(document.getElementById("k-consent").checked = true)`)
+		p.fill("shop", shopName)
+		p.fill("api_key", "key")
+		p.fill("secret", a.shop.Secret())
+		p.click("main", "Connect")
+		p.at(shopPath + "/consent")
+		p.shows("Waiting for the shop's owner to agree, until")
+		if script { // axe needs it
+			p.examine(shopPath + "/consent")
+		}
+		p.fill("address", "https://"+shopName)
+		p.click("main", "Connect")
+		p.shows("This is not the address that Shopify's page leads to at its end")
+		p.forgive("status of 409")
+		back, err := a.shop.Consent(value[string](p, `document.querySelector("#consent a.button").href`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.fill("address", back)
+		p.click("main", "Connect")
+		p.shows("(" + shopName + "): 3 products")
+		p.shows("An app of another organization, let in by the shop's owner")
+		p.open(shopPath + "/consent")
+		p.shows("To the shops")
+		if script {
+			p.examine(shopPath + "/consent")
 		}
 	})
 }
