@@ -51,7 +51,7 @@ func (e *env) admin(create, work bool) (*client, error) {
 	}
 	if _, err := os.Stat(s.DataDir); errors.Is(err, fs.ErrNotExist) && !create {
 		return nil, withCode(config.ExitData, fmt.Errorf("there is no data dir %s; name another with --data, or begin with %s%s",
-			s.DataDir, s.Command(config.ConnectWords("NAME.myshopify.com")), elsewhere(s.DataDir)))
+			s.DataDir, s.Command("init"), elsewhere(s.DataDir)))
 	}
 	a, err := appliance.Open(e.ctx, appliance.Options{Settings: s, Version: e.Version, Logger: e.loggerTo(e.besideProgress(), s, slog.LevelWarn), Manual: true})
 	if err != nil {

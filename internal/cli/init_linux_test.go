@@ -72,13 +72,14 @@ func says(t *testing.T, text string, wants ...string) {
 
 func TestAPersonIsLedFromAnEmptyDirectoryToInStep(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "d")
-	code, out, talk := initWith(t, dir, "linen.shop\nlinen-and-sons\n9\n\nk\nshpss_wrong\n\n\nshpss_simulated\n2\nhttp://stock.example\nhttps://stock.example\n", fakeshopify.Options{})
+	code, out, talk := initWith(t, dir, "linen.shop\nlinen-and-sons\n9\n\nshpss_slip\nshpss_wrong\nk\n\n\nshpss_simulated\n2\nhttp://stock.example\nhttps://stock.example\n", fakeshopify.Options{})
 	if code != config.ExitOK {
 		t.Fatal(code, out, talk)
 	}
 	says(t, talk, "Stockroom keeps a copy of a shop's products in "+dir, "Ctrl-C stops at any question",
 		"The shop, as NAME.myshopify.com", `"linen.shop" is not the name that Shopify gave the shop`,
 		"Who made the app", "Number [1]: Type a number from 1 to 3.", "that version is released", "Client id: ", "Client secret, not shown as you type or paste it: ",
+		"What was given as the client id is a client secret", "\nClient id (Enter keeps the one you gave): ",
 		"Nothing was stored: ", "client secret", "Who made the app", "Client id (Enter keeps the one you gave): ", "Client secret (Enter keeps the one you gave)",
 		"Connected ", "12 products; rights: read_inventory", "How do changes in the shop get here?",
 		"That can't be: it begins with http://", "The public address, https://...: ", "Written: "+filepath.Join(dir, "stockroom.toml"))
@@ -121,6 +122,45 @@ func TestAnAppOfAnotherOrganisationAndAnOlderOneAreSetUpAsWell(t *testing.T) {
 	}
 	says(t, talk, "Develop apps", "Admin API access token", "API secret key (it signs deliveries; Enter leaves it out)", "Connected ")
 	says(t, out, "The copy is in step")
+}
+
+func TestAScriptSetsUpEachKindWithFlags(t *testing.T) {
+	secret, token := filepath.Join(t.TempDir(), "secret"), filepath.Join(t.TempDir(), "token")
+	for path, text := range map[string]string{secret: "shpss_simulated\n", token: "shpat_old\n"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for access, tt := range map[string]struct {
+		grant fakeshopify.APIOptions
+		flags []string
+	}{
+		"credentials": {fakeshopify.APIOptions{}, []string{"--api-key", "k", "--secret-file", secret}},
+		"consent": {fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent},
+			[]string{"--kind", "consent", "--api-key", "k", "--secret-file", secret, "--callback", "-"}},
+		"token": {fakeshopify.APIOptions{Grant: fakeshopify.GrantToken, Tokens: []string{"shpat_old"}}, []string{"--access-token-file", token}},
+	} {
+		stdin, typed, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stdin.Close()
+		defer typed.Close()
+		shop := fakeshopify.New(fakeshopify.Options{Shop: initShop, Secret: "shpss_simulated", Products: 12, AllowHTTP: true, API: tt.grant})
+		api := httptest.NewServer(shop.Handler())
+		defer api.Close()
+		p := &persons{typed: typed, shop: shop}
+		var out bytes.Buffer
+		args := append([]string{"init", "--data", filepath.Join(t.TempDir(), "d"), "--api-base", api.URL, "--shop", initShop, "--pull", "--json"}, tt.flags...)
+		code := Run(t.Context(), Process{Args: args, Stdin: stdin, Stdout: &out, Stderr: p})
+		if code != config.ExitOK {
+			t.Fatal(access, code, p.talk.String())
+		}
+		says(t, out.String(), `"pull": true`, `"proven": true`, `"access": "`+access+`"`, `"products": 12`)
+		if strings.Contains(out.String()+p.talk.String(), "shpss_") || strings.Contains(out.String()+p.talk.String(), "shpat_") {
+			t.Errorf("%s: a secret is shown", access)
+		}
+	}
 }
 
 // TestWhoStopsAtAQuestionFindsNothingHalf: Ctrl-D, which ends standard input, as Ctrl-C.

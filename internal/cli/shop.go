@@ -36,7 +36,7 @@ func (shopListCommand) Run(e *env) error {
 			return e.print(out) // not as it came: there & and < are written as escapes
 		}
 		if len(out.Shops) == 0 {
-			fmt.Fprintln(e.Stdout, "No shop is connected. Connect one with: "+e.command(config.ConnectWords("NAME.myshopify.com")))
+			fmt.Fprintln(e.Stdout, "No shop is connected. Set one up with: "+e.command("init"))
 			return nil
 		}
 		w := tabwriter.NewWriter(e.Stdout, 0, 0, 2, ' ', 0)
