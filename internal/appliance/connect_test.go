@@ -115,7 +115,7 @@ func TestAShopIsAskedBeforeItIsStoredAndNotOtherwise(t *testing.T) {
 			t.Fatalf("%d %+v", status, out.Found)
 		}
 		want := "Nothing is read yet: the app lacks the access scopes read_inventory (stock and weights can't be read); " +
-			"add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop."
+			"add it to the app where that was made, in Shopify's Dev Dashboard (and release that version) or in the shop's admin, then approve it in the shop."
 		if words := out.Words(); len(words) != 2 || words[1] != want || !strings.HasPrefix(words[0], "Connected ") ||
 			!strings.HasSuffix(words[0], " ("+testShop+"): 7 products; rights: read_locations, read_products.") {
 			t.Errorf("it says %q", words)

@@ -160,7 +160,12 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		}
 		switch e.Root().Kind {
 		case shopify.KindToken:
-			add("token", levelFail, e.Words(), "then give them with "+a.command(config.ConnectWords(name)), "")
+			c, _ := a.state.Credentials(name)
+			words, command := status.Connection{Shop: name, FromEnvironment: shop.Declared, Access: accessOf(c)}.Mend()
+			if command != "" {
+				words += " " + a.command(command)
+			}
+			add("token", levelFail, e.Words(), words, "")
 		case shopify.KindUninstalled:
 			add("token", levelFail, e.Words(), "if the shop is to be left, "+a.command("shop remove "+name), "")
 		case shopify.KindScope:

@@ -144,7 +144,8 @@ func (e *Error) Words() string {
 }
 
 // addScope is how an app comes to a scope.
-const addScope = "add it to the app in Shopify's Dev Dashboard, release that version and approve it in the shop"
+const addScope = "add it to the app where that was made, in Shopify's Dev Dashboard (and release that version) or in the shop's admin, " +
+	"then approve it in the shop"
 
 // tokenRefusal is what Shopify says of credentials, or of a question to a shop's owner,
 // and what to do about it.

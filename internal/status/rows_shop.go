@@ -22,12 +22,36 @@ func unread(_ *Facts, s *Shop) (Line, bool) {
 	return yes(say("What waits for this shop can't be counted now, so it is not known whether the copy is in step."), say("It is counted again with the next look."))
 }
 
-func uninstalled(_ *Facts, s *Shop) (Line, bool) {
+func uninstalled(f *Facts, s *Shop) (Line, bool) {
 	if s.State != "uninstalled" {
 		return no()
 	}
-	return yes(say("The app was removed from the shop, so nothing new comes from it."),
-		say("Install the app again, or remove the shop here with this command:"), "shop remove ", s.Shop)
+	next, command := reinstall(f, s)
+	return yes(say("The app was removed from the shop, so nothing new comes from it."), next, command)
+}
+
+// asked says when a paused shop is asked again, and what to do until then.
+func asked(s *Shop, rest string) Words {
+	if s.NextTry.IsZero() {
+		return say(rest)
+	}
+	return say("Asked again at ", clock(s.NextTry), ", ", ahead(s.NextTry), ", and when somebody presses Try now. ", rest)
+}
+
+// reinstall says what to do about an app that is gone. Only one that asks for its
+// tokens has one after that.
+func reinstall(f *Facts, s *Shop) (next Words, command string) {
+	const again, leave = "Install the app again", ", or remove the shop here with "
+	words, command := s.Mend()
+	switch kept := s.Access == ByConsent || s.Access == ByToken; {
+	case kept && s.FromEnvironment:
+		return asked(s, again+". "+words), ""
+	case s.FromEnvironment:
+		return asked(s, again+"."), ""
+	case kept:
+		return asked(s, again+leave+f.command("shop remove "+s.Shop)+". "+words), command
+	}
+	return asked(s, again+leave+"this command:"), "shop remove " + s.Shop
 }
 
 func moved(f *Facts, s *Shop) (Line, bool) {
@@ -35,9 +59,10 @@ func moved(f *Facts, s *Shop) (Line, bool) {
 	if s.State != "paused" || state.PauseReason(code) != state.PauseMoved {
 		return no()
 	}
+	_, connect := Connection{Shop: name, Access: s.Access}.Mend()
 	return yes(say("The shop has another name at Shopify now: "+name+"."),
 		say("It is asked again ", ahead(s.NextTry), ". Connect it under its new name with this command, then remove the old one with "+f.command("shop remove "+s.Shop)+":"),
-		config.ConnectWords(name))
+		connect)
 }
 
 // PauseParts splits a reason into its code and what it is about.
@@ -46,7 +71,7 @@ func PauseParts(reason string) (code, detail string) {
 	return code, detail
 }
 
-func paused(_ *Facts, s *Shop) (Line, bool) {
+func paused(f *Facts, s *Shop) (Line, bool) {
 	if s.State == "active" || s.State == "uninstalled" {
 		return no()
 	}
@@ -55,22 +80,18 @@ func paused(_ *Facts, s *Shop) (Line, bool) {
 		return no()
 	}
 	why, next, command := s.Reason, say("Goes on when it is resumed."), ""
-	asked := func(rest string) Words {
-		if s.NextTry.IsZero() {
-			return say(rest)
-		}
-		return say("Asked again at ", clock(s.NextTry), ", ", ahead(s.NextTry), ", and when somebody presses Try now. ", rest)
-	}
 	switch state.PauseReason(code) {
 	case state.PauseToken:
-		why, next, command = "Shopify does not accept the app's credentials", asked("Give working ones with this command:"), config.ConnectWords(s.Shop)
+		var rest string
+		rest, command = s.Mend()
+		why, next = "Shopify does not accept the app's credentials", asked(s, rest)
 	case state.PauseScope:
-		why, next = "the app lacks a permission", asked("Give the app the permission in the shop's admin.")
+		why, next = "the app lacks a permission", asked(s, "Goes on by itself when the app has it.")
 	case state.PauseFrozen:
-		why, next = "Shopify has frozen the shop", asked(s.meanwhile("Product updates that arrive are stored."))
+		why, next = "Shopify has frozen the shop", asked(s, s.meanwhile("Product updates that arrive are stored."))
 	case state.PauseUninstalled:
-		why, next = "the app is not installed", asked("Install the app again, or remove the shop here with this command:")
-		command = "shop remove " + s.Shop
+		why = "the app is not installed"
+		next, command = reinstall(f, s)
 	case state.PauseOperator:
 		why = "somebody paused it here"
 	default:
@@ -92,8 +113,9 @@ func secretMissing(_ *Facts, s *Shop) (Line, bool) {
 	if s.HasSecret {
 		return no()
 	}
+	words, command := s.giveSecret()
 	return yes(say("Product updates can't be checked: the app's secret is missing."),
-		say("Shopify is told to send them again. Give the secret with this command:"), "shop add ", s.Shop)
+		say("Shopify is told to send them again. "+words), command)
 }
 
 // refusedWords names what the signatures of refused deliveries fit.
@@ -118,8 +140,9 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 	if s.Sync == nil || s.Sync.Deliveries.Undelivered == 0 || s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) {
 		return no()
 	}
+	words, command := s.giveSecret()
 	return yes(say("Product updates are refused: they ", refusedWords(r), ". The last came at ", clock(r.Last), ", ", age(r.Last), "."),
-		say("Shopify sends them again for four hours. Compare the client secret with the app's and give the right one with this command:"), "shop add ", s.Shop)
+		say("Shopify sends them again for four hours. Compare the client secret with the app's. "+words), command)
 }
 
 func secretDoubt(f *Facts, s *Shop) (Line, bool) {

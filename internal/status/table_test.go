@@ -87,7 +87,22 @@ var rows = []row{
 	{"token refused", "paused", func(_ *Facts, s *Shop) {
 		s.State, s.Reason, s.NextTry = "paused", "token: HTTP 401", noon.Add(15*time.Minute)
 	}, Bad, "Paused: Shopify does not accept the app's credentials (HTTP 401).", "Asked again at 12:15 UTC, in 15 minutes", "stockroom shop add " + linen + " --api-key CLIENT_ID"},
-	{"scope lost", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "scope: read_products" }, Bad, "Paused: the app lacks a permission (read_products).", "Give the app", ""},
+	{"scope lost", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "scope: read_products" }, Bad, "Paused: the app lacks a permission (read_products).", "Goes on by itself", ""},
+	{"the owner's consent refused", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason, s.Access = "paused", "token", ByConsent }, Bad,
+		"Paused: Shopify does not accept the app's credentials.", "Ask the shop's owner", "stockroom shop connect " + linen},
+	{"a given token refused", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason, s.Access = "paused", "token", ByToken }, Bad,
+		"Paused: Shopify does not accept the app's credentials.", "Give a new token", "stockroom shop add " + linen + " --access-token-file -"},
+	{"credentials of the environment refused", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason, s.FromEnvironment = "paused", "token", true }, Bad,
+		"Paused: Shopify does not accept the app's credentials.", "SHOPIFY_API_SECRET, and restart Stockroom.", ""},
+	{"a token of the environment refused", "paused", func(_ *Facts, s *Shop) {
+		s.State, s.Reason, s.FromEnvironment, s.Access = "paused", "token", true, ByToken
+	}, Bad, "Paused: Shopify does not accept the app's credentials.", "SHOPIFY_ACCESS_TOKEN, and restart", ""},
+	{"an app of the environment that is gone", "uninstalled", func(_ *Facts, s *Shop) { s.State, s.FromEnvironment = "uninstalled", true }, Bad,
+		"The app was removed from the shop, so nothing new comes from it.", "Install the app again.", ""},
+	{"an app with consent that is gone", "uninstalled", func(_ *Facts, s *Shop) { s.State, s.Access = "uninstalled", ByConsent }, Bad,
+		"The app was removed from the shop, so nothing new comes from it.", "or remove the shop here with stockroom shop remove", "stockroom shop connect " + linen},
+	{"no secret in the environment", "secret-missing", func(_ *Facts, s *Shop) { s.HasSecret, s.FromEnvironment = false, true }, Bad,
+		"Product updates can't be checked: the app's secret is missing.", "SHOPIFY_API_SECRET, and restart Stockroom.", ""},
 	{"frozen", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason, s.NextTry = "paused", "frozen", noon.Add(time.Hour) }, Bad,
 		"Paused: Shopify has frozen the shop.", "Asked again at 13:00 UTC", ""},
 	{"not installed", "paused", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "uninstalled" }, Bad, "Paused: the app is not installed.", "Install the app again", "stockroom shop remove " + linen},

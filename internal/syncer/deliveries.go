@@ -60,12 +60,20 @@ func (s *Syncer) lateMark(shop string) (m lateMark) {
 }
 
 // undelivered are the changes of the last day that no delivery brought. In pull
-// mode none is waited for.
+// mode none is waited for, and what was found before the subscriptions had to be made
+// again, as after an app was gone, tells nothing of those.
 func (s *Syncer) undelivered(ctx context.Context, shop string, now time.Time) (store.Undelivered, error) {
 	if s.o.Pull {
 		return store.Undelivered{}, nil
 	}
-	return s.o.Store.Undelivered(ctx, shop, now.Add(-lateWindow))
+	from := now.Add(-lateWindow)
+	u, err := s.o.Store.Undelivered(ctx, shop, from)
+	if err == nil && u.Changes > 0 {
+		if since := s.subscriptionRecord(shop).Since; since.After(from) {
+			return s.o.Store.Undelivered(ctx, shop, since)
+		}
+	}
+	return u, err
 }
 
 // judgeDeliveries learns from a run that came to its end how deliveries arrive.
