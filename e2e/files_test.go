@@ -3,14 +3,18 @@ package e2e_test
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"stockroom/internal/fakeshopify"
 )
 
 // post deliveries until ctx ends; each is an update of one of 200 products.
@@ -86,8 +90,20 @@ func TestOtherProgramsReadTheCatalogueWhileItIsWritten(t *testing.T) {
 // but where it belongs (I14).
 func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 	t.Parallel()
-	const token = "shpat_static_token_5b1f"
-	s := startServer(t, serveOptions{Env: append(shopEnv(), "SHOPIFY_ACCESS_TOKEN="+token)})
+	const (
+		token, consented, given = "shpat_static_token_5b1f", "shpat_consented_token_7c2a", "shpat_given_token_9d3b"
+		further, asked, slip    = "5ea1ed0fa11c0de5", "shpss_of_the_agency_4e4e", "shpss_in_the_wrong_place_1a1a"
+		third                   = "third-shop.myshopify.com"
+	)
+	file := filepath.Join(t.TempDir(), "signing")
+	if err := os.WriteFile(file, []byte(further), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shop := httptest.NewServer(fakeshopify.New(fakeshopify.Options{Shop: third, ClientID: "the-client-id", Secret: asked,
+		API: fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent, Tokens: []string{consented}}}).Handler())
+	t.Cleanup(shop.Close)
+	s := startServer(t, serveOptions{Env: append(shopEnv(), "SHOPIFY_ACCESS_TOKEN="+token),
+		Args: []string{"--api-base", shop.URL, "--signing-secret-file", file}})
 	addShop(t, s, otherShop, otherSecret)
 	body := productBody(1, 1, 2)
 	wantAnswer(t, s.post(delivery{Body: body}), answerApplied)
@@ -98,7 +114,8 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 
 	secrets := map[string]string{
 		"the current secret": e2eSecret, "the previous secret": e2eOld, "the stored secret": otherSecret, "the access token": token,
-		"the admin token": s.Token, "a signature": sign(e2eSecret, body),
+		"the admin token": s.Token, "a signature": sign(e2eSecret, body), "the further secret": further, "the agency's secret": asked,
+		"the token of a consent": consented, "a token that was given": given, "a slip": slip,
 	}
 	clean := func(where, text string) {
 		t.Helper()
@@ -108,8 +125,43 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 			}
 		}
 	}
+	to := func(status int, method, path, body string) reply {
+		t.Helper()
+		r := s.admin(method, "/api/v1/shops/"+third+path, body)
+		if r.Status != status {
+			t.Errorf("%s %s: %s", method, path, r)
+		}
+		clean(method+" "+path, r.Body)
+		return r
+	}
+	to(400, "PUT", "", `{"api_key":"`+slip+`","secret":"`+asked+`"}`)       // exchanged
+	to(400, "PUT", "", `{"api_key":"the-client-id","secret":"`+given+`"}`)  // a token
+	to(409, "PUT", "", `{"api_key":"the-client-id","secret":"`+slip+`"}`)   // refused
+	to(409, "PUT", "", `{"access_token":"`+given+`","secret":"`+asked+`"}`) // refused
+	to(409, "PUT", "", `{"api_key":"the-client-id","secret":"`+asked+`"}`)  // another organization
+	to(409, "POST", "/consent/callback", `{"address":"http://localhost:3456/callback?code=`+slip+`&hmac=00&state=x"}`)
+	var question struct{ Address string }
+	if err := json.Unmarshal([]byte(to(201, "POST", "/consent", `{"api_key":"the-client-id","secret":"`+asked+`"}`).Body), &question); err != nil {
+		t.Fatal(err)
+	}
+	stay := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	res, err := stay.Post(question.Address, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	back := res.Header.Get("Location")
+	code := back[strings.Index(back, "code=")+5:][:32]
+	secrets["the code of a consent"] = code
+	to(409, "POST", "/consent/callback", `{"address":"`+strings.Replace(back, "state=", "state=x", 1)+`"}`)
+	to(200, "POST", "/consent/callback", `{"address":"`+back+`"}`)
+	to(409, "POST", "/consent/callback", `{"address":"`+back+`"}`)
+	to(200, "GET", "/consent", "")
+	if line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.PID)); err == nil {
+		clean("the command line", string(line))
+	}
 	for _, path := range []string{
-		"/", "/metrics", "/metrics/shopify", "/readyz", "/api/v1/status", "/api/v1/shops", "/api/v1/jobs?data=true", "/api/v1/deliveries",
+		"/shops", "/shops?connect=1", "/", "/metrics", "/metrics/shopify", "/readyz", "/api/v1/status", "/api/v1/shops", "/api/v1/jobs?data=true", "/api/v1/deliveries",
 		"/api/v1/rejected", "/api/v1/changes", "/api/v1/products", "/api/v1/products-export?format=ndjson", "/api/v1/explain/" + e2eShop + "/1",
 	} {
 		r := s.admin(http.MethodGet, path, "")
