@@ -152,7 +152,8 @@ func (in *Intake) look(d *Directory, req *request, named string, body, sum []byt
 			"has probably read it and written it again. Pass the raw bytes through.", true}
 	case strings.HasPrefix(req.http.UserAgent(), "Shopify-Captain-Hook"):
 		return cause{ReasonWrongSecret, "The body is signed with another secret. Compare the client secret with the app's; " +
-			"webhooks made under Settings, Notifications are signed with a secret of their own.", true}
+			"webhooks made under Settings, Notifications are signed with a secret of their own, " +
+			"which --signing-secret-file takes.", true}
 	}
 	return cause{ReasonWrongSecret, "The body is signed with another secret, or not by Shopify at all.", true}
 }
