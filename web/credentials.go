@@ -13,7 +13,8 @@ import (
 
 // credentialNames are what a person copies out of Shopify, by name of the member.
 var credentialNames = map[string]string{
-	"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret", "access_token": "access token",
+	"api_key": "client id", "secret": "client secret", "previous_secret": "previous client secret",
+	"access_token": "access token",
 }
 
 func badCredential(field, detail string) *answer.Refusal {
@@ -25,7 +26,8 @@ func badCredential(field, detail string) *answer.Refusal {
 
 // MissingCredential refuses a connection without the one of that name.
 func MissingCredential(field string) *answer.Refusal {
-	return badCredential(field, "The app's "+credentialNames[field]+" is missing; it is in the app's settings in Shopify's Dev Dashboard.")
+	return badCredential(field, "The app's "+credentialNames[field]+
+		" is missing; it is in the app's settings in Shopify's Dev Dashboard.")
 }
 
 // slip is what people give in place of a credential: its form, and what it is.
@@ -38,23 +40,31 @@ type slip struct {
 // slips are looked at in this order: the first that fits says it best. None fits
 // what Shopify gives out for that member.
 var slips = []slip{
-	{"", regexp.MustCompile(`[*•●∙·]{3}`), "is hidden behind dots; use the button beside it in Shopify that copies it."},
+	{"", regexp.MustCompile(`[*•●∙·]{3}`),
+		"is hidden behind dots; use the button beside it in Shopify that copies it."},
 	{"", regexp.MustCompile(`(?i)^https?://(localhost|127\.0\.0\.1|\[::1\])|[?&]hmac=`),
 		"is the address of the page after the consent, which is asked for in a later step."},
-	{"", regexp.MustCompile(`(?i)://|^(dev|admin|partners)\.shopify\.com`), "is an address; open it and copy what that page shows."},
+	{"", regexp.MustCompile(`(?i)://|^(dev|admin|partners)\.shopify\.com`),
+		"is an address; open it and copy what that page shows."},
 	{"", regexp.MustCompile(`(?i)^\S+\.myshopify\.com$`), "is the shop's name."},
 	{"", regexp.MustCompile(`^\S+@\S+$`), "is an e-mail address."},
-	{"", regexp.MustCompile(`(?s)^[\[{]|^[\w .-]{2,40}["']?\s*[:=]\s*.{8}`), "has a name before it; give only the value behind it."},
+	{"", regexp.MustCompile(`(?s)^[\[{]|^[\w .-]{2,40}["']?\s*[:=]\s*.{8}`),
+		"has a name before it; give only the value behind it."},
 	{"", regexp.MustCompile(`^[^\n\r]*[\n\r]`), "has a line break in it; copy that one value again."},
-	{"api_key", regexp.MustCompile(`\s`), "has a space in it, as an app's name has; the client id is 32 digits and letters."},
+	{"api_key", regexp.MustCompile(`\s`),
+		"has a space in it, as an app's name has; the client id is 32 digits and letters."},
 	{"", regexp.MustCompile(`[\s\p{Cc}\p{Cf}]`), "has a space in it; copy it again."},
-	{"", regexp.MustCompile(`(?i)^(client|api|access)[_-](id|secret|key|token)$`), "stands for what your app has there."},
+	{"", regexp.MustCompile(`(?i)^(client|api|access)[_-](id|secret|key|token)$`),
+		"stands for what your app has there."},
 	{"", regexp.MustCompile(`(?i)^shprt_`), "is a refresh token, which is of no use here."},
-	{"", regexp.MustCompile(`(?i)^atkn_`), "is an app automation token, which serves Shopify's own command line only."},
+	{"", regexp.MustCompile(`(?i)^atkn_`),
+		"is an app automation token, which serves Shopify's own command line only."},
 	{"api_key secret previous_secret", regexp.MustCompile(`(?i)^shp([a-rt-z][a-z]|s[a-rt-z])_`),
 		"is an access token, as its beginning says. Give it as the access token."},
-	{"api_key access_token", regexp.MustCompile(`(?i)^shpss_`), "is a client secret, as its beginning says. Give it as the client secret."},
-	{"api_key", regexp.MustCompile(`(?i)^([0-9a-f]{8,31}|[0-9a-f]{33,})$`), "is not 32 characters long, as each client id is; copy it again."},
+	{"api_key access_token", regexp.MustCompile(`(?i)^shpss_`),
+		"is a client secret, as its beginning says. Give it as the client secret."},
+	{"api_key", regexp.MustCompile(`(?i)^([0-9a-f]{8,31}|[0-9a-f]{33,})$`),
+		"is not 32 characters long, as each client id is; copy it again."},
 	{"", regexp.MustCompile(`.{256}`), "is too long for one; copy it again."},
 }
 
@@ -95,7 +105,8 @@ func (a *AddShop) read() error {
 // where it can.
 func wrongValue(field, value string) string {
 	for _, s := range slips {
-		if value != "" && (s.fields == "" || strings.Contains(" "+s.fields+" ", " "+field+" ")) && s.form.MatchString(value) {
+		fits := s.fields == "" || strings.Contains(" "+s.fields+" ", " "+field+" ")
+		if value != "" && fits && s.form.MatchString(value) {
 			return s.is
 		}
 	}
@@ -120,19 +131,19 @@ var (
 // sentences: their form is odd, but Shopify has never said that it can't be so.
 func (a *AddShop) doubts() (list []string) {
 	if a.APIKey != "" && !usualID.MatchString(a.APIKey) {
-		list = append(list, fmt.Sprintf("What was given as the client id has %d characters, and is not 32 digits and letters from a to f, "+
-			"as those of Shopify are; an app's name or number is not it", len(a.APIKey)))
+		list = append(list, fmt.Sprintf("What was given as the client id has %d characters, and is not 32 digits and "+
+			"letters from a to f, as those of Shopify are; an app's name or number is not it", len(a.APIKey)))
 	}
 	if usualID.MatchString(a.APIKey) && usualID.MatchString(a.Secret.Reveal()) {
 		list = append(list, "The client id and the client secret look alike here: see that they are not exchanged")
 	}
 	if signingOne.MatchString(a.Secret.Reveal()) {
-		list = append(list, "What was given as the client secret looks like the one of Settings, Notifications in the shop's admin, "+
-			"which signs webhooks and opens nothing")
+		list = append(list, "What was given as the client secret looks like the one of Settings, Notifications "+
+			"in the shop's admin, which signs webhooks and opens nothing")
 	}
 	if token := a.AccessToken.Reveal(); token != "" && !strings.HasPrefix(token, "shp") {
-		list = append(list, "What was given as the access token does not begin with shpat_; one of the Storefront API opens nothing here, "+
-			"it takes one of the Admin API")
+		list = append(list, "What was given as the access token does not begin with shpat_; "+
+			"one of the Storefront API opens nothing here, it takes one of the Admin API")
 	}
 	return list
 }

@@ -11,7 +11,8 @@ import (
 // this page serves nothing else.
 const callbackStyle = `:root{color-scheme:light dark;--paper:#f4f1ea;--ink:#20262b;--soft:#565d63}` +
 	`@media (prefers-color-scheme:dark){:root{--paper:#14181a;--ink:#e9e5db;--soft:#a9aeac}}` +
-	`body{background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:34rem;padding:3rem 1.2rem;overflow-wrap:anywhere}` +
+	`body{background:var(--paper);color:var(--ink);font:1rem/1.5 system-ui,sans-serif;` +
+	`margin:0 auto;max-width:34rem;padding:3rem 1.2rem;overflow-wrap:anywhere}` +
 	`h1{font:500 1.7rem/1.25 Charter,Georgia,serif;margin:.5rem 0}` +
 	`p{margin:0}.soft{color:var(--soft)}h1~.soft{margin-top:1.2rem}`
 

@@ -55,12 +55,16 @@ func (s *Server) answerAction(w http.ResponseWriter, r *http.Request, p httprout
 	return s.showConsent(w, r, p, wrong.Status, wrong.Detail)
 }
 
-func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, p httprouter.Params, code int, problem string) error {
+func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, p httprouter.Params, code int,
+	problem string) error {
 	consents, shop, err := s.consents(p)
 	if err != nil {
 		return err
 	}
-	v := consentView{Consent: consents.Of(shop), Name: shortShop(shop), Path: shopPath(shop) + "/consent", Problem: problem}
-	v.Again = "/shops?connect=" + kindConsent + "&name=" + shop
-	return s.show(w, r, sheet{Template: "consent.html", Title: "Access to " + v.Name, Section: "/shops", Status: code, Data: v})
+	v := consentView{
+		Consent: consents.Of(shop), Name: shortShop(shop), Path: shopPath(shop) + "/consent",
+		Again: "/shops?connect=" + kindConsent + "&name=" + shop, Problem: problem,
+	}
+	page := sheet{Template: "consent.html", Title: "Access to " + v.Name, Section: "/shops", Status: code, Data: v}
+	return s.show(w, r, page)
 }
