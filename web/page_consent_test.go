@@ -40,6 +40,8 @@ func (a *asked) Of(shop string) Consent {
 	return a.now
 }
 
+func (a *asked) Forget(string) {}
+
 func (a *asked) Answer(_ context.Context, _, address string) (*Found, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -232,7 +232,7 @@ func TestAnAnswerThatIsNotTheOwnersOwnConnectsNothing(t *testing.T) {
 		}, "other-question", "Use the newest address, or begin again with stockroom shop connect " + testShop, web.ConsentWaiting},
 		{"after a restart", "", func(c *consenting, asked web.Consent) string {
 			address := c.agreed(asked)
-			c.consents.forget(testShop)
+			c.consents.Forget(testShop)
 			return address
 		}, "other-question", "a restart of Stockroom forgets it", web.ConsentNone},
 		{"after ten minutes", "", func(c *consenting, asked web.Consent) string {
