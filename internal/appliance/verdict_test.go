@@ -156,7 +156,7 @@ func TestEveryAnswerHasItsConsequencesEverywhere(t *testing.T) {
 		{"a reset", fakeshopify.Fault{Kind: fakeshopify.FaultReset}, retry, true, false, nothing, "upstream", []string{"Next try at"}},
 		{"a page", fakeshopify.Fault{Kind: fakeshopify.FaultHTML}, retry, true, false, nothing, "malformed", []string{"it is a web page"}},
 		{"JSON of another shape", fakeshopify.Fault{Kind: fakeshopify.FaultWrongTypes}, retry, true, false, nothing, "malformed", []string{"can&#39;t be read"}},
-		{"401", fakeshopify.Fault{Status: 401, Times: -1, Endpoint: "graphql"}, paused, false, false, token, "auth", []string{"Paused: Shopify does not accept the access that it gave the app itself", "stockroom shop add"}},
+		{"401", fakeshopify.Fault{Status: 401, Times: -1, Endpoint: "graphql"}, paused, false, false, token, "auth", []string{"Paused: Shopify does not accept the access that it gave the app itself", "SHOPIFY_API_KEY"}},
 		{"refused credentials", fakeshopify.Fault{Status: 400, Times: -1, Endpoint: "token"}, paused, false, false, token, "auth", []string{"client id and secret"}},
 		{"403", fakeshopify.Fault{Status: 403}, paused, false, false, scope, "auth", []string{"the access scope read_products is missing"}},
 		{"ACCESS_DENIED", fakeshopify.Fault{Kind: fakeshopify.FaultDenied, Scope: "read_products"}, paused, false, false, scope, "auth", []string{"the access scope read_products is missing"}},
