@@ -173,7 +173,7 @@ func TestAShopIsConnectedByItsOwnersConsent(t *testing.T) {
 			}
 			asked := c.begin(consentBody)
 			if !asked.Listens || asked.ListensNot != "" || strings.Join(c.port.asked, " ") != "127.0.0.1:3456 [::1]:3456" ||
-				asked.ExpiresAt.Sub(time.Now()) != 10*time.Minute || asked.Words != "Waiting until 00:10 UTC for the owner of "+testShop+
+				time.Until(asked.ExpiresAt) != 10*time.Minute || asked.Words != "Waiting until 00:10 UTC for the owner of "+testShop+
 				" to open the address and to install the app." {
 				t.Errorf("%+v, listens on %v", asked, c.port.asked)
 			}

@@ -25,9 +25,7 @@ func TestThePageOfAccessTellsTheTables(t *testing.T) {
 		}
 		want = append(want, "| "+code+" | "+r.words+" | "+r.step+" |")
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| `.*$").FindAllString(string(text), -1) {
-		got = append(got, row)
-	}
+	got = append(got, regexp.MustCompile("(?m)^\\| `.*$").FindAllString(string(text), -1)...)
 	if !slices.Equal(got, want) {
 		t.Errorf("docs/access.md tells\n%q\nthe tables are\n%q", got, want)
 	}
