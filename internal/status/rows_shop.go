@@ -176,7 +176,8 @@ func deaf(_ *Facts, s *Shop) (Line, bool) {
 	}
 	d := s.Sync.Deliveries
 	return yes(say("Deliveries do not arrive: "+ofChanges(d)+" of the last day were read before a delivery brought them, the oldest from ", clock(d.Oldest), ", and nothing was heard since."),
-		say("Changes are looked for "+Every(s.Sync.Looking.Every)+" until deliveries are heard. Look whether Shopify can reach the public address of Stockroom."))
+		say("Changes are looked for "+Every(s.Sync.Looking.Every)+" until deliveries are heard. Look whether Shopify can reach the public address of Stockroom, "+
+			"and whether the app has another client secret now than the one that was given here."))
 }
 
 func late(_ *Facts, s *Shop) (Line, bool) {
