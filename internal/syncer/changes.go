@@ -75,12 +75,17 @@ func (r *run) since(ctx context.Context) (time.Time, error) {
 }
 
 // lookedAt is when the last look began that ended well, zero for none.
-func (s *Syncer) lookedAt(shop string) (at time.Time) {
+func (s *Syncer) lookedAt(shop string) time.Time {
+	k := s.keeperOf(shop)
+	return latest(s.markedAt(shop), get(k, &k.look).good)
+}
+
+// markedAt is the same as it is noted on disk, some minutes behind.
+func (s *Syncer) markedAt(shop string) (at time.Time) {
 	if text, ok := s.o.State.Get(marks, shop+"/incremental"); ok {
 		_ = at.UnmarshalText(text) // what can't be read is looked at again
 	}
-	k := s.keeperOf(shop)
-	return latest(at, get(k, &k.look).good)
+	return at
 }
 
 // markLooked notes how far the changes were followed, so that a restart goes on

@@ -153,11 +153,10 @@ func (k *keeper) lookEnded(ctx context.Context, r *run, err error) {
 	var paused *shopPaused
 	switch {
 	case err == nil:
-		mark := k.s.markDue(k.shop, r.started)
 		k.set(func() {
 			k.look.good, k.look.failed, k.look.words, k.look.until, k.look.fails = r.started, time.Time{}, "", time.Time{}, 0
 		})
-		if mark {
+		if r.started.Sub(k.s.markedAt(k.shop)).Abs() >= markEvery {
 			k.note("look", k.s.markLooked(k.shop, r.started))
 		}
 		if !k.s.o.Pull {
@@ -174,16 +173,6 @@ func (k *keeper) lookEnded(ctx context.Context, r *run, err error) {
 		k.set(func() { k.look.failed, k.look.words, k.look.until = now, wordsOf(err), time.Time{}; k.look.fails++ })
 		k.s.log.Warn("changes can't be looked for; it is tried again automatically", "shop", k.shop, "error", wordsOf(err))
 	}
-}
-
-// markDue reports whether it is to be noted on disk how far the changes were
-// followed.
-func (s *Syncer) markDue(shop string, at time.Time) bool {
-	var noted time.Time
-	if text, ok := s.o.State.Get(marks, shop+"/incremental"); ok {
-		_ = noted.UnmarshalText(text)
-	}
-	return at.Sub(noted).Abs() >= markEvery
 }
 
 // lookEvery is how long it is from one look to the next, and why that is longer than
