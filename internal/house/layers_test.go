@@ -26,7 +26,7 @@ type layer struct {
 // layers is the allow-list; "." is the root. A new package gets its row here
 // and in ARCHITECTURE.md.
 func layers() map[string]layer {
-	core := []string{"admit", "answer", "boltfile", "breaker", "bulk", "catalog", "config", "datadir", "folder", "limiter", "logbook", "queue", "shopify", "state", "store", "syncer", "telemetry", "uptime"}
+	core := []string{"admit", "answer", "boltfile", "breaker", "bulk", "catalog", "certs", "config", "datadir", "folder", "limiter", "logbook", "queue", "shopify", "state", "store", "syncer", "telemetry", "uptime"}
 	all := append([]string{"fakeshopify", "status", "web", "webhook"}, core...)
 	return map[string]layer{
 		"admit":       {level: 1, imports: []string{"answer", "config", "logbook", "telemetry"}, tests: core},
@@ -35,6 +35,7 @@ func layers() map[string]layer {
 		"breaker":     {level: 2, imports: []string{"boltfile", "uptime"}},
 		"bulk":        {level: 1, imports: []string{"folder"}},
 		"catalog":     {level: 0, tests: []string{"fakeshopify"}},
+		"certs":       {level: 1, imports: []string{"folder", "telemetry", "uptime"}},
 		"config":      {level: 0},
 		"datadir":     {level: 1, imports: []string{"config", "folder"}},
 		"docs":        {level: 0},              // example programs, which use what any other program may

@@ -1,0 +1,6 @@
+package certs
+
+// Words are those of a try that failed.
+func Words(name, directory, folder string, err error) string {
+	return words(name, directory, folder, err)
+}
