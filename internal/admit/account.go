@@ -43,7 +43,8 @@ type account struct {
 	log    *slog.Logger
 	cost   argonCost
 	fixed  string // the setting that holds the password, "" for none
-	remote string // the admin listener's address when other machines reach it, so that there has to be a password
+	remote string // where other machines reach the admin side, so that there has to be a password
+	by     string // the setting that says so
 
 	changing sync.Mutex
 	current  atomic.Pointer[credential] // never nil
@@ -59,9 +60,7 @@ type credential struct {
 // OpenAccount returns the account of a data dir.
 func OpenAccount(keep Keeper, s config.Settings, log *slog.Logger) Account {
 	a := &account{keep: keep, log: log, cost: loginCost()}
-	if !s.AdminOnLoopback() {
-		a.remote = s.AdminListen
-	}
+	a.remote, a.by = s.AdminElsewhere()
 	if s.AdminPassword.IsSet() {
 		a.fixed = s.Origin("STOCKROOM_ADMIN_PASSWORD")
 		a.current.Store(a.fromSettings(s.AdminPassword.Reveal()))
@@ -130,7 +129,7 @@ func (a *account) ClearPassword() error {
 	if a.remote != "" {
 		return &answer.Refusal{Status: http.StatusConflict, Title: "A password is needed",
 			Detail: "Other machines reach the status page at " + a.remote + ", which needs a password. " +
-				"Set --admin-listen to a loopback address first, or set another password with `stockroom password set`."}
+				"Take --" + a.by + " out of the settings first, or set another password with `stockroom password set`."}
 	}
 	a.changing.Lock()
 	defer a.changing.Unlock()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -202,9 +203,35 @@ func (l *loader) loadSettings() {
 		}
 	}
 	l.load(rows(reflect.TypeFor[Settings]()))
+	l.loadHTTPS()
 	if len(l.errs) == 0 {
 		if err := l.out.check(); err != nil {
 			l.fail("%s: %w", l.found("public-url").label, err)
+		}
+	}
+}
+
+// loadHTTPS gives --public-url the value that --https means, and reports what does not
+// go with it.
+func (l *loader) loadHTTPS() {
+	s := &l.out
+	switch of, u := l.found("https"), l.found("public-url"); {
+	case s.HTTPS == "" && s.HTTPSAdmin != "":
+		l.fail("%s: the status page gets a public name only beside one for webhooks: set --https too",
+			l.found("https-admin").label)
+	case s.HTTPS == "":
+	case l.found("listen").origin != byDefault:
+		l.fail("%s: --https serves the same on port 443, so this has no meaning beside it; take one of them out",
+			l.found("listen").label)
+	case s.HTTPS == s.HTTPSAdmin:
+		l.fail("%s: it is the name of --https, where the webhooks are; give the status page a name of its own",
+			l.found("https-admin").label)
+	case s.PublicURL == "":
+		s.PublicURL, s.origins["public-url"] = "https://"+s.HTTPS, of.origin
+	default:
+		if at, err := url.Parse(s.PublicURL); err != nil || at.Scheme != "https" || at.Hostname() != s.HTTPS {
+			l.fail("%s: Shopify would deliver to %s, and --https serves https://%s; take this out",
+				u.label, s.PublicURL, s.HTTPS)
 		}
 	}
 }

@@ -51,6 +51,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 	}
 	want := map[string]string{
 		"config": "", "data": absolute(t, "stockroom-data"), "listen": "127.0.0.1:8080", "admin-listen": "127.0.0.1:8081",
+		"https": "", "https-admin": "", "acme-directory": "https://acme-v02.api.letsencrypt.org/directory",
 		"admin-password-file": "", "STOCKROOM_ADMIN_PASSWORD": "", "signing-secret-file": "", "STOCKROOM_SIGNING_SECRET": "", "admin-host": "", "public-url": "", "webhooks": "auto", "poll-every": "30s", "trusted-proxies": "",
 		"api-version": "2026-10", "api-base": "https://{shop}", "limit-points": "80", "limit-window": "60s", "limit-adaptive": "true",
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
@@ -74,7 +75,9 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		"data": {"/flag", "/env", "/file"}, "listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"},
 		"admin-listen": {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"}, "admin-host": {"a", "b", "c"}, "admin-password-file": {"/pw", "/pw", "/pw"}, "signing-secret-file": {"/key", "/key", "/key"},
 		"public-url": {"https://a.test", "https://b.test", "https://c.test"}, "webhooks": {"off", "auto", "off"}, "poll-every": {"5s", "90s", "1h"}, "trusted-proxies": {"10.0.0.0/8", "10.1.0.0/16", "10.2.0.0/16"},
-		"api-version": {"2026-01", "2026-04", "2026-07"}, "api-base": {"https://a.test", "https://b.test", "https://c.test"},
+		"https": {"a.test", "b.test", "c.test"}, "https-admin": {"a.test", "b.test", "c.test"},
+		"acme-directory": {"https://a.test/d", "http://localhost/d", "http://127.0.0.1:1/d"},
+		"api-version":    {"2026-01", "2026-04", "2026-07"}, "api-base": {"https://a.test", "https://b.test", "https://c.test"},
 		"limit-points": {"1", "2", "3"}, "limit-window": {"1s", "2s", "3s"}, "limit-adaptive": {"false", "true", "false"},
 		"breaker-failures": {"1", "2", "3"}, "breaker-reset": {"1s", "2s", "3s"}, "retry-delay": {"1s", "2s", "3s"}, "retry-attempts": {"1", "2", "3"},
 		"max-body": {"1MiB", "2MiB", "3MiB"}, "reconcile-every": {"1h", "2h", "3h"}, "full-sync-every": {"1h", "2h", "3h"},
@@ -91,6 +94,9 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		}
 		flags := map[string]string{"config": "/etc/s.toml", row.Name: v[0]}
 		env := []string{row.Env + "=" + v[1]}
+		if row.Name == "https-admin" {
+			flags["https"] = "shop.test" // it needs that
+		}
 		files := fstest.MapFS{"etc/s.toml": file(row.Name+" = \""+v[2]+"\"\n", 0o644), "pw": file("correct horse", 0o600), "key": file("5c1e", 0o600)}
 		for i, want := range []struct{ value, origin string }{
 			{v[0], "flag --" + row.Name}, {v[1], "environment " + row.Env}, {v[2], "file /etc/s.toml"}, {row.Default, "default"},

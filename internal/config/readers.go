@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+
+	"golang.org/x/net/idna"
 )
 
 // A reader reads what a person wrote for a setting.
@@ -37,6 +39,8 @@ func readers() map[string]reader {
 		"version":            readVersion,
 		"api-base":           readAPIBase,
 		"public-url":         readPublicURL,
+		"host name":          readHostName,
+		"acme-directory":     readDirectory,
 
 		"word":     func(_ Setting, text string) (any, error) { return text, checkWord(text) },
 		"password": readSecret(checkPassword),
@@ -220,6 +224,35 @@ func readPublicURL(_ Setting, text string) (any, error) {
 	// In one form, so that it compares with what Shopify lists.
 	u.Host = strings.TrimSuffix(strings.ToLower(u.Host), map[string]string{"https": ":443", "http": ":80"}[u.Scheme])
 	return strings.TrimRight(u.String(), "/"), nil
+}
+
+// readHostName reads a name that an authority can give a certificate for. Whoever
+// writes the web address means the name in it.
+func readHostName(_ Setting, text string) (any, error) {
+	name := strings.TrimRight(strings.TrimPrefix(strings.ToLower(text), "https://"), "/.")
+	_, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	switch ascii, invalid := idna.Lookup.ToASCII(name); {
+	case text == "":
+		return text, nil
+	case err == nil:
+		return text, fmt.Errorf("%q is an address; write a name that leads to it, for example shop.example.com", text)
+	case strings.Contains(name, "*"):
+		return text, fmt.Errorf("%q stands for many names, write the one under which this machine is reached", text)
+	case strings.Contains(name, ":"):
+		return text, fmt.Errorf("%q has a port in it; write the name alone, HTTPS is served on port 443", text)
+	case invalid != nil || !isHost(ascii) || !strings.Contains(ascii, "."):
+		return text, fmt.Errorf("%q is not a public host name, write for example shop.example.com", text)
+	default:
+		return ascii, nil
+	}
+}
+
+func readDirectory(_ Setting, text string) (any, error) {
+	u, err := baseURL(text)
+	if err == nil && u.Scheme != "https" && !loopbackHost(u.Hostname()) {
+		err = errors.New("it must begin with https:// unless it is on this machine")
+	}
+	return text, err
 }
 
 // baseURL parses an address to which paths are appended. Its errors do not

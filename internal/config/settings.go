@@ -40,7 +40,10 @@ type Settings struct {
 
 	ConfigFile        string         `name:"config" type:"text" unit:"path" help:"Settings file in TOML; its keys are the names of these flags. Without it stockroom.toml in the data dir is read, if it is there."`
 	DataDir           string         `name:"data" type:"folder" unit:"path" preset:"./stockroom-data" group:"common" placeholder:"DIR" help:"Folder that holds everything Stockroom keeps."`
-	Listen            string         `name:"listen" type:"address" preset:"127.0.0.1:8080" help:"Public listener: webhooks and health only."`
+	Listen            string         `name:"listen" xor:"public" type:"address" preset:"127.0.0.1:8080" help:"Public listener: webhooks and health only."`
+	HTTPS             string         `name:"https" xor:"public" type:"host name" unit:"name" help:"Public host name of this machine, such as shop.example.com: instead of --listen, serve webhooks as https://NAME on port 443, with a certificate that is got and renewed automatically. Whoever gives it accepts the terms of the authority (--acme-directory)."`
+	HTTPSAdmin        string         `name:"https-admin" type:"host name" unit:"name" help:"Second public host name: the status page, API and metrics as https://NAME beside --https. It needs a password."`
+	ACMEDirectory     string         `name:"acme-directory" type:"acme-directory" unit:"URL" preset:"https://acme-v02.api.letsencrypt.org/directory" help:"ACME directory of the authority that gives the certificates of --https."`
 	AdminListen       string         `name:"admin-listen" type:"address" preset:"127.0.0.1:8081" help:"Status page, API and metrics. Any address but a loopback one needs a password. The same as --listen on loopback: one listener serves both."`
 	AdminPasswordFile string         `name:"admin-password-file" type:"text" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
 	AdminPassword     Secret         `kong:"-" env:"STOCKROOM_ADMIN_PASSWORD" type:"password" help:"The password of the status page itself, instead of a file."` // or that of the file
@@ -109,11 +112,23 @@ func (s Settings) APIBaseFor(shop string) string {
 // SharedListener reports whether one listener serves both the public and the
 // admin side: their addresses are the same and it is a loopback one.
 func (s Settings) SharedListener() bool {
-	return s.Listen == s.AdminListen && loopbackAddress(s.Listen) && !strings.HasSuffix(s.Listen, ":0")
+	return s.HTTPS == "" && s.Listen == s.AdminListen && loopbackAddress(s.Listen) && !strings.HasSuffix(s.Listen, ":0")
 }
 
-// AdminOnLoopback reports whether only this machine reaches the admin side.
+// AdminOnLoopback reports whether the admin listener is reached from this machine only.
 func (s Settings) AdminOnLoopback() bool { return loopbackAddress(s.AdminListen) }
+
+// AdminElsewhere is where other machines reach the admin side, "" for nowhere, and the
+// setting that says so.
+func (s Settings) AdminElsewhere() (at, setting string) {
+	switch {
+	case !s.AdminOnLoopback():
+		return s.AdminListen, "admin-listen"
+	case s.HTTPSAdmin != "":
+		return "https://" + s.HTTPSAdmin, "https-admin"
+	}
+	return "", ""
+}
 
 // CheckServe reports what keeps these settings from serving. It is apart from
 // Load because commands that only talk to a server need none of it.
@@ -121,15 +136,18 @@ func (s Settings) AdminOnLoopback() bool { return loopbackAddress(s.AdminListen)
 // data dir.
 func (s Settings) CheckServe(passwordStored bool) error {
 	errs := []error{s.fileErrs[adminPassword], s.fileErrs[signingSecret]}
-	if !s.AdminOnLoopback() {
-		if !s.AdminPassword.IsSet() && s.fileErrs[adminPassword] == nil && !passwordStored {
-			errs = append(errs, fmt.Errorf("admin-listen: %s can be reached from other machines, which needs a password: "+
-				"set one with stockroom password set or --admin-password-file, or listen on 127.0.0.1", s.AdminListen))
+	at, setting := s.AdminElsewhere()
+	if at != "" && !s.AdminPassword.IsSet() && s.fileErrs[adminPassword] == nil && !passwordStored {
+		without := "listen on 127.0.0.1"
+		if s.AdminOnLoopback() {
+			without = "leave it out"
 		}
-		if s.Listen == s.AdminListen {
-			errs = append(errs, fmt.Errorf("admin-listen: it may be the same as --listen only on a loopback address; "+
-				"%s is not one, use another port", s.AdminListen))
-		}
+		errs = append(errs, fmt.Errorf("%s: %s can be reached from other machines, which needs a password: "+
+			"set one with stockroom password set or --admin-password-file, or %s", setting, at, without))
+	}
+	if s.HTTPS == "" && s.Listen == s.AdminListen && !s.AdminOnLoopback() {
+		errs = append(errs, fmt.Errorf("admin-listen: it may be the same as --listen only on a loopback address; "+
+			"%s is not one, use another port", s.AdminListen))
 	}
 	return errors.Join(errs...)
 }
