@@ -130,7 +130,7 @@ func TestWhatIsKeptAndCannotBeUsedIsSaid(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
 	certstest.Keep(t, dir, nobody, name, now.Add(time.Hour), now.Add(48*time.Hour))
 	s := opened(t, dir).States(now)[0]
-	if s.Have(now) || !strings.Contains(s.Words, "of shop.example.com is not valid yet") ||
+	if !s.Have(now) || !strings.Contains(s.Words, "of shop.example.com is not valid yet") ||
 		!strings.Contains(s.Words, "The clock is probably wrong") {
 		t.Errorf("from tomorrow on: %+v", s)
 	}

@@ -21,10 +21,9 @@ type State struct {
 	Next time.Time
 }
 
-// Have reports whether there is a certificate that browsers and Shopify accept at now.
-func (s State) Have(now time.Time) bool {
-	return !s.NotAfter.IsZero() && !now.Before(s.NotBefore) && now.Before(s.NotAfter)
-}
+// Have reports whether there is a certificate that has not ended at now. One that
+// begins later is good for all others: it is our own clock that is behind.
+func (s State) Have(now time.Time) bool { return !s.NotAfter.IsZero() && now.Before(s.NotAfter) }
 
 // Late is when a certificate that was not renewed by then is an alarm; zero where there
 // is none.

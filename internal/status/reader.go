@@ -19,11 +19,13 @@ type Facts struct {
 	Queue     Queue
 	Space     datadir.Space
 	Taken     []string // files of which another one has taken the place
-	Shops     []Shop
-	ShopsErr  error
-	OtherDead int       // dead letters of no connected shop
-	Last      time.Time // newest delivery, zero for none
-	Notices   []Notice
+	// Certificates are those of our own names, which are none behind a proxy.
+	Certificates []Certificate
+	Shops        []Shop
+	ShopsErr     error
+	OtherDead    int       // dead letters of no connected shop
+	Last         time.Time // newest delivery, zero for none
+	Notices      []Notice
 	// Strangers are shop names that are not connected here and whose deliveries
 	// are signed with the secret of a connected shop.
 	Strangers []webhook.Stranger
@@ -87,6 +89,8 @@ type Options struct {
 	Space   func() datadir.Space
 	// Taken are the files of which another one has taken the place; nil: none.
 	Taken func() []string
+	// Certificates tell how those of our own names stand; nil: there are none.
+	Certificates func() []Certificate
 	// Works reports whether workers run; nil: they do.
 	Works func() bool
 	Demo  bool
@@ -147,6 +151,7 @@ func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f := Facts{Now: now, Demo: r.o.Demo, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
 	f.Catalogue, f.Queue = r.catalogue(), r.queue(ctx, now)
 	f.Space, f.Taken, f.Notices = told(r.o.Space), told(r.o.Taken), told(r.o.Notices)
+	f.Certificates = told(r.o.Certificates)
 	return f
 }
 

@@ -34,6 +34,7 @@ func Table() []Row {
 		{Code: "catalogue-lost", Mood: Bad, Against: true, Whole: catalogueLost},
 		{Code: "shops-unread", Mood: Wait, Against: true, Whole: shopsUnread},
 		// A person has to do something, or deliveries are lost.
+		{Code: "certificate", Mood: Bad, Against: true, Whole: certificateMissing},
 		{Code: "uninstalled", Mood: Bad, Against: true, Shop: uninstalled},
 		{Code: "moved", Mood: Bad, Against: true, Shop: moved},
 		{Code: "paused", Mood: Bad, Against: true, Shop: paused},
@@ -59,6 +60,8 @@ func Table() []Row {
 		{Code: "misfits", Mood: Wait, Shop: misfits},
 		{Code: "stranger", Mood: Wait, Whole: stranger},
 		{Code: "late", Mood: Wait, Against: true, Pushed: true, Shop: late},
+		{Code: "certificate-page", Mood: Wait, Whole: certificatePage},
+		{Code: "certificate-ends", Mood: Wait, Whole: certificateEnds},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},
 		{Code: "log-long", Mood: Wait, Whole: logStays},
 		// Known changes are not stored yet.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/internal/certs"
 	"stockroom/internal/datadir"
 	"stockroom/internal/syncer"
 	"stockroom/queue"
@@ -57,6 +58,14 @@ func undelivered(late, isDeaf bool) syncer.Deliveries {
 	return syncer.Deliveries{Undelivered: 37, Changes: 41, Oldest: noon.Add(-40 * time.Minute), Newest: noon.Add(-time.Minute), Topic: "products/update", Late: late, Deaf: isDeaf}
 }
 
+const name = "shop.example.com"
+
+// certificateOf is a certificate of 90 days that ends after a time from noon.
+func certificateOf(left time.Duration) Certificate {
+	end := noon.Add(left)
+	return Certificate{Awaited: true, State: certs.State{Name: name, NotBefore: end.Add(-90 * 24 * time.Hour), NotAfter: end}}
+}
+
 // row is a state in which one row of the table is the headline.
 type row struct {
 	name    string
@@ -80,6 +89,36 @@ var rows = []row{
 		f.Catalogue = Catalogue{Cause: store.CauseLost, Err: "/data/products.db was removed while it was in use"}
 	}, Bad, "Product updates can't be stored: /data/products.db was removed while it was in use.", "Otherwise restart Stockroom", ""},
 	{"the shops can't be read", "shops-unread", func(f *Facts, _ *Shop) { f.Shops, f.ShopsErr = nil, errors.New("x") }, Wait, "The list of shops can't be read now.", "next look", ""},
+	{"no certificate yet", "certificate", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{{Awaited: true, State: certs.State{Name: name, Trying: true}}}
+	},
+		Wait, "A first certificate for shop.example.com is being asked for.", "This takes a minute at most.", ""},
+	{"a first certificate refused", "certificate", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{{Awaited: true, State: certs.State{Name: name, Failed: noon, Words: "The name has no address.", Next: noon.Add(5 * time.Minute)}}}
+	}, Bad, "Shopify can't deliver: there is no certificate for shop.example.com yet.",
+		"The name has no address. The next try begins by 12:05 UTC, or at once after a restart. Comparisons still find", ""},
+	{"a certificate that ended", "certificate", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{certificateOf(-time.Hour)}
+		f.Certificates[0].Trying = true
+	}, Bad, "Shopify can't deliver: the certificate of shop.example.com ended at 11:00 UTC.", "It is being asked for now. Comparisons still find", ""},
+	{"the page's name without a certificate", "certificate-page", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{certificateOf(60 * 24 * time.Hour), {State: certs.State{Name: "page.example.com", Failed: noon, Words: "The name has no address."}}}
+	}, Wait, "https://page.example.com can't be opened: there is no certificate for page.example.com yet.", "The name has no address.", ""},
+	{"a renewal that failed", "certificate-ends", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{certificateOf(44 * 24 * time.Hour)}
+		f.Certificates[0].Failed, f.Certificates[0].Words = noon, "The authority did not answer."
+	}, Wait, "The certificate of shop.example.com could not be renewed; it ends in 44 days, at 6 Jan 12:00 UTC.",
+		"Until then deliveries go on. The authority did not answer.", ""},
+	{"a certificate that nobody renewed", "certificate-ends", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{certificateOf(30 * 24 * time.Hour)}
+		f.Certificates[0].Awaited = false
+	}, Wait, "The certificate of shop.example.com was not renewed in time; it ends in 30 days, at 23 Dec 12:00 UTC.", "Until then everything goes on.", ""},
+	{"a certificate that begins later", "certificate-ends", func(f *Facts, _ *Shop) {
+		f.Certificates = []Certificate{certificateOf(91 * 24 * time.Hour)}
+		f.Certificates[0].Words = "The clock is probably wrong."
+	}, Wait, "The certificate of shop.example.com begins at 24 Nov 12:00 UTC, by this machine's clock.", "The clock is probably wrong.", ""},
+	{"a certificate in good time", "in-step", func(f *Facts, _ *Shop) { f.Certificates = []Certificate{certificateOf(30*24*time.Hour + time.Second)} },
+		Good, "Equal to the shop at 11:59 UTC, 1 minute ago.", "Compared", ""},
 	{"uninstalled", "uninstalled", func(_ *Facts, s *Shop) { s.State = "uninstalled" }, Bad, "The app was removed from the shop, so nothing new comes from it.",
 		"Install the app again", "stockroom shop remove " + linen},
 	{"renamed", "moved", func(_ *Facts, s *Shop) { s.State, s.Reason = "paused", "moved: flax.myshopify.com" }, Bad, "The shop has another name at Shopify now: flax.myshopify.com.",
@@ -413,9 +452,9 @@ func TestATableWithoutARowIsFound(t *testing.T) {
 // headline, and both are told.
 func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
-		"store-both", "space-out", "catalogue-lost", "shops-unread", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
+		"store-both", "space-out", "catalogue-lost", "shops-unread", "certificate", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
-		"space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
+		"certificate-page", "certificate-ends", "space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}
 	if !slices.Equal(order, Codes()) {
