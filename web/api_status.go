@@ -35,6 +35,31 @@ type statusView struct {
 	LastAt    *time.Time       `json:"last_update_at"`
 	PublicURL string           `json:"public_url,omitempty"`
 	DataDir   string           `json:"data_dir,omitempty"`
+
+	Certificates []certificateStatus `json:"certificates"` // of our own names; none behind a proxy
+}
+
+// certificateStatus is how the certificate of one name stands.
+type certificateStatus struct {
+	Name       string     `json:"name"`
+	Deliveries bool       `json:"deliveries"` // Shopify delivers to this name
+	From       *time.Time `json:"not_before"` // null when there is none
+	Until      *time.Time `json:"not_after"`
+	Trying     bool       `json:"trying"`
+	FailedAt   *time.Time `json:"failed_at"` // null when the newest try did not fail
+	Error      string     `json:"error,omitempty"`
+	NextTryAt  *time.Time `json:"next_try_at"` // at the latest; null while none is due
+}
+
+func certificatesOf(a *status.Account) []certificateStatus {
+	list := make([]certificateStatus, 0, len(a.Certificates))
+	for _, c := range a.Certificates {
+		list = append(list, certificateStatus{
+			c.Name, c.Awaited, optional(c.NotBefore), optional(c.NotAfter),
+			c.Trying, optional(c.Failed), c.Words, optional(c.Next),
+		})
+	}
+	return list
 }
 
 // lineStatus is one line of the account of health.
@@ -87,6 +112,7 @@ func (s *Server) apiStatus(r *http.Request, _ httprouter.Params) (any, error) {
 		Queue: queueStatus{a.Queue.Waiting, a.Queue.Leased, a.Queue.Dead, optional(a.Queue.Oldest), optional(a.Queue.Next), []string{}},
 		Shops: make([]shopStatus, 0, len(a.Shops)), Lines: make([]lineStatus, 0, len(a.Lines)),
 	}
+	v.Certificates = certificatesOf(a)
 	for _, l := range a.Lines {
 		v.Lines = append(v.Lines, lineStatus{l.Code, l.Mood, l.Shop, l.Sentence(a.Now), l.Next.Text(a.Now), l.Command})
 	}

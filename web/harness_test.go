@@ -109,6 +109,7 @@ type rig struct {
 	// What the account of health is told besides.
 	closed  bool // the catalogue is
 	notices []status.Notice
+	names   []status.Certificate
 	tel     *telemetry.Recorder
 	opt     Options
 	*Server
@@ -190,6 +191,7 @@ func (r *rig) sources() status.Options {
 	o := status.Options{
 		Store: r.store, Queue: r.queue, QueueWatch: r.watch, Shops: r.opt.Shops.List, Demo: r.opt.Admit.Demo,
 		Notices:         func() []status.Notice { return r.notices },
+		Certificates:    func() []status.Certificate { return r.names },
 		CatalogueClosed: func() (time.Time, bool) { return time.Now(), r.closed },
 	}
 	if syncs, ok := r.opt.Syncs.(interface {

@@ -103,6 +103,13 @@ func (s *Server) state(ctx context.Context) *vm.Set {
 	for _, code := range status.Codes() {
 		add(fmt.Sprintf(`stockroom_condition{code=%q}`, code), float64(lines[code]))
 	}
+	for _, c := range a.Certificates {
+		var end float64
+		if !c.NotAfter.IsZero() {
+			end = float64(c.NotAfter.Unix())
+		}
+		add(fmt.Sprintf(`stockroom_certificate_expires_timestamp_seconds{name=%q}`, c.Name), end)
+	}
 	if a.ShopsErr != nil {
 		s.log.Warn("metrics: shops", "error", a.ShopsErr.Error())
 		return set

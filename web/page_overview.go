@@ -40,6 +40,8 @@ type pageView struct {
 	Seq       int64
 	Many      bool         // more than one shop
 	Connect   *connectForm // nil where a shop is connected
+
+	Certificates []status.Certificate
 }
 
 type shopCard struct {
@@ -66,7 +68,7 @@ func (s *Server) overviewPage(w http.ResponseWriter, r *http.Request, _ httprout
 	v := pageView{
 		Head: a.Head, Notices: a.Notices,
 		Started: s.o.Started, Version: s.o.Version,
-		Public: s.o.PublicURL, DataDir: s.o.DataDir, Seq: s.o.Store.LastSeq(),
+		Public: s.o.PublicURL, DataDir: s.o.DataDir, Certificates: a.Certificates, Seq: s.o.Store.LastSeq(),
 		Dead:    s.jobRows(ctx, now, queue.Filter{State: queue.Dead, Limit: jobsShown}, a.Queue.Dead, names, "/"),
 		Waiting: s.jobRows(ctx, now, queue.Filter{State: queue.Waiting, Limit: jobsShown}, a.Queue.Waiting, names, "/"),
 		Updates: updateRows(now, recent, names), Changes: s.changeRows(ctx, now, names),
