@@ -23,14 +23,24 @@ const (
 	CustomerRedact
 	// ShopRedact asks to delete what is kept of the shop (shop/redact).
 	ShopRedact
+	// ProductEvent and ItemEvent name a product and an inventory item that somebody
+	// changed, so that the product has to be read.
+	ProductEvent
+	ItemEvent
+	// OtherEvent tells of something that is not kept here.
+	OtherEvent
 )
+
+// Event reports whether it is of one of Shopify's Events.
+func (k Kind) Event() bool { return k == ProductEvent || k == ItemEvent || k == OtherEvent }
 
 // Change is what a webhook body says, decoded and checked against its topic.
 type Change struct {
 	Topic Topic
 	Kind  Kind
-	// ID is the product for Upsert and Delete, the inventory item for
-	// Inventory, the bulk operation for BulkFinished, else 0.
+	// ID is the product for Upsert, Delete and ProductEvent, the inventory item for
+	// Inventory and ItemEvent, the bulk operation for BulkFinished, what an
+	// OtherEvent names, else 0.
 	ID int64
 	// Product is set for Upsert only.
 	Product *Product
@@ -38,6 +48,8 @@ type Change struct {
 	Scopes []string
 	// Status is the bulk operation's status in lower case for BulkFinished.
 	Status string
+	// What an Event says that happened, as "changed: title, price of 2 variants".
+	What string
 	// ShopDomain is the shop the body itself names (compliance topics and
 	// app/uninstalled), "" when it names none.
 	ShopDomain string

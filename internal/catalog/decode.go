@@ -20,9 +20,12 @@ func Decode(topic Topic, body []byte) (Change, error) {
 	if !r.openBody() {
 		return Change{}, r.err
 	}
-	if kind == Upsert {
+	switch {
+	case kind == Upsert:
 		c.Product = r.product()
-	} else {
+	case kind.Event():
+		r.announcement(&c)
+	default:
 		r.notice(&c)
 	}
 	if r.err != nil {
@@ -85,12 +88,15 @@ func (r *reader) topID() int64 {
 
 // ProductOf returns the id of the product that a body is about which is not
 // applied, 0 when it names none. Its global id says so; where it has none, its
-// id does under a topic of products.
+// id does under a topic of products. An Event's body names it in its own way.
 func ProductOf(topic Topic, body []byte) int64 {
 	r := newReader(body)
 	defer r.release()
 	if !r.openBody() {
 		return 0
+	}
+	if topic.Kind().Event() {
+		return r.event("Product").id
 	}
 	var at places
 	for r.more() {

@@ -68,7 +68,7 @@ func TestEverySampleFitsItsOwnTopicsOnly(t *testing.T) {
 		"docs_bulk_operations_finish_guide.json":                      {BulkOperationsFinish},
 		"docs_customers_data_request.json":                            {CustomersDataRequest},
 		"docs_customers_redact.json":                                  {CustomersRedact},
-		"docs_events_product_update_after_2026-09-16.json":            nil,
+		"docs_events_product_update_after_2026-09-16.json":            {EventProduct},
 		"docs_shop_redact.json":                                       {ShopRedactTopic},
 		"headers_real_products_update_2025-09.json":                   nil, // headers, no body
 		"synthetic_products_update_2048_variants_100_full.json":       products,

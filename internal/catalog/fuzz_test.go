@@ -17,6 +17,8 @@ import (
 func FuzzDecode(f *testing.F) {
 	f.Add("products/update", []byte(`{"id":1,"title":"t"}`))
 	f.Add("products/delete", []byte(`{"id":1}`))
+	f.Add("Product", []byte(`{"topic":"Product","action":"update","fields_changed":{"updated":["product[id: 'gid:\/\/shopify\/Product\/1'].variants[id: 'x].y'].price"]},"query_variables":{"productId":null}}`))
+	f.Add("Location", []byte(`{"topic":"Location","query_errors":[{}],"fields_changed":[]}`))
 	f.Fuzz(func(t *testing.T, topic string, body []byte) {
 		before := bytes.Clone(body)
 		c, err := Decode(Topic(topic), body)
@@ -34,10 +36,11 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("topic %q, kind %d", c.Topic, c.Kind)
 		}
 		switch c.Kind {
-		case Upsert, Delete, Inventory, BulkFinished:
+		case Upsert, Delete, Inventory, BulkFinished, ProductEvent, ItemEvent:
 			if c.ID <= 0 {
 				t.Fatalf("id %d", c.ID)
 			}
+		case OtherEvent:
 		default:
 			if c.ID != 0 {
 				t.Fatalf("id %d", c.ID)
@@ -45,6 +48,9 @@ func FuzzDecode(f *testing.F) {
 		}
 		if (c.Product != nil) != (c.Kind == Upsert) || (c.Scopes != nil) != (c.Kind == ScopesChanged) || (c.Status != "") != (c.Kind == BulkFinished) {
 			t.Fatalf("%+v", c)
+		}
+		if (c.What != "") != c.Kind.Event() || len(c.What) > 1200 || strings.ContainsFunc(c.What, func(r rune) bool { return r < ' ' || r > '~' }) {
+			t.Fatalf("what happened: %q", c.What)
 		}
 		if c.Product == nil {
 			return

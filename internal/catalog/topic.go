@@ -2,8 +2,9 @@ package catalog
 
 import "strings"
 
-// Topic is a webhook topic in its canonical spelling, for example
-// "products/update".
+// Topic is what a delivery is about in its canonical spelling: of a classic
+// webhook, for example "products/update", or of an Event, for example "Product".
+// Classic topics have a slash, those of Events have none.
 type Topic string
 
 // The topics Stockroom acts on.
@@ -21,6 +22,14 @@ const (
 	CustomersDataRequest      Topic = "customers/data_request"
 	CustomersRedact           Topic = "customers/redact"
 	ShopRedactTopic           Topic = "shop/redact"
+
+	EventProduct              Topic = "Product"
+	EventInventoryItem        Topic = "InventoryItem"
+	EventCollection           Topic = "Collection"
+	EventLocation             Topic = "Location"
+	EventMetafieldDefinition  Topic = "MetafieldDefinition"
+	EventMetaobject           Topic = "Metaobject"
+	EventMetaobjectDefinition Topic = "MetaobjectDefinition"
 )
 
 // topicKinds is the closed set of topics; read only.
@@ -38,6 +47,14 @@ var topicKinds = map[Topic]Kind{
 	CustomersDataRequest:      DataRequest,
 	CustomersRedact:           CustomerRedact,
 	ShopRedactTopic:           ShopRedact,
+
+	EventProduct:              ProductEvent,
+	EventInventoryItem:        ItemEvent,
+	EventCollection:           OtherEvent,
+	EventLocation:             OtherEvent,
+	EventMetafieldDefinition:  OtherEvent,
+	EventMetaobject:           OtherEvent,
+	EventMetaobjectDefinition: OtherEvent,
 }
 
 // Topics returns every topic Stockroom acts on, in no order.
@@ -61,7 +78,7 @@ func ParseTopic(header string) (Topic, bool) {
 		return Topic(t), true
 	}
 	for known := range topicKinds {
-		if strings.ReplaceAll(string(known), "/", "_") == t {
+		if strings.EqualFold(strings.ReplaceAll(string(known), "/", "_"), t) {
 			return known, true
 		}
 	}
@@ -70,6 +87,19 @@ func ParseTopic(header string) (Topic, bool) {
 
 // Kind returns what the topic asks for, 0 for a topic we do not act on.
 func (t Topic) Kind() Kind { return topicKinds[t] }
+
+// Serves returns the classic topics whose news an Event's topic brings too, none
+// for the others. It is no full stand-in for them: no Event tells of stock, of
+// publications or of search engine texts.
+func (t Topic) Serves() []Topic {
+	switch t.Kind() {
+	case ProductEvent:
+		return []Topic{ProductsCreate, ProductsUpdate, ProductsDelete}
+	case ItemEvent:
+		return []Topic{InventoryItemsUpdate}
+	}
+	return nil
+}
 
 // Resource is Shopify's name of what the topic's Change.ID numbers, "" for none.
 func (t Topic) Resource() string {
@@ -80,13 +110,16 @@ func (t Topic) Resource() string {
 		return "InventoryItem"
 	case BulkFinished:
 		return "BulkOperation"
+	case ProductEvent, ItemEvent, OtherEvent:
+		return string(t)
 	}
 	return ""
 }
 
 // Label returns the topic's value for metric labels, from a closed set:
 // create, update and delete for products, the topic with '_' for '/' for the
-// others, "other" for a topic we do not act on.
+// others, event_ and the words of the topic for Events, "other" for a topic we do
+// not know.
 func (t Topic) Label() string {
 	switch t {
 	case ProductsCreate:
@@ -96,8 +129,11 @@ func (t Topic) Label() string {
 	case ProductsDelete:
 		return "delete"
 	}
-	if _, ok := topicKinds[t]; !ok {
+	switch kind := t.Kind(); {
+	case kind == 0:
 		return "other"
+	case kind.Event():
+		return "event_" + strings.ReplaceAll(camelWords(string(t)), " ", "_")
 	}
 	return strings.ReplaceAll(string(t), "/", "_")
 }
