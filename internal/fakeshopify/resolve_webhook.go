@@ -71,7 +71,7 @@ func (e *exec) subscribed(f *fieldGroup, sub *Subscription, errs []any) object {
 	for i, one := range errs {
 		m := one.(object).v.(members)
 		code := "INVALID_PARAMETERS"
-		if m.get("message") == taken {
+		if m.get("message") == TakenWords {
 			code = "TAKEN"
 		}
 		errs[i] = object{kind, append(m, member{"code", code})}
@@ -100,12 +100,16 @@ func userErrors(field []any, message string) []any {
 
 var subscriptionName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,50}$`)
 
-const taken = "Address for this topic has already been taken"
+// TakenWords is how Shopify refuses a subscription that is there already.
+const TakenWords = "Address for this topic has already been taken"
 
 // edit fills sub from the input of a mutation. Its errors name callbackUrl,
 // however the caller gave the address.
 func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []any {
 	address := []any{"webhookSubscription", "callbackUrl"}
+	if old == nil && e.s.refusal != "" {
+		return userErrors(nil, e.s.refusal)
+	}
 	for _, name := range []string{"callbackUrl", "arn", "uri"} {
 		if v, ok := in[name].(string); ok {
 			sub.Address = strings.TrimSpace(v)
@@ -164,7 +168,7 @@ func (e *exec) edit(sub *Subscription, in map[string]any, old *Subscription) []a
 	for _, x := range e.s.subs {
 		if x != old && !x.unlisted() && x.Topic == sub.Topic &&
 			x.Address == sub.Address && x.Format == sub.Format && x.Filter == sub.Filter {
-			return userErrors(address, taken)
+			return userErrors(address, TakenWords)
 		}
 	}
 	return nil

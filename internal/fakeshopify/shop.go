@@ -28,6 +28,7 @@ type Shop struct {
 	owner    map[int64]int64 // variant id and inventory item id to product id
 	events   []Event         // oldest first
 	subs     []*Subscription
+	refusal  string // of every new subscription by the API; empty: none
 	pending  deliveryQueue
 	seq      uint64 // orders deliveries of the same due time
 	wake     chan struct{}

@@ -77,6 +77,14 @@ func (s *Shop) SubscribeNotification(topic, address string) int64 {
 	return s.subscribe(Subscription{Topic: topic, Address: address, Notification: true})
 }
 
+// RefuseSubscriptions makes the API refuse every new subscription in these words,
+// "" no longer.
+func (s *Shop) RefuseSubscriptions(words string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refusal = words
+}
+
 func (s *Shop) subscribe(sub Subscription) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
