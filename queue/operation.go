@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	"go.etcd.io/bbolt"
@@ -154,6 +155,19 @@ func (q *Queue) view(ctx context.Context, fn func(tx *bbolt.Tx) error) error {
 // only be read from now on.
 func (q *Queue) Look(ctx context.Context) error {
 	return q.do(ctx, "look", 0, func(*txn) error { return nil })
+}
+
+// CopyTo writes the file to w as it is at one moment: from before held is called until
+// all is written, nothing is committed. It ends when held or the copying has, whatever
+// becomes of ctx meanwhile; one that ended before its turn calls nothing.
+func (q *Queue) CopyTo(ctx context.Context, w io.Writer, held func()) error {
+	return q.do(context.WithoutCancel(ctx), "copy", 0, func(*txn) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		held()
+		return q.file.CopyTo(w)
+	})
 }
 
 // doubt has the writer check the file because a reader met content that is not

@@ -63,11 +63,16 @@ func (o Opened) KeepCopy(now time.Time) (path string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("keep a copy of %s: %w", h.name, err)
 	}
-	_, err = io.Copy(f, io.NewSectionReader(h.file, 0, 1<<62))
-	if err = errors.Join(err, f.Sync(), f.Close(), h.Folder.Sync()); err != nil {
+	if err = errors.Join(o.CopyTo(f), f.Sync(), f.Close(), h.Folder.Sync()); err != nil {
 		return "", errors.Join(fmt.Errorf("keep a copy of %s: %w", h.name, err), h.Folder.Remove(name))
 	}
 	return h.Folder.File(name), nil
+}
+
+// CopyTo writes the file as it is. No commit may be going on; an open transaction may.
+func (o Opened) CopyTo(w io.Writer) error {
+	_, err := io.Copy(w, io.NewSectionReader(o.h.file, 0, 1<<62))
+	return err
 }
 
 // NewestAside returns the path of the file that was set aside last, "" for none.

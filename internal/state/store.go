@@ -255,21 +255,10 @@ func (s *Store) write(plan func(b *batch) error) error {
 }
 
 // renew fills a file with what is in memory.
-func (s *Store) renew(tx *bbolt.Tx) error {
+func (s *Store) renew(tx *bbolt.Tx) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
-	if err != nil {
-		return err
-	}
-	s.sum = newSum()
-	s.sum.Tables = slices.Sorted(maps.Keys(s.tables))
-	for _, name := range s.sum.Tables {
-		if err := s.tables[name].save(root, s.sum); err != nil {
-			return err
-		}
-	}
-	if err := s.sum.write(tx); err != nil {
+	if s.sum, err = saveAll(tx, s.tables); err != nil {
 		return err
 	}
 	for _, seed := range s.seeds {

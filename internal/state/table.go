@@ -35,6 +35,23 @@ type stored interface {
 	load(root *bbolt.Bucket, sum *sum) (damaged []string, err error)
 	save(root *bbolt.Bucket, sum *sum) error
 	clear()
+	only(keep func(table, key string) bool) stored // a copy of what is to be kept
+}
+
+// saveAll makes a file's tables equal to these.
+func saveAll(tx *bbolt.Tx, tables map[string]stored) (*sum, error) {
+	root, err := tx.CreateBucketIfNotExists([]byte(rootBucket))
+	if err != nil {
+		return nil, err
+	}
+	all := newSum()
+	all.Tables = slices.Sorted(maps.Keys(tables))
+	for _, name := range all.Tables {
+		if err := tables[name].save(root, all); err != nil {
+			return nil, err
+		}
+	}
+	return all, all.write(tx)
 }
 
 // load reads every record into memory and returns the keys of those that are
@@ -81,6 +98,12 @@ func (t *table[T]) save(root *bbolt.Bucket, sum *sum) error {
 }
 
 func (t *table[T]) clear() { clear(t.rows) }
+
+func (t *table[T]) only(keep func(table, key string) bool) stored {
+	rows := maps.Clone(t.rows)
+	maps.DeleteFunc(rows, func(key string, _ T) bool { return !keep(t.name, key) })
+	return &table[T]{t.name, rows}
+}
 
 // row returns a table's record; false: there is none. What it refers to must not be
 // changed.
