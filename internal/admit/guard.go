@@ -9,9 +9,9 @@ import (
 	"stockroom/internal/answer"
 )
 
-// staySecure is how long a browser that came by TLS is to use nothing else for
+// StaySecure is how long a browser that came by TLS is to use nothing else for
 // this host, not for names below it: a year, in seconds.
-const staySecure = "max-age=31536000"
+const StaySecure = "max-age=31536000"
 
 // Guard lets a request reach the admin side when its Host is known and it has
 // what it needs; what may not go on, away answers. Only /healthz is open to
@@ -25,8 +25,8 @@ func (g *Gate) Guard(next http.Handler, away func(http.ResponseWriter, *http.Req
 		}
 		v, refusal := Visitor{}, g.judgeHost(r)
 		if refusal == nil {
-			if g.encrypted(r) && ownName(hostOf(r.Host)) {
-				w.Header().Set("Strict-Transport-Security", staySecure)
+			if g.encrypted(r) && ownName(HostOf(r.Host)) {
+				w.Header().Set("Strict-Transport-Security", StaySecure)
 			}
 			v, refusal = g.judge(r)
 		}
@@ -64,16 +64,16 @@ func (g *Gate) NoteRefusal(r *http.Request, refusal *answer.Refusal) {
 func allowedHosts(names []string) map[string]bool {
 	set := map[string]bool{"localhost": true}
 	for _, name := range names {
-		if name = hostOf(name); name != "" {
+		if name = HostOf(name); name != "" {
 			set[name] = true
 		}
 	}
 	return set
 }
 
-// hostOf returns the host of "host", "host:port", "[v6]" or "[v6]:port" in
+// HostOf returns the host of "host", "host:port", "[v6]" or "[v6]:port" in
 // lower case without the root dot, "" for anything else.
-func hostOf(hostport string) string {
+func HostOf(hostport string) string {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
@@ -99,7 +99,7 @@ func hostOf(hostport string) string {
 // website can choose its port anyway. An address as the host can't be rebound,
 // so loopback ones and that of the connection are allowed.
 func (g *Gate) hostAllowed(r *http.Request) bool {
-	host := hostOf(r.Host)
+	host := HostOf(r.Host)
 	if host == "" {
 		return false
 	}
@@ -114,7 +114,7 @@ func (g *Gate) hostAllowed(r *http.Request) bool {
 		return true
 	}
 	local, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
-	return ok && hostOf(local.String()) == host
+	return ok && HostOf(local.String()) == host
 }
 
 func (g *Gate) judgeHost(r *http.Request) *answer.Refusal {

@@ -18,6 +18,7 @@ import (
 
 	"stockroom/breaker"
 	"stockroom/internal/admit"
+	"stockroom/internal/certs"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
 	"stockroom/internal/shopify"
@@ -95,8 +96,9 @@ type Appliance struct {
 	loss      int64
 	retired   retired
 	token     string
-	elsewhere []string               // other data dirs that hold shops, of one that held none at the start
-	public    atomic.Pointer[string] // host:port of the public listener while it serves
+	elsewhere []string                    // other data dirs that hold shops, of one that held none at the start
+	public    atomic.Pointer[string]      // host:port of the public listener while it serves
+	certs     atomic.Pointer[certs.Certs] // while it serves HTTPS
 	trips     trips
 	consents  *consents
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -27,7 +28,8 @@ const (
 // those of whose sender a delivery was applied lately, then those of which one was.
 type connections struct {
 	net.Listener
-	most int // 0 for no bound
+	most   int  // 0 for no bound
+	sealed bool // what comes is TLS
 
 	mu      sync.Mutex
 	known   func(remote string) bool // of whose sender a delivery was applied lately; nil: nobody's
@@ -158,7 +160,7 @@ func (l *connections) Close() error {
 // 10 ms whenever its turn comes, and two hundred of them would hold up a delivery
 // for seconds.
 func turn(nc net.Conn, to http.ConnState) {
-	switch c := nc.(*conn); to {
+	switch c := connOf(nc); to {
 	case http.StateActive:
 		c.lines = -1
 	case http.StateIdle:
@@ -172,6 +174,14 @@ func turn(nc net.Conn, to http.ConnState) {
 	}
 }
 
+// connOf is the connection below one that net/http knows.
+func connOf(nc net.Conn) *conn {
+	if over, ok := nc.(*tls.Conn); ok {
+		nc = over.NetConn()
+	}
+	return nc.(*conn)
+}
+
 // Close closes the connection.
 func (c *conn) Close() error {
 	c.of.mu.Lock()
@@ -179,10 +189,11 @@ func (c *conn) Close() error {
 	return c.of.close(c)
 }
 
-// Read refuses a head of too many lines before there is memory taken for them.
+// Read refuses a head of too many lines before there is memory taken for them. Of one that
+// comes by TLS it sees none: secureHead bounds those.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.lines >= 0 {
+	if c.lines >= 0 && !c.of.sealed {
 		head, _, _ := bytes.Cut(b[:n], []byte("\r\n\r\n"))
 		if c.lines += bytes.Count(head, []byte("\n")); c.lines > linesMost {
 			return 0, errLines

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"slices"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -12,13 +13,17 @@ import (
 
 func (a *Appliance) webOptions() web.Options {
 	s := a.opt.Settings
+	hosts := s.AdminHosts
+	if s.HTTPSAdmin != "" {
+		hosts = append(slices.Clone(hosts), s.HTTPSAdmin)
+	}
 	o := web.Options{
 		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Consents: a.consents, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.syncer.Wanted,
 		Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge,
 		Admit: admit.Options{
-			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: s.AdminHosts, Demo: a.opt.Demo,
+			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: hosts, Demo: a.opt.Demo,
 		},
 		Version: a.opt.Version, Started: a.started, Logger: a.log,
 		DiskFree: a.dir.Available, DataDir: a.dir.Path(), Folder: a.dir.Folder(),

@@ -40,8 +40,8 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 			return web.SampleSent{}, err
 		}
 	}
-	send := func(base string) (t trip, out web.SampleSent) {
-		t = a.travel(ctx, base, syncer.HookPath(topic), shop, topic, secret, body)
+	send := func(base, dial string) (t trip, out web.SampleSent) {
+		t = a.travel(ctx, base, dial, syncer.HookPath(topic), shop, topic, secret, body)
 		out = web.SampleSent{URL: t.url, Shop: shop, Topic: topic, Status: t.status, Answer: t.answer}
 		if out.Level, out.Text, out.Next = t.judge(*listener); out.Level == levelOK {
 			out.Text += ", " + t.kept() + "."
@@ -50,11 +50,15 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 	}
 	pull, public := a.opt.Settings.Pull(), web.SampleSent{}
 	if !pull {
-		if _, public = send(a.opt.Settings.PublicURL); public.Level != levelWarn {
+		if _, public = send(a.opt.Settings.PublicURL, ""); public.Level != levelWarn {
 			return public, nil
 		}
 	}
-	t, out := send("http://" + *listener)
+	straight := "http://" + *listener
+	if a.opt.Settings.HTTPS != "" {
+		straight = "https://" + a.opt.Settings.HTTPS
+	}
+	t, out := send(straight, *listener)
 	switch {
 	case t.err != nil:
 		return out, &answer.Refusal{Status: http.StatusBadGateway, Title: "No answer",

@@ -3,87 +3,16 @@ package appliance
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"stockroom/internal/config"
 	"stockroom/internal/telemetry"
-	"stockroom/web"
 )
-
-// Listeners are the open sockets. Admin is nil when one listener serves both.
-type Listeners struct {
-	Public, Admin net.Listener
-	// Ready is called once by Serve, when requests are served; nil for nobody.
-	Ready func()
-
-	front *front // what answers on them, nil for nobody yet
-}
-
-// Listen opens the sockets the settings name.
-func Listen(s config.Settings) (Listeners, error) {
-	var l Listeners
-	var err error
-	if l.Public, err = ListenOn("listen", s.Listen); err != nil {
-		return l, err
-	}
-	if s.SharedListener() {
-		return l, nil
-	}
-	if l.Admin, err = ListenOn("admin-listen", s.AdminListen); err != nil {
-		return l, errors.Join(err, l.Public.Close())
-	}
-	return l, nil
-}
-
-// ListenOn listens on the address that a flag gives. Its error says what to do.
-func ListenOn(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("--%s: another program listens on %s; stop it, or choose another address with --%s", flag, address, flag)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("--%s: this user may not listen on %s; choose a port above 1023 with --%s", flag, address, flag)
-	case err != nil:
-		return nil, fmt.Errorf("--%s: %w", flag, err)
-	}
-	return l, nil
-}
-
-// AnswerStarting answers on the listeners from now on: with 503 and with how far
-// o has come, until an appliance serves on them.
-func (l *Listeners) AnswerStarting(o *Opening, log *slog.Logger) {
-	starting := web.Starting(o.Words)
-	l.front = newFront(*l, log, starting, starting)
-}
-
-// Close closes the listeners when no appliance will serve on them.
-func (l *Listeners) Close() error {
-	if l.front != nil {
-		return l.front.close()
-	}
-	err := l.Public.Close()
-	if l.Admin != nil {
-		err = errors.Join(err, l.Admin.Close())
-	}
-	return err
-}
-
-// AdminURL is an address of the status page that this machine can open.
-func (l Listeners) AdminURL() string {
-	if l.Admin == nil {
-		return "http://" + dialable(l.Public.Addr())
-	}
-	return "http://" + dialable(l.Admin.Addr())
-}
 
 // How long requests in flight may take at a stop, where Shopify waits no longer, and
 // at one because the data dir was lost: what they store is refused.
@@ -109,6 +38,9 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	} else {
 		f.public.set(public)
 		f.admin.set(admin)
+	}
+	if f.secured != nil {
+		defer a.secure(ctx, f.secured, l)()
 	}
 	f.connections.mu.Lock()
 	f.connections.known = a.intake.Known
@@ -165,6 +97,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 type front struct {
 	public, admin door
 	connections   *connections // of the public listener
+	secured       *secured     // nil for no TLS
 	servers       []*http.Server
 	failed        context.Context // done when a listener ended by itself
 	wait          func() error
@@ -184,19 +117,28 @@ func newFront(l Listeners, log *slog.Logger, public, admin http.Handler) *front 
 	f.admin.set(admin)
 	g, failed := errgroup.WithContext(context.Background())
 	f.failed, f.wait = failed, g.Wait
-	start := func(ln *connections, h http.Handler) {
+	start := func(ln *connections, h http.Handler, serve func(*http.Server, net.Listener) error) {
 		srv := newServer(h, log)
 		f.servers = append(f.servers, srv)
 		g.Go(func() error {
-			if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			if err := serve(srv, ln); !errors.Is(err, http.ErrServerClosed) {
 				return err
 			}
 			return nil
 		})
 	}
-	start(f.connections, &f.public)
+	if l.Secure == nil {
+		start(f.connections, &f.public, (*http.Server).Serve)
+	} else {
+		f.secured = newSecured(*l.Secure)
+		f.connections.most, f.connections.sealed = secureMost, true
+		start(f.connections, f.secured.split(&f.public, &f.admin), f.secured.serve)
+	}
+	if l.Plain != nil {
+		start(&connections{Listener: l.Plain, most: plainMost}, &f.secured.plain, (*http.Server).Serve)
+	}
 	if l.Admin != nil {
-		start(&connections{Listener: l.Admin}, &f.admin)
+		start(&connections{Listener: l.Admin}, &f.admin, (*http.Server).Serve)
 	}
 	return f
 }
@@ -216,7 +158,7 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
-		ConnContext: func(_ context.Context, c net.Conn) context.Context { return c.(*conn).ended },
+		ConnContext: func(_ context.Context, c net.Conn) context.Context { return connOf(c).ended },
 		ConnState:   turn,
 		ErrorLog:    telemetry.ErrorLog(log, "what the web server has to say"),
 	}

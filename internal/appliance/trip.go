@@ -71,6 +71,7 @@ const testAgent = "Stockroom-Test"
 // trip is what became of one test delivery.
 type trip struct {
 	base, url string
+	dial      string // host:port to connect to in place of that of the address, "" for that
 	sent      time.Time
 	arrival   // at is zero when it did not arrive
 	status    int
@@ -80,10 +81,10 @@ type trip struct {
 }
 
 // travel sends a delivery to a path below base as Shopify would, and follows no
-// redirect.
-func (a *Appliance) travel(ctx context.Context, base, path, shop, topic string, secret, body []byte) trip {
+// redirect. A dial that is not "" is where it connects to.
+func (a *Appliance) travel(ctx context.Context, base, dial, path, shop, topic string, secret, body []byte) trip {
 	nonce := rand.Text()
-	t := trip{base: base, url: base + path, sent: time.Now()}
+	t := trip{base: base, url: base + path, dial: dial, sent: time.Now()}
 	a.trips.mu.Lock()
 	if a.trips.on == nil {
 		a.trips.on = map[string]arrival{}
@@ -117,8 +118,14 @@ func (a *Appliance) deliver(ctx context.Context, t *trip, nonce, shop, topic str
 	} {
 		r.Header.Set(name, value)
 	}
+	way := &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}
+	if t.dial != "" {
+		way.Proxy, way.DialContext = nil, func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, t.dial)
+		}
+	}
 	client := http.Client{
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true},
+		Transport:     way,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	res, err := client.Do(r)
@@ -247,7 +254,7 @@ func (a *Appliance) examineTrip(ctx context.Context) []web.Finding {
 	}
 	for _, shop := range a.state.Shops() {
 		if secrets := a.state.Secrets(shop.Domain); len(secrets) > 0 {
-			t := a.travel(ctx, base, syncer.HookPath(probeTopic), shop.Domain, probeTopic, secrets[0], []byte("{}"))
+			t := a.travel(ctx, base, "", syncer.HookPath(probeTopic), shop.Domain, probeTopic, secrets[0], []byte("{}"))
 			f := web.Finding{Check: "public-url"}
 			f.Level, f.Text, f.Fix = t.judge(*listener)
 			return []web.Finding{f}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/certmagic"
 	"github.com/mholt/acmez/v3"
 
+	"stockroom/internal/datadir"
 	"stockroom/internal/folder"
 	"stockroom/internal/uptime"
 )
@@ -31,16 +32,13 @@ const (
 
 // Options say which certificates to get. All but Logger are required.
 type Options struct {
-	Folder    *folder.Folder // the data dir; what is kept goes to its folder Dir
+	Folder    *folder.Folder // the data dir; what is kept goes to its folder datadir.Certificates
 	Names     []string       // host names in lower case
 	Directory string         // address of the authority's ACME directory
 	TLSPort   int            // on which TLS is listened
 	HTTPPort  int            // on which Challenges answers, 0 for none
 	Logger    *slog.Logger
 }
-
-// Dir is the folder in the data dir.
-const Dir = "certificates"
 
 // Certs gets and keeps the certificates of some names. It is safe for concurrent use.
 type Certs struct {
@@ -71,7 +69,7 @@ func New(o Options) *Certs {
 		RenewalWindowRatio: renewAt, OnEvent: c.event, Logger: into,
 		ShouldEmitFunc: func(event string) bool { return strings.HasPrefix(event, "cert_") },
 		KeySource:      certmagic.StandardKeyGenerator{KeyType: certmagic.P256},
-		Storage:        storage{&certmagic.FileStorage{Path: o.Folder.File(Dir)}, c},
+		Storage:        storage{&certmagic.FileStorage{Path: o.Folder.File(datadir.Certificates)}, c},
 		// A start must not wait for the network. The authority that is preset ended OCSP.
 		OCSP: certmagic.OCSPConfig{DisableStapling: true},
 	})
@@ -238,7 +236,7 @@ func (c *Certs) fail(name string, err error, next time.Duration) {
 }
 
 func (c *Certs) words(name string, err error) string {
-	return words(name, c.o.Directory, c.o.Folder.File(Dir), err)
+	return words(name, c.o.Directory, c.o.Folder.File(datadir.Certificates), err)
 }
 
 // storage keeps files in the data dir, and notes why it can't.
@@ -259,7 +257,7 @@ func (s storage) Store(ctx context.Context, key string, value []byte) error {
 	if s.of.disk = err; err != nil {
 		s.of.failed = time.Now()
 		endOf(ctx)
-		return fmt.Errorf("store %s: %w", filepath.Join(Dir, key), err)
+		return fmt.Errorf("store %s: %w", filepath.Join(datadir.Certificates, key), err)
 	}
 	return nil
 }

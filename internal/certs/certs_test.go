@@ -20,6 +20,7 @@ import (
 
 	"stockroom/internal/certs"
 	"stockroom/internal/certs/certstest"
+	"stockroom/internal/datadir"
 	"stockroom/internal/folder"
 )
 
@@ -60,7 +61,8 @@ func shaken(c *certs.Certs, server string, roots *x509.CertPool, most uint16) er
 
 func TestAKeptCertificateIsUsedAtOnceAndForItsNameOnly(t *testing.T) {
 	dir, now := t.TempDir(), time.Now()
-	roots := certstest.Keep(t, dir, nobody, name, now.Add(-24*time.Hour), now.Add(89*24*time.Hour))
+	roots := x509.NewCertPool()
+	roots.AddCert(certstest.Keep(t, dir, nobody, name, now.Add(-24*time.Hour), now.Add(89*24*time.Hour)))
 	c := opened(t, dir)
 	for _, server := range []string{name, "SHOP.example.com"} {
 		if err := shaken(c, server, roots, tls.VersionTLS13); err != nil {
@@ -134,7 +136,7 @@ func TestWhatIsKeptAndCannotBeUsedIsSaid(t *testing.T) {
 		!strings.Contains(s.Words, "The clock is probably wrong") {
 		t.Errorf("from tomorrow on: %+v", s)
 	}
-	keys, err := filepath.Glob(filepath.Join(dir, certs.Dir, "*", "*", name, name+".key"))
+	keys, err := filepath.Glob(filepath.Join(dir, datadir.Certificates, "*", "*", name, name+".key"))
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)
 	}
@@ -142,7 +144,7 @@ func TestWhatIsKeptAndCannotBeUsedIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = opened(t, dir).States(now)[0]
-	want := "The certificate of shop.example.com that is kept in " + filepath.Join(dir, certs.Dir) + " can't be used ("
+	want := "The certificate of shop.example.com that is kept in " + filepath.Join(dir, datadir.Certificates) + " can't be used ("
 	if s.Have(now) || !strings.HasPrefix(s.Words, want) {
 		t.Errorf("a broken key: %+v", s)
 	}

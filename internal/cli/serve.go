@@ -86,7 +86,10 @@ func (e *env) serving(a *appliance.Appliance, l appliance.Listeners, s config.Se
 			log.Debug("standard output", "error", err.Error())
 		}
 	}
-	log.Info("serving", "webhooks", "http://"+l.Public.Addr().String()+"/webhooks/shopify/products", "page", l.AdminURL(), "data", s.DataDir, "version", e.Version)
+	for _, w := range l.Warnings {
+		log.Warn(w)
+	}
+	log.Info("serving", "webhooks", l.WebhooksURL(), "page", l.AdminURL(), "data", s.DataDir, "version", e.Version)
 	tellManager(log, daemon.SdNotifyReady)
 }
 

@@ -20,8 +20,9 @@ const (
 	StateFile    = "state.db"
 	QueueFile    = "queue.db"
 	ProductsFile = "products.db"
-	OpenPage     = "open.html" // leads a browser to a one-time link
-	ExportPrefix = ".export-"  // of a folder with a copy of products.db, which is being exported
+	OpenPage     = "open.html"    // leads a browser to a one-time link
+	Certificates = "certificates" // a folder, of package certs
+	ExportPrefix = ".export-"     // of a folder with a copy of products.db, which is being exported
 
 	lockFile    = "lock"
 	adminFile   = "admin.json"
@@ -201,7 +202,7 @@ func (d *Dir) refuseForeign() error {
 				return err
 			}
 			ours = true
-		case "lost+found", ballastFile, config.FileName:
+		case "lost+found", ballastFile, config.FileName, Certificates:
 		default:
 			if !strings.HasPrefix(name, ".") {
 				foreign = name

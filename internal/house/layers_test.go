@@ -35,7 +35,7 @@ func layers() map[string]layer {
 		"breaker":     {level: 2, imports: []string{"boltfile", "uptime"}},
 		"bulk":        {level: 1, imports: []string{"folder"}},
 		"catalog":     {level: 0, tests: []string{"fakeshopify"}},
-		"certs":       {level: 1, imports: []string{"folder", "telemetry", "uptime"}},
+		"certs":       {level: 2, imports: []string{"datadir", "folder", "telemetry", "uptime"}},
 		"config":      {level: 0},
 		"datadir":     {level: 1, imports: []string{"config", "folder"}},
 		"docs":        {level: 0},              // example programs, which use what any other program may

@@ -16,12 +16,12 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"stockroom/internal/certs"
+	"stockroom/internal/datadir"
 )
 
 // Keep puts a certificate for name, of an authority of its own, into a data dir as if
-// the authority at directory had given it. It returns what trusts it.
-func Keep(t testing.TB, dataDir, directory, name string, from, until time.Time) *x509.CertPool {
+// the authority at directory had given it. It returns it.
+func Keep(t testing.TB, dataDir, directory, name string, from, until time.Time) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
@@ -40,15 +40,13 @@ func Keep(t testing.TB, dataDir, directory, name string, from, until time.Time) 
 		certmagic.StorageKeys.SitePrivateKey(issuer, name): pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: keyDER}),
 		certmagic.StorageKeys.SiteMeta(issuer, name):       []byte(`{"sans":["` + name + `"]}`),
 	} {
-		path := filepath.Join(dataDir, certs.Dir, filepath.FromSlash(key))
+		path := filepath.Join(dataDir, datadir.Certificates, filepath.FromSlash(key))
 		must(t, os.MkdirAll(filepath.Dir(path), 0o700))
 		must(t, os.WriteFile(path, content, 0o600))
 	}
 	cert, err := x509.ParseCertificate(der)
 	must(t, err)
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return pool
+	return cert
 }
 
 func must(t testing.TB, err error) {
