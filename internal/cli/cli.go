@@ -173,6 +173,7 @@ func Run(ctx context.Context, p Process) int {
 	flush := func() {}
 	switch k.Command() {
 	case "serve", "demo", "simulate":
+		p.logInData(c)
 		flush = p.neverWait()
 		defer flush()
 	}
@@ -215,6 +216,18 @@ func (p *Process) neverWait() (flush func()) {
 		until := time.Now().Add(flushFor)
 		stderr.Flush(time.Until(until))
 		stdout.Flush(time.Until(until))
+	}
+}
+
+// logInData puts what a server says, one-time links too, into its data dir, where
+// its command says so. What keeps the settings from being read is said as ever.
+func (p *Process) logInData(c commands) {
+	if !c.Serve.LogInData {
+		return
+	}
+	if s, err := config.Load(config.Sources{Flags: c.flags, Environ: p.Environ}); err == nil {
+		file := logbook.NewFile(s.DataDir, datadir.LogFile, p.Stderr)
+		p.Stdout, p.Stderr = file, file
 	}
 }
 

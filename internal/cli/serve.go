@@ -18,7 +18,9 @@ import (
 	"stockroom/internal/datadir"
 )
 
-type serveCommand struct{}
+type serveCommand struct {
+	LogInData bool `help:"Write the log to stockroom.log in the data dir, at most twice 10 MB, and nothing to the terminal."`
+}
 
 func (serveCommand) Run(e *env, s config.Settings) error {
 	if err := s.CheckServe(mayKeepPassword(s)); err != nil {

@@ -20,9 +20,10 @@ const (
 	StateFile    = "state.db"
 	QueueFile    = "queue.db"
 	ProductsFile = "products.db"
-	OpenPage     = "open.html"    // leads a browser to a one-time link
-	Certificates = "certificates" // a folder, of package certs
-	ExportPrefix = ".export-"     // of a folder with a copy of products.db, which is being exported
+	LogFile      = "stockroom.log" // of a server whose log nobody else keeps; beside it the one before, .1
+	OpenPage     = "open.html"     // leads a browser to a one-time link
+	Certificates = "certificates"  // a folder, of package certs
+	ExportPrefix = ".export-"      // of a folder with a copy of products.db, which is being exported
 
 	lockFile    = "lock"
 	adminFile   = "admin.json"
@@ -202,7 +203,7 @@ func (d *Dir) refuseForeign() error {
 				return err
 			}
 			ours = true
-		case "lost+found", ballastFile, config.FileName, Certificates:
+		case "lost+found", ballastFile, config.FileName, Certificates, LogFile, LogFile + ".1":
 		default:
 			if !strings.HasPrefix(name, ".") {
 				foreign = name
