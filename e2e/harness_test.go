@@ -114,6 +114,8 @@ type serveOptions struct {
 	Env    []string // beyond cleanEnv; nil means shopEnv
 	Prefix []string // a command to run it under, such as strace with its flags
 	Demo   []string // runs demo with these arguments instead of serve
+	// Sockets are handed to it as a service manager does, in place of --listen.
+	Sockets *sockets
 }
 
 // server is a running `stockroom serve`.
@@ -214,7 +216,10 @@ func launch(tb testing.TB, o serveOptions) *server {
 		o.Env = shopEnv()
 	}
 	args := append(append([]string{}, o.Prefix...), o.Binary, "serve", "--data", o.Dir,
-		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--log-format", "json")
+		"--admin-listen", "127.0.0.1:0", "--log-format", "json")
+	if o.Sockets == nil {
+		args = append(args, "--listen", "127.0.0.1:0")
+	}
 	args = append(args, o.Args...)
 	if !slices.Contains(o.Args, "--api-base") {
 		args = append(args, "--api-base", "http://127.0.0.1:1") // tests call nobody
@@ -232,6 +237,9 @@ func launch(tb testing.TB, o serveOptions) *server {
 	}
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Env = cleanEnv(o.Env...)
+	if o.Sockets != nil {
+		o.Sockets.hand(tb, s.cmd)
+	}
 	out, w, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)

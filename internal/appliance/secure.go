@@ -14,6 +14,7 @@ import (
 	"stockroom/internal/admit"
 	"stockroom/internal/answer"
 	"stockroom/internal/certs"
+	"stockroom/internal/status"
 )
 
 // What a client over TLS may hold. A connection costs more than one without, and by
@@ -58,6 +59,18 @@ func (a *Appliance) secure(ctx context.Context, s *secured, l Listeners) (end fu
 		running.Wait()
 		c.Close()
 	}
+}
+
+// certificates are those of our own names, none where it does not serve HTTPS.
+func (a *Appliance) certificates() (list []status.Certificate) {
+	c, s := a.certs.Load(), a.opt.Settings
+	if c == nil {
+		return nil
+	}
+	for _, one := range c.States(time.Now()) {
+		list = append(list, status.Certificate{State: one, Awaited: one.Name == s.HTTPS && !s.Pull()})
+	}
+	return list
 }
 
 func portOf(l net.Listener) int {

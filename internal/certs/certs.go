@@ -177,7 +177,7 @@ func (c *Certs) missing(ctx context.Context, name string, next time.Duration) bo
 	once, end := context.WithCancel(ctx)
 	defer end()
 	// certmagic would try for a month, on a clock of its own, without an end for a full disk.
-	err := c.config.ObtainCertAsync(context.WithValue(once, endKey{}, end), name)
+	err := c.config.ObtainCertAsync(context.WithValue(once, tryKey{}, try{end, next}), name)
 	if err == nil {
 		err = c.load(ctx, name)
 	}
@@ -194,12 +194,18 @@ func (c *Certs) missing(ctx context.Context, name string, next time.Duration) bo
 	return true
 }
 
-// endKey is the key, in the context of a try, of what ends it.
-type endKey struct{}
+// try is a try for a first certificate. certmagic only tries, when the next one begins is
+// said here.
+type try struct {
+	end  context.CancelFunc
+	next time.Duration
+}
+
+type tryKey struct{} // of the context of a try
 
 func endOf(ctx context.Context) {
-	if end, ok := ctx.Value(endKey{}).(context.CancelFunc); ok {
-		end()
+	if t, ok := ctx.Value(tryKey{}).(try); ok {
+		t.end()
 	}
 }
 
@@ -211,7 +217,11 @@ func (c *Certs) event(ctx context.Context, event string, data map[string]any) er
 	}
 	if event == "cert_failed" {
 		err, _ := data["error"].(error)
-		c.fail(name, err, renewsIn)
+		next := renewsIn
+		if t, first := ctx.Value(tryKey{}).(try); first {
+			next = t.next
+		}
+		c.fail(name, err, next)
 		endOf(ctx)
 		return nil
 	}
