@@ -86,7 +86,7 @@ type secured struct {
 	Secure
 	plain door          // port 80
 	ready chan struct{} // closed when there are certificates
-	certs *certs.Certs  // then
+	tls   *tls.Config   // then
 }
 
 func newSecured(names Secure) *secured {
@@ -97,7 +97,7 @@ func newSecured(names Secure) *secured {
 
 // use hands over the certificates, and answers the authority on port 80.
 func (s *secured) use(c *certs.Certs) {
-	s.certs = c
+	s.tls = c.TLS()
 	s.plain.set(c.Challenges(s.redirect()))
 	close(s.ready)
 }
@@ -105,7 +105,6 @@ func (s *secured) use(c *certs.Certs) {
 // config is how to speak TLS. A handshake that comes before the data dir is open waits
 // for that, as long as handshakes may take.
 func (s *secured) config() *tls.Config {
-	use := sync.OnceValue(func() *tls.Config { return s.certs.TLS() })
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -113,7 +112,7 @@ func (s *secured) config() *tls.Config {
 			defer cancel()
 			select {
 			case <-s.ready:
-				return use(), nil
+				return s.tls, nil
 			case <-ctx.Done():
 				return nil, fmt.Errorf("the data dir is not open yet: %w", ctx.Err())
 			}

@@ -44,8 +44,9 @@ func newSecureRig(t *testing.T) *secureRig {
 		t.Fatal(err)
 	}
 	r := &secureRig{roots: x509.NewCertPool()}
+	from, until := time.Now().Add(-time.Hour), time.Now().Add(89*24*time.Hour)
 	for _, name := range []string{hooksName, pageName} {
-		r.roots.AddCert(certstest.Keep(t, dir, nobody, name, time.Now().Add(-time.Hour), time.Now().Add(89*24*time.Hour)))
+		r.roots.AddCert(certstest.Keep(t, dir, nobody, name, from, until))
 	}
 	r.l.Secure = &Secure{Name: hooksName, Admin: pageName}
 	for _, of := range []*net.Listener{&r.l.Public, &r.l.Plain, &r.l.Admin} {
@@ -120,7 +121,8 @@ func TestASignedDeliveryIsTakenOverTLSByBothVersionsOfHTTP(t *testing.T) {
 		body := fmt.Sprintf(`{"id":%d,"title":"x","updated_at":"2026-01-01T00:00:00Z",`+
 			`"variants":[],"options":[],"images":[]}`, version)
 		res, said := answered(t, r.client(t, "", version), requested(t, "POST", "https://"+hooksName+
-			"/webhooks/shopify/products", body, "X-Shopify-Topic", "products/update", "X-Shopify-Shop-Domain", testShop, "X-Shopify-Webhook-Id", proto,
+			"/webhooks/shopify/products", body, "X-Shopify-Topic", "products/update",
+			"X-Shopify-Shop-Domain", testShop, "X-Shopify-Webhook-Id", proto,
 			"X-Shopify-Hmac-Sha256", fakeshopify.Sign(appSecret, []byte(body))))
 		if res.StatusCode != 200 || res.Proto != proto || !strings.Contains(said, `"success":true`) {
 			t.Errorf("%s: %s %s %s", proto, res.Proto, res.Status, said)

@@ -45,8 +45,11 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 	f.connections.mu.Lock()
 	f.connections.known = a.intake.Known
 	f.connections.mu.Unlock()
-	a.set.NewGauge(`stockroom_connections_open`, func() float64 { n, _ := f.connections.count(); return float64(n) })
-	a.set.NewGauge(`stockroom_connections_closed_total`, func() float64 { _, n := f.connections.count(); return float64(n) })
+	count := func(of func(open, closed int) int) func() float64 {
+		return func() float64 { return float64(of(f.connections.count())) }
+	}
+	a.set.NewGauge(`stockroom_connections_open`, count(func(open, _ int) int { return open }))
+	a.set.NewGauge(`stockroom_connections_closed_total`, count(func(_, closed int) int { return closed }))
 	for _, srv := range f.servers {
 		srv.RegisterOnShutdown(a.web.EndStreams)
 	}
