@@ -326,7 +326,11 @@ func (u *setUp) next() error {
 		words = "The running server keeps it in step. See how it stands:\n    " + command("open")
 	}
 	if !u.settings.Pull() {
-		words += "\nShopify sends changes to " + u.settings.PublicURL + ", which has to lead to " + u.settings.Listen + " here."
+		here := u.settings.Listen + " here"
+		if u.settings.HTTPS != "" {
+			here = "port 443 of this machine"
+		}
+		words += "\nShopify sends changes to " + u.settings.PublicURL + ", which has to lead to " + here + "."
 	}
 	_, err = fmt.Fprintf(u.e.Stdout, "The copy is in step with %s. It is in %s.\n%s\n", u.Shop, u.settings.DataDir, words)
 	return err
