@@ -12,11 +12,16 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"stockroom/internal/certs/certstest"
 )
 
 const httpsName = "shop.example.com"
@@ -127,6 +132,11 @@ func TestTheFirstCertificateComesByItselfAndDeliveriesWithIt(t *testing.T) {
 	s.client = &http.Client{Timeout: 30 * time.Second}
 	if n := count(t, openCatalogue(t, s.Dir), `SELECT count(*) FROM products`); n != 2 {
 		t.Errorf("%d products", n)
+	}
+	r := runCLI(t, nil, "", "doctor", "--data", s.Dir)
+	const want = "ok    certificate: shop.example.com has a certificate of Pebble Intermediate CA "
+	if !strings.Contains(r.Stdout, want) || !strings.Contains(r.Stdout, c.NotAfter.UTC().Format("until 2 Jan 2006; it is renewed from ")) {
+		t.Errorf("doctor: %s", r.Stdout)
 	}
 	series := fmt.Sprintf("stockroom_certificate_expires_timestamp_seconds{name=%q}", httpsName)
 	if end := s.metrics()[series]; int64(end) != c.NotAfter.Unix() {
@@ -250,5 +260,82 @@ func TestANameThatLeadsElsewhereIsSaid(t *testing.T) {
 				t.Errorf("doctor: exit %d\n%s", r.Code, r.Stdout)
 			}
 		})
+	}
+}
+
+// An authority that is down at the first start is named as such. A restart asks at once;
+// later on nobody is asked for what is kept, whatever the authority does.
+func TestAnAuthorityThatIsDownDelaysOnlyTheFirstCertificate(t *testing.T) {
+	t.Parallel()
+	sock := newSockets(t)
+	a := newAuthority(t, sock, authorityOptions{Gate: "shut"})
+	s := serveHTTPS(t, "", sock, a)
+	var doc healthDoc
+	await(t, "a try that failed", func() bool { doc = s.health(); return doc.Certificates[0].FailedAt != nil })
+	if doc.Code != "certificate" || doc.Mood != "bad" || !strings.Contains(doc.Next, "This machine can't reach 127.0.0.1:") {
+		t.Errorf("%+v", doc)
+	}
+	a.gate.set("open")
+	if os.Getenv("STOCKROOM_TORTURE") != "" { // it is asked again by itself, after two minutes
+		await(t, "half of the wait", func() bool { return time.Now().After(doc.Certificates[0].FailedAt.Add(time.Minute)) })
+	} else {
+		s.stop()
+		s = serveHTTPS(t, s.Dir, sock, a)
+	}
+	s.awaitCertificate()
+	a.gate.set("shut")
+	s.stop()
+	s = serveHTTPS(t, s.Dir, sock, a)
+	s.client = clientOf(sock, a.issued(), true)
+	if r := s.post(delivery{Body: productBody(1, 1, 1)}); r.Status != http.StatusOK {
+		t.Errorf("with what was kept: %s", r)
+	}
+	s.client = new(http.Client)
+	for _, l := range s.health().Lines {
+		if strings.HasPrefix(l.Code, "certificate") {
+			t.Errorf("with a good certificate and no authority: %+v", l)
+		}
+	}
+}
+
+// What docs/security.md says of versions and ciphers is what the program offers.
+func TestTheSecurityPageListsTheVersionsAndCiphersOffered(t *testing.T) {
+	t.Parallel()
+	const nobody = "https://127.0.0.1:1/dir"
+	sock, dir := newSockets(t), filepath.Join(t.TempDir(), "data")
+	certstest.Keep(t, dir, nobody, httpsName, time.Now().Add(-time.Hour), time.Now().Add(80*24*time.Hour))
+	startServer(t, serveOptions{Dir: dir, Sockets: sock, Args: []string{"--https", httpsName, "--acme-directory", nobody}})
+	var offered []string
+	shake := func(config *tls.Config) bool {
+		config.ServerName, config.InsecureSkipVerify = httpsName, true
+		c, err := tls.Dial("tcp", sock.TLS.Addr().String(), config)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		return true
+	}
+	for version := uint16(tls.VersionTLS10); version <= tls.VersionTLS13; version++ {
+		if shake(&tls.Config{MinVersion: version, MaxVersion: version}) {
+			offered = append(offered, "`"+tls.VersionName(version)+"`")
+		}
+	}
+	for _, c := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		old := c.SupportedVersions[0] < tls.VersionTLS13 // those of 1.3 can't be chosen
+		if !old || shake(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{c.ID}}) {
+			offered = append(offered, "`"+c.Name+"`")
+		}
+	}
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(string(page), "\n## TLS\n")
+	rows, _, _ = strings.Cut(rows, "\n## ")
+	listed := regexp.MustCompile("`TLS[ _][A-Za-z0-9_. ]+`").FindAllString(rows, -1)
+	slices.Sort(offered)
+	slices.Sort(listed)
+	if !slices.Equal(offered, listed) {
+		t.Errorf("offered: %s\nlisted: %s", offered, listed)
 	}
 }

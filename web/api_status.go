@@ -45,6 +45,7 @@ type certificateStatus struct {
 	Deliveries bool       `json:"deliveries"` // Shopify delivers to this name
 	From       *time.Time `json:"not_before"` // null when there is none
 	Until      *time.Time `json:"not_after"`
+	Issuer     string     `json:"issuer,omitempty"`
 	Trying     bool       `json:"trying"`
 	FailedAt   *time.Time `json:"failed_at"` // null when the newest try did not fail
 	Error      string     `json:"error,omitempty"`
@@ -55,7 +56,7 @@ func certificatesOf(a *status.Account) []certificateStatus {
 	list := make([]certificateStatus, 0, len(a.Certificates))
 	for _, c := range a.Certificates {
 		list = append(list, certificateStatus{
-			c.Name, c.Awaited, optional(c.NotBefore), optional(c.NotAfter),
+			c.Name, c.Awaited, optional(c.NotBefore), optional(c.NotAfter), c.Issuer,
 			c.Trying, optional(c.Failed), c.Words, optional(c.Next),
 		})
 	}

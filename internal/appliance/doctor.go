@@ -51,7 +51,21 @@ func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") && has(shops, "subscriptions", f.Shop)
 	})
 	shops = slices.DeleteFunc(shops, func(f web.Finding) bool { return f.Check == "looks" && has(standing, "unlooked", f.Shop) })
-	return slices.Concat(a.examineStores(ctx), standing, shops, a.examineTrip(ctx))
+	return slices.Concat(a.examineStores(ctx), a.examineCertificates(), standing, shops, a.examineTrip(ctx))
+}
+
+// examineCertificates tells of the certificates that are good; the account of health
+// says what is wrong with the others.
+func (a *Appliance) examineCertificates() (list []web.Finding) {
+	const day = "2 Jan 2006"
+	for _, c := range a.certificates() {
+		if now := time.Now(); c.Have(now) && c.Words == "" && now.Before(c.Late()) {
+			list = append(list, web.Finding{Check: "certificate", Level: levelOK, Text: fmt.Sprintf(
+				"%s has a certificate of %s until %s; it is renewed from %s on",
+				c.Name, c.Issuer, c.NotAfter.UTC().Format(day), c.Renewal().UTC().Format(day))})
+		}
+	}
+	return list
 }
 
 // examineStatus says what the account of health says, in the words of the page.

@@ -130,6 +130,8 @@ func (c *Certs) States(now time.Time) []State {
 		for _, cert := range c.cache.AllMatchingCertificates(name) {
 			if cert.Leaf.NotAfter.After(s.NotAfter) {
 				s.NotBefore, s.NotAfter = cert.Leaf.NotBefore, cert.Leaf.NotAfter
+				by := cert.Leaf.Issuer
+				s.Issuer = clean(strings.TrimSpace(strings.Join(by.Organization, " ") + " " + by.CommonName))
 			}
 		}
 		if c.disk != nil {

@@ -12,7 +12,8 @@ type State struct {
 	Name string
 	// NotBefore and NotAfter are the certificate's life; zero: there is none yet.
 	NotBefore, NotAfter time.Time
-	Trying              bool // a new one is asked for at this moment
+	Issuer              string // the authority, as the certificate names it
+	Trying              bool   // a new one is asked for at this moment
 	// Failed is when the last try failed, and Words are sentences about why and what to
 	// do; zero and "" when it did not.
 	Failed time.Time
@@ -24,6 +25,11 @@ type State struct {
 // Have reports whether there is a certificate that has not ended at now. One that
 // begins later is good for all others: it is our own clock that is behind.
 func (s State) Have(now time.Time) bool { return !s.NotAfter.IsZero() && now.Before(s.NotAfter) }
+
+// Renewal is when a renewal begins that the authority does not ask for earlier.
+func (s State) Renewal() time.Time {
+	return s.NotAfter.Add(-time.Duration(float64(s.NotAfter.Sub(s.NotBefore)) * renewAt))
+}
 
 // Late is when a certificate that was not renewed by then is an alarm; zero where there
 // is none.
