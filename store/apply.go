@@ -124,10 +124,12 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, p: c.Product, o: o, h: h})
 	case c.Kind == catalog.Delete:
 		v, err = t.decide(&matter{shop: d.Shop, id: c.ID, o: o, h: h})
-	case c.Kind == catalog.Inventory && t.repeatOf(d, Applied).id != 0:
+	case c.Kind == catalog.Inventory && !c.Untimed && t.repeatOf(d, Applied).id != 0:
 		v = verdict{outcome: Duplicate, reason: "the same body asked for the read before"}
-	case c.Kind == catalog.Inventory:
+	case c.Kind == catalog.Inventory || c.Kind == catalog.ItemEvent:
 		v, err = t.inventory(d.Shop, c.ID)
+	case c.Kind == catalog.ProductEvent:
+		v, err = t.announced(&matter{shop: d.Shop, id: c.ID, h: h})
 	default:
 		v, err = t.notice(d.Shop, c)
 	}
@@ -138,6 +140,10 @@ func (t *tx) deliver(d Delivery, c catalog.Change) (Result, error) {
 		return Result{}, err
 	}
 	e.outcome, e.reason, e.want, e.changed = v.outcome, v.reason, v.want, t.seq != seq
+	e.untimed = c.Untimed
+	if c.What != "" {
+		e.reason = c.What + "; " + v.reason
+	}
 	if err := t.fail("before journal"); err != nil {
 		return Result{}, err
 	}
@@ -181,6 +187,8 @@ func (t *tx) notice(shop string, c catalog.Change) (verdict, error) {
 		v.want = &Wanted{Shop: shop, Kind: WantBulk, ID: c.ID, Reason: "bulk_operations/finish arrived"}
 	case catalog.DataRequest, catalog.CustomerRedact:
 		v.reason = "the copy holds no customer data"
+	case catalog.OtherEvent:
+		v = verdict{outcome: Ignored, reason: "the copy has nothing that this could change"}
 	case catalog.ShopRedact:
 		v.reason = "kept: the shop is not known to be uninstalled"
 	default:
@@ -221,6 +229,25 @@ func (t *tx) inventory(shop string, itemID int64) (verdict, error) {
 	}, nil
 }
 
+// announced wants a fetch of the product that somebody changed, made or deleted.
+// Only the read shows what it is now: an Event may come in any order.
+func (t *tx) announced(m *matter) (verdict, error) {
+	if err := t.look(m); err != nil {
+		return verdict{}, err
+	}
+	selected, known := t.s.selectionOf(m.shop).Judge(&catalog.Product{ID: m.id})
+	switch {
+	case m.other.shop != "":
+		return verdict{}, ErrOtherShop
+	case m.h.tombstone != 0:
+		return stale(deletedForGood), nil
+	case !m.h.selected && known && !selected:
+		return verdict{outcome: Ignored, reason: notSelected}, nil
+	}
+	v := verdict{outcome: Applied, reason: "the product is read from the shop"}
+	return v.fetching(m, "an Event said that it changed"), nil
+}
+
 // entry is one journal row.
 type entry struct {
 	id         int64
@@ -230,6 +257,7 @@ type entry struct {
 	version    catalog.Field[int64]
 	want       *Wanted // work that it asks for, nil for none
 	changed    bool    // it wrote to the change feed, which names its row
+	untimed    bool    // an equal body may tell of another change
 }
 
 // journal writes a delivery's row, or counts it in the row of the one that it
@@ -257,7 +285,11 @@ func (t *tx) journal(d Delivery, e *entry) error {
 		if err := t.want(*e.want); err != nil {
 			return err
 		}
-		if since := t.now - r.asked; 0 <= since && since < askAgainWait.Milliseconds() {
+		wait := askAgainWait
+		if e.untimed {
+			wait = askAnewWait
+		}
+		if since := t.now - r.asked; 0 <= since && since < wait.Milliseconds() {
 			e.want = nil
 		} else {
 			r.asked = t.now

@@ -95,13 +95,18 @@ type Explanation struct {
 // no index by product, as each would cost every delivery a page more.
 const changesLooked = 50_000
 
-const explainDeliveries = `
-	SELECT ` + deliveryColumns + ` FROM deliveries
-	WHERE external_id IN (SELECT ?2 UNION ALL
+// aboutProduct are the deliveries about the product ?2 of the shop ?1 and the
+// inventory of its variants, classic and Events: topics compare without regard to case.
+const aboutProduct = `external_id IN (SELECT ?2 UNION ALL
 	      SELECT v.inventory_item_id FROM variants v JOIN products p ON p.id = v.product_id
 	      WHERE p.shop = ?1 AND p.external_id = ?2 AND v.inventory_item_id IS NOT NULL)
-	  AND shop = ?1 AND (topic LIKE 'inventory%' OR external_id = ?2 AND topic LIKE 'products/%')
-	ORDER BY id DESC LIMIT 100`
+	  AND shop = ?1 AND (topic LIKE 'inventory%' OR external_id = ?2 AND ` + ofProducts + `)`
+
+const ofProducts = `topic LIKE 'product%'`
+
+const explainDeliveries = `
+	SELECT ` + deliveryColumns + ` FROM deliveries
+	WHERE ` + aboutProduct + ` ORDER BY id DESC LIMIT 100`
 
 // found is nil for what there is no row of.
 func found[T any](v T, err error) (*T, error) {

@@ -139,7 +139,7 @@ func (m *matter) byTime() (v verdict, decided bool) {
 	buried := h.tombstone != 0
 	switch {
 	case buried && !(read && (m.o.started > h.tombstone || h.tombstone > m.now)):
-		return stale("the product was deleted, and Shopify never uses a product id again"), true
+		return stale(deletedForGood), true
 	case h.id == 0:
 		return v, false
 	case !timed && !read:
@@ -153,7 +153,10 @@ func (m *matter) byTime() (v verdict, decided bool) {
 	return v, false
 }
 
-const notSelected = "the product is not selected"
+const (
+	notSelected    = "the product is not selected"
+	deletedForGood = "the product was deleted, and Shopify never uses a product id again"
+)
 
 // fresh judges a product that has no row.
 func (m *matter) fresh() verdict {

@@ -10,9 +10,10 @@ import (
 )
 
 const (
-	repeatsKept  = 16_384         // journal rows that are remembered
-	repeatsDay   = 24 * time.Hour // how long a row counts repeats, so that old rows end
-	askAgainWait = time.Minute    // how long no one hears again of work that a row asked for
+	repeatsKept  = 16_384           // journal rows that are remembered
+	repeatsDay   = 24 * time.Hour   // how long a row counts repeats, so that old rows end
+	askAgainWait = time.Minute      // how long no one hears again of work that a row asked for
+	askAnewWait  = 10 * time.Second // and where an equal body may tell of another change
 )
 
 // repeats are the newest rows of their kind, by key; only the writer uses rows.

@@ -118,7 +118,7 @@ func journalQuery(f DeliveryFilter, from int64, newer bool) (query string, args 
 	}
 	if f.Product != 0 {
 		// Inventory deliveries carry the item's id in the same column.
-		parts, args = append(parts, "external_id = ? AND topic LIKE 'products/%'"), append(args, f.Product)
+		parts, args = append(parts, "external_id = ? AND "+ofProducts), append(args, f.Product)
 	}
 	switch {
 	case f.Outcome == Queued || f.Outcome == Dead || f.Outcome == Mismatch:

@@ -68,6 +68,9 @@ func (h *hearing) at(shop, topic string, ms int64) {
 		v, _ = h.shops.LoadOrStore(heardKey(shop, topic), new(atomic.Int64))
 	}
 	raise(v.(*atomic.Int64), ms)
+	for _, served := range catalog.Topic(topic).Serves() {
+		h.at(shop, string(served), ms)
+	}
 }
 
 func (h *hearing) mayBeOpen(shop string) bool {
@@ -80,11 +83,8 @@ func (h *hearing) mayBeOpen(shop string) bool {
 // again does not take it for undelivered.
 func (s *Store) Heard(d Delivery, c catalog.Change) {
 	s.hearing.heard(d)
-	if c.Kind != catalog.Upsert || strings.HasPrefix(d.WebhookID, SampleID) {
-		return
-	}
-	version, known := c.Product.UpdatedAt.Get()
-	if !known {
+	version, known := tellsUpTo(d, c)
+	if !known || strings.HasPrefix(d.WebhookID, SampleID) {
 		return
 	}
 	s.hearing.mu.Lock()
@@ -96,8 +96,8 @@ func (s *Store) Heard(d Delivery, c catalog.Change) {
 	s.hearing.told[key] = max(s.hearing.told[key], version)
 }
 
-// LastHeard is when the newest valid delivery of a topic came from a shop, stale ones
-// and repeats too; zero for none among the newest rows of the journal.
+// LastHeard is when the newest valid delivery of a topic, or of an Event that serves
+// it, came from a shop, stale ones and repeats too; zero for none among the newest rows of the journal.
 func (s *Store) LastHeard(shop, topic string) time.Time {
 	v, ok := s.hearing.shops.Load(heardKey(shop, topic))
 	if !ok {
@@ -164,8 +164,9 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		return nil
 	}
 	told, err := t.exists("look for the delivery of a change", `
-		SELECT 1 FROM deliveries WHERE external_id = ? AND shop = ? AND outcome <> 'mismatch' AND version_at / 1000 >= ?`,
-		p.ID, r.Shop, catalog.Second(version))
+		SELECT 1 FROM deliveries WHERE `+aboutProduct+` AND outcome <> 'mismatch' AND
+		       (version_at / 1000 >= ?3 OR topic NOT LIKE '%/%' AND coalesce(last_at, received_at) / 1000 >= ?3)`,
+		r.Shop, p.ID, catalog.Second(version))
 	if err != nil || told || t.s.hearing.tells(r.Shop, p.ID, version) {
 		return err
 	}
@@ -197,19 +198,30 @@ func (t *tx) delivered(d Delivery, id, version int64) error {
 	return nil
 }
 
+// tellsUpTo is the newest version of its product that a delivery tells of. An Event
+// carries none: what was changed before it came is read because of it.
+func tellsUpTo(d Delivery, c catalog.Change) (version int64, known bool) {
+	switch c.Kind {
+	case catalog.Upsert:
+		return c.Product.UpdatedAt.Get()
+	case catalog.ProductEvent:
+		return d.ReceivedAt.UnixMilli(), true
+	}
+	return 0, false
+}
+
 // tellsOf takes off what a delivery tells of, whatever became of it.
 func (t *tx) tellsOf(d Delivery, c catalog.Change) error {
 	if !t.s.hearing.mayBeOpen(d.Shop) {
 		return nil
 	}
+	if version, known := tellsUpTo(d, c); known {
+		return t.delivered(d, c.ID, version)
+	}
 	switch c.Kind {
-	case catalog.Upsert:
-		if version, known := c.Product.UpdatedAt.Get(); known {
-			return t.delivered(d, c.ID, version)
-		}
 	case catalog.Delete:
 		return t.delivered(d, c.ID, lastVersion)
-	case catalog.Inventory: // a stock level that changes is a new version of its product
+	case catalog.Inventory, catalog.ItemEvent: // a stock level that changes is a new version of its product
 		var row [1]driver.Value
 		found, err := t.one(`SELECT p.external_id FROM variants v JOIN products p ON p.id = v.product_id WHERE v.inventory_item_id = ? AND p.shop = ?`,
 			row[:], c.ID, d.Shop)

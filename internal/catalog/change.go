@@ -48,6 +48,9 @@ type Change struct {
 	Scopes []string
 	// Status is the bulk operation's status in lower case for BulkFinished.
 	Status string
+	// Untimed: the body of an Inventory or an Event has no time, so that another one
+	// of the very same bytes may tell of another change.
+	Untimed bool
 	// What an Event says that happened, as "changed: title, price of 2 variants".
 	What string
 	// ShopDomain is the shop the body itself names (compliance topics and

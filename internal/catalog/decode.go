@@ -88,15 +88,12 @@ func (r *reader) topID() int64 {
 
 // ProductOf returns the id of the product that a body is about which is not
 // applied, 0 when it names none. Its global id says so; where it has none, its
-// id does under a topic of products. An Event's body names it in its own way.
+// id does under a topic of products.
 func ProductOf(topic Topic, body []byte) int64 {
 	r := newReader(body)
 	defer r.release()
 	if !r.openBody() {
 		return 0
-	}
-	if topic.Kind().Event() {
-		return r.event("Product").id
 	}
 	var at places
 	for r.more() {

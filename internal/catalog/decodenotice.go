@@ -169,7 +169,7 @@ func (r *reader) inventoryLevel(c *Change, at *places) {
 	if item == 0 || location == 0 {
 		r.mismatch("the body lacks inventory_item_id or location_id")
 	}
-	c.ID = item
+	c.ID, c.Untimed = item, at.seen&ofTimes == 0
 }
 
 func (r *reader) inventoryItem(c *Change, at *places) {

@@ -31,7 +31,7 @@ func (r *reader) announcement(c *Change) {
 	case e.id == 0 && c.Kind != OtherEvent:
 		r.mismatch("the Event names no " + c.Topic.Resource())
 	}
-	c.ID, c.What = e.id, e.words()
+	c.ID, c.What, c.Untimed = e.id, e.words(), true
 }
 
 // event reads the rest of an Event's body, and looks for the id of a resource: in
