@@ -68,7 +68,8 @@ func (s *Server) updatesPage(w http.ResponseWriter, r *http.Request, _ httproute
 // topicsInOrder lists the topics, those of products first, then by their words.
 func topicsInOrder() []catalog.Topic {
 	rank := func(t catalog.Topic) int {
-		if strings.HasPrefix(string(t), "products/") {
+		switch t.Kind() {
+		case catalog.Upsert, catalog.Delete, catalog.ProductEvent:
 			return 0
 		}
 		return 1

@@ -94,6 +94,14 @@ var arrivals = map[string]string{
 	"customers/data_request":      "Request for customer data",
 	"customers/redact":            "Request to delete customer data",
 	"shop/redact":                 "Request to delete the shop's data",
+
+	"Product":              "Product changed (Event)",
+	"InventoryItem":        "Inventory item changed (Event)",
+	"Collection":           "Collection changed (Event)",
+	"Location":             "Location changed (Event)",
+	"MetafieldDefinition":  "Metafield definition changed (Event)",
+	"Metaobject":           "Metaobject changed (Event)",
+	"MetaobjectDefinition": "Metaobject definition changed (Event)",
 }
 
 func arrival(topic string) string { return cmp.Or(arrivals[topic], "Message of another kind") }
@@ -101,6 +109,7 @@ func arrival(topic string) string { return cmp.Or(arrivals[topic], "Message of a
 // happenings say what a delivery tells of the product that is named before it.
 var happenings = map[string]string{
 	"products/create": "was added", "products/update": "was changed", "products/delete": "was deleted",
+	"Product": "was changed",
 }
 
 // happened is "" when a delivery is not about one product.
@@ -112,6 +121,7 @@ var happenedToItem = map[string]string{
 	"inventory_levels/connect":    "is stocked at one more location",
 	"inventory_levels/disconnect": "is no longer stocked at a location",
 	"inventory_items/update":      "has other inventory details",
+	"InventoryItem":               "has other inventory details",
 }
 
 // claimed says what a delivery tells whose content does not fit its topic:
@@ -130,7 +140,7 @@ var outcomes = map[store.Outcome]outcome{
 	store.Duplicate: {moodIdle, "Repeat", "it came before and was stored once"},
 	store.Queued:    {moodWait, "Waiting", "kept safely, stored as soon as possible"},
 	store.Dead:      {moodBad, "Not understood", "kept whole under Needs a look"},
-	store.Ignored:   {moodIdle, "Not selected", "the selection leaves this product out"},
+	store.Ignored:   {moodIdle, "Left out", "the selection leaves this product out"},
 	// Anybody who has seen a delivery can make one that does not fit.
 	store.Mismatch: {moodWait, "Does not fit", "its content is not what it claims to be; kept whole under Needs a look"},
 }

@@ -91,7 +91,7 @@ func about(topic catalog.Topic, c catalog.Change, body []byte) int64 {
 	case topic.Compliance():
 	case c.ID == 0:
 		return catalog.ProductOf(topic, body)
-	case c.Kind == catalog.Upsert || c.Kind == catalog.Delete:
+	case c.Kind == catalog.Upsert || c.Kind == catalog.Delete || c.Kind == catalog.ProductEvent:
 		return c.ID
 	}
 	return 0

@@ -165,6 +165,38 @@ func TestBothHeaderFamiliesAreRead(t *testing.T) {
 	}
 }
 
+// An Event is known by its topic, whatever the path and the family of the headers.
+func TestAnEventIsTakenAndItsBodysTopicCounts(t *testing.T) {
+	body := []byte(`{"topic":"Product","action":"update","query_variables":{"productId":"gid:\/\/shopify\/Product\/7"}}`)
+	for _, tt := range []struct {
+		name, family, path, topic, key string
+		status                         int
+		says                           string
+		applied                        bool
+	}{
+		{"as documented", "Shopify-", "events", "Product", testSecret, 200, success, true},
+		{"at another path", "Shopify-", "products", "product", testSecret, 200, success, true},
+		{"in the longer names", "X-Shopify-", "events", "Product", testSecret, 200, success, true},
+		{"forged", "Shopify-", "events", "Product", "wrong", 401, string(wrongSignature), false},
+		{"under another Event's topic", "Shopify-", "events", "InventoryItem", testSecret, 200, `{"success":false,"queued":false}`, false},
+		{"under a classic topic", "Shopify-", "events", "products/delete", testSecret, 200, `{"success":false,"queued":false}`, false},
+		{"of a topic that is not used", "Shopify-", "events", "Order", testSecret, 200, `{"success":true,"ignored":true}`, false},
+	} {
+		b := newBench(nil)
+		r := httptest.NewRequest("POST", "/webhooks/shopify/"+tt.path, bytes.NewReader(body))
+		for name, v := range map[string]string{"Topic": tt.topic, "Shop-Domain": testShop, "Hmac-Sha256": mac(tt.key, body),
+			"Webhook-Id": "w", "Action": "update", "Handle": "h", "Api-Version": "2026-10", "Triggered-At": "2026-11-01T10:00:00Z"} {
+			r.Header.Set(tt.family+name, v)
+		}
+		if w := b.send(r); w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
+		}
+		if got := len(b.catalogue.applied) == 1; got != tt.applied || got && b.catalogue.applied[0].Topic != "Product" {
+			t.Errorf("%s: %+v", tt.name, b.catalogue.applied)
+		}
+	}
+}
+
 // With both families in one request the shorter names decide as a whole, as in
 // Shopify's library: of the other one nothing counts.
 func TestOneHeaderFamilyDecidesAsAWhole(t *testing.T) {

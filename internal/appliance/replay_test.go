@@ -254,6 +254,9 @@ func TestWhatOneCapturedDeliveryCanCauseIsBounded(t *testing.T) {
 			body, _ := r.capture(fakeshopify.TopicInventoryItem, ours, id)
 			return body
 		},
+		"Event of a product": func(_ *replayRig, id int64) string {
+			return fmt.Sprintf(`{"topic":"Product","action":"update","query_variables":{"productId":"gid://shopify/Product/%d"}}`, id)
+		},
 		"uninstall": func(*replayRig, int64) string {
 			return `{"id":548380009,"name":"Super Toys","domain":null,"myshopify_domain":"` + ours + `","plan_name":"basic"}`
 		},

@@ -141,6 +141,10 @@ func sampleBody(topic, shop string, now time.Time) ([]byte, error) {
 		return nil, &answer.Refusal{Status: http.StatusBadRequest, Title: "No sample", Detail: "shop/redact may delete what is kept of the shop, so there is no sample of it; give a body of your own."}
 	default: // products/delete, and topics that are ignored
 		v = map[string]any{"id": sampleID}
+		if parsed.Kind().Event() {
+			v = map[string]any{"topic": parsed, "action": "update", "handle": "stockroom-test", "fields_changed": map[string]any{},
+				"query_variables": map[string]any{"id": catalog.GID(parsed.Resource(), sampleID)}}
+		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
