@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ type simulateCommand struct {
 	Grant     string        `default:"credentials" enum:"credentials,consent,token" help:"How its app gets in: credentials, consent or token."`
 	Scopes    []string      `default:"read_products,read_inventory,read_locations" help:"Access scopes of its app."`
 	Target    string        `help:"Base URL that webhooks are sent to, for example http://127.0.0.1:8080. Empty: none."`
+	Events    bool          `help:"Send Shopify's Events to --target in place of webhooks."`
 }
 
 func (c simulateCommand) Run(e *env, s config.Settings) error {
@@ -54,6 +56,12 @@ func (c simulateCommand) Run(e *env, s config.Settings) error {
 	if c.IndexLag < 0 {
 		return withCode(config.ExitUsage, fmt.Errorf("--index-lag needs a time of 0s or more, not %v", c.IndexLag))
 	}
+	var topics []string // those of every app
+	if c.Events {
+		if topics = []string{}; c.Target == "" {
+			return withCode(config.ExitUsage, errors.New("--events needs --target, for example --target http://127.0.0.1:8080"))
+		}
+	}
 	api := fakeshopify.APIOptions{IndexLag: c.IndexLag, IndexLost: float64(c.IndexLost), Scopes: c.Scopes,
 		Grant: simulatedGrants[c.Grant]}
 	if api.Grant != fakeshopify.GrantCredentials {
@@ -61,7 +69,7 @@ func (c simulateCommand) Run(e *env, s config.Settings) error {
 	}
 	shop := fakeshopify.New(fakeshopify.Options{
 		Shop: c.Shop, ClientID: simulatedApp, Secret: simulatedSecret, Seed: c.Seed, Products: int(c.Products), Chaos: chaos,
-		Target: c.Target, AllowHTTP: true, Logger: e.logger(s, slog.LevelInfo), API: api,
+		Target: c.Target, Topics: topics, Events: c.Events, AllowHTTP: true, Logger: e.logger(s, slog.LevelInfo), API: api,
 	})
 	ln, err := appliance.ListenOn("address", c.Address)
 	if err != nil {

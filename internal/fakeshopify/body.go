@@ -39,6 +39,8 @@ func (s *Shop) bodyNow(topic string, productID int64) []byte {
 		return s.inventoryLevelBody(&p.Variants[0], 0, p.Variants[0].UpdatedAt)
 	case TopicInventoryItem:
 		return s.inventoryItemBody(&p.Variants[0], p.Variants[0].UpdatedAt)
+	case TopicProductEvent, TopicItemEvent:
+		return s.eventNow(topic, p)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ const retries = 8
 // pendingDelivery is a delivery that waits for its next attempt.
 type pendingDelivery struct {
 	topic, address, name string
+	action               string // of an Event
 	version              string
 	product              int64
 	body                 []byte
@@ -63,7 +64,7 @@ func (s *Shop) fire(at moment, topic string, product int64, body []byte) {
 func (s *Shop) fireTo(sub *Subscription, at moment, topic string, product int64, body []byte) {
 	c, r := s.opt.Chaos, s.chaosRand
 	now := s.opt.Now()
-	d := &pendingDelivery{topic: topic, address: sub.Address, name: sub.Name, version: sub.version, product: product, body: body,
+	d := &pendingDelivery{topic: topic, action: at.action, address: sub.Address, name: sub.Name, version: sub.version, product: product, body: body,
 		webhookID: uuid(r), eventID: at.event, triggered: at.triggered, subscription: sub.ID,
 		notification: sub.Notification, due: now}
 	s.stats.Fired++

@@ -14,7 +14,7 @@
 //
 // [New] makes a shop with a catalogue. Edits are made with [Shop.RandomEdit],
 // [Shop.UpdateProduct] and their like; each queues webhooks for the topics
-// subscribed. They are sent by [Shop.Run] at the clock's pace, or by
+// subscribed, and Events for [Shop.SubscribeEvents]. They are sent by [Shop.Run] at the clock's pace, or by
 // [Shop.Drain], [Shop.DeliverDue] and [Shop.DrainAll] one after the other, for
 // tests. [Shop.Handler] serves the Admin API: GraphQL checked and executed
 // against schema.graphql, a subset of Shopify's own made by gen; costs and the

@@ -39,6 +39,7 @@ func (s *Shop) create(variants int, edit func(*Product)) *Product {
 	s.event("create", p, at.triggered)
 	s.api.index.edited(nil, p, at.triggered, false)
 	s.fire(at, TopicCreate, p.ID, s.body(TopicCreate, p))
+	s.announce(at, TopicProductEvent, "create", p.ID, p.ID, []fieldChange{{"added", productPlace(p.ID)}})
 	return p
 }
 
@@ -78,8 +79,12 @@ func (s *Shop) update(id int64, edit func(*Product)) (*Product, bool) {
 	s.api.index.edited(old, p, at.triggered, false)
 	s.fire(at, TopicUpdate, id, s.body(TopicUpdate, p))
 	for _, i := range changed {
-		s.fire(at, TopicInventoryItem, id, s.inventoryItemBody(&p.Variants[i], at.updated))
+		is := &p.Variants[i]
+		s.fire(at, TopicInventoryItem, id, s.inventoryItemBody(is, at.updated))
+		_, was := old.variant(is.ID)
+		s.announce(at, TopicItemEvent, "update", id, is.InventoryItemID, itemChanges(was, is))
 	}
+	s.announce(at, TopicProductEvent, "update", id, id, productChanges(old, p))
 	return p, true
 }
 
@@ -151,6 +156,7 @@ func (s *Shop) delete(id int64) bool {
 	s.disown(p)
 	s.api.index.deleted(id, s.event("destroy", p, at.triggered))
 	s.fire(at, TopicDelete, id, s.body(TopicDelete, p))
+	s.announce(at, TopicProductEvent, "delete", id, id, []fieldChange{{"removed", productPlace(id)}})
 	return true
 }
 
@@ -203,6 +209,7 @@ type moment struct {
 	triggered time.Time // nanoseconds, strictly growing in the shop
 	updated   time.Time // whole seconds, never before the product's last
 	event     string
+	action    string // of an Event's delivery
 }
 
 // begin starts an edit of p, or of none.

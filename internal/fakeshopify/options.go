@@ -54,6 +54,9 @@ type Options struct {
 	// Topics are the topics subscribed at the start. Nil: products/create,
 	// products/update and products/delete.
 	Topics []string
+	// Events are subscribed to at Target as well: products and inventory items, every
+	// action, at /webhooks/shopify/events. A shop with Topics of none sends them alone.
+	Events bool
 	// Route says where a subscription's address really is, so that an https
 	// address can be served on loopback. Nil: the address itself.
 	Route func(address string) string

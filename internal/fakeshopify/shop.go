@@ -96,6 +96,12 @@ func New(o Options) *Shop {
 			s.Subscribe(t, o.Target+defaultPath(t))
 		}
 	}
+	if o.Target != "" && o.Events {
+		for _, topic := range []string{TopicProductEvent, TopicItemEvent} {
+			s.SubscribeEvents(EventSubscription{Handle: "stockroom-" + topic, Topic: topic, Actions: []string{"create", "update", "delete"},
+				URI: o.Target + "/webhooks/shopify/events"})
+		}
+	}
 	return s
 }
 

@@ -28,7 +28,8 @@ type Subscription struct {
 	CreatedAt           time.Time
 	UpdatedAt           time.Time
 
-	version     string // of the API; empty: the shop's
+	events      *EventSubscription // nil: of classic webhooks
+	version     string             // of the API; empty: the shop's
 	lastSuccess time.Time
 	failures    int // in a row, whichever delivery
 }

@@ -31,19 +31,28 @@ func (s *Shop) Signed(topic string, productID int64) (http.Header, []byte) {
 }
 
 func (s *Shop) headers(d *pendingDelivery, secret string) http.Header {
-	h := http.Header{
-		"Content-Type":           {"application/json"},
-		"User-Agent":             {"Shopify-Captain-Hook"},
-		"Accept":                 {"*/*"},
-		"Accept-Encoding":        {"gzip;q=1.0,deflate;q=0.6,identity;q=0.3"},
-		"X-Shopify-Topic":        {d.topic},
-		"X-Shopify-Hmac-Sha256":  {Sign(secret, d.body)},
-		"X-Shopify-Shop-Domain":  {s.opt.Shop},
-		"X-Shopify-Api-Version":  {cmp.Or(d.version, s.opt.APIVersion)},
-		"X-Shopify-Webhook-Id":   {d.webhookID},
-		"X-Shopify-Triggered-At": {d.triggered.UTC().Format(time.RFC3339Nano)},
-		"X-Shopify-Event-Id":     {d.eventID},
+	family := "X-Shopify-"
+	if isEvent(d.topic) {
+		family = "Shopify-"
 	}
+	h := http.Header{
+		"Content-Type":          {"application/json"},
+		"User-Agent":            {"Shopify-Captain-Hook"},
+		"Accept":                {"*/*"},
+		"Accept-Encoding":       {"gzip;q=1.0,deflate;q=0.6,identity;q=0.3"},
+		family + "Topic":        {d.topic},
+		family + "Hmac-Sha256":  {Sign(secret, d.body)},
+		family + "Shop-Domain":  {s.opt.Shop},
+		family + "Api-Version":  {cmp.Or(d.version, s.opt.APIVersion)},
+		family + "Webhook-Id":   {d.webhookID},
+		family + "Triggered-At": {d.triggered.UTC().Format(time.RFC3339Nano)},
+	}
+	if isEvent(d.topic) {
+		h.Set("Shopify-Handle", d.name)
+		h.Set("Shopify-Action", cmp.Or(d.action, "update"))
+		return h
+	}
+	h.Set("X-Shopify-Event-Id", d.eventID)
 	if strings.HasPrefix(d.topic, "products/") {
 		h.Set("X-Shopify-Product-Id", strconv.FormatInt(d.product, 10))
 	}
