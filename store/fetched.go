@@ -25,10 +25,10 @@ type Read struct {
 	// DryRun of a fetch: all is done and taken back, so that only the run's counters
 	// and report tell of it.
 	DryRun bool
-	// Expected reports whether a delivery of a change made at an instant should
-	// have come; nil: none. What a run stores of such changes before one did is
+	// Expected reports whether a delivery of a topic should have come for a change made
+	// at an instant; nil: none. What a run stores of such changes before one did is
 	// undelivered.
-	Expected func(change time.Time) bool
+	Expected func(topic catalog.Topic, change time.Time) bool
 	// Doubtful counts what PutBulk stores as doubtful: a bulk result did not show
 	// it whole.
 	Doubtful bool

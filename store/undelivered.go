@@ -159,8 +159,12 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		return nil
 	}
 	version, known := p.UpdatedAt.Get()
+	topic := catalog.ProductsUpdate
+	if v.drift == DriftMissing {
+		topic = catalog.ProductsCreate
+	}
 	switch {
-	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= h.updatedAt, !r.Expected(time.UnixMilli(version)):
+	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= h.updatedAt, !r.Expected(topic, time.UnixMilli(version)):
 		return nil
 	}
 	told, err := t.exists("look for the delivery of a change", `
@@ -169,10 +173,6 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		r.Shop, p.ID, catalog.Second(version))
 	if err != nil || told || t.s.hearing.tells(r.Shop, p.ID, version) {
 		return err
-	}
-	topic := catalog.ProductsUpdate
-	if v.drift == DriftMissing {
-		topic = catalog.ProductsCreate
 	}
 	t.s.hearing.open.Store(r.Shop, struct{}{})
 	return t.do("note an undelivered change", `

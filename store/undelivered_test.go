@@ -8,7 +8,7 @@ import (
 )
 
 // always expects a delivery of every change.
-func always(time.Time) bool { return true }
+func always(catalog.Topic, time.Time) bool { return true }
 
 func (b *bench) undelivered() Undelivered {
 	b.t.Helper()
@@ -20,7 +20,7 @@ func (b *bench) undelivered() Undelivered {
 }
 
 // runReads stores what a run read.
-func (b *bench) runReads(expected func(time.Time) bool, p *catalog.Product) {
+func (b *bench) runReads(expected func(catalog.Topic, time.Time) bool, p *catalog.Product) {
 	b.t.Helper()
 	run, err := b.s.StartRun(b.t.Context(), SyncRun{Shop: testShop, Kind: RunIncremental, Trigger: "test"})
 	if err != nil {
@@ -39,7 +39,7 @@ func TestAChangeThatOnlyARunReadIsUndelivered(t *testing.T) {
 		t.Fatalf("a version that a delivery brought: %+v", u)
 	}
 	b.runReads(nil, product(1, "v2", 20_000, "1"))
-	b.runReads(func(at time.Time) bool { return at.After(time.UnixMilli(90_000)) }, product(1, "v3", 30_000, "1"))
+	b.runReads(func(_ catalog.Topic, at time.Time) bool { return at.After(time.UnixMilli(90_000)) }, product(1, "v3", 30_000, "1"))
 	b.fetched(Read{Started: later()}, product(1, "v4", 40_000, "1"))
 	if u := b.undelivered(); u.Changes != 0 {
 		t.Fatalf("of before the registration, of an absence, or read for a delivery: %+v", u)

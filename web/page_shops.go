@@ -123,10 +123,10 @@ func subscriptionsState(st *status.Sync) marked {
 	case !s.Present:
 		return marked{moodBad, sentences("Shopify does not send all product updates here", s.Error, s.Next)}
 	case len(unheard) > 0:
-		return marked{moodGood, "Known by their deliveries, since the app's own configuration subscribes. Nothing has come yet of " +
-			strings.Join(unheard, ", ") + "."}
+		return marked{moodGood, "Known by their deliveries, since you subscribed yourself, in the app's own configuration or in the shop's admin. " +
+			"Nothing has come yet of " + strings.Join(unheard, ", ") + "."}
 	case known:
-		return marked{moodGood, "Product updates arrive; the app's own configuration subscribes to some of them."}
+		return marked{moodGood, "Product updates arrive; you subscribed to some of them yourself, in the app's own configuration or in the shop's admin."}
 	}
 	return marked{moodGood, "All product updates are subscribed to."}
 }

@@ -254,7 +254,7 @@ func (a *Appliance) examineSubscriptions(ctx context.Context, name string, st *s
 	}
 	f.Text = "every subscription that is needed is there"
 	if _, unheard := sub.KnownByDeliveries(); len(unheard) > 0 {
-		f.Text = "the app's own configuration subscribes; nothing has come yet of " + strings.Join(unheard, ", ")
+		f.Text = "you subscribed yourself, in the app's own configuration or in the shop's admin; nothing has come yet of " + strings.Join(unheard, ", ")
 	}
 	if heard, err := a.store.LastByTopic(ctx, name); err == nil && len(heard) == 0 {
 		f.Text += "; no delivery has come yet"

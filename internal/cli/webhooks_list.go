@@ -107,7 +107,7 @@ var subscriptionWords = map[string]string{
 	"incomplete":    "leaves out fields or products",
 	"duplicate":     "there twice",
 	"elsewhere":     "leads elsewhere, left alone",
-	"by-deliveries": "in the app's own configuration; it delivers",
+	"by-deliveries": "made elsewhere; it delivers",
 	"unheard":       "nothing has come yet",
 }
 
@@ -134,10 +134,10 @@ func (e *env) tellSubscriptions(s shopSubscriptions) error {
 		missing := "Shopify does not send all product updates here: " + status.MissingWords(s.Subscriptions)
 		fmt.Fprintln(e.Stdout, printable(status.Sentences(missing, s.Error, s.Next)))
 	case len(unheard) > 0:
-		fmt.Fprintf(e.Stdout, "Product updates are known by their deliveries: the app's own configuration subscribes. "+
+		fmt.Fprintf(e.Stdout, "Product updates are known by their deliveries: you subscribed yourself, in the app's own configuration or in the shop's admin. "+
 			"Nothing has come yet of %s.\n", strings.Join(unheard, ", "))
 	case known:
-		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there, some of them in the app's own configuration.")
+		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there, some of them made by yourself in the app's own configuration or in the shop's admin.")
 	default:
 		fmt.Fprintln(e.Stdout, "Every subscription that is needed is there.")
 	}

@@ -174,10 +174,13 @@ func deaf(_ *Facts, s *Shop) (Line, bool) {
 	if s.Sync == nil || !s.Sync.Deliveries.Deaf {
 		return no()
 	}
-	d := s.Sync.Deliveries
+	d, elsewhere := s.Sync.Deliveries, ""
+	if known, _ := s.Sync.Subscriptions.KnownByDeliveries(); known {
+		elsewhere = "whether what you subscribed to yourself is still there, "
+	}
 	return yes(say("Deliveries do not arrive: "+ofChanges(d)+" of the last day were read before a delivery brought them, the oldest from ", clock(d.Oldest), ", and nothing was heard since."),
 		say("Changes are looked for "+Every(s.Sync.Looking.Every)+" until deliveries are heard. Look whether Shopify can reach the public address of Stockroom, "+
-			"and whether the app has another client secret now than the one that was given here."))
+			elsewhere+"and whether the app has another client secret now than the one that was given here."))
 }
 
 func late(_ *Facts, s *Shop) (Line, bool) {
@@ -243,5 +246,5 @@ func unsubscribed(_ *Facts, s *Shop) (Line, bool) {
 	}
 	sub := s.Sync.Subscriptions
 	return yes(say(Sentences("Shopify does not send all product updates: "+MissingWords(sub), sub.Error)),
-		say(Sentences("comparisons still find what changed", sub.Next)))
+		say(Sentences("changes are looked for "+s.Sync.Looking.Often()+" until it does", sub.Next)))
 }

@@ -162,6 +162,10 @@ var rows = []row{
 	}, Bad, "Product updates are refused: they are signed with another secret than the one known here. The last came at 11:58 UTC, 2 minutes ago.", "Compare", "stockroom shop add " + linen},
 	{"deaf", "deaf", func(_ *Facts, s *Shop) { s.Sync.Deliveries = undelivered(true, true) }, Bad,
 		"Deliveries do not arrive: 37 of 41 of the last day were read before a delivery brought them, the oldest from 11:20 UTC, and nothing was heard since.", "every 30 seconds", ""},
+	{"deaf where somebody subscribed elsewhere", "deaf", func(_ *Facts, s *Shop) {
+		s.Sync.Deliveries, s.Sync.Subscriptions.Wanted = undelivered(true, true), []Subscription{{State: "by-deliveries", Needed: true}}
+	}, Bad, "Deliveries do not arrive: 37 of 41 of the last day were read before a delivery brought them, the oldest from 11:20 UTC, and nothing was heard since.",
+		"whether what you subscribed to yourself is still there, and whether", ""},
 	{"locked", "store-catalogue", func(f *Facts, _ *Shop) { f.Catalogue = Catalogue{Closed: true, Cause: store.CauseLocked} }, Wait,
 		"Product updates wait to be stored: another program holds products.db locked.", "Tried again every half second. Whatever arrives meanwhile is kept", ""},
 	{"disk full with one update waiting", "store-catalogue", func(f *Facts, _ *Shop) { f.Catalogue, f.Queue.Updates = Catalogue{Cause: store.CauseFull}, 1 }, Wait,
@@ -200,11 +204,11 @@ var rows = []row{
 	{"subscriptions are missing", "unsubscribed", func(_ *Facts, s *Shop) {
 		s.Sync.Subscriptions.Present, s.Sync.Subscriptions.Next = false, "Press Register on the page Shops."
 		s.Sync.Subscriptions.Wanted = []Subscription{{State: "missing", Needed: true}, {State: "wrong-address", Needed: true}, {State: "present", Needed: true}, {State: "missing"}}
-	}, Bad, "Shopify does not send all product updates: 2 subscriptions are missing.", "Comparisons still find what changed. Press Register on the page Shops.", ""},
+	}, Bad, "Shopify does not send all product updates: 2 subscriptions are missing.", "Changes are looked for every 30 seconds until it does. Press Register on the page Shops.", ""},
 	{"one subscription leaves fields out", "unsubscribed", func(f *Facts, s *Shop) {
 		s.Sync.Subscriptions = Subscriptions{CheckedAt: noon, Error: "Shopify refuses the address https://x.example: it is taken.", Next: "Choose another."}
 		s.Sync.Subscriptions.Wanted = []Subscription{{State: "incomplete", Needed: true}}
-	}, Bad, "Shopify does not send all product updates: 1 subscription is missing. Shopify refuses the address https://x.example: it is taken.", "Comparisons still find what changed. Choose another.", ""},
+	}, Bad, "Shopify does not send all product updates: 1 subscription is missing. Shopify refuses the address https://x.example: it is taken.", "Changes are looked for every 30 seconds until it does. Choose another.", ""},
 	{"a dead letter", "dead", func(f *Facts, s *Shop) { f.Queue.Dead, s.Jobs.Dead = 1, 1 }, Bad, "1 item needs a look; everything else that arrived is stored.",
 		"The next comparison, in 59 minutes, sets the products themselves right", ""},
 	{"dead letters while a run is under way", "dead", func(f *Facts, s *Shop) {

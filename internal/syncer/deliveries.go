@@ -124,16 +124,19 @@ func (s *Syncer) Deliveries(ctx context.Context, shop string, now time.Time) (De
 
 // expected tells of which changes a delivery should have come by now; nil: of
 // none, as in pull mode and before changed products are known to be subscribed to.
-func (s *Syncer) expected(shop string) func(change time.Time) bool {
-	since := s.subscriptionRecord(shop).Since
+// Nobody knows whether what is made elsewhere brings a topic that was never heard.
+func (s *Syncer) expected(shop string) func(topic catalog.Topic, change time.Time) bool {
+	rec := s.subscriptionRecord(shop)
+	since := rec.Since
 	if s.o.Pull || since.IsZero() {
 		return nil
 	}
 	s.mu.Lock()
 	from, to := s.absence[0], s.absence[1]
 	s.mu.Unlock()
-	return func(change time.Time) bool {
-		return change.After(since) && (change.Before(from) || change.After(to))
+	return func(topic catalog.Topic, change time.Time) bool {
+		t := rec.Topics[string(topic)]
+		return (t.known() || t.Refused.Taken) && change.After(since) && (change.Before(from) || change.After(to))
 	}
 }
 

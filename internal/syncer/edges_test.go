@@ -202,7 +202,7 @@ func lateRig(t *testing.T) *runRig {
 	run, err := r.store.StartRun(t.Context(), store.SyncRun{Shop: testShop, Kind: store.RunIncremental})
 	r.check(err)
 	_, err = r.store.PutFetched(t.Context(), store.Read{
-		Shop: testShop, Source: "reconcile", Started: time.Now(), Run: run.ID, Expected: func(time.Time) bool { return true },
+		Shop: testShop, Source: "reconcile", Started: time.Now(), Run: run.ID, Expected: func(catalog.Topic, time.Time) bool { return true },
 	}, p)
 	r.check(err)
 	r.judgeDeliveries(t.Context(), testShop, run)
@@ -242,16 +242,20 @@ func TestDeliveriesThatDoNotArriveAreNoticed(t *testing.T) {
 func TestNoDeliveryIsExpectedOfAnAbsence(t *testing.T) {
 	r := openRig(t, fakeshopify.Options{})
 	at := func(m int) time.Time { return time.Date(2026, 11, 23, 12, m, 0, 0, time.UTC) }
-	if err := r.saveSubscriptionRecord(testShop, subscriptionRecord{Since: at(10)}); err != nil {
+	record := subscriptionRecord{Since: at(10), Topics: map[string]topicRecord{string(catalog.ProductsUpdate): {Listed: true}}}
+	if err := r.saveSubscriptionRecord(testShop, record); err != nil {
 		t.Fatal(err)
 	}
 	r.absent(at(20), at(22))
 	r.absent(at(30), at(31)) // too short to count
 	expected := r.expected(testShop)
 	for m, want := range map[int]bool{5: false, 10: false, 15: true, 20: false, 21: false, 22: false, 23: true, 30: true} {
-		if got := expected(at(m)); got != want {
+		if got := expected(catalog.ProductsUpdate, at(m)); got != want {
 			t.Errorf("of a change at minute %d: %v", m, got)
 		}
+	}
+	if expected(catalog.ProductsCreate, at(15)) {
+		t.Error("of a topic that was never listed nor heard")
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // A look asks what changed in a shop since the look before: in pull mode every
 // PollEvery, which is how the copy is kept current there, beside deliveries every
-// beside, and while those do not arrive as in pull mode. It goes on beside the
+// beside, and while those do not arrive, or are not subscribed to, as in pull mode. It goes on beside the
 // shop's runs. One that finds nothing writes nothing; what one finds is read by a
 // run of its own. A look proves nothing.
 
@@ -82,7 +82,13 @@ func (k *keeper) late(ctx context.Context) bool {
 		return false
 	}
 	d, err := k.s.Deliveries(ctx, k.shop, time.Now())
-	return err == nil && d.Late
+	return err == nil && d.Late || k.unsubscribed()
+}
+
+// unsubscribed reports whether needed subscriptions are known to be missing.
+func (k *keeper) unsubscribed() bool {
+	sub := get(k, &k.subscriptions) // all that pull mode needs is there
+	return !sub.CheckedAt.IsZero() && !sub.Present
 }
 
 // lookOnce makes one look and reads what it found.

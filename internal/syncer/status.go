@@ -112,7 +112,7 @@ func (s *Syncer) Status(shop string, now time.Time) Status {
 	ctx, cancel := context.WithTimeout(context.Background(), statusMost)
 	defer cancel()
 	st.Deliveries, st.Unread = s.Deliveries(ctx, shop, now)
-	st.Looking = k.looking(now, st.Deliveries.Late)
+	st.Looking = k.looking(now, st.Deliveries.Late || k.unsubscribed())
 	st.Schedules = k.scheduleStatus(st.Looking, now)
 	return st
 }

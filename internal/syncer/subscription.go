@@ -76,7 +76,7 @@ func (c *subscriptionCheck) run(ctx context.Context, fix bool) error {
 		if err := c.look(ctx); err != nil {
 			return err
 		}
-		c.plan.note(&c.rec)
+		c.plan.note(&c.rec, time.Now())
 		c.again = false
 		if !fix || len(c.plan.surplus) == 0 && !c.plan.has(createSub, moveSub, replaceSub) {
 			return nil
@@ -112,7 +112,7 @@ func (c *subscriptionCheck) look(ctx context.Context) error {
 		// Where the copy is proven, what changed since then was not delivered either.
 		step.known = step.known || proven && carriesChanges(step.topic)
 		if c.unheard != nil && step.do == createSub && !c.rec.Topics[step.topic].Listed {
-			step.do = keepSub // it may be in the app's configuration file
+			step.do = keepSub // it may be made elsewhere
 		}
 	}
 	return nil
@@ -165,10 +165,12 @@ func (c *subscriptionCheck) take(ctx context.Context, step *subscriptionStep) er
 		return err
 	case err != nil:
 		// A list that has changed under us tells: it is gone, or somebody made it at the
-		// same time. What vanished from it may have been away for a while.
-		c.again, c.healed = c.again || changed, c.healed || changed && step.known
-		c.rec.refuse(step, err)
-		c.s.log.Warn("a webhook subscription is refused", "shop", c.shop, "topic", step.topic, "error", err.Error())
+		// same time. What vanished from it may have been away for a while. Where Shopify
+		// says the same as the last time, one is there that it does not list.
+		if c.rec.refuse(step, err) {
+			c.again, c.healed = c.again || changed, c.healed || changed && step.known
+			c.s.log.Warn("a webhook subscription is refused", "shop", c.shop, "topic", step.topic, "error", err.Error())
+		}
 		return nil
 	}
 	c.done[step.topic] = state
@@ -232,13 +234,14 @@ func (c *subscriptionCheck) report(now time.Time) Subscriptions {
 		sub := Subscription{
 			Topic: step.topic, URI: step.have.URI, ID: step.have.ID, State: step.state, Needed: carriesChanges(step.topic),
 		}
+		refused := was.Refused.URI == step.uri
 		switch did := c.done[step.topic]; {
 		case did != "" && step.state == subPresent:
 			sub.State = did
-		case known && step.state == subMissing && !was.Listed:
+		case step.state == subMissing && (known && (refused || !was.Listed) || refused && was.Refused.Taken):
 			sub.State = subUnheard
 		}
-		if was.Refused.URI == step.uri && (!sub.serves() || sub.State == subUnheard) {
+		if refused && (!sub.serves() || sub.State == subUnheard) {
 			sub.Reason = was.Refused.Reason
 			// Without the scope for stock its topics are not wanted.
 			sub.Needed = sub.Needed && !(was.Refused.Scope && strings.HasPrefix(step.topic, "inventory_"))
@@ -262,12 +265,11 @@ func (c *subscriptionCheck) noteSince(out Subscriptions) {
 }
 
 // knownByDeliveries reports whether news of products came without a subscription
-// that the API lists. Then the app's configuration subscribes, and a topic of
-// which nothing came yet may be subscribed to there as well.
+// that the API lists. Then it is subscribed to elsewhere, and a topic of which
+// nothing came yet may be so as well.
 func (c *subscriptionCheck) knownByDeliveries() bool {
 	return slices.ContainsFunc(c.plan.steps, func(s subscriptionStep) bool {
-		was := c.rec.Topics[s.topic]
-		return strings.HasPrefix(s.topic, "products/") && (s.state == subByDeliveries || was.Heard && !was.Listed)
+		return strings.HasPrefix(s.topic, "products/") && (s.state == subByDeliveries || c.rec.Topics[s.topic].Heard)
 	})
 }
 
@@ -299,7 +301,9 @@ func (c *subscriptionCheck) whyMissing(wanted []Subscription) (what, next string
 	case r.Scope:
 		return "Shopify refuses the subscriptions " + names + ", because the app lacks a permission: " + reason, triedAgain
 	}
-	return "Shopify refuses the subscriptions " + names + ": " + reason, triedAgain
+	return "Shopify refuses the subscriptions " + names + ": " + reason,
+		triedAgain + " Where it stays so, subscribe to them yourself with the address " + c.base + productsHook + ": in the app's own configuration, or in " +
+			"the shop's admin under Settings, Notifications (docs/access.md). Or start Stockroom with --webhooks off, which needs no subscriptions."
 }
 
 // sentence says an error to a person.

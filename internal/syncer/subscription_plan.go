@@ -57,8 +57,9 @@ func (s *Subscriptions) Missing() (topics []string) {
 	return topics
 }
 
-// KnownByDeliveries reports whether some are in the app's configuration, which
-// the API does not list, and of which needed topics nothing has come yet.
+// KnownByDeliveries reports whether some are made elsewhere (in the app's own
+// configuration, or in the shop's admin), which the API does not list, and of which
+// needed topics nothing has come yet.
 func (s *Subscriptions) KnownByDeliveries() (known bool, unheard []string) {
 	for _, one := range s.Wanted {
 		known = known || one.State == subByDeliveries || one.State == subUnheard
@@ -79,8 +80,8 @@ const (
 	subIncomplete   = "incomplete" // it points to us, but leaves out fields or products, or writes XML
 	subDuplicate    = "duplicate"
 	subElsewhere    = "elsewhere"     // somebody else's; it is left alone
-	subByDeliveries = "by-deliveries" // of the app's configuration file: the API does not list it, but it delivers
-	subUnheard      = "unheard"       // perhaps there as well: others of that file deliver, and nothing of it has come yet
+	subByDeliveries = "by-deliveries" // made elsewhere: the API does not list it, but it delivers
+	subUnheard      = "unheard"       // perhaps there as well: others made elsewhere deliver, and nothing of it has come yet
 )
 
 // wantedTopics are the topics that every shop is subscribed to, in the order in
@@ -152,12 +153,30 @@ type subscriptionPlan struct {
 // subscribed somewhere. One of before the shop was connected shows nothing.
 const heardFor = 7 * 24 * time.Hour
 
-// heardTopics are those whose last delivery, in Unix milliseconds, is not of before.
-func heardTopics(last map[string]int64, since time.Time) map[string]bool {
-	heard := map[string]bool{}
-	for topic, at := range last {
-		if at >= since.UnixMilli() {
-			heard[strings.ToLower(topic)] = true
+// retriesFor is how long deliveries of a subscription that is gone may still come:
+// Shopify sends what failed again for four hours
+// (shopify.dev/docs/apps/build/webhooks/verify-deliveries).
+const retriesFor = 4*time.Hour + 10*time.Minute
+
+// hearsay is when a topic was heard last, zero for not lately.
+type hearsay struct {
+	own   time.Time // by a delivery of the topic
+	event time.Time // by an Event that tells of the same
+}
+
+// heardTopics are those that were heard since an instant, of all last deliveries in
+// Unix milliseconds.
+func heardTopics(last map[string]int64, since time.Time) map[string]hearsay {
+	heard := map[string]hearsay{}
+	for topic, ms := range last {
+		at := time.UnixMilli(ms)
+		if at.Before(since) {
+			continue
+		}
+		name, _ := catalog.ParseTopic(topic)
+		heard[string(name)] = hearsay{own: at, event: heard[string(name)].event}
+		for _, served := range name.Serves() {
+			heard[string(served)] = hearsay{own: heard[string(served)].own, event: at}
 		}
 	}
 	return heard
@@ -167,17 +186,22 @@ func heardTopics(last map[string]int64, since time.Time) map[string]bool {
 //
 // All that the record does not own is somebody else's and is left alone.
 //
-// What the API does not list may be in the app's configuration file. Such a one
-// is known by its deliveries: a topic that was never seen in the list, was not
-// made by us and still delivers. One that had been in the list has vanished:
-// Shopify deletes after 8 failures (shopify.dev/docs/apps/build/webhooks/verify-deliveries).
-func planSubscriptions(base string, listed []shopify.Subscription, rec subscriptionRecord, heard map[string]bool) subscriptionPlan {
+// What the API does not list may be made elsewhere. Such a one is known by its
+// deliveries: a topic that was never seen in the list, was not made by us and still
+// delivers. One that had been in the list has vanished: Shopify deletes after 8
+// failures (shopify.dev/docs/apps/build/webhooks/verify-deliveries). Then only what
+// comes after the last of its own deliveries is of another. An Event serves a topic,
+// but may leave changes out: one of the topic itself is made where the API takes it.
+func planSubscriptions(base string, listed []shopify.Subscription, rec subscriptionRecord, heard map[string]hearsay) subscriptionPlan {
 	var p subscriptionPlan
 	for _, topic := range wantedTopics {
 		was := rec.Topics[topic]
 		step := subscriptionStep{topic: topic, uri: base + HookPath(topic), state: subMissing, do: createSub, known: was.known()}
-		if heard[topic] && !was.Listed {
+		switch h := heard[topic]; {
+		case was.othersAt(h.own):
 			step.state, step.do = subByDeliveries, keepSub
+		case !h.event.IsZero():
+			step.state = subByDeliveries
 		}
 		step.choose(base, listed, rec)
 		p.steps = append(p.steps, step)

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 	"stockroom/internal/shopify"
 	"stockroom/store"
@@ -140,7 +141,7 @@ func TestWithoutAnAddressWhatWasMadeIsLeftAlone(t *testing.T) {
 		if !got.Present || len(unlike(got, subPresent)) > 0 || r.subscriptionRecord(testShop).Since.Before(back) {
 			t.Errorf("with the address again: %+v", got)
 		}
-		if expected := r.expected(testShop); expected(back.Add(-time.Minute)) || !expected(back.Add(time.Minute)) {
+		if expected := r.expected(testShop); expected(catalog.ProductsCreate, back.Add(-time.Minute)) || !expected(catalog.ProductsCreate, back.Add(time.Minute)) {
 			t.Error("deliveries count from another instant than the address's return")
 		}
 	})

@@ -40,7 +40,11 @@ type topicRecord struct {
 	URI    string `json:"uri,omitempty"`    // where it led
 	Listed bool   `json:"listed,omitempty"` // one that led to us was listed, or made by us
 	Heard  bool   `json:"heard,omitempty"`  // it delivered without being listed
-	Asked  string `json:"asked,omitempty"`  // where one was to lead that was asked for and whose answer is not known
+	// Gone is when one that had been listed was first missed; zero while it is there.
+	Gone time.Time `json:"gone,omitzero"`
+
+	// Asked is where one was to lead that was asked for and whose answer is not known.
+	Asked string `json:"asked,omitempty"`
 
 	Refused refusal `json:"refused,omitzero"`
 }
@@ -51,21 +55,24 @@ type refusal struct {
 	URI     string `json:"uri"`               // of which it was said
 	Address bool   `json:"address,omitempty"` // it is about the address
 	Scope   bool   `json:"scope,omitempty"`   // the app lacks a permission
+	Taken   bool   `json:"taken,omitempty"`   // one is there that the API does not list
 }
 
 // addressField is how Shopify names the address in its errors, whatever we call
 // it (shopify.dev/docs/api/admin-graphql/latest/mutations/webhookSubscriptionCreate).
 const addressField = "webhookSubscription.callbackUrl: "
 
-// refuse notes why a step was refused.
-func (r *subscriptionRecord) refuse(step *subscriptionStep, err error) {
+// refuse notes why a step was refused, and reports whether that is new.
+func (r *subscriptionRecord) refuse(step *subscriptionStep, err error) (news bool) {
 	t := r.Topics[step.topic]
-	t.Asked, t.Refused = "", refusal{Reason: wordsOf(err), URI: step.uri, Scope: scopeRefused(err)}
+	was := t.Refused
+	t.Asked, t.Refused = "", refusal{Reason: wordsOf(err), URI: step.uri, Scope: scopeRefused(err), Taken: shopify.IsTaken(err)}
 	var e *shopify.Error
 	if errors.As(err, &e) && e.Kind == shopify.KindRefused && e.Message != "" {
 		t.Refused.Reason, t.Refused.Address = strings.CutPrefix(e.Message, addressField)
 	}
 	r.Topics[step.topic] = t
+	return t.Refused != was
 }
 
 // scopeRefused reports whether a topic was refused because the app lacks the
@@ -77,6 +84,12 @@ func scopeRefused(err error) bool {
 	}
 	text := strings.ToLower(e.Message)
 	return e.Kind == shopify.KindScope || e.Kind == shopify.KindRefused && (strings.Contains(text, "scope") || strings.Contains(text, "permission"))
+}
+
+// othersAt reports whether a delivery that came at an instant is of a subscription
+// that the API never listed.
+func (t topicRecord) othersAt(at time.Time) bool {
+	return !at.IsZero() && (!t.Listed || !t.Gone.IsZero() && at.After(t.Gone.Add(retriesFor)))
 }
 
 // known reports whether the topic had been served before.
@@ -116,14 +129,20 @@ func (r *subscriptionRecord) ask(step subscriptionStep) {
 }
 
 // note remembers what a plan saw.
-func (p *subscriptionPlan) note(r *subscriptionRecord) {
+func (p *subscriptionPlan) note(r *subscriptionRecord, now time.Time) {
 	for _, s := range p.steps {
 		t := r.Topics[s.topic]
 		switch s.state {
 		case subPresent, subIncomplete:
 			t = topicRecord{ID: s.have.ID, URI: s.have.URI, Listed: true}
 		case subByDeliveries:
-			t.Heard, t.Refused = true, refusal{}
+			if t.Heard = true; s.do == keepSub {
+				t.Listed, t.Gone, t.Refused = false, time.Time{}, refusal{}
+			}
+		case subMissing:
+			if t.Listed && t.Gone.IsZero() {
+				t.Gone = now.UTC()
+			}
 		default:
 			continue
 		}

@@ -77,7 +77,7 @@ func (s *Syncer) remove(ctx context.Context, shop string, rec *subscriptionRecor
 		// Noted first: what it has delivered must not be taken for a subscription of the
 		// app's configuration file once it is gone.
 		t := rec.Topics[sub.Topic]
-		t.Listed = true
+		t.Listed, t.Gone = true, time.Time{}
 		rec.Topics[sub.Topic] = t
 	}
 	if err := s.saveSubscriptionRecord(shop, *rec); err != nil {
