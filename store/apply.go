@@ -164,6 +164,7 @@ type origin struct {
 	started       int64
 	run           int64 // that the read belongs to, 0 for none
 	report        bool  // tell what changes
+	awaited       bool  // of some changes a delivery should have told
 }
 
 // readAt is when the read of the shop began, NULL for a delivery.

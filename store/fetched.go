@@ -46,7 +46,7 @@ func (r Read) origin() origin {
 	}
 	return origin{
 		source: r.Source, ref: r.Ref, cause: cause, authoritative: true, started: r.Started.UnixMilli(),
-		run: r.Run, report: r.Report,
+		run: r.Run, report: r.Report, awaited: r.Expected != nil,
 	}
 }
 
@@ -142,7 +142,7 @@ func (t *tx) putShown(r Read, id int64, p *catalog.Product) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	if err := t.undelivered(r, p, m.h, v); err != nil {
+	if err := t.undelivered(r, &m, v); err != nil {
 		return Result{}, err
 	}
 	if v.want != nil {

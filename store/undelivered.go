@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -154,17 +155,15 @@ func (s *Store) Delivered(ctx context.Context, shop string, since time.Time) (n 
 
 // undelivered notes that a run has stored a version which no delivery has told
 // of, when one should have.
-func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
+func (t *tx) undelivered(r Read, m *matter, v verdict) error {
+	p := m.p
 	if p == nil || r.Run == 0 || r.Expected == nil || r.DryRun {
 		return nil
 	}
 	version, known := p.UpdatedAt.Get()
-	topic := catalog.ProductsUpdate
-	if v.drift == DriftMissing {
-		topic = catalog.ProductsCreate
-	}
+	topic := m.toldBy(v)
 	switch {
-	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= h.updatedAt, !r.Expected(topic, time.UnixMilli(version)):
+	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= m.h.updatedAt, !r.Expected(topic, time.UnixMilli(version)):
 		return nil
 	}
 	told, err := t.exists("look for the delivery of a change", `
@@ -179,6 +178,18 @@ func (t *tx) undelivered(r Read, p *catalog.Product, h head, v verdict) error {
 		INSERT INTO undelivered (shop, external_id, topic, first_at, latest_at, changes, found_at) VALUES (?1, ?2, ?3, ?4, ?4, 1, ?5)
 		ON CONFLICT DO UPDATE SET latest_at = excluded.latest_at, changes = changes + 1, found_at = excluded.found_at
 		WHERE excluded.latest_at > latest_at`, r.Shop, p.ID, string(topic), version, t.now)
+}
+
+// toldBy is the topic that should have told of a change. Where nothing differs but the
+// stock, a subscription to products need not bring it, and no Event does.
+func (m *matter) toldBy(v verdict) catalog.Topic {
+	switch {
+	case v.drift == DriftMissing:
+		return catalog.ProductsCreate
+	case m.old == nil || slices.ContainsFunc(m.old.Diff(m.full), func(f catalog.FieldDiff) bool { return !strings.HasSuffix(f.Path, ".inventory_quantity") }):
+		return catalog.ProductsUpdate
+	}
+	return catalog.InventoryLevelsUpdate
 }
 
 // delivered takes off what a delivery has told of: the changes of a product up to

@@ -130,3 +130,28 @@ func TestWhatWasHeardAndNotKeptIsNotUndelivered(t *testing.T) {
 		t.Errorf("%+v, want the one of which nothing was heard", u)
 	}
 }
+
+// TestAChangeOfTheStockAloneIsWaitedForByItsOwnTopic: a subscription to products need
+// not bring it, and no Event does.
+func TestAChangeOfTheStockAloneIsWaitedForByItsOwnTopic(t *testing.T) {
+	b := open(t)
+	products := func(topic catalog.Topic, _ time.Time) bool { return topic != catalog.InventoryLevelsUpdate }
+	stock := func(version string, updated, quantity int64) *catalog.Product {
+		p := product(1, version, updated, "1")
+		p.Variants.Value()[0].InventoryQuantity = catalog.Of(quantity)
+		return p
+	}
+	b.want(upsertOf(stock("v1", 10_000, 3)), Applied)
+	b.runReads(products, stock("v1", 20_000, 4))
+	if u := b.undelivered(); u.Changes != 0 {
+		t.Errorf("where nothing tells of stock: %+v", u)
+	}
+	b.runReads(always, stock("v1", 30_000, 5))
+	if u := b.undelivered(); u.Changes != 1 || u.Topic != string(catalog.InventoryLevelsUpdate) {
+		t.Errorf("where something should: %+v", u)
+	}
+	b.runReads(products, stock("v2", 40_000, 6))
+	if u := b.undelivered(); u.Changes != 2 {
+		t.Errorf("with another field: %+v", u)
+	}
+}

@@ -84,7 +84,7 @@ func (t *tx) lookInside(m *matter) error {
 	m.hash = m.full.ContentHash().String()
 	again := m.tied() && m.hash == m.h.hash &&
 		(m.o.authoritative || m.o.triggered > m.h.triggered || m.h.triggered == 0)
-	if m.h.id == 0 || m.old != nil || m.unreadable || !again && !m.o.report {
+	if m.h.id == 0 || m.old != nil || m.unreadable || !again && !m.o.report && !(m.o.awaited && m.apart() > 0) {
 		return nil
 	}
 	return t.readOld(m)
