@@ -228,11 +228,19 @@ func manuals() map[string]manual {
 		"password set":   {"", []string{"stockroom password set", "stockroom password set --file password.txt"}},
 		"password link":  {"", []string{"stockroom password link", "stockroom password link --data /var/lib/stockroom"}},
 		"password clear": {"", []string{"stockroom password clear", "stockroom password clear --data /var/lib/stockroom"}},
-		"config print":   {everySetting, []string{"stockroom config print", "stockroom config print --config /etc/stockroom.toml", "stockroom config print --json"}},
-		"healthcheck":    {"", []string{"stockroom healthcheck", "stockroom healthcheck --timeout 10s"}},
-		"completion":     {"", []string{"source <(stockroom completion bash)", "stockroom completion fish | source"}},
-		"version":        {"", []string{"stockroom version", "stockroom version --json"}},
-		"help":           {"", []string{"stockroom help serve", "stockroom help queue retry", "stockroom help settings"}},
+		"service install": {"listen admin-listen public-url config", []string{
+			"sudo stockroom service install", "sudo stockroom service install --public-url https://stock.example.com",
+			"stockroom service install --dry-run",
+		}},
+		"service start":     {"", []string{"sudo stockroom service start", "sudo stockroom service start --json"}},
+		"service stop":      {"", []string{"sudo stockroom service stop", "sudo stockroom service stop --json"}},
+		"service status":    {"", []string{"stockroom service status", "stockroom service status --json"}},
+		"service uninstall": {"", []string{"sudo stockroom service uninstall", "stockroom service uninstall --dry-run"}},
+		"config print":      {everySetting, []string{"stockroom config print", "stockroom config print --config /etc/stockroom.toml", "stockroom config print --json"}},
+		"healthcheck":       {"", []string{"stockroom healthcheck", "stockroom healthcheck --timeout 10s"}},
+		"completion":        {"", []string{"source <(stockroom completion bash)", "stockroom completion fish | source"}},
+		"version":           {"", []string{"stockroom version", "stockroom version --json"}},
+		"help":              {"", []string{"stockroom help serve", "stockroom help queue retry", "stockroom help settings"}},
 	}
 }
 

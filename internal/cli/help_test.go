@@ -136,7 +136,7 @@ func TestShortNamesAndTheVersionFlag(t *testing.T) {
 
 func TestAWrongCommandLineSaysWhatWasMeant(t *testing.T) {
 	for line, want := range map[string]string{
-		"serv":                           `there is no command serv, did you mean "serve"?`,
+		"serv":                           `did you mean one of "serve", "service"?`,
 		"queue lst":                      `there is no command queue lst, did you mean "list"?`,
 		"help qeue":                      `there is no command qeue, did you mean "queue"?`,
 		"serve --lisen :80":              `unknown flag --lisen, did you mean "--listen"?`,

@@ -16,6 +16,7 @@ import (
 	"stockroom/internal/appliance"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
+	"stockroom/internal/service"
 )
 
 type serveCommand struct {
@@ -23,6 +24,9 @@ type serveCommand struct {
 }
 
 func (serveCommand) Run(e *env, s config.Settings) error {
+	var ended func()
+	e.ctx, ended = service.Obey(e.ctx)
+	defer ended()
 	if err := s.CheckServe(mayKeepPassword(s)); err != nil {
 		return withCode(config.ExitConfig, err)
 	}
