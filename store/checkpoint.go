@@ -46,8 +46,8 @@ func (s *Store) checkpointer() {
 		case <-s.wakeCheckpoint:
 		case <-idle.C:
 			least = 1
-			// When nothing came since, only a WAL that could not be cut is of interest.
-			if s.groups.Load() == done && s.walSize() <= s.opt.wal.kept {
+			// When nothing came since, only a WAL that is held or could not be cut is of interest.
+			if s.groups.Load() == done && !s.logHeld() && s.walSize() <= s.opt.wal.kept {
 				continue
 			}
 		}
@@ -81,6 +81,12 @@ func (s *Store) walSize() int64 { return s.files.size(logSuffix) }
 
 // Size is how many bytes a copy of the catalogue takes at most.
 func (s *Store) Size() int64 { return s.files.size("") + s.walSize() }
+
+func (s *Store) logHeld() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health.Log.Held
+}
 
 // checkpoint runs pragma on a connection of its own, which waits so long for locks.
 func (s *Store) checkpoint(busy time.Duration, pragma string) error {

@@ -147,6 +147,37 @@ func TestAReaderKeepsItsWALAndHoldsUpNoDelivery(t *testing.T) {
 	b.title(9_001, "Shirt v2")
 }
 
+// A pruning that finds nothing comes each minute.
+func TestACommitThatChangesNothingIsNoReasonToCopyTheLog(t *testing.T) {
+	b := open(t)
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	groups := b.s.groups.Load()
+	if _, err := b.s.Prune(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if n := b.s.groups.Load(); n != groups {
+		t.Errorf("%d commits count, want none", n-groups)
+	}
+	b.want(upsertOf(product(1, "v2", 20_000, "1")), Applied)
+	if n := b.s.groups.Load(); n != groups+1 {
+		t.Errorf("%d commits count, want 1", n-groups)
+	}
+}
+
+// A short log needs no cut; that its reader is gone shows all the same.
+func TestAShortLogThatWasHeldIsKnownToBeFree(t *testing.T) {
+	b := open(t, smallWAL)
+	unpin := b.pin()
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	groups := b.s.groups.Load()
+	b.await("the log is held", func() bool { return b.s.Health().Log.Held })
+	unpin()
+	b.await("the log is free", func() bool { return !b.s.Health().Log.Held })
+	if b.s.groups.Load() != groups {
+		t.Error("something was committed meanwhile")
+	}
+}
+
 // Who holds the WAL is found out, not guessed: a reader of another program, with a
 // word on Litestream, whose reader belongs to it, and nobody for a copy of our own.
 func TestWhatKeepsTheWALLongIsKnown(t *testing.T) {

@@ -17,6 +17,8 @@ type conn struct {
 	dc    driver.Conn
 	db    *database
 	stmts map[string]*stmt
+	// changes are the rows that were changed on it up to the last commit.
+	changes int64
 	// Texts of statements that are put together.
 	many    map[manyKey]string
 	updates map[updateKey]string

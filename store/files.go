@@ -266,7 +266,10 @@ func (s *Store) keepLog(err error) {
 // about what it sees.
 func (s *Store) lookIdle() {
 	cut, err := s.files.look(false)
-	if !cut && (err != nil) == (s.Health().Cause == CauseLost) {
+	s.mu.Lock()
+	lost := s.health.Cause == CauseLost
+	s.mu.Unlock()
+	if !cut && (err != nil) == lost {
 		return
 	}
 	ctx, cancel := context.WithTimeout(s.life, 2*lookEvery)

@@ -282,6 +282,12 @@ func (s *Store) noteCommit(requests int) {
 	if was != "" {
 		s.log.Info("catalogue can be written again", "cause", string(was), "after", time.Since(since).Round(time.Millisecond))
 	}
+	// What changed nothing, as most prunings do, is no reason to copy the log.
+	n, err := s.conn.count(`SELECT total_changes()`)
+	if err == nil && n == s.conn.changes {
+		return
+	}
+	s.conn.changes = n
 	if s.groups.Add(1)%checkpointLook == 0 {
 		select {
 		case s.wakeCheckpoint <- struct{}{}:
