@@ -2,12 +2,18 @@ package queue
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"stockroom/internal/boltfile"
+	"stockroom/internal/folder"
 )
 
 // maxReclaims is how often a job may be leased when the process ends before it
@@ -164,6 +170,50 @@ func (q *Queue) survey(now time.Time) (*survey, error) {
 		return nil
 	})
 	return s, err
+}
+
+// Copied is what a copy of a queue's file holds.
+type Copied struct {
+	Waiting, Dead int // jobs; those that run count as waiting
+	Damaged       int // records that were set aside
+}
+
+// Examine reads a whole copy of a queue's file, which nobody uses, and counts what is
+// in it. The error is boltfile.ErrDamaged, boltfile.ErrNewer, or says why it can't be read.
+func Examine(dir *folder.Folder, name string) (n Copied, err error) {
+	if _, err := dir.Info(name); err != nil {
+		return n, err
+	}
+	q := &Queue{log: slog.New(slog.DiscardHandler), mem: newMemory()}
+	if q.file, err = boltfile.Open(dir.File(name), boltfile.Options{Folder: dir}); err != nil {
+		return n, err
+	}
+	defer func() { err = errors.Join(err, q.file.Close()) }()
+	if why := cmp.Or(q.file.Reason, q.file.Suspect); why != "" {
+		return n, &boltfile.DamageError{Reason: why}
+	}
+	if err := q.file.View(knownFormat); err != nil {
+		return n, err
+	}
+	s, err := q.survey(time.Now())
+	if err == nil && (len(s.bad) > 0 || s.indexWrong) {
+		err = &boltfile.DamageError{Reason: "records of jobs can't be understood"}
+	}
+	if err != nil {
+		return n, err
+	}
+	all := s.mem.all
+	return Copied{all.Waiting + all.Leased, all.Dead, s.mem.damaged}, nil
+}
+
+// knownFormat returns nil for a file that this version can use.
+func knownFormat(tx *bbolt.Tx) error {
+	if meta := tx.Bucket(bucketMeta); meta != nil {
+		if v := string(meta.Get(keyFormat)); v != format && v != "1" && v != "" {
+			return fmt.Errorf("queue.db was %w", boltfile.ErrNewer)
+		}
+	}
+	return nil
 }
 
 // add takes account of a record at the time ns.

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
-
-	"stockroom/internal/boltfile"
 )
 
 var (
@@ -331,10 +329,8 @@ var errNothing = errors.New("nothing to commit")
 // returns boltfile.ErrNewer for a file of a newer version. The first id of a new
 // file is one above lastID.
 func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
-	if meta := tx.Bucket(bucketMeta); meta != nil {
-		if v := string(meta.Get(keyFormat)); v != format && v != "1" && v != "" {
-			return false, fmt.Errorf("queue.db was %w", boltfile.ErrNewer)
-		}
+	if err := knownFormat(tx); err != nil {
+		return false, err
 	}
 	for _, name := range [...][]byte{bucketJobs, bucketDead, bucketPayloads, bucketDue, bucketKeys,
 		bucketDeadKeys, bucketDamaged, bucketMeta} {

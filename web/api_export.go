@@ -7,9 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
-	"path/filepath"
+	"os"
 	"strconv"
 	"time"
 
@@ -174,26 +173,25 @@ func jsonProducts(out io.Writer) (put func(*store.ProductRow) error, end func() 
 // copy. Its place is free for another once the copy is made: who reads slowly, or
 // not at all, keeps nobody waiting.
 func (s *Server) exportSQLite(w http.ResponseWriter, r *http.Request) error {
-	root, dir := s.o.Folder.Root(), datadir.ExportPrefix+strconv.FormatUint(rand.Uint64(), 10)
-	if err := root.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
-	defer func() {
-		if err := root.RemoveAll(dir); err != nil {
-			s.log.Warn("an export's temporary folder stays until the next start", "error", err.Error())
-		}
-	}()
-	name := filepath.Join(dir, datadir.ProductsFile)
-	n, err := s.copyCatalogue(r.Context(), s.o.Folder.File(name))
+	work, err := datadir.MakeWork(s.o.Folder)
 	if err != nil {
 		return err
 	}
-	f, err := root.Open(name)
+	defer func() {
+		if err := work.End(); err != nil {
+			s.log.Warn("an export's temporary folder stays until the next start", "error", err.Error())
+		}
+	}()
+	n, err := s.copyCatalogue(r.Context(), work.File(datadir.ProductsFile))
+	if err != nil {
+		return err
+	}
+	f, err := work.Open(datadir.ProductsFile, os.O_RDONLY)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	_ = root.RemoveAll(dir) // where the system allows it: a process that is killed from here on leaves nothing
+	_ = work.End() // where the system allows it: a process that is killed from here on leaves nothing
 	h := w.Header()
 	h.Set("Content-Type", "application/vnd.sqlite3")
 	h.Set("Content-Disposition", `attachment; filename="products.db"`)

@@ -25,6 +25,9 @@ const (
 	sessionAgentMax = 200                 // bytes of the browser's name that are kept
 )
 
+// SecretValues are the namespaces whose values let somebody in.
+func SecretValues() []string { return []string{accountValues, sessionValues, readTokenValues} }
+
 // Keeper keeps small values over a restart; state.db does. A namespace has no
 // slash in its name.
 type Keeper interface {

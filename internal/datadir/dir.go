@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -23,13 +25,17 @@ const (
 	LogFile      = "stockroom.log" // of a server whose log nobody else keeps; beside it the one before, .1
 	OpenPage     = "open.html"     // leads a browser to a one-time link
 	Certificates = "certificates"  // a folder, of package certs
-	ExportPrefix = ".export-"      // of a folder with a copy of products.db, which is being exported
+	// BackupsFolder is where backups lie that are made by schedule.
+	BackupsFolder = "backups"
 
+	workPrefix  = ".export-" // of a folder with copies of stores on their way out or in
 	lockFile    = "lock"
 	adminFile   = "admin.json"
 	ballastFile = "ballast"
 	probeFile   = "probe"
 )
+
+var stores = []string{StateFile, QueueFile, ProductsFile}
 
 // Options says how to open a data dir. The zero value is ready to use.
 type Options struct {
@@ -87,6 +93,9 @@ func Open(path string, o Options) (*Dir, error) {
 			return nil, err
 		}
 		return nil, dirError(path, err)
+	}
+	if err := d.endReplacing(); err != nil {
+		return nil, errors.Join(dirError(d.Path(), err), d.Close())
 	}
 	d.removeLeftovers()
 	d.openBallast()
@@ -205,7 +214,7 @@ func (d *Dir) refuseForeign() error {
 			ours = true
 		case "lost+found", ballastFile, config.FileName, Certificates, LogFile, LogFile + ".1":
 		default:
-			if !strings.HasPrefix(name, ".") {
+			if !strings.HasPrefix(name, ".") && name != BackupsFolder && !strings.HasPrefix(name, keptFiles) {
 				foreign = name
 			}
 		}
@@ -224,10 +233,10 @@ func (d *Dir) removeLeftovers() {
 		d.warn("files of an earlier run can't be looked for: %v", err)
 	}
 	for _, name := range names {
-		number, export := strings.CutPrefix(name, ExportPrefix)
+		number, work := strings.CutPrefix(name, workPrefix)
 		switch {
-		case export && number != "" && strings.Trim(number, "0123456789") == "":
-			err = d.removeExport(name)
+		case work && number != "" && strings.Trim(number, "0123456789") == "":
+			err = d.removeWork(name)
 		case name == probeFile, name == adminFile, strings.HasPrefix(name, adminFile+"."), name == OpenPage, strings.HasPrefix(name, OpenPage+"."):
 			err = removeOurs(d.folder, name)
 		default:
@@ -239,16 +248,46 @@ func (d *Dir) removeLeftovers() {
 	}
 }
 
-func (d *Dir) removeExport(name string) error {
+// Work is a folder in a data dir for copies of stores.
+type Work struct {
+	*folder.Folder
+	in   *folder.Folder
+	name string
+}
+
+// MakeWork makes one. Whoever made it ends it; the next Open removes that of a process
+// that died.
+func MakeWork(in *folder.Folder) (*Work, error) {
+	name := workPrefix + strconv.FormatUint(rand.Uint64(), 10)
+	if err := in.Root().Mkdir(name, 0o700); err != nil {
+		return nil, fmt.Errorf("make a folder for copies: %w", err)
+	}
+	work, err := in.Sub(name)
+	if err != nil {
+		return nil, errors.Join(err, in.Remove(name))
+	}
+	return &Work{work, in, name}, nil
+}
+
+// End removes the folder with what is in it. A second call does nothing.
+func (w *Work) End() error { return errors.Join(w.in.Root().RemoveAll(w.name), w.Close()) }
+
+func (d *Dir) removeWork(name string) error {
 	if info, err := d.folder.Root().Lstat(name); err != nil || !info.IsDir() {
 		return err // or not ours
 	}
-	for _, file := range []string{ProductsFile, ProductsFile + "-journal"} {
-		if err := removeOurs(d.folder, filepath.Join(name, file)); err != nil {
-			return err
+	work, err := d.folder.Sub(name)
+	if err != nil {
+		return err
+	}
+	defer work.Close()
+	files, err := work.Names()
+	for _, file := range files {
+		if isStore(file) || file == config.FileName {
+			err = errors.Join(err, removeOurs(work, file))
 		}
 	}
-	return d.folder.Remove(name)
+	return errors.Join(err, d.folder.Remove(name))
 }
 
 // removeOurs removes a file that we may have made: a regular one. One that is not

@@ -84,11 +84,24 @@ func Open(path string) (*Folder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open folder: %w", err)
 	}
+	return opened(path, root)
+}
+
+func opened(path string, root *os.Root) (*Folder, error) {
 	self, err := root.Stat(".")
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open folder %s: %w", path, err), root.Close())
 	}
 	return &Folder{path: path, root: root, self: self, locks: map[string]fs.FileInfo{}}, nil
+}
+
+// Sub opens a directory in this one, by the handle of this one.
+func (f *Folder) Sub(name string) (*Folder, error) {
+	root, err := f.root.OpenRoot(name)
+	if err != nil {
+		return nil, fmt.Errorf("open folder %s: %w", f.File(name), err)
+	}
+	return opened(f.File(name), root)
 }
 
 // Close gives up the handle. What is open in the directory stays open.
