@@ -19,10 +19,9 @@ import (
 
 // What a client over TLS may hold. A connection costs more than one without, and by
 // HTTP/2 it has several requests; their heads are read before anything of ours sees them.
-// With these there are as many requests at one time as on a listener without TLS.
 const (
-	secureMost  = 256             // connections
-	streamsMost = 8               // requests of one of them at one time, by HTTP/2
+	secureMost  = 200             // connections
+	streamsMost = 6               // requests of one of them at one time by HTTP/2, as browsers do by HTTP/1.1
 	secureHead  = 4 << 10         // bytes of the head of a request
 	secureAhead = 64 << 10        // of bodies that nobody has read yet, a connection
 	plainMost   = 64              // connections of port 80
