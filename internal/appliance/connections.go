@@ -36,8 +36,11 @@ type connections struct {
 	lists   [applied + 1]list.List   // of *conn, each the one that has waited longest first
 	closed  int                      // to make room
 	served  int                      // by net/http still, the closed ones among them
+	fresh   int                      // of which no request was handled yet
+	resting bool                     // no more are accepted
+	rested  bool                     // and none is on its way from Accept any more
 	over    bool                     // the listener is closed
-	changed sync.Cond                // of the two
+	changed sync.Cond                // of these
 }
 
 // The lists, in the order in which they give way.
@@ -56,13 +59,15 @@ type conn struct {
 	place *list.Element
 	ended context.Context // done when the connection is closed
 	end   context.CancelFunc
-	lines int // of the head that is read now, -1 after it
+	lines int  // of the head that is read now, -1 after it
+	begun bool // a request was handled, or it is closed
 }
 
 // Accept waits for the next connection, and makes room for it.
 func (l *connections) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
+		l.atRest()
 		return nil, err
 	}
 	c := &conn{Conn: accepted, of: l}
@@ -81,11 +86,52 @@ func (l *connections) Accept() (net.Conn, error) {
 		l.changed.Wait() // so that no more come than can be ended
 	}
 	l.served++
+	l.fresh++
+	l.rested = false
 	if l.known != nil && l.known(c.RemoteAddr().String()) {
 		c.in = known
 	}
 	c.place = l.lists[c.in].PushBack(c)
 	return c, nil
+}
+
+// rest accepts no more, and waits until of each connection that was accepted a request
+// is handled, or it is closed; at most until ctx ends. net/http drops what it reads of
+// a request once it shuts down.
+func (l *connections) rest(ctx context.Context) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed.L = &l.mu
+	l.resting = true
+	_ = l.Listener.Close()
+	defer context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.changed.Broadcast()
+	})()
+	for (!l.rested || l.fresh > 0) && ctx.Err() == nil {
+		l.changed.Wait()
+	}
+}
+
+// atRest keeps the error of a listener that rests from net/http until it shuts down.
+func (l *connections) atRest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.changed.L = &l.mu
+	l.rested = true
+	for l.changed.Broadcast(); l.resting && !l.over; {
+		l.changed.Wait()
+	}
+}
+
+// begin notes that a request of c is handled, or that none will be; mu is held.
+func (l *connections) begin(c *conn) {
+	if !c.begun {
+		c.begun = true
+		l.fresh--
+		l.changed.Broadcast()
+	}
 }
 
 // close closes c, so that its request waits for nothing any more; mu is held.
@@ -116,6 +162,18 @@ func (l *connections) count() (open, closed int) {
 
 // connKey is the key of a request's *conn in its context.
 type connKey struct{}
+
+// begins hands a request on, and notes that it is handled.
+func begins(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, ok := r.Context().Value(connKey{}).(*conn); ok {
+			c.of.mu.Lock()
+			c.of.begin(c)
+			c.of.mu.Unlock()
+		}
+		h.ServeHTTP(w, r)
+	})
+}
 
 // proven moves a request's connection to the back: its signature was right, and
 // its delivery was applied.
@@ -150,8 +208,12 @@ func proved(r *http.Request) bool {
 func (l *connections) Close() error {
 	l.mu.Lock()
 	l.over = true
+	rests := l.resting
 	l.changed.Broadcast()
 	l.mu.Unlock()
+	if rests {
+		return nil // it is closed
+	}
 	return l.Listener.Close()
 }
 
@@ -169,7 +231,8 @@ func turn(nc net.Conn, to http.ConnState) {
 	case http.StateClosed:
 		c.of.mu.Lock()
 		c.of.served--
-		c.of.changed.Signal()
+		c.of.changed.Broadcast()
+		c.of.begin(c)
 		c.of.mu.Unlock()
 	}
 }

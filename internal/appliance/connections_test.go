@@ -395,3 +395,65 @@ func TestTheHeadOfARequestHasABoundedNumberOfLines(t *testing.T) {
 		res.Body.Close()
 	}
 }
+
+// told is a listener that tells when it has accepted a connection, and when it closes.
+type told struct {
+	net.Listener
+	accepted, closed chan struct{}
+}
+
+func (l told) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		l.accepted <- struct{}{}
+	}
+	return c, err
+}
+
+func (l told) Close() error {
+	close(l.closed)
+	return l.Listener.Close()
+}
+
+// TestAStopAnswersWhoHadConnectedBefore sends the request once the listener is closed.
+// One that sends none holds the stop up for a moment only.
+func TestAStopAnswersWhoHadConnectedBefore(t *testing.T) {
+	t.Parallel()
+	for name, sends := range map[string]bool{"a request": true, "nothing": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			under, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l := told{under, make(chan struct{}, 1), make(chan struct{})}
+			h := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+			f := newFront(Listeners{Public: l}, slog.New(slog.DiscardHandler), h, h)
+			c, err := net.Dial("tcp", under.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			<-l.accepted
+			most := time.Hour
+			if !sends {
+				most = 10 * time.Millisecond
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- f.finish(t.Context(), most, slog.New(slog.DiscardHandler)) }()
+			<-l.closed
+			if sends {
+				if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+					t.Error(err)
+				}
+				answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+				if err != nil || answer.StatusCode != http.StatusTeapot || !answer.Close {
+					t.Errorf("answer %+v, %v", answer, err)
+				}
+			}
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}

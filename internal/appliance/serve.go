@@ -78,16 +78,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		a.log.Error("stopping: a worker ended by itself", "error", context.Cause(working).Error())
 	}
 	a.opt.Stopping("requests in flight")
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	var errs []error
-	for _, srv := range f.servers {
-		if err := srv.Shutdown(stop); err != nil {
-			a.log.Warn("requests were cut off", "error", err.Error())
-			errs = append(errs, srv.Close())
-		}
-	}
-	errs = append(errs, f.wait())
+	errs := []error{f.finish(context.WithoutCancel(ctx), grace, a.log)}
 	a.opt.Stopping("jobs and syncs under way")
 	errs = append(errs, stopWorkers())
 	if a.lost.Err() != nil {
@@ -102,6 +93,7 @@ type front struct {
 	connections   *connections // of the public listener
 	secured       *secured     // nil for no TLS
 	servers       []*http.Server
+	listeners     []*connections  // of each
 	failed        context.Context // done when a listener ended by itself
 	wait          func() error
 }
@@ -122,7 +114,7 @@ func newFront(l Listeners, log *slog.Logger, public, admin http.Handler) *front 
 	f.failed, f.wait = failed, g.Wait
 	start := func(ln *connections, h http.Handler, serve func(*http.Server, net.Listener) error) {
 		srv := newServer(h, log)
-		f.servers = append(f.servers, srv)
+		f.servers, f.listeners = append(f.servers, srv), append(f.listeners, ln)
 		g.Go(func() error {
 			if err := serve(srv, ln); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -146,6 +138,26 @@ func newFront(l Listeners, log *slog.Logger, public, admin http.Handler) *front 
 	return f
 }
 
+// finish accepts no more, and ends the servers when what is in flight is answered, or
+// after most. A fifth of that is for who has connected and sent no request yet: behind
+// sockets that systemd holds, nobody is turned away by a restart.
+func (f *front) finish(ctx context.Context, most time.Duration, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	early, cancel := context.WithTimeout(ctx, most/5)
+	defer cancel()
+	var errs []error
+	for i, srv := range f.servers {
+		srv.SetKeepAlivesEnabled(false)
+		f.listeners[i].rest(early)
+		if err := srv.Shutdown(ctx); err != nil {
+			log.Warn("requests were cut off", "error", err.Error())
+			errs = append(errs, srv.Close())
+		}
+	}
+	return errors.Join(append(errs, f.wait())...)
+}
+
 // close ends the servers at once.
 func (f *front) close() error {
 	var errs []error
@@ -159,7 +171,7 @@ func (f *front) close() error {
 // most five seconds.
 func newServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		Handler: begins(h), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
 		ConnContext: func(_ context.Context, c net.Conn) context.Context { return connOf(c).ended },
 		ConnState:   turn,

@@ -228,8 +228,8 @@ func manuals() map[string]manual {
 		"password set":   {"", []string{"stockroom password set", "stockroom password set --file password.txt"}},
 		"password link":  {"", []string{"stockroom password link", "stockroom password link --data /var/lib/stockroom"}},
 		"password clear": {"", []string{"stockroom password clear", "stockroom password clear --data /var/lib/stockroom"}},
-		"service install": {"listen admin-listen public-url config", []string{
-			"sudo stockroom service install", "sudo stockroom service install --public-url https://stock.example.com",
+		"service install": {everySetting, []string{
+			"sudo stockroom service install", "sudo stockroom service install --https stock.example.com",
 			"stockroom service install --dry-run",
 		}},
 		"service start":     {"", []string{"sudo stockroom service start", "sudo stockroom service start --json"}},

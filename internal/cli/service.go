@@ -171,12 +171,16 @@ func (e *env) wantedService(s config.Settings, program string) (service.Service,
 
 // sockets are the ports that the system opens for a service with these settings.
 func sockets(s config.Settings) ([]service.Socket, error) {
-	listen, err := fixedAddress("listen", s.Listen)
-	if s.SharedListener() || err != nil {
-		return []service.Socket{{Name: "listen", Address: listen}}, err
+	list := []service.Socket{{Name: "https", Address: "443"}, {Name: "http", Address: "80"}}
+	if s.HTTPS == "" {
+		listen, err := fixedAddress("listen", s.Listen)
+		list = []service.Socket{{Name: "listen", Address: listen}}
+		if s.SharedListener() || err != nil {
+			return list, err
+		}
 	}
 	admin, err := fixedAddress("admin-listen", s.AdminListen)
-	return []service.Socket{{Name: "listen", Address: listen}, {Name: "admin", Address: admin}}, err
+	return append(list, service.Socket{Name: "admin", Address: admin}), err
 }
 
 // fixedAddress is an address as the system takes it: an IP address and a port, or

@@ -170,6 +170,11 @@ func TestAServiceIsToldWhatWasTyped(t *testing.T) {
 	want(config.Flags{"listen": "localhost:8081", "admin-listen": "localhost:8081"}, usual, service.Service{
 		Flags: []string{"--listen=localhost:8081", "--admin-listen=localhost:8081"}, Sockets: []service.Socket{{Name: "listen", Address: "127.0.0.1:8081"}},
 	})
+	want(config.Flags{"https": "shop.example.com", "admin-listen": ":81", "admin-password-file": "pw"}, usual, service.Service{
+		Flags:   []string{"--https=shop.example.com", "--admin-listen=:81", "--admin-password-file=" + absolute(t, "pw")},
+		Reads:   []string{absolute(t, "pw")},
+		Sockets: []service.Socket{{Name: "https", Address: "443"}, {Name: "http", Address: "80"}, {Name: "admin", Address: "81"}},
+	})
 	if err := os.Mkdir("stockroom-data", 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -280,15 +280,30 @@ func (d *Systemd) Install(s Service) ([]Step, error) {
 	if _, err := os.Stat(d.path(s.Data)); errors.Is(err, fs.ErrNotExist) {
 		steps = append(steps, d.runs("install", "-d", "-m", "0700", "-o", name, "-g", name, s.Data))
 	}
-	return append(steps, d.runs(systemctl("daemon-reload")...), d.runs(systemctl("enable", wanted...)...),
-		d.runs(systemctl("stop", wanted...)...), d.runs(systemctl("start", append(wanted[1:], unit)...)...)), nil
+	steps = append(steps, d.runs(systemctl("daemon-reload")...), d.runs(systemctl("enable", wanted...)...), d.runs(systemctl("stop", wanted...)...))
+	return append(steps, d.starts(s.Sockets)...), nil
+}
+
+// starts are steps that start the sockets, and then the service. It does without port
+// 80, which a web server may have.
+func (d *Systemd) starts(sockets []Socket) (steps []Step) {
+	wanted := []string{}
+	for _, s := range sockets {
+		if s.Name != "http" {
+			wanted = append(wanted, socketUnit(s.Name))
+			continue
+		}
+		try := d.runs("systemctl", "start", socketUnit(s.Name))
+		do := try.do
+		try.Words += " (which may fail: another program may have port 80)"
+		try.do = func(ctx context.Context) error { _ = do(ctx); return nil }
+		steps = append(steps, try)
+	}
+	return append(steps, d.runs(systemctl("start", append(wanted, unit)...)...))
 }
 
 // Start starts the sockets and the service.
-func (d *Systemd) Start() []Step {
-	wanted := units(d.sockets())
-	return []Step{d.runs(systemctl("start", append(wanted[1:], unit)...)...)}
-}
+func (d *Systemd) Start() []Step { return d.starts(d.sockets()) }
 
 // Stop stops the sockets too, which else would start the service again.
 func (d *Systemd) Stop() []Step { return []Step{d.runs(systemctl("stop", units(d.sockets())...)...)} }

@@ -141,6 +141,23 @@ func TestAnotherInstallationTakesBackWhatTheFirstOneOpened(t *testing.T) {
 	}
 }
 
+// TestWithoutPort80TheServiceStartsAllTheSame has a web server on it.
+func TestWithoutPort80TheServiceStartsAllTheSame(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.fails = "systemctl start stockroom-http.socket"
+	s := usual()
+	s.Sockets = []Socket{{"https", "443"}, {"http", "80"}, {"admin", "127.0.0.1:8081"}}
+	f.install(t, s)
+	want := "systemctl start stockroom-https.socket stockroom-admin.socket stockroom.service"
+	if last := f.ran[len(f.ran)-1]; last != want {
+		t.Errorf("it ended with %s", last)
+	}
+	if err := Do(t.Context(), f.Start()); err != nil || f.ran[len(f.ran)-1] != want {
+		t.Errorf("a start: %v, %s", err, f.ran[len(f.ran)-1])
+	}
+}
+
 func TestAStepThatFailsEndsTheInstallationAndAnotherOneMendsIt(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
