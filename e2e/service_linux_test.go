@@ -51,19 +51,15 @@ func TestSystemdFindsNothingWrongWithTheUnitsAndLittleThatTheyMayDo(t *testing.T
 		"plain": nil, "one listener": {"--listen", "127.0.0.1:8081"}, "https": {"--https", "shop.example.com", "--keep-changes", "30d"},
 	} {
 		dir := unitFiles(t, binary(t), "/var/lib/stockroom", flags...)
-		units, err := filepath.Glob(filepath.Join(dir, "stockroom*.s*"))
-		if err != nil || len(units) < 3 {
-			t.Fatalf("%s: units %v, %v", name, units, err)
+		service := filepath.Join(dir, "stockroom.service")
+		units, err := filepath.Glob(filepath.Join(dir, "*.socket"))
+		if err != nil || len(units) == 0 {
+			t.Fatalf("%s: sockets %v, %v", name, units, err)
 		}
-		units = units[:0]
-		for _, kind := range []string{"service", "socket"} {
-			more, _ := filepath.Glob(filepath.Join(dir, "*."+kind))
-			units = append(units, more...)
-		}
-		if out, err := exec.Command(analyze, append([]string{"verify", "--man=no"}, units...)...).CombinedOutput(); err != nil || len(out) > 0 {
+		if out, err := exec.Command(analyze, append([]string{"verify", "--man=no", service}, units...)...).CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: verify: %v\n%s", name, err, out)
 		}
-		out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=15", "--no-pager", filepath.Join(dir, "stockroom.service")).CombinedOutput()
+		out, err := exec.Command(analyze, "security", "--offline=true", "--threshold=15", "--no-pager", service).CombinedOutput()
 		if err != nil || !strings.Contains(string(out), "Overall exposure level") {
 			t.Errorf("%s: security: %v\n%s", name, err, out)
 		}
