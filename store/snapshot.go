@@ -111,6 +111,7 @@ type Copied struct {
 	Schema   int64 // number of the newest migration in it
 	Products int64
 	Seq      int64 // of the newest change
+	Shops    []string
 }
 
 // Examine reads a whole copy of the catalogue, which nobody uses, and tells what it
@@ -133,6 +134,13 @@ func Examine(ctx context.Context, dir *folder.Folder, name string) (found Copied
 		if *q.to, err = c.count(q.sql); err != nil {
 			return found, classify(fmt.Errorf("look into %s: %w", name, err))
 		}
+	}
+	err = c.each(`SELECT shop FROM shops ORDER BY shop`, 1, func(row []driver.Value) error {
+		found.Shops = append(found.Shops, asText(row[0]))
+		return nil
+	})
+	if err != nil {
+		return found, classify(fmt.Errorf("look into %s: %w", name, err))
 	}
 	newest, err := fs.Glob(migrationFiles, "migrations/*.sql")
 	if err != nil || found.Schema > int64(len(newest)) {

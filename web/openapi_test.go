@@ -227,7 +227,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		o.Rejected = func() []webhook.Rejected {
 			return []webhook.Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
-		o.Settings = config.Settings{}.Describe
+		o.Settings, o.Backup = config.Settings{}.Describe, backups(t, o)
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
 		}
@@ -283,6 +283,8 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/products-export", "", "/api/v1/products-export?format=csv&raw=true"},
 		{200, "GET", "/api/v1/products-export", "", "/api/v1/products-export?format=sqlite"},
 		{400, "GET", "/api/v1/products-export", "", "/api/v1/products-export?format=pdf"},
+		{200, "GET", "/api/v1/backup", "", ""},
+		{400, "GET", "/api/v1/backup", "", "/api/v1/backup?secrets=perhaps"},
 		{200, "GET", "/api/v1/deliveries", "", "/api/v1/deliveries?limit=2&outcome=applied&topic=products/update&product=1"},
 		{200, "GET", "/api/v1/deliveries", "", ""},
 		{400, "GET", "/api/v1/deliveries", "", "/api/v1/deliveries?outcome=x"},

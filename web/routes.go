@@ -119,6 +119,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodGet, "settings", inJSON(s.apiSettings)},
 		{http.MethodPost, "doctor", inJSON(s.apiDoctor)},
 		{http.MethodPost, strings.TrimPrefix(samplePath, apiRoot), inJSON(s.apiSendSample)},
+		{http.MethodGet, "backup", notToReaders(s.apiBackup)},
 
 		{http.MethodGet, "shops", inJSON(s.apiShops)},
 		{http.MethodPut, "shops/:shop", inJSON(s.apiPutShop)},

@@ -13,6 +13,7 @@ import (
 
 	"stockroom/internal/admit"
 	"stockroom/internal/answer"
+	"stockroom/internal/backup"
 	"stockroom/internal/catalog"
 	"stockroom/internal/config"
 	"stockroom/internal/folder"
@@ -51,6 +52,8 @@ type Options struct {
 	// Acknowledge takes a notice off that a person knows of, and returns how many
 	// went: 0 when it is gone already. Required where Status has notices with an ID.
 	Acknowledge func(ctx context.Context, id string) (int, error)
+	// Backup copies all stores at one moment; nil: there are no backups.
+	Backup func(ctx context.Context, secrets bool) (*backup.Copies, error)
 	// Settings returns the settings in force; nil shows nothing of them. Values of
 	// secrets have to be redacted.
 	Settings func() []config.Setting

@@ -101,6 +101,7 @@ type Appliance struct {
 	certs     atomic.Pointer[certs.Certs] // while it serves HTTPS
 	trips     trips
 	consents  *consents
+	backing   sync.Mutex // held while a backup copies the stores
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -211,6 +212,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.loadShops(ctx); err != nil {
 		return err
 	}
+	a.settleRestore()
 	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err // else it is repeated with the shops
 	}

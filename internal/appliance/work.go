@@ -133,6 +133,7 @@ func (a *Appliance) upkeep(ctx context.Context) {
 		unmended = err
 		a.mirrorAgain(ctx)
 		a.forgetHealed()
+		a.settleRestore()
 		if seq := a.store.LastSeq(); seq != noted {
 			if err := a.state.RaiseWatermark(seq, now); err != nil {
 				a.log.Warn("the watermark can't be noted now", "error", err.Error())

@@ -64,6 +64,17 @@ func (m Manifest) Bytes() (n int64) {
 	return n
 }
 
+// FileName is what a file with the backup is called: by its instant, so that later ones
+// come later in a list.
+func (m Manifest) FileName() string {
+	return namePrefix + m.CreatedAt.UTC().Format("20060102T150405Z") + nameSuffix
+}
+
+const (
+	namePrefix = "stockroom-"
+	nameSuffix = ".tar.gz"
+)
+
 // check refuses what no Stockroom has written.
 func (m Manifest) check() error {
 	if m.Format > format {

@@ -178,14 +178,11 @@ func examine(ctx context.Context, dir *folder.Folder, m Manifest) (Manifest, err
 	if err != nil {
 		return m, verdict(datadir.StateFile, err)
 	}
-	m.Shops = []string{}
-	for _, shop := range kept.Shops() {
-		m.Shops = append(m.Shops, shop.Domain)
-	}
 	if err := kept.Close(); err != nil {
 		return m, err
 	}
 	m.Schema, m.Products, m.Waiting, m.Dead = catalogue.Schema, catalogue.Products, jobs.Waiting, jobs.Dead
+	m.Shops = append([]string{}, catalogue.Shops...)
 	m.Files = nil
 	for _, name := range contents {
 		if info, err := dir.Info(name); err == nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
+	"stockroom/internal/backup"
 	"stockroom/internal/boltfile"
 	"stockroom/internal/catalog"
 	"stockroom/internal/config"
@@ -69,6 +70,8 @@ type commands struct {
 	Queue     queueCommand     `cmd:"" group:"Repair:" help:"Look at waiting jobs and dead letters, retry or discard them."`
 	Doctor    doctorCommand    `cmd:"" group:"Repair:" help:"Check everything that can be wrong and say how to mend it."`
 
+	Backup      backupCommand      `cmd:"" group:"Operate:" help:"Write everything that is stored into one file, while the server runs."`
+	Restore     restoreCommand     `cmd:"" group:"Operate:" help:"Put what a backup holds in the place of what is stored."`
 	Open        openCommand        `cmd:"" group:"Operate:" help:"Open the status page in the browser, by a link that works once."`
 	Token       tokenCommand       `cmd:"" group:"Operate:" help:"Add, list or remove tokens that only read, for programs."`
 	Password    passwordCommand    `cmd:"" group:"Operate:" help:"Set, change or clear the password of the status page."`
@@ -242,7 +245,9 @@ func exitCode(err error) int {
 		return coded.code
 	case errors.As(err, &locked), errors.As(err, &dir), errors.As(err, &lost), errors.Is(err, boltfile.ErrLocked):
 		return config.ExitData
-	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, boltfile.ErrNewer):
+	case errors.Is(err, backup.ErrNewer):
+		return config.ExitData
+	case errors.Is(err, backup.ErrDamaged), errors.Is(err, store.ErrNewerSchema), errors.Is(err, boltfile.ErrNewer):
 		return config.ExitIntegrity
 	}
 	return config.ExitFailed

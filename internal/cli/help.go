@@ -221,6 +221,8 @@ func manuals() map[string]manual {
 		"queue retry":    {"", []string{"stockroom queue retry 12 13", "stockroom queue retry --all"}},
 		"queue discard":  {"", []string{"stockroom queue discard 12", "stockroom queue discard --all --shop my-shop.myshopify.com"}},
 		"doctor":         {everySetting, []string{"stockroom doctor", "stockroom doctor --json", "stockroom doctor --acknowledge"}},
+		"backup":         {"", []string{"stockroom backup /media/usb/stockroom.tar.gz", "stockroom backup --with-secrets - | age -r AGE_KEY > stockroom.age"}},
+		"restore":        {"", []string{"stockroom restore /media/usb/stockroom.tar.gz", "age -d stockroom.age | stockroom restore - --data /var/lib/stockroom --yes"}},
 		"open":           {"", []string{"stockroom open", "stockroom open --print"}},
 		"token add":      {"", []string{"stockroom token add my-program", "stockroom token add prometheus --json"}},
 		"token list":     {"", []string{"stockroom token list", "stockroom token list --json"}},

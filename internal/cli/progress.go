@@ -87,6 +87,33 @@ func (p *progress) show(run web.Run, now time.Time) {
 	p.tell(done, all, progressWords(run, now), now)
 }
 
+// bytes tells how much of something has been read.
+func (p *progress) bytes(what string) func(done, all int64) {
+	var next time.Time
+	return func(done, all int64) {
+		if now := time.Now(); now.After(next) {
+			next = now.Add(100 * time.Millisecond)
+			p.tell(min(done, all-1), all, []string{what + ", " + status.Bytes(done) + " of " + status.Bytes(all), what}, now)
+		}
+	}
+}
+
+// during says what is waited for until do has ended.
+func (p *progress) during(what string, do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case now := <-tick.C:
+			p.say(what, now)
+		}
+	}
+}
+
 func (p *progress) say(text string, now time.Time) { p.tell(0, 0, []string{text}, now) }
 
 // tell draws or writes the words, given in ever shorter forms.

@@ -131,6 +131,20 @@ func (s *Syncer) lookForGap(now time.Time) {
 	s.noteAlive(now)
 }
 
+// Restored notes that the stores were put back to how they were at an instant, so that
+// each shop has to be compared. Call it before Run.
+func (s *Syncer) Restored(at, now time.Time) error {
+	why := "Stockroom was restored from a backup of " + at.UTC().Format("2006-01-02 15:04 UTC")
+	for _, shop := range s.o.State.Shops() {
+		if err := s.wantComparison(shop.Domain, why, now); err != nil {
+			return err
+		}
+	}
+	s.absent(at, now)
+	s.noteAlive(now) // that is no gap of its own
+	return nil
+}
+
 func hours(d time.Duration) string {
 	if d < 48*time.Hour {
 		return fmt.Sprintf("%d hours", int(d.Hours()))
