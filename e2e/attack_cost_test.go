@@ -56,7 +56,7 @@ func TestARefusedBodyCostsItsDigestsAndLittleMore(t *testing.T) {
 	if torture() {
 		n, shops = 100, 200
 	}
-	few := besiege(t, "--trusted-proxies", "127.66.0.0/16")
+	few := besiege(t, false, "--trusted-proxies", "127.66.0.0/16")
 	bodies := hostileBodies()
 	plain := bodies["random bytes"]
 	bar, status := few.cost(t, n, delivery{Body: plain, Shop: nobody})
@@ -81,7 +81,7 @@ func TestARefusedBodyCostsItsDigestsAndLittleMore(t *testing.T) {
 	check("no signature", few, delivery{Header: signed()})
 	few.stop()
 
-	many := besiege(t, "--trusted-proxies", "127.66.0.0/16")
+	many := besiege(t, false, "--trusted-proxies", "127.66.0.0/16")
 	for i := range shops {
 		r := many.server.admin(http.MethodPut, fmt.Sprintf("/api/v1/shops/shop-%d.myshopify.com", i),
 			fmt.Sprintf(`{"check":false,"api_key":"k","secret":"shpss_%d"}`, i))
@@ -113,7 +113,7 @@ func awaitIdle(t *testing.T, s *siege) {
 // that is connected, for one that is not, and with the secret of another one. The
 // answers are the same to the byte and take the same time.
 func TestAnAnswerDoesNotTellWhichShopsAreConnected(t *testing.T) {
-	s := besiege(t, "--trusted-proxies", "127.66.0.0/16")
+	s := besiege(t, false, "--trusted-proxies", "127.66.0.0/16")
 	defer s.stop()
 	const third = "third-shop.myshopify.com"
 	addShop(t, s.server, third, "shpss_of_the_third_shop")

@@ -40,6 +40,7 @@ type attack struct {
 	rows       int      // of the journal and dead letters, the most that may come of it
 	act        func(ctx context.Context, s *siege, n int) error
 	onlyLong   bool // takes a minute to show
+	overTLS    bool // the public listener speaks TLS, with --https
 	shouldShow func(t *testing.T, s *siege)
 }
 
@@ -49,6 +50,7 @@ type siege struct {
 	acts, cut atomic.Int64 // what strangers did; connections that the server closed on them
 	serial    atomic.Int64 // makes addresses and ids that were never used before
 	captured  delivery     // one delivery of the shop that strangers have seen
+	secure    *sockets     // over TLS; nil: the public listener has none
 	once      sync.Map     // what they made and send over and over
 
 	mu       sync.Mutex
@@ -66,7 +68,7 @@ func (a attack) run(t *testing.T) {
 	if torture() {
 		strangers, lasts = a.many, time.Minute
 	}
-	s := besiege(t, a.args...)
+	s := besiege(t, a.overTLS, a.args...)
 	before, logged, began := s.left(t), s.logged(), time.Now()
 	ctx, end := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -120,14 +122,20 @@ func (a attack) run(t *testing.T) {
 }
 
 // besiege starts a server that two shops of one app are connected to.
-func besiege(t *testing.T, args ...string) *siege {
+func besiege(t *testing.T, overTLS bool, args ...string) *siege {
 	t.Helper()
 	if l, err := net.Listen("tcp", "127.66.0.1:0"); err != nil {
 		t.Skipf("strangers need addresses of their own below 127.0.0.0/8: %v", err)
 	} else {
 		_ = l.Close()
 	}
-	s := &siege{server: startServer(t, serveOptions{Args: args})}
+	s := &siege{}
+	if overTLS {
+		s.secure = newSockets(t)
+		s.server = serveKept(t, s.secure)
+	} else {
+		s.server = startServer(t, serveOptions{Args: args})
+	}
 	s.answered, s.slowest = map[string]int{}, map[string]time.Duration{}
 	addShop(t, s.server, otherShop, e2eSecret)
 	s.captured = delivery{Body: productBody(100, 1, 18), WebhookID: "captured"}
@@ -174,7 +182,12 @@ func strangers(jobs []queuedJob) []queuedJob {
 // and over a second, and asks the admin listener, until the time has come and each
 // was answered several times.
 func (s *siege) shopGoesOn(ctx context.Context, until time.Time) {
-	fresh := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if s.secure != nil {
+		transport = s.client.Transport.(*http.Transport).Clone()
+		transport.DisableKeepAlives = true
+	}
+	fresh := &http.Client{Transport: transport}
 	enough := func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -284,6 +297,9 @@ func (s *siege) connect(ctx context.Context, base string, n int) (conn *net.TCPC
 	u, err := url.Parse(base)
 	if err != nil {
 		return nil, nil, err
+	}
+	if u.Scheme == "https" {
+		u.Host = s.secure.TLS.Addr().String()
 	}
 	c, err := (&net.Dialer{LocalAddr: from, Timeout: attackAnswer}).DialContext(ctx, "tcp", u.Host)
 	if err != nil {

@@ -35,6 +35,18 @@ func serveHTTPS(t *testing.T, dir string, s *sockets, a *authority, more ...stri
 	})
 }
 
+// serveKept starts a server with a certificate that is kept and an authority that is
+// not there. Its client finds the name.
+func serveKept(t *testing.T, s *sockets) *server {
+	t.Helper()
+	const nobody = "https://127.0.0.1:1/dir"
+	dir, roots := filepath.Join(t.TempDir(), "data"), x509.NewCertPool()
+	roots.AddCert(certstest.Keep(t, dir, nobody, httpsName, time.Now().Add(-time.Hour), time.Now().Add(80*24*time.Hour)))
+	srv := startServer(t, serveOptions{Dir: dir, Sockets: s, Args: []string{"--https", httpsName, "--acme-directory", nobody}})
+	srv.client = clientOf(s, roots, true)
+	return srv
+}
+
 // certified is what /api/v1/status says of a name.
 type certified struct {
 	Name, Error string
@@ -80,8 +92,11 @@ func clientOf(s *sockets, roots *x509.CertPool, two bool) *http.Client {
 	protocols.SetHTTP2(two)
 	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		Protocols: protocols, TLSClientConfig: &tls.Config{RootCAs: roots},
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, s.TLS.Addr().String())
+		DialContext: func(ctx context.Context, network, to string) (net.Conn, error) {
+			if strings.HasPrefix(to, httpsName+":") {
+				to = s.TLS.Addr().String()
+			}
+			return new(net.Dialer).DialContext(ctx, network, to)
 		},
 	}}
 }
@@ -301,10 +316,8 @@ func TestAnAuthorityThatIsDownDelaysOnlyTheFirstCertificate(t *testing.T) {
 // What docs/security.md says of versions and ciphers is what the program offers.
 func TestTheSecurityPageListsTheVersionsAndCiphersOffered(t *testing.T) {
 	t.Parallel()
-	const nobody = "https://127.0.0.1:1/dir"
-	sock, dir := newSockets(t), filepath.Join(t.TempDir(), "data")
-	certstest.Keep(t, dir, nobody, httpsName, time.Now().Add(-time.Hour), time.Now().Add(80*24*time.Hour))
-	startServer(t, serveOptions{Dir: dir, Sockets: sock, Args: []string{"--https", httpsName, "--acme-directory", nobody}})
+	sock := newSockets(t)
+	serveKept(t, sock)
 	var offered []string
 	shake := func(config *tls.Config) bool {
 		config.ServerName, config.InsecureSkipVerify = httpsName, true
