@@ -53,7 +53,9 @@ func newAuthority(tb testing.TB, s *sockets, o authorityOptions) *authority {
 		tb.Skip("no pebble here: no certificate authority to ask")
 	}
 	dir := tb.TempDir()
-	a := &authority{tb: tb, Roots: filepath.Join(dir, "roots.pem"), config: filepath.Join(dir, "pebble.json"), resolver: newResolver(tb)}
+	a := &authority{
+		tb: tb, Roots: filepath.Join(dir, "roots.pem"), config: filepath.Join(dir, "pebble.json"), resolver: newResolver(tb),
+	}
 	serverCertificate(tb, dir, a.Roots)
 	address, management := freeAddress(tb), freeAddress(tb)
 	a.gate = newGate(tb, address, orElse(o.Gate, "open"))
@@ -80,7 +82,8 @@ func newAuthority(tb testing.TB, s *sockets, o authorityOptions) *authority {
 func (a *authority) start(o authorityOptions, directory string) {
 	a.tb.Helper()
 	a.cmd = exec.Command("pebble", "-config", a.config, "-dnsserver", a.resolver.address)
-	a.cmd.Env = append(os.Environ(), "PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT="+orElse(o.NonceFails, "0"))
+	a.cmd.Env = append(os.Environ(),
+		"PEBBLE_VA_NOSLEEP=1", "PEBBLE_AUTHZREUSE=0", "PEBBLE_WFE_NONCEREJECT="+orElse(o.NonceFails, "0"))
 	out := &lineWriter{log: &a.out}
 	a.cmd.Stdout, a.cmd.Stderr = out, out
 	if err := a.cmd.Start(); err != nil {
@@ -113,7 +116,8 @@ func (a *authority) client() *http.Client {
 	}
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(text)
-	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}}
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: pool}}
+	return &http.Client{Timeout: 10 * time.Second, Transport: transport}
 }
 
 // issued are the roots of what it issues; another start has other ones.
@@ -246,7 +250,8 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	r.mu.Unlock()
 	m := new(dns.Msg).SetReply(q)
 	if name := q.Question[0]; name.Qtype == dns.TypeA && at != "" {
-		m.Answer = append(m.Answer, &dns.A{Hdr: dns.RR_Header{Name: name.Name, Rrtype: dns.TypeA, Class: dns.ClassINET}, A: net.ParseIP(at)})
+		head := dns.RR_Header{Name: name.Name, Rrtype: dns.TypeA, Class: dns.ClassINET}
+		m.Answer = append(m.Answer, &dns.A{Hdr: head, A: net.ParseIP(at)})
 	}
 	_ = w.WriteMsg(m)
 }
@@ -262,7 +267,11 @@ func (r *resolver) lead(to string) {
 // leaf.key in dir, and writes the root that it hangs on.
 func serverCertificate(tb testing.TB, dir, roots string) {
 	tb.Helper()
-	make := func(name string, isCA bool, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
+	type pair struct {
+		*x509.Certificate
+		key *ecdsa.PrivateKey
+	}
+	issue := func(name string, by *pair) *pair {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			tb.Fatal(err)
@@ -270,24 +279,24 @@ func serverCertificate(tb testing.TB, dir, roots string) {
 		c := &x509.Certificate{
 			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
 			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-			IsCA: isCA, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+			IsCA: by == nil, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		}
-		if parent == nil {
-			parent, signer = c, key
+		if by == nil {
+			by = &pair{c, key}
 		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, signer)
+		der, err := x509.CreateCertificate(rand.Reader, c, by.Certificate, &key.PublicKey, by.key)
 		if err != nil {
 			tb.Fatal(err)
 		}
 		if c, err = x509.ParseCertificate(der); err != nil {
 			tb.Fatal(err)
 		}
-		return c, key
+		return &pair{c, key}
 	}
-	ca, caKey := make("authority's server root", true, nil, nil)
-	leaf, leafKey := make("authority's server", false, ca, caKey)
-	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
+	ca := issue("authority's server root", nil)
+	leaf := issue("authority's server", ca)
+	der, err := x509.MarshalPKCS8PrivateKey(leaf.key)
 	if err != nil {
 		tb.Fatal(err)
 	}

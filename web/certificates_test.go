@@ -32,7 +32,8 @@ func TestEveryFaceTellsHowTheCertificatesStand(t *testing.T) {
 		shop.FailedAt != nil || shop.NextTryAt != nil || shop.Error != "" {
 		t.Errorf("%+v", shop)
 	}
-	if page.Deliveries || page.Until != nil || !page.FailedAt.Equal(begin) || page.Error != "No address." || page.NextTryAt == nil {
+	if page.Deliveries || page.Until != nil || !page.FailedAt.Equal(begin) || page.Error != "No address." ||
+		page.NextTryAt == nil {
 		t.Errorf("%+v", page)
 	}
 	metrics := scrape(r, "/metrics")

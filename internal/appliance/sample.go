@@ -62,7 +62,7 @@ func (a *Appliance) sendSample(ctx context.Context, in web.Sample) (web.SampleSe
 	switch {
 	case t.err != nil:
 		return out, &answer.Refusal{Status: http.StatusBadGateway, Title: "No answer",
-			Detail: "The public listener at " + *listener + " did not answer the test delivery in time."}
+			Detail: "The public listener at " + *listener + " gave no answer to the test delivery: " + causeOf(t.err) + "."}
 	case out.Level != levelOK:
 	case pull:
 		out.Text += " Not tested: whether Shopify reaches this server, for in pull mode it does not have to."

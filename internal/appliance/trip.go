@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -72,6 +73,7 @@ const testAgent = "Stockroom-Test"
 type trip struct {
 	base, url string
 	dial      string // host:port to connect to in place of that of the address, "" for that
+	ours      bool   // HTTPS is our own: no server is in front
 	sent      time.Time
 	arrival   // at is zero when it did not arrive
 	status    int
@@ -84,7 +86,7 @@ type trip struct {
 // redirect. A dial that is not "" is where it connects to.
 func (a *Appliance) travel(ctx context.Context, base, dial, path, shop, topic string, secret, body []byte) trip {
 	nonce := rand.Text()
-	t := trip{base: base, url: base + path, dial: dial, sent: time.Now()}
+	t := trip{base: base, url: base + path, dial: dial, ours: a.opt.Settings.HTTPS != "", sent: time.Now()}
 	a.trips.mu.Lock()
 	if a.trips.on == nil {
 		a.trips.on = map[string]arrival{}
@@ -149,11 +151,14 @@ func (t *trip) outside() string {
 // is, for many a router does not let a machine reach its own public address.
 func (t *trip) judge(listener string) (level, text, next string) {
 	const asIs = "Have what is in front of Stockroom pass method, path, headers and body on as they are."
-	here := "Have it lead to the listener for webhooks, " + listener + " (--listen)."
+	here, setting := "Have it lead to the listener for webhooks, "+listener+" (--listen).", "--public-url"
+	if t.ours {
+		here, setting = "Have the A and AAAA records of the name lead to this machine, and port 443 with them.", "--https"
+	}
 	code := fmt.Sprint(t.status)
 	switch {
 	case t.at.IsZero() && t.err != nil:
-		return t.unreached()
+		return t.unreached(setting)
 	case t.admin:
 		return levelFail, t.base + " leads to the listener of the status page, which strangers must not reach.", here
 	case t.err != nil:
@@ -161,7 +166,7 @@ func (t *trip) judge(listener string) (level, text, next string) {
 			"Shopify takes that for a failure. Look at the timeouts of what is in front of Stockroom."
 	case t.at.IsZero() && t.status >= 300 && t.status < 400:
 		return levelFail, t.url + " redirects" + to(t.location) + " (" + code + "), and Shopify follows no redirects.",
-			"Start Stockroom with the address that it leads to as --public-url, or have it pass requests on."
+			"Start Stockroom with the address that it leads to as " + setting + ", or have it pass requests on."
 	case t.at.IsZero():
 		return levelFail, "Another server answers at " + t.url + " (" + code + "): the test delivery did not arrive here.",
 			here + " If it is your router that answers its own network so, test it from outside. " + t.outside()
@@ -180,19 +185,28 @@ func (t *trip) judge(listener string) (level, text, next string) {
 }
 
 // unreached judges a trip that ended before anything answered.
-func (t *trip) unreached() (level, text, next string) {
+func (t *trip) unreached(setting string) (level, text, next string) {
 	cause := causeOf(t.err)
 	var dns *net.DNSError
 	switch {
 	case errors.As(t.err, &dns) && dns.IsNotFound:
 		return levelFail, "The name of " + t.base + " is not known: " + cause + ".",
-			"Make a DNS record for it that leads to this server, or correct --public-url."
-	case strings.Contains(cause, "tls: "), strings.Contains(cause, "x509: "), strings.Contains(cause, "HTTPS client"):
+			"Make a DNS record for it that leads to this server, or correct " + setting + "."
+	case t.ours && noSecure(cause):
+		return levelFail, "No secure connection to " + t.base + ": " + cause + ".", "If the status page says that there is " +
+			"no certificate, what it says there is the cause; else another server answers under this name."
+	case noSecure(cause):
 		return levelFail, "No secure connection to " + t.base + ": " + cause + ".",
 			"Have the server in front of Stockroom hold a certificate that is valid for this name. " + t.outside()
 	}
 	return levelWarn, "Whether Shopify reaches " + t.base + " could not be tested from here: " + cause + ".",
 		"That may be a fault, or a router that does not let this machine reach its own public address. " + t.outside()
+}
+
+// noSecure reports whether a cause is that no TLS could be spoken.
+func noSecure(cause string) bool {
+	signs := []string{"tls: ", "x509: ", "HTTPS client"}
+	return slices.ContainsFunc(signs, func(sign string) bool { return strings.Contains(cause, sign) })
 }
 
 // causeOf is the cause without the method and the address, which are known.

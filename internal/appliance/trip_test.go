@@ -154,6 +154,17 @@ func TestATripThatEndsOnTheWayIsJudgedByItsCause(t *testing.T) {
 			t.Errorf("%s: %s, %q, %q", tt.name, level, text, next)
 		}
 	}
+	for of, want := range map[*trip]string{
+		{err: dial(&net.DNSError{Err: "no such host", IsNotFound: true})}:                               "or correct --https.",
+		{err: errors.New("remote error: tls: internal error")}:                                          "If the status page says that there is no certificate",
+		{status: http.StatusNotFound, arrival: arrival{}}:                                               "Have the A and AAAA records of the name lead to this machine",
+		{status: http.StatusMovedPermanently, location: "https://y.example", base: "https://x.example"}: "leads to as --https",
+	} {
+		of.ours = true
+		if _, text, next := of.judge("127.0.0.1:443"); !strings.Contains(next, want) || strings.Contains(next, "in front") {
+			t.Errorf("our own HTTPS: %q, %q", text, next)
+		}
+	}
 	late := trip{base: "https://x.example", url: "https://x.example/a", err: context.DeadlineExceeded, arrival: arrival{at: time.Now()}}
 	if level, text, _ := late.judge(""); level != levelFail || !strings.Contains(text, "arrived here, and no whole answer came back") {
 		t.Errorf("an answer that is lost: %s, %s", level, text)

@@ -48,7 +48,8 @@ func certificateEnds(f *Facts) (Line, bool) {
 	case c == nil:
 		return no()
 	case f.Now.Before(c.NotBefore):
-		return yes(say("The certificate of "+c.Name+" begins at ", clock(c.NotBefore), ", by this machine's clock."), say(c.Words))
+		return yes(say("The certificate of "+c.Name+" begins at ", clock(c.NotBefore), ", by this machine's clock."),
+			say(c.Words))
 	}
 	was := " could not be renewed"
 	if c.Failed.IsZero() {
