@@ -42,13 +42,17 @@ type replayRig struct {
 	shops map[string]*fakeshopify.Shop
 }
 
-func newReplayRig(t *testing.T) *replayRig {
+func newReplayRig(t *testing.T, change ...func(*fakeshopify.Options)) *replayRig {
 	t.Helper()
 	r := &replayRig{t: t, shops: map[string]*fakeshopify.Shop{}}
 	hosts := byHost{}
 	for i, domain := range []string{ours, theirs} {
-		s := fakeshopify.New(fakeshopify.Options{Shop: domain, Seed: uint64(i + 1), Products: 3, MaxVariants: 3,
-			Large: -1, Huge: -1, Secret: appSecret, Topics: []string{}})
+		o := fakeshopify.Options{Shop: domain, Seed: uint64(i + 1), Products: 3, MaxVariants: 3,
+			Large: -1, Huge: -1, Secret: appSecret, Topics: []string{}}
+		for _, c := range change {
+			c(&o)
+		}
+		s := fakeshopify.New(o)
 		r.shops[domain], hosts[domain] = s, fakeshopify.Transport(s.Handler())
 	}
 	settings, err := config.Load(config.Sources{Flags: map[string]string{"data": t.TempDir()}})
