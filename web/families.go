@@ -19,7 +19,7 @@ const shopifyFamilies = 4
 // families lists every family there is, in the order they are written. A
 // package that adds a metric adds its line here; a test fails without it.
 var families = []family{
-	{"shopify_webhooks_total", counter, "shop type status", "Accepted webhooks by shop, type (create, update, delete, or the topic) and status (success or error)."},
+	{"shopify_webhooks_total", counter, "shop type status", "Accepted webhooks by shop, type (create, update, delete, or the topic; of Events event_ and the topic) and status (success or error)."},
 	{"shopify_sync_duration_seconds", histogram, "shop operation_type", "Time that one operation took, by shop and type of operation."},
 	{"shopify_sync_errors_total", counter, "shop operation_type error_type", "Failed operations by shop, type of operation and type of error."},
 	{"shopify_rate_limit_hits_total", counter, "shop", "Calls to Shopify that were delayed or denied here or throttled there, by shop."},

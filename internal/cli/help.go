@@ -182,6 +182,7 @@ func manuals() map[string]manual {
 		"simulate": {"log-format", []string{
 			"stockroom simulate", "stockroom simulate --products 1000 --target http://127.0.0.1:8080",
 			"stockroom simulate --grant consent --index-lag 60s --index-lost 0.01",
+			"stockroom simulate --events --target http://127.0.0.1:8080",
 		}},
 		"shop add": {"api-base api-version", []string{
 			"stockroom shop add my-shop.myshopify.com --api-key CLIENT_ID",
