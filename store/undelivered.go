@@ -163,7 +163,8 @@ func (t *tx) undelivered(r Read, m *matter, v verdict) error {
 	version, known := p.UpdatedAt.Get()
 	topic := m.toldBy(v)
 	switch {
-	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= m.h.updatedAt, !r.Expected(topic, time.UnixMilli(version)):
+	case v.outcome != Applied, !known, v.drift != DriftMissing && version <= m.h.updatedAt,
+		!r.Expected(topic, time.UnixMilli(version)):
 		return nil
 	}
 	told, err := t.exists("look for the delivery of a change", `
@@ -183,10 +184,11 @@ func (t *tx) undelivered(r Read, m *matter, v verdict) error {
 // toldBy is the topic that should have told of a change. Where nothing differs but the
 // stock, a subscription to products need not bring it, and no Event does.
 func (m *matter) toldBy(v verdict) catalog.Topic {
+	more := func(f catalog.FieldDiff) bool { return !strings.HasSuffix(f.Path, ".inventory_quantity") }
 	switch {
 	case v.drift == DriftMissing:
 		return catalog.ProductsCreate
-	case m.old == nil || slices.ContainsFunc(m.old.Diff(m.full), func(f catalog.FieldDiff) bool { return !strings.HasSuffix(f.Path, ".inventory_quantity") }):
+	case m.old == nil || slices.ContainsFunc(m.old.Diff(m.full), more):
 		return catalog.ProductsUpdate
 	}
 	return catalog.InventoryLevelsUpdate

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -38,7 +39,10 @@ import (
 	"stockroom/webhook"
 )
 
-const convergeShop = "my-shop.myshopify.com"
+const (
+	convergeShop       = "my-shop.myshopify.com"
+	notificationSecret = "the shop's own secret"
+)
 
 // world is a shop and the parts of an appliance that follow it, without what has
 // no say in what is stored: pages, data dir, listeners. It lives on the clock of
@@ -56,6 +60,8 @@ type world struct {
 	// pull: in pull mode, from the next life on. kept: subscriptions that are there
 	// stay then, so that deliveries still come.
 	pull, kept bool
+	// source is where the subscriptions come from: one of the constants below.
+	source string
 	// prepared, when set, is called when the shop is there and before we are.
 	prepared func()
 
@@ -114,6 +120,41 @@ var topics = []string{
 	fakeshopify.TopicInventoryLevel, fakeshopify.TopicInventoryItem, fakeshopify.TopicBulkFinish,
 }
 
+// The sources of subscriptions. Where they are made elsewhere, the API lists none of
+// them and takes no others.
+const (
+	byUs            = ""
+	byFile          = "the app's configuration file"
+	byNotifications = "the shop's notifications"
+	byEvents        = "the app's Events"
+	byNobody        = "nobody"
+)
+
+// subscribe makes the subscriptions that are not made by the appliance. Settings,
+// Notifications knows no topic of stock.
+func (w *world) subscribe() {
+	if w.source != byUs {
+		w.shop.RefuseSubscriptions("This app subscribes elsewhere")
+	}
+	for _, topic := range topics {
+		at := worldURL + syncer.HookPath(topic)
+		switch {
+		case w.source == byUs && !w.served:
+			w.shop.Subscribe(topic, at)
+		case w.source == byFile:
+			w.shop.SubscribeApp(topic, at)
+		case w.source == byNotifications && strings.HasPrefix(topic, "products/"):
+			w.shop.SubscribeNotification(topic, at)
+		}
+	}
+	if w.source == byEvents {
+		for _, topic := range []string{fakeshopify.TopicProductEvent, fakeshopify.TopicItemEvent} {
+			w.shop.SubscribeEvents(fakeshopify.EventSubscription{Handle: "stockroom-" + topic, Topic: topic,
+				Actions: []string{"create", "update", "delete"}, URI: worldURL + "/webhooks/shopify/events"})
+		}
+	}
+}
+
 // worldURL is where the shop reaches us.
 const worldURL = "https://stockroom.example"
 
@@ -122,12 +163,16 @@ func (w *world) enter(from string, o fakeshopify.Options) error {
 	inbound := http.HandlerFunc(w.deliver)
 	o.Shop = convergeShop
 	o.Topics = topics
-	if w.pull && !w.kept {
+	o.NotificationSecret = notificationSecret
+	if w.source != byUs || w.pull && !w.kept {
 		o.Target = ""
 	}
 	o.Client = &http.Client{Transport: fakeshopify.Transport(inbound)}
 	w.shop = fakeshopify.New(o)
 	w.secrets = []string{w.shop.Secret()}
+	if w.source != byUs {
+		w.subscribe()
+	}
 	if err := copyDir(filepath.Join(from, "0"), w.dirOf(0)); err != nil {
 		return err
 	}
@@ -188,7 +233,7 @@ func (w *world) begin() error {
 	if err != nil {
 		return err
 	}
-	s := config.Settings{}
+	s := config.Settings{SigningSecret: config.NewSecret(notificationSecret)}
 	if w.served {
 		s.ReconcileEvery, s.FullSyncEvery = time.Hour, 24*time.Hour
 		if !w.pull {
@@ -343,10 +388,8 @@ func (w *world) turn() error {
 	w.full.Store(true)
 	err := w.stop()
 	w.full.Store(false)
-	if w.pull = !w.pull; !w.pull && !w.served && len(w.shop.Subscriptions()) == 0 { // by hand, as all there
-		for _, topic := range topics {
-			w.shop.Subscribe(topic, worldURL+"/webhooks/shopify/products")
-		}
+	if w.pull = !w.pull; !w.pull && len(w.shop.Subscriptions()) == 0 { // by hand, as all there
+		w.subscribe()
 	}
 	return errors.Join(err, w.begin())
 }
