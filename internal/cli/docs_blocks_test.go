@@ -87,6 +87,7 @@ func (b block) commandLines() (all [][]string) {
 func ours(words []string) (args []string, ok bool) {
 	for i, word := range words {
 		switch {
+		case i > 0 && strings.HasPrefix(words[i-1], "-"): // sudo -u NAME
 		case filepath.Base(word) == "stockroom":
 			args = slices.Clone(words[i+1:])
 			if end := slices.IndexFunc(args, func(w string) bool { return strings.Trim(w, "<>&") == "" }); end >= 0 {
@@ -94,7 +95,6 @@ func ours(words []string) (args []string, ok bool) {
 			}
 			return args, true
 		case strings.Contains(word, "=") || word == "sudo" || word == "exec" || word == "nohup" || strings.HasPrefix(word, "-"):
-		case i > 0 && strings.HasPrefix(words[i-1], "-"): // sudo -u NAME
 		default:
 			return nil, false
 		}
