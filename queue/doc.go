@@ -65,6 +65,7 @@
 //	damaged   bucket 0 key         -> a record that could not be understood
 //	meta      "format"             -> "2"
 //	          "quarantine"         -> JSON, what was set aside last, until it is healed
+//	          "note"               -> a value of the owner's
 //
 // due, keys and deadkeys follow from the records and are rebuilt at Open when
 // they disagree with them. Records and payloads carry checksums. A record of format

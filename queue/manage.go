@@ -4,8 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"slices"
 	"time"
+
+	"go.etcd.io/bbolt"
 )
 
 // doubleClick is how long after a retry another one of the same job counts as the
@@ -191,4 +195,44 @@ func (q *Queue) clockWentBack(ctx context.Context) {
 	if _, err := q.sweep(ctx, "rebase", Filter{State: Waiting}, all, (*txn).rebase); err != nil {
 		q.log.Warn("waits could not be set again", "error", err)
 	}
+}
+
+// LastID is the newest id that was given out.
+func (q *Queue) LastID() uint64 { return q.lastID() }
+
+// Note keeps a small value of its owner's in the file; Noted returns it, nil for none.
+func (q *Queue) Note(ctx context.Context, value []byte) error {
+	return q.do(ctx, "note", len(value), func(t *txn) error {
+		t.dirty = true
+		return t.jobs.Tx().Bucket(bucketMeta).Put(keyNote, value)
+	})
+}
+
+// Noted returns what Note kept last.
+func (q *Queue) Noted(ctx context.Context) (value []byte, err error) {
+	err = q.view(ctx, func(tx *bbolt.Tx) error {
+		value = bytes.Clone(tx.Bucket(bucketMeta).Get(keyNote))
+		return nil
+	})
+	return value, err
+}
+
+// NoteLoss notes, as of a file that was set aside, that this one lacks jobs: somebody
+// put an older copy in its place. Ids go on above any that were given out.
+func (q *Queue) NoteLoss(ctx context.Context, reason string) error {
+	event := quarantine{Reason: reason, At: time.Now().UTC()}
+	err := q.do(ctx, "loss", 0, func(t *txn) error {
+		v, err := json.Marshal(event)
+		if err != nil {
+			return err
+		}
+		t.dirty, t.lastID = true, max(t.lastID, uint64(max(0, event.At.UnixMilli())))
+		return errors.Join(t.jobs.SetSequence(t.lastID), t.jobs.Tx().Bucket(bucketMeta).Put(keyQuarantine, v))
+	})
+	if err == nil {
+		q.mu.Lock()
+		q.quarantine = event
+		q.mu.Unlock()
+	}
+	return err
 }

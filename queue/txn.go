@@ -22,6 +22,7 @@ var (
 	bucketMeta     = []byte("meta")
 	keyFormat      = []byte("format")
 	keyQuarantine  = []byte("quarantine")
+	keyNote        = []byte("note")
 )
 
 // format is the version of the file; 1 had another form of records.

@@ -1,6 +1,7 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -93,15 +94,20 @@ type Appliance struct {
 	productsLost string
 	// loss tells it from other losses: the newest change that products.db should have
 	// held, or when this process began.
-	loss      int64
-	retired   retired
-	token     string
-	elsewhere []string                    // other data dirs that hold shops, of one that held none at the start
-	public    atomic.Pointer[string]      // host:port of the public listener while it serves
-	certs     atomic.Pointer[certs.Certs] // while it serves HTTPS
-	trips     trips
-	consents  *consents
-	backing   sync.Mutex // held while a backup copies the stores
+	loss int64
+	// stateOlder: this start found an earlier copy in the place of state.db, and a newer
+	// products.db.
+	stateOlder  bool
+	agesUnknown bool        // this start could not compare the stores' generations
+	proved      atomic.Bool // a run has proven a copy since the generation was raised
+	retired     retired
+	token       string
+	elsewhere   []string                    // other data dirs that hold shops, of one that held none at the start
+	public      atomic.Pointer[string]      // host:port of the public listener while it serves
+	certs       atomic.Pointer[certs.Certs] // while it serves HTTPS
+	trips       trips
+	consents    *consents
+	backing     sync.Mutex // held while a backup copies the stores
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -193,7 +199,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := cmp.Or(ctx.Err(), a.lookForRollBack(ctx)); err != nil {
 		return err
 	}
 	a.lookAtSpace()
@@ -219,6 +225,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.syncer.Load(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err
 	}
+	a.raise(ctx)
 	if a.token, err = newToken(); err != nil {
 		return err
 	}
@@ -243,6 +250,12 @@ func (a *Appliance) Close() error {
 			}
 			return errors.Join(append(errs, a.dir.Close())...)
 		}
+	}
+	if a.token != "" && !a.opt.Manual { // all was opened
+		a.opt.Stopping("the stores")
+		limited, cancel := context.WithTimeout(context.Background(), raiseFor)
+		a.raise(limited)
+		cancel()
 	}
 	end := func(what string, open bool, closes func() error) {
 		if open {

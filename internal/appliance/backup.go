@@ -2,7 +2,10 @@ package appliance
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"stockroom/internal/answer"
@@ -19,9 +22,57 @@ func (a *Appliance) takeBackup(ctx context.Context, secrets bool) (*backup.Copie
 	}
 	defer a.backing.Unlock()
 	return backup.Take(ctx, backup.Source{
-		Store: a.store, Queue: a.queue, State: a.state, Folder: a.dir.Folder(), Version: a.opt.Version,
+		Stores: a.stores(), Folder: a.dir.Folder(), Version: a.opt.Version,
 		Space: func() (datadir.Space, error) { return a.dir.Space(datadir.SpaceWarn{}) },
 	}, secrets)
+}
+
+func (a *Appliance) stores() backup.Stores {
+	return backup.Stores{Store: a.store, Queue: a.queue, State: a.state}
+}
+
+// olderWords says what became of a file of which an earlier copy was put in its place.
+const olderWords = "it is older than the other files, so an earlier copy was put in its place"
+
+// lookForRollBack looks whether a store was replaced by an older copy of itself, and has
+// that healed as other losses are.
+func (a *Appliance) lookForRollBack(ctx context.Context) error {
+	older, seq, err := a.stores().RolledBack(ctx)
+	if err != nil {
+		a.agesUnknown = true
+		a.log.Warn("whether a file was replaced by an older copy can't be told before the next start", "error", err.Error())
+	}
+	for _, name := range older {
+		a.log.Error("a file is older than the others: an earlier copy was put in its place", "file", a.dir.File(name))
+		switch name {
+		case datadir.ProductsFile:
+			a.loss = a.started.UnixMilli()
+			a.productsLost = "products.db lacks what was stored since: " + olderWords + "."
+			err = errors.Join(a.state.RaiseWatermark(seq, a.started), a.store.NumberFrom(ctx, seq))
+		case datadir.QueueFile:
+			err = a.queue.NoteLoss(ctx, olderWords)
+		case datadir.StateFile:
+			a.stateOlder = !slices.Contains(older, datadir.ProductsFile)
+			err = a.state.NoteOlder(olderWords, a.started)
+		}
+		if err != nil {
+			return fmt.Errorf("note that %s was replaced by an older copy: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// raiseFor is how long a stop waits for a new generation.
+const raiseFor = 2 * time.Second
+
+// raise begins a new generation of the stores, see backup.Stores.
+func (a *Appliance) raise(ctx context.Context) {
+	if a.agesUnknown { // it would hide what could not be told
+		return
+	}
+	if err := a.stores().Raise(ctx); err != nil {
+		a.log.Warn("an older copy of a file might not be noticed at the next start", "error", err.Error())
+	}
 }
 
 // settleRestore does what follows from a restore, if there was one since the last start:

@@ -142,6 +142,10 @@ func (a *Appliance) stateLosses() []status.Notice {
 	case !d.Took():
 		n.Level = status.LevelInfo
 		n.Next = "Nothing was lost: it was written again from memory. Damage may come from a failing disk; look at its health."
+	case d.Older:
+		n.Text = fmt.Sprintf("state.db lacks what was changed since: %s. Found at %s.", d.Reason, d.At.Format(time.RFC3339))
+		n.Next = "Shops, their secrets, the page's password and read-only tokens are as they were then: look at the list of shops, and give again " +
+			"what was changed since. Selections were taken from products.db. " + "A full sync compares all products; " + a.syncNow()
 	case d.File == "":
 		n.Text = fmt.Sprintf("state.db was lost: %s.", d.Reason)
 	}

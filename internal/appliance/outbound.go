@@ -61,7 +61,7 @@ func (a *Appliance) openOutbound() error {
 	}
 	a.syncer = syncer.New(syncer.Options{
 		API: a.client, Store: a.store, State: a.state, Queue: a.queue, Telemetry: a.telemetry, Logger: a.log,
-		Changed: a.shopChanged, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Manual: a.opt.Manual,
+		Changed: a.shopChanged, Proved: func() { a.proved.Store(true) }, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Manual: a.opt.Manual,
 		Folder: a.dir.Folder(), Room: a.room, PublicURL: s.PublicURL,
 		Pull: s.Pull(), Unsubscribe: s.Webhooks == config.WebhooksOff, PollEvery: s.PollEvery,
 	})

@@ -169,17 +169,18 @@ func (a *Appliance) takeBack(ctx context.Context, row store.Shop, lost time.Time
 		}
 		a.syncer.ShopsChanged()
 	}
-	if _, known := a.state.Selection(row.Shop); known {
+	have, known := a.state.Selection(row.Shop)
+	if known && !a.stateOlder {
 		return nil
 	}
-	sel, err := a.store.Selection(ctx, row.Shop)
-	if errors.Is(err, store.ErrNotFound) { // of a row from before the loss it means all products
+	sel, err := a.store.Selection(ctx, row.Shop) // newer than that of an earlier copy
+	if errors.Is(err, store.ErrNotFound) {       // of a row from before the loss it means all products
 		if row.AddedAt > lost.UnixMilli() {
 			return nil
 		}
 		sel, err = catalog.Selection{Mode: catalog.SelectAll}, nil
 	}
-	if err != nil {
+	if err != nil || known && store.SameSelection(sel, have) {
 		return err
 	}
 	a.log.Warn("the selection was lost with state.db and is taken from products.db", "shop", row.Shop, "selection", sel.String())

@@ -64,6 +64,7 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 	var reason string
 	h, lost := a.store.Health(), a.started
 	_, queueLost, at := a.queue.Quarantined()
+	damage, _ := a.state.Damage()
 	switch {
 	case h.Quarantined != "":
 		reason, lost = "products.db was damaged and replaced", h.At
@@ -73,6 +74,8 @@ func (a *Appliance) wantSyncs(ctx context.Context) error {
 		reason = "products.db lost changes"
 	case queueLost != "":
 		reason, lost = "queue.db was lost or damaged", at
+	case damage.Older:
+		reason, lost = "state.db was replaced by an earlier copy", damage.At
 	default:
 		return nil
 	}

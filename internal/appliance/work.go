@@ -134,6 +134,11 @@ func (a *Appliance) upkeep(ctx context.Context) {
 		a.mirrorAgain(ctx)
 		a.forgetHealed()
 		a.settleRestore()
+		if a.proved.Swap(false) {
+			a.raise(ctx)
+		} else if err := a.stores().NoteJobs(); err != nil {
+			a.log.Debug("the end of the queue can't be noted now", "error", err.Error())
+		}
 		if seq := a.store.LastSeq(); seq != noted {
 			if err := a.state.RaiseWatermark(seq, now); err != nil {
 				a.log.Warn("the watermark can't be noted now", "error", err.Error())

@@ -24,9 +24,7 @@ const holdFor = time.Second
 
 // Source is what is copied.
 type Source struct {
-	Store   *store.Store
-	Queue   *queue.Queue
-	State   *state.Store
+	Stores
 	Folder  *folder.Folder // the data dir
 	Space   func() (datadir.Space, error)
 	Version string

@@ -69,10 +69,20 @@ type Damage struct {
 	Lost bool `json:"lost"`
 	// Records names the single records that are gone, as "table key".
 	Records []string `json:"records,omitempty"`
+	// Older: the file is an earlier copy of itself, so what was changed since is gone.
+	Older bool `json:"older,omitempty"`
 }
 
 // Took reports whether anything is gone.
-func (d Damage) Took() bool { return d.Lost || len(d.Records) > 0 }
+func (d Damage) Took() bool { return d.Lost || d.Older || len(d.Records) > 0 }
+
+// NoteOlder notes as damage that an earlier copy was put in the file's place.
+func (s *Store) NoteOlder(reason string, now time.Time) error {
+	return s.write(func(b *batch) error {
+		put(b, s.damages, lastDamage, Damage{At: millis(now), Reason: reason, Lost: s.damages.rows[lastDamage].Lost, Older: true})
+		return nil
+	})
+}
 
 // Keys of tables that hold one record.
 const (
@@ -297,7 +307,7 @@ func (s *Store) AcknowledgeDamage() error {
 func (s *Store) ForgetHealed() (healed bool, err error) {
 	d, _ := s.Damage()
 	shops := s.Shops()
-	if !d.Took() || len(shops) == 0 {
+	if !d.Took() || d.Older || len(shops) == 0 {
 		return false, nil
 	}
 	for _, shop := range shops {

@@ -80,6 +80,8 @@ type Options struct {
 	// Changed, when set, is told when a shop was paused, resumed or found to be
 	// uninstalled.
 	Changed func(ctx context.Context, shop string)
+	// Proved, when set, is told of each run that has proven a copy.
+	Proved func()
 }
 
 // Syncer works the queue's jobs for all shops.

@@ -65,6 +65,9 @@ func (k *keeper) forgetAnswered(ctx context.Context, name string, run store.Sync
 		return
 	}
 	s, now, started := k.s, time.Now(), run.StartedAt.Time()
+	if s.o.Proved != nil {
+		s.o.Proved()
+	}
 	switch w, ok := s.comparisonWanted(k.shop); {
 	case !ok:
 	case w.At.After(now): // the clock was put back since; the next run answers it
