@@ -219,6 +219,21 @@ func TestAStockChangeNamesItsProduct(t *testing.T) {
 	}
 }
 
+// An Event names the product and what was changed of it.
+func TestAnEventNamesItsProductAndWhatChanged(t *testing.T) {
+	r := newRig(t, nil)
+	r.product(7, "Linen shirt", "")
+	r.deliver("Product", `{"topic":"Product","action":"update","fields_changed":{"updated":["product[id: 'gid://shopify/Product/7'].title"]}}`)
+	r.deliver("Collection", `{"topic":"Collection","action":"create"}`)
+	_, text := checkPage(t, r.admin(200, "GET", "/updates", ""))
+	for _, want := range []string{"Linen shirt was changed", "Stored: changed: title; the product is read from the shop",
+		"Collection changed (Event)", "Left out: created; the copy has nothing that this could change"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in %s", want, text)
+		}
+	}
+}
+
 func TestTheFilterOfUpdatesHasOneOrder(t *testing.T) {
 	first := topicsInOrder()
 	if string(first[0]) != "products/create" || len(first) != len(catalog.Topics()) {

@@ -9,6 +9,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"stockroom/internal/catalog"
+	"stockroom/internal/syncer"
 )
 
 // The page's example asks for exactly the Events that something follows from.
@@ -36,7 +37,7 @@ func TestTheExampleOfEventsIsWhatIsUsed(t *testing.T) {
 	}
 	for _, sub := range app.Events.Subscription {
 		got = append(got, catalog.Topic(sub.Topic))
-		if sub.URI != "https://HOST/webhooks/shopify/events" || sub.Handle == "" || !slices.Equal(sub.Actions, []string{"create", "update", "delete"}) {
+		if sub.URI != "https://HOST"+syncer.HookPath(sub.Topic) || sub.Handle == "" || !slices.Equal(sub.Actions, []string{"create", "update", "delete"}) {
 			t.Errorf("%+v", sub)
 		}
 	}

@@ -107,8 +107,11 @@ const (
 // HookPath is the path that a topic is subscribed at. Every path below hookRoot
 // takes every topic; the names are for people who read them.
 func HookPath(topic string) string {
-	if strings.HasPrefix(topic, "products/") {
+	switch {
+	case strings.HasPrefix(topic, "products/"):
 		return productsHook
+	case catalog.Topic(topic).Kind().Event():
+		return hookRoot + "events"
 	}
 	return hookRoot + strings.ReplaceAll(topic, "/", "_")
 }
