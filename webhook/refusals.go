@@ -6,12 +6,16 @@ import (
 	"time"
 )
 
-// RefusedFor is how long refused signatures of a shop are told of after the last.
-const RefusedFor = 10 * time.Minute
+const (
+	// RefusedFor is how long after the last refused signature a row of them ends.
+	RefusedFor = 10 * time.Minute
+	// refusalsKept is how long they are known after the last: Shopify sends what was
+	// refused again at intervals of up to two hours.
+	refusalsKept = 24 * time.Hour
+)
 
 // Refusals are the deliveries for a shop whose signature was refused, from the
-// first of a row of them: it ends RefusedFor after the last, or with a valid
-// delivery after it. Shop names are public, so anybody can cause them. The zero
+// first of the newest row of them. A valid delivery ends it. Shop names are public, so anybody can cause them. The zero
 // value says that there are none.
 type Refusals struct {
 	First, Last time.Time
@@ -34,7 +38,7 @@ type Stranger struct {
 
 const (
 	strangersKept = 8
-	strangersFor  = 24 * time.Hour
+	strangersFor  = refusalsKept
 )
 
 // refusals keeps what was refused, by shop. It holds connected shops only, so it
@@ -104,7 +108,7 @@ func (in *Intake) Refusals(shop string) Refusals {
 	in.refusals.mu.Lock()
 	defer in.refusals.mu.Unlock()
 	r := in.refusals.shops[shop]
-	if time.Since(r.Last) > RefusedFor {
+	if time.Since(r.Last) > refusalsKept {
 		return Refusals{}
 	}
 	return r

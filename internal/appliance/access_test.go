@@ -178,6 +178,33 @@ func TestAccessThatIsLostWhileRunningIsNamedWithTheStepAndComesBack(t *testing.T
 	}
 }
 
+// TestARotatedSecretOfAQuietShopIsNamedUntilItIsGiven lives through the two hours in
+// which Shopify sends one refused delivery again, ever less often, before it deletes the
+// subscription.
+func TestARotatedSecretOfAQuietShopIsNamedUntilItIsGiven(t *testing.T) {
+	if raceEnabled {
+		t.Skip("hours of one process at rest; the race detector makes minutes of them")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newAccessRig(t, state.Credentials{APISecret: config.NewSecret(appSecret), AccessToken: config.NewSecret(ownToken)}, false)
+		r.shop.RotateSecret("shpss_another")
+		time.Sleep(2 * time.Second)
+		r.shop.UpdateProduct(r.shop.IDs()[0], func(p *fakeshopify.Product) { p.Title = "signed with the other" })
+		said, after := r.comes("secret-wrong", time.Hour)
+		t.Logf("noticed after %v: %s", after, said)
+		for range 11 {
+			time.Sleep(10 * time.Minute)
+			if got := r.says(); !strings.HasPrefix(got, "secret-wrong: ") {
+				t.Fatalf("%v later: %s", time.Now().UTC().Format(time.TimeOnly), got)
+			}
+		}
+		r.shop.RotateSecret(appSecret)
+		time.Sleep(2 * time.Second)
+		r.shop.UpdateProduct(r.shop.IDs()[0], func(p *fakeshopify.Product) { p.Title = "signed with ours" })
+		r.comes("in-step", time.Hour)
+	})
+}
+
 // delivered sends a change as Shopify does, which is stored whatever the API says.
 func (r *accessRig) delivered() {
 	r.t.Helper()

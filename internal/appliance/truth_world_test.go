@@ -391,10 +391,12 @@ func (w *truth) look(all bool) error {
 			return wrong("%s lasts since %v, and none of %v is said", t.name, w.began[t.name].Format(time.TimeOnly), want)
 		}
 	}
-	// Refused signatures are told of for 10 minutes, or until a valid delivery.
+	// Refused signatures are told of for 10 minutes, or until a valid delivery; with a
+	// witness for a day at most.
 	refused, valid, strange := w.heardOf()
 	told := slices.Contains(codes, "secret-doubt") || slices.Contains(codes, "secret-wrong")
-	if open := !refused.IsZero() && a.Now.Sub(refused) <= webhook.RefusedFor && !valid.After(refused); open != told {
+	if open := !refused.IsZero() && a.Now.Sub(refused) <= webhook.RefusedFor && !valid.After(refused); open && !told ||
+		told && !open && (!slices.Contains(codes, "secret-wrong") || valid.After(refused) || a.Now.Sub(refused) > 24*time.Hour) {
 		return wrong("refused at %v, valid at %v: told is %v", refused.Format(time.TimeOnly), valid.Format(time.TimeOnly), told)
 	}
 	if unknown := !strange.IsZero() && a.Now.Sub(strange) < 24*time.Hour; unknown != slices.Contains(codes, "stranger") {
@@ -452,7 +454,7 @@ func (w *truth) explained(code string, now time.Time) bool {
 		return true // held against what was heard
 	}
 	if code == "secret-wrong" { // needs a witness
-		return w.lasts("wrong secret") || w.lasts("deaf") || within(w.over["wrong secret"], webhook.RefusedFor, now) || within(w.over["deaf"], 4*time.Hour, now)
+		return w.lasts("wrong secret") || w.lasts("deaf") || within(w.over["wrong secret"], 24*time.Hour, now) || within(w.over["deaf"], 4*time.Hour, now)
 	}
 	if code == "dead" && !w.mended.IsZero() {
 		return within(w.mended, moments, now) || within(w.over["ahead"], looked, now)

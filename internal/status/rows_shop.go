@@ -131,13 +131,18 @@ func refusedWords(r webhook.Refusals) string {
 
 // secretWrong needs a witness that a stranger can't make: changes that no delivery
 // told of. A signature that fits another secret is none, since whoever saw one
-// delivery can send it again, under any shop's name and after the secret changed.
-func secretWrong(_ *Facts, s *Shop) (Line, bool) {
+// delivery can send it again, under any shop's name and after the secret changed. In
+// a quiet shop Shopify's repeats are hours apart.
+func secretWrong(f *Facts, s *Shop) (Line, bool) {
 	r := s.Refused
 	if r.Count == 0 || r.Reason == webhook.ReasonBodyChanged || r.Reason == webhook.ReasonTruncated {
 		return no()
 	}
-	if s.Sync == nil || s.Sync.Deliveries.Undelivered == 0 || s.Sync.Deliveries.Newest.Before(r.First.Add(-deliveredWithin)) {
+	if s.Sync == nil || s.Sync.Deliveries.Undelivered == 0 {
+		return no()
+	}
+	d := s.Sync.Deliveries
+	if now := refusedNow(f, r) && !d.Newest.Before(r.First.Add(-deliveredWithin)); !now && !(d.Deaf && r.Last.After(d.Oldest)) {
 		return no()
 	}
 	words, command := s.giveSecret()
@@ -145,9 +150,14 @@ func secretWrong(_ *Facts, s *Shop) (Line, bool) {
 		say("Shopify sends them again for four hours. Compare the client secret with the app's. "+words), command)
 }
 
+// refusedNow reports whether the row of refusals has not ended.
+func refusedNow(f *Facts, r webhook.Refusals) bool {
+	return r.Count > 0 && f.Now.Sub(r.Last) <= webhook.RefusedFor
+}
+
 func secretDoubt(f *Facts, s *Shop) (Line, bool) {
 	r := s.Refused
-	if _, known := secretWrong(f, s); known || r.Count == 0 {
+	if _, known := secretWrong(f, s); known || !refusedNow(f, r) {
 		return no()
 	}
 	what, next := refusedWords(r), "If it is Shopify, the client secret here is wrong: compare it with the app's. If it is not, nothing is to be done; nothing of it is kept."
@@ -170,8 +180,8 @@ func stranger(f *Facts) (Line, bool) {
 		say("If "+Enumerate(s.Shops)+" was renamed, or the app is meant for both, connect it with this command:"), config.ConnectWords(s.Name))
 }
 
-func deaf(_ *Facts, s *Shop) (Line, bool) {
-	if s.Sync == nil || !s.Sync.Deliveries.Deaf {
+func deaf(f *Facts, s *Shop) (Line, bool) {
+	if _, refused := secretWrong(f, s); refused || s.Sync == nil || !s.Sync.Deliveries.Deaf {
 		return no()
 	}
 	d, elsewhere := s.Sync.Deliveries, ""
