@@ -272,7 +272,7 @@ func (s *Store) lookIdle() {
 	if !cut && (err != nil) == lost {
 		return
 	}
-	ctx, cancel := context.WithTimeout(s.life, 2*lookEvery)
+	ctx, cancel := context.WithTimeout(s.life, 2*s.opt.LookEvery)
 	defer cancel()
 	if err := s.Probe(ctx); err != nil {
 		s.log.Debug("the files of the catalogue changed", "error", err.Error())

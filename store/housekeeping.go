@@ -7,7 +7,6 @@ import (
 )
 
 const (
-	lookEvery  = time.Second // at the files
 	pruneEvery = time.Minute
 	pruneBatch = 500 // rows in one transaction, so that deliveries do not wait
 )
@@ -15,7 +14,7 @@ const (
 // housekeeping looks at the files, and drops journal and feed rows past their
 // retention, in small bites on the bulk lane.
 func (s *Store) housekeeping() {
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(s.opt.LookEvery)
 	defer tick.Stop()
 	pruned := time.Now()
 	for {

@@ -30,6 +30,9 @@ type Options struct {
 	KeepDeliveries time.Duration
 	// KeepChanges is how long change-feed rows are kept; 0 means 720 h.
 	KeepChanges time.Duration
+	// LookEvery is how often an idle store looks at its files; 0 means 1 s. Tests that
+	// live through days and lose no file have it long.
+	LookEvery time.Duration
 	// Logger gets one line per event a person should know; nil discards.
 	Logger *slog.Logger
 	// Metrics receives the store's metrics; nil makes a set of its own.
@@ -121,6 +124,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	if o.KeepChanges <= 0 {
 		o.KeepChanges = 720 * time.Hour
+	}
+	if o.LookEvery <= 0 {
+		o.LookEvery = time.Second
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

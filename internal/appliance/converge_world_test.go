@@ -107,7 +107,7 @@ func (w *world) openFiles(dir string) error {
 	if w.state, err = state.Open(filepath.Join(dir, "state.db"), time.Now(), state.Options{}); err != nil {
 		return err
 	}
-	if w.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "products.db"), Watermark: w.state.Watermark().Seq, Fault: w.fault}); err != nil {
+	if w.store, err = store.Open(context.Background(), store.Options{Path: filepath.Join(dir, "products.db"), Watermark: w.state.Watermark().Seq, Fault: w.fault, LookEvery: time.Minute}); err != nil {
 		return err
 	}
 	w.queue, err = queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db"), OnCommit: w.watch.Commit, Fault: w.queueFault})

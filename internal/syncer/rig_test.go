@@ -99,7 +99,7 @@ func openRig(t *testing.T, o fakeshopify.Options) *rig {
 	check(r.state.SetCredentials(testShop, state.Credentials{APIKey: "app", APISecret: config.NewSecret(r.shop.Secret())}))
 	check(r.state.Seed(limiter.Buckets))
 	check(r.state.Seed(breaker.Buckets))
-	r.store, err = store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "products.db")})
+	r.store, err = store.Open(t.Context(), store.Options{Path: filepath.Join(dir, "products.db"), LookEvery: time.Minute})
 	check(err)
 	r.queue, err = queue.Open(queue.Options{Path: filepath.Join(dir, "queue.db")})
 	check(err)

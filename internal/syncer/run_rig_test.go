@@ -88,7 +88,7 @@ func (r *runRig) open() {
 		r.check(r.state.Seed(limiter.Buckets))
 		r.check(r.state.Seed(breaker.Buckets))
 	}
-	r.store, err = store.Open(r.t.Context(), store.Options{Path: filepath.Join(r.dir, "products.db"), Fault: func(point string) error {
+	r.store, err = store.Open(r.t.Context(), store.Options{Path: filepath.Join(r.dir, "products.db"), LookEvery: time.Minute, Fault: func(point string) error {
 		if r.fault == nil {
 			return nil
 		}
