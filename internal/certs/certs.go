@@ -75,7 +75,7 @@ func New(o Options) *Certs {
 	})
 	c.issuer = certmagic.NewACMEIssuer(c.config, certmagic.ACMEIssuer{
 		CA: o.Directory, Agreed: true, Logger: into, DisableHTTPChallenge: o.HTTPPort == 0,
-		AltHTTPPort: o.HTTPPort, AltTLSALPNPort: o.TLSPort,
+		AltHTTPPort: o.HTTPPort, AltTLSALPNPort: o.TLSPort, DisableDistributedSolvers: true,
 	})
 	c.config.Issuers = []certmagic.Issuer{c.issuer}
 	for _, name := range o.Names {
@@ -99,7 +99,10 @@ func (c *Certs) load(ctx context.Context, name string) error {
 	return err
 }
 
-var errKept = errors.New("what is kept can't be used")
+var (
+	errKept  = errors.New("what is kept can't be used")
+	errStore = errors.New("nothing can be stored")
+)
 
 // TLS is how to serve HTTPS with the certificates.
 func (c *Certs) TLS() *tls.Config {
@@ -117,7 +120,21 @@ func (c *Certs) TLS() *tls.Config {
 // Challenges answers what the authority asks on port 80, and hands everything else to
 // next.
 func (c *Certs) Challenges(next http.Handler) http.Handler {
-	return c.issuer.HTTPChallengeHandler(next)
+	asked := c.issuer.HTTPChallengeHandler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c.trying() {
+			asked.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(w, r) // else certmagic reads its files for each stranger
+	})
+}
+
+// trying reports whether a certificate is asked for at this moment.
+func (c *Certs) trying() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.ContainsFunc(c.o.Names, func(name string) bool { return c.states[name].Trying })
 }
 
 // States says how each name stands, in the order in which they were given.
@@ -136,6 +153,9 @@ func (c *Certs) States(now time.Time) []State {
 		}
 		if c.disk != nil {
 			s.Failed, s.Words = c.failed, c.words(name, c.disk)
+			if s.Next.Before(s.Failed) {
+				s.Next = s.Failed.Add(renewsIn)
+			}
 		}
 		if s.NotBefore.After(now) {
 			s.Words = fmt.Sprintf("By this machine's clock (%s) the certificate of %s is not valid yet: it begins at %s. "+
@@ -266,8 +286,8 @@ func (s storage) Store(ctx context.Context, key string, value []byte) error {
 	}
 	s.of.mu.Lock()
 	defer s.of.mu.Unlock()
-	if s.of.disk = err; err != nil {
-		s.of.failed = time.Now()
+	if s.of.disk = nil; err != nil {
+		s.of.disk, s.of.failed = fmt.Errorf("%w: %w", errStore, err), time.Now()
 		endOf(ctx)
 		return fmt.Errorf("store %s: %w", filepath.Join(datadir.Certificates, key), err)
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,7 +32,9 @@ const (
 	nobody = "http://127.0.0.1:1/directory"
 )
 
-func opened(t *testing.T, dir string) *certs.Certs {
+func opened(t *testing.T, dir string) *certs.Certs { return openedAt(t, dir, nobody) }
+
+func openedAt(t *testing.T, dir, directory string) *certs.Certs {
 	t.Helper()
 	f, err := folder.Open(dir)
 	if err != nil {
@@ -38,7 +42,7 @@ func opened(t *testing.T, dir string) *certs.Certs {
 	}
 	t.Cleanup(func() { _ = f.Close() })
 	c := certs.New(certs.Options{
-		Folder: f, Names: []string{name}, Directory: nobody, TLSPort: 443, Logger: slog.New(slog.DiscardHandler),
+		Folder: f, Names: []string{name}, Directory: directory, TLSPort: 443, Logger: slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -103,15 +107,14 @@ func TestACertificateIsLateAtAThirdOfAShortLife(t *testing.T) {
 	}
 }
 
-// With nobody to ask, what is kept goes on; what is wrong with it is said.
-func TestAnAuthorityOutOfReachIsSaidAndWhatIsKeptGoesOn(t *testing.T) {
-	dir, now := t.TempDir(), time.Now()
-	c := opened(t, dir)
+// tried is the state after the first try, which fails.
+func tried(t *testing.T, c *certs.Certs) (s certs.State) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); c.Run(ctx) }()
-	var s certs.State
-	for s = c.States(now)[0]; s.Words == ""; s = c.States(now)[0] { // as it is said at first
+	for s.Words == "" { // as it is said at first
+		s = c.States(time.Now())[0]
 		select {
 		case <-ended:
 			t.Fatal("it ended")
@@ -120,10 +123,16 @@ func TestAnAuthorityOutOfReachIsSaidAndWhatIsKeptGoesOn(t *testing.T) {
 	}
 	cancel()
 	<-ended
+	return s
+}
+
+// With nobody to ask, what is kept goes on; what is wrong with it is said.
+func TestAnAuthorityOutOfReachIsSaidAndWhatIsKeptGoesOn(t *testing.T) {
+	s := tried(t, opened(t, t.TempDir()))
 	const want = "This machine can't reach 127.0.0.1:1 (connect: connection refused). See that it has " +
 		"a connection to the internet, and that a firewall lets it connect to port 443 of others. " +
 		"Stockroom tries again by itself."
-	if s.Words != want || s.Trying || s.Failed.IsZero() || !s.Next.After(s.Failed) || s.Have(now) ||
+	if s.Words != want || s.Trying || s.Failed.IsZero() || !s.Next.After(s.Failed) || s.Have(time.Now()) ||
 		s.Next.Sub(s.Failed) > time.Hour {
 		t.Errorf("%+v", s)
 	}
@@ -148,6 +157,30 @@ func TestWhatIsKeptAndCannotBeUsedIsSaid(t *testing.T) {
 	want := "The certificate of shop.example.com that is kept in " + filepath.Join(dir, datadir.Certificates) + " can't be used ("
 	if s.Have(now) || !strings.HasPrefix(s.Words, want) {
 		t.Errorf("a broken key: %+v", s)
+	}
+}
+
+// A try that can't keep its certificate ends before it asks the authority for one.
+func TestADiskThatTakesNothingIsSaidAndNobodyIsAsked(t *testing.T) {
+	asked := make(chan struct{}, 9)
+	authority := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	defer authority.Close()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	c := openedAt(t, dir, authority.URL)
+	if err := os.Rename(dir, dir+"-moved"); err != nil {
+		t.Fatal(err)
+	}
+	s := tried(t, c)
+	want := "Nothing can be written to " + filepath.Join(dir, datadir.Certificates) + " (" + dir + " was moved while it was " +
+		"in use). Give it to the user"
+	if !strings.HasPrefix(s.Words, want) || s.Trying || s.Next.Before(s.Failed) || len(asked) > 0 {
+		t.Errorf("%+v, asked %d times", s, len(asked))
+	}
+	if _, err := os.Lstat(dir); err == nil {
+		t.Error("something was written where the data dir was")
 	}
 }
 
@@ -190,7 +223,7 @@ func TestEachCauseHasASentenceOfItsOwn(t *testing.T) {
 			"By this machine's clock the certificate of ca.example itself is not valid ("},
 		{&os.PathError{Op: "write", Path: "/d/x", Err: syscall.ENOSPC},
 			"There is no room on the disk of /d for a certificate (write /d/x: no space left on device). Make room."},
-		{&os.PathError{Op: "open", Path: "/d/x", Err: syscall.EROFS},
+		{fmt.Errorf("%w: %w", certs.ErrStore, &os.PathError{Op: "open", Path: "/d/x", Err: syscall.EROFS}),
 			"Nothing can be written to /d (open /d/x: read-only file system)."},
 		{errors.New("whatever."), "No certificate for shop.example.com could be had from ca.example (whatever)."},
 	} {

@@ -17,6 +17,7 @@
 // After a crash in the middle of a try there is the old certificate or the new one: each
 // file is written beside the old one, synced and renamed. The key and the certificate of
 // one try are two files; a pair that does not fit counts as one that can't be read, which
-// the state says. The account at the authority is kept too, so that a crash makes no new
+// the state says. The first try after it may wait ten seconds for the
+// lock of the dead process. The account at the authority is kept too, so that a crash makes no new
 // one. Nothing else is kept: which tries failed is known from the next one on.
 package certs

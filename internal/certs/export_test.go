@@ -4,3 +4,6 @@ package certs
 func Words(name, directory, folder string, err error) string {
 	return words(name, directory, folder, err)
 }
+
+// ErrStore is of what could not be stored.
+var ErrStore = errStore

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/url"
 	"strings"
@@ -87,9 +86,9 @@ func reason(err error) (text, detail string) {
 			"The clock is probably wrong: set it (timedatectl set-ntp true)."},
 		{isErr[x509.HostnameError](err), "What answers in the place of AUTHORITY is another server (DETAIL). " +
 			"See that --acme-directory is right and that no proxy stands between."},
-		{errors.Is(err, syscall.ENOSPC), "There is no room on the disk of FOLDER for a certificate (DETAIL). " +
+		{errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT), "There is no room on the disk of FOLDER for a certificate (DETAIL). " +
 			"Make room."},
-		{errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission),
+		{errors.Is(err, errStore),
 			"Nothing can be written to FOLDER (DETAIL). Give it to the user that runs Stockroom (chown), and see that " +
 				"its disk is mounted writable."},
 		{isErr[*net.DNSError](err), "This machine can't look up the address of AUTHORITY (DETAIL). " +
@@ -142,6 +141,8 @@ func outOfTime(err error) bool {
 func innermost(err error) error {
 	for {
 		switch next := err.(type) {
+		case interface{ Unwrap() []error }:
+			err = next.Unwrap()[len(next.Unwrap())-1]
 		case interface{ Unwrap() error }:
 			if _, number := next.Unwrap().(syscall.Errno); number || next.Unwrap() == nil {
 				return err
