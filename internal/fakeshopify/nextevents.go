@@ -148,15 +148,18 @@ func productChanges(old, p *Product) (list []fieldChange) {
 	add(old.Status != p.Status, at, "status")
 	add(!ptrEqual(old.TemplateSuffix, p.TemplateSuffix), at, "templateSuffix")
 	add(!ptrEqual(old.Category, p.Category), at, "category")
-	list = append(list, memberChanges(at, "options", "ProductOption", old.Options, p.Options, func(o *Option) int64 { return o.ID },
+	list = append(list, memberChanges(at, "options", "ProductOption", old.Options, p.Options,
+		func(o *Option) int64 { return o.ID },
 		func(was, is *Option, at string) {
 			add(was.Name != is.Name, at, "name")
 			add(!slices.Equal(was.Values, is.Values), at, "optionValues")
 		})...)
-	list = append(list, memberChanges(at, "media", "MediaImage", old.Images, p.Images, func(i *Image) int64 { return i.MediaID },
+	list = append(list, memberChanges(at, "media", "MediaImage", old.Images, p.Images,
+		func(i *Image) int64 { return i.MediaID },
 		func(was, is *Image, at string) { add(!ptrEqual(was.Alt, is.Alt) || was.Src != is.Src, at, "alt") })...)
 	position := func(of *Product, id int64) int { n, _ := of.variant(id); return n }
-	return append(list, memberChanges(at, "variants", "ProductVariant", old.Variants, p.Variants, func(v *Variant) int64 { return v.ID },
+	return append(list, memberChanges(at, "variants", "ProductVariant", old.Variants, p.Variants,
+		func(v *Variant) int64 { return v.ID },
 		func(was, is *Variant, at string) {
 			add(!ptrEqual(was.Barcode, is.Barcode), at, "barcode")
 			add(!ptrEqual(was.CompareAtPrice, is.CompareAtPrice), at, "compareAtPrice")
@@ -170,7 +173,9 @@ func productChanges(old, p *Product) (list []fieldChange) {
 }
 
 // memberChanges are the added and removed ones of a collection; each kept one is compared.
-func memberChanges[T any](parent, name, resource string, old, now []T, id func(*T) int64, compare func(was, is *T, at string)) (list []fieldChange) {
+func memberChanges[T any](
+	parent, name, resource string, old, now []T, id func(*T) int64, compare func(was, is *T, at string),
+) (list []fieldChange) {
 	find := func(in []T, want int64) *T {
 		if i := slices.IndexFunc(in, func(x T) bool { return id(&x) == want }); i >= 0 {
 			return &in[i]
@@ -197,7 +202,8 @@ func memberChanges[T any](parent, name, resource string, old, now []T, id func(*
 func itemChanges(was, is *Variant) (list []fieldChange) {
 	at := place("", "inventoryItem", TopicItemEvent, is.InventoryItemID)
 	for field, differs := range map[string]bool{
-		"sku": !ptrEqual(was.SKU, is.SKU), "tracked": was.Tracked != is.Tracked, "requiresShipping": was.RequiresShipping != is.RequiresShipping,
+		"sku": !ptrEqual(was.SKU, is.SKU), "tracked": was.Tracked != is.Tracked,
+		"requiresShipping":   was.RequiresShipping != is.RequiresShipping,
 		"measurement.weight": was.Weight != is.Weight || was.WeightUnit != is.WeightUnit,
 	} {
 		if differs {
@@ -215,5 +221,6 @@ func (s *Shop) eventNow(topic string, p *Product) []byte {
 	if topic == TopicItemEvent {
 		id = p.Variants[0].InventoryItemID
 	}
-	return s.eventBody(&EventSubscription{Topic: topic, Handle: "event-" + strconv.FormatInt(id, 10)}, "update", id, fieldChange{})
+	e := EventSubscription{Topic: topic, Handle: "event-" + strconv.FormatInt(id, 10)}
+	return s.eventBody(&e, "update", id, fieldChange{})
 }
