@@ -9,6 +9,7 @@ import (
 	"github.com/julienschmidt/httprouter"
 
 	"stockroom/internal/answer"
+	"stockroom/internal/backup"
 	"stockroom/internal/catalog"
 	"stockroom/internal/status"
 )
@@ -33,6 +34,7 @@ type statusView struct {
 	Lines     []lineStatus     `json:"lines"`    // all that is so, from worst to best
 	LastSeq   int64            `json:"last_seq"` // newest number of the change feed
 	LastAt    *time.Time       `json:"last_update_at"`
+	Backups   *backup.Standing `json:"backups"` // by schedule; null when none are made
 	PublicURL string           `json:"public_url,omitempty"`
 	DataDir   string           `json:"data_dir,omitempty"`
 
@@ -114,6 +116,9 @@ func (s *Server) apiStatus(r *http.Request, _ httprouter.Params) (any, error) {
 		Shops: make([]shopStatus, 0, len(a.Shops)), Lines: make([]lineStatus, 0, len(a.Lines)),
 	}
 	v.Certificates = certificatesOf(a)
+	if a.Backup.Every > 0 {
+		v.Backups = &a.Backup
+	}
 	for _, l := range a.Lines {
 		v.Lines = append(v.Lines, lineStatus{l.Code, l.Mood, l.Shop, l.Sentence(a.Now), l.Next.Text(a.Now), l.Command})
 	}

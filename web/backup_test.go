@@ -22,7 +22,7 @@ func backups(t *testing.T, o *Options) func(context.Context, bool) (*backup.Copi
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = kept.Close() })
-	src := backup.Source{Store: o.Store, Queue: o.Queue, State: kept, Folder: o.Folder, Version: o.Version,
+	src := backup.Source{Stores: backup.Stores{Store: o.Store, Queue: o.Queue, State: kept}, Folder: o.Folder, Version: o.Version,
 		Space: func() (datadir.Space, error) { return datadir.Space{Free: 1 << 40, Total: 1 << 40}, nil }}
 	return func(ctx context.Context, secrets bool) (*backup.Copies, error) { return backup.Take(ctx, src, secrets) }
 }

@@ -23,6 +23,7 @@ func pageFuncs() template.FuncMap {
 		"said":      func(w status.Words) []part { return partsOf(time.Now(), w) },
 		"sentences": func(text string) string { return sentences(text) },
 		// numbers, texts and lists
+		"bytes":   status.Bytes,
 		"number":  func(n any) string { return number(int64Of(n)) },
 		"count":   func(n any, thing string) string { return count(int64Of(n), thing) },
 		"text":    text,

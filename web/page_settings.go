@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"stockroom/internal/answer"
+	"stockroom/internal/backup"
 	"stockroom/internal/config"
 	"stockroom/internal/status"
 )
@@ -68,6 +69,9 @@ func (l *lastCheck) found() (time.Time, []Finding) {
 type settingsView struct {
 	Checks    []status.Check
 	CanCheck  bool
+	CanBackup bool
+	Backup    backup.Standing // by schedule
+	Late      bool
 	Checked   time.Time
 	Findings  []Finding
 	Settings  []config.Setting
@@ -78,7 +82,9 @@ type settingsView struct {
 }
 
 func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
-	v := settingsView{Checks: s.account(r.Context()).Ready().Checks, CanCheck: s.o.Doctor != nil}
+	account := s.account(r.Context())
+	v := settingsView{Checks: account.Ready().Checks, CanCheck: s.o.Doctor != nil, CanBackup: s.o.Backup != nil,
+		Backup: account.Backup, Late: account.Backup.Late(account.Now)}
 	v.Checked, v.Findings = s.doctor.found()
 	if s.o.Settings != nil {
 		for _, e := range s.o.Settings() {

@@ -19,6 +19,7 @@ import (
 
 	"stockroom/breaker"
 	"stockroom/internal/admit"
+	"stockroom/internal/backup"
 	"stockroom/internal/certs"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
@@ -108,6 +109,7 @@ type Appliance struct {
 	trips       trips
 	consents    *consents
 	backing     sync.Mutex // held while a backup copies the stores
+	schedule    backup.Schedule
 }
 
 // Open opens the data dir and its stores without serving anything. Errors that
@@ -230,6 +232,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	a.lookElsewhere()
+	a.openSchedule()
 	a.openStatus()
 	a.account = admit.OpenAccount(a.state, s, a.log)
 	a.web = web.New(a.webOptions())

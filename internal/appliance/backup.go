@@ -1,9 +1,11 @@
 package appliance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"time"
@@ -25,6 +27,25 @@ func (a *Appliance) takeBackup(ctx context.Context, secrets bool) (*backup.Copie
 		Stores: a.stores(), Folder: a.dir.Folder(), Version: a.opt.Version,
 		Space: func() (datadir.Space, error) { return a.dir.Space(datadir.SpaceWarn{}) },
 	}, secrets)
+}
+
+// openSchedule says when backups are made, and where.
+func (a *Appliance) openSchedule() {
+	s, own := a.opt.Settings, a.dir.File(datadir.BackupsFolder)
+	a.schedule.Every, a.schedule.Keep, a.schedule.Log = s.BackupEvery, s.BackupKeep, a.log
+	a.schedule.Dir, a.schedule.Own, a.schedule.Data = cmp.Or(s.BackupDir, own), own, a.dir.Path()
+	a.schedule.Take, a.schedule.Need = a.takeBackup, a.store.Size
+	if s.BackupEvery <= 0 {
+		return
+	}
+	a.set.NewGauge(`stockroom_backup_age_seconds`, func() float64 {
+		if last := a.schedule.Standing().Last; !last.IsZero() {
+			return time.Since(last).Seconds()
+		}
+		return math.Inf(1)
+	})
+	a.set.NewGauge(`stockroom_backup_bytes`, func() float64 { return float64(a.schedule.Standing().Bytes) })
+	a.set.NewGauge(`stockroom_backups_failed_total`, func() float64 { return float64(a.schedule.Standing().Failed) })
 }
 
 func (a *Appliance) stores() backup.Stores {

@@ -53,7 +53,7 @@ func (a *Appliance) openStatus() {
 		Sync:  func(shop string, now time.Time) status.Sync { return status.SyncOf(a.syncer.Status(shop, now), now) },
 		Calls: outbound{a}.Calls, CatalogueClosed: a.intake.CatalogueClosed,
 		CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken, Certificates: a.certificates,
-		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences,
+		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences, Backup: a.schedule.Standing,
 		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, Command: s.Command, Logger: a.log, Table: a.opt.Table,
 	})
 }

@@ -25,6 +25,9 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	also := []func(context.Context){a.limiterRest, a.upkeep, a.watchSpace, a.watchFiles}
 	if !a.opt.Manual { // a command says itself what it found
 		also = append(also, a.watchStatus)
+		if a.schedule.Every > 0 {
+			also = append(also, a.schedule.Run)
+		}
 	}
 	for _, do := range also {
 		work.Go(func() error {

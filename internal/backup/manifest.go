@@ -67,11 +67,12 @@ func (m Manifest) Bytes() (n int64) {
 // FileName is what a file with the backup is called: by its instant, so that later ones
 // come later in a list.
 func (m Manifest) FileName() string {
-	return namePrefix + m.CreatedAt.UTC().Format("20060102T150405Z") + nameSuffix
+	return namePrefix + m.CreatedAt.UTC().Format(nameTime) + nameSuffix
 }
 
 const (
 	namePrefix = "stockroom-"
+	nameTime   = "20060102T150405Z"
 	nameSuffix = ".tar.gz"
 )
 

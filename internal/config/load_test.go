@@ -56,6 +56,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 		"api-version": "2026-10", "api-base": "https://{shop}", "limit-points": "80", "limit-window": "60s", "limit-adaptive": "true",
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
 		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "space-warn": "1GiB,5%", "log-format": "auto",
+		"backup-every": "0", "backup-keep": "7", "backup-dir": "",
 		"SHOPIFY_SHOP": "", "SHOPIFY_API_KEY": "", "SHOPIFY_API_SECRET": "", "SHOPIFY_API_SECRET_PREVIOUS": "",
 		"SHOPIFY_NOTIFICATION_SECRET": "", "SHOPIFY_ACCESS_TOKEN": "", "SHOPIFY_MERCHANT_ID": "",
 	}
@@ -81,7 +82,8 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		"limit-points": {"1", "2", "3"}, "limit-window": {"1s", "2s", "3s"}, "limit-adaptive": {"false", "true", "false"},
 		"breaker-failures": {"1", "2", "3"}, "breaker-reset": {"1s", "2s", "3s"}, "retry-delay": {"1s", "2s", "3s"}, "retry-attempts": {"1", "2", "3"},
 		"max-body": {"1MiB", "2MiB", "3MiB"}, "reconcile-every": {"1h", "2h", "3h"}, "full-sync-every": {"1h", "2h", "3h"},
-		"keep-deliveries": {"5h", "6h", "7h"}, "keep-changes": {"5h", "6h", "7h"}, "space-warn": {"2GiB", "7%", "3GiB,8%"}, "log-format": {"text", "json", "text"},
+		"keep-deliveries": {"5h", "6h", "7h"}, "keep-changes": {"5h", "6h", "7h"}, "space-warn": {"2GiB", "7%", "3GiB,8%"},
+		"backup-every": {"1h", "2h", "3h"}, "backup-keep": {"1", "2", "3"}, "backup-dir": {"/a", "/b", "/c"}, "log-format": {"text", "json", "text"},
 	}
 	for _, row := range config.All() {
 		if row.EnvOnly || row.Name == "config" {

@@ -69,6 +69,9 @@ type Settings struct {
 	KeepDeliveries    time.Duration  `name:"keep-deliveries" type:"duration" preset:"168h" range:"4h to 3650d" help:"How long the journal of webhooks is kept; a webhook sent twice is known as such for as long. At least 4h, Shopify repeats a delivery for that long."`
 	KeepChanges       time.Duration  `name:"keep-changes" type:"duration" preset:"720h" range:"1h to 3650d" help:"How long the change feed goes back."`
 	SpaceWarn         Room           `name:"space-warn" type:"size, percent" preset:"1GiB,5%" help:"Warn when the disk of --data has less room than this: a size, a share of the disk, or both; 0 for never. Below 16MiB deliveries are at stake, which is always said."`
+	BackupEvery       time.Duration  `name:"backup-every" type:"duration" preset:"0" range:"10m to 90d, or 0" help:"How often the server makes a backup of everything, without secrets; 0 for never."`
+	BackupKeep        int            `name:"backup-keep" type:"count" unit:"backups" preset:"7" range:"1 to 1000" help:"How many of these backups are kept; the oldest goes when a newer one is whole."`
+	BackupDir         string         `name:"backup-dir" type:"text" unit:"path" help:"Folder of these backups; it has to be there. Without it they are in the folder backups of the data dir."`
 	LogFormat         string         `name:"log-format" type:"auto, text or json" preset:"auto" help:"Form of the log: text, json, or auto for text on a terminal and json elsewhere."`
 
 	// Shop is the shop that the environment declares; its Domain is "" when

@@ -57,6 +57,10 @@ func (d *Dir) Space(w SpaceWarn) (Space, error) {
 	return s.judged(), nil
 }
 
+// Room returns how many bytes can still be written below path, and how many its disk
+// holds, 0 when it does not tell.
+func Room(path string) (free, total int64, err error) { return room(path) }
+
 // judged returns s with the level that follows from the rest.
 func (s Space) judged() Space {
 	switch {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"stockroom/internal/backup"
 	"stockroom/internal/datadir"
 	"stockroom/queue"
 	"stockroom/store"
@@ -26,6 +27,7 @@ type Facts struct {
 	OtherDead    int       // dead letters of no connected shop
 	Last         time.Time // newest delivery, zero for none
 	Notices      []Notice
+	Backup       backup.Standing
 	// Strangers are shop names that are not connected here and whose deliveries
 	// are signed with the secret of a connected shop.
 	Strangers []webhook.Stranger
@@ -91,6 +93,8 @@ type Options struct {
 	Taken func() []string
 	// Certificates tell how those of our own names stand; nil: there are none.
 	Certificates func() []Certificate
+	// Backup tells how backups by schedule stand; nil: none are made.
+	Backup func() backup.Standing
 	// Works reports whether workers run; nil: they do.
 	Works func() bool
 	Demo  bool
@@ -150,7 +154,7 @@ func (r *Reader) facts(ctx context.Context, now time.Time) Facts {
 func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f := Facts{Now: now, Demo: r.o.Demo, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
 	f.Catalogue, f.Queue = r.catalogue(), r.queue(ctx, now)
-	f.Space, f.Taken, f.Notices = told(r.o.Space), told(r.o.Taken), told(r.o.Notices)
+	f.Space, f.Taken, f.Notices, f.Backup = told(r.o.Space), told(r.o.Taken), told(r.o.Notices), told(r.o.Backup)
 	f.Certificates = told(r.o.Certificates)
 	return f
 }

@@ -108,6 +108,26 @@ func Bytes(n int64) string {
 	return Number(max(0, n)>>10) + " KiB"
 }
 
+func backupLate(f *Facts) (Line, bool) {
+	b := f.Backup
+	if !b.Late(f.Now) {
+		return no()
+	}
+	text := say("No backup has been made yet")
+	if !b.Last.IsZero() {
+		text = say("The last backup was made ", age(b.Last))
+	}
+	why := "."
+	if b.Why != "" {
+		why = ": " + clause(b.Why) + "."
+	}
+	next := say("Backups are made when stockroom serve runs.")
+	if f.Works {
+		next = say("Tried again at ", clock(b.Next), ", ", ahead(b.Next), ".")
+	}
+	return yes(say(text, why), next)
+}
+
 func shopsUnread(f *Facts) (Line, bool) {
 	if f.ShopsErr == nil {
 		return no()

@@ -63,6 +63,7 @@ func Table() []Row {
 		{Code: "certificate-page", Mood: Wait, Whole: certificatePage},
 		{Code: "certificate-ends", Mood: Wait, Whole: certificateEnds},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},
+		{Code: "backup-late", Mood: Wait, Whole: backupLate},
 		{Code: "log-long", Mood: Wait, Whole: logStays},
 		// Known changes are not stored yet.
 		{Code: "disputed", Mood: Wait, Against: true, Shop: disputed},

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"stockroom/internal/backup"
 	"stockroom/internal/certs"
 	"stockroom/internal/datadir"
 	"stockroom/internal/syncer"
@@ -247,6 +248,12 @@ var rows = []row{
 		"If linen.myshopify.com was renamed", "stockroom shop add flax.myshopify.com --api-key CLIENT_ID"},
 	{"little space", "space-low", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceLow, 900<<20 }, Wait,
 		"The disk gets full: 900 MiB of 100 GiB are free. Everything is stored still.", "Free some space", ""},
+	{"no backup could be made", "backup-late", func(f *Facts, _ *Shop) {
+		f.Backup = backup.Standing{Every: time.Hour, Why: "there is no folder /mnt/usb", Next: noon.Add(15 * time.Minute)}
+	}, Wait, "No backup has been made yet: there is no folder /mnt/usb.", "Tried again at 12:15 UTC", ""},
+	{"the last backup is old", "backup-late", func(f *Facts, _ *Shop) {
+		f.Backup = backup.Standing{Every: time.Hour, Last: noon.Add(-3 * time.Hour), Next: noon.Add(15 * time.Minute)}
+	}, Wait, "The last backup was made 3 hours ago.", "Tried again at 12:15 UTC", ""},
 	{"reads refused as older", "disputed", func(_ *Facts, s *Shop) { s.Disputed, s.DisputedSince = 1, noon.Add(-5*time.Minute) }, Wait,
 		"1 product shows in the shop another content than the newer one that is stored here, since 11:55 UTC.", "read again", ""},
 	{"one update waits", "updates-wait", func(f *Facts, s *Shop) { s.Jobs.Updates, f.Queue.Next = 1, noon.Add(90*time.Second) }, Wait,
@@ -458,7 +465,7 @@ func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
 		"store-both", "space-out", "catalogue-lost", "shops-unread", "certificate", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
-		"certificate-page", "certificate-ends", "space-low", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
+		"certificate-page", "certificate-ends", "space-low", "backup-late", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}
 	if !slices.Equal(order, Codes()) {
