@@ -143,8 +143,9 @@ func (e *env) wantedService(s config.Settings, program string) (service.Service,
 		}
 	}
 	if len(shell) > 0 {
-		return w, fmt.Errorf("the service does not get the variables of this shell (%s); give a setting as a flag of this command or in %s, "+
-			"and a shop with its secrets as docs/operate.md shows", strings.Join(shell, ", "), filepath.Join(s.DataDir, config.FileName))
+		return w, fmt.Errorf("the service does not get the variables of this shell (%s); "+
+			"give a setting as a flag of this command or in %s, and a shop with its secrets as docs/operate.md shows",
+			strings.Join(shell, ", "), filepath.Join(s.DataDir, config.FileName))
 	}
 	given := maps.Clone(e.flags)
 	if s.ConfigFile != "" {
@@ -282,21 +283,25 @@ func (e *env) installed(m service.Manager, steps []service.Step, s service.Servi
 type serviceStartCommand struct{}
 
 func (serviceStartCommand) Run(e *env) error {
-	return inService("start", e.changeService(service.Find(), serviceChange{steps: func(m service.Manager, _ service.State) ([]service.Step, string) {
-		return m.Start(), "Stockroom runs now."
-	}}))
+	return inService("start", e.changeService(service.Find(), serviceChange{steps: startSteps}))
+}
+
+func startSteps(m service.Manager, _ service.State) ([]service.Step, string) {
+	return m.Start(), "Stockroom runs now."
 }
 
 type serviceStopCommand struct{}
 
 func (serviceStopCommand) Run(e *env) error {
-	return inService("stop", e.changeService(service.Find(), serviceChange{steps: func(m service.Manager, now service.State) ([]service.Step, string) {
-		said := "Stockroom is stopped: deliveries are refused, and Shopify sends them again for some hours."
-		if now.Enabled {
-			said += " It starts again at the next boot."
-		}
-		return m.Stop(), said
-	}}))
+	return inService("stop", e.changeService(service.Find(), serviceChange{steps: stopSteps}))
+}
+
+func stopSteps(m service.Manager, now service.State) ([]service.Step, string) {
+	said := "Stockroom is stopped: deliveries are refused, and Shopify sends them again for some hours."
+	if now.Enabled {
+		said += " It starts again at the next boot."
+	}
+	return m.Stop(), said
 }
 
 type serviceUninstallCommand struct {
@@ -309,9 +314,7 @@ func (c serviceUninstallCommand) Run(e *env) error {
 }
 
 func (c serviceUninstallCommand) change() serviceChange {
-	return serviceChange{ask: !c.Yes, dry: c.DryRun, steps: func(m service.Manager, now service.State) ([]service.Step, string) {
-		return m.Uninstall(now)
-	}}
+	return serviceChange{ask: !c.Yes, dry: c.DryRun, steps: service.Manager.Uninstall}
 }
 
 // serviceChange is what is done with a service that is installed.

@@ -62,7 +62,8 @@ func asks(words string, s Service, do func(service.Service) error) Step {
 }
 
 func (o other) Install(s Service) ([]Step, error) {
-	words := fmt.Sprintf("tell %s to run, as %s: %s serve --log-in-data --data %s", service.Platform(), userName(), s.Program, s.Data)
+	words := fmt.Sprintf("tell %s to run, as %s: %s serve --log-in-data --data %s",
+		service.Platform(), userName(), s.Program, s.Data)
 	return append(append([]Step{asks(words, s, service.Service.Install)}, dataSteps(s)...), o.Start()...), nil
 }
 

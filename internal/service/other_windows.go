@@ -15,7 +15,8 @@ func (other) MayChange(string) error {
 	if windows.GetCurrentProcessToken().IsElevated() {
 		return nil
 	}
-	return errors.New("only an administrator may change what runs at boot; run this again in a terminal that was opened with \"Run as administrator\"")
+	return errors.New("only an administrator may change what runs at boot; " +
+		"run this again in a terminal that was opened with \"Run as administrator\"")
 }
 
 // Data is where Windows keeps what a service writes.
@@ -28,7 +29,8 @@ func userName() string { return `NT SERVICE\` + name }
 func dataSteps(s Service) []Step {
 	make := Step{Words: "make the folder " + s.Data, do: func(context.Context) error { return os.MkdirAll(s.Data, 0o700) }}
 	grant := []string{s.Data, "/inheritance:r", "/grant:r", userName() + ":(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F"}
-	return []Step{make, {Words: "let only " + userName() + " and administrators into it (icacls)", do: func(ctx context.Context) error {
+	only := "let only " + userName() + " and administrators into it (icacls)"
+	return []Step{make, {Words: only, do: func(ctx context.Context) error {
 		return exec.CommandContext(ctx, "icacls", grant...).Run()
 	}}}
 }

@@ -46,8 +46,8 @@ func checkProgram(s Service) error {
 func checkReads(s Service) error {
 	for _, path := range s.Reads {
 		if why := visible(path); why != "" {
-			return fmt.Errorf("the file %s %s; put it into /etc/stockroom, where the service's user may read it, and name it there",
-				path, why)
+			return fmt.Errorf("the file %s %s; put it into /etc/stockroom, where the service's user may read it, "+
+				"and name it there", path, why)
 		}
 	}
 	return nil

@@ -118,7 +118,8 @@ func (d *Systemd) Check(s Service) error { return cmp.Or(checkProgram(s), checkR
 // CheckData looks at the path, and at whose the data dir is.
 func (d *Systemd) CheckData(path string) error {
 	if why := visible(path); why != "" {
-		return fmt.Errorf("the data dir %s %s; name another with --data, or move it: %s", path, why, move(path, dataDir))
+		return fmt.Errorf("the data dir %s %s; name another with --data, or move it: %s",
+			path, why, move(path, dataDir))
 	}
 	of, err := d.Owner(d.path(path))
 	switch {
@@ -127,12 +128,13 @@ func (d *Systemd) CheckData(path string) error {
 	case err != nil:
 		return fmt.Errorf("look at the data dir: %w", err)
 	}
-	return fmt.Errorf("the data dir %s belongs to the user %s, and the service runs as %s; give it to that user, then run this again: %s",
-		path, of, name, give(path))
+	return fmt.Errorf("the data dir %s belongs to the user %s, and the service runs as %s; "+
+		"give it to that user, then run this again: %s", path, of, name, give(path))
 }
 
 // addUser makes the service's user where there is none yet.
-const addUser = "(id " + name + " || sudo useradd --system --user-group --no-create-home --shell /usr/sbin/nologin " + name + ")"
+const addUser = "(id " + name +
+	" || sudo useradd --system --user-group --no-create-home --shell /usr/sbin/nologin " + name + ")"
 
 // give is a command that makes the service's user the owner of a data dir.
 func give(data string) string {
@@ -187,7 +189,8 @@ func (d *Systemd) files(s Service) ([]Step, error) {
 
 // word writes an argument as ExecStart takes it for one and the same.
 func word(text string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`, `$`, `$$`, "\n", `\n`, "\t", `\t`).Replace(text) + `"`
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, `%`, `%%`, `$`, `$$`,
+		"\n", `\n`, "\t", `\t`).Replace(text) + `"`
 }
 
 // write is a step that writes a file, whole or not at all.
@@ -273,14 +276,16 @@ func (d *Systemd) Install(s Service) ([]Step, error) {
 	wanted := units(s.Sockets)
 	for _, old := range d.sockets() { // of an installation with other settings
 		if file := socketUnit(old.Name); !strings.Contains(strings.Join(wanted, " "), file) {
-			steps = append(steps, d.runs("systemctl", "disable", "--now", unit, file), d.removes(filepath.Join(unitsDir, file)))
+			steps = append(steps, d.runs("systemctl", "disable", "--now", unit, file),
+				d.removes(filepath.Join(unitsDir, file)))
 		}
 	}
 	steps = append(steps, d.runs("systemd-sysusers", filepath.Join(usersDir, usersOf)))
 	if _, err := os.Stat(d.path(s.Data)); errors.Is(err, fs.ErrNotExist) {
 		steps = append(steps, d.runs("install", "-d", "-m", "0700", "-o", name, "-g", name, s.Data))
 	}
-	steps = append(steps, d.runs(systemctl("daemon-reload")...), d.runs(systemctl("enable", wanted...)...), d.runs(systemctl("stop", wanted...)...))
+	steps = append(steps, d.runs(systemctl("daemon-reload")...), d.runs(systemctl("enable", wanted...)...),
+		d.runs(systemctl("stop", wanted...)...))
 	return append(steps, d.starts(s.Sockets)...), nil
 }
 
@@ -316,8 +321,8 @@ func (d *Systemd) Uninstall(now State) (steps []Step, left string) {
 		steps = append(steps, d.removes(filepath.Join(unitsDir, file)))
 	}
 	steps = append(steps, d.removes(filepath.Join(usersDir, usersOf)), d.runs(systemctl("daemon-reload")...))
-	return steps, fmt.Sprintf("The data is left in %s, and belongs to the user %s, who is left too. To delete both for good: sudo rm -r %s && sudo userdel %s",
-		now.Data, name, config.ShellQuote(now.Data), name)
+	return steps, fmt.Sprintf("The data is left in %s, and belongs to the user %s, who is left too. "+
+		"To delete both for good: sudo rm -r %s && sudo userdel %s", now.Data, name, config.ShellQuote(now.Data), name)
 }
 
 // State asks systemd and looks at the units.
@@ -331,7 +336,8 @@ func (d *Systemd) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return s, err
 	}
-	text, err := d.Run(ctx, "systemctl", "show", unit, "--property=UnitFileState,ActiveState,SubState,StateChangeTimestamp")
+	text, err := d.Run(ctx, "systemctl", "show", unit,
+		"--property=UnitFileState,ActiveState,SubState,StateChangeTimestamp")
 	if err != nil {
 		return s, err
 	}
