@@ -72,7 +72,7 @@ func unknownKey(key string, keys []string) error {
 	switch key {
 	case "config":
 		return errors.New("config: a settings file can't name another one")
-	case "admin-password", "signing-secret":
+	case "admin-password", "signing-secret", "notify":
 		return fmt.Errorf("%s: secrets have no place in the settings file, name a file with %[1]s-file", key)
 	}
 	// listen_addr and Listen are near misses too.

@@ -44,6 +44,15 @@ func TestTheFlagsAreTheTable(t *testing.T) {
 	}
 }
 
+func TestAURLWhereASecretsFileBelongsIsAWrongCommandLine(t *testing.T) {
+	for _, flag := range []string{"--notify-file", "--admin-password-file", "--signing-secret-file"} {
+		_, err := parser(t, config.Flags{}).Parse([]string{flag, "smtp://user:hunter2@mail.test/"})
+		if err == nil || !strings.Contains(err.Error(), "it takes the path of a file") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
 func TestKongCollectsTheFlagsAsTheyAreTyped(t *testing.T) {
 	flags := config.Flags{}
 	if _, err := parser(t, flags).Parse([]string{"--listen", "x", "--listen=:80", "--no-limit-adaptive", "--public-url=", "--max-body", "y"}); err != nil {

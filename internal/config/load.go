@@ -39,6 +39,7 @@ func Load(src Sources) (Settings, error) {
 	l.checkEnvironment()
 	l.loadFiled(adminPassword, "admin-password-file")
 	l.loadFiled(signingSecret, "signing-secret-file")
+	l.loadFiled(notifyURLs, "notify-file")
 	l.loadShop()
 	if len(l.errs) > 0 {
 		return Settings{}, errors.Join(l.errs...)
@@ -240,6 +241,7 @@ func (l *loader) loadHTTPS() {
 const (
 	adminPassword = envPrefix + "ADMIN_PASSWORD"
 	signingSecret = envPrefix + "SIGNING_SECRET"
+	notifyURLs    = envPrefix + "NOTIFY"
 )
 
 // loadFiled reads the secret called name from the file that a setting names. A file
@@ -290,6 +292,9 @@ func (f Flags) take(ctx *kong.DecodeContext, target reflect.Value) error {
 		text = strconv.FormatBool(target.Bool())
 	} else {
 		err = ctx.Scan.PopValueInto("string", &text)
+	}
+	if err == nil && ctx.Value.Tag.Type == "secret file" {
+		err = checkSecretPath(text) // here, so that what is not for others to read is a wrong command line
 	}
 	f[ctx.Value.Name] = text
 	return err

@@ -57,6 +57,7 @@ func TestWithoutAnythingTheDefaultsAreThoseOfTheProduct(t *testing.T) {
 		"breaker-failures": "5", "breaker-reset": "30s", "retry-delay": "60s", "retry-attempts": "5", "max-body": "8MiB",
 		"reconcile-every": "1h", "full-sync-every": "24h", "keep-deliveries": "168h", "keep-changes": "720h", "space-warn": "1GiB,5%", "log-format": "auto",
 		"backup-every": "0", "backup-keep": "7", "backup-dir": "",
+		"notify-file": "", "STOCKROOM_NOTIFY": "", "notify-after": "10m",
 		"SHOPIFY_SHOP": "", "SHOPIFY_API_KEY": "", "SHOPIFY_API_SECRET": "", "SHOPIFY_API_SECRET_PREVIOUS": "",
 		"SHOPIFY_NOTIFICATION_SECRET": "", "SHOPIFY_ACCESS_TOKEN": "", "SHOPIFY_MERCHANT_ID": "",
 	}
@@ -84,6 +85,7 @@ func TestEverySettingIsTakenFromFlagThenEnvironmentThenFileThenDefault(t *testin
 		"max-body": {"1MiB", "2MiB", "3MiB"}, "reconcile-every": {"1h", "2h", "3h"}, "full-sync-every": {"1h", "2h", "3h"},
 		"keep-deliveries": {"5h", "6h", "7h"}, "keep-changes": {"5h", "6h", "7h"}, "space-warn": {"2GiB", "7%", "3GiB,8%"},
 		"backup-every": {"1h", "2h", "3h"}, "backup-keep": {"1", "2", "3"}, "backup-dir": {"/a", "/b", "/c"}, "log-format": {"text", "json", "text"},
+		"notify-file": {"/key", "/key", "/key"}, "notify-after": {"2m", "3m", "4m"},
 	}
 	for _, row := range config.All() {
 		if row.EnvOnly || row.Name == "config" {
@@ -228,6 +230,10 @@ func TestWrongSettingsAreNamedWithWhatToDo(t *testing.T) {
 		{"a signing secret is no flag", f("signing-secret", "hunter2"), []string{"--signing-secret: there is no such flag"}},
 		{"a signing secret comes from one place", sources(map[string]string{"signing-secret-file": "/key"}, []string{"STOCKROOM_SIGNING_SECRET=hunter2"}, nil),
 			[]string{"--signing-secret-file: STOCKROOM_SIGNING_SECRET is set as well"}},
+		{"URLs of messages are no flag", f("notify", "ntfy://hunter2@ntfy.sh/x"), []string{"--notify: there is no such flag"}},
+		{"nor have they a place in the settings file", toml("notify = 'ntfy://hunter2@ntfy.sh/x'"), []string{"notify-file"}},
+		{"a URL in place of their file is not repeated", toml("notify-file = 'ntfy://hunter2@ntfy.sh/x'"),
+			[]string{"notify-file: it takes the path of a file, and this is a URL"}},
 		{"a signing secret has no blanks", e("STOCKROOM_SIGNING_SECRET=hunter2 hunter2"), []string{"STOCKROOM_SIGNING_SECRET: it has a space"}},
 	}
 	for _, tt := range tests {

@@ -46,7 +46,9 @@ func readers() map[string]reader {
 		"password": readSecret(checkPassword),
 		"secret":   readSecret(checkWord),
 
+		"secret file":  func(_ Setting, text string) (any, error) { return text, checkSecretPath(text) },
 		"filed secret": readSecret(checkWord), // its file is a setting of its own
+		"URLs":         readSecret(func(string) error { return nil }),
 	}
 }
 
@@ -192,6 +194,15 @@ func readSecret(check func(text string) error) reader {
 func checkWord(text string) error {
 	if strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		return errors.New("it has a space or a line break in it, copy it again")
+	}
+	return nil
+}
+
+// checkSecretPath refuses what may be the secret itself; its error does not repeat it.
+func checkSecretPath(text string) error {
+	if strings.Contains(text, "://") {
+		return errors.New("it takes the path of a file, and this is a URL, which may hold a password: others can read " +
+			"command lines and settings. Write it into a file that only you can read, and name that file")
 	}
 	return nil
 }

@@ -45,9 +45,9 @@ type Settings struct {
 	HTTPSAdmin        string         `name:"https-admin" type:"host name" unit:"name" help:"Second public host name: the status page, API and metrics as https://NAME beside --https. It needs a password."`
 	ACMEDirectory     string         `name:"acme-directory" type:"acme-directory" unit:"URL" preset:"https://acme-v02.api.letsencrypt.org/directory" help:"ACME directory of the authority that gives the certificates of --https."`
 	AdminListen       string         `name:"admin-listen" type:"address" preset:"127.0.0.1:8081" help:"Status page, API and metrics. Any address but a loopback one needs a password. The same as --listen on loopback: one listener serves both."`
-	AdminPasswordFile string         `name:"admin-password-file" type:"text" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
+	AdminPasswordFile string         `name:"admin-password-file" type:"secret file" unit:"path" help:"File that holds the password of the status page. Only a hash of it is kept."`
 	AdminPassword     Secret         `kong:"-" env:"STOCKROOM_ADMIN_PASSWORD" type:"password" help:"The password of the status page itself, instead of a file."` // or that of the file
-	SigningSecretFile string         `name:"signing-secret-file" type:"text" unit:"path" help:"File that holds a further secret that signs webhooks of every connected shop: the one that Shopify's admin shows under Settings, Notifications, Webhooks. Read at the start."`
+	SigningSecretFile string         `name:"signing-secret-file" type:"secret file" unit:"path" help:"File that holds a further secret that signs webhooks of every connected shop: the one that Shopify's admin shows under Settings, Notifications, Webhooks. Read at the start."`
 	SigningSecret     Secret         `kong:"-" env:"STOCKROOM_SIGNING_SECRET" type:"filed secret" help:"The further secret of --signing-secret-file itself, instead of a file."` // or that of the file
 	AdminHosts        []string       `name:"admin-host" type:"names" help:"Further host names under which the status page may be opened."`
 	PublicURL         string         `name:"public-url" type:"public-url" unit:"URL" help:"Where Shopify reaches the public listener, https://... Without it Stockroom runs in pull mode."` // without a slash at its end
@@ -72,6 +72,9 @@ type Settings struct {
 	BackupEvery       time.Duration  `name:"backup-every" type:"duration" preset:"0" range:"10m to 90d, or 0" help:"How often the server makes a backup of everything, without secrets; 0 for never."`
 	BackupKeep        int            `name:"backup-keep" type:"count" unit:"backups" preset:"7" range:"1 to 1000" help:"How many of these backups are kept; the oldest goes when a newer one is whole."`
 	BackupDir         string         `name:"backup-dir" type:"text" unit:"path" help:"Folder of these backups; it has to be there. Without it they are in the folder backups of the data dir."`
+	NotifyFile        string         `name:"notify-file" type:"secret file" unit:"path" help:"File that holds where messages go when something is wrong: one URL a line, see docs/alarm.md. Read at the start."`
+	Notify            Secret         `kong:"-" env:"STOCKROOM_NOTIFY" type:"URLs" help:"The URLs of --notify-file themselves, instead of a file."` // or those of the file
+	NotifyAfter       time.Duration  `name:"notify-after" type:"duration" preset:"10m" range:"1s to 24h" help:"How long something has to be wrong before a message goes out."`
 	LogFormat         string         `name:"log-format" type:"auto, text or json" preset:"auto" help:"Form of the log: text, json, or auto for text on a terminal and json elsewhere."`
 
 	// Shop is the shop that the environment declares; its Domain is "" when
@@ -138,7 +141,7 @@ func (s Settings) AdminElsewhere() (at, setting string) {
 // passwordStored says whether a password was set earlier and is kept in the
 // data dir.
 func (s Settings) CheckServe(passwordStored bool) error {
-	errs := []error{s.fileErrs[adminPassword], s.fileErrs[signingSecret]}
+	errs := []error{s.fileErrs[adminPassword], s.fileErrs[signingSecret], s.fileErrs[notifyURLs]}
 	at, setting := s.AdminElsewhere()
 	if at != "" && !s.AdminPassword.IsSet() && s.fileErrs[adminPassword] == nil && !passwordStored {
 		without := "listen on 127.0.0.1"
