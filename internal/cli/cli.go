@@ -79,6 +79,7 @@ type commands struct {
 	Config      configCommand      `cmd:"" group:"Operate:" help:"Show the settings in force and where each comes from."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate:" help:"Exit 0 when the running server can store deliveries, else 1."`
 	Completion  completionCommand  `cmd:"" group:"Operate:" help:"Write a completion script for bash, zsh or fish."`
+	Complete    completeCommand    `cmd:"" hidden:"" help:"Complete a command line, for those scripts."`
 	Version     versionCommand     `cmd:"" group:"Operate:" help:"Show the version."`
 	Help        helpCommand        `cmd:"" group:"Operate:" help:"Show how a command is used, or what can be set."`
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -241,85 +240,8 @@ func manuals() map[string]manual {
 		"service uninstall": {"", []string{"sudo stockroom service uninstall", "stockroom service uninstall --dry-run"}},
 		"config print":      {everySetting, []string{"stockroom config print", "stockroom config print --config /etc/stockroom.toml", "stockroom config print --json"}},
 		"healthcheck":       {"", []string{"stockroom healthcheck", "stockroom healthcheck --timeout 10s"}},
-		"completion":        {"", []string{"source <(stockroom completion bash)", "stockroom completion fish | source"}},
+		"completion":        {"", []string{"source <(stockroom completion bash)", "source <(stockroom completion zsh)", "stockroom completion fish | source"}},
 		"version":           {"", []string{"stockroom version", "stockroom version --json"}},
 		"help":              {"", []string{"stockroom help serve", "stockroom help queue retry", "stockroom help settings"}},
 	}
-}
-
-type completionCommand struct {
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"bash, zsh or fish."`
-}
-
-// Run writes a script that knows every command and flag.
-func (c completionCommand) Run(e *env) error {
-	words := map[string][]string{}
-	collect(e.model.Node, "", words)
-	text := bash(words)
-	switch c.Shell {
-	case "fish":
-		text = fish(words)
-	case "zsh":
-		text = "autoload -U +X bashcompinit && bashcompinit\n" + text
-	}
-	_, err := io.WriteString(e.Stdout, text)
-	return err
-}
-
-// collect maps each command's path ("queue list") to what may follow it.
-func collect(n *kong.Node, path string, words map[string][]string) {
-	var list []string
-	for _, child := range n.Children {
-		if child.Hidden || child.Type != kong.CommandNode {
-			continue
-		}
-		list = append(list, child.Name)
-		collect(child, strings.TrimSpace(path+" "+child.Name), words)
-	}
-	for _, group := range n.AllFlags(true) {
-		for _, flag := range group {
-			list = append(list, "--"+flag.Name)
-		}
-	}
-	slices.Sort(list)
-	words[path] = slices.Compact(list)
-}
-
-func bash(words map[string][]string) string {
-	var b strings.Builder
-	b.WriteString("# stockroom completion; load it with: source <(stockroom completion bash)\n_stockroom() {\n")
-	b.WriteString("  local cur=\"${COMP_WORDS[COMP_CWORD]}\" path=\"\" word\n")
-	b.WriteString("  for word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n    case \"$word\" in -*) ;; *) path=\"${path:+$path }$word\" ;; esac\n  done\n")
-	b.WriteString("  local list=\"\"\n  case \"$path\" in\n")
-	for _, path := range slices.Sorted(maps.Keys(words)) {
-		if path != "" {
-			fmt.Fprintf(&b, "    %q|%q\\ *) list=%q ;;\n", path, path, strings.Join(words[path], " "))
-		}
-	}
-	fmt.Fprintf(&b, "    *) list=%q ;;\n  esac\n", strings.Join(words[""], " "))
-	b.WriteString("  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n}\ncomplete -o default -F _stockroom stockroom\n")
-	return b.String()
-}
-
-func fish(words map[string][]string) string {
-	var b strings.Builder
-	b.WriteString("# stockroom completion; load it with: stockroom completion fish | source\n")
-	for _, path := range slices.Sorted(maps.Keys(words)) {
-		condition := "__fish_use_subcommand"
-		if path != "" {
-			var seen []string
-			for _, word := range strings.Fields(path) {
-				seen = append(seen, "__fish_seen_subcommand_from "+word)
-			}
-			condition = strings.Join(seen, "; and ")
-		}
-		for _, word := range words[path] {
-			if flag, ok := strings.CutPrefix(word, "--"); ok {
-				fmt.Fprintf(&b, "complete -c stockroom -n '%s' -l %s\n", condition, flag)
-			} else {
-				fmt.Fprintf(&b, "complete -c stockroom -f -n '%s' -a %s\n", condition, word)
-			}
-		}
-	}
-	return b.String()
 }

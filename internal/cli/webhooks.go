@@ -23,7 +23,7 @@ type webhooksCommand struct {
 type webhooksTestCommand struct {
 	Shop  string `arg:"" optional:"" type:"shop" help:"The shop's domain; not needed when one shop is connected."`
 	Topic string `default:"products/update" help:"The delivery's topic."`
-	Body  string `help:"File with the body; - is standard input. Without it a sample of the topic is sent."`
+	Body  string `placeholder:"FILE" help:"File with the body; - is standard input. Without it a sample of the topic is sent."`
 }
 
 // Help says what the samples write.
