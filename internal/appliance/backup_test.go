@@ -3,7 +3,9 @@ package appliance
 import (
 	"bytes"
 	"errors"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -87,5 +89,28 @@ func TestAfterARestoreAllIsComparedAndCallsBeginAsIfEveryPointWereSpent(t *testi
 				t.Error(err)
 			}
 		}
+	}
+}
+
+// Who has a shop removed with all that is kept of it is told where else it is.
+func TestBackupsAndWhatARestorePutAwayAreNamedWhenAShopIsPurged(t *testing.T) {
+	dir := t.TempDir()
+	a := withShop(t, dir)
+	want := []string{"products.db.damaged-1", "replaced-20261130T100000.000Z/products.db", "backups/stockroom-20261130T100000Z.tar.gz"}
+	for _, name := range append(want, "backups/notes.txt") {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := a.setAside()
+	for i, path := range got {
+		name, err := filepath.Rel(a.dir.Path(), path)
+		if got[i] = filepath.ToSlash(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("named are %q", got)
 	}
 }

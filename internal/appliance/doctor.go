@@ -120,7 +120,12 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	if err != nil {
 		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
 	}
-	return append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
+	list = append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
+	if b := a.schedule.Standing(); b.Every > 0 && !b.Last.IsZero() && !b.Late(time.Now()) { // else the account tells
+		list = append(list, web.Finding{Check: "backup", Level: levelOK,
+			Text: fmt.Sprintf("the last backup, %s in %s, was made at %s", b.File, b.Folder, b.Last.UTC().Format(time.RFC3339))})
+	}
+	return list
 }
 
 // examineLosses says what a file has lost, in the words of the page's notice.

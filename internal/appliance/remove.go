@@ -12,6 +12,7 @@ import (
 
 	"stockroom/internal/answer"
 	"stockroom/internal/catalog"
+	"stockroom/internal/datadir"
 	"stockroom/internal/shopify"
 	"stockroom/internal/state"
 	"stockroom/queue"
@@ -188,7 +189,8 @@ func (a *Appliance) takeBack(ctx context.Context, row store.Shop, lost time.Time
 }
 
 // setAside lists the files of the data dir that are copies of ours and not in
-// use: damaged ones that were set aside, and backups that somebody made there.
+// use: damaged ones that were set aside, what a restore put away, and backups that were
+// made there, or by schedule wherever they are.
 func (a *Appliance) setAside() (paths []string) {
 	inUse := []string{"state.db", "queue.db", "products.db", "products.db-wal", "products.db-shm"}
 	entries, err := os.ReadDir(a.dir.Path())
@@ -200,6 +202,10 @@ func (a *Appliance) setAside() (paths []string) {
 		if ours && !slices.Contains(inUse, e.Name()) {
 			paths = append(paths, filepath.Join(a.dir.Path(), e.Name()))
 		}
+		if datadir.Kept(e.Name()) {
+			list, _ := filepath.Glob(filepath.Join(a.dir.Path(), e.Name(), "*"))
+			paths = append(paths, list...)
+		}
 	}
-	return paths
+	return append(paths, a.schedule.Files()...)
 }

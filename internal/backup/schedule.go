@@ -124,6 +124,19 @@ func (s *Schedule) look() {
 	}
 }
 
+// Files are the backups that are there.
+func (s *Schedule) Files() (paths []string) {
+	dir, err := folder.Open(s.Dir)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	for _, name := range backupsIn(dir) {
+		paths = append(paths, dir.File(name))
+	}
+	return paths
+}
+
 // make makes a backup, and then removes the oldest beyond those that are kept.
 func (s *Schedule) make(ctx context.Context) error {
 	dir, err := s.open()

@@ -214,7 +214,7 @@ func (d *Dir) refuseForeign() error {
 			ours = true
 		case "lost+found", ballastFile, config.FileName, Certificates, LogFile, LogFile + ".1":
 		default:
-			if !strings.HasPrefix(name, ".") && name != BackupsFolder && !strings.HasPrefix(name, keptFiles) {
+			if !strings.HasPrefix(name, ".") && name != BackupsFolder && !Kept(name) {
 				foreign = name
 			}
 		}

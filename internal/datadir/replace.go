@@ -35,6 +35,10 @@ func isStore(name string) bool {
 	return slices.ContainsFunc(stores, func(store string) bool { return strings.HasPrefix(name, store) })
 }
 
+// Kept reports whether a name in a data dir is that of a folder with what a restore put
+// away.
+func Kept(name string) bool { return strings.HasPrefix(name, keptFiles) }
+
 // Replace puts the files of a work folder, which are synced, in the place of the stores
 // and of the settings if they are among them. It happens as a whole: after a crash the
 // next Open ends it, once it has begun. What was there before is moved into a folder of
@@ -51,11 +55,11 @@ func (d *Dir) Replace(work *Work, now time.Time) (kept string, err error) {
 	if err == nil {
 		err = d.folder.Sync()
 	}
-	if err == nil {
-		kept, err = d.replace(replacing + stamp)
-	}
 	if err != nil {
 		return "", fmt.Errorf("replace the stores: %w", err)
+	}
+	if kept, err = d.replace(replacing + stamp); err != nil {
+		return "", fmt.Errorf("replace the stores: %w; that is half done, and the next start of Stockroom on this data dir ends it", err)
 	}
 	return kept, nil
 }
