@@ -8,7 +8,8 @@ import (
 // Note keeps a small text of the caller's in the file.
 func (s *Store) Note(ctx context.Context, text string) error {
 	return s.write(ctx, s.urgent, 1, func(t *tx) error {
-		return t.do("note", `INSERT INTO meta (key, value) VALUES ('note', ?1) ON CONFLICT DO UPDATE SET value = ?1`, text)
+		return t.do("note",
+			`INSERT INTO meta (key, value) VALUES ('note', ?1) ON CONFLICT DO UPDATE SET value = ?1`, text)
 	})
 }
 

@@ -42,7 +42,8 @@ func (s *Store) Snapshot(ctx context.Context, also func() error) (*Snapshot, err
 		if err := c.do("begin to read products.db", `BEGIN`); err != nil {
 			return err
 		}
-		if _, err := c.count(`SELECT count(*) FROM sqlite_schema`); err != nil { // from here on it reads what is there now
+		// From here on it reads what is there now.
+		if _, err := c.count(`SELECT count(*) FROM sqlite_schema`); err != nil {
 			return err
 		}
 		return also()

@@ -20,7 +20,8 @@ func (s *Server) apiBackup(w http.ResponseWriter, r *http.Request, _ httprouter.
 	}
 	if secrets && !admit.VisitorOf(r).IsOwner() {
 		return answer.Refuse(http.StatusForbidden, "The token is missing",
-			"Only the admin token may have a backup with secrets: use `stockroom backup --with-secrets` on the machine of the server.")
+			"Only the admin token may have a backup with secrets: "+
+				"use `stockroom backup --with-secrets` on the machine of the server.")
 	}
 	if s.o.Backup == nil {
 		return noPath()

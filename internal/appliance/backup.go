@@ -19,7 +19,8 @@ import (
 // room in the data dir as they do.
 func (a *Appliance) takeBackup(ctx context.Context, secrets bool) (*backup.Copies, error) {
 	if !a.backing.TryLock() {
-		return nil, &answer.Refusal{Status: http.StatusServiceUnavailable, Title: "Another backup is being made", RetryAfter: 10,
+		return nil, &answer.Refusal{Status: http.StatusServiceUnavailable, RetryAfter: 10,
+			Title:  "Another backup is being made",
 			Detail: "Another backup is being made; try again when it is done."}
 	}
 	defer a.backing.Unlock()
@@ -61,7 +62,8 @@ func (a *Appliance) lookForRollBack(ctx context.Context) error {
 	older, seq, err := a.stores().RolledBack(ctx)
 	if err != nil {
 		a.agesUnknown = true
-		a.log.Warn("whether a file was replaced by an older copy can't be told before the next start", "error", err.Error())
+		a.log.Warn("whether a file was replaced by an older copy can't be told before the next start",
+			"error", err.Error())
 	}
 	for _, name := range older {
 		a.log.Error("a file is older than the others: an earlier copy was put in its place", "file", a.dir.File(name))

@@ -23,7 +23,8 @@ const longest = 4 << 20
 // Read reads a whole stream and returns what it is of. An error is ErrDamaged unless all
 // of it is there as it was written; ErrNewer; or what kept it from being read.
 func Read(ctx context.Context, r io.Reader, tell Progress) (Manifest, error) {
-	return read(ctx, r, tell, func(Manifest) error { return nil }, func(File) (io.WriteCloser, error) { return nowhere{io.Discard}, nil })
+	return read(ctx, r, tell, func(Manifest) error { return nil },
+		func(File) (io.WriteCloser, error) { return nowhere{io.Discard}, nil })
 }
 
 type nowhere struct{ io.Writer }

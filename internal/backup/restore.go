@@ -15,22 +15,25 @@ import (
 // Restored is what a Restore has put in place.
 type Restored struct {
 	Manifest
-	Kept        string   `json:"kept,omitempty"` // folder of the data dir with what was there before, "" when nothing was
-	NeedSecrets []string `json:"need_secrets"`   // shops whose credentials are not in the backup
+	// Kept is the folder of the data dir with what was there before, "" when nothing was.
+	Kept        string   `json:"kept,omitempty"`
+	NeedSecrets []string `json:"need_secrets"` // shops whose credentials are not in the backup
 }
 
 // Restore reads a backup and puts it in the place of what the data dir holds, whose
 // stores nobody has open. An error is ErrDamaged, ErrNewer, a *RoomError, or what kept it
 // from being read or put in place; then the dir is as it was, unless it says that it was
 // begun: the next start ends that.
-func Restore(ctx context.Context, dir *datadir.Dir, in io.Reader, tell Progress, now time.Time) (got Restored, err error) {
+func Restore(ctx context.Context, dir *datadir.Dir, in io.Reader, tell Progress, now time.Time) (
+	got Restored, err error) {
 	work, err := datadir.MakeWork(dir.Folder())
 	if err != nil {
 		return got, err
 	}
 	defer func() { err = errors.Join(err, work.End()) }()
 	m, err := read(ctx, in, tell, func(m Manifest) error {
-		if s, err := dir.Space(datadir.SpaceWarn{}); err == nil && s.Total > 0 && s.Free-m.Bytes() < datadir.SpaceNeeded {
+		s, err := dir.Space(datadir.SpaceWarn{})
+		if err == nil && s.Total > 0 && s.Free-m.Bytes() < datadir.SpaceNeeded {
 			return &RoomError{dir.Path(), s.Free, m.Bytes()}
 		}
 		return nil

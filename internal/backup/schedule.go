@@ -73,7 +73,8 @@ func (s *Schedule) Standing() Standing {
 func (s *Schedule) Run(ctx context.Context) {
 	s.look()
 	next := time.Now().Add(firstAfter)
-	if due := s.Standing().Last.Add(s.Every); due.After(next) && due.Before(next.Add(s.Every)) { // else the clock was put back
+	due := s.Standing().Last.Add(s.Every)
+	if due.After(next) && due.Before(next.Add(s.Every)) { // else the clock was put back
 		next = due
 	}
 	for {
@@ -93,7 +94,8 @@ func (s *Schedule) Run(ctx context.Context) {
 		next = began.Add(s.Every)
 		if err != nil {
 			next = time.Now().Add(min(s.Every, retryAfter))
-			s.Log.Warn("no backup was made", "folder", s.Dir, "error", err.Error(), "next_try", next.UTC().Format(time.RFC3339))
+			s.Log.Warn("no backup was made",
+				"folder", s.Dir, "error", err.Error(), "next_try", next.UTC().Format(time.RFC3339))
 		}
 		s.set(func(now *Standing) {
 			if now.Why = ""; err != nil {
@@ -182,7 +184,8 @@ func (s *Schedule) open() (*folder.Folder, error) {
 	}
 	dir, err := folder.Open(s.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no folder %s; make it, mount its disk, or choose another with --backup-dir", s.Dir)
+		return nil, fmt.Errorf("there is no folder %s; make it, mount its disk, or choose another with --backup-dir",
+			s.Dir)
 	}
 	if err != nil {
 		return nil, err
@@ -211,8 +214,8 @@ func (s *Schedule) room(dir *folder.Folder) error {
 			continue // a disk that tells nothing is found to be full while it is written
 		}
 		if left := free - 2*need; left < max(roomLeft, total/100*roomShare) {
-			return fmt.Errorf("skipped, as it would leave less than %d %% or 1 GiB free on the disk of %s: %d MiB are free; make room there, "+
-				"or choose another disk with --backup-dir", roomShare, path, free>>20)
+			return fmt.Errorf("skipped, as it would leave less than %d %% or 1 GiB free on the disk of %s: %d MiB are free; "+
+				"make room there, or choose another disk with --backup-dir", roomShare, path, free>>20)
 		}
 	}
 	return nil

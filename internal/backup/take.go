@@ -37,8 +37,8 @@ type RoomError struct {
 }
 
 func (e *RoomError) Error() string {
-	return fmt.Sprintf("no room for a backup: it takes up to %d MiB on the disk of %s beside what has to stay free, and %d MiB are free; make room there",
-		e.Needed>>20+1, e.Path, e.Free>>20)
+	return fmt.Sprintf("no room for a backup: it takes up to %d MiB on the disk of %s beside what has to stay free, "+
+		"and %d MiB are free; make room there", e.Needed>>20+1, e.Path, e.Free>>20)
 }
 
 // Copies are the stores as they were at one moment, in a folder of the data dir.

@@ -99,7 +99,8 @@ func (u until) Read(p []byte) (int, error) {
 
 // WriteFile has fill write a backup into a new file of a folder, mode 0600, and reads it
 // again. It gets its name, in the place of a file that has it, only when it is good.
-func WriteFile(ctx context.Context, dir *folder.Folder, name string, fill func(io.Writer) error, tell Progress) (m Manifest, err error) {
+func WriteFile(ctx context.Context, dir *folder.Folder, name string, fill func(io.Writer) error, tell Progress) (
+	m Manifest, err error) {
 	part := partOf(name)
 	if err := dir.Remove(part); err != nil { // of a process that died
 		return m, fmt.Errorf("write the backup: %w", err)

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"stockroom/internal/backup"
@@ -31,7 +30,8 @@ func (c backupCommand) Run(e *env) error {
 	defer p.end()
 	if c.File == "-" {
 		if isTerminal(e.Stdout) || e.json {
-			return withCode(config.ExitUsage, errors.New("the backup goes to standard output; redirect it, without --json, or name a FILE"))
+			return withCode(config.ExitUsage, errors.New(
+				"the backup goes to standard output; redirect it, without --json, or name a FILE"))
 		}
 		m, err := c.write(e, p, e.Stdout)
 		if err == nil {
@@ -48,11 +48,13 @@ func (c backupCommand) Run(e *env) error {
 	case err == nil && !info.Mode().IsRegular():
 		return withCode(config.ExitUsage, fmt.Errorf("%s is no file; name a file to write", file))
 	case err == nil && !c.Force:
-		return withCode(config.ExitUsage, fmt.Errorf("%s exists already; --force replaces it, or choose another name", file))
+		return withCode(config.ExitUsage,
+			fmt.Errorf("%s exists already; --force replaces it, or choose another name", file))
 	}
 	dir, err := folder.Open(filepath.Dir(file))
 	if err != nil {
-		return fmt.Errorf("write %s: %w; choose a folder that is there and that you may write to", file, errors.Unwrap(err))
+		return fmt.Errorf("write %s: %w; choose a folder that is there and that you may write to",
+			file, errors.Unwrap(err))
 	}
 	defer dir.Close()
 	m, err := backup.WriteFile(e.ctx, dir, filepath.Base(file), func(out io.Writer) error {
@@ -116,11 +118,12 @@ func (c backupCommand) tell(e *env, m backup.Manifest, where string) {
 	fmt.Fprintf(e.Stderr, "Backed up %s of %s to %s; every byte was read again.\n",
 		status.Count(m.Products, "product"), status.Count(int64(len(m.Shops)), "shop"), where)
 	if m.Secrets {
-		fmt.Fprintln(e.Stderr, "It holds every secret of the shops and of the page: keep it where nobody else can read it.")
+		fmt.Fprintln(e.Stderr,
+			"It holds every secret of the shops and of the page: keep it where nobody else can read it.")
 		return
 	}
-	fmt.Fprintf(e.Stderr, "It holds no secrets: after a restore each shop needs its credentials again, and the page its password. "+
-		"To keep them too: %s\n", e.command("backup --with-secrets FILE"))
+	fmt.Fprintf(e.Stderr, "It holds no secrets: after a restore each shop needs its credentials again, "+
+		"and the page its password. To keep them too: %s\n", e.command("backup --with-secrets FILE"))
 }
 
 type restoreCommand struct {
@@ -142,7 +145,8 @@ func (c restoreCommand) Run(e *env, s config.Settings) error {
 		defer f.Close()
 		in = f
 	} else if isTerminal(e.Stdin) {
-		return withCode(config.ExitUsage, errors.New("the backup is read from standard input; direct it there, or name a FILE"))
+		return withCode(config.ExitUsage, errors.New(
+			"the backup is read from standard input; direct it there, or name a FILE"))
 	}
 	dir, err := datadir.Open(s.DataDir, datadir.Options{})
 	if err != nil {
@@ -164,7 +168,8 @@ func (c restoreCommand) Run(e *env, s config.Settings) error {
 
 func (c restoreCommand) restore(e *env, dir *datadir.Dir, in io.Reader) (backup.Restored, error) {
 	if dir.Holds() && !c.Yes {
-		words := "There are stores in the data dir " + dir.Path() + " already. They are moved into a folder of it, and the backup takes their place."
+		words := "There are stores in the data dir " + dir.Path() + " already. " +
+			"They are moved into a folder of it, and the backup takes their place."
 		if err := e.confirm(words); err != nil {
 			return backup.Restored{}, err
 		}
@@ -180,16 +185,17 @@ func (c restoreCommand) restore(e *env, dir *datadir.Dir, in io.Reader) (backup.
 
 func (c restoreCommand) tell(e *env, got backup.Restored, dir string) {
 	out := e.Stderr
-	fmt.Fprintf(out, "Restored the backup of %s with %s of %s to %s.\n", got.CreatedAt.Local().Format("2006-01-02 15:04"),
-		status.Count(got.Products, "product"), status.Count(int64(len(got.Shops)), "shop"), dir)
+	fmt.Fprintf(out, "Restored the backup of %s with %s of %s to %s.\n",
+		got.CreatedAt.Local().Format("2006-01-02 15:04"), status.Count(got.Products, "product"), status.Count(int64(len(got.Shops)), "shop"), dir)
 	if got.Kept != "" {
 		fmt.Fprintf(out, "What was there before is in %s; delete it when you no longer need it.\n", got.Kept)
 	}
 	if len(got.NeedSecrets) > 0 {
-		fmt.Fprintln(out, "The backup holds no secrets. Give each shop its credentials again, and set the page's password if it had one:")
+		fmt.Fprintln(out, "The backup holds no secrets. "+
+			"Give each shop its credentials again, and set the page's password if it had one:")
 		for _, shop := range got.NeedSecrets {
 			fmt.Fprintln(out, "  "+e.command("shop add "+shop))
 		}
 	}
-	fmt.Fprintf(out, "Start Stockroom now (%s): it compares every product with the shop.\n", strings.TrimSpace(e.command("serve")))
+	fmt.Fprintf(out, "Start Stockroom now (%s): it compares every product with the shop.\n", e.command("serve"))
 }

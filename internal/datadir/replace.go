@@ -59,7 +59,8 @@ func (d *Dir) Replace(work *Work, now time.Time) (kept string, err error) {
 		return "", fmt.Errorf("replace the stores: %w", err)
 	}
 	if kept, err = d.replace(replacing + stamp); err != nil {
-		return "", fmt.Errorf("replace the stores: %w; that is half done, and the next start of Stockroom on this data dir ends it", err)
+		return "", fmt.Errorf("replace the stores: %w; "+
+			"that is half done, and the next start of Stockroom on this data dir ends it", err)
 	}
 	return kept, nil
 }

@@ -26,7 +26,8 @@ func (s *Store) Snapshot(all bool, secret ...string) Snapshot {
 	for name, t := range s.tables {
 		n.tables[name] = t.only(func(table, key string) bool {
 			namespace, _, _ := strings.Cut(key, "/")
-			hidden := table == s.credentials.name || table == s.tokens.name || table == s.values.name && slices.Contains(secret, namespace)
+			hidden := table == s.credentials.name || table == s.tokens.name ||
+				table == s.values.name && slices.Contains(secret, namespace)
 			return all || !hidden
 		})
 	}
