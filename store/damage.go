@@ -116,7 +116,7 @@ func (t *tx) keep(known settings) error {
 	return nil
 }
 
-// quarantine renames products.db with its WAL; the shared-memory file is only
+// quarantine renames products.db with its journals; the shared-memory file is only
 // an index and is removed.
 func (s *Store) quarantine(now time.Time) (string, error) {
 	dir, name := s.files.dir, s.files.name
@@ -131,7 +131,7 @@ func (s *Store) quarantine(now time.Time) (string, error) {
 		return "", fileError("move the damaged products.db", err)
 	}
 	s.files.forget(suffixes)
-	if err := s.moveLog(base); err != nil {
+	if err := s.moveJournals(base); err != nil {
 		return "", err
 	}
 	return dir.File(base), fileError("sync the data dir", dir.Sync())
@@ -139,17 +139,21 @@ func (s *Store) quarantine(now time.Time) (string, error) {
 
 const damagedAt = "20060102T150405.000000000Z"
 
-// moveOrphans moves aside a WAL that was left without its database, and drops
-// the shared-memory file.
+// moveOrphans moves aside the journals that were left without their database, and
+// drops the shared-memory file.
 func (s *Store) moveOrphans() error {
 	defer s.files.forget(suffixes)
-	return s.moveLog(s.files.name + ".damaged-" + time.Now().UTC().Format(damagedAt))
+	return s.moveJournals(s.files.name + ".damaged-" + time.Now().UTC().Format(damagedAt))
 }
 
-func (s *Store) moveLog(base string) error {
+// moveJournals moves the write-ahead log, and the rollback journal that another program
+// may have made: SQLite puts either into whatever has the name of the database.
+func (s *Store) moveJournals(base string) error {
 	dir, name := s.files.dir, s.files.name
-	if err := dir.Rename(name+logSuffix, base+logSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fileError("move the write-ahead log of a database that was damaged or is gone", err)
+	for _, suffix := range []string{logSuffix, "-journal"} {
+		if err := dir.Rename(name+suffix, base+suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fileError("move the journal of a database that was damaged or is gone", err)
+		}
 	}
 	return fileError("remove the shared-memory file", dir.Remove(name+indexSuffix))
 }

@@ -353,3 +353,41 @@ func TestChangesThatAreLostWhileInUseAreAskedForInTheFileItself(t *testing.T) {
 		t.Errorf("nobody is asked for what was lost: %+v", list)
 	}
 }
+
+// SQLite would put a journal into whatever has the name of its database.
+func TestTheJournalOfADatabaseThatIsGoneIsNotPutIntoTheNext(t *testing.T) {
+	b := open(t)
+	if err := b.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hot, err := sql.Open("sqlite", "file:"+b.path+"?_pragma=journal_mode(DELETE)&_pragma=cache_size(1)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hot.SetMaxOpenConns(1)
+	for _, text := range []string{
+		`CREATE TABLE old (x)`, `BEGIN`, `CREATE TABLE open (x)`,
+		`WITH n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n WHERE i < 300) INSERT INTO open SELECT randomblob(3000) FROM n`,
+	} {
+		if _, err := hot.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	journal, err := os.ReadFile(b.path + "-journal")
+	if err := errors.Join(err, hot.Close(), os.Remove(b.path), os.WriteFile(b.path+"-journal", journal, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	b.reopen()
+	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	var old, sound any
+	if err := b.other().QueryRow(`SELECT count(*) FROM sqlite_schema WHERE name = 'old'`).Scan(&old); err != nil || old != int64(0) {
+		t.Errorf("%v tables of the old database, %v", old, err)
+	}
+	if err := b.other().QueryRow(`PRAGMA integrity_check`).Scan(&sound); err != nil || sound != "ok" {
+		t.Errorf("integrity %v, %v", sound, err)
+	}
+	aside, err := filepath.Glob(b.path + ".damaged-*-journal")
+	if err != nil || len(aside) != 1 {
+		t.Errorf("moved aside: %q, %v", aside, err)
+	}
+}
