@@ -209,8 +209,7 @@ func loadSettings(c *conn) (settings, error) {
 func (s *Store) createFile() error {
 	dir, fresh := s.files.dir, newDatabase(s.files.dir, s.files.name+".new")
 	fresh.empty = true
-	remove := func() error { return errors.Join(dir.Remove(fresh.name), dir.Remove(fresh.name+"-journal")) }
-	if err := remove(); err != nil {
+	if err := dir.RemoveDatabase(fresh.name); err != nil {
 		return fileError("remove an unfinished products.db.new", err)
 	}
 	// A journal without its database would be applied to the new file.
@@ -248,7 +247,7 @@ func (s *Store) createFile() error {
 		err = fileError("sync the data dir", dir.Sync())
 	}
 	if err != nil {
-		return errors.Join(err, remove())
+		return errors.Join(err, dir.RemoveDatabase(fresh.name))
 	}
 	_, err = s.files.look(true)
 	return err

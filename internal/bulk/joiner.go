@@ -21,7 +21,7 @@ const (
 // Options are a joiner's settings. All but Resume and Seen are required.
 type Options struct {
 	// Folder and File are where the sort file is made when a line needs it. The
-	// name is kept for it, and so is the one with "-journal" behind it.
+	// name is kept for it, and so are those that SQLite makes of it.
 	Folder *folder.Folder
 	File   string
 	// Children says how many children a root has by its own line, -1 when that

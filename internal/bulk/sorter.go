@@ -82,7 +82,10 @@ func (s *sorter) open() error {
 
 // make makes the file, empty, in place of one that no mark speaks of.
 func (s *sorter) make() error {
-	if err := errors.Join(s.dir.Check(), s.dir.Remove(s.name), s.dir.Remove(s.name+journal)); err != nil {
+	if err := s.dir.Check(); err != nil {
+		return err
+	}
+	if err := s.dir.RemoveDatabase(s.name); err != nil {
 		return err
 	}
 	f, err := s.dir.Create(s.name)
@@ -98,9 +101,6 @@ func (s *sorter) make() error {
 	}
 	return s.exec(schema)
 }
-
-// journal is what SQLite puts behind a name for its rollback journal.
-const journal = "-journal"
 
 // connect has SQLite open the file, by path: so the names are looked at before
 // and after. It keeps the journal open from the first transaction on.

@@ -245,7 +245,7 @@ func TestTheSortFileIsForItsOwnerAlone(t *testing.T) {
 	if err := errors.Join(feedOne(j, 1), j.Commit(), feedOne(j, 2)); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{x.path(), x.path() + journal} {
+	for _, name := range []string{x.path(), x.path() + "-journal"} {
 		info, err := os.Stat(name)
 		if err != nil || info.Mode().Perm() != 0o600 || info.Size() == 0 {
 			t.Errorf("%s: %v, %v", name, info, err)

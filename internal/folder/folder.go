@@ -228,6 +228,19 @@ func (f *Folder) Remove(name string) error {
 	return nil
 }
 
+// RemoveDatabase removes a database of SQLite with what SQLite keeps beside it. The
+// database goes first: it is not whole without its journal or log. A death in between
+// leaves one of these, which SQLite would put into the next database of that name, so
+// whoever makes one calls this before.
+func (f *Folder) RemoveDatabase(name string) error {
+	for _, suffix := range []string{"", "-journal", "-wal", "-shm"} {
+		if err := f.Remove(name + suffix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Names returns the names in the directory, in their order.
 func (f *Folder) Names() ([]string, error) {
 	entries, err := fs.ReadDir(f.root.FS(), ".")

@@ -145,3 +145,28 @@ func TestOnlyRegularFilesAreOpened(t *testing.T) {
 		t.Errorf("a file as a folder: %v", err)
 	}
 }
+
+func TestADatabaseGoesBeforeItsJournals(t *testing.T) {
+	f := open(t, t.TempDir())
+	beside := []string{"a-journal", "a-shm", "a-wal"}
+	for _, name := range append(beside, "ab") {
+		write(t, f.File(name), "")
+	}
+	if err := os.MkdirAll(f.File("a/full"), 0o700); err != nil { // can't be removed
+		t.Fatal(err)
+	}
+	if err := f.RemoveDatabase("a"); err == nil {
+		t.Error("a full folder was removed")
+	}
+	for _, name := range beside {
+		if _, err := f.Info(name); err != nil {
+			t.Errorf("its database is there: %v", err)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(f.File("a")), f.RemoveDatabase("a")); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := f.Names(); err != nil || len(names) != 1 || names[0] != "ab" {
+		t.Errorf("%v, %v stay", names, err)
+	}
+}

@@ -180,6 +180,7 @@ func TestFullSyncProcess(t *testing.T) {
 		FileSize: job.Size, URL: job.URL + job.Name, Query: shopify.BulkProductsQuery(),
 	}}
 	begun := time.Now()
+	r.check(r.Load(t.Context())) // as every start
 	ended, err := r.store.Runs(t.Context(), store.RunFilter{Shop: testShop, Limit: 1})
 	r.check(err)
 	var run store.SyncRun

@@ -348,13 +348,13 @@ func (r *run) clear(ctx context.Context) {
 
 // dropSorted removes the temporary files of those runs that drop names.
 func (s *Syncer) dropSorted(drop func(run int64) bool) error {
-	kinds := []string{"db", "db-journal", "spill"}
 	names, err := s.o.Folder.Names()
 	for _, name := range names {
+		name = strings.TrimSuffix(name, "-journal") // it stays alone when the process dies in between
 		of, ext, _ := strings.Cut(strings.TrimPrefix(name, sortPrefix), ".")
 		run, bad := strconv.ParseInt(of, 10, 64)
-		if bad == nil && name == sortPrefix+of+"."+ext && slices.Contains(kinds, ext) && drop(run) {
-			err = errors.Join(err, s.o.Folder.Remove(name))
+		if bad == nil && name == sortPrefix+of+"."+ext && (ext == "db" || ext == "spill") && drop(run) {
+			err = errors.Join(err, s.o.Folder.RemoveDatabase(name))
 		}
 	}
 	return err

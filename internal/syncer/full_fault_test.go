@@ -466,12 +466,19 @@ func TestARunOfAVersionWithAnotherMarkReadsItsResultAgain(t *testing.T) {
 func TestSortFilesOfNobodyGo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunRig(t, fakeshopify.Options{Seed: 1, Products: 3})
-		for _, name := range []string{"sync-7.spill", "sync-7.db", "sync-7.db-journal", "sync-8.db", "sync-8.db-journal", "sync-x.db", "sync-7.txt"} {
+		for _, name := range []string{"sync-7.spill", "sync-7.db", "sync-7.db-journal", "sync-8.db", "sync-8.db-journal", "sync-9.db-journal", "sync-x.db", "sync-7.txt"} {
 			r.check(writeFile(r.dir, name))
 		}
 		r.check(r.dropSorted(func(run int64) bool { return run != 8 }))
 		if got := filesLike(t, r.dir, "sync-"); fmt.Sprint(got) != "[sync-7.txt sync-8.db sync-8.db-journal sync-x.db]" {
 			t.Error(got)
+		}
+		r.synced()
+		r.check(writeFile(r.dir, "sync-1.db-journal")) // the process died while it removed them
+		r.restart()
+		r.check(r.Load(t.Context()))
+		if got := filesLike(t, r.dir, "sync-"); fmt.Sprint(got) != "[sync-7.txt sync-x.db]" {
+			t.Errorf("after a start: %v", got)
 		}
 	})
 }
