@@ -53,7 +53,7 @@ func layers() map[string]layer {
 		"telemetry":   {level: 0},
 		"syncer":      {level: 4, imports: []string{"bulk", "catalog", "folder", "limiter", "queue", "shopify", "state", "store", "telemetry", "uptime"}, tests: append([]string{"fakeshopify"}, core...)},
 		"webhook":     {level: 4, imports: []string{"admit", "answer", "catalog", "queue", "store", "telemetry", "uptime"}, tests: append([]string{"fakeshopify"}, core...)}, // not shopify: receiving works while the client is broken
-		"status":      {level: 5, imports: []string{"backup", "catalog", "certs", "config", "datadir", "queue", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
+		"status":      {level: 5, imports: []string{"backup", "catalog", "certs", "config", "datadir", "queue", "shopify", "state", "store", "syncer", "webhook"}, tests: append([]string{"fakeshopify"}, core...)},
 		"web":         {level: 6, imports: append([]string{"status", "webhook"}, core...), tests: all},
 		"appliance":   {level: 7, imports: all, tests: all},
 		"cli":         {level: 8, imports: append([]string{"appliance"}, all...), tests: append([]string{"appliance"}, all...)},

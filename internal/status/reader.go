@@ -22,6 +22,8 @@ type Facts struct {
 	Taken     []string // files of which another one has taken the place
 	// Certificates are those of our own names, which are none behind a proxy.
 	Certificates []Certificate
+	Unsent       []Unsent // targets of messages that take none
+	APIVersion   string   // that is asked for, "" when that says nothing
 	Shops        []Shop
 	ShopsErr     error
 	OtherDead    int       // dead letters of no connected shop
@@ -95,6 +97,10 @@ type Options struct {
 	Certificates func() []Certificate
 	// Backup tells how backups by schedule stand; nil: none are made.
 	Backup func() backup.Standing
+	// Unsent are targets of messages that take none; nil: there are none.
+	Unsent func() []Unsent
+	// APIVersion is the version of Shopify's API that is asked for.
+	APIVersion string
 	// Works reports whether workers run; nil: they do.
 	Works func() bool
 	Demo  bool
@@ -155,7 +161,7 @@ func (r *Reader) files(ctx context.Context, now time.Time) Facts {
 	f := Facts{Now: now, Demo: r.o.Demo, Command: r.o.Command, Works: r.o.Works == nil || r.o.Works()}
 	f.Catalogue, f.Queue = r.catalogue(), r.queue(ctx, now)
 	f.Space, f.Taken, f.Notices, f.Backup = told(r.o.Space), told(r.o.Taken), told(r.o.Notices), told(r.o.Backup)
-	f.Certificates = told(r.o.Certificates)
+	f.Certificates, f.Unsent, f.APIVersion = told(r.o.Certificates), told(r.o.Unsent), r.o.APIVersion
 	return f
 }
 

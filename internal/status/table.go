@@ -62,9 +62,11 @@ func Table() []Row {
 		{Code: "late", Mood: Wait, Against: true, Pushed: true, Shop: late},
 		{Code: "certificate-page", Mood: Wait, Whole: certificatePage},
 		{Code: "certificate-ends", Mood: Wait, Whole: certificateEnds},
+		{Code: "version-ends", Mood: Wait, Whole: versionEnds},
 		{Code: "space-low", Mood: Wait, Whole: spaceLow},
 		{Code: "backup-late", Mood: Wait, Whole: backupLate},
 		{Code: "log-long", Mood: Wait, Whole: logStays},
+		{Code: "notify-failed", Mood: Wait, Whole: notifyFailed},
 		// Known changes are not stored yet.
 		{Code: "disputed", Mood: Wait, Against: true, Shop: disputed},
 		{Code: "updates-wait", Mood: Wait, Against: true, Shop: updatesWait},

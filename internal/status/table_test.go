@@ -246,6 +246,13 @@ var rows = []row{
 		f.Strangers = []webhook.Stranger{{Name: "flax.myshopify.com", Shops: []string{linen}, At: noon.Add(-time.Hour)}}
 	}, Wait, "Deliveries for flax.myshopify.com are signed with your app's secret, and that shop is not connected. The last came at 11:00 UTC.",
 		"If linen.myshopify.com was renamed", "stockroom shop add flax.myshopify.com --api-key CLIENT_ID"},
+	{"the version of the API has ended", "version-ends", func(f *Facts, _ *Shop) { f.APIVersion = "2025-07" }, Wait,
+		"Version 2025-07 of Shopify's API has ended or ends today; Shopify answers as a later one does, which may leave out what is asked for.",
+		"Install a newer Stockroom.", "stockroom doctor"},
+	{"messages do not arrive", "notify-failed", func(f *Facts, _ *Shop) {
+		f.Unsent = []Unsent{{Target: "ntfy://ntfy.sh", Since: noon.Add(-time.Minute), Words: "it has a fault (status 503)"}}
+	}, Wait, "Messages to ntfy://ntfy.sh can't be sent since 11:59 UTC: it has a fault (status 503).",
+		"Correct the URL in the file", "stockroom notify test"},
 	{"little space", "space-low", func(f *Facts, _ *Shop) { f.Space.Level, f.Space.Free = datadir.SpaceLow, 900<<20 }, Wait,
 		"The disk gets full: 900 MiB of 100 GiB are free. Everything is stored still.", "Free some space", ""},
 	{"no backup could be made", "backup-late", func(f *Facts, _ *Shop) {
@@ -465,7 +472,7 @@ func TestTheGraverOfTwoIsTheHeadline(t *testing.T) {
 	order := []string{
 		"store-both", "space-out", "catalogue-lost", "shops-unread", "certificate", "uninstalled", "moved", "paused", "secret-missing", "secret-wrong", "deaf", "file-taken", "store-catalogue", "store-queue",
 		"unread", "calls-held", "unreachable", "unsubscribed", "dead", "dead-other", "lost", "stuck", "first-read-failed", "secret-doubt", "misfits", "stranger", "late",
-		"certificate-page", "certificate-ends", "space-low", "backup-late", "log-long", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
+		"certificate-page", "certificate-ends", "version-ends", "space-low", "backup-late", "log-long", "notify-failed", "disputed", "updates-wait", "reads-fail", "reading", "first-read", "loss", "owed", "never-compared", "clock-back", "unproven", "overdue", "unlooked",
 		"subscriptions-unknown", "unworked", "no-shop", "in-step",
 	}
 	if !slices.Equal(order, Codes()) {
