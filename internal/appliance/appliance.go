@@ -23,6 +23,7 @@ import (
 	"stockroom/internal/certs"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
+	"stockroom/internal/notify"
 	"stockroom/internal/shopify"
 	"stockroom/internal/state"
 	"stockroom/internal/status"
@@ -88,6 +89,7 @@ type Appliance struct {
 	watch     status.QueueWatch
 	taken     atomic.Value // of []string, see Taken
 	status    *status.Reader
+	notify    *notify.Notifier
 	space     space
 	// unmirrored: the catalogue could not be told of a shop or selection yet.
 	unmirrored atomic.Bool
@@ -233,6 +235,9 @@ func (a *Appliance) open(ctx context.Context) error {
 	}
 	a.lookElsewhere()
 	a.openSchedule()
+	if err := a.openNotify(); err != nil {
+		return err
+	}
 	a.openStatus()
 	a.account = admit.OpenAccount(a.state, s, a.log)
 	a.web = web.New(a.webOptions())

@@ -1,12 +1,14 @@
 package appliance
 
 import (
+	"os"
 	"slices"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
 
 	"stockroom/internal/admit"
+	"stockroom/internal/notify"
 	"stockroom/internal/status"
 	"stockroom/web"
 )
@@ -55,5 +57,34 @@ func (a *Appliance) openStatus() {
 		CatalogueCause: a.intake.CatalogueCause, Space: a.Space, Taken: a.Taken, Certificates: a.certificates,
 		Refused: a.intake.Refusals, Strangers: a.intake.Strangers, Disputed: a.store.OpenDifferences, Backup: a.schedule.Standing,
 		Notices: a.notices, Works: a.syncer.Works, Demo: a.opt.Demo, Command: s.Command, Logger: a.log, Table: a.opt.Table,
+		Unsent: a.notify.Unsent, APIVersion: s.APIVersion,
 	})
+}
+
+// openNotify prepares who is told when something is wrong.
+func (a *Appliance) openNotify() error {
+	targets, err := notify.Parse(a.opt.Settings.Notify)
+	if err != nil && !a.opt.Manual { // a command for something else may go on
+		return err
+	}
+	a.notify = notify.New(notify.Options{
+		Targets: targets, After: a.opt.Settings.NotifyAfter, Keeper: a.state, Place: a.place(), Metrics: a.set, Logger: a.log,
+	})
+	return nil
+}
+
+// place says to people where the status page is.
+func (a *Appliance) place() string {
+	s := a.opt.Settings
+	at := "http://" + s.AdminListen
+	switch {
+	case s.HTTPSAdmin != "":
+		return "https://" + s.HTTPSAdmin
+	case len(s.AdminHosts) > 0: // a proxy is in front
+		return "https://" + s.AdminHosts[0]
+	}
+	if host, err := os.Hostname(); err == nil {
+		at += " on the machine " + host
+	}
+	return at
 }

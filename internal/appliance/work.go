@@ -24,7 +24,7 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 	work.Go(func() error { return a.watchDir(wctx) })
 	also := []func(context.Context){a.limiterRest, a.upkeep, a.watchSpace, a.watchFiles}
 	if !a.opt.Manual { // a command says itself what it found
-		also = append(also, a.watchStatus)
+		also = append(also, a.watchStatus, a.notify.Run)
 		if a.schedule.Every > 0 {
 			also = append(also, a.schedule.Run)
 		}
@@ -46,7 +46,7 @@ func (a *Appliance) Work(ctx context.Context) (ended context.Context, stop func(
 const statusEvery = time.Second
 
 // watchStatus writes a line whenever the headline says something else, in the
-// words of the page, until ctx ends. It looks first when the workers that begin
+// words of the page, and shows whoever sends messages each account, until ctx ends. It looks first when the workers that begin
 // beside it have planned what they do.
 func (a *Appliance) watchStatus(ctx context.Context) {
 	var was status.Line
@@ -60,6 +60,9 @@ func (a *Appliance) watchStatus(ctx context.Context) {
 		}
 		began := time.Now()
 		account := a.status.Read(ctx, time.Now())
+		if ctx.Err() == nil {
+			a.notify.See(account)
+		}
 		if h := account.Head; ctx.Err() == nil && (h.Code != was.Code || h.Shop != was.Shop) {
 			level := slog.LevelInfo
 			switch h.Mood {
