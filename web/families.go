@@ -54,6 +54,7 @@ var families = []family{
 	{"stockroom_throttled_self_total", counter, "", "Calls that Shopify throttled because of what we had sent ourselves. Should stay 0."},
 	{"stockroom_api_version_support_seconds", gauge, "", "For how long the version of the Admin API in use is still served, to the day."},
 	{"stockroom_condition", gauge, "code", "How often a line of the account of health holds: for how many shops, or 1 when it is about everything."},
+	{"stockroom_notifications_total", counter, "result", "Messages about the state by result: sent and failed (tries, by target), given_up after an hour, held back as there were too many."},
 	{"stockroom_certificate_expires_timestamp_seconds", gauge, "name", "When the certificate of a name of ours ends, in seconds since 1970, 0 while there is none. Absent without --https."},
 	{"stockroom_undelivered_changes", gauge, "shop", "Changes of the last day that were read before a delivery brought them."},
 	{"stockroom_in_step", gauge, "shop", "1 while the copy is known to equal the shop's products, else 0. The worst of the shops that share a label."},

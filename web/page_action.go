@@ -40,6 +40,7 @@ var clicks = map[string]string{
 	"registered":      "Subscriptions were checked, and missing ones registered.",
 	"acknowledged":    "The notice is taken off. What is still to be done is shown as before.",
 	"checked":         "Checked.",
+	"tested":          "A test message was sent to each target.",
 	"same":            "It is saved like this already; nothing changed.",
 	"password":        "The password is set. Every other session is over.",
 	"session":         "That session is over.",

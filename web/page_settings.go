@@ -14,6 +14,7 @@ import (
 	"stockroom/internal/answer"
 	"stockroom/internal/backup"
 	"stockroom/internal/config"
+	"stockroom/internal/notify"
 	"stockroom/internal/status"
 )
 
@@ -74,6 +75,9 @@ type settingsView struct {
 	Late      bool
 	Checked   time.Time
 	Findings  []Finding
+	Targets   []string // of messages, and what a test of them found
+	Tested    time.Time
+	Sent      []notify.Sent
 	Settings  []config.Setting
 	ByDefault []config.Setting
 	// Named have a label of their own in the metrics; Sharing more share one.
@@ -86,6 +90,10 @@ func (s *Server) settingsPage(w http.ResponseWriter, r *http.Request, _ httprout
 	v := settingsView{Checks: account.Ready().Checks, CanCheck: s.o.Doctor != nil, CanBackup: s.o.Backup != nil,
 		Backup: account.Backup, Late: account.Backup.Late(account.Now)}
 	v.Checked, v.Findings = s.doctor.found()
+	if s.o.Notify != nil {
+		v.Targets = s.o.Notify.Targets()
+		v.Tested, v.Sent = s.o.Notify.Tested()
+	}
 	if s.o.Settings != nil {
 		for _, e := range s.o.Settings() {
 			if e.Origin == "default" {
@@ -123,6 +131,28 @@ func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httproute
 	}
 	s.doctor.run(r.Context(), s.o.Doctor)
 	return sayAndGo(w, "/settings", "/settings", saying("checked", 1))
+}
+
+// testMessages sends a message to every target.
+func (s *Server) testMessages(ctx context.Context) ([]notify.Sent, error) {
+	if s.o.Notify == nil || len(s.o.Notify.Targets()) == 0 {
+		return nil, answer.Refuse(http.StatusConflict, "Messages go nowhere yet", "Write where they are to go into a file, one URL a line, "+
+			"name that file in --notify-file and restart Stockroom; docs/alarm.md has examples.")
+	}
+	s.audit.Info("test messages sent", "to", s.o.Notify.Targets())
+	return s.o.Notify.Test(ctx), nil
+}
+
+func (s *Server) notifyAction(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
+	if _, err := s.testMessages(r.Context()); err != nil {
+		return err
+	}
+	return sayAndGo(w, "/settings", "/settings", saying("tested", 1))
+}
+
+func (s *Server) apiNotifyTest(r *http.Request, _ httprouter.Params) (any, error) {
+	sent, err := s.testMessages(r.Context())
+	return map[string]any{"sent": sent}, err
 }
 
 // Finding is what the doctor says about one thing.

@@ -96,6 +96,7 @@ func (s *Server) pageRoutes() []route {
 		{http.MethodPost, "/shops/:shop/subscriptions", s.registerAction},
 		{http.MethodGet, "/settings", s.settingsPage},
 		{http.MethodPost, "/settings/check", s.checkAction},
+		{http.MethodPost, "/settings/notify", s.notifyAction},
 
 		{http.MethodGet, "/setup", s.setupPage},
 		{http.MethodPost, "/setup", s.setUp},
@@ -118,6 +119,7 @@ func (s *Server) apiRoutes() []route {
 		{http.MethodPost, "notices/:id/acknowledge", inJSON(s.apiAcknowledge)},
 		{http.MethodGet, "settings", inJSON(s.apiSettings)},
 		{http.MethodPost, "doctor", inJSON(s.apiDoctor)},
+		{http.MethodPost, "notify/test", inJSON(s.apiNotifyTest)},
 		{http.MethodPost, strings.TrimPrefix(samplePath, apiRoot), inJSON(s.apiSendSample)},
 		{http.MethodGet, "backup", notToReaders(s.apiBackup)},
 

@@ -18,6 +18,7 @@ import (
 	"stockroom/internal/config"
 	"stockroom/internal/folder"
 	"stockroom/internal/logbook"
+	"stockroom/internal/notify"
 	"stockroom/internal/status"
 	"stockroom/internal/telemetry"
 	"stockroom/queue"
@@ -47,6 +48,8 @@ type Options struct {
 	// SendSample sends a signed sample delivery over the public URL; nil
 	// when the server does not listen.
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
+	// Notify sends messages when something is wrong; nil: nobody does.
+	Notify *notify.Notifier
 	// Doctor looks at everything that can be wrong; nil when there is none.
 	Doctor func(ctx context.Context) []Finding
 	// Acknowledge takes a notice off that a person knows of, and returns how many

@@ -23,7 +23,7 @@ func (a *Appliance) webOptions() web.Options {
 		Store: a.store, Status: a.status, Syncs: syncs{a}, Outbound: outbound{a}, Consents: a.consents, Doctor: a.doctor, Queue: a.queue, Shops: shops{a},
 		Sets: []*metrics.Set{a.set}, Telemetry: a.telemetry,
 		Settings: s.Describe, Wanted: a.syncer.Wanted,
-		Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge, Backup: a.takeBackup,
+		Notify: a.notify, Rejected: a.intake.Rejected, SendSample: a.sendSample, Acknowledge: a.acknowledge, Backup: a.takeBackup,
 		Admit: admit.Options{
 			Token: a.token, Account: a.account, Keeper: a.state, Proxies: s.TrustedProxies, Hosts: hosts, Demo: a.opt.Demo,
 		},

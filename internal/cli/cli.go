@@ -75,6 +75,7 @@ type commands struct {
 	Open        openCommand        `cmd:"" group:"Operate:" help:"Open the status page in the browser, by a link that works once."`
 	Token       tokenCommand       `cmd:"" group:"Operate:" help:"Add, list or remove tokens that only read, for programs."`
 	Password    passwordCommand    `cmd:"" group:"Operate:" help:"Set, change or clear the password of the status page."`
+	Notify      notifyCommand      `cmd:"" group:"Operate:" help:"Try the messages that are sent when something is wrong."`
 	Service     serviceCommand     `cmd:"" group:"Operate:" help:"Have the system run Stockroom, at boot too."`
 	Config      configCommand      `cmd:"" group:"Operate:" help:"Show the settings in force and where each comes from."`
 	Healthcheck healthcheckCommand `cmd:"" group:"Operate:" help:"Exit 0 when the running server can store deliveries, else 1."`

@@ -28,7 +28,7 @@ func (c doctorCommand) Run(e *env) error {
 	code := config.ExitOK
 	s, err := e.settings()
 	if err == nil {
-		err = s.CheckServe(mayKeepPassword(s))
+		err = checkServe(s, mayKeepPassword(s))
 	}
 	if err != nil {
 		add("config", "fail", err.Error(), "stockroom config print shows where each setting comes from")

@@ -206,6 +206,7 @@ func manuals() map[string]manual {
 		"webhooks test": {"", []string{
 			"stockroom webhooks test", "stockroom webhooks test --topic products/delete", "stockroom webhooks test my-shop.myshopify.com --body product.json",
 		}},
+		"notify test":     {"notify-file", []string{"stockroom notify test", "stockroom notify test --notify-file /etc/stockroom/notify"}},
 		"products list":   {"", []string{"stockroom products list --search shirt", "stockroom products list --status ACTIVE --limit 200 --json"}},
 		"products get":    {"", []string{"stockroom products get my-shop.myshopify.com 632910392", "stockroom products get my-shop.myshopify.com gid://shopify/Product/632910392"}},
 		"products export": {"", []string{"stockroom products export products.ndjson", "stockroom products export products.csv --format csv", "stockroom products export copy.db --format sqlite"}},

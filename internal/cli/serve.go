@@ -27,7 +27,7 @@ func (serveCommand) Run(e *env, s config.Settings) error {
 	var ended func()
 	e.ctx, ended = service.Obey(e.ctx)
 	defer ended()
-	if err := s.CheckServe(mayKeepPassword(s)); err != nil {
+	if err := checkServe(s, mayKeepPassword(s)); err != nil {
 		return withCode(config.ExitConfig, err)
 	}
 	e.twoProcessors()
@@ -55,7 +55,7 @@ func (serveCommand) Run(e *env, s config.Settings) error {
 		}
 		return err
 	}
-	if err := s.CheckServe(a.HasPassword()); err != nil {
+	if err := checkServe(s, a.HasPassword()); err != nil {
 		return errors.Join(withCode(config.ExitConfig, err), l.Close(), a.Close())
 	}
 	e.aimAtLittleMemory()

@@ -133,7 +133,7 @@ func (e *env) serviceSettings(m service.Manager) (config.Settings, error) {
 // wantedService is what the system has to be told for these settings.
 func (e *env) wantedService(s config.Settings, program string) (service.Service, error) {
 	w := service.Service{Program: program, Data: s.DataDir, Command: pasted(e.Args)}
-	if err := s.CheckServe(mayKeepPassword(s)); err != nil {
+	if err := checkServe(s, mayKeepPassword(s)); err != nil {
 		return w, err
 	}
 	var shell []string
