@@ -9,12 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"go.etcd.io/bbolt"
 
-	"stockroom/internal/boltfile"
+	"stockroom/internal/folder"
 )
 
 // fill stores jobs of every state and shape.
@@ -347,11 +348,15 @@ func TestStrayDueEntryMetWhileRunningDoesNotSpinOrStop(t *testing.T) {
 
 func TestFileOfANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	d := deskFor(t, Options{})
+	if err := d.q.Note(t.Context(), []byte(`{"version":"9.8.7"}`)); err != nil {
+		t.Fatal(err)
+	}
 	d.do("spoil", func(t *txn) { t.dirty = true; must(t.jobs.Tx().Bucket(bucketMeta).Put(keyFormat, []byte("3"))) })
 	if err := d.q.file.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(d.opt); !errors.Is(err, boltfile.ErrNewer) {
+	_, err := Open(d.opt)
+	if _, ok := errors.AsType[*folder.NewerError](err); !ok || !strings.Contains(err.Error(), "queue.db was written by Stockroom 9.8.7") {
 		t.Errorf("got %v", err)
 	}
 	entries, _ := os.ReadDir(filepath.Dir(d.opt.Path))

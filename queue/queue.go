@@ -52,7 +52,7 @@ type Queue struct {
 
 // Open opens the queue's file, making it when there is none. Jobs that were
 // leased when the last process ended are due at once. A damaged file is set aside
-// (see Quarantined). Errors: boltfile.ErrNewer, boltfile.ErrLocked, and what the system
+// (see Quarantined). Errors: *folder.NewerError, boltfile.ErrLocked, and what the system
 // says when the file can't be reached.
 func Open(o Options) (*Queue, error) {
 	q, err := open(o, time.Now())

@@ -5,9 +5,9 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
+	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -149,27 +149,31 @@ func (t *txn) scan(fn func(from *bbolt.Bucket, key []byte, r *record)) {
 func (q *Queue) survey(now time.Time) (*survey, error) {
 	s := &survey{mem: newMemory()}
 	err := q.file.View(func(tx *bbolt.Tx) error {
-		t := q.begin(tx, now)
-		s.mem.lastID = t.jobs.Sequence()
-		want := map[*bbolt.Bucket]int{}
-		t.scan(func(from *bbolt.Bucket, key []byte, r *record) {
-			if r == nil {
-				s.bad = append(s.bad, place{from == t.dead, bytes.Clone(key)})
-				return
-			}
-			s.add(r, t.ns)
-			for _, e := range t.indexed(r) {
-				want[e.index]++
-				s.indexWrong = s.indexWrong || !e.there()
-			}
-		})
-		for _, index := range [...]*bbolt.Bucket{t.due, t.keys, t.deadKeys} {
-			s.indexWrong = s.indexWrong || entries(index) != want[index]
-		}
-		s.mem.damaged = entries(t.damaged)
+		s.read(q.begin(tx, now))
 		return nil
 	})
 	return s, err
+}
+
+// read takes account of every record.
+func (s *survey) read(t *txn) {
+	s.mem.lastID = t.jobs.Sequence()
+	want := map[*bbolt.Bucket]int{}
+	t.scan(func(from *bbolt.Bucket, key []byte, r *record) {
+		if r == nil {
+			s.bad = append(s.bad, place{from == t.dead, bytes.Clone(key)})
+			return
+		}
+		s.add(r, t.ns)
+		for _, e := range t.indexed(r) {
+			want[e.index]++
+			s.indexWrong = s.indexWrong || !e.there()
+		}
+	})
+	for _, index := range [...]*bbolt.Bucket{t.due, t.keys, t.deadKeys} {
+		s.indexWrong = s.indexWrong || entries(index) != want[index]
+	}
+	s.mem.damaged = entries(t.damaged)
 }
 
 // Copied is what a copy of a queue's file holds.
@@ -179,7 +183,7 @@ type Copied struct {
 }
 
 // Examine reads a whole copy of a queue's file, which nobody uses, and counts what is
-// in it. The error is boltfile.ErrDamaged, boltfile.ErrNewer, or says why it can't be read.
+// in it. The error is boltfile.ErrDamaged, a *folder.NewerError, or says why it can't be read.
 func Examine(dir *folder.Folder, name string) (n Copied, err error) {
 	if _, err := dir.Info(name); err != nil {
 		return n, err
@@ -197,7 +201,7 @@ func Examine(dir *folder.Folder, name string) (n Copied, err error) {
 	}
 	s, err := q.survey(time.Now())
 	if err == nil && (len(s.bad) > 0 || s.indexWrong) {
-		err = &boltfile.DamageError{Reason: "records of jobs can't be understood"}
+		err = errRecords()
 	}
 	if err != nil {
 		return n, err
@@ -206,11 +210,13 @@ func Examine(dir *folder.Folder, name string) (n Copied, err error) {
 	return Copied{all.Waiting + all.Leased, all.Dead, s.mem.damaged}, nil
 }
 
+func errRecords() error { return &boltfile.DamageError{Reason: "records of jobs can't be understood"} }
+
 // knownFormat returns nil for a file that this version can use.
 func knownFormat(tx *bbolt.Tx) error {
 	if meta := tx.Bucket(bucketMeta); meta != nil {
-		if v := string(meta.Get(keyFormat)); v != format && v != "1" && v != "" {
-			return fmt.Errorf("queue.db was %w", boltfile.ErrNewer)
+		if v := string(meta.Get(keyFormat)); v != strconv.Itoa(Format) && v != "1" && v != "" {
+			return &folder.NewerError{File: "queue.db", Noted: bytes.Clone(meta.Get(keyNote))}
 		}
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -25,8 +26,8 @@ var (
 	keyNote        = []byte("note")
 )
 
-// format is the version of the file; 1 had another form of records.
-const format = "2"
+// Format is that of the file; 1 had another form of records.
+const Format = 2
 
 // appendFill is how full pages are left that grow at their end only.
 const appendFill = 0.9
@@ -327,7 +328,7 @@ func (t *txn) waitUntil(r *record, due int64, reason string) {
 var errNothing = errors.New("nothing to commit")
 
 // makeBuckets creates what is missing and reports whether something was. It
-// returns boltfile.ErrNewer for a file of a newer version. The first id of a new
+// returns a *folder.NewerError for a file of a newer version. The first id of a new
 // file is one above lastID.
 func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 	if err := knownFormat(tx); err != nil {
@@ -348,8 +349,9 @@ func makeBuckets(tx *bbolt.Tx, lastID uint64) (made bool, err error) {
 		made = true
 	}
 	meta := tx.Bucket(bucketMeta)
-	if string(meta.Get(keyFormat)) == format {
+	text := strconv.Itoa(Format)
+	if string(meta.Get(keyFormat)) == text {
 		return made, nil
 	}
-	return true, meta.Put(keyFormat, []byte(format))
+	return true, meta.Put(keyFormat, []byte(text))
 }

@@ -22,9 +22,6 @@ var ErrOtherShop = errors.New("another shop's product has this id")
 // ErrNotFound says that there is no such row.
 var ErrNotFound = errors.New("not found")
 
-// ErrNewerSchema says that a newer Stockroom wrote the file.
-var ErrNewerSchema = errors.New("products.db was written by a newer version of Stockroom; use that version or restore an older backup")
-
 // UnavailableError is an ErrUnavailable with its cause. Transient ones are
 // worth another try within seconds.
 type UnavailableError struct {

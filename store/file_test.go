@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"stockroom/internal/catalog"
+	"stockroom/internal/folder"
 )
 
 // other opens the file as another program would.
@@ -204,13 +205,17 @@ func TestAReplacementThatCannotBeMadeYetIsMadeLater(t *testing.T) {
 
 func TestAFileOfANewerVersionIsRefused(t *testing.T) {
 	b := open(t)
+	if err := b.s.Note(t.Context(), `{"version":"9.8.7"}`); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := b.other().Exec(`PRAGMA user_version = 99`); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(context.Background(), Options{Path: b.path}); !errors.Is(err, ErrNewerSchema) {
+	_, err := Open(context.Background(), Options{Path: b.path})
+	if _, ok := errors.AsType[*folder.NewerError](err); !ok || !strings.Contains(err.Error(), "products.db was written by Stockroom 9.8.7") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -2,10 +2,12 @@ package store
 
 import (
 	"database/sql"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,7 +16,11 @@ import (
 )
 
 // firstFile makes a products.db of the first schema with some rows.
-func firstFile(t *testing.T) string {
+func firstFile(t *testing.T) string { return earlierFile(t, 1) }
+
+// earlierFile makes a products.db that began with the first schema and has come to the
+// given one.
+func earlierFile(t *testing.T, newest int) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "products.db")
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
@@ -60,11 +66,29 @@ func firstFile(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
+	for i := 1; i < newest; i++ {
+		text, err := migrationFiles.ReadFile(migrations()[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// In a transaction, as migrate runs it, and with its switch.
+		script := "PRAGMA foreign_keys = OFF; BEGIN;" + string(text) + fmt.Sprintf("; PRAGMA user_version = %d; COMMIT", i+1)
+		if _, err := db.Exec(script); err != nil {
+			t.Fatalf("%s: %v", migrations()[i], err)
+		}
+	}
 	return path
 }
 
-func TestAFileOfTheFirstSchemaKeepsItsRows(t *testing.T) {
-	b := &bench{t: t, path: firstFile(t)}
+func TestAFileOfEachEarlierSchemaWorksOn(t *testing.T) {
+	for schema := 1; schema < Format(); schema++ {
+		t.Run(strconv.Itoa(schema), func(t *testing.T) { requireKeptAndWorking(t, earlierFile(t, schema)) })
+	}
+}
+
+func requireKeptAndWorking(t *testing.T, path string) {
+	t.Helper()
+	b := &bench{t: t, path: path}
 	b.reopen()
 	t.Cleanup(func() { b.s.Close() })
 	row := b.product(7)

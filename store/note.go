@@ -5,7 +5,9 @@ import (
 	"errors"
 )
 
-// Note keeps a small text of the caller's in the file.
+const selectNote = `SELECT value FROM meta WHERE key = 'note'`
+
+// Note keeps a small text of the caller's in the file. A *folder.NewerError has it.
 func (s *Store) Note(ctx context.Context, text string) error {
 	return s.write(ctx, s.urgent, 1, func(t *tx) error {
 		return t.do("note",
@@ -17,7 +19,7 @@ func (s *Store) Note(ctx context.Context, text string) error {
 func (s *Store) Noted(ctx context.Context) (string, error) {
 	text, err := queryOne(ctx, s, func(scan func(...any) error) (text string, err error) {
 		return text, scan(&text)
-	}, `SELECT value FROM meta WHERE key = 'note'`)
+	}, selectNote)
 	if errors.Is(err, ErrNotFound) {
 		err = nil
 	}

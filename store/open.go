@@ -253,19 +253,33 @@ func (s *Store) createFile() error {
 	return err
 }
 
+// migrations are the names of the steps, in their order.
+func migrations() []string {
+	names, _ := fs.Glob(migrationFiles, "migrations/*.sql") // the pattern is good
+	return names
+}
+
+// Format is the number of the newest migration, which is what this version writes. It
+// reads those from 1 on.
+func Format() int { return len(migrations()) }
+
+// newer is the refusal of a file that a newer version wrote.
+func (c *conn) newer() error {
+	var noted [1]driver.Value
+	_, _ = c.one(selectNote, noted[:]) // one that can't be read names no version
+	return &folder.NewerError{File: "products.db", Noted: []byte(asText(noted[0]))}
+}
+
 // migrate brings the schema up to date, one transaction a step. user_version
 // holds the number of the last step.
 func migrate(c *conn) error {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil {
-		return fmt.Errorf("list migrations: %w", err)
-	}
+	names := migrations()
 	have, err := c.count(`PRAGMA user_version`)
 	if err != nil {
 		return classify(fmt.Errorf("read schema version: %w", err))
 	}
 	if have > int64(len(names)) {
-		return ErrNewerSchema
+		return c.newer()
 	}
 	if int(have) == len(names) {
 		return nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"stockroom/internal/catalog"
+	"stockroom/internal/folder"
 )
 
 const salvageBatch = 50 // products in one transaction
@@ -75,7 +76,8 @@ func (s *Store) salvageAll(old string) (taken, lost int, err error) {
 		}
 	}()
 	// An older version's file lacks columns that are read below.
-	if err := migrate(src); err != nil && !errors.Is(err, ErrNewerSchema) {
+	err = migrate(src)
+	if _, newer := errors.AsType[*folder.NewerError](err); err != nil && !newer {
 		return 0, 0, err
 	}
 	if err := s.salvageTombstones(src); err != nil {

@@ -116,7 +116,7 @@ type Copied struct {
 }
 
 // Examine reads a whole copy of the catalogue, which nobody uses, and tells what it
-// holds. The error's CauseOf is CauseDamaged when it is not sound; ErrNewerSchema.
+// holds. The error's CauseOf is CauseDamaged when it is not sound; a *folder.NewerError.
 func Examine(ctx context.Context, dir *folder.Folder, name string) (found Copied, err error) {
 	files := newDatabase(dir, name)
 	c, err := files.connect(ctx, url.Values{"mode": {"ro"}, "immutable": {"1"}})
@@ -143,9 +143,8 @@ func Examine(ctx context.Context, dir *folder.Folder, name string) (found Copied
 	if err != nil {
 		return found, classify(fmt.Errorf("look into %s: %w", name, err))
 	}
-	newest, err := fs.Glob(migrationFiles, "migrations/*.sql")
-	if err != nil || found.Schema > int64(len(newest)) {
-		return found, errors.Join(err, ErrNewerSchema)
+	if found.Schema > int64(Format()) {
+		return found, c.newer()
 	}
 	var word [1]driver.Value
 	if _, err := c.one(`PRAGMA integrity_check(1)`, word[:]); err != nil {

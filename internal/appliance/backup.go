@@ -50,7 +50,7 @@ func (a *Appliance) openSchedule() {
 }
 
 func (a *Appliance) stores() backup.Stores {
-	return backup.Stores{Store: a.store, Queue: a.queue, State: a.state}
+	return backup.Stores{Store: a.store, Queue: a.queue, State: a.state, Version: a.opt.Version}
 }
 
 // olderWords says what became of a file of which an earlier copy was put in its place.

@@ -8,11 +8,12 @@ import (
 	"stockroom/internal/boltfile"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
+	"stockroom/internal/folder"
 	"stockroom/store"
 )
 
-// format is that of the stream, as doc.go has it.
-const format = 1
+// Format is that of the stream, as doc.go has it.
+const Format = 1
 
 // Names of what is no store.
 const (
@@ -78,7 +79,7 @@ const (
 
 // check refuses what no Stockroom has written.
 func (m Manifest) check() error {
-	if m.Format > format {
+	if m.Format > Format {
 		return ErrNewer
 	}
 	at := 0
@@ -91,7 +92,7 @@ func (m Manifest) check() error {
 		}
 		at++
 	}
-	if m.Format != format || len(m.Files) < len(contents)-1 {
+	if m.Format != Format || len(m.Files) < len(contents)-1 {
 		return fmt.Errorf("%w: its list is not complete", ErrDamaged)
 	}
 	return nil
@@ -99,10 +100,11 @@ func (m Manifest) check() error {
 
 // verdict turns what a store says of its copy into what is told of the backup.
 func verdict(name string, err error) error {
+	_, newer := errors.AsType[*folder.NewerError](err)
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, store.ErrNewerSchema), errors.Is(err, boltfile.ErrNewer):
+	case newer:
 		return ErrNewer
 	case store.CauseOf(err) == store.CauseDamaged, errors.Is(err, boltfile.ErrDamaged):
 		return fmt.Errorf("%w: %s: %w", ErrDamaged, name, err)

@@ -82,7 +82,7 @@ func prepare(work *datadir.Work, m Manifest) (bare []string, err error) {
 
 // What is noted in state.db.
 const (
-	marks        = "backup"
+	marks        = state.NotedIn
 	restoredFrom = "restored"
 )
 

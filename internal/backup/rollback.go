@@ -26,15 +26,19 @@ type ends struct {
 	Raising bool   `json:"raising,omitempty"`
 	Seq     int64  `json:"seq"`  // newest change
 	Jobs    uint64 `json:"jobs"` // newest job's id
+	// Version is that of the program, so that an older one can name it.
+	Version string `json:"version,omitempty"`
 }
 
-const endsName = "ends" // in state.db, under marks
+const endsName = state.NotedAs // in state.db, under marks
 
 // Stores are the three of them.
 type Stores struct {
 	Store *store.Store
 	Queue *queue.Queue
 	State *state.Store
+	// Version is that of the program.
+	Version string
 }
 
 // noted is what the stores say; nil is a file that says nothing, since it is new or of
@@ -114,7 +118,7 @@ func (s Stores) Raise(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("raise the generation: %w", err)
 	}
-	next := ends{Seq: s.Store.LastSeq(), Jobs: s.Queue.LastID()}
+	next := ends{Seq: s.Store.LastSeq(), Jobs: s.Queue.LastID(), Version: s.Version}
 	for _, e := range []*ends{n.state, n.products, n.queue} {
 		if e != nil {
 			next.Generation = max(next.Generation, e.Generation)

@@ -58,7 +58,7 @@ func Take(ctx context.Context, src Source, secrets bool) (_ *Copies, err error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Copies{Manifest{Format: format, Version: src.Version, Secrets: secrets}, work}
+	c := &Copies{Manifest{Format: Format, Version: src.Version, Secrets: secrets}, work}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.End())

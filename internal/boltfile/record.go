@@ -18,9 +18,8 @@ const (
 var (
 	// ErrRecord says that a record is not what was written in its place.
 	ErrRecord = errors.New("damaged record")
-	// ErrNewer says that a file was written by a newer Stockroom. Nothing was
-	// changed in it.
-	ErrNewer = errors.New("written by a newer version of Stockroom; use that version, or restore a backup of this one")
+	// ErrNewer says that a newer Stockroom wrote a record.
+	ErrNewer = errors.New("a record of a newer version of Stockroom")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -44,8 +43,8 @@ func Seal(table string, key, content []byte) []byte {
 	return raw
 }
 
-// Unseal returns the content of a record, a part of raw. The error is ErrRecord
-// or ErrNewer.
+// Unseal returns the content of a record, a part of raw. The error is ErrRecord, or
+// ErrNewer for content of a form that may not be known here.
 func Unseal(table string, key, raw []byte) (content []byte, err error) {
 	if len(raw) < recordHeader {
 		return nil, ErrRecord
@@ -55,7 +54,7 @@ func Unseal(table string, key, raw []byte) (content []byte, err error) {
 		return nil, ErrRecord
 	}
 	if version > RecordVersion {
-		return nil, ErrNewer
+		return content, ErrNewer
 	}
 	return content, nil
 }

@@ -28,7 +28,6 @@ import (
 	"stockroom/internal/datadir"
 	"stockroom/internal/folder"
 	"stockroom/internal/logbook"
-	"stockroom/store"
 )
 
 // Process is what a command gets from the operating system.
@@ -242,14 +241,15 @@ func exitCode(err error) int {
 	var locked *datadir.LockedError
 	var dir *datadir.DirError
 	var lost *folder.LostError
+	var newer *folder.NewerError
 	switch {
 	case errors.As(err, &coded):
 		return coded.code
 	case errors.As(err, &locked), errors.As(err, &dir), errors.As(err, &lost), errors.Is(err, boltfile.ErrLocked):
 		return config.ExitData
-	case errors.Is(err, backup.ErrNewer):
+	case errors.Is(err, backup.ErrNewer), errors.As(err, &newer):
 		return config.ExitData
-	case errors.Is(err, backup.ErrDamaged), errors.Is(err, store.ErrNewerSchema), errors.Is(err, boltfile.ErrNewer):
+	case errors.Is(err, backup.ErrDamaged):
 		return config.ExitIntegrity
 	}
 	return config.ExitFailed

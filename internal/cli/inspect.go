@@ -11,18 +11,37 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"stockroom/internal/backup"
+	"stockroom/internal/boltfile"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
+	"stockroom/queue"
+	"stockroom/store"
 )
 
 type versionCommand struct{}
 
 func (versionCommand) Run(e *env) error {
 	if e.json {
-		return e.print(map[string]string{"version": e.Version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
+		return e.print(map[string]any{"version": e.Version, "go": runtime.Version(),
+			"platform": runtime.GOOS + "/" + runtime.GOARCH, "formats": formats()})
 	}
 	_, err := fmt.Fprintln(e.Stdout, versionLine(e.Version))
 	return err
+}
+
+// format is that of a file: this version reads all from the first to the one that it
+// writes, and refuses later ones.
+type format struct {
+	ReadsFrom int `json:"reads_from"`
+	Writes    int `json:"writes"`
+}
+
+func formats() map[string]format {
+	return map[string]format{
+		datadir.ProductsFile: {1, store.Format()}, datadir.QueueFile: {1, queue.Format},
+		datadir.StateFile: {1, boltfile.RecordVersion}, "backup": {1, backup.Format},
+	}
 }
 
 func versionLine(version string) string {

@@ -19,6 +19,7 @@ import (
 	"stockroom/internal/boltfile"
 	"stockroom/internal/catalog"
 	"stockroom/internal/config"
+	"stockroom/internal/folder"
 	"stockroom/internal/state"
 )
 
@@ -294,7 +295,8 @@ func TestAPanicInATransactionIsAnErrorAndNoDamage(t *testing.T) {
 
 func TestAFileOfANewerVersionIsLeftAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.db")
-	filled(t, path)
+	s := open(t, path, state.Options{})
+	ok(t, s.Put(state.NotedIn, state.NotedAs, []byte(`{"version":"9.8.7"}`)), s.Close())
 	o, err := boltfile.Open(path, boltfile.Options{})
 	ok(t, err)
 	ok(t, o.Update(func(tx *bbolt.Tx) error {
@@ -303,7 +305,8 @@ func TestAFileOfANewerVersionIsLeftAlone(t *testing.T) {
 	}), o.Close())
 	before, err := os.ReadFile(path)
 	ok(t, err)
-	if _, err := state.Open(path, noon(), state.Options{}); !errors.Is(err, boltfile.ErrNewer) {
+	_, err = state.Open(path, noon(), state.Options{})
+	if _, is := errors.AsType[*folder.NewerError](err); !is || !strings.Contains(err.Error(), "state.db was written by Stockroom 9.8.7") {
 		t.Fatalf("got %v", err)
 	}
 	after, err := os.ReadFile(path)

@@ -1,10 +1,17 @@
 package state
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"go.etcd.io/bbolt"
+
+	"stockroom/internal/boltfile"
+	"stockroom/internal/folder"
 )
 
 // Watermark is how far the catalogue's change feed had come at an instant.
@@ -122,6 +129,28 @@ func (s *Store) Note(namespace, name string, value []byte) {
 			s.logger.Debug("a note can't be stored", "namespace", namespace, "error", err.Error())
 		}
 	}()
+}
+
+// Where the program notes which version it is, among other things: a *folder.NewerError
+// has that value.
+const (
+	NotedIn = "backup"
+	NotedAs = "ends"
+)
+
+// newer turns what a record of a newer version is answered with into what is said of
+// the file.
+func newer(tx *bbolt.Tx, err error) error {
+	if !errors.Is(err, boltfile.ErrNewer) {
+		return err
+	}
+	var noted []byte
+	if b := tx.Bucket([]byte(rootBucket)).Bucket([]byte(valuesTable)); b != nil {
+		key := []byte(NotedIn + "/" + NotedAs)
+		content, _ := boltfile.Unseal(valuesTable, key, b.Get(key))
+		_ = json.Unmarshal(content, &noted) // what can't be read names no version
+	}
+	return &folder.NewerError{File: "state.db", Noted: noted}
 }
 
 // Get returns a value; false: there is none.

@@ -92,8 +92,8 @@ const (
 
 // Open opens the state.db at path, making it when there is none, and reads all
 // of it. A damaged file is set aside and is no error: Damage tells. The error
-// is boltfile.ErrLocked when another process has the file, boltfile.ErrNewer when a
-// newer version wrote it, or says why it can't be reached.
+// is boltfile.ErrLocked when another process has the file, a *folder.NewerError when
+// a newer version wrote it, or says why it can't be reached.
 func Open(path string, now time.Time, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -110,7 +110,7 @@ func Open(path string, now time.Time, o Options) (*Store, error) {
 	addTable(s, &s.tokens, "tokens")
 	addTable(s, &s.marks, "watermark")
 	addTable(s, &s.runs, "runs")
-	addTable(s, &s.values, "values")
+	addTable(s, &s.values, valuesTable)
 	addTable(s, &s.damages, "damage")
 	s.file = &file{opened: opened, renew: s.renew, setAside: s.setAside}
 	if err := s.start(now, opened, o); err != nil {
@@ -187,7 +187,8 @@ type found struct {
 // load reads every record into memory.
 func (s *Store) load() (found, error) {
 	var f found
-	err := s.file.view(func(tx *bbolt.Tx) error {
+	err := s.file.view(func(tx *bbolt.Tx) (err error) {
+		defer func() { err = newer(tx, err) }()
 		f, s.sum = found{}, newSum()
 		for _, t := range s.tables {
 			t.clear()

@@ -16,6 +16,8 @@ import (
 const (
 	rootBucket = "state"
 	shopsTable = "shops"
+	// valuesTable holds what other packages keep here.
+	valuesTable = "values"
 )
 
 // table is one kind of record, in memory and in its bucket.
@@ -173,9 +175,6 @@ func encodeRecord(table, key string, v any) ([]byte, error) {
 // boltfile.ErrRecord or boltfile.ErrNewer.
 func decodeRecord(table, key string, raw []byte, v any) error {
 	content, err := boltfile.Unseal(table, []byte(key), raw)
-	if errors.Is(err, boltfile.ErrNewer) {
-		return fmt.Errorf("state.db was %w", err)
-	}
 	if err == nil && json.Unmarshal(content, v) != nil {
 		err = boltfile.ErrRecord
 	}
