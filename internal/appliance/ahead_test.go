@@ -19,16 +19,21 @@ import (
 // signedDelivery hands the intake a body that the shop's secret signs.
 func (r *gapRig) signedDelivery(topic, body string) string {
 	r.t.Helper()
-	m := hmac.New(sha256.New, []byte(r.shop.Secret()))
+	return deliverSigned(r.t, r.Appliance, gapShop, r.shop.Secret(), topic, body)
+}
+
+func deliverSigned(t *testing.T, a *Appliance, shop, secret, topic, body string) string {
+	t.Helper()
+	m := hmac.New(sha256.New, []byte(secret))
 	m.Write([]byte(body))
 	q := httptest.NewRequest(http.MethodPost, "/webhooks/shopify", bytes.NewReader([]byte(body)))
 	q.Header.Set("X-Shopify-Topic", topic)
-	q.Header.Set("X-Shopify-Shop-Domain", gapShop)
+	q.Header.Set("X-Shopify-Shop-Domain", shop)
 	q.Header.Set("X-Shopify-Hmac-Sha256", base64.StdEncoding.EncodeToString(m.Sum(nil)))
 	w := httptest.NewRecorder()
-	r.intake.ServeHTTP(w, q)
+	a.intake.ServeHTTP(w, q)
 	if w.Code != http.StatusOK {
-		r.t.Fatalf("answer %d %s", w.Code, w.Body)
+		t.Fatalf("answer %d %s", w.Code, w.Body)
 	}
 	return w.Body.String()
 }

@@ -21,6 +21,7 @@ import (
 	"stockroom/breaker"
 	"stockroom/internal/boltfile"
 	"stockroom/internal/config"
+	"stockroom/internal/state"
 	"stockroom/queue"
 	"stockroom/store"
 )
@@ -222,6 +223,69 @@ func requireOldCalls(t *testing.T, a *Appliance) {
 		if got := a.limiter.Bound(query, 1000); got != cost {
 			t.Errorf("%s costs %d, want %d", query, got, cost)
 		}
+	}
+}
+
+// Data dirs as kills left them under later versions, one for each form of state.db and
+// queue.db and the newest of products.db; TestAFileOfEachEarlierSchemaWorksOn in store
+// has the forms of products.db in between. In each: one shop with a secret and a
+// selection, a run, 4 products, one dead letter, and what was asked for of a shop that
+// did not answer.
+func TestADataDirOfEachLaterFormatOpensAndWorksOn(t *testing.T) {
+	for _, commit := range []string{"0f2b558", "fd0fb34", "cd2628a"} {
+		t.Run(commit, func(t *testing.T) {
+			t.Parallel()
+			settings := settingsFor(t, unpack(t, "testdata/dir-"+commit+".tgz"))
+			for round := range 2 {
+				a, err := Open(t.Context(), Options{Settings: settings, Manual: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				requireWhatALaterDirHeld(t, a, []string{"Old mug", "New mug"}[round])
+				if err := a.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func requireWhatALaterDirHeld(t *testing.T, a *Appliance, title string) {
+	t.Helper()
+	const product = 7123456789
+	if n := a.notices(); len(n) > 0 {
+		t.Errorf("the page says %+v", n)
+	}
+	shop, known := a.state.Shop(oldShop)
+	secrets, run := a.state.Secrets(oldShop), state.Run{}
+	if run, _ = a.state.Run(oldShop, "full_sync"); !known || shop.MerchantID != "merchant-7" || len(secrets) != 1 || run.LastSuccess.IsZero() {
+		t.Fatalf("shop %+v, %d secrets, run %+v", shop, len(secrets), run)
+	}
+	if sel, _ := a.state.Selection(oldShop); !slices.Equal(sel.Exclude, []int64{9999}) {
+		t.Errorf("selection %+v", sel)
+	}
+	row, err := a.store.Product(t.Context(), oldShop, product)
+	if err != nil || row.Title.Value() != title || len(row.Variants) != 1 || row.Variants[0].SKU.Value() != "M-1" {
+		t.Errorf("product %+v, %v", row, err)
+	}
+	if n, err := a.store.CountShop(t.Context(), oldShop); err != nil || n.Products != 4 {
+		t.Errorf("counts %+v, %v", n, err)
+	}
+	states := map[queue.State]int{}
+	jobs, _, err := a.queue.List(t.Context(), queue.Filter{})
+	for _, j := range jobs {
+		states[j.State]++
+	}
+	if err != nil || states[queue.Dead] != 1 || states[queue.Waiting] == 0 {
+		t.Errorf("jobs %v, %v", states, err)
+	}
+	body := fmt.Sprintf(`{"id":%d,"title":"New mug","status":"active","updated_at":"2026-11-30T23:00:00Z",`+
+		`"variants":[{"id":71,"title":"Small","price":"3.50","sku":"M-1","position":1,"inventory_item_id":711}]}`, product)
+	if got := deliverSigned(t, a, oldShop, string(secrets[0]), "products/update", body); got != `{"success":true}` {
+		t.Errorf("a delivery was answered %s", got)
+	}
+	if row, err = a.store.Product(t.Context(), oldShop, product); err != nil || row.Title.Value() != "New mug" {
+		t.Errorf("after it: %+v, %v", row, err)
 	}
 }
 
