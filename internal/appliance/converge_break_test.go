@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,13 +28,14 @@ func TestABrokenRuleIsFound(t *testing.T) {
 	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("the go command is needed to build a store without the rule")
 	}
-	for _, rule := range []struct{ name, line, without string }{
-		{"an older version does not win over a newer one", "return m.apart() < 0 }", "return false }"},
-		{"a delivery does not bring a deleted product back", "buried := h.tombstone != 0\n", "buried := false\n"},
-		{"a run removes what the shop has no more", "case h.tombstone != 0 && h.id == 0:", "case m.o.run != 0 || h.tombstone != 0 && h.id == 0:"},
-	} {
+	rules := []breakable{
+		{"an older version does not win over a newer one", "return m.apart() < 0 }", "return m.apart() < 0 && !%s }"},
+		{"a delivery does not bring a deleted product back", "buried := h.tombstone != 0\n", "buried := h.tombstone != 0 && !%s\n"},
+		{"a run removes what the shop has no more", "case h.tombstone != 0 && h.id == 0:", "case %s && m.o.run != 0 || h.tombstone != 0 && h.id == 0:"},
+	}
+	program := withoutARule(t, "judge.go", rules)
+	for _, rule := range rules {
 		t.Run(rule.name, func(t *testing.T) {
-			program := withoutRule(t, "judge.go", rule.line, rule.without)
 			cmd := exec.CommandContext(t.Context(), program, "-test.run=^TestABrokenRuleIsFound$")
 			cmd.Env = append(os.Environ(), brokenRule+"="+rule.name)
 			out, err := cmd.CombinedOutput()
@@ -57,32 +59,40 @@ func liveUntilFound(t *testing.T) {
 	}
 }
 
-// withoutRule builds this package's tests with another text in place of one in a
-// file of the store.
-func withoutRule(t *testing.T, file, line, without string) string {
+// breakable is a rule: its line, and that line when what stands for %s says that it is broken.
+type breakable struct{ name, line, broken string }
+
+// withoutARule builds this package's tests with a store that goes by all the rules of
+// a file but the one that the environment names.
+func withoutARule(t *testing.T, file string, rules []breakable) (program string) {
 	dir := t.TempDir()
 	path, err := filepath.Abs(filepath.Join("..", "..", "store", file))
 	source, readErr := os.ReadFile(path)
 	if err != nil || readErr != nil {
 		t.Fatal(err, readErr)
 	}
-	if strings.Count(string(source), line) != 1 {
-		t.Fatalf("%s does not have %q once", file, line)
+	text := string(source)
+	for _, rule := range rules {
+		if strings.Count(text, rule.line) != 1 {
+			t.Fatalf("%s does not have %q once", file, rule.line)
+		}
+		text = strings.Replace(text, rule.line, fmt.Sprintf(rule.broken, fmt.Sprintf("broken(%q)", rule.name)), 1)
 	}
-	broken := filepath.Join(dir, file)
-	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: broken}})
+	asks := fmt.Sprintf("package store\n\nimport \"os\"\n\nfunc broken(rule string) bool { return os.Getenv(%q) == rule }\n", brokenRule)
+	changed, added := filepath.Join(dir, file), filepath.Join(dir, "broken.go")
+	overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed, filepath.Join(filepath.Dir(path), "broken.go"): added}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]string{
-		broken: strings.Replace(string(source), line, without, 1), filepath.Join(dir, "overlay.json"): string(overlay),
+		changed: text, added: asks, filepath.Join(dir, "overlay.json"): string(overlay),
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	program := filepath.Join(dir, "broken.test.exe")
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, ".")
+	program = filepath.Join(dir, "broken.test.exe")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json"), "-o", program, ".")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
