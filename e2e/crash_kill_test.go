@@ -13,6 +13,7 @@ import (
 // moments under load, with and without a backlog in the queue, and at times
 // again while it starts.
 func TestKillNineUnderLoadLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	seed := campaignSeed(t)
 	binary(t)
 	// Two dirs side by side: one waits for a lock while the other works.

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -36,7 +37,17 @@ const (
 	e2eOld    = "shpss_previous_77aa02c4b1d94fd0"
 )
 
+// atOnce is how many parallel tests run at a time, on a small machine too: they wait
+// for processes more than they compute. Those that measure run before, each alone.
+const atOnce = 6
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
+	}
 	code := m.Run()
 	built.mu.Lock()
 	defer built.mu.Unlock()
@@ -78,7 +89,8 @@ func binary(tb testing.TB, tags ...string) string {
 	if runtime.GOOS == "windows" {
 		path += ".exe"
 	}
-	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", key, "-ldflags", "-X main.version=e2e", "-o", path, "..")
+	// Without -trimpath it takes over what was compiled for the tests.
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-tags", key, "-ldflags", "-s -w -X main.version=e2e", "-o", path, "..")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		tb.Fatalf("go build: %v\n%s", err, out)

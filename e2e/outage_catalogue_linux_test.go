@@ -69,6 +69,7 @@ func outageLedger(tb testing.TB, seed, lane uint64) *ledger {
 // TestDeliveriesAreQueuedWhileTheCatalogueCannotBeWritten makes products.db fail
 // in the ways that pass, and expects every delivery to be applied afterwards.
 func TestDeliveriesAreQueuedWhileTheCatalogueCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	seed := campaignSeed(t)
 	binary(t)
 	locked := 5 * time.Second

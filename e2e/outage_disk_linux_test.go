@@ -131,6 +131,7 @@ func TestFullDiskRefusesWithoutHalvesAndRecovers(t *testing.T) {
 // TestStartOnAFullDiskComesUpDegradedAndRecovers fills the disk while nothing
 // runs.
 func TestStartOnAFullDiskComesUpDegradedAndRecovers(t *testing.T) {
+	t.Parallel()
 	for _, end := range []string{"killed", "stopped"} {
 		t.Run("after it was "+end, func(t *testing.T) {
 			t.Parallel()

@@ -131,6 +131,7 @@ func TestFailedSyncsHealByThemselves(t *testing.T) {
 // TestSlowSyncs delays every fsync: a little is borne, five seconds are answered
 // with 503 before Shopify gives up.
 func TestSlowSyncs(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name  string
 		delay time.Duration

@@ -111,6 +111,7 @@ func (d *disk) back(tb testing.TB) {
 // TestPowerCutLosesNothingAcknowledged cuts the power of the data dir's disk
 // under load and during the very first start.
 func TestPowerCutLosesNothingAcknowledged(t *testing.T) {
+	t.Parallel()
 	seed := campaignSeed(t)
 	binary(t)
 	cuts, end := campaignTrials(t, 20, 1200)
