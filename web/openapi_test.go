@@ -227,6 +227,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		o.Rejected = func() []webhook.Rejected {
 			return []webhook.Rejected{{At: time.Now(), Reason: "wrong-signature", Status: 401, Detail: "no", Address: "::1", Shop: testShop}}
 		}
+		o.Notify, _ = messages(t, http.StatusOK)
 		o.Settings, o.Backup = config.Settings{}.Describe, backups(t, o)
 		o.Doctor = func(context.Context) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
@@ -265,6 +266,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		{200, "GET", "/api/v1/openapi.json", "", ""},
 		{200, "POST", "/api/v1/doctor", "", ""},
 		{200, "POST", "/api/v1/notices/{id}/acknowledge", "", "/api/v1/notices/state.db-1/acknowledge"},
+		{200, "POST", "/api/v1/notify/test", "", ""},
 		{200, "GET", "/api/v1/settings", "", ""},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?limit=1&q=shirt"},
 		{200, "GET", "/api/v1/products", "", "/api/v1/products?brief=true&status=ACTIVE&vendor=Acme&type=Shirts"},
