@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -94,7 +95,14 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 		token, consented, given = "shpat_static_token_5b1f", "shpat_consented_token_7c2a", "shpat_given_token_9d3b"
 		further, asked, slip    = "5ea1ed0fa11c0de5", "shpss_of_the_agency_4e4e", "shpss_in_the_wrong_place_1a1a"
 		third                   = "third-shop.myshopify.com"
+		messages                = "hook-5c1e5c1e5c1e"
 	)
+	closed := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "http://"+r.Host+"/"+messages)
+		w.WriteHeader(http.StatusFound)
+		_, _ = io.WriteString(w, messages)
+	}))
+	t.Cleanup(closed.Close)
 	file := filepath.Join(t.TempDir(), "signing")
 	if err := os.WriteFile(file, []byte(further), 0o600); err != nil {
 		t.Fatal(err)
@@ -102,8 +110,14 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 	shop := httptest.NewServer(fakeshopify.New(fakeshopify.Options{Shop: third, ClientID: "the-client-id", Secret: asked,
 		API: fakeshopify.APIOptions{Grant: fakeshopify.GrantConsent, Tokens: []string{consented}}}).Handler())
 	t.Cleanup(shop.Close)
+	targets := filepath.Join(t.TempDir(), "notify")
+	lines := "generic+" + closed.URL + "/" + messages + "?token=" + messages + "\nping+" + closed.URL + "/" + messages + "\n" +
+		"smtp://me:" + messages + "@127.0.0.1:1/?from=a@b.test&to=c@d.test\nntfy://me:" + messages + "@" + closed.Listener.Addr().String() + "/" + messages + "\n"
+	if err := os.WriteFile(targets, []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s := startServer(t, serveOptions{Env: append(shopEnv(), "SHOPIFY_ACCESS_TOKEN="+token),
-		Args: []string{"--api-base", shop.URL, "--signing-secret-file", file}})
+		Args: []string{"--api-base", shop.URL, "--signing-secret-file", file, "--notify-file", targets, "--notify-after", "1s"}})
 	addShop(t, s, otherShop, otherSecret)
 	body := productBody(1, 1, 2)
 	wantAnswer(t, s.post(delivery{Body: body}), answerApplied)
@@ -116,6 +130,7 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 		"the current secret": e2eSecret, "the previous secret": e2eOld, "the stored secret": otherSecret, "the access token": token,
 		"the admin token": s.Token, "a signature": sign(e2eSecret, body), "the further secret": further, "the agency's secret": asked,
 		"the token of a consent": consented, "a token that was given": given, "a slip": slip,
+		"a URL of messages": messages,
 	}
 	clean := func(where, text string) {
 		t.Helper()
@@ -181,6 +196,17 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 		clean(strings.Join(args, " "), r.Stdout+r.Stderr)
 	}
 	s.cli("products", "export", "--format", "sqlite", filepath.Join(s.Dir, "copy.db"))
+	if r := s.admin(http.MethodPost, "/api/v1/notify/test", ""); r.Status != http.StatusOK || strings.Count(r.Body, `"ok":false`) != 4 {
+		t.Errorf("a test of messages: %s", r)
+	} else {
+		clean("a test of messages", r.Body)
+	}
+	if r := runCLI(t, env, "", "notify", "test", "--data", s.Dir); r.Code != 1 {
+		t.Errorf("notify test: exit %d: %s", r.Code, r.Stderr)
+	} else {
+		clean("notify test", r.Stdout+r.Stderr)
+	}
+	clean("/settings", s.admin(http.MethodGet, "/settings", "").Body)
 	look := func(when string) {
 		t.Helper()
 		info, err := os.Stat(s.Dir)
@@ -199,6 +225,9 @@ func TestFilesArePrivateAndHoldNoSecretWhereTheyShouldNot(t *testing.T) {
 				t.Errorf("%s, %s has mode %v", when, d.Name(), info.Mode().Perm())
 			}
 			name := d.Name()
+			if text, err := os.ReadFile(path); err == nil && strings.Contains(string(text), messages) {
+				t.Errorf("%s, %s has a URL of messages", when, name)
+			}
 			if name == "admin.json" || name == "state.db" {
 				return nil // where the admin token and stored secrets belong
 			}

@@ -38,6 +38,7 @@ const (
 	pingEvery   = 5 * time.Minute
 	retryFirst  = 30 * time.Second // it doubles
 	noteEvery   = time.Minute      // between two notes of what was told of nobody
+	finishMost  = 2 * time.Second  // for a try that a stop meets
 	settleFirst = time.Minute      // after a start, for what stands to show; less where After is less
 )
 
@@ -160,6 +161,10 @@ func (n *Notifier) deliver(ctx context.Context, now time.Time) {
 			}
 		}
 	}
+	// What is on its way at a stop may arrive, so that it is known and not sent again.
+	sending, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(finishMost, cancel) })()
 	var trying sync.WaitGroup
 	for _, a := range list {
 		trying.Go(func() {
@@ -167,7 +172,7 @@ func (n *Notifier) deliver(ctx context.Context, now time.Time) {
 			if a.letter != nil {
 				m = a.letter.Message
 			}
-			a.err = a.to.Send(ctx, m)
+			a.err = a.to.Send(sending, m)
 		})
 	}
 	trying.Wait()

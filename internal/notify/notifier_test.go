@@ -166,3 +166,30 @@ func TestATestTellsOfEachTarget(t *testing.T) {
 		}
 	})
 }
+
+func TestAMessageThatIsOnItsWayAtAStopIsNotSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d drawer
+		o := &office{}
+		slow := o.target("a", false)
+		send := slow.send
+		slow.send = func(ctx context.Context, m Message) error {
+			err := send(ctx, m) // it has arrived, and the answer is slow
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Second):
+				return err
+			}
+		}
+		run(&d, metrics.NewSet(), []Target{slow}, func(live func(time.Duration, ...string), n *Notifier) {
+			live(10*time.Minute, "unreachable "+linen)
+			n.See(account(time.Now(), "unreachable "+linen))
+			synctest.Wait() // it is being sent
+		})
+		run(&d, metrics.NewSet(), []Target{slow}, func(live func(time.Duration, ...string), _ *Notifier) { live(10*time.Minute, "unreachable "+linen) })
+		if len(o.arrived) != 1 {
+			t.Errorf("arrived: %v", o.arrived)
+		}
+	})
+}
