@@ -11,20 +11,22 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 # The systems that must build, tests included; the last one has ints of 32 bits.
 TARGETS = linux/amd64 darwin/arm64 windows/amd64 freebsd/amd64 linux/arm
 
+BIN ?= bin/stockroom
 ARGS ?=
+SYSTEMS ?=
 PKG ?= ./...
 BENCH ?= .
 BENCHTIME ?= 1s
 FUZZTIME ?= 5s
 TESTFLAGS ?=
 
-.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture converge truth screenshots clean
+.PHONY: help build run test check fmt-check vet staticcheck race fuzz bench torture converge truth screenshots release reproduce clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/stockroom, one static binary
-	$(BUILD) -o bin/stockroom .
+	$(BUILD) -o $(BIN) .
 
 run: build ## run the demo: the appliance against a simulated shop (ARGS="--chaos wild" adds flags)
 	./bin/stockroom demo $(ARGS)
@@ -77,5 +79,12 @@ TRUTH ?= 1000
 truth: ## live through TRUTH (1000) random histories of trouble and hold what is said against what is so (minutes)
 	STOCKROOM_TRUTH=$(TRUTH) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 60m -run '^TestNothingIsSaidThatIsNotSo$$' ./internal/appliance
 
-clean: ## remove what build made
-	rm -rf bin
+release: ## make dist/: archives and lists of parts (SBOM) for seven systems, packages for Debian, checksums (SYSTEMS="linux/amd64" narrows it)
+	VERSION=$(VERSION) SYSTEMS="$(SYSTEMS)" .ci/release
+
+reproduce: ## build the program twice, with two caches, and compare
+	@$(MAKE) -s build BIN=bin/first && GOCACHE=$(CURDIR)/bin/cache $(MAKE) -s build BIN=bin/second && \
+		cmp bin/first bin/second && echo "reproduce: the same bytes"; e=$$?; rm -rf bin/cache bin/first bin/second; exit $$e
+
+clean: ## remove what build and release made
+	rm -rf bin dist

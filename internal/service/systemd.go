@@ -26,6 +26,7 @@ import (
 const (
 	unit     = name + ".service"
 	unitsDir = "/etc/systemd/system"
+	packaged = "/usr/lib/systemd/system" // where the Debian package puts the same
 	usersDir = "/etc/sysusers.d"
 	usersOf  = name + ".conf"
 	dataDir  = "/var/lib/" + name
@@ -242,7 +243,11 @@ func (d *Systemd) sockets() (list []Socket) {
 
 // value is what an installed unit says behind a key.
 func (d *Systemd) value(file, key string) (string, error) {
-	text, err := os.ReadFile(d.path(unitsDir, file))
+	dir := unitsDir
+	if _, err := os.Stat(d.path(dir, unit)); errors.Is(err, fs.ErrNotExist) {
+		dir = packaged // an installation goes before the package
+	}
+	text, err := os.ReadFile(d.path(dir, file))
 	if err != nil {
 		return "", err
 	}

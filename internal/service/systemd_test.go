@@ -111,6 +111,32 @@ func TestAnInstallationWritesItsFilesAndThenStartsWhatTheySay(t *testing.T) {
 	}
 }
 
+// TestTheUnitsOfThePackageAreAsGoodAsAnInstallation until there is one.
+func TestTheUnitsOfThePackageAreAsGoodAsAnInstallation(t *testing.T) {
+	t.Parallel()
+	f := newFake(t)
+	f.install(t, usual())
+	if err := errors.Join(os.MkdirAll(f.path("usr/lib/systemd"), 0o755), os.Rename(f.path(unitsDir), f.path(packaged))); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(units(f.sockets()), " "); got != "stockroom.service stockroom-listen.socket stockroom-admin.socket" {
+		t.Errorf("of the package: %s", got)
+	}
+	if now, err := f.State(t.Context()); err != nil || !now.Installed || now.Data != "/var/lib/stockroom" {
+		t.Errorf("%+v, %v", now, err)
+	}
+	f.ran = nil
+	s := usual()
+	s.Sockets = []Socket{{"https", "443"}, {"http", "80"}}
+	f.install(t, s)
+	if ran := strings.Join(f.ran, "\n"); !strings.Contains(ran, "systemctl disable --now stockroom.service stockroom-listen.socket\n") {
+		t.Errorf("the port of the package is not closed:\n%s", ran)
+	}
+	if got := strings.Join(units(f.sockets()), " "); got != "stockroom.service stockroom-https.socket stockroom-http.socket" {
+		t.Errorf("beside the package: %s", got)
+	}
+}
+
 func TestWhatWouldBeDoneIsDoneOnlyWhenItIsSaidSo(t *testing.T) {
 	t.Parallel()
 	f := newFake(t)
