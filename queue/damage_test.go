@@ -15,6 +15,7 @@ import (
 
 	"go.etcd.io/bbolt"
 
+	"stockroom/internal/boltfile"
 	"stockroom/internal/folder"
 )
 
@@ -378,5 +379,21 @@ func TestFileRemovedWhileRunningIsPutBackWithAllItsJobs(t *testing.T) {
 	d.crash()
 	if j := d.get(id); string(j.Payload) != "body" || len(d.all()) != 2 {
 		t.Errorf("got %+v", d.all())
+	}
+}
+
+func TestACheckInUseFindsARecordThatIsNotWhatWasWritten(t *testing.T) {
+	d := deskFor(t, Options{})
+	for i := range 3 {
+		if _, _, err := d.q.Enqueue(t.Context(), NewJob{Kind: "fetch", Payload: []byte{byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := d.q.Check(t.Context()); n != 3 || err != nil {
+		t.Fatalf("%d jobs, %v", n, err)
+	}
+	d.do("spoil", func(t *txn) { t.dirty = true; must(t.jobs.Put(idKey(2), []byte("junk"))) })
+	if _, err := d.q.Check(t.Context()); !errors.Is(err, boltfile.ErrDamaged) {
+		t.Errorf("got %v", err)
 	}
 }

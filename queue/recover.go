@@ -3,6 +3,7 @@ package queue
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/binary"
 	"errors"
 	"log/slog"
@@ -208,6 +209,24 @@ func Examine(dir *folder.Folder, name string) (n Copied, err error) {
 	}
 	all := s.mem.all
 	return Copied{all.Waiting + all.Leased, all.Dead, s.mem.damaged}, nil
+}
+
+// Check reads every job of a queue that is in use and what leads to it, and counts them.
+// bbolt's own check of pages can't be used beside a writer. The error is
+// boltfile.ErrDamaged, or says why it can't be read.
+func (q *Queue) Check(ctx context.Context) (jobs int, err error) {
+	s := &survey{mem: newMemory()}
+	err = q.view(ctx, func(tx *bbolt.Tx) error {
+		s.read(q.begin(tx, time.Now()))
+		return nil
+	})
+	if err == nil && (len(s.bad) > 0 || s.indexWrong) {
+		err = errRecords()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return s.mem.all.Waiting + s.mem.all.Leased + s.mem.all.Dead, nil
 }
 
 func errRecords() error { return &boltfile.DamageError{Reason: "records of jobs can't be understood"} }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"time"
@@ -51,6 +52,44 @@ func (s *Store) examine() {
 // Check reads the whole file and returns an error whose CauseOf is CauseDamaged
 // when SQLite's own check finds fault with it. It takes a while for a large one.
 func (s *Store) Check(ctx context.Context) error { return s.integrity(ctx) }
+
+// CheckRows compares each product with the hash that was stored with it. It waits as
+// long as it reads, so that whoever uses the file gets half of the disk at least.
+func (s *Store) CheckRows(ctx context.Context) (read int64, unsound []string, err error) {
+	s.ownReads.Add(1)
+	defer s.ownReads.Add(-1)
+	c, err := s.files.connect(ctx, readerQuery())
+	if err != nil {
+		return 0, nil, classify(fmt.Errorf("check the rows: %w", err))
+	}
+	defer func() { err = errors.Join(err, c.close()) }()
+	for last := int64(0); ctx.Err() == nil; {
+		began := time.Now()
+		var ids []int64
+		// Both reads of a row are of one moment.
+		err := c.script("BEGIN")
+		if err == nil {
+			err = c.each(`SELECT id FROM products WHERE id > ? ORDER BY id LIMIT 100`, 1, func(row []driver.Value) error {
+				ids = append(ids, asInt(row[0]))
+				return nil
+			}, last)
+		}
+		for _, id := range ids {
+			if _, e := readSalvaged(c, id); e != nil {
+				unsound = append(unsound, e.Error())
+			}
+		}
+		if err = errors.Join(err, c.script("COMMIT")); err != nil || len(ids) == 0 {
+			return read, unsound, classify(err)
+		}
+		read, last = read+int64(len(ids)), ids[len(ids)-1]
+		select {
+		case <-time.After(time.Since(began)):
+		case <-ctx.Done():
+		}
+	}
+	return read, unsound, ctx.Err()
+}
 
 // integrity returns a CauseDamaged error for a file that fails SQLite's own
 // check, indexes against tables included.

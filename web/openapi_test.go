@@ -229,7 +229,7 @@ func TestEveryAnswerOfTheAPIIsAsDescribed(t *testing.T) {
 		}
 		o.Notify, _ = messages(t, http.StatusOK)
 		o.Settings, o.Backup = config.Settings{}.Describe, backups(t, o)
-		o.Doctor = func(context.Context) []Finding {
+		o.Doctor = func(context.Context, bool) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "no", Fix: "do"}}
 		}
 		o.SendSample = func(context.Context, Sample) (SampleSent, error) {

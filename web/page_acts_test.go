@@ -473,7 +473,7 @@ func TestTwoClicksAreOneCheck(t *testing.T) {
 
 func TestWhatACheckFoundComesWithItsFix(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.Doctor = func(context.Context) []Finding {
+		o.Doctor = func(context.Context, bool) []Finding {
 			return []Finding{{Check: "token", Shop: testShop, Level: "fail", Text: "the token is refused", Fix: "give a new one"}}
 		}
 	})

@@ -89,7 +89,7 @@ func full(t *testing.T, text string) (*rig, *fakeSyncs, *fakeCalls) {
 		o.Rejected = func() []webhook.Rejected {
 			return []webhook.Rejected{{At: now, Reason: webhook.Reason(text), Detail: text, Address: text, Shop: text, Topic: text}}
 		}
-		o.Doctor = func(context.Context) []Finding {
+		o.Doctor = func(context.Context, bool) []Finding {
 			return []Finding{{Check: text, Shop: text, Level: "fail", Text: text, Fix: text}, {Check: "token", Level: "ok", Text: "works"}, {Check: "clock", Level: "warn", Text: "late"}}
 		}
 		o.Settings = func() []config.Setting {

@@ -129,7 +129,7 @@ func (s *Server) checkAction(w http.ResponseWriter, r *http.Request, _ httproute
 	if s.o.Doctor == nil {
 		return answer.Refuse(http.StatusConflict, "Nothing to check", "This server has no checks of its own; stockroom doctor has.")
 	}
-	s.doctor.run(r.Context(), s.o.Doctor)
+	s.doctor.run(r.Context(), func(ctx context.Context) []Finding { return s.o.Doctor(ctx, false) })
 	return sayAndGo(w, "/settings", "/settings", saying("checked", 1))
 }
 
@@ -170,7 +170,7 @@ type Finding struct {
 func (s *Server) apiDoctor(r *http.Request, _ httprouter.Params) (any, error) {
 	var list []Finding
 	if s.o.Doctor != nil {
-		list = s.o.Doctor(r.Context())
+		list = s.o.Doctor(r.Context(), r.URL.Query().Get("deep") == "true")
 	}
 	return map[string]any{"findings": list}, nil
 }

@@ -50,8 +50,9 @@ type Options struct {
 	SendSample func(ctx context.Context, s Sample) (SampleSent, error)
 	// Notify sends messages when something is wrong; nil: nobody does.
 	Notify *notify.Notifier
-	// Doctor looks at everything that can be wrong; nil when there is none.
-	Doctor func(ctx context.Context) []Finding
+	// Doctor looks at everything that can be wrong; deep: it reads all that is stored,
+	// too. Nil when there is none.
+	Doctor func(ctx context.Context, deep bool) []Finding
 	// Acknowledge takes a notice off that a person knows of, and returns how many
 	// went: 0 when it is gone already. Required where Status has notices with an ID.
 	Acknowledge func(ctx context.Context, id string) (int, error)

@@ -157,7 +157,7 @@ func TestAccessThatIsLostWhileRunningIsNamedWithTheStepAndComesBack(t *testing.T
 						t.Errorf("%q is not in %s", want, said)
 					}
 				}
-				if f := r.doctor(t.Context()); !slices.ContainsFunc(f, func(f web.Finding) bool { return f.Check == tt.code && f.Level == levelFail }) {
+				if f := r.doctor(t.Context(), false); !slices.ContainsFunc(f, func(f web.Finding) bool { return f.Check == tt.code && f.Level == levelFail }) {
 					t.Errorf("the doctor says %+v", f)
 				}
 				if page := r.get(t, "/api/v1/status"); !strings.Contains(page, `"code":"`+tt.code+`"`) {

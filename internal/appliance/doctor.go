@@ -8,8 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"go.etcd.io/bbolt"
-
+	"stockroom/internal/boltfile"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
 	"stockroom/internal/shopify"
@@ -24,6 +23,8 @@ import (
 const (
 	levelOK, levelWarn, levelFail    = "ok", "warn", "fail"
 	causeIntegrity, causeUnreachable = "integrity", "unreachable"
+
+	restartMends = "restart Stockroom: a damaged file is set aside automatically and what it held is read again"
 )
 
 const (
@@ -33,8 +34,8 @@ const (
 	skewMost = 60 * time.Second // beyond this tokens and orders by time suffer
 )
 
-// doctor looks at the stores and asks every shop.
-func (a *Appliance) doctor(ctx context.Context) []web.Finding {
+// doctor looks at the stores and asks every shop. deep: it reads all that is stored, too.
+func (a *Appliance) doctor(ctx context.Context, deep bool) []web.Finding {
 	var shops []web.Finding
 	for _, shop := range a.state.Shops() {
 		shops = append(shops, a.examineShop(ctx, shop)...)
@@ -51,7 +52,11 @@ func (a *Appliance) doctor(ctx context.Context) []web.Finding {
 		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") && has(shops, "subscriptions", f.Shop)
 	})
 	shops = slices.DeleteFunc(shops, func(f web.Finding) bool { return f.Check == "looks" && has(standing, "unlooked", f.Shop) })
-	return slices.Concat(a.examineStores(ctx), a.examineCertificates(), standing, shops, a.examineTrip(ctx))
+	stores := a.examineStores(ctx)
+	if deep {
+		stores = append(stores, a.examineDeep(ctx)...)
+	}
+	return slices.Concat(stores, a.examineCertificates(), standing, shops, a.examineTrip(ctx))
 }
 
 // examineCertificates tells of the certificates that are good; the account of health
@@ -94,12 +99,11 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 }
 
 func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
-	const restore = "restart Stockroom: a damaged file is set aside automatically and what it held is read again"
 	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
 	if err := a.store.Check(ctx); err != nil {
 		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}
 		if store.CauseOf(err) == store.CauseDamaged {
-			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restore, causeIntegrity
+			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restartMends, causeIntegrity
 		}
 	} else if h := a.store.Health(); h.Cause != "" {
 		list[0] = web.Finding{
@@ -108,17 +112,8 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 		}
 	}
 	kept := a.examineLosses("state", datadir.StateFile)
-	err := a.state.View(func(tx *bbolt.Tx) error {
-		var found error
-		for err := range tx.Check() {
-			if found == nil {
-				found = err
-			}
-		}
-		return found
-	})
-	if err != nil {
-		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restore, Cause: causeIntegrity}
+	if err := a.state.View(boltfile.CheckPages); err != nil {
+		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restartMends, Cause: causeIntegrity}
 	}
 	list = append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
 	if b := a.schedule.Standing(); b.Every > 0 && !b.Last.IsZero() && !b.Late(time.Now()) { // else the account tells

@@ -57,7 +57,7 @@ func TestTheDoctorNamesEachCause(t *testing.T) {
 			if tt.do != nil {
 				tt.do(p)
 			}
-			list := p.doctor(t.Context())
+			list := p.doctor(t.Context(), false)
 			for _, f := range list {
 				if f.Check != tt.check {
 					continue

@@ -56,7 +56,7 @@ func newSpaceRig(t *testing.T, warn string) *spaceRig {
 // finding is the level at which the doctor puts what a check is of.
 func (r *spaceRig) finding(t *testing.T, check string) string {
 	t.Helper()
-	for _, f := range r.doctor(t.Context()) {
+	for _, f := range r.doctor(t.Context(), false) {
 		if f.Check == check {
 			return f.Level
 		}

@@ -199,7 +199,7 @@ func TestASampleShowsNothingOfShopifysSecret(t *testing.T) {
 func TestTheDoctorLooksAtSubscriptionsAndTheWayOfDeliveries(t *testing.T) {
 	p, listener := served(t)
 	find := func(check string) (list []web.Finding) {
-		for _, f := range p.doctor(t.Context()) {
+		for _, f := range p.doctor(t.Context(), false) {
 			if f.Check == check {
 				list = append(list, f)
 			}

@@ -176,3 +176,14 @@ func reasonOfPanic(p any) string {
 	}
 	return s
 }
+
+// CheckPages reads every page that can be reached from the top; ErrDamaged.
+func CheckPages(tx *bbolt.Tx) error {
+	var found error
+	for err := range tx.Check() { // to its end, for it holds a goroutine
+		if found == nil {
+			found = &DamageError{Reason: err.Error()}
+		}
+	}
+	return found
+}

@@ -15,6 +15,7 @@ import (
 
 type doctorCommand struct {
 	Acknowledge bool `help:"First take off the notices of losses that you have dealt with."`
+	Deep        bool `help:"Read everything that is stored, too, and measure the disk; minutes for a large catalogue."`
 }
 
 // Run prints a line for each thing that was looked at and exits with the code
@@ -38,7 +39,7 @@ func (c doctorCommand) Run(e *env) error {
 		for _, w := range s.Warnings {
 			add("config", "warn", w, "")
 		}
-		code = e.examineDir(s, c.Acknowledge, &list)
+		code = e.examineDir(s, c, &list)
 	}
 	for _, f := range list {
 		if f.Level != "fail" || code == config.ExitConfig || code == config.ExitData {
@@ -64,7 +65,7 @@ func (c doctorCommand) Run(e *env) error {
 
 // examineDir looks at the data dir and, through whoever holds it, at all that is
 // in it and at the shops.
-func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Finding) int {
+func (e *env) examineDir(s config.Settings, ask doctorCommand, list *[]web.Finding) int {
 	dir := web.Finding{Check: "lock", Level: "ok", Text: "a server runs on " + s.DataDir}
 	if _, err := datadir.ReadAdmin(s.DataDir); errors.Is(err, datadir.ErrNoServer) {
 		dir.Text = "no server runs on " + s.DataDir + "; it can be opened"
@@ -73,12 +74,17 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 		Findings []web.Finding `json:"findings"`
 	}
 	err := e.with(false, func(c *client) error {
-		if acknowledge {
+		if ask.Acknowledge {
 			if err := e.acknowledge(c); err != nil {
 				return err
 			}
 		}
-		return c.call(e.ctx, http.MethodPost, "/api/v1/doctor", nil, &found)
+		path := "/api/v1/doctor"
+		if ask.Deep {
+			path += "?deep=true"
+			fmt.Fprintln(e.Stderr, "Reading everything that is stored. It takes its time, so that a running server is not held up.")
+		}
+		return c.call(e.ctx, http.MethodPost, path, nil, &found)
 	})
 	if err != nil {
 		dir.Level, dir.Text = "fail", err.Error()
@@ -88,8 +94,6 @@ func (e *env) examineDir(s config.Settings, acknowledge bool, list *[]web.Findin
 			if _, locked := errors.AsType[*datadir.LockedError](err); locked {
 				dir.Fix = "stop the process that holds the data dir, or name another with --data"
 			}
-		case config.ExitIntegrity:
-			dir.Fix = "use the version of Stockroom that wrote it"
 		default:
 			dir.Fix = "look at the log of the running server"
 		}

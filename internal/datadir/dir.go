@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,6 +176,25 @@ func (d *Dir) make(path string) error {
 		d.warn("%s belongs to user %d and this is user %d: files made now may be closed to that user later", path, owner, os.Geteuid())
 	}
 	return nil
+}
+
+// Exposed returns the names of what other users can read or write. Windows has no such
+// rights; there it returns none.
+func (d *Dir) Exposed() (names []string, err error) {
+	if runtime.GOOS == "windows" {
+		return nil, nil
+	}
+	err = fs.WalkDir(d.folder.Root().FS(), ".", func(name string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // it went meanwhile
+			return nil
+		}
+		info, ierr := e.Info()
+		if err == nil && ierr == nil && e.Type()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
 }
 
 func (d *Dir) warn(format string, args ...any) {
