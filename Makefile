@@ -65,7 +65,7 @@ fuzz: ## run every fuzz target for FUZZTIME (5s)
 bench: ## run the benchmarks (BENCH=regexp, BENCHTIME=1s, PKG=./...)
 	CGO_ENABLED=0 $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -benchtime $(BENCHTIME) -p 1 -timeout 2h $(PKG)
 
-torture: ## run the long campaigns: crashes, power cuts, damage, random histories (hours)
+torture: ## run the long campaigns: crashes, power cuts, damage, random histories, half an hour of load (hours)
 	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -p 1 -count=1 -timeout 6h $(TESTFLAGS) $(PKG)
 	@.ci/skipped
 

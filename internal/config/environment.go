@@ -11,7 +11,7 @@ import (
 // otherVariables are the documented variables that begin with STOCKROOM_ and
 // are no settings.
 func otherVariables() []string {
-	return []string{"STOCKROOM_TORTURE", "STOCKROOM_TORTURE_MINUTES", "STOCKROOM_SEED", "STOCKROOM_TOKEN"}
+	return []string{"STOCKROOM_TORTURE", "STOCKROOM_TORTURE_MINUTES", "STOCKROOM_TORTURE_RATE", "STOCKROOM_SEED", "STOCKROOM_TOKEN"}
 }
 
 // testPrefix begins variables with which test programs talk to themselves.

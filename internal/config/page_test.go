@@ -71,6 +71,7 @@ func settingsPage() string {
 var otherMeanings = map[string]string{
 	"STOCKROOM_TORTURE":         "not empty: `go test` and `make torture` run the long campaigns.",
 	"STOCKROOM_TORTURE_MINUTES": "ends the longest of these campaigns, each after this many minutes.",
+	"STOCKROOM_TORTURE_RATE":    "how many deliveries a second the soak sends, 500 by itself.",
 	"STOCKROOM_SEED":            "replays the random draws of a campaign of the root's tests; each prints its seed.",
 	"STOCKROOM_TOKEN":           "the token that docs/examples/feed/main.go sends; Stockroom itself reads none.",
 }
