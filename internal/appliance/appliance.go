@@ -101,6 +101,7 @@ type Appliance struct {
 	// stateOlder: this start found an earlier copy in the place of state.db, and a newer
 	// products.db.
 	stateOlder  bool
+	unclosed    bool        // the last run did not close products.db, and its log is gone
 	agesUnknown bool        // this start could not compare the stores' generations
 	proved      atomic.Bool // a run has proven a copy since the generation was raised
 	retired     retired
@@ -181,6 +182,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		}
 	}
 	a.loss = mark
+	a.unclosed = backup.Unclosed(a.state) && !a.dir.Missing(datadir.ProductsFile) && a.dir.Missing(datadir.ProductsFile+"-wal")
 	if a.state.Watermark().Lost && a.productsLost == "" {
 		a.productsLost, a.loss = "A file of products.db was removed or replaced by another program before the last stop: "+
 			"changes that were stored may be missing.", a.started.UnixMilli()
@@ -222,6 +224,7 @@ func (a *Appliance) open(ctx context.Context) error {
 	if err := a.loadShops(ctx); err != nil {
 		return err
 	}
+	a.settleUnclosed()
 	a.settleRestore()
 	if err := a.wantSyncs(ctx); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return err // else it is repeated with the shops
@@ -276,7 +279,7 @@ func (a *Appliance) Close() error {
 	if a.store != nil && a.state != nil {
 		errs = append(errs, a.state.RaiseWatermark(a.store.LastSeq(), time.Now()))
 	}
-	end("products.db", a.store != nil, a.store.Close)
+	end("products.db", a.store != nil, a.closeCatalogue)
 	end("state.db", a.state != nil, a.state.Close)
 	end("the data dir", a.dir != nil, a.dir.Close)
 	return errors.Join(errs...)

@@ -85,6 +85,35 @@ func (a *Appliance) lookForRollBack(ctx context.Context) error {
 	return nil
 }
 
+// unclosedWords say why the shops are compared after products.db lost its log.
+const unclosedWords = "after Stockroom had ended unexpectedly, products.db was replaced or opened by another program, " +
+	"so what was stored last may be missing"
+
+// settleUnclosed has the shops compared when products.db is not as the last run left it,
+// and notes that it is in use.
+func (a *Appliance) settleUnclosed() {
+	var err error
+	if _, restored := backup.RestoredFrom(a.state); a.unclosed && !restored {
+		err = a.syncer.Owe(unclosedWords, time.Now())
+	}
+	if err == nil {
+		a.unclosed = false
+		err = backup.NoteOpen(a.state, true)
+	}
+	if err != nil {
+		a.log.Warn("a products.db that was replaced might not be noticed at the next start", "error", err.Error())
+	}
+}
+
+// closeCatalogue closes products.db and notes it.
+func (a *Appliance) closeCatalogue() error {
+	err := a.store.Close()
+	if err == nil && a.state != nil && !a.unclosed {
+		err = backup.NoteOpen(a.state, false)
+	}
+	return err
+}
+
 // raiseFor is how long a stop waits for a new generation.
 const raiseFor = 2 * time.Second
 

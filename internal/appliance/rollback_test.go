@@ -2,6 +2,7 @@ package appliance
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,5 +121,49 @@ func requireRolledBack(t *testing.T, a *Appliance, files []string) {
 	}
 	if loss := a.syncer.Status(gapShop, time.Now()).Loss; (loss != "") != (len(files) > 0) {
 		t.Errorf("the loss is %q", loss)
+	}
+}
+
+// A copy of products.db that was made a moment before the end, as Litestream makes them,
+// has neither an older generation nor an older end. That its log is missing shows it: the
+// shop is compared before anything is claimed.
+func TestACopyOfProductsWithoutItsLogIsComparedBeforeAnythingIsClaimed(t *testing.T) {
+	for _, left := range []bool{true, false} {
+		t.Run(fmt.Sprint("log left: ", left), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				killed := filepath.Join(t.TempDir(), "killed")
+				r, stop := newGapRig(t, t.TempDir(), fakeshopify.Options{Seed: 12, Products: 8, MaxVariants: 3})
+				time.Sleep(5*time.Minute + time.Second)
+				if err := os.CopyFS(killed, os.DirFS(r.dir.Path())); err != nil {
+					t.Fatal(err)
+				}
+				stop()
+				if !left {
+					if err := os.Remove(filepath.Join(killed, "products.db-wal")); err != nil {
+						t.Fatal(err)
+					}
+				}
+				settings := r.opt.Settings
+				settings.DataDir = killed
+				for _, owed := range []bool{!left, false} {
+					a, err := Open(t.Context(), Options{Settings: settings, Transport: r.opt.Transport})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if why := a.syncer.Status(gapShop, time.Now()).Owed; (why == unclosedWords) != owed {
+						t.Errorf("to be compared: %q", why)
+					}
+					r.Appliance = a
+					_, stopWork := a.Work(t.Context())
+					time.Sleep(2 * time.Minute)
+					if left := r.differences(); len(left) > 0 {
+						t.Errorf("%d products differ afterwards", len(left))
+					}
+					if err := errors.Join(stopWork(), a.Close()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		})
 	}
 }

@@ -164,3 +164,21 @@ func (s Stores) NoteJobs() error {
 	}
 	return nil
 }
+
+const openName = "open" // in state.db, under marks
+
+// NoteOpen notes that products.db is in use, or was closed.
+func NoteOpen(s *state.Store, open bool) error {
+	if open {
+		return s.Put(marks, openName, []byte("1"))
+	}
+	return s.Delete(marks, openName)
+}
+
+// Unclosed reports whether the last run ended without closing products.db: then its
+// write-ahead log lies beside it, unless another file was put there. A copy by a program
+// such as Litestream is older by less than generations and ends can show.
+func Unclosed(s *state.Store) bool {
+	_, open := s.Get(marks, openName)
+	return open
+}

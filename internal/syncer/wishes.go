@@ -123,25 +123,30 @@ func (s *Syncer) lookForGap(now time.Time) {
 	s.absent(was, now)
 	gap := now.Sub(was).Abs() // where the clock was put back, how long it was is not known
 	if gap > retriesEnd {
-		for _, shop := range s.o.State.Shops() {
-			why := fmt.Sprintf("Stockroom was off for %s, longer than Shopify repeats deliveries", hours(gap))
-			if err := s.wantComparison(shop.Domain, why, now); err != nil {
-				s.log.Warn("a gap can't be noted", "shop", shop.Domain, "error", err.Error())
-				return // and alive stays as it is, so that the next start finds it
-			}
+		why := fmt.Sprintf("Stockroom was off for %s, longer than Shopify repeats deliveries", hours(gap))
+		if err := s.Owe(why, now); err != nil {
+			s.log.Warn("a gap can't be noted", "error", err.Error())
+			return // and alive stays as it is, so that the next start finds it
 		}
 	}
 	s.noteAlive(now)
 }
 
-// Restored notes that the stores were put back to how they were at an instant, so that
-// each shop has to be compared. Call it before Run.
-func (s *Syncer) Restored(at, now time.Time) error {
-	why := "Stockroom was restored from a backup of " + at.UTC().Format("2006-01-02 15:04 UTC")
+// Owe notes why each shop has to be compared.
+func (s *Syncer) Owe(why string, now time.Time) error {
 	for _, shop := range s.o.State.Shops() {
 		if err := s.wantComparison(shop.Domain, why, now); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// Restored notes that the stores were put back to how they were at an instant, so that
+// each shop has to be compared. Call it before Run.
+func (s *Syncer) Restored(at, now time.Time) error {
+	if err := s.Owe("Stockroom was restored from a backup of "+at.UTC().Format("2006-01-02 15:04 UTC"), now); err != nil {
+		return err
 	}
 	s.absent(at, now)
 	s.noteAlive(now) // that is no gap of its own
