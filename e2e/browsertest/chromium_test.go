@@ -3,10 +3,13 @@ package browsertest
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	processors "runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +31,17 @@ var chromium struct {
 	why  string // why there is none
 }
 
+// atOnce is how many parallel tests run at a time, on a small machine too: they wait
+// for the browser and for servers.
+const atOnce = 4
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(max(atOnce, processors.GOMAXPROCS(0))))
+	}
 	code := m.Run()
 	if chromium.stop != nil {
 		chromium.stop()
