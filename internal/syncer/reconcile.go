@@ -22,6 +22,9 @@ func (r *run) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.sees(ctx); err != nil { // of what it must not see it finds no difference
+		return err
+	}
 	sel, err := r.selection(ctx)
 	if err != nil {
 		return err

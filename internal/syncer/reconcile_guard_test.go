@@ -313,3 +313,16 @@ func TestAProvenRunMendsDeadLetters(t *testing.T) {
 		}
 	})
 }
+
+// In pull mode no delivery tells that a right was taken away.
+func TestAComparisonThatFindsNothingNoticesALostRight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRunRig(t, fakeshopify.Options{Products: 3})
+		r.synced()
+		r.shop.SetScopes("read_products", "write_inventory")
+		run, err := r.reconcile(false)
+		if shop, _ := r.state.Shop(testShop); err == nil || run.Proven || shop.Pause.Reason != state.PauseScope {
+			t.Errorf("%v, proven %t, paused for %q", err, run.Proven, shop.Pause.Reason)
+		}
+	})
+}
