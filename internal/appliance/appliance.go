@@ -53,6 +53,8 @@ type Options struct {
 	Stopping func(what string)
 	// Transport carries the calls to Shopify, for tests; nil the client's own.
 	Transport http.RoundTripper
+	// Messages carries messages by HTTP, for tests; nil the usual one.
+	Messages http.RoundTripper
 	// Callback listens where Shopify's consent page sends the browser to, for tests;
 	// nil: on this machine.
 	Callback func(address string) (net.Listener, error)

@@ -62,6 +62,8 @@ type world struct {
 	pull, kept bool
 	// source is where the subscriptions come from: one of the constants below.
 	source string
+	// messages, when set, takes what is told when something is wrong.
+	messages http.RoundTripper
 	// prepared, when set, is called when the shop is there and before we are.
 	prepared func()
 
@@ -247,7 +249,13 @@ func (w *world) begin() error {
 	if err != nil {
 		return err
 	}
-	w.opt = Options{Settings: s, Table: w.table}
+	if w.messages != nil {
+		s.Notify, s.NotifyAfter = config.NewSecret("https://receiver.test/hook"), 10*time.Minute
+	}
+	w.opt = Options{Settings: s, Table: w.table, Messages: w.messages}
+	if err := w.openNotify(); err != nil {
+		return err
+	}
 	w.syncer = syncer.New(syncer.Options{
 		API: w.client, Store: w.store, State: w.state, Queue: w.queue, Telemetry: w.telemetry, Manual: !w.served && !w.pull, Folder: spills, Changed: w.shopChanged,
 		PublicURL: s.PublicURL, ReconcileEvery: s.ReconcileEvery, FullSyncEvery: s.FullSyncEvery, Pull: w.pull, Unsubscribe: w.pull && !w.kept,
@@ -262,6 +270,9 @@ func (w *world) begin() error {
 		func() error { return w.syncer.Run(work) },
 	}
 	if w.served {
+		if w.messages != nil {
+			workers = append(workers, func() error { w.watchStatus(work); return nil }, func() error { w.notify.Run(work); return nil })
+		}
 		w.openStatus()
 		w.account = admit.OpenAccount(w.state, s, w.log)
 		w.token = "admin"

@@ -69,6 +69,7 @@ func (a *Appliance) openNotify() error {
 	}
 	a.notify = notify.New(notify.Options{
 		Targets: targets, After: a.opt.Settings.NotifyAfter, Keeper: a.state, Place: a.place(), Metrics: a.set, Logger: a.log,
+		Transport: a.opt.Messages,
 	})
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime/quotedprintable"
 	"net"
+	"net/http"
 	"net/mail"
 	"net/smtp"
 	"strconv"
@@ -18,7 +19,7 @@ import (
 
 // byMail sends by SMTP. All of it ends when the context does.
 func byMail(c *shoutrrr.Config) sender {
-	return func(ctx context.Context, m Message) error {
+	return func(ctx context.Context, _ http.RoundTripper, m Message) error {
 		conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))))
 		if err != nil {
 			return err

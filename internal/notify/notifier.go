@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -24,6 +25,8 @@ type Options struct {
 	Place   string // of the status page, for people
 	Metrics *metrics.Set
 	Logger  *slog.Logger
+	// Transport carries messages by HTTP, for tests; nil: the usual one.
+	Transport http.RoundTripper
 }
 
 // Keeper keeps small values: state.db.
@@ -172,7 +175,7 @@ func (n *Notifier) deliver(ctx context.Context, now time.Time) {
 			if a.letter != nil {
 				m = a.letter.Message
 			}
-			a.err = a.to.Send(sending, m)
+			a.err = a.to.Send(sending, n.o.Transport, m)
 		})
 	}
 	trying.Wait()
@@ -263,7 +266,7 @@ func (n *Notifier) Test(ctx context.Context) []Sent {
 	for i, t := range n.o.Targets {
 		list[i] = &attempt{to: t}
 		trying.Go(func() {
-			list[i].err = t.Send(ctx, Message{Title: "Stockroom: a test", Text: "This message shows that messages arrive. " +
+			list[i].err = t.Send(ctx, n.o.Transport, Message{Title: "Stockroom: a test", Text: "This message shows that messages arrive. " +
 				"Nothing is wrong, and nothing is to be done.\n\nStatus page: " + n.o.Place})
 		})
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -43,7 +44,7 @@ type office struct {
 }
 
 func (o *office) target(name string, ping bool) Target {
-	return Target{Name: name, ping: ping, send: func(_ context.Context, m Message) error {
+	return Target{Name: name, ping: ping, send: func(_ context.Context, _ http.RoundTripper, m Message) error {
 		o.mu.Lock()
 		defer o.mu.Unlock()
 		if o.tries++; o.fails {
@@ -173,8 +174,8 @@ func TestAMessageThatIsOnItsWayAtAStopIsNotSentAgain(t *testing.T) {
 		o := &office{}
 		slow := o.target("a", false)
 		send := slow.send
-		slow.send = func(ctx context.Context, m Message) error {
-			err := send(ctx, m) // it has arrived, and the answer is slow
+		slow.send = func(ctx context.Context, by http.RoundTripper, m Message) error {
+			err := send(ctx, by, m) // it has arrived, and the answer is slow
 			select {
 			case <-ctx.Done():
 				return ctx.Err()

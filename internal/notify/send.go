@@ -33,19 +33,19 @@ type Message struct {
 }
 
 // sender sends a message. Its error may hold the URL: see words.
-type sender func(ctx context.Context, m Message) error
+type sender func(ctx context.Context, by http.RoundTripper, m Message) error
 
 const (
 	tryMost    = 10 * time.Second
 	answerMost = 64 << 10 // bytes of an answer that are read
 )
 
-// Send tries once. The error is a clause that a person can read, and holds nothing of the
-// URL.
-func (t Target) Send(ctx context.Context, m Message) error {
+// Send tries once; by carries what goes by HTTP. The error is a clause that a person can
+// read, and holds nothing of the URL.
+func (t Target) Send(ctx context.Context, by http.RoundTripper, m Message) error {
 	ctx, cancel := context.WithTimeout(ctx, tryMost)
 	defer cancel()
-	if err := t.send(ctx, m); err != nil {
+	if err := t.send(ctx, by, m); err != nil {
 		return errors.New(words(ctx, err))
 	}
 	return nil
@@ -93,7 +93,7 @@ func (s said) Error() string { return string(s) }
 
 // byPost sends by HTTP, as the environment's proxies say, and follows no redirect.
 func byPost(of func(m Message) post) sender {
-	return func(ctx context.Context, m Message) error {
+	return func(ctx context.Context, by http.RoundTripper, m Message) error {
 		p := of(m)
 		r, err := http.NewRequestWithContext(ctx, p.method, p.url, bytes.NewReader(p.body))
 		if err != nil {
@@ -106,7 +106,7 @@ func byPost(of func(m Message) post) sender {
 		for name, value := range p.headers {
 			r.Header.Set(name, value)
 		}
-		c := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+		c := http.Client{Transport: by, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		res, err := c.Do(r)
 		if err != nil {
 			return err

@@ -147,7 +147,7 @@ func TestATryFollowsNoRedirectAndSaysWhyItFailedWithoutTheURL(t *testing.T) {
 		401: "refuses the user name, the password or the token (status 401)", 404: "no such address", 429: "no more messages for now", 503: "it has a fault",
 	} {
 		status = code
-		err := target.Send(t.Context(), greeting)
+		err := target.Send(t.Context(), nil, greeting)
 		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && !strings.Contains(got, want) || strings.Contains(got, "hunter2") {
 			t.Errorf("%d: %v, want %q", code, err, want)
 		}
@@ -167,7 +167,7 @@ func TestATryFollowsNoRedirectAndSaysWhyItFailedWithoutTheURL(t *testing.T) {
 		{late, target, "it did not answer within 10 seconds"},
 		{t.Context(), one(t, "generic+http://hunter2.invalid/hunter2"), "its name can't be looked up"},
 	} {
-		if err := tt.target.Send(tt.ctx, greeting); err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
+		if err := tt.target.Send(tt.ctx, nil, greeting); err == nil || !strings.HasPrefix(err.Error(), tt.want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%v, want %q", err, tt.want)
 		}
 	}
@@ -175,7 +175,7 @@ func TestATryFollowsNoRedirectAndSaysWhyItFailedWithoutTheURL(t *testing.T) {
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // that the client does not trust it
 	secure.StartTLS()
 	defer secure.Close()
-	if err := one(t, secure.URL+"/hunter2").Send(t.Context(), greeting); fmt.Sprint(err) != "its certificate is not trusted, or is another server's" {
+	if err := one(t, secure.URL+"/hunter2").Send(t.Context(), nil, greeting); fmt.Sprint(err) != "its certificate is not trusted, or is another server's" {
 		t.Error(err)
 	}
 }
@@ -228,7 +228,7 @@ func mailServer(t *testing.T, answers map[string]string) (address string, told f
 func TestMailIsSentToAllAndRefusalsAreSaid(t *testing.T) {
 	at, told := mailServer(t, nil)
 	url := "/?from=me@mail.test&fromname=Stockroom&to=you@mail.test,us@mail.test"
-	if err := one(t, "smtp://me:hunter2@"+at+url).Send(t.Context(), greeting); err != nil {
+	if err := one(t, "smtp://me:hunter2@"+at+url).Send(t.Context(), nil, greeting); err != nil {
 		t.Fatal(err)
 	}
 	for _, part := range []string{
@@ -248,7 +248,7 @@ func TestMailIsSentToAllAndRefusalsAreSaid(t *testing.T) {
 	} {
 		word, line, _ := strings.Cut(answer, " ")
 		at, _ := mailServer(t, map[string]string{word: line})
-		if err := one(t, "smtp://me:hunter2@"+at+url).Send(t.Context(), greeting); fmt.Sprint(err) != want {
+		if err := one(t, "smtp://me:hunter2@"+at+url).Send(t.Context(), nil, greeting); fmt.Sprint(err) != want {
 			t.Errorf("%s: %v, want %s", answer, err, want)
 		}
 	}
