@@ -179,7 +179,7 @@ func manuals() map[string]manual {
 			"stockroom demo", "stockroom demo --chaos wild --rate 20", "stockroom demo --seed 7 --products 500 --data ./demo",
 		}},
 		"simulate": {"log-format", []string{
-			"stockroom simulate", "stockroom simulate --products 1000 --target http://127.0.0.1:8080",
+			"stockroom simulate --products 1000 --target http://127.0.0.1:8080",
 			"stockroom simulate --grant consent --index-lag 60s --index-lost 0.01",
 			"stockroom simulate --events --target http://127.0.0.1:8080",
 		}},
