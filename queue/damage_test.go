@@ -349,10 +349,12 @@ func TestStrayDueEntryMetWhileRunningDoesNotSpinOrStop(t *testing.T) {
 
 func TestFileOfANewerVersionIsRefusedAndLeftAlone(t *testing.T) {
 	d := deskFor(t, Options{})
-	if err := d.q.Note(t.Context(), []byte(`{"version":"9.8.7"}`)); err != nil {
-		t.Fatal(err)
-	}
-	d.do("spoil", func(t *txn) { t.dirty = true; must(t.jobs.Tx().Bucket(bucketMeta).Put(keyFormat, []byte("3"))) })
+	d.do("spoil", func(t *txn) {
+		t.dirty = true
+		meta := t.jobs.Tx().Bucket(bucketMeta)
+		must(meta.Put(keyNote, []byte(`{"version":"9.8.7"}`)))
+		must(meta.Put(keyFormat, []byte("3")))
+	})
 	if err := d.q.file.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -385,9 +387,7 @@ func TestFileRemovedWhileRunningIsPutBackWithAllItsJobs(t *testing.T) {
 func TestACheckInUseFindsARecordThatIsNotWhatWasWritten(t *testing.T) {
 	d := deskFor(t, Options{})
 	for i := range 3 {
-		if _, _, err := d.q.Enqueue(t.Context(), NewJob{Kind: "fetch", Payload: []byte{byte(i)}}); err != nil {
-			t.Fatal(err)
-		}
+		d.enqueue(NewJob{Kind: "fetch", Payload: []byte{byte(i)}})
 	}
 	if n, err := d.q.Check(t.Context()); n != 3 || err != nil {
 		t.Fatalf("%d jobs, %v", n, err)
