@@ -184,7 +184,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		}
 	}
 	a.loss = mark
-	a.unclosed = backup.Unclosed(a.state) && !a.dir.Missing(datadir.ProductsFile) && a.dir.Missing(datadir.ProductsFile+"-wal")
+	a.unclosed = backup.Unclosed(a.state) && !a.dir.Missing(datadir.ProductsFile) && !a.hasLog()
 	if a.state.Watermark().Lost && a.productsLost == "" {
 		a.productsLost, a.loss = "A file of products.db was removed or replaced by another program before the last stop: "+
 			"changes that were stored may be missing.", a.started.UnixMilli()

@@ -86,8 +86,15 @@ func (a *Appliance) lookForRollBack(ctx context.Context) error {
 }
 
 // unclosedWords say why the shops are compared after products.db lost its log.
-const unclosedWords = "after Stockroom had ended unexpectedly, products.db was replaced or opened by another program, " +
-	"so what was stored last may be missing"
+const unclosedWords = "Stockroom had ended unexpectedly, and the log of products.db is gone, as after another file " +
+	"was put in its place, so what was stored last may be missing"
+
+// hasLog reports whether changes lie beside products.db. A program that only read it leaves
+// an empty log.
+func (a *Appliance) hasLog() bool {
+	info, err := a.dir.Folder().Info(datadir.ProductsFile + "-wal")
+	return err == nil && info.Size() > 0
+}
 
 // settleUnclosed has the shops compared when products.db is not as the last run left it,
 // and notes that it is in use.

@@ -2,7 +2,6 @@ package appliance
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,8 +127,8 @@ func requireRolledBack(t *testing.T, a *Appliance, files []string) {
 // has neither an older generation nor an older end. That its log is missing shows it: the
 // shop is compared before anything is claimed.
 func TestACopyOfProductsWithoutItsLogIsComparedBeforeAnythingIsClaimed(t *testing.T) {
-	for _, left := range []bool{true, false} {
-		t.Run(fmt.Sprint("log left: ", left), func(t *testing.T) {
+	for _, log := range []string{"left", "gone", "empty"} {
+		t.Run(log, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				killed := filepath.Join(t.TempDir(), "killed")
 				r, stop := newGapRig(t, t.TempDir(), fakeshopify.Options{Seed: 12, Products: 8, MaxVariants: 3})
@@ -138,14 +137,20 @@ func TestACopyOfProductsWithoutItsLogIsComparedBeforeAnythingIsClaimed(t *testin
 					t.Fatal(err)
 				}
 				stop()
-				if !left {
-					if err := os.Remove(filepath.Join(killed, "products.db-wal")); err != nil {
-						t.Fatal(err)
-					}
+				file := filepath.Join(killed, "products.db-wal")
+				var err error
+				switch log {
+				case "gone":
+					err = os.Remove(file)
+				case "empty":
+					err = os.Truncate(file, 0)
+				}
+				if err != nil {
+					t.Fatal(err)
 				}
 				settings := r.opt.Settings
 				settings.DataDir = killed
-				for _, owed := range []bool{!left, false} {
+				for _, owed := range []bool{log != "left", false} {
 					a, err := Open(t.Context(), Options{Settings: settings, Transport: r.opt.Transport})
 					if err != nil {
 						t.Fatal(err)

@@ -177,7 +177,7 @@ func NoteOpen(s *state.Store, open bool) error {
 
 // Unclosed reports whether the last run ended without closing products.db: then its
 // write-ahead log lies beside it, unless another file was put there. A copy by a program
-// such as Litestream is older by less than generations and ends can show.
+// such as Litestream may be older by less than generations and ends can show.
 func Unclosed(s *state.Store) bool {
 	_, open := s.Get(marks, openName)
 	return open
