@@ -112,7 +112,7 @@ func TestTabProposesTheShopsAndProductsThatAreStored(t *testing.T) {
 		if got, want := tab("products get "+shop+" 47"), "4711\tLinen\uFFFDshirt\n"; got != want {
 			t.Errorf("%s: %q, want %q", state, got, want)
 		}
-		if got := tab("explain " + other + " ") + tab("explain "+shop+" 12"); got != "" {
+		if got := tab("explain "+other+" ") + tab("explain "+shop+" 12"); got != "" {
 			t.Errorf("%s: %q of another", state, got)
 		}
 		if state != "closed" {
