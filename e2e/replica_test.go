@@ -86,7 +86,8 @@ func newReplicated(t *testing.T, litestream string, seed uint64) *replicated {
 	t.Cleanup(api.Close)
 	m.api = api.URL
 	m.start(filepath.Join(dir, "data"))
-	text := fmt.Sprintf("dbs:\n  - path: %s\n    replica:\n      type: file\n      path: %s\n", filepath.Join(m.s.Dir, "products.db"), m.replicas)
+	text := fmt.Sprintf("dbs:\n  - path: %s\n    replica:\n      type: file\n      path: %s\n",
+		filepath.Join(m.s.Dir, "products.db"), m.replicas)
 	if err := os.WriteFile(m.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,8 @@ func newReplicated(t *testing.T, litestream string, seed uint64) *replicated {
 }
 
 func (m *replicated) start(dir string) {
-	m.s = launch(m.t, serveOptions{Dir: dir, Args: []string{"--api-base", m.api, "--public-url", "https://stockroom.example", "--limit-points", "10000"}})
+	m.s = launch(m.t, serveOptions{Dir: dir, Args: []string{"--api-base", m.api,
+		"--public-url", "https://stockroom.example", "--limit-points", "10000"}})
 	select {
 	case line := <-m.s.log.wait(`"serving"`):
 		m.s.announced(line)
@@ -167,7 +169,8 @@ func (m *replicated) restore(beside bool) {
 		m.t.Fatal(err)
 	}
 	file := filepath.Join(dir, "products.db")
-	out, err := exec.Command(m.litestream, "restore", "-config", m.config, "-o", file, filepath.Join(m.s.Dir, "products.db")).CombinedOutput()
+	out, err := exec.Command(m.litestream, "restore", "-config", m.config, "-o", file,
+		filepath.Join(m.s.Dir, "products.db")).CombinedOutput()
 	if err != nil {
 		m.t.Fatalf("litestream restore: %v\n%s", err, out)
 	}

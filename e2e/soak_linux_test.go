@@ -43,7 +43,8 @@ func TestALongRunWithFaultsGrowsInNothing(t *testing.T) {
 	length := time.Duration(fromEnvironment(t, "STOCKROOM_TORTURE_MINUTES", soakMinutes) * float64(time.Minute))
 	k := newSoak(t, seed, fromEnvironment(t, "STOCKROOM_TORTURE_RATE", soakRate))
 	k.live(length)
-	line := fmt.Sprintf("soak of %s, %.0f deliveries a second wanted, %s; seed %d\n%s", length, k.rate, k.faults, seed, soakTable(k.samples))
+	line := fmt.Sprintf("soak of %s, %.0f deliveries a second wanted, %s; seed %d\n%s",
+		length, k.rate, k.faults, seed, soakTable(k.samples))
 	t.Log(line)
 	progress("%s", line)
 	for _, trouble := range soakGrowth(k.samples) {
@@ -82,7 +83,8 @@ type soak struct {
 type soakFaults struct{ locks, restarts, silences int }
 
 func (f *soakFaults) String() string {
-	return fmt.Sprintf("%d locks of the catalogue, %d restarts of the shop's API, %d silences of it", f.locks, f.restarts, f.silences)
+	return fmt.Sprintf("%d locks of the catalogue, %d restarts of the shop's API, %d silences of it",
+		f.locks, f.restarts, f.silences)
 }
 
 func newSoak(t *testing.T, seed uint64, rate float64) *soak {
@@ -94,7 +96,8 @@ func newSoak(t *testing.T, seed uint64, rate float64) *soak {
 	chaos.APIFault, chaos.BulkFault = 0.1, 0.2
 	var target atomic.Pointer[string]
 	k.shop = fakeshopify.New(fakeshopify.Options{
-		Shop: e2eShop, Seed: seed, Secret: e2eSecret, Target: "https://stockroom.example", Products: soakProducts, MaxVariants: 6, Large: -1, Huge: -1, Lean: true,
+		Shop: e2eShop, Seed: seed, Secret: e2eSecret, Target: "https://stockroom.example",
+		Products: soakProducts, MaxVariants: 6, Large: -1, Huge: -1, Lean: true,
 		Chaos: chaos, Parallel: 64, RetryOver: 2 * time.Minute, KeepDeliveries: 1000,
 		Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}},
 		Route: func(address string) string {
@@ -109,7 +112,8 @@ func newSoak(t *testing.T, seed uint64, rate float64) *soak {
 	k.address = l.Addr().String()
 	k.serveAPI(l)
 	t.Cleanup(func() { _ = k.api.Load().Close() })
-	k.s = startServer(t, serveOptions{Args: []string{"--api-base", "http://" + k.address, "--public-url", "https://stockroom.example", "--limit-points", "10000"}})
+	k.s = startServer(t, serveOptions{Args: []string{"--api-base", "http://" + k.address,
+		"--public-url", "https://stockroom.example", "--limit-points", "10000"}})
 	target.Store(&k.s.Public)
 	ended := make(chan struct{})
 	go func() {
@@ -265,7 +269,8 @@ func (k *soak) sample(began time.Time) soakSample {
 		k.t.Fatal(err)
 	}
 	s := soakSample{time.Since(began), map[string]float64{
-		"memory": float64(now), "heap": m["go_memory_heap_bytes"], "goroutines": m["go_goroutines"], "descriptors": float64(len(files)),
+		"memory": float64(now), "heap": m["go_memory_heap_bytes"],
+		"goroutines": m["go_goroutines"], "descriptors": float64(len(files)),
 		"deliveries": sum(m, "stockroom_deliveries_total", ""), "log": float64(len(k.s.log.String())),
 		"products.db": 0, "products.db-wal": 0, "queue.db": 0, "other files": 0,
 	}}
@@ -320,7 +325,8 @@ func soakGrowth(samples []soakSample) (list []string) {
 		before, after := soakFigures(first, limit.name, limit.each), soakFigures(last, limit.name, limit.each)
 		for i, what := range []string{"in the middle", "at its highest"}[:len(before)] {
 			if most := before[i]*(1+limit.share) + limit.slack; after[i] > most {
-				list = append(list, fmt.Sprintf("%s grew %s: %.0f, then %.0f, at most %.0f was allowed", limit.name, what, before[i], after[i], most))
+				list = append(list, fmt.Sprintf("%s grew %s: %.0f, then %.0f, at most %.0f was allowed",
+					limit.name, what, before[i], after[i], most))
 			}
 		}
 	}
