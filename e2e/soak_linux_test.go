@@ -274,7 +274,7 @@ func (k *soak) sample(began time.Time) soakSample {
 		"deliveries": sum(m, "stockroom_deliveries_total", ""), "log": float64(len(k.s.log.String())),
 		"products.db": 0, "products.db-wal": 0, "queue.db": 0, "other files": 0,
 	}}
-	_ = filepath.WalkDir(k.s.Dir, func(path string, d os.DirEntry, err error) error {
+	_ = filepath.WalkDir(k.s.Dir, func(path string, d os.DirEntry, _ error) error {
 		info, err := os.Stat(path)
 		if err != nil || !info.Mode().IsRegular() {
 			return nil // gone meanwhile
