@@ -133,7 +133,9 @@ func (r *record) see(a *status.Account, after time.Duration, settling bool) (beg
 // age forgets troubles that have not held for long enough and returns those of them that
 // were told: all at once, or beside what is told now. So they wait for those that may
 // follow within minutes.
-func (r *record) age(all map[string]*status.Line, hidden bool, now time.Time, after time.Duration, telling bool) (over []*trouble) {
+func (r *record) age(
+	all map[string]*status.Line, hidden bool, now time.Time, after time.Duration, telling bool,
+) (over []*trouble) {
 	var gone []string
 	waits := false
 	for of, t := range r.Troubles {

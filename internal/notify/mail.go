@@ -26,7 +26,8 @@ func byMail(c *shoutrrr.Config) sender {
 		}
 		defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 		secure := &tls.Config{ServerName: c.Host, MinVersion: tls.VersionTLS12}
-		ours := c.Encryption == shoutrrr.EncImplicitTLS || c.Encryption == shoutrrr.EncAuto && c.Port == shoutrrr.ImplicitTLSPort
+		ours := c.Encryption == shoutrrr.EncImplicitTLS ||
+			c.Encryption == shoutrrr.EncAuto && c.Port == shoutrrr.ImplicitTLSPort
 		if ours {
 			conn = tls.Client(conn, secure)
 		}
@@ -55,8 +56,10 @@ func byMail(c *shoutrrr.Config) sender {
 // logIn gives the password, but not in the clear over a network.
 func logIn(s *smtp.Client, c *shoutrrr.Config) error {
 	_, encrypted := s.TLSConnectionState()
-	if ip := net.ParseIP(c.Host); !encrypted && (c.RequireStartTLS || c.Username != "" && c.Host != "localhost" && !ip.IsLoopback()) {
-		return said("the mail server offers no encryption, so nothing was sent; use its port for TLS, most often 465 or 587")
+	here := c.Host == "localhost" || net.ParseIP(c.Host).IsLoopback()
+	if !encrypted && (c.RequireStartTLS || c.Username != "" && !here) {
+		return said("the mail server offers no encryption, so nothing was sent; " +
+			"use its port for TLS, most often 465 or 587")
 	}
 	switch c.Auth {
 	case shoutrrr.AuthPlain:

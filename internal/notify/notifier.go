@@ -65,7 +65,10 @@ type Notifier struct {
 
 // New makes a Notifier that goes on where the one before it ended.
 func New(o Options) *Notifier {
-	n := &Notifier{o: o, seen: make(chan *status.Account, 1), pinged: map[string]time.Time{}, failed: map[string]status.Unsent{}}
+	n := &Notifier{
+		o: o, seen: make(chan *status.Account, 1),
+		pinged: map[string]time.Time{}, failed: map[string]status.Unsent{},
+	}
 	if raw, there := o.Keeper.Get(namespace, recordName); there {
 		if err := json.Unmarshal(raw, &n.record); err != nil {
 			n.record = record{} // a trouble may be told twice
