@@ -235,6 +235,7 @@ func (a *Appliance) open(ctx context.Context) error {
 		return err
 	}
 	a.raise(ctx)
+	a.noteOpen()
 	if a.token, err = newToken(); err != nil {
 		return err
 	}

@@ -96,19 +96,23 @@ func (a *Appliance) hasLog() bool {
 	return err == nil && info.Size() > 0
 }
 
-// settleUnclosed has the shops compared when products.db is not as the last run left it,
-// and notes that it is in use.
+// settleUnclosed has the shops compared when products.db is not as the last run left it.
 func (a *Appliance) settleUnclosed() {
-	var err error
-	if _, restored := backup.RestoredFrom(a.state); a.unclosed && !restored {
-		err = a.syncer.Owe(unclosedWords, time.Now())
-	}
-	if err == nil {
+	if _, restored := backup.RestoredFrom(a.state); !a.unclosed || restored {
 		a.unclosed = false
-		err = backup.NoteOpen(a.state, true)
+		return
 	}
+	err := a.syncer.Owe(unclosedWords, time.Now())
+	a.unclosed = err != nil
 	if err != nil {
-		a.log.Warn("a products.db that was replaced might not be noticed at the next start", "error", err.Error())
+		a.log.Warn("that products.db has to be compared can't be noted now", "error", err.Error())
+	}
+}
+
+// noteOpen notes that products.db is in use, now that its log has something in it.
+func (a *Appliance) noteOpen() {
+	if err := backup.NoteOpen(a.state, true); err != nil {
+		a.log.Warn("a products.db that is replaced might not be noticed at the next start", "error", err.Error())
 	}
 }
 
