@@ -252,7 +252,7 @@ func TestADataDirOfEachLaterFormatOpensAndWorksOn(t *testing.T) {
 
 func requireWhatALaterDirHeld(t *testing.T, a *Appliance, title string) {
 	t.Helper()
-	const product = 7123456789
+	const product int64 = 7123456789
 	if n := a.notices(); len(n) > 0 {
 		t.Errorf("the page says %+v", n)
 	}
