@@ -97,6 +97,8 @@ func lostFile(err error) error {
 		err = lost
 	} else if errors.Is(err, folder.ErrNotRegular) {
 		err = fmt.Errorf("%w: move it away; Stockroom opens only a file that lies in its folder itself", err)
+	} else if errors.Is(err, fs.ErrClosed) { // the process ends
+		return &UnavailableError{Cause: CauseClosed, Err: err}
 	} else {
 		return fileError("look at the files of the catalogue", err)
 	}

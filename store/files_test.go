@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -253,6 +254,28 @@ func TestAFileThatGetsItsNameBackIsUsedAgain(t *testing.T) {
 			b.title(3, "Shirt v1")
 			b.must(b.s.Close())
 		})
+	}
+}
+
+// A process that has lost its data dir ends without closing the store, whose writer may
+// be at work: that is no fault of the disk, and no news.
+func TestAFolderThatIsClosedAtTheEndIsNoFaultOfTheDisk(t *testing.T) {
+	var lines bytes.Buffer
+	var dir *folder.Folder
+	b := open(t, func(o *Options) {
+		var err error
+		if dir, err = folder.Open(filepath.Dir(o.Path)); err != nil {
+			t.Fatal(err)
+		}
+		o.Folder, o.Logger = dir, slog.New(slog.NewTextHandler(&lines, nil))
+	})
+	b.must(b.tryPut(1))
+	b.must(dir.Close())
+	if err := b.tryPut(2); CauseOf(err) != CauseClosed {
+		t.Errorf("error %v", err)
+	}
+	if lines.Len() > 0 {
+		t.Errorf("log:\n%s", &lines)
 	}
 }
 

@@ -250,7 +250,7 @@ func (s *Store) noteFailure(err error) {
 	if fresh && cause == CauseLost {
 		s.opt.Lost(true)
 	}
-	if fresh {
+	if fresh && cause != CauseClosed { // by ourselves
 		s.log.Error("catalogue can't be written", "cause", string(cause), "error", err.Error())
 	}
 }
