@@ -293,10 +293,11 @@ func TestWhatOneCapturedDeliveryCanCauseIsBounded(t *testing.T) {
 
 // storm replays a body so often under each topic and shop, and holds the bounds.
 func (r *replayRig) storm(body, signature string, each int) {
-	const (
-		rounds = 20
-		reads  = 14 // of one thing by one shop: at once, by each topic at most, and then with each look through the wanted work
-	)
+	const rounds = 20
+	reads := 14 // of one thing by one shop: at once, by each topic at most, and then with each look through the wanted work
+	if strings.Contains(body, `"query_variables"`) {
+		reads = 18 // an equal Event, which has no time, may tell of another change: one in 10 s, for two minutes
+	}
 	topics := slices.Sorted(slices.Values(catalog.Topics()))
 	ways := len(topics) * len(r.shops)
 	seq, calls := r.store.LastSeq(), r.calls(-1, map[string]int{})
