@@ -93,7 +93,7 @@ func newSoak(t *testing.T, seed uint64, rate float64) *soak {
 	if err != nil {
 		t.Fatal(err)
 	}
-	chaos.APIFault, chaos.BulkFault = 0.1, 0.2
+	chaos.APIFault, chaos.BulkFault = 0.02, 0.1
 	var target atomic.Pointer[string]
 	k.shop = fakeshopify.New(fakeshopify.Options{
 		Shop: e2eShop, Seed: seed, Secret: e2eSecret, Target: "https://stockroom.example",
@@ -135,7 +135,8 @@ func (k *soak) live(length time.Duration) {
 	ctx, cancel := context.WithTimeout(k.t.Context(), length)
 	defer cancel()
 	var g sync.WaitGroup
-	g.Go(func() { k.edit(ctx) })
+	rng := rand.New(rand.NewPCG(k.rng.Uint64(), 0))
+	g.Go(func() { k.edit(ctx, rng) })
 	g.Go(func() {
 		for ctx.Err() == nil {
 			k.faultRound(ctx, length/soakRounds)
@@ -162,19 +163,23 @@ func wait(ctx context.Context, d time.Duration) bool {
 }
 
 // edit makes so many edits that the deliveries due to them keep the rate, and no more while
-// as many wait as four seconds have. The oldest products go, so that the catalogue keeps its
-// size.
-func (k *soak) edit(ctx context.Context) {
-	last := time.Now()
+// as many wait as four seconds have. Mostly a title changes; one edit in twenty is of any
+// kind, and the oldest products go, so that the catalogue keeps its size.
+func (k *soak) edit(ctx context.Context, rng *rand.Rand) {
+	last, ids := time.Now(), k.shop.IDs()
 	for due := 0.0; wait(ctx, 10*time.Millisecond); {
 		now := time.Now()
 		due, last = min(due+k.rate*now.Sub(last).Seconds(), k.rate), now
 		for before := k.shop.Stats(); due >= 1 && float64(before.Pending) < 4*k.rate && ctx.Err() == nil; {
-			k.shop.RandomEdit()
+			if n := rng.IntN(20 * len(ids)); n < len(ids) {
+				k.shop.RandomEdit()
+			} else {
+				k.shop.UpdateProduct(ids[n%len(ids)], func(p *fakeshopify.Product) { p.Title = fmt.Sprint("Product ", n) })
+			}
 			after := k.shop.Stats()
 			due, before = due-float64(after.Fired-before.Fired), after
 		}
-		if ids := k.shop.IDs(); len(ids) > soakProducts+20 {
+		if ids = k.shop.IDs(); len(ids) > soakProducts+20 {
 			for _, id := range ids[:20] {
 				k.shop.DeleteProduct(id)
 			}
@@ -223,7 +228,7 @@ func (k *soak) settle() {
 	await(k.t, "the last deliveries", func() bool { return k.shop.Pending() == 0 })
 	drained(k.t, k.s)
 	ended := time.Now() // calls go on to fail, so it takes its time
-	for until := ended.Add(10 * time.Minute); !k.provenSince(ended); {
+	for until := ended.Add(20 * time.Minute); !k.provenSince(ended); {
 		if time.Now().After(until) {
 			k.t.Fatalf("no proof after the load: %s", k.s.admin(http.MethodGet, "/api/v1/status", ""))
 		}
@@ -272,7 +277,8 @@ func (k *soak) sample(began time.Time) soakSample {
 		"memory": float64(now), "heap": m["go_memory_heap_bytes"],
 		"goroutines": m["go_goroutines"], "descriptors": float64(len(files)),
 		"deliveries": sum(m, "stockroom_deliveries_total", ""), "log": float64(len(k.s.log.String())),
-		"products.db": 0, "products.db-wal": 0, "queue.db": 0, "other files": 0,
+		"waiting jobs": m[`stockroom_queue_jobs{state="waiting"}`],
+		"products.db":  0, "products.db-wal": 0, "queue.db": 0, "other files": 0,
 	}}
 	_ = filepath.WalkDir(k.s.Dir, func(path string, d os.DirEntry, _ error) error {
 		info, err := os.Stat(path)
@@ -302,6 +308,7 @@ var soakLimits = []struct {
 	{"heap", false, 0.25, 16 << 20},
 	{"goroutines", false, 0.2, 20},
 	{"descriptors", false, 0.2, 20},
+	{"waiting jobs", false, 0.25, 2000},
 	{"products.db-wal", false, 0.25, 8 << 20},
 	{"queue.db", false, 0.1, 4 << 20},
 	{"other files", false, 0.1, 4 << 20},
