@@ -97,7 +97,8 @@ func newSessions(keep Keeper, log *slog.Logger) *sessions {
 // then forgotten. One that can't be written lasts until the restart.
 func (s *sessions) begin(now time.Time, mark, from, agent string) (id string) {
 	id = newSecret()
-	one := &session{Began: now, Used: now, Mark: mark, From: from, Agent: strings.ToValidUTF8(agent[:min(len(agent), sessionAgentMax)], "")}
+	agent = strings.ToValidUTF8(agent[:min(len(agent), sessionAgentMax)], "")
+	one := &session{Began: now, Used: now, Mark: mark, From: from, Agent: agent}
 	one.ctx, one.end = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -111,7 +111,10 @@ func (a *Appliance) examineFiles() (list []web.Finding) {
 	exposed, err := a.dir.Exposed()
 	switch {
 	case err != nil:
-		return []web.Finding{{Check: "files", Level: levelWarn, Text: "the files can't be looked at: " + err.Error(), Fix: "look at the rights of the data dir"}}
+		return []web.Finding{{
+			Check: "files", Level: levelWarn, Text: "the files can't be looked at: " + err.Error(),
+			Fix: "look at the rights of the data dir",
+		}}
 	case len(exposed) == 0:
 		return []web.Finding{{Check: "files", Level: levelOK, Text: "nobody else can read the files of the data dir"}}
 	}

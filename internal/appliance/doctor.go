@@ -51,7 +51,9 @@ func (a *Appliance) doctor(ctx context.Context, deep bool) []web.Finding {
 	standing := slices.DeleteFunc(a.examineStatus(ctx), func(f web.Finding) bool {
 		return (f.Check == "unsubscribed" || f.Check == "subscriptions-unknown") && has(shops, "subscriptions", f.Shop)
 	})
-	shops = slices.DeleteFunc(shops, func(f web.Finding) bool { return f.Check == "looks" && has(standing, "unlooked", f.Shop) })
+	shops = slices.DeleteFunc(shops, func(f web.Finding) bool {
+		return f.Check == "looks" && has(standing, "unlooked", f.Shop)
+	})
 	stores := a.examineStores(ctx)
 	if deep {
 		stores = append(stores, a.examineDeep(ctx)...)
@@ -82,7 +84,10 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 	account := a.status.Read(ctx, time.Now())
 	list := []web.Finding{}
 	for _, l := range account.Lines {
-		f := web.Finding{Check: l.Code, Shop: l.Shop, Level: levelOK, Text: l.Sentence(account.Now), Fix: strings.TrimSpace(l.Next.Text(account.Now) + " " + l.Command)}
+		f := web.Finding{
+			Check: l.Code, Shop: l.Shop, Level: levelOK, Text: l.Sentence(account.Now),
+			Fix: strings.TrimSpace(l.Next.Text(account.Now) + " " + l.Command),
+		}
 		switch l.Mood {
 		case status.Bad:
 			f.Level = levelFail
@@ -101,7 +106,10 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
 	if err := a.store.Check(ctx); err != nil {
-		list[0] = web.Finding{Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(), Fix: "see the log; free space on the disk or end what locks the file"}
+		list[0] = web.Finding{
+			Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(),
+			Fix: "see the log; free space on the disk or end what locks the file",
+		}
 		if store.CauseOf(err) == store.CauseDamaged {
 			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restartMends, causeIntegrity
 		}
@@ -113,7 +121,10 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	}
 	kept := a.examineLosses("state", datadir.StateFile)
 	if err := a.state.View(boltfile.CheckPages); err != nil {
-		kept = web.Finding{Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(), Fix: restartMends, Cause: causeIntegrity}
+		kept = web.Finding{
+			Check: "state", Level: levelFail, Text: "state.db is damaged: " + err.Error(),
+			Fix: restartMends, Cause: causeIntegrity,
+		}
 	}
 	list = append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
 	if b := a.schedule.Standing(); b.Every > 0 && !b.Last.IsZero() && !b.Late(time.Now()) { // else the account tells
@@ -163,7 +174,8 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		list = append(list, web.Finding{Check: check, Shop: name, Level: level, Text: text, Fix: fix, Cause: cause})
 	}
 	if len(a.state.Secrets(name)) == 0 && !a.opt.Settings.Pull() {
-		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked", a.command("shop add "+name), "")
+		add("secret", levelFail, "the app's client secret is missing, so deliveries can't be checked",
+			a.command("shop add "+name), "")
 	}
 	a.client.TryNow(name) // a person asks, so the shop is really asked
 	access, err := a.client.Access(ctx, name, limiter.WebhookRefetch)
@@ -187,7 +199,8 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 		case shopify.KindFrozen:
 			add("token", levelFail, e.Words(), "settle it with Shopify; Stockroom asks again every hour", "")
 		case shopify.KindMoved:
-			add("reach", levelFail, e.Words(), a.command(config.ConnectWords(e.Root().Moved))+", then "+a.command("shop remove "+name), "")
+			add("reach", levelFail, e.Words(),
+				a.command(config.ConnectWords(e.Root().Moved))+", then "+a.command("shop remove "+name), "")
 		case shopify.KindRefused:
 			add("reach", levelFail, e.Words(), "look at the shop's name and at --api-base", "")
 		case shopify.KindBudget, shopify.KindThrottled:
