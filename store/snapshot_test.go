@@ -68,6 +68,10 @@ func TestASnapshotThatCanNotBeMadeLeavesTheWriterFree(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	b.want(upsertOf(product(1, "v1", 10_000, "1")), Applied)
+	// The check of the whole file, begun when it was opened, is a reader too; Close waits for it.
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
 	if n := s.ownReads.Load(); n != 0 {
 		t.Errorf("%d readers are left", n)
 	}
