@@ -82,9 +82,13 @@ func (e *env) examineDir(s config.Settings, ask doctorCommand, list *[]web.Findi
 		path := "/api/v1/doctor"
 		if ask.Deep {
 			path += "?deep=true"
-			fmt.Fprintln(e.Stderr, "Reading everything that is stored. It takes its time, so that a running server is not held up.")
 		}
-		return c.call(e.ctx, http.MethodPost, path, nil, &found)
+		look := func() error { return c.call(e.ctx, http.MethodPost, path, nil, &found) }
+		if p := e.newProgress("", false); ask.Deep && p.columns != nil {
+			defer p.end()
+			return p.during("reading everything that is stored, slowly, so that a running server is not held up", look)
+		}
+		return look()
 	})
 	if err != nil {
 		dir.Level, dir.Text = "fail", err.Error()

@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"stockroom/internal/config"
+	"stockroom/internal/datadir"
 	"stockroom/store"
 	"stockroom/web"
 )
@@ -135,5 +139,42 @@ func TestLogLinesHaveColoursOnlyWhereTheyAreWanted(t *testing.T) {
 		if got := e.colours(); got != c.want {
 			t.Errorf("%q: colours %v", c.environ, got)
 		}
+	}
+}
+
+// TestADeepLookSaysOnATerminalThatItGoesOn has a server answer when that was drawn.
+func TestADeepLookSaysOnATerminalThatItGoesOn(t *testing.T) {
+	drawn := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		<-drawn
+		_, _ = io.WriteString(w, `{"findings":[]}`)
+	}))
+	defer server.Close()
+	path := t.TempDir()
+	dir, err := datadir.Open(path, datadir.Options{})
+	if err == nil {
+		err = dir.Announce(server.URL, "token")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	seen, tty := terminal(t, 80)
+	go func() {
+		for text := ""; !strings.Contains(text, "reading everything"); {
+			part := make([]byte, 200)
+			n, err := seen.Read(part)
+			if err != nil {
+				break
+			}
+			text += string(part[:n])
+		}
+		close(drawn)
+	}()
+	var out bytes.Buffer
+	code := Run(t.Context(), Process{Args: []string{"doctor", "--deep", "--data", path}, Environ: []string{"TERM=xterm"},
+		Stdin: strings.NewReader(""), Stdout: &out, Stderr: tty})
+	if code != config.ExitOK || !strings.Contains(out.String(), "lock: a server runs on ") {
+		t.Errorf("exit %d: %s", code, &out)
 	}
 }
