@@ -111,6 +111,7 @@ type Appliance struct {
 	elsewhere   []string                    // other data dirs that hold shops, of one that held none at the start
 	public      atomic.Pointer[string]      // host:port of the public listener while it serves
 	certs       atomic.Pointer[certs.Certs] // while it serves HTTPS
+	unplain     atomic.Pointer[string]      // then: why port 80 is not served, "" where it is
 	trips       trips
 	consents    *consents
 	backing     sync.Mutex // held while a backup copies the stores

@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"stockroom/internal/boltfile"
+	"stockroom/internal/config"
+	"stockroom/internal/datadir"
+	"stockroom/store"
 	"stockroom/web"
 )
 
@@ -21,8 +24,18 @@ const (
 )
 
 // examineDeep reads everything that is stored, and looks at the disk below it.
-func (a *Appliance) examineDeep(ctx context.Context) []web.Finding {
-	return append([]web.Finding{a.examineRows(ctx), a.examineQueueFile(ctx), a.examineDisk()}, a.examineFiles()...)
+// catalogue is what was found of products.db as a file.
+func (a *Appliance) examineDeep(ctx context.Context, catalogue web.Finding) []web.Finding {
+	rows := web.Finding{Check: "rows", Level: levelWarn, Text: "the products were not read, because of what is wrong with products.db",
+		Fix: "when that is mended, run this again"}
+	if catalogue.Cause != causeIntegrity {
+		rows = a.examineRows(ctx)
+	}
+	list := []web.Finding{rows, a.examineQueueFile(ctx), a.examineDisk()}
+	if a.opt.Settings.BackupEvery <= 0 {
+		list = append(list, a.examineBackup()...)
+	}
+	return list
 }
 
 // examineRows compares each product with the hash that was stored with it.
@@ -32,8 +45,7 @@ func (a *Appliance) examineRows(ctx context.Context) web.Finding {
 	f.Text = fmt.Sprintf("each of %d products is as it was stored", read)
 	switch {
 	case err != nil:
-		f.Level, f.Text = levelFail, "the products can't be read: "+err.Error()
-		f.Fix = "see the log; free space on the disk or end what locks the file"
+		f = unread("rows", err)
 	case len(unsound) > 0:
 		f.Level, f.Cause = levelFail, causeIntegrity
 		f.Text = fmt.Sprintf("%d of %d products are not as they were stored, such as %s: the disk, the memory or another program "+
@@ -60,11 +72,15 @@ func (a *Appliance) examineQueueFile(ctx context.Context) web.Finding {
 // delivery waits for.
 func (a *Appliance) examineDisk() web.Finding {
 	took, err := a.writeSynced()
-	if err != nil {
-		return web.Finding{Check: "disk", Level: levelFail, Text: "nothing can be written to the data dir: " + err.Error(),
-			Fix: "make room, or give the data dir to the user that runs Stockroom"}
+	switch {
+	case err == nil:
+		return judgeDisk(took)
+	case store.CauseOfFile(err) == store.CauseFull:
+		return web.Finding{Check: "disk", Level: levelWarn, Text: "how fast the disk is was not measured, because it is full",
+			Fix: "when there is room, run this again"}
 	}
-	return judgeDisk(took)
+	return web.Finding{Check: "disk", Level: levelFail, Text: "a test file can't be written to the data dir: " + err.Error(),
+		Fix: datadir.Mend(err)}
 }
 
 func judgeDisk(took []time.Duration) web.Finding {
@@ -107,18 +123,29 @@ func (a *Appliance) writeSynced() (took []time.Duration, err error) {
 }
 
 // examineFiles looks whether others can read what is stored, or it is somebody else's.
-func (a *Appliance) examineFiles() (list []web.Finding) {
-	exposed, err := a.dir.Exposed()
+func (a *Appliance) examineFiles() []web.Finding {
+	f := web.Finding{Check: "files", Level: levelOK, Text: "nobody else can read the files of the data dir"}
+	path := a.dir.Path()
+	rights, err := a.dir.Rights()
 	switch {
 	case err != nil:
-		return []web.Finding{{
-			Check: "files", Level: levelWarn, Text: "the files can't be looked at: " + err.Error(),
-			Fix: "look at the rights of the data dir",
-		}}
-	case len(exposed) == 0:
-		return []web.Finding{{Check: "files", Level: levelOK, Text: "nobody else can read the files of the data dir"}}
+		f.Level, f.Text = levelWarn, "the files can't be looked at: "+err.Error()
+		f.Fix = "look at the rights of the data dir"
+	case rights.Open:
+		f.Level, f.Text = levelFail, "other users of this machine can look into "+path
+		if len(rights.Exposed) > 0 {
+			f.Text += ", and read or write " + strings.Join(rights.Exposed, ", ")
+		}
+		f.Fix = "chmod -R go= " + config.ShellQuote(path)
+	case len(rights.Foreign) > 0:
+		f.Level = levelWarn
+		f.Text = "the user that runs Stockroom does not own " + strings.Join(rights.Foreign, ", ") + " in " + path +
+			", so a server may not be able to write there"
+		f.Fix = "give all of it to the user that runs the server: sudo chown -R USER " + config.ShellQuote(path)
+	case len(rights.Exposed) > 0:
+		f.Level = levelWarn
+		f.Text = "only the rights of " + path + " itself keep other users of this machine from " + strings.Join(rights.Exposed, ", ")
+		f.Fix = "chmod -R go= " + config.ShellQuote(path)
 	}
-	return []web.Finding{{Check: "files", Level: levelFail,
-		Text: "other users of this machine can read or write " + strings.Join(exposed, ", ") + " in " + a.dir.Path(),
-		Fix:  "chmod -R go= " + a.dir.Path()}}
+	return []web.Finding{f}
 }

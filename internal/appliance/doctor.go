@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"stockroom/internal/backup"
 	"stockroom/internal/boltfile"
 	"stockroom/internal/config"
 	"stockroom/internal/datadir"
@@ -54,15 +55,38 @@ func (a *Appliance) doctor(ctx context.Context, deep bool) []web.Finding {
 	shops = slices.DeleteFunc(shops, func(f web.Finding) bool {
 		return f.Check == "looks" && has(standing, "unlooked", f.Shop)
 	})
-	stores := a.examineStores(ctx)
+	stores := append(a.examineStores(ctx), a.examineFiles()...)
+	found := slices.Concat(stores, shops)
+	standing = slices.DeleteFunc(standing, func(f web.Finding) bool { return saidBy(found, f) })
 	if deep {
-		stores = append(stores, a.examineDeep(ctx)...)
+		stores = append(stores, a.examineDeep(ctx, stores[0])...)
+	}
+	if !a.syncer.Works() {
+		stores = append(stores, web.Finding{Check: "unchecked", Level: levelWarn,
+			Text: "no server runs, so how the copy stands, certificates, and whether deliveries arrive were not checked",
+			Fix:  "start it with " + a.command("serve") + ", then run this again"})
 	}
 	return slices.Concat(stores, a.examineCertificates(), standing, shops, a.examineTrip(ctx))
 }
 
-// examineCertificates tells of the certificates that are good; the account of health
-// says what is wrong with the others.
+// saidBy reports whether what stands has its cause in what was found just now, and says
+// nothing beside it.
+func saidBy(found []web.Finding, stands web.Finding) bool {
+	return slices.ContainsFunc(found, func(f web.Finding) bool {
+		switch {
+		case f.Level == levelOK || f.Shop != stands.Shop:
+			return false
+		case f.Check == "space":
+			return strings.HasPrefix(stands.Check, "space-")
+		case stands.Check == "lost":
+			return f.Level == levelFail && strings.Contains(stands.Fix, f.Text)
+		}
+		return f.Shop != "" && stands.Level == levelWarn && strings.Contains(stands.Text, f.Text)
+	})
+}
+
+// examineCertificates tells of the certificates that are good, and of port 80; the account
+// of health says what is wrong with the others.
 func (a *Appliance) examineCertificates() (list []web.Finding) {
 	const day = "2 Jan 2006"
 	for _, c := range a.certificates() {
@@ -71,6 +95,15 @@ func (a *Appliance) examineCertificates() (list []web.Finding) {
 				"%s has a certificate of %s until %s; it is renewed from %s on",
 				c.Name, c.Issuer, c.NotAfter.UTC().Format(day), c.Renewal().UTC().Format(day))})
 		}
+	}
+	if why := a.unplain.Load(); why != nil {
+		f := web.Finding{Check: "port-80", Level: levelOK, Text: "port 80 sends browsers on to HTTPS"}
+		if *why != "" {
+			f.Level, f.Text = levelWarn, *why
+			f.Fix = "if another program listens on port 80, stop it; else have the system open it with " +
+				a.command("service install") + "; then restart Stockroom. It may stay as it is, too"
+		}
+		list = append(list, f)
 	}
 	return list
 }
@@ -106,13 +139,7 @@ func (a *Appliance) examineStatus(ctx context.Context) []web.Finding {
 func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 	list := []web.Finding{a.examineLosses("catalogue", datadir.ProductsFile)}
 	if err := a.store.Check(ctx); err != nil {
-		list[0] = web.Finding{
-			Check: "catalogue", Level: levelFail, Text: "products.db can't be checked: " + err.Error(),
-			Fix: "see the log; free space on the disk or end what locks the file",
-		}
-		if store.CauseOf(err) == store.CauseDamaged {
-			list[0].Text, list[0].Fix, list[0].Cause = "products.db is damaged: "+err.Error(), restartMends, causeIntegrity
-		}
+		list[0] = unread("catalogue", err)
 	} else if h := a.store.Health(); h.Cause != "" {
 		list[0] = web.Finding{
 			Check: "catalogue", Level: levelFail, Text: "products.db can't be written: " + h.Cause.Words(),
@@ -127,19 +154,61 @@ func (a *Appliance) examineStores(ctx context.Context) []web.Finding {
 		}
 	}
 	list = append(list, a.examineLosses("queue", datadir.QueueFile), kept, a.examineSpace())
-	if b := a.schedule.Standing(); b.Every > 0 && !b.Last.IsZero() && !b.Late(time.Now()) { // else the account tells
-		list = append(list, web.Finding{Check: "backup", Level: levelOK,
-			Text: fmt.Sprintf("the last backup, %s in %s, was made at %s", b.File, b.Folder, b.Last.UTC().Format(time.RFC3339))})
+	if a.opt.Settings.BackupEvery > 0 {
+		list = append(list, a.examineBackup()...)
 	}
 	return list
 }
+
+// examineBackup says how old the newest backup is that is known.
+func (a *Appliance) examineBackup() []web.Finding {
+	a.schedule.Look()
+	b, now := a.schedule.Standing(), time.Now()
+	f := web.Finding{Check: "backup", Level: levelOK, Text: "no backup is known"}
+	if at := backup.Written(a.state); at.After(b.Last) {
+		f.Text = "the last backup was written " + status.Ago(now, at) + ", to where only who asked for it knows"
+	} else if !b.Last.IsZero() {
+		f.Text = fmt.Sprintf("the newest backup, %s in %s, was made %s", b.File, b.Folder, status.Ago(now, b.Last))
+	}
+	switch {
+	case b.Every <= 0:
+		f.Text += "; none is made by itself, as with --backup-every 24h, and " + a.command("backup FILE") + " makes one"
+	case b.Late(now) && a.syncer.Works():
+		return nil // the account tells
+	case b.Late(now):
+		f.Level, f.Text = levelWarn, f.Text+", and --backup-every asks for one "+status.Every(b.Every)
+		f.Fix = "start the server, which makes it: " + a.command("serve")
+	case b.Last.IsZero():
+		f.Text += "; the server makes the first one soon after its start"
+	}
+	return []web.Finding{f}
+}
+
+// unread says why products.db could not be read through.
+func unread(check string, err error) web.Finding {
+	f := web.Finding{
+		Check: check, Level: levelFail, Text: "products.db can't be checked: " + onOneLine(err),
+		Fix: "see the log; free space on the disk or end what locks the file",
+	}
+	if store.CauseOf(err) == store.CauseDamaged {
+		f.Text, f.Fix, f.Cause = "products.db is damaged: "+onOneLine(err), restartMends, causeIntegrity
+	}
+	return f
+}
+
+// onOneLine is an error in which SQLite may have listed what it found.
+func onOneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
 // examineLosses says what a file has lost, in the words of the page's notice.
 func (a *Appliance) examineLosses(check, file string) web.Finding {
 	for _, n := range a.losses() {
 		if strings.HasPrefix(n.ID, file) {
-			return web.Finding{Check: check, Level: levelWarn, Text: n.Text,
+			f := web.Finding{Check: check, Level: levelWarn, Text: n.Text,
 				Fix: n.Next + " When you have dealt with it, " + a.command("doctor --acknowledge") + " takes it off."}
+			if n.Level == status.LevelBad {
+				f.Level = levelFail
+			}
+			return f
 		}
 	}
 	return web.Finding{Check: check, Level: levelOK, Text: file + " is sound"}
@@ -148,7 +217,7 @@ func (a *Appliance) examineLosses(check, file string) web.Finding {
 // examineSpace judges the room on the disk of the data dir.
 func (a *Appliance) examineSpace() web.Finding {
 	s := a.Space()
-	left := fmt.Sprintf("%s of %s are free on the disk of %s", mebibytes(s.Free), mebibytes(s.Total), a.dir.Path())
+	left := fmt.Sprintf("%s of %s are free on the disk of %s", status.Bytes(s.Free), status.Bytes(s.Total), a.dir.Path())
 	f := web.Finding{Check: "space", Level: levelOK, Text: left}
 	switch s.Level {
 	case datadir.SpaceCritical:
@@ -163,8 +232,6 @@ func (a *Appliance) examineSpace() web.Finding {
 	}
 	return f
 }
-
-func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
 // examineShop asks one shop about token, scopes, version and time.
 func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Finding {
@@ -212,8 +279,11 @@ func (a *Appliance) examineShop(ctx context.Context, shop state.Shop) []web.Find
 			}
 			fallthrough
 		default:
-			add("reach", levelFail, e.Words(), "check the network, --api-base, and status.shopify.com", causeUnreachable)
+			add("reach", levelFail, e.Words(),
+				"check the network, --api-base, and https://www.shopifystatus.com", causeUnreachable)
 		}
+		add("unchecked", levelWarn, "scopes, version, clock and subscriptions were not checked, because of that",
+			"when that is mended, run this again", "")
 		return list
 	}
 	add("token", levelOK, "Shopify accepts the credentials", "", "")
@@ -317,7 +387,8 @@ func examineClock(name string, seen shopify.Seen) web.Finding {
 	if seen.Skew < 0 {
 		way = "behind"
 	}
-	f.Level, f.Text, f.Fix = levelWarn, fmt.Sprintf("the clock is %s %s Shopify's", off, way), "set this machine's clock by NTP"
+	f.Level, f.Text, f.Fix = levelWarn, fmt.Sprintf("the clock is %s %s Shopify's", status.Span(off), way),
+		"have this machine set its clock from the network (NTP); on Linux: sudo timedatectl set-ntp true"
 	if off > skewMost {
 		f.Level = levelFail
 	}

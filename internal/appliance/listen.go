@@ -24,6 +24,8 @@ type Listeners struct {
 	Secure *Secure
 	// Plain is port 80 beside Secure, nil for none.
 	Plain net.Listener
+	// Unplain says why there is none although there could be, "" where there is or need not be.
+	Unplain string
 	// Warnings are sentences for the log, about what can be done without.
 	Warnings []string
 	// Ready is called once by Serve, when requests are served; nil for nobody.
@@ -97,8 +99,9 @@ func (l *Listeners) openPlain(given map[string][]net.Listener, own bool) {
 	}
 	if err != nil {
 		l.Plain = nil
-		l.Warnings = append(l.Warnings, fmt.Sprintf("nothing is served on port 80 (%v): a browser in which the address "+
-			"is typed without https:// may find nothing; deliveries and certificates do not need it", err))
+		l.Unplain = fmt.Sprintf("nothing is served on port 80 (%v): a browser in which the address "+
+			"is typed without https:// may find nothing; deliveries and certificates do not need it", err)
+		l.Warnings = append(l.Warnings, l.Unplain)
 	}
 }
 

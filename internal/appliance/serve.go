@@ -40,6 +40,7 @@ func (a *Appliance) Serve(ctx context.Context, l Listeners) error {
 		f.admin.set(admin)
 	}
 	if f.secured != nil {
+		a.unplain.Store(&l.Unplain)
 		defer a.secure(ctx, f.secured, l)()
 	}
 	f.connections.mu.Lock()

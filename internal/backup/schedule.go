@@ -71,7 +71,7 @@ func (s *Schedule) Standing() Standing {
 // Run makes backups until ctx ends. One that was made before, also by an earlier
 // process, counts by the instant in its name.
 func (s *Schedule) Run(ctx context.Context) {
-	s.look()
+	s.Look()
 	next := time.Now().Add(firstAfter)
 	due := s.Standing().Last.Add(s.Every)
 	if due.After(next) && due.Before(next.Add(s.Every)) { // else the clock was put back
@@ -112,8 +112,8 @@ func (s *Schedule) set(change func(*Standing)) {
 	change(&s.now)
 }
 
-// look finds the newest backup that is there.
-func (s *Schedule) look() {
+// Look finds the newest backup that is there.
+func (s *Schedule) Look() {
 	dir, err := folder.Open(s.Dir)
 	if err != nil {
 		return // said when the next one is made

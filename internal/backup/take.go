@@ -44,7 +44,8 @@ func (e *RoomError) Error() string {
 // Copies are the stores as they were at one moment, in a folder of the data dir.
 type Copies struct {
 	Manifest
-	work *datadir.Work
+	work  *datadir.Work
+	state *state.Store // where it is noted that they were written
 }
 
 // Take copies all stores at one moment, opens the copies and looks through them. End
@@ -58,7 +59,7 @@ func Take(ctx context.Context, src Source, secrets bool) (_ *Copies, err error) 
 	if err != nil {
 		return nil, err
 	}
-	c := &Copies{Manifest{Format: Format, Version: src.Version, Secrets: secrets}, work}
+	c := &Copies{Manifest{Format: Format, Version: src.Version, Secrets: secrets}, work, src.State}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.End())

@@ -11,8 +11,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"stockroom/internal/folder"
+	"stockroom/internal/state"
 )
 
 // WriteTo writes the copies as one stream.
@@ -37,7 +39,21 @@ func (c *Copies) WriteTo(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("write the backup: %w", err)
 	}
+	if text, err := c.CreatedAt.MarshalText(); err == nil {
+		_ = c.state.Put(marks, writtenName, text) // a backup is as good when nobody remembers it
+	}
 	return nil
+}
+
+const writtenName = "backup written" // in state.db, under marks
+
+// Written is when the newest backup was begun that was written to its end, to a file or to
+// who asked for it. Zero: none is known.
+func Written(s *state.Store) (at time.Time) {
+	if text, ok := s.Get(marks, writtenName); !ok || at.UnmarshalText(text) != nil {
+		return time.Time{}
+	}
+	return at.Truncate(time.Second)
 }
 
 // writer writes files and keeps what end.json says of them.

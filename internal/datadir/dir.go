@@ -178,23 +178,38 @@ func (d *Dir) make(path string) error {
 	return nil
 }
 
-// Exposed returns the names of what other users can read or write. Windows has no such
-// rights; there it returns none.
-func (d *Dir) Exposed() (names []string, err error) {
+// Rights are what is amiss with the rights of the dir and what is in it.
+type Rights struct {
+	Open    bool     // other users can look into the dir
+	Exposed []string // what they could read or write then
+	Foreign []string // what belongs to another user
+}
+
+// Rights looks at the rights of all files. Windows has no such rights; there nothing is amiss.
+func (d *Dir) Rights() (r Rights, err error) {
 	if runtime.GOOS == "windows" {
-		return nil, nil
+		return r, nil
 	}
 	err = fs.WalkDir(d.folder.Root().FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // it went meanwhile
 			return nil
 		}
 		info, ierr := e.Info()
-		if err == nil && ierr == nil && e.Type()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o077 != 0 {
-			names = append(names, name)
+		if err != nil || ierr != nil || e.Type()&fs.ModeSymlink != 0 {
+			return err
 		}
-		return err
+		if _, other := otherOwner(info); other {
+			r.Foreign = append(r.Foreign, name)
+		}
+		switch open := info.Mode().Perm()&0o077 != 0; {
+		case open && name == ".":
+			r.Open = true
+		case open:
+			r.Exposed = append(r.Exposed, name)
+		}
+		return nil
 	})
-	return names, err
+	return r, err
 }
 
 func (d *Dir) warn(format string, args ...any) {

@@ -68,20 +68,22 @@ func lostWords(path string, lost *folder.LostError) string {
 }
 
 // dirError adds to err what helps against it.
-func dirError(path string, err error) error {
-	do := "choose another with --data"
+func dirError(path string, err error) error { return &DirError{Path: path, Do: Mend(err), Err: err} }
+
+// Mend says what helps against an error of a data dir.
+func Mend(err error) string {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		do = "give it to the user that runs Stockroom (chown), or choose another with --data"
+		return "give it to the user that runs Stockroom (chown), or choose another with --data"
 	case errors.Is(err, syscall.EROFS):
-		do = "mount its file system writable, or choose another with --data"
+		return "mount its file system writable, or choose another with --data"
 	case errors.Is(err, syscall.ENOSPC):
-		do = "make room on its disk"
+		return "make room on its disk"
 	case errors.Is(err, folder.ErrNotRegular):
-		do = "Stockroom keeps a file of its own under that name: put the file itself in the place of a link " +
+		return "Stockroom keeps a file of its own under that name: put the file itself in the place of a link " +
 			"(the whole dir may be a link), move anything else away, and start again"
 	case errors.Is(err, syscall.ENOTDIR):
-		do = "a file is where a folder should be, choose another path with --data"
+		return "a file is where a folder should be, choose another path with --data"
 	}
-	return &DirError{Path: path, Do: do, Err: err}
+	return "choose another with --data"
 }
