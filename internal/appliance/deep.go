@@ -26,8 +26,9 @@ const (
 // examineDeep reads everything that is stored, and looks at the disk below it.
 // catalogue is what was found of products.db as a file.
 func (a *Appliance) examineDeep(ctx context.Context, catalogue web.Finding) []web.Finding {
-	rows := web.Finding{Check: "rows", Level: levelWarn, Text: "the products were not read, because of what is wrong with products.db",
-		Fix: "when that is mended, run this again"}
+	rows := web.Finding{Check: "rows", Level: levelWarn,
+		Text: "the products were not read, because of what is wrong with products.db",
+		Fix:  "when that is mended, run this again"}
 	if catalogue.Cause != causeIntegrity {
 		rows = a.examineRows(ctx)
 	}
@@ -79,8 +80,9 @@ func (a *Appliance) examineDisk() web.Finding {
 		return web.Finding{Check: "disk", Level: levelWarn, Text: "how fast the disk is was not measured, because it is full",
 			Fix: "when there is room, run this again"}
 	}
-	return web.Finding{Check: "disk", Level: levelFail, Text: "a test file can't be written to the data dir: " + err.Error(),
-		Fix: datadir.Mend(err)}
+	return web.Finding{Check: "disk", Level: levelFail,
+		Text: "a test file can't be written to the data dir: " + err.Error(),
+		Fix:  datadir.Mend(err)}
 }
 
 func judgeDisk(took []time.Duration) web.Finding {
@@ -144,7 +146,8 @@ func (a *Appliance) examineFiles() []web.Finding {
 		f.Fix = "give all of it to the user that runs the server: sudo chown -R USER " + config.ShellQuote(path)
 	case len(rights.Exposed) > 0:
 		f.Level = levelWarn
-		f.Text = "only the rights of " + path + " itself keep other users of this machine from " + strings.Join(rights.Exposed, ", ")
+		f.Text = "only the rights of " + path + " itself keep other users of " +
+			"this machine from " + strings.Join(rights.Exposed, ", ")
 		f.Fix = "chmod -R go= " + config.ShellQuote(path)
 	}
 	return []web.Finding{f}
