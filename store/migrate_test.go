@@ -209,7 +209,7 @@ func TestAFailedMigrationLeavesTheOldFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.close()
-	if err := migrate(c); err == nil {
+	if err := migrate(c, faultless); err == nil {
 		t.Fatal("the migration went through")
 	}
 	for query, want := range map[string]int64{

@@ -118,7 +118,7 @@ func (s *Store) openConn() error {
 }
 
 func (s *Store) prepareConn(c *conn) error {
-	if err := migrate(c); err != nil {
+	if err := migrate(c, s.fault); err != nil {
 		return err
 	}
 	seq, err := c.count(`SELECT coalesce(max(seq), 0) FROM changes`)
@@ -230,7 +230,7 @@ func (s *Store) createFile() error {
 	if err != nil {
 		return classify(fmt.Errorf("create products.db: %w", err))
 	}
-	err = migrate(c)
+	err = migrate(c, s.fault)
 	if e := c.close(); err == nil {
 		err = classify(e)
 	}
@@ -272,7 +272,7 @@ func (c *conn) newer() error {
 
 // migrate brings the schema up to date, one transaction a step. user_version
 // holds the number of the last step.
-func migrate(c *conn) error {
+func migrate(c *conn, fault func(point string) error) error {
 	names := migrations()
 	have, err := c.count(`PRAGMA user_version`)
 	if err != nil {
@@ -294,10 +294,19 @@ func migrate(c *conn) error {
 		if err != nil {
 			return fmt.Errorf("read migration: %w", err)
 		}
-		script := "BEGIN IMMEDIATE;\n" + string(text) + "\nPRAGMA user_version = " + strconv.Itoa(i+1) + ";\nCOMMIT;"
-		if err := c.script(script); err != nil {
+		step := strings.TrimPrefix(names[i], "migrations/")
+		if err = fault("before " + step); err == nil {
+			err = c.script("BEGIN IMMEDIATE;\n" + string(text) + "\nPRAGMA user_version = " + strconv.Itoa(i+1))
+		}
+		if err == nil {
+			err = fault("within " + step)
+		}
+		if err == nil {
+			err = c.script("COMMIT")
+		}
+		if err != nil {
 			_ = c.script("ROLLBACK")
-			return classify(fmt.Errorf("migration %s: %w", strings.TrimPrefix(names[i], "migrations/"), err))
+			return classify(fmt.Errorf("migration %s: %w", step, err))
 		}
 	}
 	if err := c.script("PRAGMA foreign_keys = ON"); err != nil {
@@ -323,7 +332,7 @@ var writtenSchema = sync.OnceValues(func() (map[string]string, error) {
 		}
 		_ = dc.Close() // nothing was written that is kept
 	}()
-	if err := migrate(c); err != nil {
+	if err := migrate(c, faultless); err != nil {
 		return nil, err
 	}
 	return c.schema()

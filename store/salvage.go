@@ -76,7 +76,7 @@ func (s *Store) salvageAll(old string) (taken, lost int, err error) {
 		}
 	}()
 	// An older version's file lacks columns that are read below.
-	err = migrate(src)
+	err = migrate(src, faultless)
 	if _, newer := errors.AsType[*folder.NewerError](err); err != nil && !newer {
 		return 0, 0, err
 	}

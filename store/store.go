@@ -138,7 +138,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		o.Lost = func(bool) {}
 	}
 	if o.Fault == nil {
-		o.Fault = func(string) error { return nil }
+		o.Fault = faultless
 	}
 	o.wal = o.wal.withDefaults()
 	dir, err := o.Folder, error(nil)
@@ -181,6 +181,8 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s.background.Go(s.examine)
 	return s, nil
 }
+
+func faultless(string) error { return nil }
 
 // Close refuses new writes, answers those waiting and closes the file. It returns a
 // *folder.LostError when the file is not at its name any more. A second call returns
