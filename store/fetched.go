@@ -201,6 +201,12 @@ func (s *Store) WantsProducts(ctx context.Context, shop string) (bool, error) {
 	return queryOne(ctx, s, scanOne[bool], `SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product')`, shop)
 }
 
+// WantsProduct reports whether one product of a shop is to be fetched.
+func (s *Store) WantsProduct(ctx context.Context, shop string, id int64) (bool, error) {
+	return queryOne(ctx, s, scanOne[bool],
+		`SELECT EXISTS (SELECT 1 FROM wanted WHERE shop = ? AND kind = 'fetch_product' AND external_id = ?)`, shop, id)
+}
+
 // WantedCount is how many products of a shop are to be fetched, and since when
 // the oldest wish for one was told last, Unix milliseconds.
 type WantedCount struct {

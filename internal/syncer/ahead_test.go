@@ -85,8 +85,7 @@ func TestARefusedFetchIsReadAgainByItself(t *testing.T) {
 			t.Fatalf("%+v, %v", row, err)
 		}
 		r.refreshProof(t.Context(), testShop)
-		_, _, err := r.queue.Enqueue(t.Context(), jobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
-		r.check(err)
+		r.want(id)
 		r.fetches(time.Minute)
 		jobs := r.jobs()
 		if len(jobs) != 1 || jobs[0].Attempts != 0 || (time.Until(jobs[0].DueAt)-9*time.Minute).Abs() > time.Minute {
@@ -142,6 +141,16 @@ func (r *runRig) fetches(d time.Duration) {
 	ctx, cancel := context.WithTimeout(r.t.Context(), d)
 	defer cancel()
 	r.check(r.queue.Work(ctx, string(store.WantProduct), 1, time.Hour, r.handler(r.workers()[0])))
+}
+
+// want asks for a read of a product, as a commit does.
+func (r *runRig) want(id int64) {
+	r.t.Helper()
+	w := store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id, Reason: "test"}
+	r.check(r.store.Want(r.t.Context(), w))
+	time.Sleep(2 * time.Millisecond) // what is wanted while a fetch runs stays wanted
+	_, _, err := r.queue.Enqueue(r.t.Context(), jobOf(w))
+	r.check(err)
 }
 
 func (r *runRig) jobs() []queue.Job {

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"stockroom/internal/catalog"
 	"stockroom/internal/fakeshopify"
 	"stockroom/queue"
 	"stockroom/store"
@@ -31,8 +32,7 @@ func (r *runRig) letters() int { return r.queue.Stats().Kinds[store.DeliveryJob]
 // TestAReadAnswersADeadLetter holds which dead letters are resolved by what.
 func TestAReadAnswersADeadLetter(t *testing.T) {
 	fetch := func(r *runRig, id int64) {
-		_, _, err := r.queue.Enqueue(r.t.Context(), jobOf(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
-		r.check(err)
+		r.want(id)
 		r.fetches(time.Minute)
 	}
 	compare := func(r *runRig, _ int64) {
@@ -52,6 +52,19 @@ func TestAReadAnswersADeadLetter(t *testing.T) {
 			r.shop.DeleteProduct(id)
 			fetch(r, id)
 		}, 0},
+		{"a delete, and the job of its read", testShop, update, true, func(r *runRig, id int64) {
+			r.want(id)
+			d := store.Delivery{Shop: testShop, Topic: "products/delete", ReceivedAt: time.Now(), Dedupe: 1}
+			_, err := r.store.Apply(r.t.Context(), d, catalog.Change{Kind: catalog.Delete, ID: id})
+			r.check(err)
+			r.fetches(time.Minute)
+		}, 0},
+		{"a job of a read that a run made before it", testShop, update, true, func(r *runRig, id int64) {
+			r.want(id)
+			r.letter(testShop, update, id)
+			r.sql(`DELETE FROM wanted`)
+			r.fetches(time.Minute)
+		}, 1},
 		{"a comparison that reads its product", testShop, update, true, func(r *runRig, id int64) {
 			r.shop.UpdateProduct(id, func(p *fakeshopify.Product) { p.Title = "new" })
 			time.Sleep(3 * time.Second)

@@ -178,6 +178,8 @@ func (f *feeder) pass(ctx context.Context, list []store.Wanted) bool {
 type task struct {
 	Shop string `json:"shop"`
 	ID   int64  `json:"id"`
+
+	made time.Time // when its job was
 }
 
 // jobOf is the queue job for a piece of wanted work. Equal work coalesces.

@@ -12,8 +12,16 @@ import (
 	"stockroom/store"
 )
 
-// fetchProduct reads a product and stores what the shop shows.
+// fetchProduct reads a product and stores what the shop shows. A job whose wish is gone
+// asks nothing: the product was deleted since, or a run has read it.
 func (s *Syncer) fetchProduct(ctx context.Context, t task, started time.Time) error {
+	if wanted, err := s.o.Store.WantsProduct(ctx, t.Shop, t.ID); err == nil && !wanted {
+		const why = "its product was deleted or read since"
+		s.resolve(ctx, store.WantProduct, t, why)
+		s.answer(ctx, t, t.made, why) // what died later is not known to be older than what was seen
+		s.nothingLeft(ctx, t.Shop)
+		return nil
+	}
 	p, err := s.o.API.Product(ctx, t.Shop, limiter.WebhookRefetch, t.ID)
 	if err != nil {
 		return err

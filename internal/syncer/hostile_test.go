@@ -443,7 +443,8 @@ var hostileRuns = map[string]func(r *runRig, ctx context.Context) string{
 		return sub.Error
 	},
 	"product": func(r *runRig, ctx context.Context) string {
-		if err := r.fetchProduct(ctx, task{testShop, r.shop.IDs()[0]}, time.Now()); err != nil {
+		r.check(r.store.Want(ctx, store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: r.shop.IDs()[0]}))
+		if err := r.fetchProduct(ctx, task{Shop: testShop, ID: r.shop.IDs()[0]}, time.Now()); err != nil {
 			return wordsOf(err)
 		}
 		return ""

@@ -249,6 +249,7 @@ func (s *Syncer) handler(w worker) queue.Handler {
 		if err != nil {
 			return queue.Permanent(err, queue.ClassPoison)
 		}
+		t.made = j.EnqueuedAt
 		shop, ok := s.o.State.Shop(t.Shop)
 		if !ok {
 			return nil // removed meanwhile, with all that was wanted for it

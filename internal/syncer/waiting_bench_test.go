@@ -35,7 +35,8 @@ func BenchmarkFetchWhileJobsWait(b *testing.B) {
 		r.o.API = oneProduct{r.api, p}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
-				if err := r.fetchProduct(b.Context(), task{testShop, id}, time.Now()); err != nil {
+				r.check(r.store.Want(b.Context(), store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: id}))
+				if err := r.fetchProduct(b.Context(), task{Shop: testShop, ID: id}, time.Now()); err != nil {
 					b.Fatal(err)
 				}
 			}
