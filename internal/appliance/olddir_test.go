@@ -227,15 +227,19 @@ func requireOldCalls(t *testing.T, a *Appliance) {
 }
 
 // Data dirs as kills left them under later versions, one for each form of state.db and
-// queue.db and the newest of products.db; TestAFileOfEachEarlierSchemaWorksOn in store
-// has the forms of products.db in between. In each: one shop with a secret and a
-// selection, a run, 4 products, one dead letter, and what was asked for of a shop that
-// did not answer.
+// queue.db and most of products.db; TestAFileOfEachEarlierSchemaWorksOn in store has all of
+// its forms. In each: one shop with a secret and a selection, a run, 4 products, one dead
+// letter, and what was asked for of a shop that did not answer.
 func TestADataDirOfEachLaterFormatOpensAndWorksOn(t *testing.T) {
-	for _, commit := range []string{"0f2b558", "fd0fb34", "cd2628a"} {
-		t.Run(commit, func(t *testing.T) {
+	archives, err := filepath.Glob("testdata/dir-*.tgz")
+	archives = slices.DeleteFunc(archives, func(name string) bool { return filepath.ToSlash(name) == oldDir })
+	if err != nil || len(archives) < 3 {
+		t.Fatalf("archives %q, %v", archives, err)
+	}
+	for _, archive := range archives {
+		t.Run(filepath.Base(archive), func(t *testing.T) {
 			t.Parallel()
-			settings := settingsFor(t, unpack(t, "testdata/dir-"+commit+".tgz"))
+			settings := settingsFor(t, unpack(t, archive))
 			for round := range 2 {
 				a, err := Open(t.Context(), Options{Settings: settings, Manual: true})
 				if err != nil {
