@@ -95,7 +95,8 @@ func contentOf(t *testing.T, dir string) (content string) {
 	}
 	content = fmt.Sprintln(query(`SELECT type, name, sql FROM sqlite_schema ORDER BY type, name`))
 	var names []string
-	result, err := db.Query(`SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('meta', 'wanted') ORDER BY name`)
+	result, err := db.Query(`SELECT name FROM sqlite_schema
+		WHERE type = 'table' AND name NOT IN ('meta', 'wanted') ORDER BY name`)
 	if err != nil {
 		t.Fatal(err)
 	}
