@@ -11,8 +11,9 @@ import (
 	"stockroom/internal/backup"
 )
 
-// apiBackup streams a backup of all stores, as they are at one moment. Who reads slowly
-// keeps no store waiting: what is streamed was copied before.
+// apiBackup streams a backup of all stores, as they are at one moment, one at a time. Who
+// reads slowly keeps no store waiting, nor a backup by schedule: what is streamed was copied
+// before, and lies in the data dir until the stream ends.
 func (s *Server) apiBackup(w http.ResponseWriter, r *http.Request, _ httprouter.Params) error {
 	secrets, err := yesOrNo(r, "secrets")
 	if err != nil {
@@ -26,6 +27,12 @@ func (s *Server) apiBackup(w http.ResponseWriter, r *http.Request, _ httprouter.
 	if s.o.Backup == nil {
 		return noPath()
 	}
+	if !s.sending.TryLock() {
+		return &answer.Refusal{Status: http.StatusServiceUnavailable, RetryAfter: 10,
+			Title:  "Another backup is being sent",
+			Detail: "One backup is sent at a time, since its copies take room in the data dir; try again when that one has ended."}
+	}
+	defer s.sending.Unlock()
 	copies, err := s.o.Backup(r.Context(), secrets)
 	if _, full := errors.AsType[*backup.RoomError](err); full {
 		return answer.Refuse(http.StatusInsufficientStorage, "No room for a backup", err.Error())

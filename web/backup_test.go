@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -54,5 +55,54 @@ func TestABackupIsStreamedAndOneWithSecretsToTheOwnerOnly(t *testing.T) {
 		if w := a.browse("GET", target, session); w.Code != want {
 			t.Errorf("a session: %s: %d, want %d", target, w.Code, want)
 		}
+	}
+}
+
+// slowReader takes an answer only when it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	began chan struct{}
+	take  chan struct{}
+}
+
+func (r *slowReader) Write(b []byte) (int, error) {
+	select {
+	case r.began <- struct{}{}:
+	default:
+	}
+	<-r.take
+	return r.ResponseRecorder.Write(b)
+}
+
+// However many ask, the copies of one backup lie in the data dir; its place is free again
+// when the answer has ended, or broke off.
+func TestOneBackupIsSentAtATime(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.Backup = backups(t, o) })
+	for name, end := range map[string]func(*slowReader, context.CancelFunc){
+		"read": func(slow *slowReader, _ context.CancelFunc) { close(slow.take) },
+		"gone": func(slow *slowReader, cancel context.CancelFunc) { cancel(); close(slow.take) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			slow := &slowReader{httptest.NewRecorder(), make(chan struct{}, 1), make(chan struct{})}
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				defer func() { _ = recover() }() // how an answer that began is broken off
+				r.Admin().ServeHTTP(slow, request("GET", "/api/v1/backup", "").WithContext(ctx))
+			}()
+			<-slow.began
+			w := serve(r.Admin(), request("GET", "/api/v1/backup", ""))
+			if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "10" ||
+				!strings.Contains(w.Body.String(), "One backup is sent at a time") {
+				t.Errorf("beside another: %d, %v, %s", w.Code, w.Header(), w.Body)
+			}
+			end(slow, cancel)
+			<-ended
+			if w := serve(r.Admin(), request("GET", "/api/v1/backup", "")); w.Code != http.StatusOK {
+				t.Errorf("after the other: %d, %s", w.Code, w.Body)
+			}
+		})
 	}
 }

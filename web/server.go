@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -151,6 +152,7 @@ type Server struct {
 	counts  *shopCounts
 	own     *metrics.Set
 	copies  chan struct{} // of the catalogue that are being made
+	sending sync.Mutex    // held while a backup is sent
 	streams *streams
 	sight   sight
 	onces   *answer.Once
