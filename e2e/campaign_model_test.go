@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -100,8 +101,10 @@ type ledger struct {
 	held     []*event // made, and sent after newer ones
 	number   int
 	padding  int         // bytes of description in each body
+	rate     int         // deliveries a second that are due in a load; 0: as many as are answered
 	refused  map[int]int // answers that were neither 2xx nor none, by status
-	counts   struct{ acked, queued, redelivered int }
+	// answered: with 2xx, the same delivery again too
+	counts struct{ acked, queued, redelivered, answered int }
 }
 
 const ledgerProducts = 24
@@ -202,6 +205,7 @@ func (l *ledger) answered(e *event, r reply) {
 	defer l.mu.Unlock()
 	switch {
 	case r.Status/100 == 2:
+		l.counts.answered++
 		if !e.acked {
 			l.counts.acked++
 			e.at = time.Now()
@@ -221,9 +225,19 @@ func (l *ledger) answered(e *event, r reply) {
 // load sends deliveries on many connections until ctx ends.
 func (l *ledger) load(ctx context.Context, s *server, connections int) {
 	var g sync.WaitGroup
+	var made atomic.Int64
+	began := time.Now()
 	for range connections {
 		g.Go(func() {
 			for ctx.Err() == nil {
+				if l.rate > 0 { // whether the ones before were answered or not
+					due := began.Add(time.Duration(made.Add(1)) * time.Second / time.Duration(l.rate))
+					select {
+					case <-ctx.Done():
+						return
+					case <-time.After(time.Until(due)):
+					}
+				}
 				e := l.next()
 				r, err := s.try(ctx, e.delivery())
 				if err != nil {
@@ -243,6 +257,12 @@ func (l *ledger) queuedCount() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.counts.queued
+}
+
+func (l *ledger) ackedCount() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.counts.acked
 }
 
 func (l *ledger) ackedOpen() (list []*event) {

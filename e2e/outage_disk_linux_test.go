@@ -303,12 +303,6 @@ func TestFewFileDescriptorsLoseNothing(t *testing.T) {
 	t.Logf("%d acknowledged in the second without descriptors; %s, seed %d", during, l.summary(), seed)
 }
 
-func (l *ledger) ackedCount() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.counts.acked
-}
-
 // TestStoppedProcessGoesOnWhereItWas stops the process with SIGSTOP for longer
 // than the catalogue's budget.
 func TestStoppedProcessGoesOnWhereItWas(t *testing.T) {
