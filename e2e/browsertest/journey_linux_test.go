@@ -190,19 +190,20 @@ func (j *journey) command(b block) *exec.Cmd {
 	return cmd
 }
 
-// run does what a block says and returns what it wrote. secret is typed when it
-// is asked for.
-func (j *journey) run(b block, secret string) string {
+// run does what a block says and returns what it wrote. answer is typed when
+// something is asked for: the client secret, or whether to go on.
+func (j *journey) run(b block, answer string) string {
 	j.t.Helper()
 	cmd := j.command(b)
 	var out output
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if secret != "" {
+	if answer != "" {
 		screen, tty := terminal(j.t)
 		cmd.Stdin = tty
+		asked := regexp.MustCompile(`Client secret|Go on\?`)
 		go func() {
-			await(j.t, "the client secret is asked for", func() bool { return strings.Contains(out.String(), "Client secret") })
-			_, _ = screen.WriteString(secret + "\n")
+			await(j.t, "an answer is asked for", func() bool { return asked.MatchString(out.String()) })
+			_, _ = screen.WriteString(answer + "\n")
 		}()
 	}
 	j.t.Logf("$ %s", strings.TrimSpace(j.filled(b.text)))
@@ -262,10 +263,17 @@ func (j *journey) says(pattern string) string {
 	return find.FindString(j.output.String())
 }
 
-// of returns the README's blocks of some persons, in order.
+// of returns the blocks of some persons, in order: the README's, then those of docs.
 func (j *journey) of(who ...string) []block {
 	j.t.Helper()
-	blocks := blocksOf(j.t, "../../README.md")
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	var blocks []block
+	for _, page := range append([]string{"../../README.md"}, pages...) {
+		blocks = append(blocks, blocksOf(j.t, page)...)
+	}
 	return slices.DeleteFunc(blocks, func(b block) bool { return !slices.Contains(who, b.who) })
 }
 
@@ -414,6 +422,64 @@ func TestAPersonBehindARouterGetsInStepByTheREADMEAlone(t *testing.T) {
 	before := j.run(last, "")
 	await(t, "a look finds an edit", func() bool { return !strings.HasSuffix(j.run(looked, ""), "\n0\n") })
 	await(t, "what it found is read", func() bool { return j.run(last, "") != before })
+}
+
+// Who runs it is told of trouble, asks the copy, makes a backup, comes back from it, moves
+// to another data dir, and updates, by the pages of docs alone.
+func TestWhoRunsItDoesWhatTheDocsSay(t *testing.T) {
+	t.Parallel()
+	j := begin(t)
+	shop := j.shop()
+	messages := make(chan string, 10)
+	phone := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		text, _ := io.ReadAll(r.Body)
+		messages <- string(text)
+	}))
+	t.Cleanup(phone.Close)
+	j.fill["ntfy://ntfy.sh/stockroom-9f3b61c7"] = phone.URL
+	j.fill["/media/usb"], j.fill["--data DIR"] = t.TempDir(), "--data moved"
+	path := slices.IndexFunc(j.env, func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	j.env[path] = "PATH=" + filepath.Join(j.dir, "bin") + ":" + strings.TrimPrefix(j.env[path], "PATH=")
+	j.env = append(j.env, "SHOPIFY_SHOP="+shopName, "SHOPIFY_API_KEY="+j.fill["CLIENT_ID"], "SHOPIFY_API_SECRET="+shop.Secret())
+	j.run(block{text: "make build\n"}, "")
+	said, restored := "", 0
+	for _, b := range j.of("operator") {
+		switch {
+		case b.stays:
+			j.stay(b, "serving")
+			where := ""
+			if strings.Contains(b.text, "--data DIR") {
+				where = " --data DIR"
+			}
+			said += j.run(block{text: "stockroom sync" + where + "\n"}, "")
+		case strings.Contains(b.text, "stockroom restore"):
+			j.stop()
+			answer := "y"
+			if strings.Contains(b.text, "--data DIR") {
+				answer = "" // an empty one
+			}
+			said += j.run(b, answer)
+			restored++
+		default:
+			said += j.run(b, "")
+		}
+	}
+	for _, part := range []string{"every byte was read again", "Restored the backup of", "Equal to the shop", "12"} {
+		if !strings.Contains(said, part) {
+			t.Errorf("no command said %q", part)
+		}
+	}
+	if restored != 3 {
+		t.Errorf("%d times a backup was restored, want 3: back, moved, and before an update", restored)
+	}
+	select {
+	case m := <-messages:
+		if !strings.Contains(m, "test") {
+			t.Errorf("the test message is %q", m)
+		}
+	default:
+		t.Error("no test message came")
+	}
 }
 
 // terminal opens a pseudo terminal: what a person sees and the program's end.

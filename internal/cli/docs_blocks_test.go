@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -27,7 +28,7 @@ func blocksOf(t *testing.T, file string) (all []block) {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("^ *```(.*)$")
-	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline|router)(?: stays)?)$")
+	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline|router|operator)(?: stays)?)$")
 	var open *block
 	blank := true
 	for i, line := range strings.Split(string(text), "\n") {
@@ -126,11 +127,14 @@ func TestEveryBlockOfThePagesIsMarkedAndItsCommandsParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed := 0
+	parsed, run := 0, map[string]int{}
 	for _, page := range append([]string{"../../README.md", "../../CONTRIBUTING.md"}, pages...) {
 		for _, b := range blocksOf(t, page) {
-			if b.kind == "run" && b.language != "sh" {
-				t.Errorf("%s:%d: only sh can be run, not %s", b.file, b.line, b.language)
+			if b.kind == "run" {
+				run[filepath.Base(page)]++
+				if b.language != "sh" {
+					t.Errorf("%s:%d: only sh can be run, not %s", b.file, b.line, b.language)
+				}
 			}
 			if b.language != "sh" && b.language != "console" {
 				continue
@@ -156,6 +160,13 @@ func TestEveryBlockOfThePagesIsMarkedAndItsCommandsParse(t *testing.T) {
 		if err := checkLine(strings.Fields(span[1])); err != nil {
 			t.Errorf("docs/runbook.md: stockroom %s: %v", span[1], err)
 		}
+	}
+	// How many blocks the journeys run, so that none is only shown by a slip.
+	want := map[string]int{
+		"README.md": 14, "alarm.md": 2, "api.md": 1, "feed.md": 1, "monitoring.md": 1, "operate.md": 8, "queries.md": 1,
+	}
+	if !maps.Equal(run, want) {
+		t.Errorf("blocks that are run: %v, want %v", run, want)
 	}
 	if parsed < 50 {
 		t.Errorf("only %d command lines were found", parsed)

@@ -78,6 +78,8 @@ var otherMeanings = map[string]string{
 
 const pageIntro = `# Settings
 
+*What can be set?*
+
 This page is made from the program's own table; change that and run
 ` + "`go test ./internal/config -run TestTheSettingsPageIsUpToDate -update`" + `.
 
