@@ -109,7 +109,8 @@ func asked(t *testing.T) *bench {
 	v := &p.Variants.Value()[0]
 	v.Barcode, v.InventoryQuantity = catalog.Of("1"), catalog.Of[int64](2)
 	b.fetched(Read{Shop: testShop, Source: "reconcile", Started: later(), Run: run.ID, Report: true}, p)
-	if _, err := b.other().ExecContext(t.Context(), `UPDATE deliveries SET duration_us = id * 1000, received_at = (SELECT max(received_at) FROM deliveries)`); err != nil {
+	const even = `UPDATE deliveries SET duration_us = id * 1000, received_at = (SELECT max(received_at) FROM deliveries)`
+	if _, err := b.other().ExecContext(t.Context(), even); err != nil {
 		t.Fatal(err)
 	}
 	return b
