@@ -33,6 +33,8 @@ func metricsPage() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# Metrics
 
+*What does each metric count?*
+
 `+"`/metrics`"+` on the admin listener serves everything, `+"`/metrics/shopify`"+` the four that
 dashboards rely on. How to scrape them, the alerts and the dashboard are in
 [monitoring.md](monitoring.md).
