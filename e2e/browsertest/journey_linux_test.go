@@ -120,7 +120,7 @@ func begin(t *testing.T) *journey {
 			return err
 		}
 		if d.IsDir() {
-			if name == ".git" || name == "bin" || strings.HasSuffix(name, "stockroom-data") {
+			if name == ".git" || name == "bin" || name == "dist" || strings.HasSuffix(name, "stockroom-data") {
 				return fs.SkipDir
 			}
 			return os.MkdirAll(filepath.Join(j.dir, name), 0o755)
@@ -291,6 +291,31 @@ func TestTheDemoIsSeenAsTheREADMESays(t *testing.T) {
 		if out := j.run(b, ""); !strings.Contains(out, `"title"`) || !strings.Contains(out, "shopify_webhooks_total") {
 			t.Errorf("products and metrics of the demo are not in\n%.2000s", out)
 		}
+	}
+}
+
+// Who has no Go: an archive with a program, in a folder as .ci/release lays it out, and the
+// list of checksums, which names archives of other systems too.
+func TestADownloadedProgramShowsTheDemo(t *testing.T) {
+	t.Parallel()
+	j := begin(t)
+	j.run(block{text: `make build
+mkdir -p download/stockroom_1.0_linux_amd64
+cp bin/stockroom README.md download/stockroom_1.0_linux_amd64
+cd download
+tar -czf stockroom_1.0_linux_amd64.tar.gz stockroom_1.0_linux_amd64
+rm -r stockroom_1.0_linux_amd64
+sha256sum stockroom_1.0_linux_amd64.tar.gz >SHA256SUMS
+sed s/amd64/arm64/ SHA256SUMS >>SHA256SUMS
+`}, "")
+	j.dir = filepath.Join(j.dir, "download")
+	for _, b := range j.of("download") {
+		j.stay(b, "Status page")
+	}
+	page := j.says(`http://127\.0\.0\.1:\d+`)
+	await(t, "the first products are here", func() bool { return strings.Contains(get(t, page+"/api/v1/products?limit=1"), "title") })
+	if said := j.says("stockroom_1.0_linux_amd64.tar.gz: .*"); !strings.HasSuffix(said, ": OK") {
+		t.Errorf("the checksum: %s", said)
 	}
 }
 

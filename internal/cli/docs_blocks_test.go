@@ -28,7 +28,7 @@ func blocksOf(t *testing.T, file string) (all []block) {
 		t.Fatal(err)
 	}
 	fence := regexp.MustCompile("^ *```(.*)$")
-	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|shop|developer|offline|router|operator)(?: stays)?)$")
+	marks := regexp.MustCompile("^([a-z]+) (?:(show)|(run) (?:demo|download|shop|developer|offline|router|operator)(?: stays)?)$")
 	var open *block
 	blank := true
 	for i, line := range strings.Split(string(text), "\n") {
@@ -163,7 +163,7 @@ func TestEveryBlockOfThePagesIsMarkedAndItsCommandsParse(t *testing.T) {
 	}
 	// How many blocks the journeys run, so that none is only shown by a slip.
 	want := map[string]int{
-		"README.md": 14, "alarm.md": 2, "api.md": 1, "feed.md": 1, "monitoring.md": 1, "operate.md": 8, "queries.md": 1,
+		"README.md": 15, "alarm.md": 2, "api.md": 1, "feed.md": 1, "monitoring.md": 1, "operate.md": 8, "queries.md": 1,
 	}
 	if !maps.Equal(run, want) {
 		t.Errorf("blocks that are run: %v, want %v", run, want)
