@@ -200,6 +200,7 @@ func TestWhatKeepsTheWALLongIsKnown(t *testing.T) {
 	held(Log{Held: true})
 	unpin()
 	held(Log{})
+	b.await("the log is cut", func() bool { return b.s.walSize() <= b.s.opt.wal.kept }) // else the next burst is none
 	if _, err := b.other().Exec(`PRAGMA busy_timeout = 60000; CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)`); err != nil {
 		t.Fatal(err)
 	}

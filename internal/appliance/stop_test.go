@@ -48,7 +48,11 @@ func TestAJobThatHearsNothingIsSaidAndHoldsUpNoStop(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, stop := a.Work(t.Context())
-		a.syncer.Wanted(store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 1})
+		wish := store.Wanted{Shop: testShop, Kind: store.WantProduct, ID: 1}
+		if err := a.store.Want(t.Context(), wish); err != nil {
+			t.Fatal(err)
+		}
+		a.syncer.Wanted(wish)
 		time.Sleep(time.Minute)
 		if codes := a.says("", time.Now()); !way.called.Load() || slices.Contains(codes, "stuck") {
 			t.Fatalf("called %v, %v", way.called.Load(), codes)
