@@ -114,6 +114,20 @@ func contentOf(t *testing.T, dir string) (content string) {
 	return content
 }
 
+// versionOf is the schema of products.db.
+func versionOf(t *testing.T, dir string) (n int) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "products.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow(`PRAGMA user_version`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
 // undisturbed opens a copy of the old dir in peace: the points that it passes, each step
 // of the schema among them, and what products.db holds then.
 func undisturbed(t *testing.T) (points []string, content string) {
@@ -172,6 +186,15 @@ func TestAStartKilledAtAnyStepOfAnUpdateIsMadeAgain(t *testing.T) {
 			dir := unpack(t, oldDir)
 			if !openAndDie(t, dir, point) {
 				t.Fatal("it was not killed")
+			}
+			if _, step, in := strings.Cut(point, " 0"); in { // nothing of a step is there before its end
+				copied := t.TempDir() // for a look changes the log
+				if err := os.CopyFS(copied, os.DirFS(dir)); err != nil {
+					t.Fatal(err)
+				}
+				if got, number := versionOf(t, copied), step[:3]; fmt.Sprintf("%03d", got+1) != number {
+					t.Errorf("the schema is %d within step %s", got, number)
+				}
 			}
 			requireWhole(t, dir, want)
 		})
