@@ -253,10 +253,11 @@ func (c *conn) Close() error {
 }
 
 // Read refuses a head of too many lines before there is memory taken for them. Of one that
-// comes by TLS it sees none: secureHead bounds those.
+// comes by TLS it sees none: secureHead bounds those, and HTTP/2 reads while net/http tells
+// of changes, so lines is not looked at then.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if c.lines >= 0 && !c.of.sealed {
+	if !c.of.sealed && c.lines >= 0 {
 		head, _, _ := bytes.Cut(b[:n], []byte("\r\n\r\n"))
 		if c.lines += bytes.Count(head, []byte("\n")); c.lines > linesMost {
 			return 0, errLines

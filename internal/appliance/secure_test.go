@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -195,6 +196,24 @@ func TestThePageUnderAPublicNameKeepsItsRules(t *testing.T) {
 	if res, _ := answered(t, c, page); res.StatusCode != 200 {
 		t.Errorf("the page: %s", res.Status)
 	}
+}
+
+// A connection of HTTP/2 is read while net/http tells that it is idle; only the race
+// detector sees what both of them touch.
+func TestRequestsThatShareAConnectionTouchNothingTogether(t *testing.T) {
+	r := newSecureRig(t)
+	var wg sync.WaitGroup
+	for range 40 {
+		c := r.client(t, "", 2)
+		wg.Go(func() {
+			for range 5 {
+				if res, _ := answered(t, c, requested(t, "GET", "https://"+hooksName+"/healthz", "")); res.ProtoMajor != 2 {
+					t.Error(res.Proto)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestPort80SendsReadersToHTTPSAndTakesNothing(t *testing.T) {
