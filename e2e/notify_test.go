@@ -59,6 +59,15 @@ func TestAWebhookIsToldOfATroubleAndOfItsEnd(t *testing.T) {
 	if r := s.cli("notify", "test"); !strings.Contains(r, "generic://"+host+": ok: sent") {
 		t.Errorf("notify test says %s", r)
 	}
+	other := filepath.Join(t.TempDir(), "other")
+	if err := os.WriteFile(other, []byte("generic://127.0.0.1:1/?disabletls=yes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := runCLI(t, nil, "", "notify", "test", "--notify-file", other, "--data", s.Dir)
+	if !strings.Contains(r.Stdout, "generic://"+host+": ok: sent") || !strings.Contains(r.Stderr, "started with") {
+		t.Errorf("notify test with a file of its own says %+v", r)
+	}
+	next()
 	if text := next(); !strings.Contains(text, "Nothing is wrong") {
 		t.Errorf("the test says %s", text)
 	}

@@ -20,6 +20,10 @@ func (notifyTestCommand) Run(e *env, s config.Settings) error {
 		if err := checkServe(s, true); cl.alone && err != nil { // a server has its own settings
 			return withCode(config.ExitConfig, err)
 		}
+		if !cl.alone && s.Notify.IsSet() {
+			fmt.Fprintln(e.Stderr, "A server runs and is asked; the messages go to the addresses that it was started with. "+
+				"What this command was given counts for a server that is started with it.")
+		}
 		var out struct {
 			Sent []notify.Sent `json:"sent"`
 		}
