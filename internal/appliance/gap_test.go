@@ -131,6 +131,9 @@ func (r *gapRig) exact() {
 }
 
 func TestSixHoursWithoutShopifyAreFilledByThemselves(t *testing.T) {
+	if raceEnabled {
+		t.Skip("hours of one process; the tests of minutes are run with the detector")
+	}
 	synctest.Test(t, func(t *testing.T) {
 		r, _ := newGapRig(t, t.TempDir(), fakeshopify.Options{Seed: 11, Products: 40, MaxVariants: 3})
 		time.Sleep(30 * time.Minute)

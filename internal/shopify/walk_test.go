@@ -101,6 +101,9 @@ func TestEveryLoopOverPagesEndsWhateverTheShopSays(t *testing.T) {
 		{"too many entries", "entries where ", fresh, func(int) int { return 2001 }},
 		{"long cursors", "the list does not end: ", func(n int) string { return fmt.Sprint(n, strings.Repeat("x", 3<<20)) }, some},
 	} {
+		if testing.Short() && tt.cursor(1) != tt.cursor(8) {
+			continue // thousands of entries
+		}
 		for name, walk := range walks {
 			t.Run(tt.name+"/"+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {

@@ -159,6 +159,9 @@ func TestAShopIsSyncedWholeFirstAndThenBySchedule(t *testing.T) {
 		if got := runs.list(); len(got) != 1 || got[0].name != scheduleFull || got[0].trigger != "the first sync of this shop" {
 			t.Fatalf("after a minute: %+v, want the first full sync", got)
 		}
+		if testing.Short() {
+			return
+		}
 		time.Sleep(72 * time.Hour)
 		// Up to a tenth later each time, so three days hold a little less.
 		for name, want := range map[string][2]int{scheduleFull: {3, 4}, scheduleReconcile: {62, 72}} {
