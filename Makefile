@@ -81,8 +81,9 @@ torture: ## run the long campaigns: crashes, power cuts, damage, random historie
 screenshots: ## make the README's pictures again, from a demo with a fixed seed (needs Chromium)
 	STOCKROOM_SCREENSHOTS=$(CURDIR)/docs/screenshots CGO_ENABLED=0 $(GO) test -v -count=1 -run '^TestScreenshots$$' ./e2e/browsertest
 
-converge: ## live through 10,000 random histories of lost deliveries, outages and crashes (minutes)
-	STOCKROOM_TORTURE=1 CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 30m -run '^TestOneComparisonMakesTheCopyEqual$$' ./internal/appliance
+CONVERGE ?= 10000
+converge: ## live through CONVERGE (10,000) random histories of lost deliveries, outages and crashes (minutes)
+	STOCKROOM_CONVERGE=$(CONVERGE) CGO_ENABLED=0 $(GO) test -v -count=1 -timeout 30m -run '^TestOneComparisonMakesTheCopyEqual$$' ./internal/appliance
 
 TRUTH ?= 1000
 truth: ## live through TRUTH (1000) random histories of trouble and hold what is said against what is so (minutes)

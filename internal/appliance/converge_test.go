@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -364,9 +365,10 @@ func lived(t *testing.T, p plan, blank string) (wrong error) {
 // TestOneComparisonMakesTheCopyEqual lives through random histories: lost,
 // duplicated, late and reordered deliveries, outages, throttling, full disks,
 // crashes at any commit, edits during a sync, other selections, rotated secrets,
-// with deliveries of every source, in pull mode and from one to the other; then one comparison leaves no difference, field by field, and what arrives
-// late after that changes nothing. STOCKROOM_TORTURE lives 10,000 of them. A
-// failure prints a seed; -rapid.seed repeats it.
+// with deliveries of every source, in pull mode and from one to the other; then one
+// comparison leaves no difference, field by field, and what arrives
+// late after that changes nothing. STOCKROOM_CONVERGE is the number of histories, others
+// each time. A failure prints a seed; -rapid.seed repeats it.
 func TestOneComparisonMakesTheCopyEqual(t *testing.T) {
 	blank := blankDir(t)
 	if raceEnabled { // ten times slower
@@ -384,6 +386,9 @@ func TestOneComparisonMakesTheCopyEqual(t *testing.T) {
 	}
 	if os.Getenv("STOCKROOM_TORTURE") != "" {
 		hundreds = 100
+	}
+	if n, err := strconv.Atoi(os.Getenv("STOCKROOM_CONVERGE")); err == nil {
+		hundreds = max(n/100, 1)
 	}
 	began := time.Now()
 	t.Run("all", func(t *testing.T) {
