@@ -46,12 +46,13 @@ fmt-check:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "check: gofmt would change these files, run gofmt -w on them:"; echo "$$files"; exit 1; fi
 
 # go vet compiles all that a package is made of; for the systems that nothing else here
-# is compiled for, the same checks read types from source, in a seventh of the time.
+# is compiled for, the same checks read types from source, in a seventh of the time. (One
+# is left out that go vet does not have yet: it wants the error of a killed process's pipe.)
 vet:
 	CGO_ENABLED=0 $(GO) vet ./...
 	@$(GO) build -o bin/vet .ci/vet.go
 	@for t in $(filter-out $(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH),$(TARGETS)); do echo "vet $$t"; \
-		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} bin/vet ./... || { echo "check: vet fails for $$t"; exit 1; }; done
+		CGO_ENABLED=0 GOOS=$${t%/*} GOARCH=$${t#*/} bin/vet -scannererr=false ./... || { echo "check: vet fails for $$t"; exit 1; }; done
 
 staticcheck:
 	CGO_ENABLED=0 $(GO) run $(STATICCHECK) ./...

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -173,7 +174,7 @@ func importAll(b *testing.B, s *Store, n int64) (took, cpu time.Duration, ok boo
 			}
 		}
 		w.Flush()
-		if err := rows.Close(); err != nil {
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 			b.Fatal(err)
 		}
 		if err := out.Flush(); err != nil {

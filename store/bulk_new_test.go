@@ -56,6 +56,7 @@ func TestAVariantIsGoneWithItsProductAndHasOneAtEachCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	b.must(rows.Err())
 	if !deferred {
 		t.Error("each row of a bulk statement is looked up before the next")
 	}

@@ -182,6 +182,7 @@ func TestSmallColumnsComeBeforeLongOnes(t *testing.T) {
 			t.Errorf("column %s stands behind %s", name, seenLong)
 		}
 	}
+	b.must(rows.Err())
 	if seenLong == "" {
 		t.Error("no columns were found")
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -60,7 +61,7 @@ func TestTheTwentyQueriesOfThePageAreTrue(t *testing.T) {
 				t.Errorf("%d reads a whole journal: %s", i+1, detail)
 			}
 		}
-		if err := plan.Close(); err != nil {
+		if err := errors.Join(plan.Err(), plan.Close()); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -45,6 +45,7 @@ func TestTheWrittenSchemaIsTheFiles(t *testing.T) {
 			t.Errorf("%s: %q, in the file %q", name, wants[name], text)
 		}
 	}
+	b.must(rows.Err())
 	if n != len(wants) || n == 0 {
 		t.Errorf("%d in the file, %d wanted", n, len(wants))
 	}

@@ -307,6 +307,7 @@ func (b *bench) plan(query string, args ...any) string {
 		}
 		lines = append(lines, detail)
 	}
+	b.must(rows.Err())
 	return strings.Join(lines, "\n")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -35,7 +36,7 @@ func (a *accountRig) everythingKept() map[string]string {
 		}
 		tables = append(tables, name)
 	}
-	if err := rows.Close(); err != nil || len(tables) < 5 {
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(tables) < 5 {
 		a.t.Fatalf("tables %v, %v", tables, err)
 	}
 	for _, table := range tables {

@@ -108,6 +108,9 @@ func contentOf(t *testing.T, dir string) (content string) {
 		}
 		names = append(names, name)
 	}
+	if err := result.Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range names {
 		content += fmt.Sprintln(name, query(`SELECT * FROM "`+name+`"`))
 	}
